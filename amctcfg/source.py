@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text with a name: offsets to lines and columns, and bytes to text."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import List, NamedTuple, Optional
+
+__all__ = ["Source", "Span"]
+
+
+class Span(NamedTuple):
+    """A stretch of text: 1-based, columns in characters, the end exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Source:
+    """A text and the name that messages give it. Lines end at line feeds, as in an editor."""
+
+    __slots__ = ("_line_starts", "name", "text")
+
+    def __init__(self, text: str, name: str) -> None:
+        self.text = text
+        self.name = name
+        self._line_starts: Optional[List[int]] = None
+
+    def span(self, start: int, end: int) -> Span:
+        """The span between two offsets."""
+        starts = self.line_starts()
+        line = bisect_right(starts, start)
+        end_line = line if end == start else bisect_right(starts, end)
+        return Span(line, start - starts[line - 1] + 1, end_line, end - starts[end_line - 1] + 1)
+
+    def line(self, number: int) -> str:
+        """A line without its end."""
+        starts = self.line_starts()
+        end = starts[number] - 1 if number < len(starts) else len(self.text)
+        return self.text[starts[number - 1] : end].rstrip("\r")
+
+    def line_starts(self) -> List[int]:
+        """The offsets at which the lines begin; counted once, when a position is first asked for."""
+        if self._line_starts is None:
+            starts, newline = [0], self.text.find("\n")
+            while newline >= 0:
+                starts.append(newline + 1)
+                newline = self.text.find("\n", newline + 1)
+            self._line_starts = starts
+        return self._line_starts

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a text is no text format: what was expected, what stands there instead, and the cure for the usual slips."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ..diagnostics import ERROR, ConfigError, Diagnostic
+from ..source import Source
+from . import _tables as tables
+
+__all__ = ["syntax_error"]
+
+END = "$END"
+
+WORDS = {
+    "FIELD_NAME": "a field name", "NAME": "a value", "NUMBER": "a value", "STRING": "a value",
+    "COLON": "':'", "COMMA": "','", "SEMICOLON": "';'", "LBRACE": "'{'", "RBRACE": "'}'",
+    "LESSTHAN": "'<'", "MORETHAN": "'>'", "LSQB": "'['", "RSQB": "']'", END: "the end of the file",
+}  # fmt: skip
+
+# Tokens that are never worth naming where the more usual one may stand as well.
+RARE = {"LESSTHAN": "LBRACE", "LSQB": "LBRACE", "COMMA": "FIELD_NAME", "SEMICOLON": "FIELD_NAME"}
+
+CLOSING = {"{": "RBRACE", "<": "MORETHAN", "[": "RSQB"}
+
+LOOKALIKES = {
+    "：": ":", "，": ",", "；": ";", "｛": "{", "｝": "}", "［": "[", "］": "]", "＜": "<", "＞": ">", "＃": "#",
+    "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "＂": '"', "‘": "'", "’": "'", "＇": "'", "－": "-", "−": "-",
+    "–": "-", "。": ".", "、": ",", "【": "[", "】": "]",
+}  # fmt: skip
+
+INVISIBLE = {
+    "\ufeff": ("a byte-order mark", "save the file as UTF-8 without BOM"),
+    "\0": ("a NUL character", "delete it; if there are many, the file is not UTF-8 text"),
+    "\u00a0": ("a no-break space", "replace it with a blank"),
+    "\u3000": ("a full-width blank", "replace it with a blank"),
+    "\u200b": ("a zero-width blank", "delete it"),
+    "\u2028": ("a Unicode line separator", "replace it with a line break"),
+    "\u0085": ("a Unicode line break", "replace it with a line break"),
+}
+
+
+class Failure(NamedTuple):
+    """Where the walk over the tokens got stuck."""
+
+    offset: int
+    expected: Set[str]
+    before: str  # the token in front
+
+
+class Explanation(NamedTuple):
+    message: str
+    start: int
+    end: int
+    hint: Optional[str]
+
+
+def syntax_error(source: Source, offset: int, states: Sequence[int], values: Sequence[Any]) -> ConfigError:
+    """The error for a text whose step at `offset` has no action in the current state."""
+    opened = [v for v in values if type(v) is tuple and v[1] in CLOSING]
+    failure = walk(source.text, offset, acceptable(states))
+    message, start, end, hint = describe(source, failure, opened)
+    error = Diagnostic(ERROR, "syntax", message, source.span(start, end), None, hint, source.name)
+    return ConfigError([error], source.text)
+
+
+def acceptable(states: Sequence[int]) -> Set[str]:
+    """The symbols that the parser can shift next, or END, after whatever reductions."""
+    return {tables.SYMBOLS[group] for group in tables.ACTIONS[states[-1]] if leads_on(states, group)}
+
+
+def leads_on(states: Sequence[int], group: int) -> bool:
+    """Whether reducing for a symbol ends in shifting it; LALR look-aheads promise more than they keep."""
+    depth, top = len(states), []  # type: int, List[int]  # the stack is states[:depth] + top
+    while True:
+        action = tables.ACTIONS[top[-1] if top else states[depth - 1]].get(group)
+        if action is None or action >= 0:
+            return action is not None
+        _, length, symbol, _ = tables.RULES[~action]
+        kept = max(len(top) - length, 0)
+        depth -= max(length - len(top), 0)
+        del top[kept:]
+        top.append(tables.GOTOS[top[-1] if top else states[depth - 1]][symbol])
+
+
+def walk(text: str, offset: int, symbols: Set[str]) -> Failure:
+    """Follow the phrases token by token from `offset` to where none of them goes on."""
+    skip = re.compile(tables.SKIP)
+    following = merged(tables.PHRASES.get(symbol, {symbol: {}}) for symbol in sorted(symbols))
+    before = ""
+    while True:
+        for token in following:
+            match = re.compile(tables.TOKENS[token]).match(text, offset) if token != END else None
+            if match:
+                break
+        else:
+            return Failure(offset, set(following), before)
+        before, following = match[0], following[token]
+        offset = skip.match(text, match.end()).end()  # type: ignore[union-attr]  # SKIP may be empty
+
+
+def merged(tries: Iterable[Dict[str, Any]]) -> Dict[str, Any]:
+    result: Dict[str, Any] = {}
+    for trie in tries:
+        for token, following in trie.items():
+            result[token] = merged([result.get(token, {}), following])
+    return result
+
+
+def describe(source: Source, failure: Failure, opened: List[Tuple[Any, ...]]) -> Explanation:
+    for explain in (explain_invisible, explain_string, explain_number, explain_lookalike):
+        explanation = explain(source.text, failure)
+        if explanation:
+            return explanation
+    found, end = found_at(source.text, failure.offset)
+    after = " after '{}'".format(shorten(failure.before)) if failure.before else ""
+    message = "expected {}{}, found {}".format(in_words(failure.expected), after, found)
+    return Explanation(message, failure.offset, end, cure(source, failure, opened))
+
+
+def cure(source: Source, failure: Failure, opened: List[Tuple[Any, ...]]) -> Optional[str]:
+    """What to do about a token that is out of place, where that can be told."""
+    expected, here = failure.expected, source.text[failure.offset : failure.offset + 2]
+    if here in ("//", "/*"):
+        return "a comment begins with '#'"
+    if here[:1] == "+":
+        return "leave out the '+'"
+    if here[:1] == "-":
+        return "'-' stands before a number, inf or nan only"
+    if here[:1] == "]" and "NUMBER" in expected and "RSQB" not in expected:
+        return "a list has no comma behind its last element"
+    if here[:1] in ("", "}", ">", "]"):
+        return unclosed(source, here[:1], opened)
+    if "RSQB" in expected:
+        return "separate the elements of a list with ','"
+    if here[:1] in (",", ";"):
+        return "at most one separator stands behind a field" if "FIELD_NAME" in expected else None
+    if here[:1] in ("/", ".", "@"):
+        return "a name that holds anything but letters, digits and '_' has to be in quotes"
+    if {"COLON", "LBRACE"} <= expected:
+        return "write '{}: ...'".format(shorten(failure.before))
+    return None
+
+
+def unclosed(source: Source, found: str, opened: List[Tuple[Any, ...]]) -> Optional[str]:
+    if not opened:
+        return "nothing is open here that '{}' could close".format(found) if found else None
+    name, bracket, start, _ = opened[-1]
+    if found and found == WORDS[CLOSING[bracket]].strip("'"):
+        return None
+    what = "'{} {}'".format(name, bracket) if name else "'{}'".format(bracket)
+    line, column = source.span(start, start)[:2]
+    return "{}, opened at {}:{}, is not closed with {} yet".format(what, line, column, WORDS[CLOSING[bracket]])
+
+
+def explain_invisible(text: str, failure: Failure) -> Optional[Explanation]:
+    offset = failure.offset
+    comment = re.compile(r"#[^\n\0]*\0").match(text, offset)
+    if comment:
+        offset = comment.end() - 1
+    if text[offset : offset + 1] not in INVISIBLE:
+        return None
+    what, hint = INVISIBLE[text[offset]]
+    return Explanation("{} is not allowed here".format(what), offset, offset + 1, hint)
+
+
+def explain_lookalike(text: str, failure: Failure) -> Optional[Explanation]:
+    character = text[failure.offset : failure.offset + 1]
+    if character not in LOOKALIKES:
+        return None
+    message = "'{}' is not the character that belongs here".format(character)
+    hint = "write the ASCII one: {}".format(LOOKALIKES[character])
+    return Explanation(message, failure.offset, failure.offset + 1, hint)
+
+
+def explain_string(text: str, failure: Failure) -> Optional[Explanation]:
+    """A literal that is not closed on its line, or holds a bad escape."""
+    start, quote = failure.offset, text[failure.offset : failure.offset + 1]
+    if quote not in ('"', "'") or re.compile(tables.TOKENS["STRING"]).match(text, start):
+        return None
+    content = re.compile(r"[^\\\n\0{0}]*(?:\\[^\n\0][^\\\n\0{0}]*)*".format(quote)).match(text, start + 1)
+    assert content is not None  # it may be empty
+    end = content.end()
+    found = text[end : end + 1]
+    if found == quote:
+        return explain_escape(text, start + 1, end)
+    if found == "\0":
+        return Explanation("a NUL character is not allowed in a string", end, end + 1, "write it as \\0, or delete it")
+    hint = "close it with {0}; a long string can go on in the next line as another one, {0}...{0}".format(quote)
+    return Explanation("the string is not closed at the end of its line", start, end, hint)
+
+
+def explain_escape(text: str, start: int, end: int) -> Explanation:
+    good = re.compile(r"[^\\]+|" + tables.ESCAPE)
+    offset, match = start, good.match(text, start, end)
+    while match:
+        offset = match.end()
+        match = good.match(text, offset, end)
+    bad = re.compile(r"\\(?:u[0-9A-Fa-f]{0,4}|U[0-9A-Fa-f]{0,8}|[0-7]{1,3}|.)").match(text, offset)
+    assert bad is not None
+    hint = "a backslash itself is written \\\\"
+    if bad[0][1] in "01234567":
+        hint = "an octal escape is one byte, at most \\377"
+    elif bad[0][1] in "uU":
+        hint = "\\u takes 4 hex digits and \\U takes 8, for a code point up to 10FFFF that is no surrogate"
+    elif bad[0][1] == "x":
+        hint = "\\x takes one or two hex digits"
+    return Explanation("'{}' is not an escape sequence".format(bad[0]), bad.start(), bad.end(), hint)
+
+
+def explain_number(text: str, failure: Failure) -> Optional[Explanation]:
+    """Digits that are no number: a name glued to it, a leading zero, a sign in front."""
+    match = re.compile(r"[+-]?[ \t]*\.?[0-9](?:[eE][+-]|[A-Za-z0-9_.])*").match(text, failure.offset)
+    if match is None or "NUMBER" not in failure.expected:
+        return None
+    written = match[0]
+    if written[0] == "+":
+        hint = "leave out the '+'"
+    elif re.match(r"-?[ \t]*0[0-9]", written):
+        hint = "leave out the leading zeros"
+    elif re.match(r"-?[ \t]*[0-9.]+_", written):
+        hint = "leave out the '_'"
+    else:
+        hint = "a name that begins with a digit has to be in quotes"
+    return Explanation("'{}' is not a number".format(shorten(written)), match.start(), match.end(), hint)
+
+
+def found_at(text: str, offset: int) -> Tuple[str, int]:
+    """What stands at an offset, in quotes, and its end."""
+    word = re.compile(r"[A-Za-z0-9_]+|.", re.DOTALL).match(text, offset)
+    return ("'{}'".format(shorten(word[0])), word.end()) if word else ("the end of the file", offset)
+
+
+def in_words(expected: Set[str]) -> str:
+    """`':' or '{'`"""
+    words = sorted({WORDS[token] for token in expected if RARE.get(token) not in expected})
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def shorten(text: str) -> str:
+    """At most 40 characters on one line."""
+    head = " ".join(text[:80].split())
+    return head if len(text) <= 40 else head[:37] + "..."

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What scalar literals mean: strings, bools and floats, each as raw as the tree keeps it.
+
+Rules: Text Format Language Specification, "Literals" and "Semantics".
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from functools import lru_cache
+from typing import Any, Match, Optional, Tuple
+
+__all__ = ["parse_bool", "parse_float", "round_float32", "unescape"]
+
+TRUE, FALSE = ("true", "True", "t"), ("false", "False", "f")
+BOOLS = dict.fromkeys(TRUE, True)
+BOOLS.update(dict.fromkeys(FALSE, False))
+
+SIMPLE_ESCAPES = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v"))
+
+
+@lru_cache(maxsize=1)
+def patterns() -> Tuple[Any, Any, Any]:
+    blank_or_comment = r"[ \t\n\v\f\r]+|#[^\n]*"
+    literal = r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'"
+    escape = rb"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))"
+    return re.compile(blank_or_comment), re.compile("{}|({})".format(blank_or_comment, literal)), re.compile(escape)
+
+
+def unescape(raw: str) -> bytes:
+    """The bytes that a string literal stands for, or several adjacent ones with what lies between them."""
+    _, literals, escapes = patterns()
+    content = "".join(literal[1:-1] for literal in literals.findall(raw) if literal)
+    return escapes.sub(_unescape_one, content.encode("utf-8")) if "\\" in content else content.encode("utf-8")
+
+
+def _unescape_one(match: Match[bytes]) -> bytes:
+    octal, hexadecimal, code4, code8, character = match.groups()
+    if octal:
+        return bytes((int(octal, 8),))
+    if hexadecimal:
+        return bytes((int(hexadecimal, 16),))
+    if code4 or code8:
+        return chr(int(code4 or code8, 16)).encode("utf-8")
+    return bytes((SIMPLE_ESCAPES.get(character[0], character[0]),))
+
+
+def parse_bool(raw: str) -> Optional[bool]:
+    """`true True t`, `false False f`, and 1 or 0 as an unsigned integer in any base; None for anything else."""
+    value = BOOLS.get(raw)
+    if value is None and raw[0] == "0" or raw == "1":
+        digits = raw.lstrip("0xX")  # "01", "0x1", "00": what is left is "1" or nothing
+        value = {"1": True, "": False}.get(digits)
+    return value
+
+
+def parse_float(raw: str) -> Optional[float]:
+    """A decimal integer or float, `inf`, `infinity` or `nan`, as the nearest float32; None for anything else.
+
+    The value is rounded to double and then to float32, as all official implementations do.
+    """
+    number = raw
+    if raw[0] == "-" and not raw[1].isalnum() and raw[1] != ".":  # blanks or comments behind the sign
+        blanks, _, _ = patterns()
+        number = blanks.sub("", raw)
+    if number[-1] in "fF" and number[-2:-1] not in ("n", "N"):  # the suffix, not the end of "inf"
+        number = number[:-1]
+    digits = number.lstrip("-")
+    if digits[:1] == "0" and digits[1:2].isalnum() and digits[1] not in "eE":  # octal or hexadecimal
+        return None
+    try:
+        return round_float32(float(number))
+    except ValueError:
+        return None
+
+
+def round_float32(value: float) -> float:
+    """The shortest decimal that stands for the float32 nearest to a number, as a Python float.
+
+    `0.7` stays `0.7`, `0.123456789` becomes `0.12345679`, `0.99999999` becomes `1.0`, `1e39` infinity.
+    """
+    if 1e-30 < abs(value) < 1e30 and float("%.6g" % value) == value:
+        return value  # six digits always survive float32
+    try:
+        nearest: float = struct.unpack("f", struct.pack("f", value))[0]
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+    for digits in range(1, 10):
+        shortest = float("%.*g" % (digits, nearest))
+        if struct.pack("f", shortest) == struct.pack("f", nearest):
+            return shortest
+    return nearest  # not a number, an infinity

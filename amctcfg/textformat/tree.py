@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The syntax tree: fields as written, with the offsets at which they stand.
+
+A field is a plain tuple `(name, value, start, end)`: `start` is the offset of its
+name, `end` the offset behind its value (a separator is not part of it). A value is
+
+* a `str`: a scalar exactly as it stands in the text (`1` is a bool or a float only
+  once the field is known; `unescape` decodes a string),
+* a `Message`: the fields between its brackets,
+* a `List`: the elements of `[...]`, themselves such tuples with None for a name.
+  It is a `MessageList` where they are messages, or can be nothing else (`name []`).
+
+Plain tuples and offsets keep the garbage collector out of the parser's way; a
+`Source` turns offsets into lines and columns when somebody asks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import List as ListOf
+
+from ..source import Source, Span
+
+__all__ = ["Element", "Field", "List", "Message", "MessageList", "Tree"]
+
+# Typed loosely: mypy has no recursive type that a list subclass could take part in.
+Field = Tuple[Any, Any, int, int]
+
+
+class Message(ListOf[Field]):
+    """The fields of a message, in order."""
+
+    __slots__ = ()
+
+
+class List(ListOf[Field]):
+    """The elements of a list written as `name: [...]`."""
+
+    __slots__ = ()
+
+
+class MessageList(List):
+    """The elements of a list of messages, or of an empty one without a colon, which could hold nothing else."""
+
+    __slots__ = ()
+
+
+class Element(NamedTuple):
+    """A field or a list's element with its place worked out, for tools. See `Tree.elements`."""
+
+    name: Optional[str]
+    value: Union[str, Message, List]
+    span: Span
+    value_span: Optional[Span]  # of a scalar
+
+
+class Tree:
+    """A parsed text: its `source` and its top-level `fields`."""
+
+    __slots__ = ("_index", "fields", "source")
+
+    def __init__(self, source: Source, fields: Message) -> None:
+        self.source = source
+        self.fields = fields
+        self._index: Optional[Dict[Any, ListOf[Field]]] = None
+
+    def find(self, path: Sequence[Union[str, int]]) -> Optional[Field]:
+        """The field that a path leads to; the top level is looked up, not searched. See `find`."""
+        if self._index is None:
+            index: Dict[Any, ListOf[Field]] = {}
+            for field in self.fields:
+                index.setdefault(field[0], []).extend(elements_of(field))
+            self._index = index
+        return find(self._index.get(path[0], ()), path[1:]) if path else None
+
+    def elements(self, fields: Optional[Iterable[Field]] = None) -> Iterator[Element]:
+        """The top-level fields, or those of a `Message` or `List` met on the way, with lines and columns."""
+        for field in self.fields if fields is None else fields:
+            name, value, start, end = field
+            yield Element(name, value, self.source.span(start, end), self.value_span(field))
+
+    def value_span(self, field: Field) -> Optional[Span]:
+        """Where a scalar's literal stands."""
+        _, value, _, end = field
+        return self.source.span(end - len(value), end) if isinstance(value, str) else None
+
+
+def elements_of(field: Field) -> Sequence[Field]:
+    """The elements that one occurrence of a field adds: those of its list, or itself."""
+    return field[1] if isinstance(field[1], List) else (field,)
+
+
+def find(elements: Sequence[Field], path: Sequence[Union[str, int]]) -> Optional[Field]:
+    """The field that a path of names and indices leads to below some elements, or None.
+
+    An index counts the elements of a repeated field through all its occurrences. Where a singular field is given
+    twice, messages count as merged and the last scalar wins.
+    """
+    for step in path:
+        if isinstance(step, int):
+            elements = elements[step : step + 1] if step >= 0 else ()
+        else:
+            inside = [f for e in elements if type(e[1]) is Message for f in e[1] if f[0] == step]
+            elements = [element for field in inside for element in elements_of(field)]
+    return elements[-1] if elements else None
