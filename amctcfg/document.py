@@ -14,6 +14,7 @@ from .schema import AMCTConfig
 from .source import Span
 from .textformat import Tree
 from .textformat import parse as parse_text
+from .textformat.tree import Field
 
 __all__ = ["Document", "dump", "load", "loads", "parse"]
 
@@ -48,17 +49,26 @@ class Document:
         >>> doc.span(("skip_layers", 1))
         Span(line=1, column=20, end_line=1, end_column=23)
         """
-        field = self.tree.find(path)
-        if field is None:
-            raise KeyError(path)
+        field = self.field(path)
         return self.tree.source.span(field[2], field[3])
 
-    def value_span(self, path: Path) -> Span:
-        """Where the literal of a scalar stands; for a message as `span`."""
+    def field(self, path: Path) -> Field:
+        """The field of the syntax tree. `KeyError` where the text has no such field."""
         field = self.tree.find(path)
         if field is None:
             raise KeyError(path)
-        return self.tree.value_span(field) or self.span(path)
+        return field
+
+    def mark(self, path: Path) -> Span:
+        """What a message about a field points at: the literal of a scalar, the name of a message."""
+        field = self.field(path)
+        name, _, start, end = field
+        name_end = start + len(name) if name else end
+        return self.tree.value_span(field) or self.tree.source.span(start, name_end)
+
+    def literal(self, path: Path) -> str:
+        """A scalar as it is written. `KeyError` where the text has no such field."""
+        return str(self.field(path)[1])
 
 
 def parse(text: Union[str, bytes], name: str = "<string>", strict: bool = True) -> Document:

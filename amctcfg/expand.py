@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingABC
 from typing import Any, Dict, Iterable, Iterator, Tuple, Union
 
-from .diagnostics import ConfigError, Diagnostic
+from .diagnostics import ConfigError, Diagnostic, position
 from .document import Document
+from .lint import warnings
 from .merge import DOCUMENTED, EffectiveConfig
 from .model import Model
 from .schema import DEFAULTS, AMCTConfig
@@ -132,4 +133,6 @@ def expand(
     found = errors(model)
     if found:
         raise ConfigError(found, model.document and model.document.text)
-    return Plan(map(model.merger.merge, model.supported), model.config, target)
+    read = model.document.diagnostics if model.document else ()
+    told = tuple(sorted(read + warnings(model), key=position))
+    return Plan(map(model.merger.merge, model.supported), model.config, target, told)

@@ -1,13 +1,208 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers from files: a frozen graph, or a table as JSON or CSV; and tables written."""
+"""The layers of a model in files: read from a graph or a table as JSON or CSV, and written as such a table."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, Iterable, Iterator, List, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
-from .target import Layer
+from .diagnostics import ERROR, ConfigError, Diagnostic
+from .files import PathLike
+from .graph import FREEZE, Examined, read_graph
+from .source import Source, Span
+from .target import TF_ASCEND, Layer
+from .textformat.encoding import decode
 
-__all__ = ["LayersError", "layers_to_csv", "layers_to_json", "load_layers"]
+__all__ = ["examine_file", "layers_to_csv", "layers_to_json", "load_layers"]
 
 COLUMNS = ("name", "type", "supported")
+WORDS = {"": True, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+Row = Tuple[Dict[str, Any], Span]
+
+
+def load_layers(path: PathLike) -> Tuple[Layer, ...]:
+    """The layers of a model, in its order: from a frozen graph (`.pb`, `.pbtxt`), or a table (`.json`, `.csv`).
+
+    Also takes the folder of a SavedModel. A table is `[{"name":..., "type":..., "supported":...}]`, or
+    `name,type[,supported]` with that header; `supported` is true where it is left out. Raises `ConfigError` for a file
+    that is none of these, or a row that is wrong, `OSError` for one that can't be read, and `ImportError` where a graph
+    is to be read and the package protobuf is missing.
+    """
+    return tuple(examined.layer for examined in examine_file(path))
+
+
+def examine_file(path: PathLike) -> List[Examined]:
+    """The layers in a file, each with what keeps it from being quantized, where that is known."""
+    name = os.fspath(path)
+    if os.path.isdir(name):
+        inside = os.path.join(name, "saved_model.pb")
+        if not os.path.exists(inside):
+            hint = "give the frozen graph itself; of a SavedModel, the folder with saved_model.pb. Or " + FREEZE
+            raise ConfigError([Diagnostic(ERROR, "syntax", "this folder holds no saved_model.pb", None, None, hint, name)])
+        name = inside
+    with open(name, "rb") as file:
+        data = file.read()
+    extension = os.path.splitext(name)[1].lower()
+    if extension not in (".json", ".csv"):
+        return read_graph(data, name)
+    source = Source(decode(data, name), name)
+    rows = json_rows(source) if extension == ".json" else csv_rows(source)
+    return [Examined(layer, None) for layer in unique(map_rows(source, rows), source)]
+
+
+def map_rows(source: Source, rows: Iterable[Row]) -> Iterator[Tuple[Layer, Span]]:
+    """Checked layers out of rows."""
+    for row, span in rows:
+        unknown = [key for key in row if key not in COLUMNS]
+        if unknown:
+            raise row_error(source, span, "a layer has no '{}'; it has {}".format(unknown[0], ", ".join(COLUMNS)))
+        for key in ("name", "type"):
+            if not isinstance(row.get(key), str) or not row[key]:
+                raise row_error(source, span, "a layer needs a '{}', a string that is not empty".format(key))
+        supported = row.get("supported", True)
+        if not isinstance(supported, bool):
+            raise row_error(source, span, "'supported' is true or false, not {!r}".format(supported))
+        yield Layer(row["name"], row["type"], supported), span
+
+
+def unique(layers: Iterable[Tuple[Layer, Span]], source: Source) -> Iterator[Layer]:
+    lines: Dict[str, int] = {}
+    for layer, span in layers:
+        if layer.name in lines:
+            message = "the layer '{}' is there twice, first at line {}".format(layer.name, lines[layer.name])
+            raise row_error(source, span, message, "duplicate-entry")
+        lines[layer.name] = span.line
+        yield layer
+
+
+def row_error(source: Source, span: Span, message: str, code: str = "wrong-type", hint: Optional[str] = None) -> ConfigError:
+    return ConfigError([Diagnostic(ERROR, code, message, span, None, hint, source.name)], source.text)
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def json_rows(source: Source) -> Iterator[Row]:
+    """The objects of a JSON array, each with its place, which the json module does not tell."""
+    import json
+
+    text, decoder = source.text, json.JSONDecoder(object_pairs_hook=without_duplicates)
+    position = skip_blanks(text, 0)
+    if text[position : position + 1] != "[":
+        raise json_error(source, position, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]')
+    position = skip_blanks(text, position + 1)
+    while text[position : position + 1] != "]":
+        start = position
+        try:
+            row, position = decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            raise json_error(source, error.pos, "this is not JSON: {}".format(error.msg)) from None
+        except DuplicateKey as error:
+            raise json_error(source, start, "a layer has two '{}'".format(error)) from None
+        except RecursionError:
+            raise json_error(source, start, "this is nested too deeply for a layer") from None
+        if not isinstance(row, dict):
+            raise json_error(source, start, 'a layer is an object: {"name": ..., "type": ...}')
+        yield row, source.span(start, position)
+        position = skip_blanks(text, position)
+        if text[position : position + 1] == ",":
+            position = skip_blanks(text, position + 1)
+            if text[position : position + 1] == "]":
+                raise json_error(source, position, "expected a layer after ','")
+        elif text[position : position + 1] != "]":
+            raise json_error(source, position, "expected ',' or ']'")
+    rest = skip_blanks(text, position + 1)
+    if rest < len(text):
+        raise json_error(source, rest, "expected the end of the file")
+
+
+class DuplicateKey(ValueError):
+    """An object with the same key twice."""
+
+
+def without_duplicates(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    row: Dict[str, Any] = {}
+    for key, value in pairs:
+        if key in row:
+            raise DuplicateKey(key)
+        row[key] = value
+    return row
+
+
+def json_error(source: Source, position: int, message: str) -> ConfigError:
+    return row_error(source, source.span(position, min(position + 1, len(source.text))), message, "syntax")
+
+
+def skip_blanks(text: str, position: int) -> int:
+    while text[position : position + 1] in (" ", "\t", "\n", "\r"):
+        position += 1
+    return position
+
+
+def layers_to_json(layers: Iterable[Layer]) -> str:
+    """A table as JSON, a layer a line."""
+    import json
+
+    rows = [json.dumps({key: getattr(layer, key) for key in COLUMNS}, ensure_ascii=False) for layer in layers]
+    return "[\n{}\n]\n".format(",\n".join(" " + row for row in rows)) if rows else "[]\n"
+
+
+# ---------------------------------------------------------------- CSV
+
+
+def csv_rows(source: Source) -> Iterator[Row]:
+    """The rows of a CSV table, each with its line."""
+    import csv
+    import io
+
+    reader = csv.reader(io.StringIO(source.text, newline=""), strict=True)
+    header: Optional[List[str]] = None
+    line = 1
+    try:
+        for cells in reader:
+            place, line = line_span(source, line), reader.line_num + 1
+            if not cells:
+                continue
+            if header is None:
+                header = [cell.strip() for cell in cells]
+                if tuple(header) not in (COLUMNS[:2], COLUMNS):
+                    message = "the first line has to be 'name,type' or 'name,type,supported'"
+                    raise row_error(source, place, message, "syntax")
+                continue
+            if len(cells) != len(header):
+                message = "this row has {} cells, the header has {}".format(len(cells), len(header))
+                raise row_error(source, place, message, "syntax")
+            row: Dict[str, Any] = dict(zip(header, cells))
+            if "supported" in row:
+                row["supported"] = WORDS.get(row["supported"].strip().lower(), row["supported"])
+            yield row, place
+    except csv.Error as error:
+        raise row_error(source, line_span(source, line), "this is not CSV: {}".format(error), "syntax") from None
+    if header is None:
+        raise row_error(source, source.span(0, 0), "the file is empty", "syntax", "its first line is 'name,type'")
+
+
+def line_span(source: Source, number: int) -> Span:
+    number = min(number, len(source.line_starts()))
+    return Span(number, 1, number, len(source.line(number)) + 1)
+
+
+def layers_to_csv(layers: Iterable[Layer]) -> str:
+    """A table as CSV, with a header."""
+    import csv
+    import io
+
+    output = io.StringIO(newline="")
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows((layer.name, layer.type, str(layer.supported).lower()) for layer in layers)
+    return output.getvalue()
+
+
+def describe(examined: Examined) -> str:
+    """Whether a layer can be quantized, or why not, in words."""
+    layer, reason = examined
+    if layer.type not in TF_ASCEND.quantizable_types:
+        return ""
+    return "quantizable" if layer.supported else "not quantizable: {}".format(reason or "the table says so")

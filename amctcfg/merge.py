@@ -6,6 +6,7 @@ The rules are those of the vendor's page, "Parameter priority"; what the page le
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping as MappingABC
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
@@ -114,7 +115,21 @@ class Merger:
         self.skipped_types = indices(self.config.skip_layer_types)
         self.unfused_names = indices(self.config.skip_fusion_layers)
         self.common = self.settings("common_config", self.config.common_config, ("common_config",))
-        self.by_type: Dict[str, Tuple[CalibrationConfig, Dict[str, Origin]]] = {}
+        self.combined: Dict[Tuple[Optional[str], str], Tuple[CalibrationConfig, Dict[str, Origin]]] = {}
+
+    def by_rules(self, rules: str) -> Merger:
+        """The same by other rules."""
+        return self if rules == self.rules else self.altered(rules=rules)
+
+    def without_type(self, layer_type: str) -> Merger:
+        """The same without the override of a type."""
+        return self.altered(types={name: i for name, i in self.types.items() if name != layer_type})
+
+    def altered(self, **attributes: Any) -> Merger:
+        other = copy.copy(self)
+        other.combined = {}
+        other.__dict__.update(attributes)
+        return other
 
     def merge(self, layer: Layer) -> EffectiveConfig:
         block, origins = self.calibration(layer)
@@ -148,14 +163,10 @@ class Merger:
 
     def calibration(self, layer: Layer) -> Tuple[CalibrationConfig, Dict[str, Origin]]:
         """Layers without a block of their own have what their type has."""
-        if layer.name in self.names:
-            index = self.names[layer.name]
-            path = ("override_layer_configs", index, "calibration_config")
-            own = self.settings(path[0], self.config.override_layer_configs[index].calibration_config, path)
-            return self.combine(own, self.type_settings(layer.type), layer.type)
-        if layer.type not in self.by_type:
-            self.by_type[layer.type] = self.combine(None, self.type_settings(layer.type), layer.type)
-        return self.by_type[layer.type]
+        key = layer.name if layer.name in self.names else None, layer.type
+        if key not in self.combined:
+            self.combined[key] = self.combine(self.layer_settings(layer.name), self.type_settings(layer.type), layer.type)
+        return self.combined[key]
 
     def combine(
         self, own: Optional[Dict[str, Origin]], of_type: Optional[Dict[str, Origin]], layer_type: str
@@ -186,12 +197,20 @@ class Merger:
         winner = candidates[0] if candidates else Origin("default", DEFAULTS["activation_offset"])
         return winner._replace(shadowed=tuple(s for s in settings if s is not winner))
 
-    def default(self, field: str, layer_type: str) -> Any:
+    def default(self, field: str, layer_type: Optional[str]) -> Any:
+        """What a field that the block leaves out is; None for one that an unknown type decides."""
         if field == CHANNEL_WISE:
-            return layer_type in self.target.channel_wise_types
+            return None if layer_type is None else layer_type in self.target.channel_wise_types
         return DEFAULTS[field.rpartition(".")[2]]
 
     # ------------------------------------------------------------ what the blocks set
+
+    def layer_settings(self, name: str) -> Optional[Dict[str, Origin]]:
+        index = self.names.get(name)
+        if index is None:
+            return None
+        path = ("override_layer_configs", index, "calibration_config")
+        return self.settings(path[0], self.config.override_layer_configs[index].calibration_config, path)
 
     def type_settings(self, layer_type: str) -> Optional[Dict[str, Origin]]:
         index = self.types.get(layer_type)

@@ -18,19 +18,20 @@ SHOWN_NAMES = 3
 
 
 class Model:
-    """Layers by name and by type, the configuration, and the merge rules over both.
+    """Layers by name and by type, if they are known, the configuration, and the merge rules over both.
 
     Raises `ValueError` for two layers of one name, `TypeError` for what is no `Layer`.
     """
 
     def __init__(
-        self, config: Union[AMCTConfig, Document], layers: Iterable[Layer], target: Target, rules: str
+        self, config: Union[AMCTConfig, Document], layers: Optional[Iterable[Layer]], target: Target, rules: str
     ) -> None:
         self.merger = Merger(config, target, rules)
         self.config = self.merger.config
         self.document = self.merger.document
         self.target = target
-        self.layers = tuple(layers)
+        self.has_layers = layers is not None
+        self.layers = tuple(layers or ())
         self.by_name: Dict[str, Layer] = {}
         self.by_type: Dict[str, List[Layer]] = {}
         for layer in self.layers:
@@ -45,11 +46,11 @@ class Model:
     def report(
         self, severity: str, code: str, message: str, path: Optional[Path] = None, hint: Optional[str] = None
     ) -> None:
-        """Add a diagnostic at the literal, or the message, that a path leads to."""
+        """Add a diagnostic at the literal, or the name of the message, that a path leads to."""
         span: Optional[Span] = None
         name = self.document.name if self.document else "<config>"
         if self.document and path:
-            span = self.document.value_span(path)
+            span = self.document.mark(path)
         self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint, name))
 
     def entries(self, field: str) -> List[Tuple[Path, Any]]:
