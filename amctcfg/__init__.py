@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Simplified configuration files of Huawei's AMCT: read, checked, explained, and expanded to every layer.
 
-    config = amctcfg.load("quant.cfg")
-    layers = amctcfg.load_layers("frozen.pb")
-    print(amctcfg.expand(config, layers).to_json())
+config = amctcfg.load("quant.cfg")
+layers = amctcfg.load_layers("frozen.pb")
+print(amctcfg.expand(config, layers).to_json())
 """
 
 from __future__ import annotations

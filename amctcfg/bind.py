@@ -59,10 +59,8 @@ class Binder:
             if name in seen:
                 self.duplicate_field(spec, element, path)
                 failed |= self.strict
-                if spec.is_message and type(seen[name][1]) is type(element[1]) is MessageValue and not self.strict:
-                    element = merged(seen[name], element)
-            seen[name] = element
-            values[name] = self.value(spec, element, path + (name,))
+            seen[name] = element if self.strict or name not in seen else merged(seen[name], element)
+            values[name] = self.value(spec, seen[name], (*path, name))
             failed |= values[name] is UNREADABLE
         for spec in specs.values():
             if spec.label == REQUIRED and spec.name not in values:
@@ -87,13 +85,17 @@ class Binder:
             self.needs_colon(spec, field, path)
             elements.append(UNREADABLE)
         for element in value if isinstance(value, ListValue) else (field,):
-            elements.append(self.value(spec, element, path + (spec.name, len(elements))))
+            elements.append(self.value(spec, element, (*path, spec.name, len(elements))))
         return UNREADABLE in elements[before:]
 
     def value(self, spec: FieldSpec, field: Field, path: Path) -> Any:
         raw = field[1]
         if spec.is_message:
-            return self.message(spec.kind, field, path) if type(raw) is MessageValue else self.wrong_type(spec, field, path)
+            return (
+                self.message(spec.kind, field, path)
+                if type(raw) is MessageValue
+                else self.wrong_type(spec, field, path)
+            )
         value: Any = None
         if type(raw) is not str:
             pass
@@ -135,11 +137,11 @@ class Binder:
         name, _, start, _ = field
         message = "{} has no field '{}'".format(cls.__name__, name)
         hint = unknown_field_hint(cls, name)
-        self.report("unknown-field", message, (start, start + len(name)), path + (name,), hint)
+        self.report("unknown-field", message, (start, start + len(name)), (*path, name), hint)
 
     def duplicate_field(self, spec: FieldSpec, field: Field, path: Path) -> None:
         name, _, start, _ = field
-        offsets, path = (start, start + len(name)), path + (name,)
+        offsets, path = (start, start + len(name)), (*path, name)
         if self.strict:
             self.report("duplicate-field", "'{}' is given twice".format(name), offsets, path, "keep one of the two")
         else:
@@ -148,15 +150,15 @@ class Binder:
             self.diagnose(WARNING, "duplicate-field", message, offsets, path, "keep one of the two")
 
     def missing_field(self, cls: Type[Message], spec: FieldSpec, field: Field, path: Path) -> bool:
-        name, _, start, end = field
+        name, _, start, _end = field
         offsets = (start, start + len(name)) if name else (start, start + 1)
         message = "{} has no '{}'".format(name or cls.__name__, spec.name)
         hint = "add {}".format("{} {{ ... }}".format(spec.name) if spec.is_message else '{}: "..."'.format(spec.name))
         if self.strict:
-            self.report("missing-field", message, offsets, path + (spec.name,), hint)
+            self.report("missing-field", message, offsets, (*path, spec.name), hint)
         else:
             message += "; it counts as {}".format("an empty one" if spec.is_message else "the empty string")
-            self.diagnose(WARNING, "missing-field", message, offsets, path + (spec.name,), hint)
+            self.diagnose(WARNING, "missing-field", message, offsets, (*path, spec.name), hint)
         return self.strict
 
     def wrong_type(self, spec: FieldSpec, field: Field, path: Path) -> None:
@@ -171,7 +173,7 @@ class Binder:
     def needs_colon(self, spec: FieldSpec, field: Field, path: Path) -> None:
         name, _, start, end = field
         message = "expected ':' after '{}'".format(name)
-        self.report("syntax", message, (start, end), path + (name,), "write '{}: []'".format(name))
+        self.report("syntax", message, (start, end), (*path, name), "write '{}: []'".format(name))
 
     def problem(self, problem: Problem, fields: MessageValue, path: Path) -> None:
         place = find([(None, fields, 0, 0)], problem.path)
@@ -211,5 +213,7 @@ def value_offsets(field: Field) -> Tuple[int, int]:
 
 
 def merged(first: Field, second: Field) -> Field:
-    """Two occurrences of a singular message as one; it stands where the second does."""
+    """Two occurrences of a singular field as one: messages are merged, of other values the last one counts."""
+    if not type(first[1]) is type(second[1]) is MessageValue:
+        return second
     return second[0], MessageValue(first[1] + second[1]), second[2], second[3]

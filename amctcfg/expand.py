@@ -62,7 +62,7 @@ class Plan(MappingABC):  # type: ignore[type-arg]  # Mapping[str, EffectiveConfi
         quote = json.encoder.encode_basestring_ascii
         head = json.dumps(global_keys(self.config), indent=4, separators=(",", ":"))
         layers = [layer_json(quote(name), self._layers[name]) for name in sorted(self._layers)]
-        return ",\n".join([head[: -len("\n}")]] + layers) + "\n}"
+        return ",\n".join([head[: -len("\n}")], *layers]) + "\n}"
 
     def to_dict(self) -> Dict[str, Any]:
         """The JSON quantization config as Python values."""
@@ -132,7 +132,7 @@ def expand(
     model = Model(config, layers, target, rules)
     found = errors(model)
     if found:
-        raise ConfigError(found, model.document and model.document.text)
+        raise ConfigError(found, model.document.text if model.document else None)
     read = model.document.diagnostics if model.document else ()
     told = tuple(sorted(read + warnings(model), key=position))
     return Plan(map(model.merger.merge, model.supported), model.config, target, told)

@@ -136,7 +136,7 @@ def read_nodes(graph: Any) -> Iterator[Node]:
 def inlined_nodes(graph: Any, name: str) -> Iterator[Node]:
     """The nodes of a SavedModel's graph, with those of the functions it calls under the name of the calling node."""
     functions = {function.signature.name: function for function in graph.library.function}
-    pending = [(node, "", frozenset()) for node in reversed(graph.node)]  # type: List[Tuple[Any, str, FrozenSet[str]]]
+    pending: List[Tuple[Any, str, FrozenSet[str]]] = [(node, "", frozenset()) for node in reversed(graph.node)]
     count = 0
     while pending:
         node, prefix, callers = pending.pop()
@@ -309,9 +309,9 @@ def protobuf_messages() -> Dict[str, Any]:
             message.options.map_entry = True
         else:
             message = file.message_type.add(name=name)
-        for field, (number, kind) in fields.items():
-            added = message.field.add(name=field, number=number, label=3 if kind.endswith("*") else 1)
-            kind = kind.rstrip("*")
+        for field, (number, type_name) in fields.items():
+            kind = type_name.rstrip("*")
+            added = message.field.add(name=field, number=number, label=1 if kind == type_name else 3)
             if kind in places:
                 added.type, added.type_name = added.TYPE_MESSAGE, places[kind]
             else:

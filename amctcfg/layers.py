@@ -39,7 +39,9 @@ def examine_file(path: PathLike) -> List[Examined]:
         inside = os.path.join(name, "saved_model.pb")
         if not os.path.exists(inside):
             hint = "give the frozen graph itself; of a SavedModel, the folder with saved_model.pb. Or " + FREEZE
-            raise ConfigError([Diagnostic(ERROR, "syntax", "this folder holds no saved_model.pb", None, None, hint, name)])
+            raise ConfigError(
+                [Diagnostic(ERROR, "syntax", "this folder holds no saved_model.pb", None, None, hint, name)]
+            )
         name = inside
     with open(name, "rb") as file:
         data = file.read()
@@ -76,7 +78,9 @@ def unique(layers: Iterable[Tuple[Layer, Span]], source: Source) -> Iterator[Lay
         yield layer
 
 
-def row_error(source: Source, span: Span, message: str, code: str = "wrong-type", hint: Optional[str] = None) -> ConfigError:
+def row_error(
+    source: Source, span: Span, message: str, code: str = "wrong-type", hint: Optional[str] = None
+) -> ConfigError:
     return ConfigError([Diagnostic(ERROR, code, message, span, None, hint, source.name)], source.text)
 
 

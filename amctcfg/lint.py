@@ -43,13 +43,15 @@ def names(model: Model) -> Iterator[Tuple[Path, str]]:
         yield from model.entries(field)
     for field, key in (("override_layer_types", "layer_type"), ("override_layer_configs", "layer_name")):
         for path, entry in model.entries(field):
-            yield path + (key,), getattr(entry, key)
+            yield (*path, key), getattr(entry, key)
 
 
 def fusion_off(model: Model) -> None:
     if model.config.do_fusion is False and model.config.skip_fusion_layers:
         message = "skip_fusion_layers has no effect, do_fusion is false"
-        model.report(WARNING, "fusion-off", message, ("skip_fusion_layers", 0), "delete skip_fusion_layers, or do_fusion")
+        model.report(
+            WARNING, "fusion-off", message, ("skip_fusion_layers", 0), "delete skip_fusion_layers, or do_fusion"
+        )
 
 
 def rounded_numbers(model: Model) -> None:
@@ -60,10 +62,10 @@ def rounded_numbers(model: Model) -> None:
         for name, spec in FMRQuantize.specs.items():
             value = getattr(search, name)
             if spec.kind is float and value is not None:
-                written = model.document.literal(path + (name,))
+                written = model.document.literal((*path, name))
                 if not same_number(written, value):
                     message = "{} is {} as a 32-bit float, not {}".format(name, value, written)
-                    model.report(WARNING, "float32-rounding", message, path + (name,), "write {}".format(value))
+                    model.report(WARNING, "float32-rounding", message, (*path, name), "write {}".format(value))
 
 
 def same_number(written: str, value: float) -> bool:
@@ -76,18 +78,24 @@ def same_number(written: str, value: float) -> bool:
 
 def many_steps(model: Model) -> None:
     for path, search in searches(model):
-        start, end, step = (value_of(search, name) for name in ("search_range_start", "search_range_end", "search_step"))
+        start, end, step = (
+            value_of(search, name) for name in ("search_range_start", "search_range_end", "search_step")
+        )
         steps = (end - start) / step
         if steps > MANY_STEPS:
-            name = next(n for n in ("search_step", "search_range_end", "search_range_start") if getattr(search, n) is not None)
-            message = "the search from {} to {} by {} takes {:,.0f} steps for each layer".format(start, end, step, steps)
-            model.report(WARNING, "many-steps", message, path + (name,), "a larger search_step is usual, such as 0.01")
+            name = next(
+                n for n in ("search_step", "search_range_end", "search_range_start") if getattr(search, n) is not None
+            )
+            message = "the search from {} to {} by {} takes {:,.0f} steps for each layer".format(
+                start, end, step, steps
+            )
+            model.report(WARNING, "many-steps", message, (*path, name), "a larger search_step is usual, such as 0.01")
 
 
 def searches(model: Model) -> Iterator[Tuple[Path, FMRQuantize]]:
     for path, block in blocks(model):
         if block.ifmr_quantize is not None:
-            yield path + ("ifmr_quantize",), block.ifmr_quantize
+            yield (*path, "ifmr_quantize"), block.ifmr_quantize
 
 
 def blocks(model: Model) -> Iterator[Tuple[Path, CalibrationConfig]]:
@@ -95,7 +103,7 @@ def blocks(model: Model) -> Iterator[Tuple[Path, CalibrationConfig]]:
         yield ("common_config",), model.config.common_config
     for field in ("override_layer_types", "override_layer_configs"):
         for path, entry in model.entries(field):
-            yield path + ("calibration_config",), entry.calibration_config
+            yield (*path, "calibration_config"), entry.calibration_config
 
 
 def value_of(search: FMRQuantize, name: str) -> Any:
@@ -107,13 +115,13 @@ def skipped_overrides(model: Model) -> None:
     merger = model.merger
     for path, entry in model.entries("override_layer_types"):
         if entry.layer_type in merger.skipped_types:
-            skipped_override(model, path + ("layer_type",), entry.layer_type, "skip_layer_types")
+            skipped_override(model, (*path, "layer_type"), entry.layer_type, "skip_layer_types")
     for path, entry in model.entries("override_layer_configs"):
         layer = model.by_name.get(entry.layer_name)
         if entry.layer_name in merger.skipped_names:
-            skipped_override(model, path + ("layer_name",), entry.layer_name, "skip_layers")
+            skipped_override(model, (*path, "layer_name"), entry.layer_name, "skip_layers")
         elif layer is not None and layer.type in merger.skipped_types:
-            skipped_override(model, path + ("layer_name",), entry.layer_name, "skip_layer_types")
+            skipped_override(model, (*path, "layer_name"), entry.layer_name, "skip_layer_types")
 
 
 def skipped_override(model: Model, path: Path, name: str, by: str) -> None:
@@ -147,10 +155,14 @@ def partial_override(
     for field in left_out:
         value = model.merger.default(field, layer_type)
         fallback = "the type's default" if value is None else shown(value)
-        told.append("{} falls back to {} ({} has {})".format(short(field), fallback, below[field].tier, shown(below[field].value)))
+        told.append(
+            "{} falls back to {} ({} has {})".format(
+                short(field), fallback, below[field].tier, shown(below[field].value)
+            )
+        )
     message = "this block replaces {} as a whole: {}".format(below[left_out[0]].tier, ", ".join(told))
     hint = "repeat what is to stay the same"
-    model.report(WARNING, "partial-override", message, path + ("calibration_config",), hint)
+    model.report(WARNING, "partial-override", message, (*path, "calibration_config"), hint)
 
 
 # ---------------------------------------------------------------- told by the layers
@@ -169,7 +181,7 @@ def ignored_overrides(model: Model) -> None:
             if layer.type in model.target.quantizable_types:
                 why = "is not supported, `amctcfg layers` says why"
             message = "'{}' {}; this override has no effect".format(layer.name, why)
-            model.report(WARNING, "ignored-override", message, path + ("layer_name",), "delete the override")
+            model.report(WARNING, "ignored-override", message, (*path, "layer_name"), "delete the override")
 
 
 def unused_overrides(model: Model) -> None:
@@ -181,7 +193,7 @@ def unused_overrides(model: Model) -> None:
             if layers:
                 why = "each layer of type {} has an override of its own".format(entry.layer_type)
             message = "{}; this override has no effect".format(why)
-            model.report(WARNING, "unused-override", message, path + ("layer_type",), "delete the override")
+            model.report(WARNING, "unused-override", message, (*path, "layer_type"), "delete the override")
 
 
 def users(model: Model, layer_type: str) -> List[Layer]:
@@ -189,9 +201,9 @@ def users(model: Model, layer_type: str) -> List[Layer]:
     merger = model.merger
     found = []
     for layer in model.by_type.get(layer_type, ()):
-        if model.target.quantizes(layer):
-            if layer.name not in merger.names or asymmetric_of(merger, layer).tier == "override_layer_types":
-                found.append(layer)
+        takes = layer.name not in merger.names or asymmetric_of(merger, layer).tier == "override_layer_types"
+        if takes and model.target.quantizes(layer):
+            found.append(layer)
     return found
 
 
@@ -213,7 +225,7 @@ def asymmetric_cascades(model: Model) -> None:
                 layer.name, shown(page.value), page.tier, shown(tool.value), tool.tier
             )
             hint = "set asymmetric in this override"
-            model.report(WARNING, "asymmetric-cascade", message, path + ("layer_name",), hint)
+            model.report(WARNING, "asymmetric-cascade", message, (*path, "layer_name"), hint)
 
 
 def redundant_overrides(model: Model) -> None:
@@ -224,14 +236,14 @@ def redundant_overrides(model: Model) -> None:
         if layers and entry.layer_type not in merger.skipped_types:
             without = merger.without_type(entry.layer_type)
             if all(merger.calibration(layer)[0] == without.calibration(layer)[0] for layer in layers):
-                redundant_override(model, path + ("layer_type",), "layers of type {}".format(entry.layer_type))
+                redundant_override(model, (*path, "layer_type"), "layers of type {}".format(entry.layer_type))
     for path, entry in model.entries("override_layer_configs"):
         layer = model.by_name.get(entry.layer_name)
         if layer is not None and effective(model, layer):
             own, _ = merger.calibration(layer)
             without_own, _ = merger.combine(None, merger.type_settings(layer.type), layer.type)
             if own == without_own:
-                redundant_override(model, path + ("layer_name",), named([layer.name]))
+                redundant_override(model, (*path, "layer_name"), named([layer.name]))
 
 
 def redundant_override(model: Model, path: Path, whom: str) -> None:

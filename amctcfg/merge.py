@@ -165,7 +165,9 @@ class Merger:
         """Layers without a block of their own have what their type has."""
         key = layer.name if layer.name in self.names else None, layer.type
         if key not in self.combined:
-            self.combined[key] = self.combine(self.layer_settings(layer.name), self.type_settings(layer.type), layer.type)
+            self.combined[key] = self.combine(
+                self.layer_settings(layer.name), self.type_settings(layer.type), layer.type
+            )
         return self.combined[key]
 
     def combine(
@@ -188,7 +190,7 @@ class Merger:
         """The first block that sets it, else `activation_offset`, else true."""
         if self.config.activation_offset is not None:
             path = ("activation_offset",)
-            settings = settings + [self.origin("activation_offset", self.config.activation_offset, path)]
+            settings = [*settings, self.origin("activation_offset", self.config.activation_offset, path)]
         if layer_type in self.target.symmetric_only_types:
             return Origin("default", False, shadowed=tuple(settings))
         candidates = settings
@@ -229,7 +231,7 @@ class Merger:
             for field in message.specs if message is not None else ():
                 value = getattr(message, field)
                 if value is not None:
-                    found[part + "." + field] = self.origin(tier, value, path + (part, field))
+                    found[part + "." + field] = self.origin(tier, value, (*path, part, field))
         return found
 
     def origin(self, tier: str, value: Any, path: Path) -> Origin:

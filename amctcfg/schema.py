@@ -150,7 +150,7 @@ class FMRQuantize(Message):
     0 < start < end, both finite. search_step -- the step of the search, 0.01 if absent; more than 0 and at most
     end - start, as decimals. max_percentile, min_percentile -- which of the largest and smallest values count as
     the bounds, 0.999999 if absent; more than 0.5, at most 1. asymmetric -- whether activations are quantized with
-    an offset (the vendor's sentence has it the wrong way round); absent: decided by a lower block or `activation_offset`.
+    an offset (the vendor's sentence has it the wrong way round); absent: a lower block or `activation_offset` decides.
 
     Numbers are kept as the shortest decimal of their float32. `ValueError` names a value out of its range.
     """
@@ -164,7 +164,9 @@ class FMRQuantize(Message):
 
     @classmethod
     def problems(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
-        factors = {name: with_default(values, name) for name in ("search_range_start", "search_range_end", "search_step")}
+        factors = {
+            name: with_default(values, name) for name in ("search_range_start", "search_range_end", "search_step")
+        }
         for name, value in factors.items():
             if value is not None and not 0 < value < INFINITY:
                 yield out_of_range(name, value, "greater than 0 and finite")
@@ -180,7 +182,9 @@ def range_problems(values: Mapping[str, Any], start: float, end: float, step: fl
     """The rules between the fields of a search range, put down to a field that is there."""
     if start >= end:
         if "search_range_start" in values:
-            yield out_of_range("search_range_start", start, "less than search_range_end, " + shown(values, "search_range_end"))
+            yield out_of_range(
+                "search_range_start", start, "less than search_range_end, " + shown(values, "search_range_end")
+            )
         else:
             yield out_of_range("search_range_end", end, "greater than search_range_start, {} by default".format(start))
     elif exceeds(step, start, end):
@@ -274,4 +278,3 @@ def exceeds(step: float, start: float, end: float) -> bool:
     from decimal import Decimal  # seldom needed, and slow to import
 
     return Decimal(repr(step)) > Decimal(repr(end)) - Decimal(repr(start))
-

@@ -11,7 +11,7 @@ MOST = 3
 
 
 def nearest(name: str, known: Iterable[str]) -> List[str]:
-    """At most three known names, the likeliest first: the same but for case, the same last part of a path, or similar."""
+    """At most three known names, the likeliest first: the same but for case, the same end of a path, similar."""
     import difflib  # only where there is a mistake
 
     known = list(dict.fromkeys(known))

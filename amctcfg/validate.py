@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Tuple
 
 from .diagnostics import ERROR, Diagnostic, Path
 from .model import Model, named
@@ -76,7 +76,7 @@ def skipped_types(model: Model) -> None:
 def type_overrides(model: Model) -> None:
     for path, entry in model.entries("override_layer_types"):
         if entry.layer_type not in model.target.quantizable_types:
-            unknown_type(model, entry.layer_type, path + ("layer_type",))
+            unknown_type(model, entry.layer_type, (*path, "layer_type"))
         elif wants_channel_wise(entry) and entry.layer_type not in model.target.channel_wise_types:
             channel_wise(model, "layers of type {}".format(entry.layer_type), path)
 
@@ -85,7 +85,7 @@ def layer_overrides(model: Model) -> None:
     for path, entry in model.entries("override_layer_configs"):
         layer = model.by_name.get(entry.layer_name)
         if layer is None:
-            unknown_layer(model, entry.layer_name, path + ("layer_name",))
+            unknown_layer(model, entry.layer_name, (*path, "layer_name"))
         elif wants_channel_wise(entry) and layer.type not in model.target.channel_wise_types:
             channel_wise(model, "'{}', which is of type {}".format(layer.name, layer.type), path)
 
@@ -138,7 +138,7 @@ def reserved_names(model: Model) -> None:
 
 def nothing_to_quantize(model: Model) -> None:
     if not model.supported:
-        message, hint = "the model has no layer that can be quantized", None  # type: str, Optional[str]
+        message = "the model has no layer that can be quantized"
         hint = "the quantizable types are {}".format(", ".join(sorted(model.target.quantizable_types)))
     elif model.target.quantizable_types <= set(model.config.skip_layer_types):
         message, hint = "skip_layer_types skips every quantizable type", "leave at least one type out of it"

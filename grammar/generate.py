@@ -23,7 +23,7 @@ import hashlib
 import sys
 from collections import deque
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
+from typing import Any, Deque, Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
 
 import lark
 from lark.common import ParserConf
@@ -43,6 +43,8 @@ sha256 {sha256}. Do not edit.
 """
 
 from __future__ import annotations
+
+from typing import Any
 '''
 
 Trie = Dict[str, Any]  # token name -> what may follow it; ACCEPT marks a phrase's end
@@ -88,7 +90,7 @@ def generate(grammar: str) -> str:
         "RULES": block("()", map(repr, reductions)),
     }
     header = HEADER.format(version=lark.__version__, sha256=hashlib.sha256(grammar.encode()).hexdigest())
-    return "\n".join([header] + ["{} = {}".format(name, source) for name, source in tables.items()]) + "\n"
+    return "\n".join([header] + ["{}: Any = {}".format(name, source) for name, source in tables.items()]) + "\n"
 
 
 def literal(pattern: str) -> str:
@@ -105,7 +107,7 @@ def block(brackets: str, lines: Iterable[str]) -> str:
 
 def fragment(grammar: str, name: str) -> str:
     """The pattern of a terminal that is used in other terminals only; Lark drops those, so ask for a longer one."""
-    probe = lark.Lark("{}\nPROBE : {} \";\"\n%ignore PROBE\n".format(grammar, name), parser="lalr", start="text")
+    probe = lark.Lark('{}\nPROBE : {} ";"\n%ignore PROBE\n'.format(grammar, name), parser="lalr", start="text")
     pattern: str = probe.get_terminal("PROBE").pattern.to_regexp()
     return pattern[: -len(";")]
 
@@ -116,9 +118,11 @@ def fold_phrases(rules: List[Rule]) -> Tuple[Dict[str, Trie], List[Rule]]:
     for rule in rules:
         expansions.setdefault(str(rule.origin.name), []).append(rule)
     phrases: Dict[str, Trie] = {
-        name: {} for name, own in expansions.items() if all(r.expansion and all(s.is_term for s in r.expansion) for r in own)
+        name: {}
+        for name, own in expansions.items()
+        if all(r.expansion and all(s.is_term for s in r.expansion) for r in own)
     }
-    rest = []
+    rest: List[Rule] = []
     for rule in rules:
         name = str(rule.origin.name)
         if name in phrases:
@@ -182,14 +186,14 @@ def merge_tries(into: Trie, other: Trie) -> None:
             merge_tries(into.setdefault(token, {}), following)
 
 
-def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[tuple, tuple, tuple]:
+def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...], ...]:
     """Actions, gotos and rules, with states numbered breadth-first.
 
     An action is a state to shift to, or the complement (`~`) of a rule's number
     to reduce by, or 0 to accept: no shift leads back to the start.
     """
     analyzer = LALR_Analyzer(ParserConf(rules, {}, ["text"]))
-    analyzer.compute_lalr()
+    analyzer.compute_lalr()  # type: ignore[no-untyped-call]
     table = analyzer.parse_table.states
     numbers = {rule: number for number, rule in enumerate(rules)}
     groups: Dict[str, List[int]] = {}
@@ -216,7 +220,8 @@ def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[tuple, tuple, tu
 
 
 def breadth_first(start: Any, table: Dict[Any, Dict[str, Tuple[Any, Any]]]) -> Iterator[Any]:
-    queue, seen = deque([start]), {start}  # type: deque[Any], Set[Any]
+    queue: Deque[Any] = deque([start])
+    seen: Set[Any] = {start}
     while queue:
         state = queue.popleft()
         yield state

@@ -8,6 +8,14 @@ from .parser import parse
 from .tree import Element, List, Message, MessageList, Tree
 
 __all__ = [
-    "Element", "List", "Message", "MessageList", "Tree",
-    "parse", "parse_bool", "parse_float", "round_float32", "unescape",
+    "Element",
+    "List",
+    "Message",
+    "MessageList",
+    "Tree",
+    "parse",
+    "parse_bool",
+    "parse_float",
+    "round_float32",
+    "unescape",
 ]

@@ -88,7 +88,7 @@ def leads_on(states: Sequence[int], group: int) -> bool:
 def walk(text: str, offset: int, symbols: Set[str]) -> Failure:
     """Follow the phrases token by token from `offset` to where none of them goes on."""
     skip = re.compile(tables.SKIP)
-    following = merged(tables.PHRASES.get(symbol, {symbol: {}}) for symbol in sorted(symbols))
+    following = merged([tables.PHRASES.get(symbol, {symbol: {}}) for symbol in sorted(symbols)])
     before = ""
     while True:
         for token in following:

@@ -49,7 +49,7 @@ def _unescape_one(match: Match[bytes]) -> bytes:
 def parse_bool(raw: str) -> Optional[bool]:
     """`true True t`, `false False f`, and 1 or 0 as an unsigned integer in any base; None for anything else."""
     value = BOOLS.get(raw)
-    if value is None and raw[0] == "0" or raw == "1":
+    if (value is None and raw[0] == "0") or raw == "1":
         digits = raw.lstrip("0xX")  # "01", "0x1", "00": what is left is "1" or nothing
         value = {"1": True, "": False}.get(digits)
     return value
@@ -80,7 +80,7 @@ def round_float32(value: float) -> float:
 
     `0.7` stays `0.7`, `0.123456789` becomes `0.12345679`, `0.99999999` becomes `1.0`, `1e39` infinity.
     """
-    if 1e-30 < abs(value) < 1e30 and float("%.6g" % value) == value:
+    if 1e-30 < abs(value) < 1e30 and float("{:.6g}".format(value)) == value:
         return value  # six digits always survive float32
     try:
         nearest: float = struct.unpack("f", struct.pack("f", value))[0]

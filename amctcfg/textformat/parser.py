@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Callable, List as ListOf, Optional, Tuple, Union
+from typing import Any, Callable, Optional, Tuple, Union
+from typing import List as ListOf
 
 from ..source import Source
 from . import _tables as tables

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Diagnostics for programs: JSON, GitHub annotations, SARIF 2.1.0."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Dict, Iterable, List
+
+from . import __version__
+from .codes import CODES
+from .diagnostics import ERROR, Diagnostic
+
+__all__ = ["FORMATS"]
+
+FORMAT_VERSION = 1  # of the JSON report
+
+
+def to_json(found: Iterable[Diagnostic]) -> str:
+    """One object: `version`, and `diagnostics`, each with the fields of `Diagnostic` and the span laid open."""
+    rows: List[Dict[str, Any]] = []
+    for diagnostic in found:
+        row: Dict[str, Any] = {"file": diagnostic.name, "severity": diagnostic.severity, "code": diagnostic.code}
+        row.update(message=diagnostic.message, hint=diagnostic.hint)
+        row["path"] = None if diagnostic.path is None else list(diagnostic.path)
+        row["span"] = None if diagnostic.span is None else dict(diagnostic.span._asdict())
+        rows.append(row)
+    return json.dumps({"version": FORMAT_VERSION, "diagnostics": rows}, indent=2, ensure_ascii=False) + "\n"
+
+
+def to_github(found: Iterable[Diagnostic]) -> str:
+    """Workflow commands, which GitHub shows as annotations of the lines."""
+    return "".join(map(github_line, found))
+
+
+def github_line(diagnostic: Diagnostic) -> str:
+    properties = {"file": diagnostic.name}
+    if diagnostic.span is not None:
+        span = diagnostic.span
+        properties.update(line=str(span.line), endLine=str(span.end_line), col=str(span.column))
+        if span.end_line == span.line:  # GitHub takes columns within a line only
+            properties.update(endColumn=str(span.end_column))
+    properties["title"] = diagnostic.code
+    text = diagnostic.message + (" ({})".format(diagnostic.hint) if diagnostic.hint else "")
+    listed = ",".join("{}={}".format(name, escaped(value, "%\r\n:,")) for name, value in properties.items())
+    return "::{} {}::{}\n".format(diagnostic.severity, listed, escaped(text, "%\r\n"))
+
+
+def escaped(text: str, characters: str) -> str:
+    return "".join("%{:02X}".format(ord(c)) if c in characters else c for c in text)
+
+
+def to_sarif(found: Iterable[Diagnostic]) -> str:
+    """A SARIF 2.1.0 log with one run; columns count Unicode characters."""
+    rules = [
+        {
+            "id": code,
+            "shortDescription": {"text": described.summary},
+            "help": {"text": described.cure},
+            "defaultConfiguration": {"level": described.severity},
+        }
+        for code, described in CODES.items()
+    ]
+    driver = {"name": "amctcfg", "version": __version__, "rules": rules}
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": list(map(sarif_result, found))}
+    log = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
+    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+
+
+def sarif_result(diagnostic: Diagnostic) -> Dict[str, Any]:
+    from urllib.parse import quote
+
+    location: Dict[str, Any] = {"artifactLocation": {"uri": quote(diagnostic.name.replace("\\", "/"))}}
+    if diagnostic.span is not None:
+        span = diagnostic.span
+        location["region"] = {
+            "startLine": span.line,
+            "startColumn": span.column,
+            "endLine": span.end_line,
+            "endColumn": span.end_column,
+        }
+    return {
+        "ruleId": diagnostic.code,
+        "ruleIndex": list(CODES).index(diagnostic.code),
+        "level": "error" if diagnostic.severity == ERROR else "warning",
+        "message": {"text": diagnostic.message + (" ({})".format(diagnostic.hint) if diagnostic.hint else "")},
+        "locations": [{"physicalLocation": location}],
+    }
+
+
+# What `check --format` offers beside text.
+FORMATS: Dict[str, Callable[[Iterable[Diagnostic]], str]] = {"json": to_json, "github": to_github, "sarif": to_sarif}

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The laws of the priority rules, on any configuration and any layers."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import amctcfg
+from amctcfg import AMCTConfig, CalibrationConfig, ConfigError, Layer, OverrideLayer, OverrideLayerType
+
+from .strategies import NAMES, TYPES, any_text, blocks, configs, expandable, layers, rule_sets
+
+FULL = {
+    "arq_quantize": ["channel_wise"],
+    "ifmr_quantize": [
+        "search_range_start", "search_range_end", "search_step", "max_percentile", "min_percentile", "asymmetric",
+    ],
+}  # fmt: skip
+CHANNEL_WISE = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}
+DEFAULT = {
+    "search_range_start": 0.7, "search_range_end": 1.3, "search_step": 0.01,
+    "max_percentile": 0.999999, "min_percentile": 0.999999,
+}  # fmt: skip
+
+
+def settings_of(config, layer, part, field):
+    """tier -> the value that the tier sets, or None; only tiers that have a block for the layer."""
+    by_name = {o.layer_name: o.calibration_config for o in config.override_layer_configs}
+    by_type = {o.layer_type: o.calibration_config for o in config.override_layer_types}
+    tiers = [
+        ("override_layer_configs", by_name.get(layer.name)),
+        ("override_layer_types", by_type.get(layer.type)),
+        ("common_config", config.common_config),
+    ]
+    return {tier: getattr(getattr(block, part), field, None) for tier, block in tiers if block is not None}
+
+
+def statement(config, layer, rules):
+    """The vendor's sentences, one after another: field -> (value, tier, tiers that set it and lost)."""
+    said = {}
+    for part, fields in FULL.items():
+        for field in fields:
+            by_tier = settings_of(config, layer, part, field)
+            setters = [tier for tier, value in by_tier.items() if value is not None]
+            if field == "asymmetric":
+                if config.activation_offset is not None:
+                    setters.append("activation_offset")
+                    by_tier["activation_offset"] = config.activation_offset
+                eligible = list(setters)
+                if rules == "toolkit" and "override_layer_configs" in by_tier and "override_layer_types" in eligible:
+                    eligible.remove("override_layer_types")
+                winner = eligible[0] if eligible else "default"
+                value = by_tier.get(winner, True)
+            else:
+                block = next(iter(by_tier), None)
+                winner = block if block in setters else "default"
+                default = layer.type in CHANNEL_WISE if field == "channel_wise" else DEFAULT.get(field)
+                value = by_tier[winner] if winner == block and block else default
+            said[part + "." + field] = (value, winner, [tier for tier in setters if tier != winner])
+    return said
+
+
+@given(configs(), layers, rule_sets)
+def test_priority_rules(config, layer, rules):
+    effective = amctcfg.merge(config, layer, rules=rules)
+    expected = statement(config, layer, rules)
+    found = {
+        field: (origin.value, origin.tier, [lost.tier for lost in origin.shadowed])
+        for field, origin in effective.origins.items()
+        if field in expected
+    }
+    assert found == expected
+    for field, (value, _, _) in expected.items():
+        part, _, name = field.partition(".")
+        assert getattr(getattr(effective.calibration_config, part), name) == value
+
+
+@given(configs(), layers)
+def test_quant_enable_and_fuse(config, layer):
+    effective = amctcfg.merge(config, layer)
+    reasons = [
+        reason
+        for reason, holds in [
+            ("skip_layers", layer.name in config.skip_layers),
+            ("skip_layer_types", layer.type in config.skip_layer_types),
+            ("unsupported", not layer.supported or layer.type not in TYPES),
+        ]
+        if holds
+    ]
+    origin = effective.origins["quant_enable"]
+    assert effective.quant_enable is (not reasons)
+    assert [origin.tier] + [lost.tier for lost in origin.shadowed] == (reasons or ["default"])
+    assert effective.fuse is (config.do_fusion is not False and layer.name not in config.skip_fusion_layers)
+    assert effective.origins["fuse"].value is effective.fuse
+
+
+@given(configs(), layers, rule_sets)
+def test_origins_lead_to_their_values(config, layer, rules):
+    """Each path leads to the value in the configuration, each span to its text."""
+    document = amctcfg.parse(amctcfg.dumps(config))
+    for origin in amctcfg.merge(document, layer, rules=rules).origins.values():
+        for setting in (origin, *origin.shadowed):
+            if setting.path is None:
+                assert setting.span is None
+                continue
+            place = document.config
+            for step in setting.path:
+                place = place[step] if isinstance(step, int) else getattr(place, step)
+            assert place in (setting.value, layer.name, layer.type)
+            line = document.text.split("\n")[setting.span.line - 1]
+            written = line[setting.span.column - 1 : setting.span.end_column - 1]
+            assert written.startswith(next(s for s in reversed(setting.path) if isinstance(s, str)) + ": ")
+
+
+@given(configs(), blocks, st.lists(layers), rule_sets)
+def test_an_override_changes_no_other_layer(config, block, others, rules):
+    config = dataclasses.replace(
+        config, override_layer_configs=[o for o in config.override_layer_configs if o.layer_name != "conv1"]
+    )
+    added = OverrideLayer("conv1", block)
+    more = dataclasses.replace(config, override_layer_configs=(*config.override_layer_configs, added))
+    for layer in others:
+        if layer.name != "conv1":
+            before, after = (amctcfg.merge(c, layer, rules=rules) for c in (config, more))
+            assert (before, before.origins) == (after, after.origins)
+
+
+@given(st.data(), configs(), st.lists(layers), rule_sets)
+def test_the_order_of_overrides_does_not_matter(data, config, some, rules):
+    shuffled = dataclasses.replace(
+        config,
+        override_layer_types=data.draw(st.permutations(config.override_layer_types)),
+        override_layer_configs=data.draw(st.permutations(config.override_layer_configs)),
+        skip_layers=data.draw(st.permutations(config.skip_layers)),
+    )
+    for layer in some:
+        one, other = (amctcfg.merge(c, layer, rules=rules) for c in (config, shuffled))
+        assert one == other
+        assert [o.tier for o in one.origins.values()] == [o.tier for o in other.origins.values()]
+
+
+@given(configs(), blocks, layers, rule_sets)
+def test_a_lower_tier_never_changes_what_a_higher_one_decides(config, block, layer, rules):
+    def without_asymmetric(effective):
+        block = effective.calibration_config
+        return dataclasses.replace(block, ifmr_quantize=dataclasses.replace(block.ifmr_quantize, asymmetric=None))
+
+    named = {o.layer_name for o in config.override_layer_configs}
+    typed = {o.layer_type for o in config.override_layer_types}
+    lower = []
+    if layer.name in named or layer.type in typed:
+        lower.append(dataclasses.replace(config, common_config=block))
+    if layer.name in named:
+        kept = [o for o in config.override_layer_types if o.layer_type != layer.type]
+        lower.append(dataclasses.replace(config, override_layer_types=[*kept, OverrideLayerType(layer.type, block)]))
+    before = amctcfg.merge(config, layer, rules=rules)
+    for changed in lower:
+        after = amctcfg.merge(changed, layer, rules=rules)
+        assert without_asymmetric(after) == without_asymmetric(before)
+
+
+@given(configs(), layers, layers, rule_sets)
+def test_a_fully_set_block_is_what_the_layer_gets(config, donor, layer, rules):
+    full = amctcfg.merge(config, donor).calibration_config
+    kept = [o for o in config.override_layer_configs if o.layer_name != layer.name]
+    config = dataclasses.replace(config, override_layer_configs=[*kept, OverrideLayer(layer.name, full)])
+    assert amctcfg.merge(config, layer, rules=rules).calibration_config == full
+
+
+@given(layers)
+def test_every_field_of_an_effective_block_is_set(layer):
+    block = amctcfg.merge(AMCTConfig(), layer).calibration_config
+    values = dataclasses.asdict(block)
+    assert all(value is not None for part in values.values() for value in part.values())
+
+
+@given(configs(any_text, any_text))
+def test_printing_then_parsing_is_the_identity(config):
+    assert amctcfg.loads(amctcfg.dumps(config)) == config
+
+
+@given(expandable(), rule_sets)
+def test_expansion_is_the_merge_of_each_supported_layer(pair, rules):
+    config, model = pair
+    plan = amctcfg.expand(config, model, rules=rules)
+    supported = [layer for layer in model if layer.supported and layer.type in TYPES]
+    assert list(plan) == [layer.name for layer in supported]
+    assert list(plan.values()) == [amctcfg.merge(config, layer, rules=rules) for layer in supported]
+    written = plan.to_json()
+    assert json.dumps(plan.to_dict(), indent=4, separators=(",", ":")) == written
+    assert list(json.loads(written))[4:] == sorted(layer.name for layer in supported)
+
+
+@given(configs(), st.permutations([Layer(name, TYPES[i]) for i, name in enumerate(NAMES)]))
+def test_the_json_does_not_depend_on_the_order_of_the_layers(config, shuffled):
+    def answer(order):
+        try:
+            return amctcfg.expand(config, order).to_json()
+        except ConfigError as error:
+            return {(d.code, d.path) for d in error.diagnostics}
+
+    assert answer(shuffled) == answer(sorted(shuffled, key=lambda layer: layer.name))
+
+
+def test_documented_and_toolkit_rules_differ_in_one_case():
+    config = amctcfg.loads(
+        """
+        common_config { ifmr_quantize { asymmetric: false } }
+        override_layer_types { layer_type: "Conv2D" calibration_config { ifmr_quantize { asymmetric: true } } }
+        override_layer_configs { layer_name: "conv1" calibration_config { } }
+        """
+    )
+    layer = Layer("conv1", "Conv2D")
+    values = [
+        amctcfg.merge(config, layer, rules=rules).calibration_config.ifmr_quantize.asymmetric
+        for rules in ("documented", "toolkit")
+    ]
+    assert values == [True, False]
+
+
+def test_symmetric_only_types_are_never_asymmetric():
+    target = amctcfg.Target("other", ["Conv3D"], symmetric_only_types=["Conv3D"])
+    effective = amctcfg.merge(amctcfg.loads("activation_offset: true"), Layer("c", "Conv3D"), target=target)
+    assert effective.calibration_config.ifmr_quantize.asymmetric is False
+    assert [o.tier for o in effective.origins["ifmr_quantize.asymmetric"].shadowed] == ["activation_offset"]
+
+
+def test_unknown_rules_are_refused():
+    with pytest.raises(ValueError, match="'documented' or 'toolkit'"):
+        amctcfg.merge(AMCTConfig(), Layer("a", "Conv2D"), rules="vendor")
+    with pytest.raises(TypeError, match="AMCTConfig or a Document"):
+        amctcfg.merge(CalibrationConfig(), Layer("a", "Conv2D"))

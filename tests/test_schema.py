@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages can't hold a wrong value, and the seed's sample is read value by value."""
+
+import copy
+import dataclasses
+import pickle
+
+import amctcfg
+import pytest
+from amctcfg import AMCTConfig, ARQuantize, CalibrationConfig, ConfigError, FMRQuantize, OverrideLayer, OverrideLayerType
+
+from .conftest import DATA
+
+EMPTY = CalibrationConfig()
+
+
+def search(**fields):
+    return FMRQuantize(**fields)
+
+
+def test_the_sample_of_the_vendors_page():
+    usual = search(
+        search_range_start=0.7, search_range_end=1.3, search_step=0.01,
+        max_percentile=0.999999, min_percentile=0.999999, asymmetric=True,
+    )  # fmt: skip
+    narrow = dataclasses.replace(usual, search_range_start=0.8, search_range_end=1.2, search_step=0.02)
+    assert amctcfg.load(DATA / "valid" / "sample.cfg") == AMCTConfig(
+        activation_offset=True,
+        skip_layers=("Opname",),
+        skip_layer_types=("Optype",),
+        do_fusion=True,
+        skip_fusion_layers=("Opname",),
+        common_config=CalibrationConfig(ARQuantize(True), usual),
+        override_layer_types=(OverrideLayerType("Optype", CalibrationConfig(ARQuantize(False), narrow)),),
+        override_layer_configs=(OverrideLayer("Opname", CalibrationConfig(ARQuantize(True), narrow)),),
+    )
+
+
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        (dict(search_range_start=0), "search_range_start is 0.0; it has to be greater than 0"),
+        (dict(search_range_start=-1), "search_range_start is -1.0"),
+        (dict(search_range_start=1.3), "less than search_range_end, 1.3 by default"),
+        (dict(search_range_start=1.0, search_range_end=1.0), "less than search_range_end, 1.0"),
+        (dict(search_range_end=0.7), "search_range_end is 0.7; it has to be greater than search_range_start, 0.7 by def"),
+        (dict(search_range_end=float("inf")), "search_range_end is inf; .* finite"),
+        (dict(search_range_end=10**400), "search_range_end is inf"),
+        (dict(search_range_end=1e39), "search_range_end is inf"),
+        (dict(search_step=0), "search_step is 0.0; it has to be greater than 0"),
+        (dict(search_step=1e-60), "search_step is 0.0"),
+        (dict(search_step=0.6000001), "search_step is 0.6000001; it has to be at most 1.3 - 0.7"),
+        (dict(search_range_end=0.705), "search_range_end is 0.705; .* search_step, 0.01 by default, fits"),
+        (dict(search_range_start=1.295), "search_range_start is 1.295; .* search_step, 0.01 by default, fits"),
+        (dict(search_step=float("nan")), "search_step is nan"),
+        (dict(max_percentile=0.5), "max_percentile is 0.5; it has to be greater than 0.5 and at most 1"),
+        (dict(min_percentile=1.0000001), "min_percentile is 1.0000001"),
+        (dict(max_percentile=float("nan")), "max_percentile is nan"),
+    ],
+)
+def test_values_out_of_range_cant_be_built(fields, words):
+    with pytest.raises(ValueError, match=words):
+        search(**fields)
+    text = "common_config { ifmr_quantize { %s } }" % " ".join("{}: {}".format(k, float(v) if v != 10**400 else "1e400") for k, v in fields.items())
+    with pytest.raises(ConfigError, match=words):
+        amctcfg.loads(text)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        dict(search_step=0.6),  # 1.3 - 0.7 is 0.6 in decimals, and less in binary
+        dict(search_range_start=0.5, search_range_end=1.5, search_step=1),
+        dict(search_range_start=0.1, search_range_end=0.3, search_step=0.2),
+        dict(max_percentile=1, min_percentile=0.5000001),
+        dict(search_range_start=1e-45, search_range_end=3.4e38),
+    ],
+)
+def test_values_at_the_bounds_can(fields):
+    built = search(**fields)
+    assert amctcfg.loads("common_config { ifmr_quantize { %s } }" % " ".join(map("%s: %s".__mod__, fields.items()))) == (
+        AMCTConfig(common_config=CalibrationConfig(ifmr_quantize=built))
+    )
+
+
+@pytest.mark.parametrize(
+    "build, words",
+    [
+        (lambda: search(search_step="0.1"), "search_step has to be a number, not '0.1'"),
+        (lambda: search(search_step=True), "search_step has to be a number, not True"),
+        (lambda: search(asymmetric=1), "asymmetric has to be a bool, not 1"),
+        (lambda: ARQuantize("true"), "channel_wise has to be a bool"),
+        (lambda: AMCTConfig(skip_layers="conv1"), "skip_layers takes several values, not 'conv1'"),
+        (lambda: AMCTConfig(skip_layers=[1]), "skip_layers has to be a string, not 1"),
+        (lambda: AMCTConfig(skip_layers=None), "skip_layers takes several values"),
+        (lambda: AMCTConfig(common_config={}), "common_config has to be CalibrationConfig"),
+        (lambda: OverrideLayer("a", None), "calibration_config has to be CalibrationConfig"),
+        (lambda: OverrideLayer(None, EMPTY), "layer_name has to be a string"),
+        (lambda: OverrideLayer("a"), "calibration_config"),
+        (lambda: AMCTConfig(override_layer_configs=[OverrideLayerType("a", EMPTY)]), "has to be OverrideLayer"),
+        (lambda: amctcfg.Layer("a", None), "two strings and a bool"),
+        (lambda: amctcfg.Target("t", "Conv2D"), "several names"),
+        (lambda: amctcfg.loads(3), "text has to be str or bytes"),
+        (lambda: amctcfg.dumps("a"), "dumps takes an AMCTConfig"),
+    ],
+)
+def test_wrong_types_cant_be_built(build, words):
+    with pytest.raises(TypeError, match=words):
+        build()
+
+
+@pytest.mark.parametrize("field", ["skip_layers", "skip_layer_types", "skip_fusion_layers"])
+def test_repeated_fields_take_any_iterable_and_no_duplicates(field):
+    config = AMCTConfig(**{field: (name for name in "ab")})
+    assert getattr(config, field) == ("a", "b")
+    with pytest.raises(ValueError, match="{}.1: 'a' occurs twice in {}".format(field, field)):
+        AMCTConfig(**{field: ["a", "a"]})
+
+
+def test_overrides_are_unique():
+    with pytest.raises(ValueError, match="override_layer_types.1.layer_type: 'a' occurs twice"):
+        AMCTConfig(override_layer_types=[OverrideLayerType("a", EMPTY)] * 2)
+    with pytest.raises(ValueError, match="override_layer_configs.1.layer_name: 'a' occurs twice"):
+        AMCTConfig(override_layer_configs=[OverrideLayer("a", EMPTY)] * 2)
+
+
+def test_strings_are_text():
+    with pytest.raises(ValueError, match="surrogate"):
+        AMCTConfig(skip_layers=["\ud800"])
+
+
+@pytest.mark.parametrize(
+    "given, kept",
+    [
+        (0.7, 0.7), (0.123456789, 0.12345679), (0.0100000001, 0.01), (1, 1.0), (0.1 + 0.2, 0.3), (1e-45, 1e-45),
+        (1.401298464324817e-45, 1e-45), (16777217 * 2.0**-20, 16.0), (3.4028234663852886e38, 3.4028235e38),
+    ],
+)  # fmt: skip
+def test_floats_are_float32_as_their_shortest_decimal(given, kept):
+    assert amctcfg.textformat.round_float32(given) == kept
+    assert repr(amctcfg.textformat.round_float32(float(given))) == repr(float(kept))
+
+
+def test_absent_is_not_the_default():
+    assert amctcfg.loads("") == AMCTConfig() != amctcfg.loads("activation_offset: true")
+    assert amctcfg.loads("common_config {}").common_config == EMPTY
+
+
+def test_messages_are_immutable_hashable_and_can_be_copied():
+    config = amctcfg.load(DATA / "valid" / "sample.cfg")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.do_fusion = False
+    for clone in (copy.copy(config), copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
+        assert clone == config and hash(clone) == hash(config)
+    built = dataclasses.replace(config, do_fusion=None)
+    assert built != config and dataclasses.asdict(built)["do_fusion"] is None
+
+
+def test_equal_whether_built_or_read():
+    text = 'override_layer_configs { layer_name: "a" calibration_config { arq_quantize { } } }'
+    built = AMCTConfig(override_layer_configs=[OverrideLayer("a", CalibrationConfig(ARQuantize()))])
+    assert amctcfg.loads(text) == built and hash(amctcfg.loads(text)) == hash(built)
+    assert repr(amctcfg.loads(text)) == repr(built)
