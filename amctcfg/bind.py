@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple, Type
+from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
 from .diagnostics import ERROR, WARNING, Diagnostic, Path
 from .foreign import unknown_field_hint
-from .schema import REPEATED, REQUIRED, AMCTConfig, FieldSpec, Message, Problem, trusted
+from .schema import REPEATED, AMCTConfig, FieldSpec, Message, Problem, trusted
 from .textformat import List as ListValue
 from .textformat import Message as MessageValue
 from .textformat import MessageList, Tree, parse_bool, parse_float, unescape
@@ -16,6 +16,8 @@ from .textformat.tree import Field, find
 __all__ = ["bind"]
 
 UNREADABLE = None  # the value of a scalar or message with an error of its own
+
+PARSERS: Dict[Type[Any], Callable[[str], Any]] = {bool: parse_bool, float: parse_float}
 
 
 def bind(tree: Tree, strict: bool = True) -> Tuple[Optional[AMCTConfig], List[Diagnostic]]:
@@ -28,86 +30,87 @@ def bind(tree: Tree, strict: bool = True) -> Tuple[Optional[AMCTConfig], List[Di
     end = len(tree.source.text)
     config = binder.message(AMCTConfig, (None, tree.fields, end, end), ())
     binder.diagnostics.sort(key=lambda d: d.span or ())
-    return (None if binder.failed else config), binder.diagnostics
+    return (None if binder.errors else config), binder.diagnostics
 
 
 class Binder:
     def __init__(self, tree: Tree, strict: bool) -> None:
-        self.tree = tree
         self.source = tree.source
         self.strict = strict
-        self.failed = False
+        self.errors = 0
         self.diagnostics: List[Diagnostic] = []
-        self.floats: Dict[str, Optional[float]] = {}  # literal to value: files repeat theirs
+        # The value of each literal met so far, by the type of its field: files repeat their numbers.
+        self.known: Dict[Type[Any], Dict[str, Any]] = {bool: {}, float: {}, str: {}}
 
     def message(self, cls: Type[Message], field: Field, path: Path) -> Any:
         """The message that a field holds; UNREADABLE where something in it is wrong."""
-        fields = field[1]
-        specs, values = cls.specs, {}  # type: Dict[str, FieldSpec], Dict[str, Any]
-        seen: Dict[str, Field] = {}
-        failed = False
+        specs, known = cls.specs, self.known
+        fields = field[1] if self.strict else self.unified(cls, field[1], path)
+        values: Dict[str, Any] = {}
+        errors = self.errors
         for element in fields:
-            name = element[0]
+            name, raw, _, _ = element
             spec = specs.get(name)
             if spec is None:
                 self.unknown_field(cls, element, path)
-                failed = True
-                continue
-            if spec.label == REPEATED:
-                failed |= self.extend(spec, values.setdefault(name, []), element, path)
-                continue
-            if name in seen:
-                self.duplicate_field(spec, element, path)
-                failed |= self.strict
-            seen[name] = element if self.strict or name not in seen else merged(seen[name], element)
-            values[name] = self.value(spec, seen[name], (*path, name))
-            failed |= values[name] is UNREADABLE
-        for spec in specs.values():
-            if spec.label == REQUIRED and spec.name not in values:
-                failed |= self.missing_field(cls, spec, field, path)
-                values[spec.name] = "" if spec.kind is str else trusted(spec.kind, {})
-        for name in specs:
-            if type(values.get(name)) is list:
+            elif spec.label == REPEATED:
+                self.extend(spec, values.setdefault(name, []), element, path)
+            else:
+                if name in values:
+                    self.duplicate_field(spec, element, path)
+                value = known[spec.kind].get(raw) if type(raw) is str and spec.kind in known else None
+                values[name] = self.value(spec, element, (*path, name)) if value is None else value
+        for name in cls.required:
+            if name not in values:
+                self.missing_field(cls, specs[name], field, path)
+                values[name] = "" if specs[name].kind is str else trusted(specs[name].kind, {})
+        for name in cls.repeated:
+            if name in values:
                 values[name] = tuple(values[name])
         for problem in cls.problems(values):
             self.problem(problem, fields, path)
-            failed = True
-        if failed:
-            self.failed = True
-            return UNREADABLE
-        return trusted(cls, values)
+        return trusted(cls, values) if self.errors == errors else UNREADABLE
 
-    def extend(self, spec: FieldSpec, elements: List[Any], field: Field, path: Path) -> bool:
-        """Add what one occurrence of a repeated field holds; whether that failed."""
+    def unified(self, cls: Type[Message], fields: MessageValue, path: Path) -> MessageValue:
+        """The fields with each singular message that is given several times as one, in the place of the first."""
+        whole: Dict[str, Field] = {}
+        result = MessageValue()
+        for element in fields:
+            name, value, _, _ = element
+            spec = cls.specs.get(name)
+            if spec is None or not spec.is_message or spec.label == REPEATED or type(value) is not MessageValue:
+                result.append(element)
+            elif name in whole:
+                self.duplicate_field(spec, element, path)
+                whole[name][1].extend(value)
+            else:
+                whole[name] = (name, MessageValue(value), *element[2:])
+                result.append(whole[name])
+        return result
+
+    def extend(self, spec: FieldSpec, elements: List[Any], field: Field, path: Path) -> None:
+        """Add what one occurrence of a repeated field holds."""
         value = field[1]
-        before = len(elements)
         if type(value) is MessageList and not value and not spec.is_message:
             self.needs_colon(spec, field, path)
-            elements.append(UNREADABLE)
         for element in value if isinstance(value, ListValue) else (field,):
             elements.append(self.value(spec, element, (*path, spec.name, len(elements))))
-        return UNREADABLE in elements[before:]
 
     def value(self, spec: FieldSpec, field: Field, path: Path) -> Any:
-        raw = field[1]
-        if spec.is_message:
-            return (
-                self.message(spec.kind, field, path)
-                if type(raw) is MessageValue
-                else self.wrong_type(spec, field, path)
-            )
-        value: Any = None
-        if type(raw) is not str:
-            pass
-        elif spec.kind is float:
-            if raw not in self.floats:
-                self.floats[raw] = parse_float(raw)
-            value = self.floats[raw]
-        elif spec.kind is bool:
-            value = parse_bool(raw)
-        elif raw[0] in "\"'":
+        """The value of one field or element; UNREADABLE where it is wrong."""
+        raw, kind = field[1], spec.kind
+        value: Any = UNREADABLE
+        if type(raw) is MessageValue and spec.is_message:
+            return self.message(kind, field, path)
+        if type(raw) is str and kind is str and raw[0] in "\"'":
             return self.string(raw, field, path)
-        return self.wrong_type(spec, field, path) if value is None else value
+        if type(raw) is str and kind in PARSERS:
+            value = PARSERS[kind](raw)
+        if value is UNREADABLE:
+            self.wrong_type(spec, field, path)
+        else:
+            self.known[kind][raw] = value
+        return value
 
     def string(self, raw: str, field: Field, path: Path) -> Optional[str]:
         quote = raw[0]
@@ -124,7 +127,7 @@ class Binder:
     # ------------------------------------------------------------ what can be wrong
 
     def report(self, code: str, message: str, offsets: Tuple[int, int], path: Path, hint: Optional[str] = None) -> None:
-        self.failed = True
+        self.errors += 1
         self.diagnose(ERROR, code, message, offsets, path, hint)
 
     def diagnose(
@@ -134,40 +137,34 @@ class Binder:
         self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint, self.source.name))
 
     def unknown_field(self, cls: Type[Message], field: Field, path: Path) -> None:
-        name, _, start, _ = field
+        name = field[0]
         message = "{} has no field '{}'".format(cls.__name__, name)
-        hint = unknown_field_hint(cls, name)
-        self.report("unknown-field", message, (start, start + len(name)), (*path, name), hint)
+        self.report("unknown-field", message, name_offsets(field), (*path, name), unknown_field_hint(cls, name))
 
     def duplicate_field(self, spec: FieldSpec, field: Field, path: Path) -> None:
-        name, _, start, _ = field
-        offsets, path = (start, start + len(name)), (*path, name)
+        path = (*path, spec.name)
         if self.strict:
-            self.report("duplicate-field", "'{}' is given twice".format(name), offsets, path, "keep one of the two")
+            message = "'{}' is given twice".format(spec.name)
+            self.report("duplicate-field", message, name_offsets(field), path, "keep one of the two")
         else:
             rule = "its fields are merged" if spec.is_message else "the last value counts"
-            message = "'{}' is given twice; {}".format(name, rule)
-            self.diagnose(WARNING, "duplicate-field", message, offsets, path, "keep one of the two")
+            message = "'{}' is given twice; {}".format(spec.name, rule)
+            self.diagnose(WARNING, "duplicate-field", message, name_offsets(field), path, "keep one of the two")
 
-    def missing_field(self, cls: Type[Message], spec: FieldSpec, field: Field, path: Path) -> bool:
-        name, _, start, _end = field
-        offsets = (start, start + len(name)) if name else (start, start + 1)
-        message = "{} has no '{}'".format(name or cls.__name__, spec.name)
+    def missing_field(self, cls: Type[Message], spec: FieldSpec, field: Field, path: Path) -> None:
+        path = (*path, spec.name)
+        message = "{} has no '{}'".format(field[0] or cls.__name__, spec.name)
         hint = "add {}".format("{} {{ ... }}".format(spec.name) if spec.is_message else '{}: "..."'.format(spec.name))
         if self.strict:
-            self.report("missing-field", message, offsets, (*path, spec.name), hint)
+            self.report("missing-field", message, name_offsets(field), path, hint)
         else:
             message += "; it counts as {}".format("an empty one" if spec.is_message else "the empty string")
-            self.diagnose(WARNING, "missing-field", message, offsets, (*path, spec.name), hint)
-        return self.strict
+            self.diagnose(WARNING, "missing-field", message, name_offsets(field), path, hint)
 
     def wrong_type(self, spec: FieldSpec, field: Field, path: Path) -> None:
         raw = field[1]
         message, hint = wrong_type_words(spec, raw)
-        offsets = value_offsets(field)
-        if not isinstance(raw, str):
-            name, start = field[0] or "", field[2]
-            offsets = (start, start + max(len(name), 1))
+        offsets = value_offsets(field) if isinstance(raw, str) else name_offsets(field)
         self.report("wrong-type", message, offsets, path, hint)
 
     def needs_colon(self, spec: FieldSpec, field: Field, path: Path) -> None:
@@ -212,8 +209,7 @@ def value_offsets(field: Field) -> Tuple[int, int]:
     return (end - len(value), end) if isinstance(value, str) else (start, end)
 
 
-def merged(first: Field, second: Field) -> Field:
-    """Two occurrences of a singular field as one: messages are merged, of other values the last one counts."""
-    if not type(first[1]) is type(second[1]) is MessageValue:
-        return second
-    return second[0], MessageValue(first[1] + second[1]), second[2], second[3]
+def name_offsets(field: Field) -> Tuple[int, int]:
+    """Where a field's name stands, or the opening bracket of a list's element."""
+    name, start = field[0], field[2]
+    return start, start + len(name or "{")

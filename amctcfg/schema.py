@@ -27,11 +27,8 @@ class FieldSpec(NamedTuple):
     name: str
     label: str
     kind: Type[Any]
+    is_message: bool
     unique: Optional[str]  # of a repeated field: what may not occur twice, a field of its messages or "" for itself
-
-    @property
-    def is_message(self) -> bool:
-        return self.kind not in KIND_NAMES
 
 
 class Problem(NamedTuple):
@@ -59,6 +56,8 @@ class Message:
     """What the messages share: values are checked, floats rounded and repeated fields made tuples when one is built."""
 
     specs: Dict[str, FieldSpec]
+    required: Tuple[str, ...]  # names of such fields
+    repeated: Tuple[str, ...]
 
     def __post_init__(self) -> None:
         values = {spec.name: checked(spec, getattr(self, spec.name)) for spec in self.specs.values()}
@@ -72,25 +71,26 @@ class Message:
 
         A missing key is an absent field; None stands for a value that could not be read, and breaks none.
         """
-        for spec in cls.specs.values():
-            if spec.label == REPEATED:
-                yield from duplicates(spec, values.get(spec.name, ()))
+        return iter(())
 
 
 def message(cls: Type[Any]) -> Type[Any]:
     """Class decorator: a frozen dataclass with its `specs`."""
     cls = dataclasses.dataclass(frozen=True)(cls)
-    cls.specs = {
-        f.name: FieldSpec(f.name, f.metadata["label"], f.metadata["kind"], f.metadata.get("unique"))
-        for f in dataclasses.fields(cls)
-    }
+    cls.specs = {f.name: field_spec(f.name, **f.metadata) for f in dataclasses.fields(cls)}
+    cls.required = tuple(name for name, spec in cls.specs.items() if spec.label == REQUIRED)
+    cls.repeated = tuple(name for name, spec in cls.specs.items() if spec.label == REPEATED)
     return cls
 
 
+def field_spec(name: str, label: str, kind: Type[Any], unique: Optional[str] = None) -> FieldSpec:
+    return FieldSpec(name, label, kind, kind not in KIND_NAMES, unique)
+
+
 def trusted(cls: Type[Any], values: Dict[str, Any]) -> Any:
-    """A message of values that are checked already; what they leave out is absent."""
+    """A message that takes over values that are checked already; what they leave out is absent."""
     built = object.__new__(cls)
-    built.__dict__.update(values)
+    object.__setattr__(built, "__dict__", values)
     return built
 
 
@@ -164,18 +164,19 @@ class FMRQuantize(Message):
 
     @classmethod
     def problems(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
-        factors = {
-            name: with_default(values, name) for name in ("search_range_start", "search_range_end", "search_step")
-        }
-        for name, value in factors.items():
+        start, end, step, highest, lowest = (with_default(values, name) for name in SEARCH_FIELDS)
+        readable = None not in values.values()
+        if readable and 0.5 < highest <= 1 and 0.5 < lowest <= 1 and 0 < start < end < INFINITY:
+            if step > 0 and not exceeds(step, start, end):
+                return  # as nearly always
+        for name, value in zip(SEARCH_FIELDS, (start, end, step)):
             if value is not None and not 0 < value < INFINITY:
                 yield out_of_range(name, value, "greater than 0 and finite")
-        for name in ("max_percentile", "min_percentile"):
-            value = with_default(values, name)
+        for name, value in zip(SEARCH_FIELDS[3:], (highest, lowest)):
             if value is not None and not 0.5 < value <= 1:
                 yield out_of_range(name, value, "greater than 0.5 and at most 1")
-        if all(value is not None and 0 < value < INFINITY for value in factors.values()):
-            yield from range_problems(values, *factors.values())
+        if all(value is not None and 0 < value < INFINITY for value in (start, end, step)):
+            yield from range_problems(values, start, end, step)
 
 
 def range_problems(values: Mapping[str, Any], start: float, end: float, step: float) -> Iterator[Problem]:
@@ -244,6 +245,11 @@ class AMCTConfig(Message):
     do_fusion: Optional[bool] = optional(bool)
     skip_fusion_layers: Tuple[str, ...] = repeated(str)
 
+    @classmethod
+    def problems(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        for name in cls.repeated:
+            yield from duplicates(cls.specs[name], values.get(name, ()))
+
 
 INFINITY = float("inf")
 
@@ -257,6 +263,9 @@ DEFAULTS: Mapping[str, Any] = {
     "max_percentile": 0.999999,
     "min_percentile": 0.999999,
 }
+
+
+SEARCH_FIELDS = ("search_range_start", "search_range_end", "search_step", "max_percentile", "min_percentile")
 
 
 def with_default(values: Mapping[str, Any], name: str) -> Any:

@@ -23,7 +23,7 @@ import hashlib
 import sys
 from collections import deque
 from pathlib import Path
-from typing import Any, Deque, Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
+from typing import Any, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import lark
 from lark.common import ParserConf
@@ -47,8 +47,11 @@ from __future__ import annotations
 from typing import Any
 '''
 
-Trie = Dict[str, Any]  # token name -> what may follow it; ACCEPT marks a phrase's end
-ACCEPT = ""
+Trie = Dict[str, Any]  # token name -> what may follow it; END marks a phrase's end
+END = ""
+
+# Actions that are no states: the start, to which no shift leads, and numbers that no state has.
+ACCEPT, ERROR, APPEND = 0, 1000, 1001
 
 
 class Scanner(NamedTuple):
@@ -85,6 +88,9 @@ def generate(grammar: str) -> str:
         "PHRASES": block("{}", ("{!r}: {!r}".format(name, prune(phrases[name])) for name in sorted(phrases))),
         "SCANNER": literal(scanner.pattern),
         "SYMBOLS": repr(scanner.symbols),
+        "ACCEPT": repr(ACCEPT),
+        "ERROR": repr(ERROR),
+        "APPEND": repr(APPEND),
         "ACTIONS": block("()", map(repr, actions)),
         "GOTOS": block("()", map(repr, gotos)),
         "RULES": block("()", map(repr, reductions)),
@@ -129,7 +135,7 @@ def fold_phrases(rules: List[Rule]) -> Tuple[Dict[str, Trie], List[Rule]]:
             node = phrases[name]
             for symbol in rule.expansion:
                 node = node.setdefault(symbol.name, {})
-            node[ACCEPT] = name
+            node[END] = name
         else:
             folded = [Terminal(s.name) if s.name in phrases else s for s in rule.expansion]
             rest.append(Rule(rule.origin, folded, len(rest), rule.alias, rule.options))
@@ -138,7 +144,7 @@ def fold_phrases(rules: List[Rule]) -> Tuple[Dict[str, Trie], List[Rule]]:
 
 def prune(trie: Trie) -> Trie:
     """The trie without its end marks."""
-    return {token: prune(trie[token]) for token in sorted(trie) if token != ACCEPT}
+    return {token: prune(trie[token]) for token in sorted(trie) if token != END}
 
 
 def build_scanner(phrases: Dict[str, Trie], rules: List[Rule], tokens: Dict[str, str], skip: str) -> Scanner:
@@ -147,20 +153,20 @@ def build_scanner(phrases: Dict[str, Trie], rules: List[Rule], tokens: Dict[str,
     Its last group tells what was matched; group 1 is the field's name, where there is one.
     """
     alone = {str(s.name) for r in rules for s in r.expansion if s.is_term} - set(phrases)
-    root: Trie = {name: {ACCEPT: name} for name in alone}
+    root: Trie = {name: {END: name} for name in alone}
     for trie in phrases.values():
         merge_tries(root, trie)
     symbols: List[str] = [""]
 
     def alternatives(trie: Trie, complete: bool) -> str:
-        return "|".join(step(token, trie[token], complete) for token in sorted(trie, key=order) if token != ACCEPT)
+        return "|".join(step(token, trie[token], complete) for token in sorted(trie, key=order) if token != END)
 
     def step(token: str, following: Trie, complete: bool) -> str:
         pattern = tokens[token]
-        if ACCEPT in following and not complete:  # this token completes the phrase; what follows is a mere ending
-            symbols.append(following[ACCEPT])
+        if END in following and not complete:  # this token completes the phrase; what follows is a mere ending
+            symbols.append(following[END])
             ending = alternatives(following, complete=True)
-            return "({}){}".format(pattern, skip) + ("(?:{})?".format(ending) if ending else "")
+            return "({}){}".format(pattern, skip) + ("(?:{}|)".format(ending) if ending else "")
         if complete:
             return pattern + skip
         if token == "FIELD_NAME":
@@ -179,9 +185,9 @@ def order(token: str) -> Tuple[bool, str]:
 
 def merge_tries(into: Trie, other: Trie) -> None:
     for token, following in other.items():
-        if token == ACCEPT:
-            if into.setdefault(ACCEPT, following) != following:
-                raise SystemExit("phrases {} and {} can't be told apart".format(into[ACCEPT], following))
+        if token == END:
+            if into.setdefault(END, following) != following:
+                raise SystemExit("phrases {} and {} can't be told apart".format(into[END], following))
         else:
             merge_tries(into.setdefault(token, {}), following)
 
@@ -189,8 +195,8 @@ def merge_tries(into: Trie, other: Trie) -> None:
 def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...], ...]:
     """Actions, gotos and rules, with states numbered breadth-first.
 
-    An action is a state to shift to, or the complement (`~`) of a rule's number
-    to reduce by, or 0 to accept: no shift leads back to the start.
+    An action is a state to shift to, or the complement (`~`) of a rule's number to reduce by, or ACCEPT. It is
+    APPEND where a shift would lead to a state that does nothing but append what was shifted to the sequence before it.
     """
     analyzer = LALR_Analyzer(ParserConf(rules, {}, ["text"]))
     analyzer.compute_lalr()  # type: ignore[no-untyped-call]
@@ -211,12 +217,22 @@ def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...],
                 goto[str(symbol)] = index[target]
                 continue
             action = index[target] if kind is Shift else ~numbers[target]
-            if kind is not Shift and target.origin.name == "text":
-                action = 0
+            rule = only_reduction(table[target], groups) if kind is Shift else None
+            if rule and reduction(rule)[:2] == ("append", 2):
+                action = APPEND
+            elif kind is not Shift and target.origin.name == "text":
+                action = ACCEPT
             row.update(dict.fromkeys(groups[symbol], action))
         actions.append(row)
         gotos.append(goto)
     return tuple(actions), tuple(gotos), tuple(map(reduction, rules))
+
+
+def only_reduction(actions: Dict[str, Tuple[Any, Any]], terminals: Iterable[str]) -> Optional[Rule]:
+    """The rule by which a state reduces whatever comes; None where it can do anything else."""
+    possible = [actions[symbol] for symbol in terminals if symbol in actions]
+    rules = {target for kind, target in possible if kind is not Shift}
+    return rules.pop() if len(rules) == 1 and all(kind is not Shift for kind, _ in possible) else None
 
 
 def breadth_first(start: Any, table: Dict[Any, Dict[str, Tuple[Any, Any]]]) -> Iterator[Any]:

@@ -9,6 +9,7 @@ import json
 import os
 
 import pytest
+
 from amctcfg import check
 from amctcfg.codes import CODES
 from amctcfg.layers import load_layers

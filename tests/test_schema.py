@@ -5,9 +5,18 @@ import copy
 import dataclasses
 import pickle
 
-import amctcfg
 import pytest
-from amctcfg import AMCTConfig, ARQuantize, CalibrationConfig, ConfigError, FMRQuantize, OverrideLayer, OverrideLayerType
+
+import amctcfg
+from amctcfg import (
+    AMCTConfig,
+    ARQuantize,
+    CalibrationConfig,
+    ConfigError,
+    FMRQuantize,
+    OverrideLayer,
+    OverrideLayerType,
+)
 
 from .conftest import DATA
 
@@ -43,7 +52,10 @@ def test_the_sample_of_the_vendors_page():
         (dict(search_range_start=-1), "search_range_start is -1.0"),
         (dict(search_range_start=1.3), "less than search_range_end, 1.3 by default"),
         (dict(search_range_start=1.0, search_range_end=1.0), "less than search_range_end, 1.0"),
-        (dict(search_range_end=0.7), "search_range_end is 0.7; it has to be greater than search_range_start, 0.7 by def"),
+        (
+            dict(search_range_end=0.7),
+            "search_range_end is 0.7; it has to be greater than search_range_start, 0.7 by def",
+        ),
         (dict(search_range_end=float("inf")), "search_range_end is inf; .* finite"),
         (dict(search_range_end=10**400), "search_range_end is inf"),
         (dict(search_range_end=1e39), "search_range_end is inf"),
@@ -61,7 +73,9 @@ def test_the_sample_of_the_vendors_page():
 def test_values_out_of_range_cant_be_built(fields, words):
     with pytest.raises(ValueError, match=words):
         search(**fields)
-    text = "common_config { ifmr_quantize { %s } }" % " ".join("{}: {}".format(k, float(v) if v != 10**400 else "1e400") for k, v in fields.items())
+    text = "common_config { ifmr_quantize { %s } }" % " ".join(
+        "{}: {}".format(k, float(v) if v != 10**400 else "1e400") for k, v in fields.items()
+    )
     with pytest.raises(ConfigError, match=words):
         amctcfg.loads(text)
 
@@ -78,9 +92,9 @@ def test_values_out_of_range_cant_be_built(fields, words):
 )
 def test_values_at_the_bounds_can(fields):
     built = search(**fields)
-    assert amctcfg.loads("common_config { ifmr_quantize { %s } }" % " ".join(map("%s: %s".__mod__, fields.items()))) == (
-        AMCTConfig(common_config=CalibrationConfig(ifmr_quantize=built))
-    )
+    assert amctcfg.loads(
+        "common_config { ifmr_quantize { %s } }" % " ".join(map("%s: %s".__mod__, fields.items()))
+    ) == (AMCTConfig(common_config=CalibrationConfig(ifmr_quantize=built)))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Callable, Optional, Tuple, Union
+from typing import Any, Callable, Tuple, Union
 from typing import List as ListOf
 
 from ..source import Source
@@ -15,6 +15,8 @@ from .failure import syntax_error
 from .tree import List, Message, MessageList, Tree
 
 __all__ = ["parse"]
+
+ACCEPT, APPEND, ERROR = tables.ACCEPT, tables.APPEND, tables.ERROR
 
 # What a rule of the grammar collects its parts in.
 COLLECTIONS = {"_fields": Message, "_elements": List, "_blocks": MessageList, "list": List, "message_list": MessageList}
@@ -39,37 +41,43 @@ def parse(text: Union[str, bytes], name: str = "<string>") -> Tree:
 def parse_fields(source: Source) -> Message:
     """text : _fields"""
     skip, scan = scanner()
-    actions, rules = tables.ACTIONS, tables.RULES
+    actions, gotos, rules = tables.ACTIONS, tables.GOTOS, tables.RULES
     states: ListOf[int] = [0]
     values: ListOf[Any] = [None]  # beside each state, the token or the part of the tree that led to it
+    row = actions[0]
     for match in scan(source.text, skip(source.text).end()):
         group = match.lastindex
         token = (match[1], match[group], match.start(), match.end(group))
-        while True:
-            action = actions[states[-1]].get(group)
-            if action is None:
-                raise syntax_error(source, match.start(), states, values)
-            if action > 0:  # shift
-                states.append(action)
-                values.append(token)
-                break
-            if action == 0:  # accept
-                fields: Message = values[-1]
-                return fields
-            effect, length, symbol, item = rules[~action]  # reduce
+        action = row.get(group, ERROR)
+        while action < 0:  # reduce
+            effect, length, symbol, item = rules[~action]
             if effect == "append":  # the sequence stays where it is, and so does its state
                 values[-length].append(values[item])
                 del states[1 - length :], values[1 - length :]
-                continue
-            parts = values[len(values) - length :]
-            del states[len(states) - length :], values[len(values) - length :]
-            states.append(tables.GOTOS[states[-1]][symbol])
-            values.append(COLLECTIONS[symbol](parts) if effect == "begin" else node(symbol, parts))
+            else:
+                parts = values[len(values) - length :]
+                del states[len(states) - length :], values[len(values) - length :]
+                states.append(gotos[states[-1]][symbol])
+                values.append(build(effect, symbol, parts))
+            row = actions[states[-1]]
+            action = row.get(group, ERROR)
+        if action == APPEND:  # shift, and append at once
+            values[-1].append(token)
+        elif action == ACCEPT:
+            fields: Message = values[-1]
+            return fields
+        elif action == ERROR:
+            raise syntax_error(source, match.start(), states, values)
+        else:  # shift
+            states.append(action)
+            values.append(token)
+            row = actions[action]
     raise AssertionError("the scanner matches everywhere, and no row accepts what it can't name")
 
 
-def node(symbol: str, parts: ListOf[Any]) -> Tuple[Optional[str], Any, int, int]:
-    """A field or element out of its opening token, its contents, if any, and its closing token."""
+def build(effect: str, symbol: str, parts: ListOf[Any]) -> Any:
+    """A new sequence with its first item, or a field or element from its opening token to its closing one."""
+    if effect == "begin":
+        return COLLECTIONS[symbol](parts)
     name, _, start, _ = parts[0]
-    contents = parts[1] if len(parts) == 3 else COLLECTIONS[symbol]()
-    return name, contents, start, parts[-1][3]
+    return name, parts[1] if len(parts) == 3 else COLLECTIONS[symbol](), start, parts[-1][3]
