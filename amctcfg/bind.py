@@ -11,7 +11,7 @@ from .schema import REPEATED, AMCTConfig, FieldSpec, Message, Problem, trusted
 from .textformat import List as ListValue
 from .textformat import Message as MessageValue
 from .textformat import MessageList, Tree, parse_bool, parse_float, unescape
-from .textformat.tree import Field, find
+from .textformat.tree import Field, descend
 
 __all__ = ["bind"]
 
@@ -173,8 +173,7 @@ class Binder:
         self.report("syntax", message, (start, end), (*path, name), "write '{}: []'".format(name))
 
     def problem(self, problem: Problem, fields: MessageValue, path: Path) -> None:
-        place = find([(None, fields, 0, 0)], problem.path)
-        assert place is not None  # a problem is always put down to a field that is there
+        place = descend([(None, fields, 0, 0)], problem.path)[-1]  # problems are put down to fields that are there
         self.report(problem.code, problem.message, value_offsets(place), path + problem.path, problem.hint)
 
 

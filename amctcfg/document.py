@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Tuple, Union
+from typing import Dict, Tuple, Union
 
 from .bind import bind
 from .diagnostics import ConfigError, Diagnostic, Path
@@ -66,9 +66,10 @@ class Document:
         name_end = start + len(name) if name else end
         return self.tree.value_span(field) or self.tree.source.span(start, name_end)
 
-    def literal(self, path: Path) -> str:
-        """A scalar as it is written. `KeyError` where the text has no such field."""
-        return str(self.field(path)[1])
+    def spans(self, path: Path) -> Dict[str, Span]:
+        """The `span` of each field of the message that a path leads to, by name."""
+        span = self.tree.source.span
+        return {name: span(start, end) for name, _, start, end in self.tree.inside(path).values()}
 
 
 def parse(text: Union[str, bytes], name: str = "<string>", strict: bool = True) -> Document:

@@ -59,13 +59,11 @@ def rounded_numbers(model: Model) -> None:
     if model.document is None:
         return
     for path, search in searches(model):
-        for name, spec in FMRQuantize.specs.items():
-            value = getattr(search, name)
-            if spec.kind is float and value is not None:
-                written = model.document.literal((*path, name))
-                if not same_number(written, value):
-                    message = "{} is {} as a 32-bit float, not {}".format(name, value, written)
-                    model.report(WARNING, "float32-rounding", message, (*path, name), "write {}".format(value))
+        for name, field in model.document.tree.inside(path).items():
+            written, value = field[1], getattr(search, name)
+            if FMRQuantize.specs[name].kind is float and not same_number(written, value):
+                message = "{} is {} as a 32-bit float, not {}".format(name, value, written)
+                model.report(WARNING, "float32-rounding", message, (*path, name), "write {}".format(value))
 
 
 def same_number(written: str, value: float) -> bool:
@@ -241,7 +239,7 @@ def redundant_overrides(model: Model) -> None:
         layer = model.by_name.get(entry.layer_name)
         if layer is not None and effective(model, layer):
             own, _ = merger.calibration(layer)
-            without_own, _ = merger.combine(None, merger.type_settings(layer.type), layer.type)
+            without_own, _ = merger.calibration_of(None, layer.type)
             if own == without_own:
                 redundant_override(model, (*path, "layer_name"), named([layer.name]))
 

@@ -114,7 +114,9 @@ class Merger:
         self.skipped_names = indices(self.config.skip_layers)
         self.skipped_types = indices(self.config.skip_layer_types)
         self.unfused_names = indices(self.config.skip_fusion_layers)
-        self.common = self.settings("common_config", self.config.common_config, ("common_config",))
+        common = self.config.common_config
+        self.common = None if common is None else self.settings("common_config", common, ("common_config",))
+        self.found: Dict[Tuple[str, int], Dict[str, Origin]] = {}
         self.combined: Dict[Tuple[Optional[str], str], Tuple[CalibrationConfig, Dict[str, Origin]]] = {}
 
     def by_rules(self, rules: str) -> Merger:
@@ -163,11 +165,14 @@ class Merger:
 
     def calibration(self, layer: Layer) -> Tuple[CalibrationConfig, Dict[str, Origin]]:
         """Layers without a block of their own have what their type has."""
-        key = layer.name if layer.name in self.names else None, layer.type
+        return self.calibration_of(layer.name if layer.name in self.names else None, layer.type)
+
+    def calibration_of(self, name: Optional[str], layer_type: str) -> Tuple[CalibrationConfig, Dict[str, Origin]]:
+        """What a layer with a block of its own has, or any layer of a type without one."""
+        key = name, layer_type
         if key not in self.combined:
-            self.combined[key] = self.combine(
-                self.layer_settings(layer.name), self.type_settings(layer.type), layer.type
-            )
+            own = None if name is None else self.layer_settings(name)
+            self.combined[key] = self.combine(own, self.type_settings(layer_type), layer_type)
         return self.combined[key]
 
     def combine(
@@ -208,30 +213,33 @@ class Merger:
     # ------------------------------------------------------------ what the blocks set
 
     def layer_settings(self, name: str) -> Optional[Dict[str, Origin]]:
-        index = self.names.get(name)
-        if index is None:
-            return None
-        path = ("override_layer_configs", index, "calibration_config")
-        return self.settings(path[0], self.config.override_layer_configs[index].calibration_config, path)
+        """What the block of a layer sets, by dotted field name; None where it has none of its own."""
+        return self.block_settings("override_layer_configs", self.names.get(name))
 
     def type_settings(self, layer_type: str) -> Optional[Dict[str, Origin]]:
-        index = self.types.get(layer_type)
+        """What the block of a type sets."""
+        return self.block_settings("override_layer_types", self.types.get(layer_type))
+
+    def block_settings(self, tier: str, index: Optional[int]) -> Optional[Dict[str, Origin]]:
         if index is None:
             return None
-        path = ("override_layer_types", index, "calibration_config")
-        return self.settings(path[0], self.config.override_layer_types[index].calibration_config, path)
+        if (tier, index) not in self.found:
+            block = getattr(self.config, tier)[index].calibration_config
+            self.found[tier, index] = self.settings(tier, block, (tier, index, "calibration_config"))
+        return self.found[tier, index]
 
-    def settings(self, tier: str, block: Optional[CalibrationConfig], path: Path) -> Optional[Dict[str, Origin]]:
-        """What a block sets, by dotted field name; None for no block."""
-        if block is None:
-            return None
+    def settings(self, tier: str, block: CalibrationConfig, path: Path) -> Dict[str, Origin]:
         found: Dict[str, Origin] = {}
         for part in ("arq_quantize", "ifmr_quantize"):
             message = getattr(block, part)
-            for field in message.specs if message is not None else ():
+            if message is None:
+                continue
+            part_path = (*path, part)
+            spans = self.document.spans(part_path) if self.document else {}
+            for field in message.specs:
                 value = getattr(message, field)
                 if value is not None:
-                    found[part + "." + field] = self.origin(tier, value, (*path, part, field))
+                    found[part + "." + field] = Origin(tier, value, (*part_path, field), spans.get(field))
         return found
 
     def origin(self, tier: str, value: Any, path: Path) -> Origin:

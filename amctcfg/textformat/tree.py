@@ -26,6 +26,8 @@ __all__ = ["Element", "Field", "List", "Message", "MessageList", "Tree"]
 # Typed loosely: mypy has no recursive type that a list subclass could take part in.
 Field = Tuple[Any, Any, int, int]
 
+Path = Sequence[Union[str, int]]
+
 
 class Message(ListOf[Field]):
     """The fields of a message, in order."""
@@ -64,14 +66,27 @@ class Tree:
         self.fields = fields
         self._index: Optional[Dict[Any, ListOf[Field]]] = None
 
-    def find(self, path: Sequence[Union[str, int]]) -> Optional[Field]:
-        """The field that a path leads to; the top level is looked up, not searched. See `find`."""
+    def find(self, path: Path) -> Optional[Field]:
+        """The field that a path of names and indices leads to, or None.
+
+        An index counts the elements of a repeated field through all its occurrences. Where a singular field is given
+        twice, messages count as merged and the last scalar wins.
+        """
+        found = self.find_all(path)
+        return found[-1] if found else None
+
+    def inside(self, path: Path) -> Dict[str, Field]:
+        """The fields of the message that a path leads to, by name."""
+        return {field[0]: field for element in self.find_all(path) for field in element[1]}
+
+    def find_all(self, path: Path) -> Sequence[Field]:
+        """The occurrences of what a path leads to; the top level is looked up, not searched."""
         if self._index is None:
             index: Dict[Any, ListOf[Field]] = {}
             for field in self.fields:
                 index.setdefault(field[0], []).extend(elements_of(field))
             self._index = index
-        return find(self._index.get(path[0], ()), path[1:]) if path else None
+        return descend(self._index.get(path[0], ()), path[1:]) if path else ()
 
     def elements(self, fields: Optional[Iterable[Field]] = None) -> Iterator[Element]:
         """The top-level fields, or those of a `Message` or `List` met on the way, with lines and columns."""
@@ -90,16 +105,12 @@ def elements_of(field: Field) -> Sequence[Field]:
     return field[1] if isinstance(field[1], List) else (field,)
 
 
-def find(elements: Sequence[Field], path: Sequence[Union[str, int]]) -> Optional[Field]:
-    """The field that a path of names and indices leads to below some elements, or None.
-
-    An index counts the elements of a repeated field through all its occurrences. Where a singular field is given
-    twice, messages count as merged and the last scalar wins.
-    """
+def descend(elements: Sequence[Field], path: Path) -> Sequence[Field]:
+    """What a path leads to from some elements on."""
     for step in path:
         if isinstance(step, int):
             elements = elements[step : step + 1] if step >= 0 else ()
         else:
             inside = [f for e in elements if type(e[1]) is Message for f in e[1] if f[0] == step]
             elements = [element for field in inside for element in elements_of(field)]
-    return elements[-1] if elements else None
+    return elements
