@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
 
 from .diagnostics import ERROR, WARNING, Diagnostic, Path
 from .foreign import unknown_field_hint
@@ -11,7 +11,7 @@ from .schema import REPEATED, AMCTConfig, FieldSpec, Message, Problem, trusted
 from .textformat import List as ListValue
 from .textformat import Message as MessageValue
 from .textformat import MessageList, Tree, parse_bool, parse_float, unescape
-from .textformat.tree import Field, descend
+from .textformat.tree import Field, mark_offsets, name_offsets
 
 __all__ = ["bind"]
 
@@ -39,6 +39,7 @@ class Binder:
         self.strict = strict
         self.errors = 0
         self.diagnostics: List[Diagnostic] = []
+        self.hints: Dict[Tuple[Type[Message], str], Optional[str]] = {}  # for unknown fields
         # The value of each literal met so far, by the type of its field: files repeat their numbers.
         self.known: Dict[Type[Any], Dict[str, Any]] = {bool: {}, float: {}, str: {}}
 
@@ -67,8 +68,7 @@ class Binder:
         for name in cls.repeated:
             if name in values:
                 values[name] = tuple(values[name])
-        for problem in cls.problems(values):
-            self.problem(problem, fields, path)
+        self.problems(cls.problems(values), fields, path)
         return trusted(cls, values) if self.errors == errors else UNREADABLE
 
     def unified(self, cls: Type[Message], fields: MessageValue, path: Path) -> MessageValue:
@@ -121,7 +121,7 @@ class Binder:
         except UnicodeDecodeError as error:
             message = "the string's byte 0x{:02X} is not UTF-8".format(error.object[error.start])
             hint = "write the character itself, or as \\uXXXX"
-            self.report("encoding", message, value_offsets(field), path, hint)
+            self.report("encoding", message, mark_offsets(field), path, hint)
             return UNREADABLE
 
     # ------------------------------------------------------------ what can be wrong
@@ -139,7 +139,9 @@ class Binder:
     def unknown_field(self, cls: Type[Message], field: Field, path: Path) -> None:
         name = field[0]
         message = "{} has no field '{}'".format(cls.__name__, name)
-        self.report("unknown-field", message, name_offsets(field), (*path, name), unknown_field_hint(cls, name))
+        if (cls, name) not in self.hints:
+            self.hints[cls, name] = unknown_field_hint(cls, name)
+        self.report("unknown-field", message, name_offsets(field), (*path, name), self.hints[cls, name])
 
     def duplicate_field(self, spec: FieldSpec, field: Field, path: Path) -> None:
         path = (*path, spec.name)
@@ -164,17 +166,18 @@ class Binder:
     def wrong_type(self, spec: FieldSpec, field: Field, path: Path) -> None:
         raw = field[1]
         message, hint = wrong_type_words(spec, raw)
-        offsets = value_offsets(field) if isinstance(raw, str) else name_offsets(field)
-        self.report("wrong-type", message, offsets, path, hint)
+        self.report("wrong-type", message, mark_offsets(field), path, hint)
 
     def needs_colon(self, spec: FieldSpec, field: Field, path: Path) -> None:
         name, _, start, end = field
         message = "expected ':' after '{}'".format(name)
         self.report("syntax", message, (start, end), (*path, name), "write '{}: []'".format(name))
 
-    def problem(self, problem: Problem, fields: MessageValue, path: Path) -> None:
-        place = descend([(None, fields, 0, 0)], problem.path)[-1]  # problems are put down to fields that are there
-        self.report(problem.code, problem.message, value_offsets(place), path + problem.path, problem.hint)
+    def problems(self, found: Iterator[Problem], fields: MessageValue, path: Path) -> None:
+        places = Tree(self.source, fields)
+        for problem in found:
+            place = places.find_nearest(problem.path)
+            self.report(problem.code, problem.message, mark_offsets(place), path + problem.path, problem.hint)
 
 
 def wrong_type_words(spec: FieldSpec, raw: Any) -> Tuple[str, Optional[str]]:
@@ -200,15 +203,3 @@ def wrong_type_words(spec: FieldSpec, raw: Any) -> Tuple[str, Optional[str]]:
         hint = "write the number without quotes" if quoted else "write a decimal number such as 0.7"
         return "{} is a decimal number, not {}".format(name, raw), hint
     return "{} is a string, not {}".format(name, raw), 'put it in quotes: "{}"'.format(raw)
-
-
-def value_offsets(field: Field) -> Tuple[int, int]:
-    """Where a scalar's literal stands, or the whole field of another value."""
-    _, value, start, end = field
-    return (end - len(value), end) if isinstance(value, str) else (start, end)
-
-
-def name_offsets(field: Field) -> Tuple[int, int]:
-    """Where a field's name stands, or the opening bracket of a list's element."""
-    name, start = field[0], field[2]
-    return start, start + len(name or "{")

@@ -88,10 +88,11 @@ def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) ->
     assert span is not None
     number = str(span.line)
     blank = " " * len(number)
-    line = source.line(span.line)
-    end = span.end_column if span.end_line == span.line else len(line) + 1
     room = max(width - len(number) - len(" | "), 20)
-    line, start, end = _cut(line, span.column - 1, max(end - 1, span.column), room)
+    skipped = max(span.column - 1 - room, 0)  # a line may be very long
+    line = source.line(span.line, skipped, span.column + 2 * room)
+    end = span.end_column if span.end_line == span.line else span.column + room
+    line, start, end = _cut(line, span.column - 1 - skipped, max(end - 1, span.column) - skipped, room, skipped > 0)
     before, marked = _cells(line[:start]), _cells(line[start:end])
     bar, caret, hint = " | ", "^" * max(_columns(marked), 1), _printable(diagnostic.hint or "")
     if color:
@@ -103,22 +104,34 @@ def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) ->
     return [text.rstrip() for text in shown]
 
 
-def _cut(line: str, start: int, end: int, room: int) -> Tuple[str, int, int]:
-    """At most `room` columns of a line around [start, end), and where that stretch is in them."""
-    if len(line) <= room and _columns(_cells(line)) <= room:
-        return line, start, end
+def _cut(line: str, start: int, end: int, room: int, more: bool) -> Tuple[str, int, int]:
+    """At most `room` columns of a line around [start, end), and where that stretch is in them.
+
+    `more` tells that there was something in front.
+    """
+    if not more and len(line) <= room and _columns(_cells(line)) <= room:
+        return line, start, min(end, len(line))
     first = max(0, min(start - room // 4, len(line) - room // 2))
-    head = "…" if first else ""
-    kept, used = [], len(head)
-    for character in line[first : first + room]:
+    head = "…" if first or more else ""
+    kept = _fitting(line[first:], room - len(head))
+    shift = len(head) - first
+    text = head + kept
+    return text, start + shift, min(end + shift, len(text))
+
+
+def _fitting(text: str, room: int) -> str:
+    """As much of a text as fits into some columns, with an ellipsis where that is not all."""
+    if _columns(_cells(text[: room + 1])) <= room:
+        return text[:room]
+    if text[:room].isascii() and text[:room].isprintable():
+        return text[: room - 1] + "…"
+    used = count = 0
+    for character in text[:room]:
         used += _columns(_cells(character))
         if used >= room:
-            kept.append("…")
             break
-        kept.append(character)
-    shift = len(head) - first
-    text = head + "".join(kept)
-    return text, start + shift, min(end + shift, len(text))
+        count += 1
+    return text[:count] + "…"
 
 
 def _cells(text: str) -> str:

@@ -14,7 +14,7 @@ from .schema import AMCTConfig
 from .source import Span
 from .textformat import Tree
 from .textformat import parse as parse_text
-from .textformat.tree import Field
+from .textformat.tree import mark_offsets
 
 __all__ = ["Document", "dump", "load", "loads", "parse"]
 
@@ -49,22 +49,14 @@ class Document:
         >>> doc.span(("skip_layers", 1))
         Span(line=1, column=20, end_line=1, end_column=23)
         """
-        field = self.field(path)
-        return self.tree.source.span(field[2], field[3])
-
-    def field(self, path: Path) -> Field:
-        """The field of the syntax tree. `KeyError` where the text has no such field."""
         field = self.tree.find(path)
         if field is None:
             raise KeyError(path)
-        return field
+        return self.tree.source.span(field[2], field[3])
 
     def mark(self, path: Path) -> Span:
-        """What a message about a field points at: the literal of a scalar, the name of a message."""
-        field = self.field(path)
-        name, _, start, end = field
-        name_end = start + len(name) if name else end
-        return self.tree.value_span(field) or self.tree.source.span(start, name_end)
+        """What a message about a field points at: the literal of a scalar, the name of anything else."""
+        return self.tree.source.span(*mark_offsets(self.tree.find_nearest(path)))
 
     def spans(self, path: Path) -> Dict[str, Span]:
         """The `span` of each field of the message that a path leads to, by name."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from typing import List, NamedTuple, Optional
 
@@ -35,11 +36,12 @@ class Source:
         end_line = line if end == start else bisect_right(starts, end)
         return Span(line, start - starts[line - 1] + 1, end_line, end - starts[end_line - 1] + 1)
 
-    def line(self, number: int) -> str:
-        """A line without its end."""
+    def line(self, number: int, first: int = 0, last: int = sys.maxsize) -> str:
+        """A line without its end, or the part of it between two of its columns, counted from 0."""
         starts = self.line_starts()
+        start = starts[number - 1]
         end = starts[number] - 1 if number < len(starts) else len(self.text)
-        return self.text[starts[number - 1] : end].rstrip("\r")
+        return self.text[start + first : min(end, start + last)].rstrip("\r")
 
     def line_starts(self) -> List[int]:
         """The offsets at which the lines begin; counted once, when a position is first asked for."""

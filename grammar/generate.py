@@ -85,7 +85,7 @@ def generate(grammar: str) -> str:
         "SKIP": literal(skip),
         "ESCAPE": literal(fragment(grammar, "ESCAPE")),
         "TOKENS": block("{}", ("{!r}: {}".format(n, literal(tokens[n])) for n in sorted(set(tokens) - ignored))),
-        "PHRASES": block("{}", ("{!r}: {!r}".format(name, prune(phrases[name])) for name in sorted(phrases))),
+        "PHRASES": block("{}", ("{!r}: {!r}".format(name, phrases[name]) for name in sorted(phrases))),
         "SCANNER": literal(scanner.pattern),
         "SYMBOLS": repr(scanner.symbols),
         "ACCEPT": repr(ACCEPT),
@@ -140,11 +140,6 @@ def fold_phrases(rules: List[Rule]) -> Tuple[Dict[str, Trie], List[Rule]]:
             folded = [Terminal(s.name) if s.name in phrases else s for s in rule.expansion]
             rest.append(Rule(rule.origin, folded, len(rest), rule.alias, rule.options))
     return phrases, rest
-
-
-def prune(trie: Trie) -> Trie:
-    """The trie without its end marks."""
-    return {token: prune(trie[token]) for token in sorted(trie) if token != END}
 
 
 def build_scanner(phrases: Dict[str, Trie], rules: List[Rule], tokens: Dict[str, str], skip: str) -> Scanner:

@@ -12,7 +12,7 @@ from . import _tables as tables
 
 __all__ = ["syntax_error"]
 
-END = "$END"
+END, DONE = "$END", ""
 
 WORDS = {
     "FIELD_NAME": "a field name", "NAME": "a value", "NUMBER": "a value", "STRING": "a value",
@@ -60,52 +60,61 @@ class Explanation(NamedTuple):
 def syntax_error(source: Source, offset: int, states: Sequence[int], values: Sequence[Any]) -> ConfigError:
     """The error for a text whose step at `offset` has no action in the current state."""
     opened = [v for v in values if type(v) is tuple and v[1] in CLOSING]
-    failure = walk(source.text, offset, acceptable(states))
+    failure = walk(source.text, offset, states)
     message, start, end, hint = describe(source, failure, opened)
     error = Diagnostic(ERROR, "syntax", message, source.span(start, end), None, hint, source.name)
     return ConfigError([error], source.text)
 
 
 def acceptable(states: Sequence[int]) -> Set[str]:
-    """The symbols that the parser can shift next, or END, after whatever reductions."""
-    return {tables.SYMBOLS[group] for group in tables.ACTIONS[states[-1]] if leads_on(states, group)}
+    """The symbols that the parser can go on with; its table promises more than it keeps, so try."""
+    return {tables.SYMBOLS[group] for group in tables.ACTIONS[states[-1]] if advanced(states, group)}
 
 
-def leads_on(states: Sequence[int], group: int) -> bool:
-    """Whether reducing for a symbol ends in shifting it; LALR look-aheads promise more than they keep."""
-    depth, top = len(states), []  # type: int, List[int]  # the stack is states[:depth] + top
+def advanced(states: Sequence[int], group: int) -> Optional[List[int]]:
+    """The stack of states after shifting a symbol, with the reductions in front of it; None where it can't be."""
+    stack = list(states)
     while True:
-        action = tables.ACTIONS[top[-1] if top else states[depth - 1]].get(group)
-        if action is None or action >= 0:
-            return action is not None
+        action = tables.ACTIONS[stack[-1]].get(group, tables.ERROR)
+        if action == tables.ERROR:
+            return None
+        if action >= 0:
+            return stack if action in (tables.ACCEPT, tables.APPEND) else [*stack, action]
         _, length, symbol, _ = tables.RULES[~action]
-        kept = max(len(top) - length, 0)
-        depth -= max(length - len(top), 0)
-        del top[kept:]
-        top.append(tables.GOTOS[top[-1] if top else states[depth - 1]][symbol])
+        del stack[len(stack) - length :]
+        stack.append(tables.GOTOS[stack[-1]][symbol])
 
 
-def walk(text: str, offset: int, symbols: Set[str]) -> Failure:
-    """Follow the phrases token by token from `offset` to where none of them goes on."""
+def walk(text: str, offset: int, states: Sequence[int]) -> Failure:
+    """Follow the phrases token by token from `offset` to where the parser can't go on."""
     skip = re.compile(tables.SKIP)
-    following = merged([tables.PHRASES.get(symbol, {symbol: {}}) for symbol in sorted(symbols)])
+    following = phrases(acceptable(states))
     before = ""
     while True:
         for token in following:
-            match = re.compile(tables.TOKENS[token]).match(text, offset) if token != END else None
+            match = re.compile(tables.TOKENS[token]).match(text, offset) if token in tables.TOKENS else None
             if match:
                 break
         else:
-            return Failure(offset, set(following), before)
+            if DONE not in following:
+                return Failure(offset, set(following), before)
+            states = advanced(states, tables.SYMBOLS.index(following[DONE])) or states
+            following = phrases(acceptable(states))
+            continue
         before, following = match[0], following[token]
         offset = skip.match(text, match.end()).end()  # type: ignore[union-attr]  # SKIP may be empty
+
+
+def phrases(symbols: Set[str]) -> Dict[str, Any]:
+    """The tokens that symbols begin with, and what may follow each; DONE where a phrase can end."""
+    return merged([tables.PHRASES.get(symbol, {symbol: {DONE: symbol}}) for symbol in sorted(symbols)])
 
 
 def merged(tries: Iterable[Dict[str, Any]]) -> Dict[str, Any]:
     result: Dict[str, Any] = {}
     for trie in tries:
         for token, following in trie.items():
-            result[token] = merged([result.get(token, {}), following])
+            result[token] = following if token == DONE else merged([result.get(token, {}), following])
     return result
 
 

@@ -75,6 +75,14 @@ class Tree:
         found = self.find_all(path)
         return found[-1] if found else None
 
+    def find_nearest(self, path: Path) -> Field:
+        """The same, or what is nearest above it: a required field may be missing in a text that is read leniently."""
+        found = self.find(path)
+        while found is None and path:
+            path = path[:-1]
+            found = self.find(path)
+        return found or (None, self.fields, 0, 0)
+
     def inside(self, path: Path) -> Dict[str, Field]:
         """The fields of the message that a path leads to, by name."""
         return {field[0]: field for element in self.find_all(path) for field in element[1]}
@@ -103,6 +111,18 @@ class Tree:
 def elements_of(field: Field) -> Sequence[Field]:
     """The elements that one occurrence of a field adds: those of its list, or itself."""
     return field[1] if isinstance(field[1], List) else (field,)
+
+
+def name_offsets(field: Field) -> Tuple[int, int]:
+    """Where a field's name stands, or the opening bracket of a list's element."""
+    name, start = field[0], field[2]
+    return start, start + len(name or "{")
+
+
+def mark_offsets(field: Field) -> Tuple[int, int]:
+    """What a message about a field points at: the literal of a scalar, the name of anything else."""
+    value, end = field[1], field[3]
+    return (end - len(value), end) if isinstance(value, str) else name_offsets(field)
 
 
 def descend(elements: Sequence[Field], path: Path) -> Sequence[Field]:
