@@ -110,3 +110,16 @@ def expandable(draw):
         skip_fusion_layers=[n for n in config.skip_fusion_layers if types[n] in amctcfg.TF_ASCEND.fusible_types],
     )
     return config, draw(st.permutations(model))
+
+
+@st.composite
+def broken_texts(draw):
+    """A configuration's text with a few characters taken out, doubled, swapped or put in."""
+    text = amctcfg.dumps(draw(configs(any_text, any_text)))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(text)))
+        piece = draw(
+            st.sampled_from(["", "{", "}", "[", "]", "<", ">", ":", ",", ";", '"', "'", "\\", "#", "-", "0", "1_", "x"])
+        )
+        text = text[:at] + piece + text[at + draw(st.integers(0, 3)) :]
+    return text

@@ -59,7 +59,7 @@ class Explanation(NamedTuple):
 
 def syntax_error(source: Source, offset: int, states: Sequence[int], values: Sequence[Any]) -> ConfigError:
     """The error for a text whose step at `offset` has no action in the current state."""
-    opened = [v for v in values if type(v) is tuple and v[1] in CLOSING]
+    opened = [v for v in values if type(v) is tuple and type(v[1]) is str and v[1] in CLOSING]
     failure = walk(source.text, offset, states)
     message, start, end, hint = describe(source, failure, opened)
     error = Diagnostic(ERROR, "syntax", message, source.span(start, end), None, hint, source.name)

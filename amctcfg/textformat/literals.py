@@ -13,6 +13,8 @@ from typing import Any, Match, Optional, Tuple
 
 __all__ = ["parse_bool", "parse_float", "round_float32", "unescape"]
 
+DIGITS_OR_POINT = tuple("0123456789.")
+
 TRUE, FALSE = ("true", "True", "t"), ("false", "False", "f")
 BOOLS = dict.fromkeys(TRUE, True)
 BOOLS.update(dict.fromkeys(FALSE, False))
@@ -64,7 +66,7 @@ def parse_float(raw: str) -> Optional[float]:
     if raw[0] == "-" and not raw[1].isalnum() and raw[1] != ".":  # blanks or comments behind the sign
         blanks, _, _ = patterns()
         number = blanks.sub("", raw)
-    if number[-1] in "fF" and number[-2:-1] not in ("n", "N"):  # the suffix, not the end of "inf"
+    if number[-1] in "fF" and number[-2:-1] in DIGITS_OR_POINT:  # a suffix, not the end of "inf"
         number = number[:-1]
     digits = number.lstrip("-")
     if digits[:1] == "0" and digits[1:2].isalnum() and digits[1] not in "eE":  # octal or hexadecimal

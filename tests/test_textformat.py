@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The text format: the conformance corpus, and that no bytes do harm."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import amctcfg
+from amctcfg import ConfigError, textformat
+
+from .conftest import DATA
+from .corpus import CASES, text_of
+from .strategies import broken_texts
+
+FUZZED = sorted((DATA / "fuzz").glob("*"))
+
+
+def plain(value):
+    """A configuration as the corpus writes it: what is there, as dicts and lists."""
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {name: plain(v) for name, v in fields.items() if v is not None and v != ()}
+    return [plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def first_error(diagnostics):
+    return "{} {}:{}".format(diagnostics[0].code, *diagnostics[0].span[:2])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["rule"])
+def test_corpus_through_the_library(case):
+    text = text_of(case)
+    if "is" in case:
+        assert plain(amctcfg.loads(text)) == case["is"]
+        assert [d for d in amctcfg.check(text) if d.severity == "error"] == []
+    else:
+        with pytest.raises(ConfigError) as caught:
+            amctcfg.loads(text)
+        assert first_error(caught.value.diagnostics) == case["error"]
+        assert amctcfg.check(text) == caught.value.diagnostics
+
+
+def test_corpus_through_the_command_line(cli, tmp_path):
+    paths = []
+    for number, case in enumerate(CASES):
+        path = tmp_path / "{:03}.cfg".format(number)
+        text = text_of(case)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+        paths.append(path)
+    result = cli("check", "--format", "json", *paths)
+    told = {}
+    for diagnostic in json.loads(result.out)["diagnostics"]:
+        if diagnostic["severity"] == "error":
+            told.setdefault(diagnostic["file"], diagnostic)
+    for path, case in zip(paths, CASES):
+        first = told.get(str(path))
+        found = first and "{} {}:{}".format(first["code"], first["span"]["line"], first["span"]["column"])
+        assert found == case.get("error"), case
+
+
+def test_every_rule_has_valid_and_invalid_cases():
+    for rule in {case["rule"] for case in CASES} - {"no NUL", "names", "types", "duplicates", "required"}:
+        verdicts = {"is" in case for case in CASES if case["rule"] == rule}
+        assert verdicts == {True, False}, rule
+
+
+def survives(text):
+    """A value or a `ConfigError`; and its message can be shown."""
+    try:
+        config = amctcfg.loads(text)
+    except ConfigError as error:
+        assert str(error).startswith("<string>:")
+        assert all(d.severity == "error" for d in error.diagnostics)
+    else:
+        assert amctcfg.loads(amctcfg.dumps(config)) == config
+    for strict in (True, False):
+        amctcfg.check(text, strict=strict)
+
+
+@given(st.binary(max_size=80))
+@example(b"\xff\xfe")
+def test_any_bytes(data):
+    survives(data)
+
+
+@given(st.text(max_size=80))
+@example("\ud800")
+@example("a:[a:[")
+def test_any_text(text):
+    survives(text)
+
+
+@given(broken_texts())
+def test_any_mutation_of_a_configuration(text):
+    survives(text)
+
+
+@pytest.mark.parametrize("path", FUZZED, ids=lambda path: path.name)
+def test_what_the_fuzzer_found(path):
+    survives(path.read_bytes())
+
+
+@given(st.binary(max_size=60))
+def test_the_command_line_takes_any_bytes(data):
+    from .conftest import command
+
+    result = command("check", "-", stdin=data)
+    assert result.status in (0, 1) and result.out == ""
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "{", "}", "<", "[", "]", "a{", "a<", "a:[", "a:[{", '"', "'", "\\", '"a" ', "skip_layers:", "1", "1e", "0", "-",
+        "#", "#\n", "# x\n", "\r", ",", "a:1,", "do_fusion: true\n", 'skip_layers: "a"', "common_config{",
+        "common_config{}", "override_layer_types{}", "a ", "a.", "[a.",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("before", ["", "skip_layers: ", 'skip_layers: "', "common_config{ifmr_quantize{search_step: "])
+def test_depth_and_length_do_no_harm(before, unit):
+    survives(before + unit * 20000)
+
+
+def test_huge_numbers_are_within_pythons_own_limits():
+    digits = "common_config {{ ifmr_quantize {{ search_range_end: {} }} }}"
+    for literal in ("9" * 50000, "0." + "0" * 50000 + "1", "1e" + "9" * 5000, "1e-" + "9" * 5000):
+        with pytest.raises(ConfigError, match="out-of-range"):
+            amctcfg.loads(digits.format(literal))
+    assert amctcfg.loads("do_fusion: 0x" + "0" * 50000 + "1").do_fusion is True
+
+
+def test_the_tree_alone():
+    tree = textformat.parse("a: -1 # one\nb { c: ['x', \"y\"] }\n[d.e] <>", name="any.txt")
+    found = [
+        (e.name, e.value if isinstance(e.value, str) else list(tree.elements(e.value)), e.span) for e in tree.elements()
+    ]
+    assert [(name, span) for name, _, span in found] == [
+        ("a", (1, 1, 1, 6)),
+        ("b", (2, 1, 2, 20)),
+        ("[d.e]", (3, 1, 3, 9)),
+    ]
+    (inner,) = found[1][1]
+    assert (inner.name, inner.span) == ("c", (2, 5, 2, 18))
+    assert [(e.value, e.span, e.value_span) for e in tree.elements(inner.value)] == [
+        ("'x'", (2, 9, 2, 12), (2, 9, 2, 12)),
+        ('"y"', (2, 14, 2, 17), (2, 14, 2, 17)),
+    ]
+    with pytest.raises(ConfigError) as caught:
+        textformat.parse(b"a: \xff", name="any.txt")
+    assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].name) == ("encoding", "any.txt")
+
+
+@pytest.mark.parametrize(
+    "path, text",
+    [
+        (("do_fusion",), "do_fusion : true"),
+        (("skip_layers", 0), "skip_layers: 'a'"),
+        (("skip_layers", 2), "'c'"),
+        (("common_config", "ifmr_quantize", "search_step"), "search_step: 0.02"),
+        (("override_layer_configs", 1, "layer_name"), "layer_name: 'y'"),
+        (("override_layer_configs", 1, "calibration_config"), "calibration_config { arq_quantize { } }"),
+    ],
+)
+def test_spans(path, text):
+    source = (
+        "do_fusion : true skip_layers: 'a' skip_layers: ['b', 'c']\n"
+        "common_config { ifmr_quantize { search_step: 0.02; } }\n"
+        "override_layer_configs: [{ layer_name: 'x' calibration_config {} },\n"
+        "  { layer_name: 'y' calibration_config { arq_quantize { } } }]"
+    )
+    span = amctcfg.parse(source).span(path)
+    assert span.line == span.end_line
+    assert source.split("\n")[span.line - 1][span.column - 1 : span.end_column - 1] == text
+
+
+def test_a_span_that_is_not_there():
+    with pytest.raises(KeyError):
+        amctcfg.parse("do_fusion: true").span(("skip_layers", 0))
+
+
+LENIENT = """
+do_fusion: true  do_fusion: false
+common_config { ifmr_quantize { search_step: 0.02 } }
+common_config { ifmr_quantize { search_range_start: 0.8 } arq_quantize { } }
+override_layer_types { layer_type: "Conv2D" }
+override_layer_configs { calibration_config { } }
+"""
+
+
+def test_lenient_reading():
+    document = amctcfg.parse(LENIENT, strict=False)
+    assert plain(document.config) == {
+        "do_fusion": False,
+        "common_config": {"ifmr_quantize": {"search_step": 0.02, "search_range_start": 0.8}, "arq_quantize": {}},
+        "override_layer_types": [{"layer_type": "Conv2D", "calibration_config": {}}],
+        "override_layer_configs": [{"layer_name": "", "calibration_config": {}}],
+    }
+    told = [(d.severity, d.code, *d.span[:2]) for d in document.diagnostics]
+    assert told == [
+        ("warning", "duplicate-field", 2, 18),
+        ("warning", "duplicate-field", 4, 1),
+        ("warning", "duplicate-field", 4, 17),
+        ("warning", "missing-field", 5, 1),
+        ("warning", "missing-field", 6, 1),
+    ]
+    assert document.span(("common_config", "ifmr_quantize", "search_step")).line == 3
+    assert document.span(("common_config", "ifmr_quantize", "search_range_start")).line == 4
+
+
+def test_lenient_reading_is_strict_about_everything_else():
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.parse("do_fusion: 3 do_fusion: true batch_num: 1 " + "override_layer_types{}" * 2, strict=False)
+    errors = [(d.code, d.span.column) for d in caught.value.diagnostics if d.severity == "error"]
+    assert errors == [("wrong-type", 12), ("unknown-field", 30), ("duplicate-entry", 65)]

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Independent witnesses of what is text format, and what it says: Lark, protobuf's Python parser, and protoc."""
+
+import re
+import struct
+import subprocess
+import sys
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import amctcfg
+from amctcfg import ConfigError, textformat
+
+from .conftest import DATA
+from .corpus import CASES, text_of
+from .strategies import any_text, broken_texts, configs
+
+GRAMMAR = Path(__file__).parent.parent / "grammar" / "textproto.lark"
+TEXTS = [text_of(case) for case in CASES if "text" in case]
+TEXTS += [path.read_text(encoding="utf-8") for path in sorted(DATA.glob("valid/*.cfg"))]
+
+# ---------------------------------------------------------------- Lark, on the same grammar
+
+
+@lru_cache(maxsize=1)
+def lark_parser():
+    lark = pytest.importorskip("lark", reason="Lark is needed at build time only")
+    grammar = GRAMMAR.read_text(encoding="utf-8")
+    return lark.Lark(
+        grammar, parser="lalr", lexer="contextual", start="text", keep_all_tokens=True, propagate_positions=True
+    )
+
+
+def lark_tree(text):
+    """Lark's tree in the shape of ours, or None."""
+    from lark.exceptions import UnexpectedInput
+
+    try:
+        return [converted(child) for child in lark_parser().parse(text).children if not is_separator(child)]
+    except UnexpectedInput:
+        return None
+
+
+def is_separator(child):
+    return getattr(child, "type", None) in ("COMMA", "SEMICOLON")
+
+
+def converted(tree):
+    start, end = tree.meta.start_pos, tree.meta.end_pos
+    children = [child for child in tree.children if not is_separator(child)]
+    if tree.data in ("scalar", "element"):
+        name = str(children[0]) if tree.data == "scalar" else None
+        return name, str(children[-1]), start, children[-1].end_pos
+    opening = children[0]
+    name = str(opening.children[0]) if hasattr(opening, "children") else None
+    return name, [converted(child) for child in children[1:-1]], start, end
+
+
+def our_tree(text):
+    def plain(fields):
+        return [
+            (name, value if isinstance(value, str) else plain(value), start, end) for name, value, start, end in fields
+        ]
+
+    try:
+        return plain(textformat.parse(text).fields)
+    except ConfigError:
+        return None
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_lark_agrees_on_the_corpus(text):
+    assert our_tree(text) == lark_tree(text)
+
+
+@given(st.data())
+def test_lark_agrees_on_strings_of_the_grammar(data):
+    pytest.importorskip("lark", reason="Lark is needed at build time only")
+    from hypothesis.extra.lark import from_lark
+
+    text = data.draw(grammar_texts(from_lark))
+    expected = lark_tree(text)
+    assert our_tree(text) == expected
+
+
+@lru_cache(maxsize=1)
+def grammar_texts(from_lark):
+    """Strings that the grammar makes; tokens meet without a blank, so not all of them are text format."""
+    skip = re.search(r"^SKIP +: /(.*)/$", GRAMMAR.read_text(encoding="utf-8"), re.MULTILINE)
+    assert skip
+    words = st.sampled_from(["a", "b1", "true", "inf", "_x"])
+    numbers = st.sampled_from(
+        ["0", "1", "-1", "- 1", "1.5", ".5", "1.", "1e5", "0x1", "017", "1f", "-inf", "- nan", "-#\n2"]
+    )
+    strings = st.sampled_from(['""', "'a'", "\"a\" 'b'", '"\\n"', '"\\377"', '"a"#x\n"b"', '"\\u00e9"'])
+    blanks = st.sampled_from([" ", "\n", "\t", "\r\n"])
+    comments = st.sampled_from(["#\n", "# a: {\n"])
+    explicit = {
+        "NAME": words, "FIELD_NAME": words | st.sampled_from(["[a.b]", "[ a . b / c ]", "[a]"]), "NUMBER": numbers,
+        "STRING": strings, "BLANKS": blanks, "COMMENT": comments,
+    }  # fmt: skip
+    return from_lark(lark_parser(), start="text", explicit=explicit)
+
+
+@given(broken_texts())
+def test_lark_agrees_on_mutated_configurations(text):
+    assert our_tree(text) == lark_tree(text)
+
+
+# ---------------------------------------------------------------- google.protobuf.text_format
+
+# Where protobuf's Python parser is no witness because it deviates from the specification: what it does wrong, what
+# such a text looks like outside or inside of its strings, and an example.
+DEVIATIONS = [
+    ("takes blanks and digits beyond ASCII", r"[^\x00-\x7f]|[\x1c-\x1f]", "do_fusion:\u2003true"),
+    ("takes NUL", "\0", "do_fusion: true # \0"),
+    ("takes a plus sign", r"\+", "common_config { ifmr_quantize { search_range_end: +2 } }"),
+    ("takes underscores in numbers", r"[0-9]_", "common_config { ifmr_quantize { search_range_end: 2_0 } }"),
+    (
+        "takes a second f behind a number",
+        r"[0-9.][fF][fF]",
+        "common_config { ifmr_quantize { search_range_end: 2ff } }",
+    ),
+    ("takes an f behind inf", r"[iI][nN][fF][fF]", "common_config { ifmr_quantize { search_range_end: inff } }"),
+    ("refuses a blank or comment behind '-'", r"-[\s#]", "common_config { ifmr_quantize { search_step: - 1e-50 } }"),
+    ("refuses octal and hexadecimal bools", r"\b0[0-9xX]", "do_fusion: 01"),
+]
+STRING_DEVIATIONS = [
+    ("takes NUL", "\0", 'skip_layers: "\0"'),
+    ("takes any escape, and reads \\? as two characters", r"\\[^abfnrtv\\'\"0-7xuU]", 'skip_layers: "\\q"'),
+]
+STRING = re.compile(r"""\"(?:[^"\\\n]|\\[^\n])*\"|'(?:[^'\\\n]|\\[^\n])*'""")
+
+
+def deviates(text):
+    strings, rest = "".join(STRING.findall(text)), STRING.sub('""', text)
+    found = [reason for reason, pattern, _ in DEVIATIONS if re.search(pattern, rest)]
+    return found + [reason for reason, pattern, _ in STRING_DEVIATIONS if re.search(pattern, strings)]
+
+
+@lru_cache(maxsize=1)
+def message_class():
+    descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2", reason="protobuf is the witness")
+    from google.protobuf import descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(
+        name="calibration_config_ascend_tf.proto", package="amct", syntax="proto2"
+    )
+    kinds = {bool: "TYPE_BOOL", float: "TYPE_FLOAT", str: "TYPE_STRING"}
+    for name in ("AMCTConfig", "OverrideLayerType", "OverrideLayer", "CalibrationConfig", "ARQuantize", "FMRQuantize"):
+        message = file.message_type.add(name=name)
+        for number, spec in enumerate(getattr(amctcfg, name).specs.values(), 1):
+            label = {"optional": 1, "required": 2, "repeated": 3}[spec.label]
+            field = message.field.add(name=spec.name, number=number, label=label)
+            if spec.is_message:
+                field.type, field.type_name = field.TYPE_MESSAGE, ".amct." + spec.kind.__name__
+            else:
+                field.type = getattr(field, kinds[spec.kind])
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    descriptor = pool.FindMessageTypeByName("amct.AMCTConfig")
+    if hasattr(message_factory, "GetMessageClass"):
+        return message_factory.GetMessageClass(descriptor)
+    return message_factory.MessageFactory(pool).GetPrototype(descriptor)
+
+
+def protobuf_value(text):
+    """What protobuf makes of a text, as plain values, or None."""
+    from google.protobuf import text_format
+
+    try:
+        with warnings.catch_warnings():  # Python's codec warns of the escapes that protobuf lets through
+            warnings.simplefilter("ignore", DeprecationWarning)
+            message = text_format.Parse(text, message_class()())
+    except (text_format.ParseError, UnicodeDecodeError, ValueError):
+        return None
+    return message_values(message) if message.IsInitialized() else None
+
+
+def message_values(message):
+    values = {}
+    for field, value in message.ListFields():
+        repeated = not isinstance(value, (str, bool, float)) and hasattr(value, "append")
+        elements = [
+            message_values(v) if hasattr(v, "ListFields") else scalar(v) for v in (value if repeated else [value])
+        ]
+        values[field.name] = elements if repeated else elements[0]
+    return values
+
+
+def scalar(value):
+    return struct.pack("f", value) if isinstance(value, float) else value
+
+
+def our_value(text):
+    """What we make of a text in the same shape: None for an error that protobuf has as well."""
+
+    def plain(value, spec=None):
+        if hasattr(value, "specs"):
+            found = {name: plain(getattr(value, name)) for name in value.specs}
+            return {name: v for name, v in found.items() if v is not None and v != []}
+        return [plain(v) for v in value] if isinstance(value, tuple) else scalar(value)
+
+    try:
+        return plain(amctcfg.loads(text))
+    except ConfigError as error:
+        ours = {"out-of-range", "duplicate-entry"}  # rules that the schema does not have
+        return "only ours" if {d.code for d in error.diagnostics} <= ours else None
+
+
+def agree_with_protobuf(text):
+    ours, theirs = our_value(text), protobuf_value(text)
+    if (theirs is None) if ours == "only ours" else ours != theirs:
+        assert deviates(text), text
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_protobuf_agrees_on_the_corpus(text):
+    agree_with_protobuf(text)
+
+
+@given(configs(any_text, any_text))
+def test_protobuf_reads_what_we_print(config):
+    text = amctcfg.dumps(config)
+    assert protobuf_value(text) == our_value(text) is not None
+
+
+@given(broken_texts())
+def test_protobuf_agrees_on_mutated_configurations(text):
+    agree_with_protobuf(text)
+
+
+@given(configs())
+def test_we_read_what_protobuf_prints(config):
+    from google.protobuf import text_format
+
+    message = text_format.Parse(amctcfg.dumps(config), message_class()())
+    assert amctcfg.loads(text_format.MessageToString(message)) == config
+    assert amctcfg.loads(text_format.MessageToString(message, as_one_line=True)) == config
+    assert (
+        amctcfg.loads(text_format.MessageToString(message, use_short_repeated_primitives=True, pointy_brackets=True))
+        == config
+    )
+
+
+@pytest.mark.parametrize("reason, pattern, example", DEVIATIONS + STRING_DEVIATIONS)
+def test_each_deviation_is_one(reason, pattern, example):
+    assert deviates(example) == [reason]
+    ours, theirs = our_value(example), protobuf_value(example)
+    assert (ours is None) != (theirs is None) or ours != theirs
+
+
+# ---------------------------------------------------------------- protoc, where the first two differ
+
+
+def protoc_takes(text):
+    """Whether the C++ parser takes a text; skips where grpcio-tools is missing."""
+    pytest.importorskip("grpc_tools.protoc", reason="protoc comes with grpcio-tools")
+    command = [sys.executable, "-W", "ignore", "-m", "grpc_tools.protoc", "-I", str(DATA), "--encode=amct.AMCTConfig"]
+    command.append(str(DATA / "calibration_config_ascend_tf.proto"))
+    return subprocess.run(command, input=text.encode("utf-8"), capture_output=True, check=False).returncode == 0
+
+
+DISPUTED = [text for text in TEXTS if deviates(text)]
+
+# Where the C++ parser deviates as well.
+PROTOC_DEVIATIONS = {
+    "takes \\X as well as \\x": r"\\X",
+    "takes strings that are not UTF-8, and surrogates": r"\\[ux]|\\[0-7]",
+}
+
+
+@pytest.mark.parametrize("text", DISPUTED)
+def test_protoc_sides_with_us(text):
+    takes = protoc_takes(text)
+    if takes != (our_value(text) is not None):
+        assert [reason for reason, pattern in PROTOC_DEVIATIONS.items() if re.search(pattern, text)], text
+
+
+def test_something_is_disputed():
+    assert len(DISPUTED) > 20
