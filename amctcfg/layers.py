@@ -198,9 +198,12 @@ def layers_to_csv(layers: Iterable[Layer]) -> str:
     import io
 
     output = io.StringIO(newline="")
-    writer = csv.writer(output, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((layer.name, layer.type, str(layer.supported).lower()) for layer in layers)
+    plain = csv.writer(output, lineterminator="\n")
+    quoted = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_ALL)  # plain leaves carriage returns bare
+    plain.writerow(COLUMNS)
+    for layer in layers:
+        writer = quoted if "\r" in layer.name + layer.type else plain
+        writer.writerow((layer.name, layer.type, str(layer.supported).lower()))
     return output.getvalue()
 
 

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers from graphs and tables, as the toolkit sees them; and files that are neither."""
+
+import json
+import random
+from types import SimpleNamespace as Thing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import amctcfg
+from amctcfg import TF_ASCEND, ConfigError, Layer
+from amctcfg.layers import examine_file, layers_to_csv, layers_to_json
+
+from .conftest import DATA
+from .strategies import any_text
+
+pytest.importorskip("google.protobuf", reason="graphs are read with protobuf")
+
+from amctcfg.graph import protobuf_messages
+
+MODELS = DATA / "models"
+EXPECTED = json.loads((MODELS / "expected_layers.json").read_text(encoding="utf-8"))
+
+
+def graph_def(*nodes):
+    """A GraphDef from (name, op, inputs, attributes)."""
+    graph = protobuf_messages()["GraphDef"]()
+    add_nodes(graph.node, nodes)
+    return graph
+
+
+def add_nodes(field, nodes):
+    for name, op, inputs, attributes in nodes:
+        node = field.add(name=name, op=op, input=inputs)
+        for key, value in attributes.items():
+            if isinstance(value, list):
+                node.attr[key].list.i.extend(value)
+            elif isinstance(value, str):
+                node.attr[key].func.name = value
+            else:
+                node.attr[key].b = value
+
+
+def supported(graph):
+    return {layer.name: layer.supported for layer in amctcfg.layers_from_graph(graph)}
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_expected_layers(name):
+    layers = amctcfg.load_layers(MODELS / name)
+    expected = tuple(Layer(**row) for row in EXPECTED[name])
+    if name == "mobilenet_v1.pb":  # of this one, the quantizable layers are listed
+        layers = tuple(layer for layer in layers if TF_ASCEND.quantizes(layer))
+    assert layers == expected
+
+
+# ---------------------------------------------------------------- conditions
+
+
+@pytest.mark.parametrize(
+    "through, constant",
+    [
+        ([], True),
+        (["Identity"], True),
+        (["Identity", "Enter", "Reshape", "Cast"], True),
+        (["Relu"], False),
+        (["Identity", "Transpose"], False),
+        (["ReadVariableOp"], False),
+    ],
+)
+@pytest.mark.parametrize("conv", ["Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput"])
+def test_filters(conv, through, constant):
+    nodes, source = [("x", "Placeholder", [], {}), ("w", "Const", [], {})], "w"
+    for number, op in enumerate(through):
+        nodes.append(("n{}".format(number), op, [source + ":0", "x"], {}))
+        source = "n{}".format(number)
+    graph = graph_def(("conv", conv, ["x", source, "x", "^w"], {}), *nodes)
+    assert supported(graph)["conv"] is constant
+
+
+@pytest.mark.parametrize(
+    "inputs, reason",
+    [
+        (["x", "x"], "it comes from 'x', a Placeholder"),
+        (["x"], "it has no filter"),
+        (["x", "^w"], "it has no filter"),
+        (["x", "nowhere"], "'nowhere', which is not in the graph"),
+        (["x", "loop"], "it comes from 'loop', a Identity"),
+        (["x", "end"], "'end', a Identity without input"),
+        (["x", "v"], "a VarHandleOp; freeze the graph"),
+    ],
+)
+def test_why_a_filter_is_no_constant(inputs, reason, cli, tmp_path):
+    graph = graph_def(
+        ("conv", "Conv2D", inputs, {}), ("x", "Placeholder", [], {}), ("w", "Const", [], {}),
+        ("loop", "Identity", ["loop2"], {}), ("loop2", "Cast", ["loop"], {}), ("end", "Identity", [], {}),
+        ("v", "VarHandleOp", [], {}),
+    )  # fmt: skip
+    path = tmp_path / "graph.pb"
+    path.write_bytes(graph.SerializeToString())
+    shown = cli("layers", path).out.splitlines()[0]
+    assert shown.startswith("conv   Conv2D       not quantizable: ") and reason in shown
+
+
+@pytest.mark.parametrize(
+    "op, attributes, fine",
+    [
+        ("MatMul", {}, True),
+        ("MatMul", {"transpose_a": False, "transpose_b": False}, True),
+        ("MatMul", {"transpose_a": True}, False),
+        ("MatMul", {"transpose_b": True}, False),
+        ("BatchMatMul", {"adj_x": True}, False),
+        ("BatchMatMulV2", {"adj_y": True}, False),
+        ("BatchMatMulV2", {"adj_x": False, "adj_y": False}, True),
+        ("AvgPool", {}, True),
+        ("Conv2D", {"dilations": [1, 2, 2, 1]}, True),
+        ("DepthwiseConv2dNative", {"dilations": [1, 1, 1, 1]}, True),
+        ("DepthwiseConv2dNative", {"dilations": [1, 2, 1, 1]}, False),
+        ("Conv2DBackpropInput", {"dilations": [1, 1, 2, 1]}, False),
+        ("Relu", {}, False),
+    ],
+)
+def test_attributes(op, attributes, fine):
+    graph = graph_def(("n", op, ["w", "w"], attributes), ("w", "Const", [], {}))
+    assert supported(graph)["n"] is fine
+
+
+def test_anything_shaped_like_a_graph():
+    weights = Thing(name="w", type="Const", inputs=[], get_attr=lambda name: None)
+    conv = Thing(name="c", type="DepthwiseConv2dNative", inputs=[Thing(op=weights), Thing(op=weights)])
+    conv.get_attr = {"dilations": [1, 2, 1, 1]}.__getitem__
+    plain = Thing(name="p", type="AvgPool")
+    assert supported(Thing(get_operations=lambda: [weights, conv, plain])) == {"w": False, "c": False, "p": True}
+    node = Thing(name="p", op="AvgPool")
+    assert supported(Thing(node=[node])) == {"p": True}
+    assert supported(Thing(node=[Thing(name="m", op="MatMul", input=[], attr={"transpose_a": Thing(b=True)})])) == {
+        "m": False
+    }
+    with pytest.raises(TypeError, match="a GraphDef or something shaped like them, not 'str'"):
+        amctcfg.layers_from_graph("frozen.pb")
+
+
+def test_a_node_name_that_occurs_twice():
+    with pytest.raises(ConfigError, match="the node name 'a' occurs twice"):
+        amctcfg.layers_from_graph(graph_def(("a", "Relu", [], {}), ("a", "Conv2D", [], {})))
+
+
+# ---------------------------------------------------------------- other files
+
+
+def test_a_saved_model_is_laid_open(tmp_path):
+    """Layers in functions go by the name of the call, and filters are followed through arguments."""
+    saved = protobuf_messages()["SavedModel"]()
+    graph = saved.meta_graphs.add().graph_def
+    add_nodes(
+        graph.node,
+        [
+            ("x", "Placeholder", [], {}),
+            ("w", "Const", [], {}),
+            ("call", "StatefulPartitionedCall", ["x", "w"], {"f": "outer"}),
+        ],
+    )
+    outer = graph.library.function.add()
+    outer.signature.name = "outer"
+    for name in ("image", "kernel"):
+        outer.signature.input_arg.add(name=name)
+    add_nodes(
+        outer.node_def,
+        [
+            ("given", "Conv2D", ["image", "kernel"], {}),
+            ("turned", "Conv2D", ["kernel", "image"], {}),
+            ("inner", "PartitionedCall", ["given:output:0"], {"f": "inner"}),
+            ("again", "PartitionedCall", ["image", "kernel"], {"f": "outer"}),
+        ],
+    )
+    inner = graph.library.function.add()
+    inner.signature.name = "inner"
+    inner.signature.input_arg.add(name="t")
+    add_nodes(inner.node_def, [("k", "Const", [], {}), ("own", "Conv2D", ["t", "k:output:0"], {})])
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    layers = amctcfg.load_layers(tmp_path)
+    assert [(layer.name, layer.supported) for layer in layers if layer.type == "Conv2D"] == [
+        ("call/given", True),
+        ("call/turned", False),
+        ("call/inner/own", True),
+    ]
+    assert layers == amctcfg.load_layers(tmp_path / "saved_model.pb")
+
+
+def test_a_text_graph(tmp_path):
+    from google.protobuf import text_format
+
+    graph = protobuf_messages()["GraphDef"].FromString((MODELS / "constraints_a.pb").read_bytes())
+    path = tmp_path / "graph.pbtxt"
+    path.write_text(text_format.MessageToString(graph) + "versions { producer: 1 }\n", encoding="utf-8")
+    assert amctcfg.load_layers(path) == amctcfg.load_layers(MODELS / "constraints_a.pb")
+
+
+ONNX = bytes.fromhex("0807120770797465726368")  # ir_version 7, producer_name
+
+
+@pytest.mark.parametrize(
+    "name, data, words",
+    [
+        ("empty.pb", b"", "the file is empty"),
+        ("text.pb", b"# a comment\n", "no TensorFlow graph, or only a part of one"),
+        ("m.onnx", b"\x00", "this is an ONNX model"),
+        ("onnx.pb", ONNX, "this is an ONNX model"),
+        ("keras.h5", b"\x89HDF\r\n\x1a\n....", "this is a Keras HDF5 model"),
+        ("m.tflite", b"\x1c\0\0\0TFL3....", "this is a TensorFlow Lite model"),
+        ("m.keras", b"PK\x03\x04....", "a zip archive"),
+        ("m.pt", b"\x80\x02}q\x00.", "a Python pickle"),
+        ("m.pb.gz", b"\x1f\x8b\x08\x00", "gzip-compressed"),
+        ("bad.pbtxt", b"node { name: }", "no GraphDef in text format"),
+        ("none.pbtxt", b"versions { }", "the graph has no nodes"),
+        ("photo.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF", "no TensorFlow graph"),
+        ("folder", None, "this folder holds no saved_model.pb"),
+    ],
+)
+def test_other_files_are_refused_by_name(name, data, words, cli, tmp_path):
+    path = tmp_path / name
+    if data is None:
+        path.mkdir()
+    else:
+        path.write_bytes(data)
+    with pytest.raises(ConfigError, match=words):
+        amctcfg.load_layers(path)
+    for arguments in (["layers", path], ["expand", DATA / "valid" / "sample.cfg", "--graph", path]):
+        result = cli(*arguments)
+        assert (result.status, result.out) == (2, "")
+        assert words in result.err and result.err.startswith("amctcfg: can't use ")
+
+
+def test_truncated_graphs_are_refused():
+    data = (MODELS / "constraints_a.pb").read_bytes()
+    whole = amctcfg.load_layers(MODELS / "constraints_a.pb")
+    chance = random.Random(1)
+    for length in chance.sample(range(1, len(data)), 200):
+        try:
+            layers = read(data[:length])
+        except ConfigError:
+            continue
+        assert layers == whole[: len(layers)]  # cut between two nodes, it is a graph
+
+
+def read(data):
+    from amctcfg.graph import read_graph
+
+    return tuple(examined.layer for examined in read_graph(data, "graph.pb"))
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_graph_or_an_error(data):
+    try:
+        read(data)
+    except ConfigError as error:
+        assert str(error)
+
+
+def test_missing_files_and_missing_protobuf(cli, monkeypatch, tmp_path):
+    result = cli("layers", tmp_path / "nowhere.pb")
+    assert (result.status, result.out) == (2, "")
+    assert "can't read or write" in result.err and "No such file" in result.err
+    with pytest.raises(OSError):
+        amctcfg.load_layers(tmp_path / "nowhere.pb")
+    import sys
+
+    protobuf_messages.cache_clear()
+    monkeypatch.setitem(sys.modules, "google.protobuf", None)
+    result = cli("layers", MODELS / "constraints_a.pb")
+    assert result.status == 2
+    assert "pip install 'amctcfg[graph]'" in result.err
+
+
+# ---------------------------------------------------------------- tables
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_tables_are_read_back(name, form, cli, tmp_path):
+    table = tmp_path / ("layers." + form)
+    table.write_text(cli("layers", MODELS / name, "--format", form).out, encoding="utf-8")
+    assert amctcfg.load_layers(table) == amctcfg.load_layers(MODELS / name)
+
+
+names = any_text.filter(lambda text: text and "\0" not in text)
+
+
+@given(st.lists(st.builds(Layer, names, names, st.booleans()), unique_by=lambda layer: layer.name))
+def test_any_layers_survive_a_table(tmp_path_factory, layers):
+    folder = tmp_path_factory.mktemp("tables")
+    for form, write in (("json", layers_to_json), ("csv", layers_to_csv)):
+        path = folder / ("layers." + form)
+        path.write_bytes(write(layers).encode("utf-8"))
+        assert amctcfg.load_layers(path) == tuple(layers)
+
+
+@pytest.mark.parametrize(
+    "name, text, error",
+    [
+        ("a.json", "", "1:1: error[syntax]: a table of layers is a list"),
+        ("a.json", "{}", "1:1: error[syntax]: a table of layers is a list"),
+        ("a.json", '[{"name": "a", "type": "b"}\n', "2:1: error[syntax]: expected ',' or ']'"),
+        ("a.json", '[{"name": "a", "type": "b"},\n]', "2:1: error[syntax]: expected a layer after ','"),
+        ("a.json", '[{"name": "a", "type": "b"}] x', "1:30: error[syntax]: expected the end of the file"),
+        ("a.json", '[\n{"name": "a" "type": "b"}]', "2:14: error[syntax]: this is not JSON"),
+        ("a.json", '[\n{"name": "a"}]', "2:1: error[wrong-type]: a layer needs a 'type'"),
+        ("a.json", '[\n{"name": "", "type": "b"}]', "2:1: error[wrong-type]: a layer needs a 'name'"),
+        ("a.json", '[\n{"name": 1, "type": "b"}]', "2:1: error[wrong-type]: a layer needs a 'name'"),
+        ("a.json", '[{"name": "a", "type": "b", "supported": "yes"}]', "'supported' is true or false, not 'yes'"),
+        ("a.json", '[{"name": "a", "type": "b", "kind": 1}]', "a layer has no 'kind'; it has name, type, supported"),
+        ("a.json", '[{"name": "a", "name": "c", "type": "b"}]', "a layer has two 'name'"),
+        ("a.json", "[\n\n1]", "3:1: error[syntax]: a layer is an object"),
+        ("a.json", "[" * 100000, "error[syntax]: "),
+        ("a.json", '[{"name": "a", "type": "b"},\n{"name": "a", "type": "b"}]', "2:1: error[duplicate-entry]"),
+        ("a.csv", "", "1:1: error[syntax]: the file is empty"),
+        ("a.csv", "layer,kind\n", "1:1: error[syntax]: the first line has to be 'name,type'"),
+        ("a.csv", "name,type\na,b\nc\n", "3:1: error[syntax]: this row has 1 cells, the header has 2"),
+        ("a.csv", "name,type,supported\na,b,maybe\n", "2:1: error[wrong-type]: 'supported' is true or false"),
+        ("a.csv", 'name,type\n"a,b\n', "2:1: error[syntax]: this is not CSV"),
+        ("a.csv", "name,type\na,b\n\na,c\n", "4:1: error[duplicate-entry]: the layer 'a' is there twice, first"),
+        ("a.csv", b"name,type\n\xff,b\n", "2:1: error[encoding]: byte 0xFF is not UTF-8"),
+    ],
+)  # fmt: skip
+def test_bad_rows_are_errors_with_their_line(name, text, error, cli, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+    result = cli("layers", path)
+    assert (result.status, result.out) == (2, "")
+    assert error in result.err
+
+
+def test_tables_as_people_write_them(tmp_path):
+    path = tmp_path / "layers.csv"
+    path.write_bytes(b"name, type ,supported\r\nconv1,Conv2D,\r\nconv2,Conv2D,False\r\n\r\nfc,MatMul,1\r\n")
+    assert [layer.supported for layer in amctcfg.load_layers(path)] == [True, False, True]
+    path = tmp_path / "layers.json"
+    path.write_text(' [ {"type": "Conv2D", "name": "conv1"} ] \n', encoding="utf-8")
+    assert amctcfg.load_layers(str(path)) == (Layer("conv1", "Conv2D"),)
+    assert examine_file(path)[0].reason is None
+
+
+# ---------------------------------------------------------------- end to end
+
+
+@pytest.mark.parametrize("config", [DATA / "valid" / "empty.cfg", DATA.parent.parent / "examples" / "mobilenet.cfg"])
+def test_mobilenet_end_to_end(config, cli, tmp_path):
+    out = tmp_path / "quant.json"
+    result = cli("expand", config, "--graph", MODELS / "mobilenet_v1.pb", "-o", out)
+    assert (result.status, result.out, result.err) == (0, "", "")
+    written = json.loads(out.read_text(encoding="utf-8"))
+    layers = {row["name"]: row["type"] for row in EXPECTED["mobilenet_v1.pb"]}
+    assert set(written) - {"version", "activation_offset", "do_fusion", "skip_fusion_layers"} == set(layers)
+    if config.name == "mobilenet.cfg":
+        skipped = [name for name in layers if not written[name]["quant_enable"]]
+        assert skipped == [n for n in layers if "conv1_1" in n or "preds" in n]
+        steps = {
+            t: {written[n]["activation_quant_params"]["search_step"] for n in layers if layers[n] == t}
+            for t in layers.values()
+        }
+        assert steps == {"Conv2D": {0.01}, "DepthwiseConv2dNative": {0.02, 0.005}}
+    else:
+        assert {json.dumps(written[name]) for name in layers} == {json.dumps(written[next(iter(layers))])}
+
+
+def test_an_output_file_is_untouched_on_an_error(cli, tmp_path):
+    out = tmp_path / "quant.json"
+    out.write_text("before", encoding="utf-8")
+    result = cli("expand", "-", "--graph", MODELS / "mobilenet_v1.pb", "-o", out, stdin=b'skip_layers: "nowhere"')
+    assert result.status == 1 and "unknown-layer" in result.err
+    assert out.read_text(encoding="utf-8") == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["quant.json"]
