@@ -99,6 +99,8 @@ def run(argv: Sequence[str], stdin: IO[str], stdout: IO[str], stderr: IO[str]) -
         return ERRORS
     except (Failure, ImportError) as error:
         console.note(str(error))
+    except BrokenPipeError:
+        raise
     except OSError as error:
         console.note("can't read or write {}: {}".format(error.filename or "a file", error.strerror or error))
     return TROUBLE

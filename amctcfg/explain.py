@@ -51,7 +51,7 @@ class Explanation:
             return origin.tier
         if field == CHANNEL_WISE:
             return "default of {}".format(self.layer.type)
-        return "default" + (" of {}".format(self.block()) if self.block() and field not in SWITCHES else "")
+        return "default, {} leaves it out".format(self.block()) if self.block() and field not in SWITCHES else "default"
 
     def block(self) -> str:
         """The tier whose block the layer has."""
