@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from . import textformat
 from .checking import check
+from .condense import condense
 from .diagnostics import ConfigError, Diagnostic
+from .diff import Change, diff
 from .document import Document, dump, load, loads, parse
 from .expand import Plan, expand
+from .formatting import format  # noqa: A004  # the name of the contract
 from .graph import layers_from_graph
 from .layers import load_layers
 from .merge import EffectiveConfig, Origin, merge
@@ -28,6 +31,7 @@ __all__ = [
     "AMCTConfig",
     "ARQuantize",
     "CalibrationConfig",
+    "Change",
     "ConfigError",
     "Diagnostic",
     "Document",
@@ -42,9 +46,12 @@ __all__ = [
     "Target",
     "__version__",
     "check",
+    "condense",
+    "diff",
     "dump",
     "dumps",
     "expand",
+    "format",
     "layers_from_graph",
     "load",
     "load_layers",

@@ -10,16 +10,20 @@ from typing import IO, Any, Callable, Dict, Iterable, List, NoReturn, Optional, 
 
 from . import __version__
 from .checking import check
+from .condense import condense
 from .diagnostics import ERROR, ConfigError, Diagnostic, render
+from .diff import diff
 from .document import Document, parse
 from .expand import expand
 from .explain import explain_text, explain_values
 from .files import read, write
+from .formatting import format as format_text
 from .graph import Examined
 from .layers import describe, examine_file, layers_to_csv, layers_to_json
 from .merge import DOCUMENTED, TOOLKIT
 from .model import Model
-from .reports import FORMATS
+from .printing import dumps
+from .reports import DIFF_FORMATS, FORMATS
 from .suggest import did_you_mean, nearest
 from .target import TF_ASCEND, Layer
 from .validate import errors
@@ -192,6 +196,55 @@ def layers_command(arguments: argparse.Namespace, console: Console) -> int:
     return FINE
 
 
+def fmt_command(arguments: argparse.Namespace, console: Console) -> int:
+    status = FINE
+    for path in arguments.configs:
+        try:
+            text, name = console.read(path)
+            before = text if isinstance(text, str) else text.decode("utf-8", "replace")
+            after = format_text(text, name, not arguments.lenient)
+        except OSError as error:
+            console.note("can't read {}: {}".format(path, error.strerror or error))
+            status = TROUBLE
+            continue
+        except ConfigError as error:
+            console.diagnostics(error.diagnostics, before)
+            status = max(status, ERRORS)
+            continue
+        changed = after.encode("utf-8") != (text.encode("utf-8") if isinstance(text, str) else text)
+        if arguments.diff and changed:
+            import difflib
+
+            lines = (before.splitlines(True), after.splitlines(True))
+            console.print("".join(difflib.unified_diff(*lines, name, name + " (formatted)")))
+        if arguments.check or arguments.diff:
+            if changed:
+                console.note("would reformat {}".format(name))
+                status = max(status, ERRORS)
+        elif path == "-":
+            console.print(after)
+        elif changed:
+            write(after, path)
+            console.note("reformatted {}".format(name))
+    return status
+
+
+def diff_command(arguments: argparse.Namespace, console: Console) -> int:
+    before, after = (read_config(path, arguments, console) for path in (arguments.before, arguments.after))
+    layers = layers_of(arguments.graph) or []
+    changes = diff(before, after, layers, rules=arguments.rules)
+    types = {layer.name: layer.type for layer in layers if TF_ASCEND.quantizes(layer)}
+    console.print(DIFF_FORMATS[arguments.format](changes, types, before.name, after.name))
+    return ERRORS if changes else FINE
+
+
+def condense_command(arguments: argparse.Namespace, console: Console) -> int:
+    text, name = console.read(arguments.json)
+    config = condense(text, layers_of(arguments.graph) or (), name=name)
+    output(dumps(config), arguments.output, console)
+    return FINE
+
+
 # ---------------------------------------------------------------- what commands share
 
 
@@ -297,6 +350,32 @@ def parsers(console: Console) -> Tuple[argparse.ArgumentParser, Dict[str, argpar
     added.add_argument("--type", metavar="T", help="the layers' type, where no graph is given")
     added.add_argument("--format", choices=["text", "json"], default="text")
     reading_options(added)
+
+    added = add("fmt", fmt_command, "lay configurations out in one way, in place; comments are kept")
+    added.add_argument(
+        "configs", nargs="+", metavar="CFG", help="a configuration; - is standard input, to standard output"
+    )
+    added.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file would change")
+    added.add_argument(
+        "--diff", action="store_true", help="write nothing; show what would change, and exit with 1 if any"
+    )
+    reading_options(added)
+
+    added = add(
+        "diff", diff_command, "say which layers get something else from B than from A, and because of which line"
+    )
+    added.add_argument("before", metavar="A", help="a configuration; - is standard input")
+    added.add_argument("after", metavar="B", help="another one")
+    graph_option(added)
+    added.add_argument("--format", choices=sorted(DIFF_FORMATS), default="text")
+    reading_options(added)
+
+    added = add("condense", condense_command, "find the shortest configuration for a JSON quantization config")
+    added.add_argument(
+        "json", metavar="JSON", help="the JSON quantization config, possibly edited; - is standard input"
+    )
+    graph_option(added)
+    added.add_argument("-o", "--output", metavar="OUT", help="the file to replace; standard output if left out")
 
     added = add("layers", layers_command, "list the layers of a graph: name, type, quantizable or why not")
     added.add_argument("graph", metavar="G", help="a frozen graph (.pb), or a table of layers (.json, .csv)")

@@ -111,7 +111,11 @@ def _cut(line: str, start: int, end: int, room: int, more: bool) -> Tuple[str, i
     """
     if not more and len(line) <= room and _columns(_cells(line)) <= room:
         return line, start, min(end, len(line))
-    first = max(0, min(start - room // 4, len(line) - room // 2))
+    plain = line.isascii() and line.isprintable()
+    first, used = max(start - room // 2, 0) if plain else start, 0
+    while first and used < room // 2 and not plain:
+        first -= 1
+        used += _columns(_cells(line[first]))
     head = "…" if first or more else ""
     kept = _fitting(line[first:], room - len(head))
     shift = len(head) - first

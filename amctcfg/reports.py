@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Diagnostics for programs: JSON, GitHub annotations, SARIF 2.1.0."""
+"""Reports for programs and reviews: diagnostics as JSON, GitHub annotations and SARIF 2.1.0; what a diff found."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, Iterable, List
+from collections import Counter
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
 
 from . import __version__
 from .codes import CODES
 from .diagnostics import ERROR, Diagnostic
+from .diff import Change
+from .lint import short, shown
+from .merge import Origin
+from .model import named
 
-__all__ = ["FORMATS"]
+__all__ = ["DIFF_FORMATS", "FORMATS"]
 
 FORMAT_VERSION = 1  # of the JSON report
 
@@ -89,3 +94,107 @@ def sarif_result(diagnostic: Diagnostic) -> Dict[str, Any]:
 
 # What `check --format` offers beside text.
 FORMATS: Dict[str, Callable[[Iterable[Diagnostic]], str]] = {"json": to_json, "github": to_github, "sarif": to_sarif}
+
+
+# ---------------------------------------------------------------- diff
+
+
+class Group:
+    """The same change of one field, for all the layers that have it."""
+
+    def __init__(self, change: Change) -> None:
+        self.change = change
+        self.layers: List[str] = []
+
+    def whom(self, types: Dict[str, str]) -> str:
+        """`all layers of type Conv2D`, or their names; empty for a global key."""
+        if self.change.layer is None:
+            return ""
+        of_type: Dict[str, List[str]] = {}
+        for name in self.layers:
+            of_type.setdefault(types[name], []).append(name)
+        sizes = Counter(types.values())
+        if len(self.layers) > 1 and all(len(names) == sizes[t] for t, names in of_type.items()):
+            return ", ".join(sorted(of_type))
+        return named(self.layers)
+
+
+def grouped(changes: Iterable[Change]) -> List[Group]:
+    groups: Dict[Any, Group] = {}
+    for change in changes:
+        places = change.before_origin[:4], change.after_origin[:4]
+        key = change.layer is None, change.field, repr((change.before, change.after)), repr(places)
+        groups.setdefault(key, Group(change)).layers.append(change.layer or "")
+    return list(groups.values())
+
+
+def because(change: Change, before: str, after: str) -> str:
+    """The line that brought the change: that of the new value or, where it is a default, of the one that is gone."""
+    if change.after_origin.span:
+        return "{}:{}".format(after, change.after_origin.span.line)
+    if change.before_origin.span:
+        return "{}, was {}:{}".format(change.after_origin.tier, before, change.before_origin.span.line)
+    return change.after_origin.tier
+
+
+def counted(names: Sequence[str]) -> str:
+    return "1 layer" if len(names) == 1 else "{} layers".format(len(names))
+
+
+def diff_text(changes: Iterable[Change], types: Dict[str, str], before: str, after: str) -> str:
+    """`search_step 0.01 → 0.02 for 35 layers: Conv2D, B:14`"""
+    lines = []
+    for group in grouped(changes):
+        change = group.change
+        whom = group.whom(types)
+        text = "{} {} → {}".format(short(change.field), shown_value(change.before), shown_value(change.after))
+        text += " for {}: {}".format(counted(group.layers), whom) if whom else " (global)"
+        lines.append("{}, {}\n".format(text, because(change, before, after)))
+    return "".join(lines) or "no layer changes\n"
+
+
+def diff_markdown(changes: Iterable[Change], types: Dict[str, str], before: str, after: str) -> str:
+    """A table for a review comment."""
+    rows = []
+    for group in grouped(changes):
+        change = group.change
+        whom = group.whom(types)
+        cells = [short(change.field), shown_value(change.before), shown_value(change.after)]
+        cells += ["{}: {}".format(counted(group.layers), whom) if whom else "global", because(change, before, after)]
+        rows.append("| {} |\n".format(" | ".join(cell.replace("|", "\\|") for cell in cells)))
+    if not rows:
+        return "No layer changes.\n"
+    return "| field | before | after | for | because of |\n|---|---|---|---|---|\n" + "".join(rows)
+
+
+def diff_json(changes: Iterable[Change], types: Dict[str, str], before: str, after: str) -> str:
+    """One object: `version`, and `changes`, each with the fields of `Change`, the origins laid open."""
+    rows = [
+        {
+            "layer": change.layer,
+            "field": change.field,
+            "before": change.before,
+            "after": change.after,
+            "before_origin": origin_row(change.before_origin, before),
+            "after_origin": origin_row(change.after_origin, after),
+        }
+        for change in changes
+    ]
+    return json.dumps({"version": FORMAT_VERSION, "changes": rows}, indent=2, ensure_ascii=False) + "\n"
+
+
+def origin_row(origin: Origin, file: str) -> Dict[str, Any]:
+    line, column = origin.span[:2] if origin.span else (None, None)
+    path = list(origin.path) if origin.path else None
+    return {"tier": origin.tier, "path": path, "file": file if path else None, "line": line, "column": column}
+
+
+def shown_value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[{}]".format(", ".join(value))
+    return shown(value)
+
+
+DiffReport = Callable[[Tuple[Change, ...], Dict[str, str], str, str], str]
+
+DIFF_FORMATS: Dict[str, DiffReport] = {"text": diff_text, "json": diff_json, "markdown": diff_markdown}

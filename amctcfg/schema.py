@@ -10,7 +10,7 @@ Configuration File" and, where it is silent, the toolkit's own checks.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple, Type, Union
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple, Type, TypeVar, Union
 
 from .textformat.literals import round_float32
 
@@ -74,10 +74,12 @@ class Message:
         return iter(())
 
 
-def message(cls: Type[Any]) -> Type[Any]:
-    """Class decorator: a frozen dataclass with its `specs`."""
-    cls = dataclasses.dataclass(frozen=True)(cls)
-    cls.specs = {f.name: field_spec(f.name, **f.metadata) for f in dataclasses.fields(cls)}
+M = TypeVar("M", bound=Message)
+
+
+def message(cls: Type[M]) -> Type[M]:
+    """Class decorator: gives a dataclass its `specs`."""
+    cls.specs = {f.name: field_spec(f.name, **f.metadata) for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     cls.required = tuple(name for name, spec in cls.specs.items() if spec.label == REQUIRED)
     cls.repeated = tuple(name for name, spec in cls.specs.items() if spec.label == REPEATED)
     return cls
@@ -132,6 +134,7 @@ def duplicates(spec: FieldSpec, elements: Any) -> Iterator[Problem]:
 
 
 @message
+@dataclasses.dataclass(frozen=True)
 class ARQuantize(Message):
     """How weights are quantized: ARQ.
 
@@ -143,6 +146,7 @@ class ARQuantize(Message):
 
 
 @message
+@dataclasses.dataclass(frozen=True)
 class FMRQuantize(Message):
     """How activations are quantized: IFMR, a search for the best scale.
 
@@ -197,6 +201,7 @@ def range_problems(values: Mapping[str, Any], start: float, end: float, step: fl
 
 
 @message
+@dataclasses.dataclass(frozen=True)
 class CalibrationConfig(Message):
     """How a layer is quantized: a block, which replaces lower blocks as a whole.
 
@@ -208,6 +213,7 @@ class CalibrationConfig(Message):
 
 
 @message
+@dataclasses.dataclass(frozen=True)
 class OverrideLayerType(Message):
     """The block of all layers of a type that have no block of their own."""
 
@@ -216,6 +222,7 @@ class OverrideLayerType(Message):
 
 
 @message
+@dataclasses.dataclass(frozen=True)
 class OverrideLayer(Message):
     """The block of one layer, by name."""
 
@@ -224,6 +231,7 @@ class OverrideLayer(Message):
 
 
 @message
+@dataclasses.dataclass(frozen=True)
 class AMCTConfig(Message):
     """A simplified configuration file.
 

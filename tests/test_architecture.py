@@ -33,6 +33,9 @@ LAYERS = [
     "graph",
     "layers",
     "checking",
+    "formatting",
+    "diff",
+    "condense",
 ]
 
 # Beside the library: the command line and what only it uses.

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`format`, `diff` and `condense`: their laws, their layouts, their commands."""
+
+import dataclasses
+import itertools
+import json
+import os
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import amctcfg
+from amctcfg import AMCTConfig, CalibrationConfig, ConfigError, Layer, OverrideLayer, OverrideLayerType
+
+from .conftest import DATA
+from .strategies import any_text, configs, expandable
+
+FORMAT_FILES = sorted((DATA / "format").glob("*.in.cfg"))
+TABLE = DATA / "broken" / "layers.csv"
+
+# ---------------------------------------------------------------- format
+
+
+@st.composite
+def untidy_texts(draw):
+    """A configuration in any layout, with comments between its tokens; and the comments."""
+    tokens = re.findall(r'"(?:[^"\\]|\\.)*"|[A-Za-z_0-9.+-]+|[{}:]', amctcfg.dumps(draw(configs(any_text, any_text))))
+    pieces, comments = [], []
+    for token in tokens:
+        between = draw(
+            st.sampled_from([" ", "\n", "\n\n", "\n\n\n", "\t", " # c\n", "\n  # d\n", "\n\n#e \n\n", "\r\n"])
+        )
+        comments += re.findall(r"#\s?\w", between)
+        pieces += [token if token[0] != '"' or "'" in token or '\\"' in token else draw(quoted(token)), between]
+    return "".join(pieces), comments
+
+
+def quoted(token):
+    return st.sampled_from([token, "'{}'".format(token[1:-1])])
+
+
+@given(untidy_texts())
+def test_formatting_keeps_meaning_and_comments_and_is_idempotent(pair):
+    text, comments = pair
+    done = amctcfg.format(text)
+    assert amctcfg.loads(done) == amctcfg.loads(text)
+    kept = re.findall(r"#\s?\w", re.sub(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', "", done))
+    assert sorted(kept) == sorted(comments)
+    assert amctcfg.format(done) == done
+    lines = done.split("\n")
+    assert "\n\n\n" not in done and not any(line != line.rstrip() for line in lines)
+
+
+@given(configs(any_text, any_text))
+def test_what_dumps_prints_is_laid_out_already(config):
+    assert amctcfg.format(amctcfg.dumps(config)) == amctcfg.dumps(config)
+
+
+@pytest.mark.parametrize("path", FORMAT_FILES, ids=lambda path: path.name)
+def test_layouts(path, cli):
+    expected = path.with_name(path.name.replace(".in.cfg", ".out.cfg"))
+    done = cli("fmt", "-", stdin=path.read_bytes())
+    if os.environ.get("AMCTCFG_WRITE"):
+        expected.write_text(done.out, encoding="utf-8", newline="\n")
+    assert (done.status, done.err) == (0, "")
+    assert done.out == expected.read_bytes().decode("utf-8")
+    assert amctcfg.format(done.out) == done.out
+
+
+def test_fmt_in_place_check_and_diff(cli, tmp_path):
+    path, tidy, broken = tmp_path / "a.cfg", tmp_path / "tidy.cfg", tmp_path / "broken.cfg"
+    path.write_bytes(b"do_fusion:true")
+    tidy.write_bytes(b"do_fusion: true\n")
+    broken.write_bytes(b"do_fusion:yes")
+    before = tidy.stat().st_mtime_ns
+    result = cli("fmt", "--check", path, tidy)
+    assert (result.status, result.err) == (1, "amctcfg: would reformat {}\n".format(path))
+    result = cli("fmt", "--diff", path, tidy)
+    assert result.status == 1 and "-do_fusion:true" in result.out and "+do_fusion: true" in result.out
+    assert path.read_bytes() == b"do_fusion:true"
+    result = cli("fmt", path, tidy, broken, tmp_path / "nowhere.cfg")
+    assert result.status == 2
+    assert "error[wrong-type]" in result.err and "can't read" in result.err
+    assert (path.read_bytes(), broken.read_bytes()) == (b"do_fusion: true\n", b"do_fusion:yes")
+    assert tidy.stat().st_mtime_ns == before
+    assert cli("fmt", broken).status == 1
+    assert cli("fmt", "--check", path, tidy).status == 0
+
+
+def test_formatting_is_linear_in_comments_and_fields():
+    text = "".join("# {0}\nskip_layers: '{0}'  # {0}\n".format(number) for number in range(20000)) + "# end"
+    assert amctcfg.format(text).count("#") == 40001
+
+
+# ---------------------------------------------------------------- diff
+
+
+@given(expandable(), configs())
+def test_a_diff_is_what_differs(pair, other):
+    config, model = pair
+    other = dataclasses.replace(
+        config,
+        common_config=other.common_config and CalibrationConfig(None, other.common_config.ifmr_quantize),
+        do_fusion=other.do_fusion,
+    )
+    changes = amctcfg.diff(config, other, model)
+    before, after = (amctcfg.expand(c, model) for c in (config, other))
+    for name in before:
+        changed = {change.field for change in changes if change.layer == name}
+        old, new = before[name].origins, after[name].origins
+        assert changed == {field for field in old if old[field].value != new[field].value}
+    assert bool(changes) == (
+        before.to_dict() != after.to_dict() or any(before[n].fuse != after[n].fuse for n in before)
+    )
+    back = amctcfg.diff(other, config, model)
+    assert sorted((c.layer or "", c.field) for c in back) == sorted((c.layer or "", c.field) for c in changes)
+    assert amctcfg.diff(config, amctcfg.parse(amctcfg.format(amctcfg.dumps(config))), model) == ()
+
+
+A = "common_config { ifmr_quantize { search_step: 0.02 } }\nskip_layers: 'dw1'\n"
+B = "common_config {\n  ifmr_quantize { search_step: 0.03 }\n}\ndo_fusion: false\noverride_layer_configs { layer_name: 'conv1' calibration_config {} }\n"
+
+
+def test_diff_command(cli, tmp_path):
+    a, b, reworded = (tmp_path / name for name in ("a.cfg", "b.cfg", "c.cfg"))
+    a.write_text(A, encoding="utf-8")
+    b.write_text(B, encoding="utf-8")
+    reworded.write_text("# the same\n" + A.replace("'", '"'), encoding="utf-8")
+    result = cli("diff", a, reworded, "--graph", TABLE)
+    assert (result.status, result.out, result.err) == (0, "no layer changes\n", "")
+    result = cli("diff", a, b, "--graph", TABLE)
+    assert (result.status, result.err) == (1, "")
+    assert result.out.replace(str(tmp_path), "").replace(os.sep, "/").splitlines() == [
+        "do_fusion true → false (global), /b.cfg:4",
+        "fuse true → false for 6 layers: AvgPool, Conv2D, DepthwiseConv2dNative, MatMul, /b.cfg:4",
+        "search_step 0.02 → 0.01 for 1 layer: 'conv1', default, was /a.cfg:1",
+        "search_step 0.02 → 0.03 for 5 layers: 'conv2', 'dw1', 'stage/pool' and 2 more, /b.cfg:2",
+        "quant_enable false → true for 1 layer: 'dw1', default, was /a.cfg:2",
+    ]
+    table = cli("diff", a, b, "--graph", TABLE, "--format", "markdown").out
+    assert table.splitlines()[:2] == ["| field | before | after | for | because of |", "|---|---|---|---|---|"]
+    rows = json.loads(cli("diff", a, b, "--graph", TABLE, "--format", "json").out)["changes"]
+    assert rows[0]["layer"] is None and rows[0]["field"] == "do_fusion"
+    step = next(row for row in rows if row["layer"] == "conv2" and row["field"] == "ifmr_quantize.search_step")
+    assert (step["before"], step["after"], step["after_origin"]["line"]) == (0.02, 0.03, 2)
+    b.write_text("do_fusion: maybe", encoding="utf-8")
+    assert cli("diff", a, b, "--graph", TABLE).status == 1
+
+
+# ---------------------------------------------------------------- condense
+
+
+def size(config):
+    """How many blocks a configuration has."""
+    return (config.common_config is not None) + len(config.override_layer_types) + len(config.override_layer_configs)
+
+
+@given(expandable(), st.sampled_from(["documented", "toolkit"]))
+def test_condensing_an_expansion(pair, rules):
+    config, model = pair
+    plan = amctcfg.expand(config, model, rules=rules)
+    short = amctcfg.condense(plan.to_json(), model)
+    for either in ("documented", "toolkit"):
+        assert amctcfg.expand(short, model, rules=either).to_dict() == plan.to_dict()
+    assert size(short) <= size(config)
+    assert amctcfg.condense(plan.to_dict(), model) == short
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_the_common_block_is_optimal(data):
+    """Against all common blocks and type blocks that could be of use, tried one by one with `merge`."""
+    kinds = ["Conv2D", "MatMul", "AvgPool"]
+    model = [Layer("l{}".format(n), data.draw(st.sampled_from(kinds))) for n in range(data.draw(st.integers(2, 5)))]
+    wanted = {}
+    for layer in model:
+        step = data.draw(st.sampled_from([0.01, 0.02]))
+        fields = amctcfg.FMRQuantize(search_step=step, asymmetric=data.draw(st.booleans()))
+        channel_wise = data.draw(st.booleans()) if layer.type == "Conv2D" else False
+        wanted[layer.name] = CalibrationConfig(amctcfg.ARQuantize(channel_wise), fields)
+    everything = AMCTConfig(override_layer_configs=[OverrideLayer(name, block) for name, block in wanted.items()])
+    plan = amctcfg.expand(everything, model)
+    short = amctcfg.condense(plan.to_json(), model)
+    assert size(short) == fewest_blocks(model, wanted, plan)
+
+
+def fewest_blocks(model, wanted, plan):
+    types = sorted({layer.type for layer in model})
+    fields = itertools.product([None, True, False], [0.01, 0.02], [None, True, False])
+    some = [
+        CalibrationConfig(amctcfg.ARQuantize(c), amctcfg.FMRQuantize(search_step=s, asymmetric=a)) for c, s, a in fields
+    ]
+    best = len(model)
+    for common in [None, *some]:
+        total = int(common is not None)
+        for layer_type in types:
+            of_type = [layer for layer in model if layer.type == layer_type]
+            costs = []
+            for block in [None, *{wanted[layer.name] for layer in of_type}]:
+                overrides = [OverrideLayerType(layer_type, block)] if block else []
+                config = AMCTConfig(common_config=common, override_layer_types=overrides)
+                forbidden = layer_type != "Conv2D" and common and common.arq_quantize.channel_wise and not block
+                wrong = [
+                    layer
+                    for layer in of_type
+                    if forbidden
+                    or amctcfg.merge(config, layer).calibration_config != plan[layer.name].calibration_config
+                ]
+                costs.append(bool(block) + len(wrong))
+            total += min(costs)
+        best = min(best, total)
+    return best
+
+
+MODEL = [Layer("conv1", "Conv2D"), Layer("conv2", "Conv2D"), Layer("fc", "MatMul"), Layer("relu", "Relu", False)]
+
+
+def edited(**changes):
+    """The default expansion with some keys of `conv1` set, or deleted where they are None."""
+    values = amctcfg.expand(AMCTConfig(), MODEL).to_dict()
+    for key, value in changes.items():
+        part = values["conv1"]
+        for name in key.split("__")[:-1]:
+            part = part[name]
+        part[key.split("__")[-1]] = value
+        if value is None:
+            del part[key.split("__")[-1]]
+    return values
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(activation_quant_params=None, weight_quant_params=None, quant_enable=None),
+        dict(activation_quant_params__search_range=None),
+        dict(activation_quant_params__asymmetric=None, activation_quant_params__act_algo=None),
+        dict(weight_quant_params__channel_wise=None, weight_quant_params__wts_algo=None),
+        dict(activation_quant_params__num_bits=8, weight_quant_params__num_bits=8),
+        dict(activation_quant_params__search_step=1e-2, activation_quant_params__max_percentile=0.999999),
+    ],
+)
+def test_keys_that_are_left_out_have_their_defaults(changes):
+    assert amctcfg.condense(edited(**changes), MODEL) == AMCTConfig()
+
+
+def test_a_layer_that_is_left_out_is_not_quantized():
+    values = edited(activation_quant_params__search_step=0.02)
+    del values["conv2"], values["version"]
+    short = amctcfg.condense(json.dumps(values), MODEL)
+    assert short.skip_layers == ("conv2",)
+    assert amctcfg.expand(short, MODEL)["conv1"].calibration_config.ifmr_quantize.search_step == 0.02
+    del values["conv1"]
+    assert amctcfg.condense(values, MODEL) == AMCTConfig(skip_layer_types=["Conv2D"])
+
+
+@pytest.mark.parametrize(
+    "changes, error",
+    [
+        (dict(activation_quant_params__act_algo="hfmg"), "conv1 > activation_quant_params > act_algo: act_algo is 'hfmg'; only 'ifmr'"),
+        (dict(weight_quant_params__wts_algo="nuq"), "conv1 > weight_quant_params > wts_algo: wts_algo is 'nuq'"),
+        (dict(activation_quant_params__num_bits=4), "num_bits is 4; only 8 can be written"),
+        (dict(activation_quant_params__search_steps=0.1), "there is no key 'search_steps' here"),
+        (dict(quant_enabled=True), "did you mean 'quant_enable'?"),
+        (dict(quant_enable=1), "conv1 > quant_enable: quant_enable is true or false, not 1"),
+        (dict(activation_quant_params=[]), "activation_quant_params is an object, not []"),
+        (dict(activation_quant_params__search_range=[0.7]), "search_range is [start, end], not [0.7]"),
+        (dict(activation_quant_params__search_range=[1.3, 0.7]), "conv1 > activation_quant_params > search_range: search_range_start is 1.3"),
+        (dict(activation_quant_params__search_step="0.1"), "search_step is a number, not '0.1'"),
+        (dict(activation_quant_params__search_step=0), "search_step is 0; it has to be greater than 0"),
+        (dict(activation_quant_params__search_step=0.123456789), "search_step is 0.123456789, which no 32-bit float is"),
+        (dict(activation_quant_params__search_step=float("nan")), "search_step is nan"),
+        (dict(activation_quant_params__search_step=10**400), "search_step"),
+        (dict(activation_quant_params__max_percentile=2), "max_percentile is 2; it has to be greater than 0.5"),
+    ],
+)  # fmt: skip
+def test_what_no_configuration_can_express(changes, error):
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.condense(edited(**changes), MODEL)
+    assert error in str(caught.value)
+    assert len(caught.value.diagnostics) == 1
+
+
+def test_all_problems_at_once():
+    values = edited()
+    values.update(version=2, do_fusion="no", skip_fusion_layers=["fc", "nowhere", "conv1", "conv1"], relu={}, conv3={})
+    values["fc"]["weight_quant_params"]["channel_wise"] = True
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.condense(values, MODEL)
+    codes = [d.code for d in caught.value.diagnostics]
+    assert codes == [
+        "out-of-range", "wrong-type", "not-fusible", "unknown-layer", "duplicate-entry", "channel-wise-unsupported",
+        "not-quantizable", "unknown-layer",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "1", '{"version": 1, "version": 1}', "[" * 100000, "\ufeff{}", b"\xff"]
+)
+def test_what_is_no_json_config(text):
+    with pytest.raises(ConfigError):
+        amctcfg.condense(text, MODEL)
+
+
+def test_condense_command(cli, tmp_path):
+    graph, values, out = tmp_path / "layers.json", tmp_path / "quant.json", tmp_path / "quant.cfg"
+    graph.write_text(json.dumps([dataclasses.asdict(layer) for layer in MODEL]), encoding="utf-8")
+    values.write_text(json.dumps(edited(quant_enable=False)), encoding="utf-8")
+    assert cli("condense", values, "--graph", graph, "-o", out).status == 0
+    assert out.read_text(encoding="utf-8") == 'skip_layers: "conv1"\n'
+    values.write_text(json.dumps(edited(quant_enable=2)), encoding="utf-8")
+    result = cli("condense", values, "--graph", graph, "-o", out)
+    assert result.status == 1 and "quant.json: error[wrong-type]: conv1 > quant_enable" in result.err
+    assert out.read_text(encoding="utf-8") == 'skip_layers: "conv1"\n'
