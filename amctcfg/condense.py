@@ -6,15 +6,24 @@ from __future__ import annotations
 import json
 from collections import Counter
 from itertools import product
+from math import isnan
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from .diagnostics import ERROR, ConfigError, Diagnostic, Path
 from .expand import VERSION, expand
-from .schema import DEFAULTS, AMCTConfig, ARQuantize, CalibrationConfig, FMRQuantize, OverrideLayer, OverrideLayerType
+from .schema import (
+    DEFAULTS,
+    AMCTConfig,
+    ARQuantize,
+    CalibrationConfig,
+    FMRQuantize,
+    OverrideLayer,
+    OverrideLayerType,
+    as_float32,
+)
 from .source import Source
 from .suggest import did_you_mean, nearest
 from .target import TF_ASCEND, Layer, Target
-from .textformat import round_float32
 from .textformat.encoding import decode
 from .validate import GLOBAL_KEYS
 
@@ -258,10 +267,9 @@ class Reader:
 
     def read(self, layers: Iterable[Layer]) -> None:
         by_name = {layer.name: layer for layer in layers}
-        if self.values.get("version", VERSION) != VERSION or isinstance(self.values.get("version"), bool):
-            self.report(
-                "out-of-range", ("version",), "version is {!r}; this is about version 1", self.values["version"]
-            )
+        version = self.values.get("version", VERSION)
+        if version != VERSION or isinstance(version, bool):
+            self.report("out-of-range", ("version",), "it is {!r}, and only {} is known".format(version, VERSION))
         self.activation_offset = self.flag(self.values, "activation_offset", True, ())
         self.do_fusion = self.flag(self.values, "do_fusion", True, ())
         self.fusion(by_name)
@@ -273,26 +281,26 @@ class Reader:
         names = self.values.get("skip_fusion_layers", [])
         path = ("skip_fusion_layers",)
         if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-            self.report("wrong-type", path, "skip_fusion_layers is a list of names, not {!r}", names)
+            self.report("wrong-type", path, "it is a list of names, not {!r}".format(names))
             return
         for name in names:
             if name not in by_name:
-                self.report("unknown-layer", path, "skip_fusion_layers: the model has no layer '{}'", name)
+                hint = did_you_mean(nearest(name, by_name))
+                self.report("unknown-layer", path, "the model has no layer '{}'".format(name), hint)
             elif by_name[name].type not in self.target.fusible_types:
-                self.report("not-fusible", path, "skip_fusion_layers: BN is never fused into '{}'", name)
+                self.report("not-fusible", path, "BN is never fused into '{}'".format(name))
         if len(set(names)) < len(names):
-            self.report("duplicate-entry", path, "skip_fusion_layers names a layer twice", None)
+            self.report("duplicate-entry", path, "it names a layer twice")
         self.skip_fusion_layers = tuple(dict.fromkeys(names))
 
     def is_layer(self, key: str, entry: Any, by_name: Mapping[str, Layer]) -> bool:
         layer = by_name.get(key)
         if layer is None:
-            hint = did_you_mean(nearest(key, by_name))
-            self.report("unknown-layer", (key,), "the model has no layer '{}'", key, hint)
+            self.report("unknown-layer", (key,), "the model has no such layer", did_you_mean(nearest(key, by_name)))
         elif not self.target.quantizes(layer):
-            self.report("not-quantizable", (key,), "'{}' can't be quantized", key, "delete its entry")
+            self.report("not-quantizable", (key,), "this layer can't be quantized", "delete its entry")
         elif not isinstance(entry, Mapping):
-            self.report("wrong-type", (key,), "'{}' is an object, not {!r}".format(key, entry), None)
+            self.report("wrong-type", (key,), "a layer has an object, not {!r}".format(entry))
         else:
             return True
         return False
@@ -302,86 +310,84 @@ class Reader:
         self.known(entry, ("quant_enable", "activation_quant_params", "weight_quant_params"), path)
         if self.flag(entry, "quant_enable", True, path):
             self.enabled.add(layer.name)
-        activations, weights = (
-            self.part(entry, key, path) for key in ("activation_quant_params", "weight_quant_params")
-        )
-        below, above = (*path, "activation_quant_params"), (*path, "weight_quant_params")
+        activations, below = self.part(entry, "activation_quant_params", path)
+        weights, above = self.part(entry, "weight_quant_params", path)
         keys = ("num_bits", "max_percentile", "min_percentile", "search_range", "search_step", "act_algo", "asymmetric")
         self.known(activations, keys, below)
         self.known(weights, ("num_bits", "wts_algo", "channel_wise"), above)
         self.only(activations, "act_algo", "ifmr", below)
         self.only(weights, "wts_algo", "arq_quantize", above)
-        for values, place in ((activations, below), (weights, above)):
-            self.only(values, "num_bits", 8, place)
+        self.only(activations, "num_bits", 8, below)
+        self.only(weights, "num_bits", 8, above)
         numbers = self.numbers(activations, below)
-        asymmetric = self.flag(activations, "asymmetric", self.activation_offset, below)
-        if asymmetric and layer.type in self.target.symmetric_only_types:
-            self.report("out-of-range", (*below, "asymmetric"), "layers of type {} are always symmetric", layer.type)
+        symmetric = layer.type in self.target.symmetric_only_types
+        asymmetric = self.flag(activations, "asymmetric", self.activation_offset and not symmetric, below)
+        if asymmetric and symmetric:
+            message = "layers of type {} are always symmetric".format(layer.type)
+            self.report("out-of-range", (*below, "asymmetric"), message)
         possible = layer.type in self.target.channel_wise_types
         channel_wise = self.flag(weights, "channel_wise", possible, above)
         if channel_wise and not possible:
-            message = "channel_wise can't be true for layers of type {}"
-            self.report("channel-wise-unsupported", (*above, "channel_wise"), message, layer.type)
+            message = "it can't be true for layers of type {}".format(layer.type)
+            self.report("channel-wise-unsupported", (*above, "channel_wise"), message)
         if numbers is not None:
             self.wanted[layer.name] = Wanted(channel_wise, numbers, asymmetric)
 
     def numbers(self, values: Mapping[str, Any], path: Path) -> Optional[Tuple[float, ...]]:
         """The search range and the rest, checked by the rules of the message; None where they break one."""
-        search = values.get("search_range", [DEFAULTS["search_range_start"], DEFAULTS["search_range_end"]])
+        search = values.get("search_range", USUAL[:2])
         if not isinstance(search, (list, tuple)) or len(search) != 2:
-            self.report("wrong-type", (*path, "search_range"), "search_range is [start, end], not {!r}", search)
+            self.report("wrong-type", (*path, "search_range"), "it is [start, end], not {!r}".format(search))
             return None
         found = dict(zip(NUMBERS, search))
         found.update((name, values.get(name, DEFAULTS[name])) for name in NUMBERS[2:])
-        fine = True
+        errors = len(self.errors)
         for name, value in found.items():
-            key = "search_range" if name.startswith("search_range") else name
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                self.report("wrong-type", (*path, key), name + " is a number, not {!r}", value)
-            elif float(value) != round_float32(float(value)):
-                message = "{} is {!r}, which no 32-bit float is".format(name, value)
-                self.report("out-of-range", (*path, key), message, None, "write {}".format(round_float32(float(value))))
-            else:
-                continue
-            fine = False
-        problems = list(FMRQuantize.problems(found)) if fine else []
-        for problem in problems:
-            key = "search_range" if str(problem.path[0]).startswith("search_range") else str(problem.path[0])
-            self.report(problem.code, (*path, key), problem.message, None)
-        return tuple(float(value) for value in found.values()) if fine and not problems else None
+                self.report("wrong-type", (*path, key_of(name)), "{} is a number, not {!r}".format(name, value))
+            elif value != as_float32(value) and not isnan(as_float32(value)):
+                message = "{} is {}, which no 32-bit float is".format(name, shorten(repr(value)))
+                self.report("out-of-range", (*path, key_of(name)), message, "write {}".format(as_float32(value)))
+        for problem in FMRQuantize.problems(found) if len(self.errors) == errors else ():
+            self.report(problem.code, (*path, key_of(str(problem.path[0]))), problem.message)
+        return tuple(map(float, found.values())) if len(self.errors) == errors else None
 
     # ------------------------------------------------------------ values and keys
 
-    def part(self, entry: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    def part(self, entry: Mapping[str, Any], key: str, path: Path) -> Tuple[Mapping[str, Any], Path]:
         value = entry.get(key, {})
-        if isinstance(value, Mapping):
-            return value
-        self.report("wrong-type", (*path, key), key + " is an object, not {!r}", value)
-        return {}
+        if not isinstance(value, Mapping):
+            self.report("wrong-type", (*path, key), "it is an object, not {!r}".format(value))
+            value = {}
+        return value, (*path, key)
 
     def flag(self, values: Mapping[str, Any], key: str, default: bool, path: Path) -> bool:
         value = values.get(key, default)
         if isinstance(value, bool):
             return value
-        self.report("wrong-type", (*path, key), key + " is true or false, not {!r}", value)
+        self.report("wrong-type", (*path, key), "it is true or false, not {!r}".format(value))
         return default
 
     def only(self, values: Mapping[str, Any], key: str, possible: Any, path: Path) -> None:
         value = values.get(key, possible)
         if value != possible or isinstance(value, bool):
-            self.report(
-                "out-of-range", (*path, key), key + " is {{!r}}; only {!r} can be written".format(possible), value
-            )
+            self.report("out-of-range", (*path, key), "it is {!r}; only {!r} can be written".format(value, possible))
 
     def known(self, values: Mapping[str, Any], keys: Tuple[str, ...], path: Path) -> None:
         for key in values:
             if key not in keys:
                 hint = did_you_mean(nearest(str(key), keys))
-                self.report("unknown-field", (*path, str(key)), "there is no key '{}' here", key, hint)
+                self.report("unknown-field", (*path, str(key)), "there is no such key", hint)
 
-    def report(self, code: str, path: Path, message: str, value: Any, hint: Optional[str] = None) -> None:
-        if value is not None or "{" in message:
-            message = message.format(value)
-        if path:
-            message = "{}: {}".format(" > ".join(map(str, path)), message)
-        self.errors.append(Diagnostic(ERROR, code, message, None, path, hint, self.name))
+    def report(self, code: str, path: Path, message: str, hint: Optional[str] = None) -> None:
+        place = " > ".join(map(str, path))
+        self.errors.append(Diagnostic(ERROR, code, "{}: {}".format(place, message), None, path, hint, self.name))
+
+
+def key_of(name: str) -> str:
+    """The key of the JSON that holds a field."""
+    return "search_range" if name.startswith("search_range") else name
+
+
+def shorten(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -96,12 +96,12 @@ class Layout:
             self.message(name + " {", value, field, indent, "}")
 
     def scalar(self, name: str, value: str, end: int, indent: str) -> None:
-        self.own_lines(end - len(value), indent)
+        self.own_lines(end - len(value), indent, inside=True)
         head = "{}{}:".format(indent, name)
         parts = literals(value)
         line = "{} {}".format(head, " ".join(parts))
         if len(parts) == 1 or (not self.comment_before(end) and len(line) <= WIDTH):
-            self.own_lines(end, indent)
+            self.own_lines(end, indent, inside=True)
             self.write(line, end)
             return
         self.lines.append(head)
@@ -109,13 +109,13 @@ class Layout:
         for match in LITERAL_OR_COMMENT.finditer(self.text, offset, end):
             if match.group(1):
                 continue
-            self.own_lines(match.start(), indent + INDENT)
+            self.own_lines(match.start(), indent + INDENT, inside=True)
             self.write(indent + INDENT + double_quoted(match.group()), match.end())
 
     def message(self, head: str, fields: MessageValue, field: Field, indent: str, foot: str) -> None:
         _, _, _, end = field
         opening = self.opening(field)
-        self.own_lines(opening, indent)
+        self.own_lines(opening, indent, inside=True)
         self.write(indent + head, opening + 1)
         self.fresh = True
         self.fields(fields, indent + INDENT, end - 1)
@@ -125,7 +125,7 @@ class Layout:
     def list(self, name: str, elements: ListValue, field: Field, indent: str) -> None:
         _, _, _, end = field
         opening = self.opening(field)
-        self.own_lines(opening, indent)
+        self.own_lines(opening, indent, inside=True)
         if not self.comment_before(end) and all(isinstance(element[1], str) for element in elements):
             line = "{}{}: [{}]".format(indent, name, ", ".join(" ".join(literals(e[1])) for e in elements))
             if len(line) <= WIDTH or not elements:
@@ -144,7 +144,7 @@ class Layout:
         self.own_lines(start, indent)
         self.gap(start)
         if isinstance(value, str):
-            self.own_lines(end, indent)
+            self.own_lines(end, indent, inside=True)
             self.write(indent + " ".join(literals(value)) + comma, end)
         else:
             self.message("{", value, element, indent, "}" + comma)
@@ -160,12 +160,13 @@ class Layout:
     def comment_before(self, offset: int) -> bool:
         return self.next < len(self.comments) and self.comments[self.next].offset < offset
 
-    def own_lines(self, end: int, indent: str) -> None:
-        """The comments in front of an offset, each on a line of its own."""
+    def own_lines(self, end: int, indent: str, inside: bool = False) -> None:
+        """The comments in front of an offset, each on a line of its own; without empty lines inside of a field."""
         while self.comment_before(end):
             comment = self.comments[self.next]
             self.next += 1
-            self.gap(comment.offset)
+            if not inside:
+                self.gap(comment.offset)
             self.lines.append(indent + comment.text)
             self.last = comment.offset + len(comment.text)
             self.fresh = False

@@ -107,10 +107,7 @@ def checked(spec: FieldSpec, value: Any) -> Any:
 
 def checked_one(spec: FieldSpec, value: Any) -> Any:
     if spec.kind is float and not isinstance(value, bool) and hasattr(type(value), "__float__"):
-        try:
-            return round_float32(float(value))
-        except OverflowError:  # an int beyond every float
-            return float("inf") if value > 0 else float("-inf")
+        return as_float32(value)
     if not isinstance(value, spec.kind):
         wanted = KIND_NAMES.get(spec.kind) or spec.kind.__name__
         raise TypeError("{} has to be {}, not {!r}".format(spec.name, wanted, value))
@@ -120,6 +117,14 @@ def checked_one(spec: FieldSpec, value: Any) -> Any:
         except UnicodeEncodeError:
             raise ValueError("{}: {!r} holds a surrogate, which is not text".format(spec.name, value)) from None
     return value
+
+
+def as_float32(value: Any) -> float:
+    """A number as the shortest decimal of its float32."""
+    try:
+        return round_float32(float(value))
+    except OverflowError:  # an int beyond every float
+        return INFINITY if value > 0 else -INFINITY
 
 
 def duplicates(spec: FieldSpec, elements: Any) -> Iterator[Problem]:

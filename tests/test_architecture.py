@@ -43,7 +43,7 @@ COMMANDS = ["codes", "reports", "explain", "cli", "__main__"]
 
 STANDARD = {
     "argparse", "ast", "bisect", "collections", "copy", "csv", "dataclasses", "decimal", "difflib", "functools", "io",
-    "json", "os", "re", "shutil", "struct", "sys", "tempfile", "typing", "unicodedata", "urllib",
+    "itertools", "json", "math", "os", "re", "shutil", "struct", "sys", "tempfile", "typing", "unicodedata", "urllib",
 }  # fmt: skip
 ON_DEMAND = {"google"}  # protobuf, inside the functions that read graphs
 
