@@ -17,6 +17,8 @@ __all__ = ["bind"]
 
 UNREADABLE = None  # the value of a scalar or message with an error of its own
 
+LITERAL = frozenset((str,))  # the type of a scalar in the tree
+
 PARSERS: Dict[Type[Any], Callable[[str], Any]] = {bool: parse_bool, float: parse_float}
 
 
@@ -40,11 +42,26 @@ class Binder:
         self.errors = 0
         self.diagnostics: List[Diagnostic] = []
         self.hints: Dict[Tuple[Type[Message], str], Optional[str]] = {}  # for unknown fields
-        # The value of each literal met so far, by the type of its field: files repeat their numbers.
+        # Files repeat their numbers and blocks. What was met so far: the value of each literal, by the type of its
+        # field, and each message of scalars with nothing to tell about it.
         self.known: Dict[Type[Any], Dict[str, Any]] = {bool: {}, float: {}, str: {}}
+        self.built: Dict[Tuple[Any, ...], Any] = {}
 
     def message(self, cls: Type[Message], field: Field, path: Path) -> Any:
         """The message that a field holds; UNREADABLE where something in it is wrong."""
+        names, values = field[1][0::4], field[1][1::4]
+        if not cls.scalars_only or not LITERAL.issuperset(map(type, values)):
+            return self.read_message(cls, field, path)
+        key = (cls, *names, *values)
+        if key not in self.built:
+            told = len(self.diagnostics)
+            message = self.read_message(cls, field, path)
+            if len(self.diagnostics) > told:
+                return message
+            self.built[key] = message
+        return self.built[key]
+
+    def read_message(self, cls: Type[Message], field: Field, path: Path) -> Any:
         specs, known = cls.specs, self.known
         fields = field[1] if self.strict else self.unified(cls, field[1], path)
         values: Dict[str, Any] = {}
@@ -79,13 +96,13 @@ class Binder:
             name, value, _, _ = element
             spec = cls.specs.get(name)
             if spec is None or not spec.is_message or spec.label == REPEATED or type(value) is not MessageValue:
-                result.append(element)
+                result += element
             elif name in whole:
                 self.duplicate_field(spec, element, path)
-                whole[name][1].extend(value)
+                whole[name][1].extend(value.flat())
             else:
-                whole[name] = (name, MessageValue(value), *element[2:])
-                result.append(whole[name])
+                whole[name] = (name, MessageValue(value.flat()), *element[2:])
+                result += whole[name]
         return result
 
     def extend(self, spec: FieldSpec, elements: List[Any], field: Field, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Iterable, Optional, Tuple, Union
 from .diagnostics import ConfigError, Diagnostic, position
 from .document import parse
 from .lint import warnings
-from .merge import DOCUMENTED
+from .merging import DOCUMENTED
 from .model import Model
 from .target import TF_ASCEND, Layer, Target
 from .validate import errors

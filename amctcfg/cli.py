@@ -10,17 +10,17 @@ from typing import IO, Any, Callable, Dict, Iterable, List, NoReturn, Optional, 
 
 from . import __version__
 from .checking import check
-from .condense import condense
+from .condensing import condense
 from .diagnostics import ERROR, ConfigError, Diagnostic, render
-from .diff import diff
+from .diffing import diff
 from .document import Document, parse
-from .expand import expand
+from .expansion import expand
 from .explain import explain_text, explain_values
 from .files import read, write
 from .formatting import format as format_text
 from .graph import Examined
 from .layers import describe, examine_file, layers_to_csv, layers_to_json
-from .merge import DOCUMENTED, TOOLKIT
+from .merging import DOCUMENTED, TOOLKIT
 from .model import Model
 from .printing import dumps
 from .reports import DIFF_FORMATS, FORMATS

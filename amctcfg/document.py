@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, Tuple, Union
+from typing import Tuple, Union
 
 from .bind import bind
 from .diagnostics import ConfigError, Diagnostic, Path
@@ -57,11 +57,6 @@ class Document:
     def mark(self, path: Path) -> Span:
         """What a message about a field points at: the literal of a scalar, the name of anything else."""
         return self.tree.source.span(*mark_offsets(self.tree.find_nearest(path)))
-
-    def spans(self, path: Path) -> Dict[str, Span]:
-        """The `span` of each field of the message that a path leads to, by name."""
-        span = self.tree.source.span
-        return {name: span(start, end) for name, _, start, end in self.tree.inside(path).values()}
 
 
 def parse(text: Union[str, bytes], name: str = "<string>", strict: bool = True) -> Document:

@@ -6,11 +6,9 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator
 
 from .lint import short, shown
-from .merge import ASYMMETRIC, CHANNEL_WISE, TOOLKIT, EffectiveConfig, Merger, Origin
+from .merging import ASYMMETRIC, CHANNEL_WISE, OF_LAYER, OF_TYPE, SWITCHES, TOOLKIT, EffectiveConfig, Merger, Origin
 
 __all__ = ["explain_text", "explain_values"]
-
-OWN, OF_TYPE = "override_layer_configs", "override_layer_types"
 
 
 class Explanation:
@@ -56,10 +54,10 @@ class Explanation:
     def block(self) -> str:
         """The tier whose block the layer has."""
         if self.layer.name in self.merger.names:
-            return OWN
+            return OF_LAYER
         if self.layer.type in self.merger.types:
             return OF_TYPE
-        return "common_config" if self.merger.common is not None else ""
+        return "common_config" if self.merger.config.common_config is not None else ""
 
     def why_not(self, field: str, origin: Origin, lost: Origin) -> str:
         """Why a setting lost."""
@@ -77,9 +75,6 @@ class Explanation:
         if self.block() == OF_TYPE:
             owner = "its type has an override"
         return "{} is not used, {}".format(lost.tier, owner)
-
-
-SWITCHES = ("quant_enable", "fuse")
 
 
 def explain_text(merger: Merger, effective: EffectiveConfig, reason: str = "") -> str:

@@ -126,15 +126,16 @@ class Layout:
         _, _, _, end = field
         opening = self.opening(field)
         self.own_lines(opening, indent, inside=True)
-        if not self.comment_before(end) and all(isinstance(element[1], str) for element in elements):
-            line = "{}{}: [{}]".format(indent, name, ", ".join(" ".join(literals(e[1])) for e in elements))
-            if len(line) <= WIDTH or not elements:
+        inside = tuple(elements)
+        if not self.comment_before(end) and all(isinstance(element[1], str) for element in inside):
+            line = "{}{}: [{}]".format(indent, name, ", ".join(" ".join(literals(e[1])) for e in inside))
+            if len(line) <= WIDTH or not inside:
                 self.write(line, end)
                 return
         self.write("{}{}: [".format(indent, name), opening + 1)
         self.fresh = True
-        for number, element in enumerate(elements):
-            self.element(element, indent + INDENT, "," if number + 1 < len(elements) else "")
+        for number, element in enumerate(inside, 1):
+            self.element(element, indent + INDENT, "," if number < len(inside) else "")
         self.own_lines(end - 1, indent + INDENT)
         self.fresh = False
         self.write(indent + "]", end)

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 from .diagnostics import WARNING, Diagnostic, Path
-from .merge import ASYMMETRIC, DOCUMENTED, TOOLKIT, Merger, Origin
+from .merging import ASYMMETRIC, DOCUMENTED, TOOLKIT, Merger, Origin, Tier, fields_of
 from .model import Model, named
 from .schema import DEFAULTS, CalibrationConfig, FMRQuantize
 from .target import Layer
@@ -16,8 +16,6 @@ __all__ = ["warnings"]
 MANY_STEPS = 10000
 
 PLACEHOLDERS = ("Opname", "Optype")
-
-Settings = Dict[str, Origin]
 
 
 def warnings(model: Model) -> Tuple[Diagnostic, ...]:
@@ -132,33 +130,28 @@ def partial_overrides(model: Model) -> None:
     merger = model.merger
     for path, entry in model.entries("override_layer_types"):
         if entry.layer_type not in merger.skipped_types and (users(model, entry.layer_type) or not model.has_layers):
-            own = merger.type_settings(entry.layer_type) or {}
-            partial_override(model, path, own, (merger.common,), entry.layer_type)
+            partial_override(model, path, merger.tiers(None, entry.layer_type), entry.layer_type)
     for path, entry in model.entries("override_layer_configs"):
         layer = model.by_name.get(entry.layer_name)
         if entry.layer_name not in merger.skipped_names and (layer is None or effective(model, layer)):
-            own = merger.layer_settings(entry.layer_name) or {}
-            lower = (merger.type_settings(layer.type) if layer else None, merger.common)
-            partial_override(model, path, own, lower, layer.type if layer else None)
+            layer_type = layer.type if layer else None
+            partial_override(model, path, merger.tiers(entry.layer_name, layer_type), layer_type)
 
 
-def partial_override(
-    model: Model, path: Path, own: Settings, lower: Sequence[Optional[Settings]], layer_type: Optional[str]
-) -> None:
-    below = next((block for block in lower if block is not None), None) or {}
+def partial_override(model: Model, path: Path, tiers: Sequence[Tier], layer_type: Optional[str]) -> None:
+    """The block is the first of the tiers, and the next is what would count without it."""
+    if len(tiers) < 2:
+        return
+    own, below, lower = fields_of(tiers[0].block), fields_of(tiers[1].block), tiers[1].name
     left_out = [field for field in below if field not in own and field != ASYMMETRIC]
     if not left_out:
         return
     told = []
     for field in left_out:
-        value = model.merger.default(field, layer_type)
+        value = model.merger.default(short(field), layer_type)
         fallback = "the type's default" if value is None else shown(value)
-        told.append(
-            "{} falls back to {} ({} has {})".format(
-                short(field), fallback, below[field].tier, shown(below[field].value)
-            )
-        )
-    message = "this block replaces {} as a whole: {}".format(below[left_out[0]].tier, ", ".join(told))
+        told.append("{} falls back to {} ({} has {})".format(short(field), fallback, lower, shown(below[field])))
+    message = "this block replaces {} as a whole: {}".format(lower, ", ".join(told))
     hint = "repeat what is to stay the same"
     model.report(WARNING, "partial-override", message, (*path, "calibration_config"), hint)
 
@@ -206,7 +199,7 @@ def users(model: Model, layer_type: str) -> List[Layer]:
 
 
 def asymmetric_of(merger: Merger, layer: Layer) -> Origin:
-    return merger.calibration(layer)[1][ASYMMETRIC]
+    return merger.origin_of(layer, ASYMMETRIC)
 
 
 def asymmetric_cascades(model: Model) -> None:
@@ -233,14 +226,12 @@ def redundant_overrides(model: Model) -> None:
         layers = users(model, entry.layer_type)
         if layers and entry.layer_type not in merger.skipped_types:
             without = merger.without_type(entry.layer_type)
-            if all(merger.calibration(layer)[0] == without.calibration(layer)[0] for layer in layers):
+            if all(merger.calibration(layer) == without.calibration(layer) for layer in layers):
                 redundant_override(model, (*path, "layer_type"), "layers of type {}".format(entry.layer_type))
     for path, entry in model.entries("override_layer_configs"):
         layer = model.by_name.get(entry.layer_name)
         if layer is not None and effective(model, layer):
-            own, _ = merger.calibration(layer)
-            without_own, _ = merger.calibration_of(None, layer.type)
-            if own == without_own:
+            if merger.calibration(layer) == merger.calibration_of(None, layer.type):
                 redundant_override(model, (*path, "layer_name"), named([layer.name]))
 
 

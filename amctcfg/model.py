@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 from .diagnostics import Diagnostic, Path, position
 from .document import Document
-from .merge import Merger
+from .merging import Merger
 from .schema import AMCTConfig
 from .source import Span
 from .target import Layer, Target

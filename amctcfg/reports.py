@@ -10,9 +10,9 @@ from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
 from . import __version__
 from .codes import CODES
 from .diagnostics import ERROR, Diagnostic
-from .diff import Change
+from .diffing import Change
 from .lint import short, shown
-from .merge import Origin
+from .merging import Origin
 from .model import named
 
 __all__ = ["DIFF_FORMATS", "FORMATS"]

@@ -58,6 +58,7 @@ class Message:
     specs: Dict[str, FieldSpec]
     required: Tuple[str, ...]  # names of such fields
     repeated: Tuple[str, ...]
+    scalars_only: bool
 
     def __post_init__(self) -> None:
         values = {spec.name: checked(spec, getattr(self, spec.name)) for spec in self.specs.values()}
@@ -82,6 +83,7 @@ def message(cls: Type[M]) -> Type[M]:
     cls.specs = {f.name: field_spec(f.name, **f.metadata) for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     cls.required = tuple(name for name, spec in cls.specs.items() if spec.label == REQUIRED)
     cls.repeated = tuple(name for name, spec in cls.specs.items() if spec.label == REPEATED)
+    cls.scalars_only = not cls.repeated and not any(spec.is_message for spec in cls.specs.values())
     return cls
 
 

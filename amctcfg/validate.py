@@ -92,9 +92,8 @@ def layer_overrides(model: Model) -> None:
 
 def common_channel_wise(model: Model) -> None:
     """The toolkit checks every supported layer without an override, also those that are skipped."""
-    common = model.merger.common
-    setting = common and common.get("arq_quantize.channel_wise")
-    if not setting or not setting.value:
+    common = model.config.common_config
+    if common is None or common.arq_quantize is None or not common.arq_quantize.channel_wise:
         return
     hit = [
         layer
@@ -115,7 +114,8 @@ def common_channel_wise(model: Model) -> None:
     hint = "leave channel_wise out here, or add override_layer_types with channel_wise: false for {}".format(
         " and ".join(types)
     )
-    model.report(ERROR, "channel-wise-unsupported", message, setting.path, hint)
+    path = ("common_config", "arq_quantize", "channel_wise")
+    model.report(ERROR, "channel-wise-unsupported", message, path, hint)
 
 
 def unfused_layers(model: Model) -> None:

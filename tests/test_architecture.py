@@ -25,25 +25,25 @@ LAYERS = [
     "printing",
     "document",
     "target",
-    "merge",
+    "merging",
     "model",
     "validate",
     "lint",
-    "expand",
+    "expansion",
     "graph",
     "layers",
     "checking",
     "formatting",
-    "diff",
-    "condense",
+    "diffing",
+    "condensing",
 ]
 
 # Beside the library: the command line and what only it uses.
 COMMANDS = ["codes", "reports", "explain", "cli", "__main__"]
 
 STANDARD = {
-    "argparse", "ast", "bisect", "collections", "copy", "csv", "dataclasses", "decimal", "difflib", "functools", "io",
-    "itertools", "json", "math", "os", "re", "shutil", "struct", "sys", "tempfile", "typing", "unicodedata", "urllib",
+    "argparse", "ast", "bisect", "collections", "copy", "csv", "dataclasses", "decimal", "difflib", "functools", "importlib",
+    "io", "itertools", "json", "math", "os", "re", "shutil", "struct", "sys", "tempfile", "typing", "unicodedata", "urllib",
 }  # fmt: skip
 ON_DEMAND = {"google"}  # protobuf, inside the functions that read graphs
 

@@ -52,7 +52,7 @@ def parse_fields(source: Source) -> Message:
         while action < 0:  # reduce
             effect, length, symbol, item = rules[~action]
             if effect == "append":  # the sequence stays where it is, and so does its state
-                values[-length].append(values[item])
+                values[-length] += values[item]
                 del states[1 - length :], values[1 - length :]
             else:
                 parts = values[len(values) - length :]
@@ -62,7 +62,7 @@ def parse_fields(source: Source) -> Message:
             row = actions[states[-1]]
             action = row.get(group, ERROR)
         if action == APPEND:  # shift, and append at once
-            values[-1].append(token)
+            values[-1] += token
         elif action == ACCEPT:
             fields: Message = values[-1]
             return fields
@@ -78,6 +78,6 @@ def parse_fields(source: Source) -> Message:
 def build(effect: str, symbol: str, parts: ListOf[Any]) -> Any:
     """A new sequence with its first item, or a field or element from its opening token to its closing one."""
     if effect == "begin":
-        return COLLECTIONS[symbol](parts)
+        return COLLECTIONS[symbol](*parts)
     name, _, start, _ = parts[0]
     return name, parts[1] if len(parts) == 3 else COLLECTIONS[symbol](), start, parts[-1][3]

@@ -1,23 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The syntax tree: fields as written, with the offsets at which they stand.
 
-A field is a plain tuple `(name, value, start, end)`: `start` is the offset of its
-name, `end` the offset behind its value (a separator is not part of it). A value is
+A field is `(name, value, start, end)`: `start` is the offset of its name, `end` the offset behind its value (a
+separator is not part of it). A value is
 
-* a `str`: a scalar exactly as it stands in the text (`1` is a bool or a float only
-  once the field is known; `unescape` decodes a string),
+* a `str`: a scalar exactly as it stands in the text (`1` is a bool or a float only once the field is known;
+  `unescape` decodes a string),
 * a `Message`: the fields between its brackets,
-* a `List`: the elements of `[...]`, themselves such tuples with None for a name.
-  It is a `MessageList` where they are messages, or can be nothing else (`name []`).
+* a `List`: the elements of `[...]`, themselves such fields with None for a name. It is a `MessageList` where they are
+  messages, or can be nothing else (`name []`).
 
-Plain tuples and offsets keep the garbage collector out of the parser's way; a
-`Source` turns offsets into lines and columns when somebody asks.
+Offsets are turned into lines and columns when somebody asks, by a `Source`.
 """
 
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
-from typing import List as ListOf
 
 from ..source import Source, Span
 
@@ -29,13 +27,33 @@ Field = Tuple[Any, Any, int, int]
 Path = Sequence[Union[str, int]]
 
 
-class Message(ListOf[Field]):
+class Fields(list):  # type: ignore[type-arg]  # can't be subscripted at run time in 3.7
+    """Fields laid out flat, four entries each: a tuple a field would keep the garbage collector busy for half the time.
+
+    Iterating yields the fields as tuples; `fields += field` appends one.
+    """
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        flat = list.__iter__(self)
+        return zip(flat, flat, flat, flat)
+
+    def flat(self) -> Tuple[Any, ...]:
+        """The entries as they lie."""
+        return tuple(list.__iter__(self))
+
+    def __reduce__(self) -> Any:  # pickle would iterate
+        return type(self), (self.flat(),)
+
+
+class Message(Fields):
     """The fields of a message, in order."""
 
     __slots__ = ()
 
 
-class List(ListOf[Field]):
+class List(Fields):
     """The elements of a list written as `name: [...]`."""
 
     __slots__ = ()
@@ -64,7 +82,7 @@ class Tree:
     def __init__(self, source: Source, fields: Message) -> None:
         self.source = source
         self.fields = fields
-        self._index: Optional[Dict[Any, ListOf[Field]]] = None
+        self._index: Optional[Dict[Any, Any]] = None
 
     def find(self, path: Path) -> Optional[Field]:
         """The field that a path of names and indices leads to, or None.
@@ -90,7 +108,7 @@ class Tree:
     def find_all(self, path: Path) -> Sequence[Field]:
         """The occurrences of what a path leads to; the top level is looked up, not searched."""
         if self._index is None:
-            index: Dict[Any, ListOf[Field]] = {}
+            index: Dict[Any, Any] = {}
             for field in self.fields:
                 index.setdefault(field[0], []).extend(elements_of(field))
             self._index = index
@@ -110,7 +128,7 @@ class Tree:
 
 def elements_of(field: Field) -> Sequence[Field]:
     """The elements that one occurrence of a field adds: those of its list, or itself."""
-    return field[1] if isinstance(field[1], List) else (field,)
+    return tuple(field[1]) if isinstance(field[1], List) else (field,)
 
 
 def name_offsets(field: Field) -> Tuple[int, int]:

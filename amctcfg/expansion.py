@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, Iterator, Tuple, Union
 from .diagnostics import ConfigError, Diagnostic, position
 from .document import Document
 from .lint import warnings
-from .merge import DOCUMENTED, EffectiveConfig
+from .merging import DOCUMENTED, EffectiveConfig
 from .model import Model
 from .schema import DEFAULTS, AMCTConfig
 from .target import TF_ASCEND, Layer, Target

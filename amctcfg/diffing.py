@@ -7,8 +7,8 @@ import dataclasses
 from typing import Any, Iterable, Iterator, Optional, Tuple, Union
 
 from .document import Document
-from .expand import Plan, expand
-from .merge import DOCUMENTED, Merger, Origin
+from .expansion import Plan, expand
+from .merging import DOCUMENTED, Merger, Origin
 from .schema import DEFAULTS, AMCTConfig
 from .target import TF_ASCEND, Layer, Target
 
@@ -71,6 +71,8 @@ def global_origin(merger: Merger, key: str) -> Origin:
 
 def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
     for name in before:
+        if before[name] == after[name]:
+            continue
         old, new = before[name].origins, after[name].origins
         for field in old:
             if old[field].value != new[field].value:

@@ -17,16 +17,16 @@ from .schema import DEFAULTS, AMCTConfig, ARQuantize, CalibrationConfig, FMRQuan
 from .source import Span
 from .target import TF_ASCEND, Layer, Target
 
-__all__ = ["EffectiveConfig", "Merger", "Origin", "Origins", "merge"]
+__all__ = ["EffectiveConfig", "Merger", "Origin", "Origins", "fields_of", "merge"]
 
 DOCUMENTED, TOOLKIT = "documented", "toolkit"
 
+OF_LAYER, OF_TYPE = "override_layer_configs", "override_layer_types"
+
 CHANNEL_WISE, ASYMMETRIC = "arq_quantize.channel_wise", "ifmr_quantize.asymmetric"
-FIELDS = tuple(
-    "{}.{}".format(part.name, field)
-    for part in CalibrationConfig.specs.values()
-    for field in part.kind.specs
-)  # fmt: skip
+SWITCHES = ("quant_enable", "fuse")
+PARTS: Dict[str, Any] = {"arq_quantize": ARQuantize, "ifmr_quantize": FMRQuantize}
+ALL_FIELDS = SWITCHES + tuple(part + "." + field for part, message in PARTS.items() for field in message.specs)
 
 
 class Origin(NamedTuple):
@@ -44,27 +44,30 @@ class Origin(NamedTuple):
 
 
 class Origins(MappingABC):  # type: ignore[type-arg]  # Mapping[str, Origin] can't be subscripted at run time in 3.7
-    """The `Origin` of each field, by dotted name; immutable."""
+    """The `Origin` of each field of a layer, by dotted name; worked out when it is asked for."""
 
-    __slots__ = ("_items",)
+    __slots__ = ("_layer", "_merger")
 
-    def __init__(self, items: Mapping[str, Origin]) -> None:
-        self._items = dict(items)
+    def __init__(self, merger: Merger, layer: Layer) -> None:
+        self._merger = merger
+        self._layer = layer
 
     def __getitem__(self, field: str) -> Origin:
-        return self._items[field]
+        if field not in ALL_FIELDS:
+            raise KeyError(field)
+        return self._merger.origin_of(self._layer, field)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._items)
+        return iter(ALL_FIELDS)
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(ALL_FIELDS)
 
     def __hash__(self) -> int:
-        return hash(tuple(self._items.items()))
+        return hash(tuple(self.items()))
 
     def __repr__(self) -> str:
-        return "Origins({!r})".format(self._items)
+        return "Origins({!r})".format(dict(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +100,21 @@ def merge(
     return Merger(config, target, rules).merge(layer)
 
 
+class Tier(NamedTuple):
+    """A block that a layer could have, and where it is."""
+
+    name: str
+    block: CalibrationConfig
+    path: Path
+
+
+# What sets a field, None for its default, and the value.
+Setting = Tuple[Optional[Tier], Any]
+
+# What sets asymmetric below all blocks.
+ACTIVATION_OFFSET = Tier("activation_offset", CalibrationConfig(), ("activation_offset",))
+
+
 class Merger:
     """`merge` for many layers of one configuration: its entries are looked up, not searched."""
 
@@ -114,10 +132,7 @@ class Merger:
         self.skipped_names = indices(self.config.skip_layers)
         self.skipped_types = indices(self.config.skip_layer_types)
         self.unfused_names = indices(self.config.skip_fusion_layers)
-        common = self.config.common_config
-        self.common = None if common is None else self.settings("common_config", common, ("common_config",))
-        self.found: Dict[Tuple[str, int], Dict[str, Origin]] = {}
-        self.combined: Dict[Tuple[Optional[str], str], Tuple[CalibrationConfig, Dict[str, Origin]]] = {}
+        self.combined: Dict[Tuple[Optional[str], str], CalibrationConfig] = {}
 
     def by_rules(self, rules: str) -> Merger:
         """The same by other rules."""
@@ -134,11 +149,25 @@ class Merger:
         return other
 
     def merge(self, layer: Layer) -> EffectiveConfig:
-        block, origins = self.calibration(layer)
-        enable, fuse = self.quant_enable(layer), self.fuse(layer)
-        merged = {"quant_enable": enable, "fuse": fuse}
-        merged.update(origins)
-        return EffectiveConfig(layer, enable.value, fuse.value, block, Origins(merged))
+        enable, fuse = self.quant_enable(layer).value, self.fuse(layer).value
+        return EffectiveConfig(layer, enable, fuse, self.calibration(layer), Origins(self, layer))
+
+    def calibration(self, layer: Layer) -> CalibrationConfig:
+        """The block of a layer, every field set."""
+        return self.calibration_of(layer.name if layer.name in self.names else None, layer.type)
+
+    def calibration_of(self, name: Optional[str], layer_type: str) -> CalibrationConfig:
+        """The block of a layer with an override of its own, or of any layer of a type without one."""
+        key = name, layer_type
+        if key not in self.combined:
+            tiers = self.tiers(name, layer_type)
+            parts = {
+                part: {field: self.decide(part, field, tiers, layer_type)[0][1] for field in message.specs}
+                for part, message in PARTS.items()
+            }
+            built = {part: trusted(PARTS[part], values) for part, values in parts.items()}
+            self.combined[key] = trusted(CalibrationConfig, built)  # of values that checked messages held
+        return self.combined[key]
 
     # ------------------------------------------------------------ the rules
 
@@ -163,103 +192,90 @@ class Merger:
             settings.append(self.origin("do_fusion", self.config.do_fusion, ("do_fusion",)))
         return first(settings, Origin("default", DEFAULTS["do_fusion"]))
 
-    def calibration(self, layer: Layer) -> Tuple[CalibrationConfig, Dict[str, Origin]]:
-        """Layers without a block of their own have what their type has."""
-        return self.calibration_of(layer.name if layer.name in self.names else None, layer.type)
+    def tiers(self, name: Optional[str], layer_type: Optional[str]) -> List[Tier]:
+        """The blocks that a layer could have, highest first: its own, its type's, the common one."""
+        found = []
+        for tier, index in ((OF_LAYER, self.names.get(name or "")), (OF_TYPE, self.types.get(layer_type or ""))):
+            if index is not None and (tier == OF_TYPE or name is not None):
+                block = getattr(self.config, tier)[index].calibration_config
+                found.append(Tier(tier, block, (tier, index, "calibration_config")))
+        if self.config.common_config is not None:
+            found.append(Tier("common_config", self.config.common_config, ("common_config",)))
+        return found
 
-    def calibration_of(self, name: Optional[str], layer_type: str) -> Tuple[CalibrationConfig, Dict[str, Origin]]:
-        """What a layer with a block of its own has, or any layer of a type without one."""
-        key = name, layer_type
-        if key not in self.combined:
-            own = None if name is None else self.layer_settings(name)
-            self.combined[key] = self.combine(own, self.type_settings(layer_type), layer_type)
-        return self.combined[key]
+    def decide(self, part: str, field: str, tiers: List[Tier], layer_type: str) -> Tuple[Setting, List[Setting]]:
+        """What a field is and which tier it is from, None for its default; and all that sets it, highest first.
 
-    def combine(
-        self, own: Optional[Dict[str, Origin]], of_type: Optional[Dict[str, Origin]], layer_type: str
-    ) -> Tuple[CalibrationConfig, Dict[str, Origin]]:
-        """The highest block that is there counts as a whole; only `asymmetric` is looked for further down."""
-        blocks = [block for block in (own, of_type, self.common) if block is not None]
-        origins: Dict[str, Origin] = {}
-        for field in FIELDS:
-            settings = [block[field] for block in blocks if field in block]
-            if field == ASYMMETRIC:
-                origins[field] = self.asymmetric(settings, own, layer_type)
-            elif blocks and field in blocks[0]:
-                origins[field] = first(settings, settings[0])
-            else:
-                origins[field] = Origin("default", self.default(field, layer_type), shadowed=tuple(settings))
-        return block_of(origins), origins
+        The highest block that is there counts as a whole: what it leaves out has its default. Only `asymmetric` is
+        looked for further down.
+        """
+        settings: List[Setting] = []
+        for tier in tiers:
+            message = getattr(tier.block, part)
+            value = None if message is None else getattr(message, field)
+            if value is not None:
+                settings.append((tier, value))
+        if field == "asymmetric":
+            return self.decide_asymmetric(settings, tiers, layer_type)
+        if settings and settings[0][0] is tiers[0]:
+            return settings[0], settings
+        return (None, self.default(field, layer_type)), settings
 
-    def asymmetric(self, settings: List[Origin], own: Optional[Dict[str, Origin]], layer_type: str) -> Origin:
+    def decide_asymmetric(
+        self, settings: List[Setting], tiers: List[Tier], layer_type: str
+    ) -> Tuple[Setting, List[Setting]]:
         """The first block that sets it, else `activation_offset`, else true."""
         if self.config.activation_offset is not None:
-            path = ("activation_offset",)
-            settings = [*settings, self.origin("activation_offset", self.config.activation_offset, path)]
+            settings.append((ACTIVATION_OFFSET, self.config.activation_offset))
         if layer_type in self.target.symmetric_only_types:
-            return Origin("default", False, shadowed=tuple(settings))
+            return (None, False), settings
         candidates = settings
-        if self.rules == TOOLKIT and own is not None:
-            candidates = [s for s in settings if s.tier != "override_layer_types"]
-        winner = candidates[0] if candidates else Origin("default", DEFAULTS["activation_offset"])
-        return winner._replace(shadowed=tuple(s for s in settings if s is not winner))
+        if self.rules == TOOLKIT and tiers and tiers[0].name == OF_LAYER:
+            candidates = [setting for setting in settings if setting[0].name != OF_TYPE]  # type: ignore[union-attr]
+        return candidates[0] if candidates else (None, DEFAULTS["activation_offset"]), settings
 
     def default(self, field: str, layer_type: Optional[str]) -> Any:
         """What a field that the block leaves out is; None for one that an unknown type decides."""
-        if field == CHANNEL_WISE:
+        if field == "channel_wise":
             return None if layer_type is None else layer_type in self.target.channel_wise_types
-        return DEFAULTS[field.rpartition(".")[2]]
+        return DEFAULTS[field]
 
-    # ------------------------------------------------------------ what the blocks set
+    # ------------------------------------------------------------ where values come from
 
-    def layer_settings(self, name: str) -> Optional[Dict[str, Origin]]:
-        """What the block of a layer sets, by dotted field name; None where it has none of its own."""
-        return self.block_settings("override_layer_configs", self.names.get(name))
+    def origin_of(self, layer: Layer, field: str) -> Origin:
+        """The origin of a field of a layer, by dotted name."""
+        if field in SWITCHES:
+            return self.quant_enable(layer) if field == "quant_enable" else self.fuse(layer)
+        part, _, name = field.partition(".")
+        tiers = self.tiers(layer.name, layer.type)
+        winner, settings = self.decide(part, name, tiers, layer.type)
+        losers = tuple(self.origin_in(setting, part, name) for setting in settings if setting is not winner)
+        return self.origin_in(winner, part, name)._replace(shadowed=losers)
 
-    def type_settings(self, layer_type: str) -> Optional[Dict[str, Origin]]:
-        """What the block of a type sets."""
-        return self.block_settings("override_layer_types", self.types.get(layer_type))
-
-    def block_settings(self, tier: str, index: Optional[int]) -> Optional[Dict[str, Origin]]:
-        if index is None:
-            return None
-        if (tier, index) not in self.found:
-            block = getattr(self.config, tier)[index].calibration_config
-            self.found[tier, index] = self.settings(tier, block, (tier, index, "calibration_config"))
-        return self.found[tier, index]
-
-    def settings(self, tier: str, block: CalibrationConfig, path: Path) -> Dict[str, Origin]:
-        found: Dict[str, Origin] = {}
-        for part in ("arq_quantize", "ifmr_quantize"):
-            message = getattr(block, part)
-            if message is None:
-                continue
-            part_path = (*path, part)
-            spans = self.document.spans(part_path) if self.document else {}
-            for field in message.specs:
-                value = getattr(message, field)
-                if value is not None:
-                    found[part + "." + field] = Origin(tier, value, (*part_path, field), spans.get(field))
-        return found
+    def origin_in(self, setting: Setting, part: str, field: str) -> Origin:
+        tier, value = setting
+        if tier is None:
+            return Origin("default", value)
+        return self.origin(tier.name, value, tier.path if tier is ACTIVATION_OFFSET else (*tier.path, part, field))
 
     def origin(self, tier: str, value: Any, path: Path) -> Origin:
         return Origin(tier, value, path, self.document.span(path) if self.document else None)
 
 
+def fields_of(block: CalibrationConfig) -> Dict[str, Any]:
+    """What a block sets, by dotted name."""
+    found = {}
+    for part, specs in PARTS.items():
+        message = getattr(block, part)
+        for field in specs.specs if message is not None else ():
+            if getattr(message, field) is not None:
+                found[part + "." + field] = getattr(message, field)
+    return found
+
+
 def first(settings: List[Origin], default: Origin) -> Origin:
     """The first setting, which shadows the others, or the default."""
     return settings[0]._replace(shadowed=tuple(settings[1:])) if settings else default
-
-
-def block_of(origins: Mapping[str, Origin]) -> CalibrationConfig:
-    """The block with the value of each origin; the values come from checked messages."""
-    parts: Dict[str, Dict[str, Any]] = {"arq_quantize": {}, "ifmr_quantize": {}}
-    for name, origin in origins.items():
-        part, _, field = name.partition(".")
-        parts[part][field] = origin.value
-    arq, ifmr = trusted(ARQuantize, parts["arq_quantize"]), trusted(FMRQuantize, parts["ifmr_quantize"])
-    block: CalibrationConfig = trusted(CalibrationConfig, {"arq_quantize": arq, "ifmr_quantize": ifmr})
-    return block
 
 
 def indices(names: Tuple[str, ...]) -> Dict[str, int]:

@@ -10,7 +10,7 @@ from math import isnan
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from .diagnostics import ERROR, ConfigError, Diagnostic, Path
-from .expand import VERSION, expand
+from .expansion import VERSION, expand
 from .schema import (
     DEFAULTS,
     AMCTConfig,

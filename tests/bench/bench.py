@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast amctcfg is, as ratios against protobuf's own parser, both in one process and one run.
+
+    python tests/bench/bench.py            all of it, about a minute; prints the table of tests/bench/README.md
+    python tests/bench/bench.py --profile  where the time of reading goes
+
+Each pair is measured alternately, and the median of the paired ratios is shown with their range.
+"""
+
+import argparse
+import contextlib
+import gc
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+
+import google.protobuf
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+
+import amctcfg
+from amctcfg import Layer
+
+ROOT = Path(__file__).parent.parent.parent
+
+KINDS = {bool: "TYPE_BOOL", float: "TYPE_FLOAT", str: "TYPE_STRING"}
+MESSAGES = ("AMCTConfig", "OverrideLayerType", "OverrideLayer", "CalibrationConfig", "ARQuantize", "FMRQuantize")
+
+
+def file_descriptor():
+    file = descriptor_pb2.FileDescriptorProto(name="bench.proto", package="bench", syntax="proto2")
+    for name in MESSAGES:
+        message = file.message_type.add(name=name)
+        for number, spec in enumerate(getattr(amctcfg, name).specs.values(), 1):
+            field = message.field.add(name=spec.name, number=number)
+            field.label = {"optional": 1, "required": 2, "repeated": 3}[spec.label]
+            field.type = field.TYPE_MESSAGE if spec.is_message else getattr(field, KINDS[spec.kind])
+            if spec.is_message:
+                field.type_name = ".bench." + spec.kind.__name__
+    return file
+
+
+def message_class():
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file_descriptor().SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("bench.AMCTConfig"))
+
+
+def configuration(overrides):
+    """A file as people write them: a common block, and an override for each of many layers, one field a line."""
+    parts = [
+        "activation_offset : true\ncommon_config : {\n    ifmr_quantize : {\n        search_step : 0.01\n    }\n}\n"
+    ]
+    for n in range(overrides):
+        parts.append(
+            "override_layer_configs : {{\n"
+            '    layer_name : "resnet/block{}/conv{}/Conv2D"\n'
+            "    calibration_config : {{\n"
+            "        arq_quantize : {{\n            channel_wise : true\n        }}\n"
+            "        ifmr_quantize : {{\n"
+            "            search_range_start : 0.{}\n            search_range_end : 1.{}\n"
+            "            search_step : 0.02\n"
+            "            max_percentile : 0.999999\n            min_percentile : 0.999999\n"
+            "            asymmetric : {}\n"
+            "        }}\n    }}\n}}\n".format(n // 10, n, 70 + n % 20, 20 + n % 30, "false" if n % 2 else "true")
+        )
+    return "".join(parts)
+
+
+def model(overrides, others):
+    named = [Layer("resnet/block{}/conv{}/Conv2D".format(n // 10, n), "Conv2D") for n in range(overrides)]
+    return named + [Layer("other{}".format(n), "MatMul") for n in range(others)]
+
+
+def seconds(function):
+    gc.collect()
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def ratio(theirs, ours, runs):
+    """theirs / ours, pair by pair: median, least, most; and the median of ours."""
+    pairs = [(seconds(theirs), seconds(ours)) for _ in range(runs + 1)][1:]
+    ratios = [a / b for a, b in pairs]
+    return statistics.median(ratios), min(ratios), max(ratios), statistics.median(b for _, b in pairs)
+
+
+def row(what, wanted, theirs, ours, runs=11):
+    middle, least, most, own = ratio(theirs, ours, runs)
+    print(
+        "| {} | {} | **{:.2f}** | {:.2f} to {:.2f} | {:.2f} ms |".format(what, wanted, middle, least, most, own * 1e3),
+        flush=True,
+    )
+    return middle
+
+
+def repeated(function, times):
+    return lambda: [function() for _ in range(times)]
+
+
+def parsing(messages):
+    seed = (ROOT / "tests" / "data" / "valid" / "sample.cfg").read_text(encoding="utf-8")
+    for what, text, times, runs in (
+        ("parse the seed's sample, 100 times", seed, 100, 21),
+        ("parse 2,000 overrides, {:.1f} MB", configuration(2000), 1, 21),
+        ("parse 20,000 overrides, {:.1f} MB", configuration(20000), 1, 5),
+    ):
+        theirs = repeated(lambda text=text: text_format.Parse(text, messages()), times)
+        row(
+            what.format(len(text) / 1e6),
+            "2, aim 3",
+            theirs,
+            repeated(lambda text=text: amctcfg.parse(text), times),
+            runs,
+        )
+
+
+FIRST_THEIRS = "import bench_pb2; bench_pb2.text_format.Parse('do_fusion: true', bench_pb2.M())"
+FIRST_OURS = "import amctcfg; amctcfg.parse('do_fusion: true')"
+
+
+def import_time():
+    """A process that imports, less one that does nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = "from google.protobuf import descriptor_pool as p, message_factory as m, text_format\n"
+        source += "d = p.Default().AddSerializedFile({!r})\n".format(file_descriptor().SerializeToString())
+        source += "M = m.GetMessageClass(p.Default().FindMessageTypeByName('bench.AMCTConfig'))\n"
+        Path(folder, "bench_pb2.py").write_text(source, encoding="utf-8")
+        commands = ["pass", "import bench_pb2", "import amctcfg", FIRST_THEIRS, FIRST_OURS]
+        times = {command: [] for command in commands}
+        for _ in range(25):
+            for command in commands:
+                code = "import sys; sys.path[:0] = [{!r}, {!r}]; {}".format(folder, str(ROOT), command)
+                times[command].append(
+                    seconds(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True))
+                )
+        nothing, theirs, ours, first_theirs, first_ours = (statistics.median(times[command]) for command in commands)
+    line = "| {} | {} | **{:.2f}** | | {:.2f} ms |"
+    print(
+        line.format(
+            "import and parse one line",
+            "",
+            (first_theirs - nothing) / (first_ours - nothing),
+            (first_ours - nothing) * 1e3,
+        )
+    )
+    print(
+        "| import, less the interpreter | 1.5 | **{:.2f}** | | {:.2f} ms |".format(
+            (theirs - nothing) / (ours - nothing), (ours - nothing) * 1e3
+        )
+    )
+
+
+def expanding(messages):
+    text = configuration(2000)
+    document, layers = amctcfg.parse(text), model(2000, 500)
+    row(
+        "expand 2,500 layers to JSON, against parsing that file",
+        "1",
+        lambda: text_format.Parse(text, messages()),
+        lambda: amctcfg.expand(document, layers).to_json(),
+    )
+    row(
+        "check with a graph, against parse and expand",
+        "0.5",
+        lambda: amctcfg.expand(amctcfg.parse(text), layers),
+        lambda: amctcfg.check(text, layers=layers),
+    )
+
+
+def printing(messages):
+    text = configuration(2000)
+    message, config = text_format.Parse(text, messages()), amctcfg.loads(text)
+    row(
+        "dumps, against MessageToString",
+        "1",
+        lambda: text_format.MessageToString(message),
+        lambda: amctcfg.dumps(config),
+    )
+
+
+def growth():
+    for count in (1000, 10000):
+        small, large = Job(count), Job(count * 10)
+        what = "{:,} to {:,} overrides".format(count, count * 10)
+        for name in ("parse", "expand"):
+            times = statistics.median(seconds(getattr(large, name)) / seconds(getattr(small, name)) for _ in range(3))
+            print("| {}, {} | under 14 | **{:.1f}** times the time | | |".format(name, what, times), flush=True)
+
+
+class Job:
+    """A file with many overrides, and a layer for each."""
+
+    def __init__(self, count):
+        self.text, self.layers = configuration(count), model(count, 0)
+        self.document = amctcfg.parse(self.text)
+
+    def parse(self):
+        return amctcfg.parse(self.text)
+
+    def expand(self):
+        return amctcfg.expand(self.document, self.layers).to_json()
+
+
+def memory():
+    text = configuration(2000)
+    amctcfg.loads(text)
+    tracemalloc.start()
+    amctcfg.loads(text)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print("| peak memory of loads | under 12 | **{:.1f}** times the text | | |".format(peak / len(text)))
+
+
+UNITS = [
+    "{",
+    "}",
+    "a{",
+    "a<",
+    "[",
+    "a:[",
+    "a:[{",
+    '"',
+    "'",
+    "\\",
+    "1",
+    "1e",
+    "-",
+    "#",
+    "#\n",
+    '"a" ',
+    "do_fusion: true\n",
+    "a:1,",
+]
+
+
+def hostile():
+    """The worst cost per byte of 200,000 repeated tokens, as a multiple of a normal file's."""
+    usual = configuration(500)
+    per_byte = statistics.median(seconds(lambda: amctcfg.loads(usual)) for _ in range(5)) / len(usual)
+    worst, which = 0.0, ""
+    for unit in UNITS:
+        for before in ("", "skip_layers: ", 'skip_layers: "', "common_config{ifmr_quantize{search_step: "):
+            text = before + unit * 200000
+            cost = seconds(lambda text=text: attempt(text)) / len(text) / per_byte
+            if cost > worst:
+                worst, which = cost, before + unit
+    print(
+        "| hostile input, worst cost per byte | under 25 | **{:.1f}** times a normal file's ({!r}) | | |".format(
+            worst, which
+        )
+    )
+
+
+def attempt(text):
+    with contextlib.suppress(amctcfg.ConfigError):
+        amctcfg.loads(text)
+
+
+def profile():
+    import cProfile
+    import pstats
+
+    profiler = cProfile.Profile()
+    profiler.runcall(amctcfg.parse, configuration(2000))
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(15)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--profile", action="store_true")
+    if arguments.parse_args().profile:
+        return profile()
+    runtime = google.protobuf.internal.api_implementation.Type()
+    print(
+        "Python {}, protobuf {} ({}), {}\n".format(
+            platform.python_version(), google.protobuf.__version__, runtime, platform.machine()
+        )
+    )
+    print("| what | wanted | times as fast | range | ours |\n|---|---|---|---|---|")
+    messages = message_class()
+    parsing(messages)
+    import_time()
+    expanding(messages)
+    printing(messages)
+    growth()
+    memory()
+    hostile()
+    return None
+
+
+if __name__ == "__main__":
+    main()
