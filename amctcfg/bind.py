@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
 from .diagnostics import ERROR, WARNING, Diagnostic, Path
 from .foreign import unknown_field_hint
 from .schema import REPEATED, AMCTConfig, FieldSpec, Message, Problem, trusted
+from .source import Source
 from .textformat import List as ListValue
 from .textformat import Message as MessageValue
 from .textformat import MessageList, Tree, parse_bool, parse_float, unescape
@@ -37,9 +38,9 @@ def bind(tree: Tree, strict: bool = True) -> Tuple[Optional[AMCTConfig], List[Di
 
 class Binder:
     def __init__(self, tree: Tree, strict: bool) -> None:
-        self.source = tree.source
-        self.strict = strict
-        self.errors = 0
+        self.source: Source = tree.source
+        self.strict: bool = strict
+        self.errors: int = 0
         self.diagnostics: List[Diagnostic] = []
         self.hints: Dict[Tuple[Type[Message], str], Optional[str]] = {}  # for unknown fields
         # Files repeat their numbers and blocks. What was met so far: the value of each literal, by the type of its

@@ -43,10 +43,12 @@ class Console:
     """The three streams, and how to write diagnostics on them."""
 
     def __init__(self, stdin: IO[str], stdout: IO[str], stderr: IO[str]) -> None:
-        self.stdin, self.stdout, self.stderr = stdin, stdout, stderr
+        self.stdin: IO[str] = stdin
+        self.stdout: IO[str] = stdout
+        self.stderr: IO[str] = stderr
         terminal = bool(getattr(stderr, "isatty", bool)())
-        self.color = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-        self.width = terminal_width() if terminal else None
+        self.color: bool = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        self.width: Optional[int] = terminal_width() if terminal else None
 
     def print(self, text: str) -> None:
         self.stdout.write(text)
@@ -264,7 +266,7 @@ class Exit(Exception):
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
-        self.status = status
+        self.status: int = status
 
 
 def layers_of(graph: Optional[str]) -> Optional[List[Layer]]:

@@ -255,14 +255,14 @@ class Reader:
     """What a JSON quantization config says, and what is wrong with it."""
 
     def __init__(self, values: Mapping[str, Any], target: Target, name: str) -> None:
-        self.values = values
-        self.target = target
-        self.name = name
+        self.values: Mapping[str, Any] = values
+        self.target: Target = target
+        self.name: str = name
         self.errors: List[Diagnostic] = []
         self.wanted: Dict[str, Wanted] = {}
         self.enabled: set[str] = set()
-        self.activation_offset = True
-        self.do_fusion = True
+        self.activation_offset: bool = True
+        self.do_fusion: bool = True
         self.skip_fusion_layers: Tuple[str, ...] = ()
 
     def read(self, layers: Iterable[Layer]) -> None:

@@ -44,7 +44,7 @@ class ConfigError(ValueError):
 
     def __init__(self, diagnostics: Iterable[Diagnostic], text: Optional[str] = None) -> None:
         self.diagnostics: Tuple[Diagnostic, ...] = tuple(diagnostics)
-        self._text = text
+        self._text: Optional[str] = text
         super().__init__(self.diagnostics, text)  # what pickle calls __init__ with again
 
     def __str__(self) -> str:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as MappingABC
-from typing import Any, Dict, Iterable, Iterator, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, Mapping, Tuple, Union
 
 from .diagnostics import ConfigError, Diagnostic, position
 from .document import Document
@@ -20,7 +19,7 @@ __all__ = ["Plan", "expand"]
 VERSION = 1  # of the JSON quantization config
 
 
-class Plan(MappingABC):  # type: ignore[type-arg]  # Mapping[str, EffectiveConfig] can't be subscripted in 3.7
+class Plan(Mapping[str, EffectiveConfig]):
     """The effective configuration of each supported layer, by name, in the order of the layers; immutable.
 
     `config` is the configuration, `target` what it was expanded for, `warnings` what is worth knowing about it.
@@ -36,9 +35,9 @@ class Plan(MappingABC):  # type: ignore[type-arg]  # Mapping[str, EffectiveConfi
         warnings: Tuple[Diagnostic, ...] = (),
     ) -> None:
         self._layers = {effective.layer.name: effective for effective in layers}
-        self.config = config
-        self.target = target
-        self.warnings = warnings
+        self.config: AMCTConfig = config
+        self.target: Target = target
+        self.warnings: Tuple[Diagnostic, ...] = warnings
 
     def __getitem__(self, name: str) -> EffectiveConfig:
         return self._layers[name]

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator
 
 from .lint import short, shown
 from .merging import ASYMMETRIC, CHANNEL_WISE, OF_LAYER, OF_TYPE, SWITCHES, TOOLKIT, EffectiveConfig, Merger, Origin
+from .target import Layer
 
 __all__ = ["explain_text", "explain_values"]
 
@@ -15,10 +16,10 @@ class Explanation:
     """The words for one layer."""
 
     def __init__(self, merger: Merger, effective: EffectiveConfig, reason: str) -> None:
-        self.merger = merger
-        self.effective = effective
-        self.layer = effective.layer
-        self.reason = reason  # why it is not supported, if that is known
+        self.merger: Merger = merger
+        self.effective: EffectiveConfig = effective
+        self.layer: Layer = effective.layer
+        self.reason: str = reason  # why it is not supported, if that is known
 
     def headline(self) -> Iterator[str]:
         """What matters more than any value: that the layer is not quantized at all."""

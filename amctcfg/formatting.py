@@ -9,6 +9,7 @@ from typing import List, NamedTuple, Sequence, Union
 from .document import Document, parse
 from .textformat import List as ListValue
 from .textformat import Message as MessageValue
+from .textformat import Tree
 from .textformat.tree import Field
 
 __all__ = ["format"]
@@ -67,13 +68,13 @@ class Layout:
     """Writes the fields line by line, taking the comments along as their offsets come by."""
 
     def __init__(self, document: Document) -> None:
-        self.tree = document.tree
-        self.text = document.text
-        self.comments = find_comments(self.text)
-        self.next = 0  # the first comment that is not written yet
-        self.last = 0  # the offset behind what was written last
+        self.tree: Tree = document.tree
+        self.text: str = document.text
+        self.comments: List[Comment] = find_comments(self.text)
+        self.next: int = 0  # the first comment that is not written yet
+        self.last: int = 0  # the offset behind what was written last
         self.lines: List[str] = []
-        self.fresh = True  # nothing is written since the last opening bracket
+        self.fresh: bool = True  # nothing is written since the last opening bracket
 
     def whole(self) -> str:
         self.fields(self.tree.fields, "", len(self.text))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping as MappingABC
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from .diagnostics import Path
@@ -43,14 +42,14 @@ class Origin(NamedTuple):
     shadowed: Tuple[Origin, ...] = ()
 
 
-class Origins(MappingABC):  # type: ignore[type-arg]  # Mapping[str, Origin] can't be subscripted at run time in 3.7
+class Origins(Mapping[str, Origin]):
     """The `Origin` of each field of a layer, by dotted name; worked out when it is asked for."""
 
     __slots__ = ("_layer", "_merger")
 
     def __init__(self, merger: Merger, layer: Layer) -> None:
-        self._merger = merger
-        self._layer = layer
+        self._merger: Merger = merger
+        self._layer: Layer = layer
 
     def __getitem__(self, field: str) -> Origin:
         if field not in ALL_FIELDS:
@@ -121,17 +120,17 @@ class Merger:
     def __init__(self, config: Union[AMCTConfig, Document], target: Target, rules: str) -> None:
         if rules not in (DOCUMENTED, TOOLKIT):
             raise ValueError("rules is {!r}; it has to be 'documented' or 'toolkit'".format(rules))
-        self.document = config if isinstance(config, Document) else None
-        self.config = config.config if isinstance(config, Document) else config
+        self.document: Optional[Document] = config if isinstance(config, Document) else None
+        self.config: AMCTConfig = config.config if isinstance(config, Document) else config
         if not isinstance(self.config, AMCTConfig):
             raise TypeError("an AMCTConfig or a Document is needed, not {!r}".format(config))
-        self.target = target
-        self.rules = rules
-        self.names = {entry.layer_name: i for i, entry in enumerate(self.config.override_layer_configs)}
-        self.types = {entry.layer_type: i for i, entry in enumerate(self.config.override_layer_types)}
-        self.skipped_names = indices(self.config.skip_layers)
-        self.skipped_types = indices(self.config.skip_layer_types)
-        self.unfused_names = indices(self.config.skip_fusion_layers)
+        self.target: Target = target
+        self.rules: str = rules
+        self.names: Dict[str, int] = {entry.layer_name: i for i, entry in enumerate(self.config.override_layer_configs)}
+        self.types: Dict[str, int] = {entry.layer_type: i for i, entry in enumerate(self.config.override_layer_types)}
+        self.skipped_names: Dict[str, int] = indices(self.config.skip_layers)
+        self.skipped_types: Dict[str, int] = indices(self.config.skip_layer_types)
+        self.unfused_names: Dict[str, int] = indices(self.config.skip_fusion_layers)
         self.combined: Dict[Tuple[Optional[str], str], CalibrationConfig] = {}
 
     def by_rules(self, rules: str) -> Merger:

@@ -26,12 +26,12 @@ class Model:
     def __init__(
         self, config: Union[AMCTConfig, Document], layers: Optional[Iterable[Layer]], target: Target, rules: str
     ) -> None:
-        self.merger = Merger(config, target, rules)
-        self.config = self.merger.config
-        self.document = self.merger.document
-        self.target = target
-        self.has_layers = layers is not None
-        self.layers = tuple(layers or ())
+        self.merger: Merger = Merger(config, target, rules)
+        self.config: AMCTConfig = self.merger.config
+        self.document: Optional[Document] = self.merger.document
+        self.target: Target = target
+        self.has_layers: bool = layers is not None
+        self.layers: Tuple[Layer, ...] = tuple(layers or ())
         self.by_name: Dict[str, Layer] = {}
         self.by_type: Dict[str, List[Layer]] = {}
         for layer in self.layers:
@@ -40,7 +40,7 @@ class Model:
             if self.by_name.setdefault(layer.name, layer) is not layer:
                 raise ValueError("the layer '{}' occurs twice".format(layer.name))
             self.by_type.setdefault(layer.type, []).append(layer)
-        self.supported = [layer for layer in self.layers if target.quantizes(layer)]
+        self.supported: List[Layer] = [layer for layer in self.layers if target.quantizes(layer)]
         self.diagnostics: List[Diagnostic] = []
 
     def report(

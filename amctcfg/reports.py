@@ -103,7 +103,7 @@ class Group:
     """The same change of one field, for all the layers that have it."""
 
     def __init__(self, change: Change) -> None:
-        self.change = change
+        self.change: Change = change
         self.layers: List[str] = []
 
     def whom(self, types: Dict[str, str]) -> str:

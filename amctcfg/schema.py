@@ -18,7 +18,7 @@ __all__ = ["AMCTConfig", "ARQuantize", "CalibrationConfig", "FMRQuantize", "Over
 
 OPTIONAL, REQUIRED, REPEATED = "optional", "required", "repeated"
 
-KIND_NAMES = {bool: "a bool", float: "a number", str: "a string"}
+KIND_NAMES: Dict[Type[Any], str] = {bool: "a bool", float: "a number", str: "a string"}
 
 
 class FieldSpec(NamedTuple):

@@ -25,8 +25,8 @@ class Source:
     __slots__ = ("_line_starts", "name", "text")
 
     def __init__(self, text: str, name: str) -> None:
-        self.text = text
-        self.name = name
+        self.text: str = text
+        self.name: str = name
         self._line_starts: Optional[List[int]] = None
 
     def span(self, start: int, end: int) -> Span:

@@ -4,7 +4,9 @@
 import ast
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "amctcfg"
+import amctcfg
+
+PACKAGE = Path(amctcfg.__file__).parent
 
 # From the bottom to the top: a module may import those above it in this list, and nothing else of the package.
 LAYERS = [
@@ -41,10 +43,12 @@ LAYERS = [
 # Beside the library: the command line and what only it uses.
 COMMANDS = ["codes", "reports", "explain", "cli", "__main__"]
 
-STANDARD = {
-    "argparse", "ast", "bisect", "collections", "copy", "csv", "dataclasses", "decimal", "difflib", "functools", "importlib",
-    "io", "itertools", "json", "math", "os", "re", "shutil", "struct", "sys", "tempfile", "typing", "unicodedata", "urllib",
-}  # fmt: skip
+STANDARD = set(
+    """
+    argparse ast bisect collections copy csv dataclasses decimal difflib functools importlib io itertools json math os
+    re shutil struct sys tempfile typing unicodedata urllib
+    """.split()
+)
 ON_DEMAND = {"google"}  # protobuf, inside the functions that read graphs
 
 

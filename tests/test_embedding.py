@@ -1,13 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A copied folder works, under any name and with nothing but the standard library."""
+"""Embedding: a copied folder works under any name; threads, processes, types; importing costs nothing."""
 
+import concurrent.futures
+import copy
+import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "amctcfg"
-DATA = Path(__file__).parent / "data"
+import pytest
+
+import amctcfg
+from amctcfg import Layer
+
+from .conftest import DATA, golden_cases, layers_of
+
+PACKAGE = Path(amctcfg.__file__).parent
 
 SCRIPT = """
 import copy, json, pickle, sys
@@ -37,28 +46,126 @@ for case in cases:
     for clone in (pickle.loads(pickle.dumps(plan)), copy.deepcopy(plan), copy.copy(plan)):
         assert clone == plan and clone.to_json() == plan.to_json() and hash(clone) == hash(plan)
         assert [e.origins for e in clone.values()] == [e.origins for e in plan.values()]
-    again = pickle.loads(pickle.dumps(document.config))
-    assert again == document.config and hash(again) == hash(document.config)
+    for clone in (pickle.loads(pickle.dumps(document)), copy.deepcopy(document)):
+        assert clone.config == document.config and hash(clone.config) == hash(document.config)
+        assert list(clone.tree.elements()) == list(document.tree.elements())
     assert q.loads(q.dumps(document.config)) == document.config
+    assert q.condense(plan.to_json(), layers) and q.format(case["config"], strict=False) is not None
+    assert q.diff(document, document, layers, rules="toolkit") == ()
 assert q.AMCTConfig.__module__.startswith("vendored.deeper.quantcfg")
 print("cases done")
 """
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
 
 
 def test_a_copied_folder_works(tmp_path):
     target = tmp_path / "vendored" / "deeper"
     target.mkdir(parents=True)
     shutil.copytree(str(PACKAGE), str(target / "quantcfg"), ignore=shutil.ignore_patterns("__pycache__"))
-    command = [
-        sys.executable,
-        "-S",
-        "-I",
-        "-W",
-        "error",
-        "-c",
-        SCRIPT,
-        str(tmp_path),
-        str(DATA / "toolkit_expansion.json"),
-    ]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    cases = DATA / "toolkit_expansion.json"
+    result = run("-S", "-I", "-W", "error", "-c", SCRIPT, str(tmp_path), str(cases))
     assert (result.returncode, result.stdout, result.stderr) == (0, "cases done\n", "")
+
+
+def test_importing_loads_nothing_else():
+    code = "import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules); import amctcfg\n"
+    code += "print(sorted(m for m in set(sys.modules) - before if not m.startswith('importlib')))"
+    result = run("-I", "-c", code, str(PACKAGE.parent))
+    assert eval(result.stdout) in (["amctcfg"], ["__future__", "amctcfg"], ["__future__", "amctcfg", "warnings"])
+
+
+def test_the_public_names_are_there_and_no_others():
+    for name in amctcfg.__all__:
+        assert getattr(amctcfg, name) is not None
+        assert name in dir(amctcfg)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        amctcfg.nonsense  # noqa: B018
+    result = run("-c", "from amctcfg import *; print(sorted(n for n in dir() if not n.startswith('__')))")
+    assert eval(result.stdout) == sorted(set(amctcfg.__all__) - {"__version__"})
+
+
+def test_every_public_name_has_a_docstring():
+    for name in amctcfg.__all__:
+        value = getattr(amctcfg, name)
+        if name not in ("__version__", "TF_ASCEND"):
+            assert len(value.__doc__.split()) > 4, name
+            methods = (
+                [m for n, m in vars(value).items() if callable(m) and n[0] != "_"] if isinstance(value, type) else []
+            )
+            assert all(method.__doc__ for method in methods if method.__module__.startswith("amctcfg")), name
+
+
+def test_each_module_lists_its_public_names():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.name not in ("_tables.py", "__main__.py"):
+            assert "__all__ = [" in path.read_text(encoding="utf-8"), path
+
+
+def test_doctests():
+    import doctest
+    import importlib
+
+    examples = 0
+    for name in ("checking", "condensing", "diffing", "document", "formatting", "merging"):
+        result = doctest.testmod(importlib.import_module("amctcfg." + name))
+        assert result.failed == 0
+        examples += result.attempted
+    assert examples > 8
+
+
+def expanded(case):
+    document = amctcfg.parse(case["config"], strict=False)
+    return amctcfg.expand(document, layers_of(case), rules="toolkit").to_dict()
+
+
+GOOD = [case for case in golden_cases() if "ok" in case]
+
+
+def test_many_threads():
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(expanded, GOOD * 8)) == [case["ok"] for case in GOOD] * 8
+
+
+def test_one_document_in_many_threads():
+    text = "".join(
+        'override_layer_configs {{ layer_name: "l{}" calibration_config {{}} }}\n'.format(n) for n in range(300)
+    )
+    document = amctcfg.parse(text)
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(300)]
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        plans = list(threads.map(lambda _: amctcfg.expand(document, layers), range(16)))
+    assert all(plan == plans[0] and plan.warnings == plans[0].warnings for plan in plans)
+    lines = {plan["l7"].origins["ifmr_quantize.search_step"].tier for plan in plans}
+    assert lines == {"default"} and document.span(("override_layer_configs", 7)).line == 8
+
+
+def test_immutable():
+    plan = amctcfg.expand(amctcfg.loads(""), [Layer("a", "Conv2D")])
+    with pytest.raises(TypeError):
+        plan["a"] = None
+    with pytest.raises(AttributeError):
+        plan["a"].fuse = False
+    with pytest.raises(TypeError):
+        plan["a"].origins["fuse"] = None
+    assert {plan["a"]: 1}[copy.deepcopy(plan["a"])] == 1
+    assert pickle.loads(pickle.dumps(amctcfg.TF_ASCEND)) == amctcfg.TF_ASCEND
+    assert {Layer("a", "b"): 1}[Layer("a", "b")] == 1
+
+
+def test_a_fleet_on_dask(tmp_path):
+    """The README's example, with Dask's local scheduler."""
+    bag = pytest.importorskip("dask.bag", reason="Dask is not installed: pip install 'amctcfg[witness]'")
+    import re
+
+    readme = (PACKAGE.parent if (PACKAGE.parent / "README.md").exists() else DATA.parent.parent) / "README.md"
+    (code,) = [
+        b for b in re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL) if "dask" in b
+    ]
+    for name, text in (("a", "do_fusion: true"), ("b", "batch_num: 2"), ("c", "skip_layers: 'Opname'")):
+        (tmp_path / (name + ".cfg")).write_text(text, encoding="utf-8")
+    names = {"bag": bag, "paths": [str(path) for path in sorted(tmp_path.glob("*.cfg"))]}
+    exec(compile(code.replace('glob.glob("configs/*.cfg")', "paths"), "README.md", "exec"), names)
+    assert [(d.severity, d.code) for d in names["found"]] == [("error", "unknown-field"), ("warning", "placeholder")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Callable, Tuple, Union
+from typing import Any, Callable, Dict, Tuple, Union
 from typing import List as ListOf
 
 from ..source import Source
@@ -19,7 +19,13 @@ __all__ = ["parse"]
 ACCEPT, APPEND, ERROR = tables.ACCEPT, tables.APPEND, tables.ERROR
 
 # What a rule of the grammar collects its parts in.
-COLLECTIONS = {"_fields": Message, "_elements": List, "_blocks": MessageList, "list": List, "message_list": MessageList}
+COLLECTIONS: Dict[str, Any] = {
+    "_fields": Message,
+    "_elements": List,
+    "_blocks": MessageList,
+    "list": List,
+    "message_list": MessageList,
+}
 
 
 @lru_cache(maxsize=1)

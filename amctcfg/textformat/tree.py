@@ -16,6 +16,7 @@ Offsets are turned into lines and columns when somebody asks, by a `Source`.
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import List as ListOf
 
 from ..source import Source, Span
 
@@ -27,7 +28,7 @@ Field = Tuple[Any, Any, int, int]
 Path = Sequence[Union[str, int]]
 
 
-class Fields(list):  # type: ignore[type-arg]  # can't be subscripted at run time in 3.7
+class Fields(ListOf[Any]):
     """Fields laid out flat, four entries each: a tuple a field would keep the garbage collector busy for half the time.
 
     Iterating yields the fields as tuples; `fields += field` appends one.
@@ -80,8 +81,8 @@ class Tree:
     __slots__ = ("_index", "fields", "source")
 
     def __init__(self, source: Source, fields: Message) -> None:
-        self.source = source
-        self.fields = fields
+        self.source: Source = source
+        self.fields: Message = fields
         self._index: Optional[Dict[Any, Any]] = None
 
     def find(self, path: Path) -> Optional[Field]:
