@@ -8,9 +8,10 @@ import pytest
 import amctcfg
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-tf = pytest.importorskip(
-    "tensorflow", reason="TensorFlow is not installed: pip install 'amctcfg[witness]'", exc_type=ImportError
-)
+try:
+    import tensorflow as tf
+except ImportError:
+    pytest.skip("TensorFlow is not installed: pip install 'amctcfg[witness]'", allow_module_level=True)
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
