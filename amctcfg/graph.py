@@ -142,7 +142,8 @@ def inlined_nodes(graph: Any, name: str) -> Iterator[Node]:
         node, prefix, callers = pending.pop()
         inputs = [prefix + source for source in data_inputs(node)]
         yield Node(prefix + node.name, node.op, inputs, node_attribute(node))
-        called = node.attr["f"].func.name if "f" in node.attr else node.op
+        function = attribute_value(node, "f")
+        called = node.op if function is None else function.func.name
         count += 1
         if count > MOST_NODES:
             raise graph_error("syntax", "its functions call each other more than a million times", name, FREEZE)
@@ -184,15 +185,21 @@ def operation_attribute(operation: Any) -> Callable[[str], Any]:
 
 
 def node_attribute(node: Any) -> Callable[[str], Any]:
-    attributes = getattr(node, "attr", {})
-
     def attribute(name: str) -> Any:
-        if name not in attributes:
+        value = attribute_value(node, name)
+        if value is None:
             return None
-        value = attributes[name]
         return list(value.list.i) if name == "dilations" else value.b
 
     return attribute
+
+
+def attribute_value(node: Any, name: str) -> Any:
+    """The AttrValue of a node's attribute, or None; our own messages have them as a list, TensorFlow's as a map."""
+    attributes = getattr(node, "attr", {})
+    if hasattr(attributes, "keys"):
+        return attributes[name] if name in attributes else None
+    return next((entry.value for entry in attributes if entry.key == name), None)
 
 
 # ---------------------------------------------------------------- graphs in files
@@ -286,9 +293,6 @@ FIELDS: Dict[str, Dict[str, Tuple[int, str]]] = {
     "SavedModel": {"meta_graphs": (2, "MetaGraphDef*")},
 }
 
-# Where protobuf wants the entry of a map: inside the message that has it.
-MAP_ENTRY, MAP_OWNER = "AttrEntry", "NodeDef"
-
 PACKAGE = "amctcfg_graph"
 
 
@@ -302,13 +306,8 @@ def protobuf_messages() -> Dict[str, Any]:
 
     file = descriptor_pb2.FileDescriptorProto(name="amctcfg_graph.proto", package=PACKAGE, syntax="proto3")
     places = {name: "." + PACKAGE + "." + name for name in FIELDS}
-    places[MAP_ENTRY] = "{}.{}".format(places[MAP_OWNER], MAP_ENTRY)
     for name, fields in FIELDS.items():
-        if name == MAP_ENTRY:
-            message = next(m for m in file.message_type if m.name == MAP_OWNER).nested_type.add(name=name)
-            message.options.map_entry = True
-        else:
-            message = file.message_type.add(name=name)
+        message = file.message_type.add(name=name)
         for field, (number, type_name) in fields.items():
             kind = type_name.rstrip("*")
             added = message.field.add(name=field, number=number, label=1 if kind == type_name else 3)
@@ -322,5 +321,4 @@ def protobuf_messages() -> Dict[str, Any]:
         make = message_factory.GetMessageClass
     else:  # protobuf 3
         make = message_factory.MessageFactory(pool).GetPrototype
-    names = (name for name in FIELDS if name != MAP_ENTRY)
-    return {name: make(pool.FindMessageTypeByName("{}.{}".format(PACKAGE, name))) for name in names}
+    return {name: make(pool.FindMessageTypeByName("{}.{}".format(PACKAGE, name))) for name in FIELDS}

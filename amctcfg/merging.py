@@ -25,7 +25,8 @@ OF_LAYER, OF_TYPE = "override_layer_configs", "override_layer_types"
 CHANNEL_WISE, ASYMMETRIC = "arq_quantize.channel_wise", "ifmr_quantize.asymmetric"
 SWITCHES = ("quant_enable", "fuse")
 PARTS: Dict[str, Any] = {"arq_quantize": ARQuantize, "ifmr_quantize": FMRQuantize}
-ALL_FIELDS = SWITCHES + tuple(part + "." + field for part, message in PARTS.items() for field in message.specs)
+BLOCK_FIELDS = tuple((part, field) for part, message in PARTS.items() for field in message.specs)
+ALL_FIELDS = SWITCHES + tuple(".".join(field) for field in BLOCK_FIELDS)
 
 
 class Origin(NamedTuple):
@@ -132,6 +133,7 @@ class Merger:
         self.skipped_types: Dict[str, int] = indices(self.config.skip_layer_types)
         self.unfused_names: Dict[str, int] = indices(self.config.skip_fusion_layers)
         self.combined: Dict[Tuple[Optional[str], str], CalibrationConfig] = {}
+        self.built: Dict[Tuple[Any, ...], CalibrationConfig] = {}  # by their values: many layers have the same
 
     def by_rules(self, rules: str) -> Merger:
         """The same by other rules."""
@@ -160,12 +162,10 @@ class Merger:
         key = name, layer_type
         if key not in self.combined:
             tiers = self.tiers(name, layer_type)
-            parts = {
-                part: {field: self.decide(part, field, tiers, layer_type)[0][1] for field in message.specs}
-                for part, message in PARTS.items()
-            }
-            built = {part: trusted(PARTS[part], values) for part, values in parts.items()}
-            self.combined[key] = trusted(CalibrationConfig, built)  # of values that checked messages held
+            values = tuple(self.decide(*field, tiers, layer_type)[0][1] for field in BLOCK_FIELDS)
+            if values not in self.built:
+                self.built[values] = block_of(values)
+            self.combined[key] = self.built[values]
         return self.combined[key]
 
     # ------------------------------------------------------------ the rules
@@ -259,6 +259,15 @@ class Merger:
 
     def origin(self, tier: str, value: Any, path: Path) -> Origin:
         return Origin(tier, value, path, self.document.span(path) if self.document else None)
+
+
+def block_of(values: Tuple[Any, ...]) -> CalibrationConfig:
+    """The block with the values of BLOCK_FIELDS, which checked messages held."""
+    parts: Dict[str, Dict[str, Any]] = {part: {} for part in PARTS}
+    for (part, field), value in zip(BLOCK_FIELDS, values):
+        parts[part][field] = value
+    block: CalibrationConfig = trusted(CalibrationConfig, {n: trusted(PARTS[n], v) for n, v in parts.items()})
+    return block
 
 
 def fields_of(block: CalibrationConfig) -> Dict[str, Any]:

@@ -35,12 +35,13 @@ def add_nodes(field, nodes):
     for name, op, inputs, attributes in nodes:
         node = field.add(name=name, op=op, input=inputs)
         for key, value in attributes.items():
+            attribute = node.attr.add(key=key).value
             if isinstance(value, list):
-                node.attr[key].list.i.extend(value)
+                attribute.list.i.extend(value)
             elif isinstance(value, str):
-                node.attr[key].func.name = value
+                attribute.func.name = value
             else:
-                node.attr[key].b = value
+                attribute.b = value
 
 
 def supported(graph):
@@ -191,8 +192,14 @@ def test_a_saved_model_is_laid_open(tmp_path):
 
 TEXT_GRAPH = """
 node { name: "w" op: "Const" attr { key: "dtype" value { type: DT_FLOAT } } }
-node { name: "fine" op: "DepthwiseConv2dNative" input: "x" input: "w" attr { key: "dilations" value { list { i: [1, 1] } } } }
-node { name: "dilated" op: "DepthwiseConv2dNative" input: "x" input: "w" attr { key: "dilations" value { list { i: 2 } } } }
+node {
+  name: "fine" op: "DepthwiseConv2dNative" input: ["x", "w"]
+  attr { key: "dilations" value { list { i: [1, 1] } } }
+}
+node {
+  name: "dilated" op: "DepthwiseConv2dNative" input: ["x", "w"]
+  attr { key: "dilations" value { list { i: 2 } } }
+}
 node { name: "fc" op: "MatMul" attr { key: "transpose_a" value { b: true } } }
 versions { producer: 1 }
 """
