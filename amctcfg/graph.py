@@ -198,7 +198,7 @@ def attribute_value(node: Any, name: str) -> Any:
     """The AttrValue of a node's attribute, or None; our own messages have them as a list, TensorFlow's as a map."""
     attributes = getattr(node, "attr", {})
     if hasattr(attributes, "keys"):
-        return attributes[name] if name in attributes else None
+        return attributes.get(name)
     return next((entry.value for entry in attributes if entry.key == name), None)
 
 
