@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
+from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
 from .diagnostics import ERROR, WARNING, Diagnostic, Path
 from .foreign import unknown_field_hint
@@ -86,7 +86,9 @@ class Binder:
         for name in cls.repeated:
             if name in values:
                 values[name] = tuple(values[name])
-        self.problems(cls.problems(values), fields, path)
+        found = list(cls.problems(values))
+        if found:
+            self.problems(found, fields, path)
         return trusted(cls, values) if self.errors == errors else UNREADABLE
 
     def unified(self, cls: Type[Message], fields: MessageValue, path: Path) -> MessageValue:
@@ -191,7 +193,7 @@ class Binder:
         message = "expected ':' after '{}'".format(name)
         self.report("syntax", message, (start, end), (*path, name), "write '{}: []'".format(name))
 
-    def problems(self, found: Iterator[Problem], fields: MessageValue, path: Path) -> None:
+    def problems(self, found: List[Problem], fields: MessageValue, path: Path) -> None:
         places = Tree(self.source, fields)
         for problem in found:
             place = places.find_nearest(problem.path)
