@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 from .diagnostics import WARNING, Diagnostic, Path
-from .merging import ASYMMETRIC, DOCUMENTED, TOOLKIT, Merger, Origin, Tier, fields_of
+from .merging import ASYMMETRIC, DOCUMENTED, PARTS, TOOLKIT, Merger, Origin, Tier, fields_of
 from .model import Model, named
 from .schema import DEFAULTS, CalibrationConfig, FMRQuantize
 from .target import Layer
@@ -56,12 +56,15 @@ def rounded_numbers(model: Model) -> None:
     """A number written with more digits than float32 has is another number."""
     if model.document is None:
         return
-    for path, search in searches(model):
-        for name, field in model.document.tree.inside(path).items():
-            written, value = field[1], getattr(search, name)
-            if FMRQuantize.specs[name].kind is float and not same_number(written, value):
-                message = "{} is {} as a 32-bit float, not {}".format(name, value, written)
-                model.report(WARNING, "float32-rounding", message, (*path, name), "write {}".format(value))
+    for path, block in blocks(model):
+        for part, cls in PARTS.items():
+            if getattr(block, part) is None or not any(spec.kind is float for spec in cls.specs.values()):
+                continue
+            for name, field in model.document.tree.inside((*path, part)).items():
+                written, value = field[1], getattr(getattr(block, part), name)
+                if cls.specs[name].kind is float and not same_number(written, value):
+                    message = "{} is {} as a 32-bit float, not {}".format(name, value, written)
+                    model.report(WARNING, "float32-rounding", message, (*path, part, name), "write {}".format(value))
 
 
 def same_number(written: str, value: float) -> bool:
