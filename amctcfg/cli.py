@@ -10,6 +10,7 @@ from typing import IO, Any, Callable, Dict, Iterable, List, NoReturn, Optional, 
 
 from . import __version__
 from .checking import check
+from .codes import CODES
 from .condensing import condense
 from .diagnostics import ERROR, ConfigError, Diagnostic, render
 from .diffing import diff
@@ -335,7 +336,8 @@ def parsers(console: Console) -> Tuple[argparse.ArgumentParser, Dict[str, argpar
         default="text",
         help="text (default) on stderr, others on stdout",
     )
-    added.add_argument("--ignore", action="append", default=[], metavar="CODE", help="leave a kind of warning out")
+    text = "leave a kind of warning out; may be given several times"
+    added.add_argument("--ignore", action="append", default=[], choices=list(CODES), metavar="CODE", help=text)
     reading_options(added)
 
     added = add("expand", expand_command, "write the JSON quantization config of a model")

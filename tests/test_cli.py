@@ -147,6 +147,7 @@ def test_explain_for_programs_and_all_layers(cli):
         (["expand", "-"], 2),
         (["check", "-", "--rules", "vendor"], 2),
         (["check", os.curdir], 2),
+        (["check", "-", "--ignore", "no-such-code"], 2),
     ],
 )
 def test_usage(arguments, status, cli):

@@ -57,16 +57,29 @@ print("cases done")
 """
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+def run(*arguments, python=sys.executable):
+    return subprocess.run([python, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_a_copied_folder_works(tmp_path):
+def interpreters():
+    """This Python, and one of each other version on PATH or under pyenv."""
+    found = {"{}.{}".format(*sys.version_info): sys.executable}
+    for minor in range(7, 14):
+        version = "3.{}".format(minor)
+        installed = sorted((Path.home() / ".pyenv" / "versions").glob(version + ".*/bin/python"))
+        path = str(installed[-1]) if installed else shutil.which("python" + version)
+        if path and run("-c", "", python=path).returncode == 0:
+            found.setdefault(version, path)
+    return sorted(found.items(), key=lambda item: int(item[0].split(".")[1]))
+
+
+@pytest.mark.parametrize("version, python", interpreters())
+def test_a_copied_folder_works(version, python, tmp_path):
     target = tmp_path / "vendored" / "deeper"
     target.mkdir(parents=True)
     shutil.copytree(str(PACKAGE), str(target / "quantcfg"), ignore=shutil.ignore_patterns("__pycache__"))
     cases = DATA / "toolkit_expansion.json"
-    result = run("-S", "-I", "-W", "error", "-c", SCRIPT, str(tmp_path), str(cases))
+    result = run("-S", "-I", "-W", "error", "-c", SCRIPT, str(tmp_path), str(cases), python=python)
     assert (result.returncode, result.stdout, result.stderr) == (0, "cases done\n", "")
 
 
