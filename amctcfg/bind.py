@@ -43,9 +43,7 @@ class Binder:
         self.errors: int = 0
         self.diagnostics: List[Diagnostic] = []
         self.hints: Dict[Tuple[Type[Message], str], Optional[str]] = {}  # for unknown fields
-        # Files repeat their numbers and blocks. What was met so far: the value of each literal, by the type of its
-        # field, and each message of scalars with nothing to tell about it.
-        self.known: Dict[Type[Any], Dict[str, Any]] = {bool: {}, float: {}, str: {}}
+        # The messages of scalars met so far with nothing to tell about them: files repeat their blocks.
         self.built: Dict[Tuple[Any, ...], Any] = {}
 
     def message(self, cls: Type[Message], field: Field, path: Path) -> Any:
@@ -63,7 +61,7 @@ class Binder:
         return self.built[key]
 
     def read_message(self, cls: Type[Message], field: Field, path: Path) -> Any:
-        specs, known = cls.specs, self.known
+        specs = cls.specs
         fields = field[1] if self.strict else self.unified(cls, field[1], path)
         values: Dict[str, Any] = {}
         errors = self.errors
@@ -77,8 +75,8 @@ class Binder:
             else:
                 if name in values:
                     self.duplicate_field(spec, element, path)
-                value = known[spec.kind].get(raw) if type(raw) is str and spec.kind in known else None
-                values[name] = self.value(spec, element, (*path, name)) if value is None else value
+                value = PARSERS[spec.kind](raw) if type(raw) is str and spec.kind in PARSERS else UNREADABLE
+                values[name] = self.value(spec, element, (*path, name)) if value is UNREADABLE else value
         for name in cls.required:
             if name not in values:
                 self.missing_field(cls, specs[name], field, path)
@@ -128,8 +126,6 @@ class Binder:
             value = PARSERS[kind](raw)
         if value is UNREADABLE:
             self.wrong_type(spec, field, path)
-        else:
-            self.known[kind][raw] = value
         return value
 
     def string(self, raw: str, field: Field, path: Path) -> Optional[str]:

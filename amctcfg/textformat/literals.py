@@ -13,6 +13,8 @@ from typing import Any, Match, Optional, Tuple
 
 __all__ = ["parse_bool", "parse_float", "round_float32", "unescape"]
 
+SHORT = 32  # characters
+
 DIGITS_OR_POINT = tuple("0123456789.")
 
 TRUE, FALSE = ("true", "True", "t"), ("false", "False", "f")
@@ -62,6 +64,10 @@ def parse_float(raw: str) -> Optional[float]:
 
     The value is rounded to double and then to float32, as all official implementations do.
     """
+    return parse_short_float(raw) if len(raw) <= SHORT else parse_any_float(raw)
+
+
+def parse_any_float(raw: str) -> Optional[float]:
     number = raw
     if raw[0] == "-" and not raw[1].isalnum() and raw[1] != ".":  # blanks or comments behind the sign
         blanks, _, _ = patterns()
@@ -75,6 +81,10 @@ def parse_float(raw: str) -> Optional[float]:
         return round_float32(float(number))
     except ValueError:
         return None
+
+
+# Files repeat their numbers, and so do the files of a project. Only short literals are kept, and not too many.
+parse_short_float = lru_cache(maxsize=1024)(parse_any_float)
 
 
 def round_float32(value: float) -> float:
