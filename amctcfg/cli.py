@@ -132,7 +132,7 @@ def check_command(arguments: argparse.Namespace, console: Console) -> int:
         told = tuple(d for d in told if d.severity == ERROR or d.code not in ignored)
         found += told
         if arguments.format == "text":
-            console.diagnostics(told, text if isinstance(text, str) else text.decode("utf-8", "replace"))
+            console.diagnostics(told, as_text(text))
     if arguments.format != "text":
         console.print(FORMATS[arguments.format](found))
     return status or verdict(found, arguments)
@@ -192,7 +192,7 @@ def layers_command(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.format != "text":
         console.print({"json": layers_to_json, "csv": layers_to_csv}[arguments.format](layers))
         return FINE
-    shown = [(layer.name, layer.type, describe(Examined(layer, reason))) for layer, reason in examined]
+    shown = [(e.layer.name, e.layer.type, describe(e)) for e in examined]
     widths = [max([len(row[column]) for row in shown] + [0]) for column in (0, 1)]
     for name, layer_type, state in shown:
         console.print("{:<{}}  {:<{}}  {}".format(name, widths[0], layer_type, widths[1], state).rstrip() + "\n")
@@ -204,7 +204,7 @@ def fmt_command(arguments: argparse.Namespace, console: Console) -> int:
     for path in arguments.configs:
         try:
             text, name = console.read(path)
-            before = text if isinstance(text, str) else text.decode("utf-8", "replace")
+            before = as_text(text)
             after = format_text(text, name, not arguments.lenient)
         except OSError as error:
             console.note("can't read {}: {}".format(path, error.strerror or error))
@@ -251,13 +251,17 @@ def condense_command(arguments: argparse.Namespace, console: Console) -> int:
 # ---------------------------------------------------------------- what commands share
 
 
+def as_text(contents: Any) -> str:
+    """A file's contents for showing, also where they are not UTF-8."""
+    return contents if isinstance(contents, str) else str(contents, "utf-8", "replace")
+
+
 def read_config(path: str, arguments: argparse.Namespace, console: Console) -> Document:
     text, name = console.read(path)
     try:
         document = parse(text, name, not arguments.lenient)
     except ConfigError as error:
-        shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
-        console.diagnostics(error.diagnostics, shown)
+        console.diagnostics(error.diagnostics, as_text(text))
         raise Exit(ERRORS) from None
     return document
 

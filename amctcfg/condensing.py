@@ -108,8 +108,8 @@ def shortest(reader: Reader, supported: List[Layer], target: Target) -> AMCTConf
     types, names = [], []
     for layer_type, entries in wanted.items():
         block = type_block(layer_type, entries, sizes[layer_type], common, reader.activation_offset, target)
-        below = block or outcome(common, layer_type, reader.activation_offset, target)
         usual = outcome(common, layer_type, reader.activation_offset, target)
+        below = block or usual
         if block is not None:
             types.append(OverrideLayerType(layer_type, written(block, layer_type, {usual.asymmetric}, target)))
         forced = block is None and is_forbidden(common, layer_type, target)
@@ -125,7 +125,7 @@ def shortest(reader: Reader, supported: List[Layer], target: Target) -> AMCTConf
         activation_offset=None if reader.activation_offset else False,
         skip_layers=tuple(skipped_layers),
         skip_layer_types=tuple(skipped_types),
-        common_config=None if common == NO_COMMON else written_common(common),
+        common_config=None if common == NO_COMMON else block_of(*common),
         override_layer_types=tuple(types),
         override_layer_configs=tuple(names),
         do_fusion=None if reader.do_fusion else False,
@@ -196,10 +196,6 @@ def written(value: Wanted, layer_type: str, fallbacks: Any, target: Target) -> C
     possible = layer_type in target.channel_wise_types
     asymmetric = None if fallbacks == {value.asymmetric} else value.asymmetric
     return block_of(None if value.channel_wise == possible else value.channel_wise, value.numbers, asymmetric)
-
-
-def written_common(common: Common) -> CalibrationConfig:
-    return block_of(*common)
 
 
 def block_of(channel_wise: Optional[bool], numbers: Tuple[float, ...], asymmetric: Optional[bool]) -> CalibrationConfig:

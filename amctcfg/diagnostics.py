@@ -51,6 +51,11 @@ class ConfigError(ValueError):
         return render(self.diagnostics, self._text)
 
 
+def listed(words: List[str], last: str) -> str:
+    """`a, b or c`, with the word in front of the last."""
+    return " {} ".format(last).join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def position(diagnostic: Diagnostic) -> Tuple[int, ...]:
     """Sorting key: the order of the places in the file, those without a place at the end."""
     return tuple(diagnostic.span) if diagnostic.span else (1 << 62,)

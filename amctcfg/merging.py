@@ -194,8 +194,9 @@ class Merger:
     def tiers(self, name: Optional[str], layer_type: Optional[str]) -> List[Tier]:
         """The blocks that a layer could have, highest first: its own, its type's, the common one."""
         found = []
-        for tier, index in ((OF_LAYER, self.names.get(name or "")), (OF_TYPE, self.types.get(layer_type or ""))):
-            if index is not None and (tier == OF_TYPE or name is not None):
+        for tier, indexes, key in ((OF_LAYER, self.names, name), (OF_TYPE, self.types, layer_type)):
+            if key is not None and key in indexes:
+                index = indexes[key]
                 block = getattr(self.config, tier)[index].calibration_config
                 found.append(Tier(tier, block, (tier, index, "calibration_config")))
         if self.config.common_config is not None:

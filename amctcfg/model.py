@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
-from .diagnostics import Diagnostic, Path, position
+from .diagnostics import Diagnostic, Path, listed, position
 from .document import Document
 from .merging import Merger
 from .schema import AMCTConfig
@@ -69,4 +69,4 @@ def named(names: Iterable[str]) -> str:
     shown = ["'{}'".format(name) for name in names[:SHOWN_NAMES]]
     if len(names) > SHOWN_NAMES:
         return "{} and {} more".format(", ".join(shown), len(names) - SHOWN_NAMES)
-    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+    return listed(shown, "and")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Iterable, List, Optional
 
+from .diagnostics import listed
+
 __all__ = ["did_you_mean", "nearest"]
 
 MOST = 3
@@ -29,4 +31,4 @@ def did_you_mean(names: Iterable[str]) -> Optional[str]:
     quoted = ["'{}'".format(name) for name in names]
     if not quoted:
         return None
-    return "did you mean {}?".format(" or ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1]))))
+    return "did you mean {}?".format(listed(quoted, "or"))

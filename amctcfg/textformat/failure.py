@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..diagnostics import ERROR, ConfigError, Diagnostic
+from ..diagnostics import ERROR, ConfigError, Diagnostic, listed
 from ..source import Source
 from . import _tables as tables
 
@@ -245,7 +245,7 @@ def found_at(text: str, offset: int) -> Tuple[str, int]:
 def in_words(expected: Set[str]) -> str:
     """`':' or '{'`"""
     words = sorted({WORDS[token] for token in expected if RARE.get(token) not in expected})
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    return listed(words, "or")
 
 
 def shorten(text: str) -> str:
