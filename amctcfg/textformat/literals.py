@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from functools import lru_cache
-from typing import Any, Match, Optional, Tuple
+from typing import Any, Callable, Match, Optional, Tuple
 
 __all__ = ["parse_bool", "parse_float", "round_float32", "unescape"]
 
@@ -84,7 +84,7 @@ def parse_any_float(raw: str) -> Optional[float]:
 
 
 # Files repeat their numbers, and so do the files of a project. Only short literals are kept, and not too many.
-parse_short_float = lru_cache(maxsize=1024)(parse_any_float)
+parse_short_float: Callable[[str], Optional[float]] = lru_cache(maxsize=1024)(parse_any_float)
 
 
 def round_float32(value: float) -> float:
