@@ -43,7 +43,8 @@ class Binder:
         self.errors: int = 0
         self.diagnostics: List[Diagnostic] = []
         self.hints: Dict[Tuple[Type[Message], str], Optional[str]] = {}  # for unknown fields
-        # The messages of scalars met so far with nothing to tell about them: files repeat their blocks.
+        # The blocks met so far with nothing to tell about them: files repeat them. Those of scalars by what is written,
+        # those of messages by the identity of their parts, which live as long as they do.
         self.built: Dict[Tuple[Any, ...], Any] = {}
 
     def message(self, cls: Type[Message], field: Field, path: Path) -> Any:
@@ -87,7 +88,14 @@ class Binder:
         found = list(cls.problems(values))
         if found:
             self.problems(found, fields, path)
-        return trusted(cls, values) if self.errors == errors else UNREADABLE
+        if self.errors > errors:
+            return UNREADABLE
+        if not cls.messages_only:
+            return trusted(cls, values)
+        key = (cls, *values, *map(id, values.values()))
+        if key not in self.built:
+            self.built[key] = trusted(cls, values)
+        return self.built[key]
 
     def unified(self, cls: Type[Message], fields: MessageValue, path: Path) -> MessageValue:
         """The fields with each singular message that is given several times as one, in the place of the first."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from .diagnostics import Path
 from .document import Document
@@ -132,8 +132,8 @@ class Merger:
         self.skipped_names: Dict[str, int] = indices(self.config.skip_layers)
         self.skipped_types: Dict[str, int] = indices(self.config.skip_layer_types)
         self.unfused_names: Dict[str, int] = indices(self.config.skip_fusion_layers)
-        self.combined: Dict[Tuple[Optional[str], str], CalibrationConfig] = {}
-        self.built: Dict[Tuple[Any, ...], CalibrationConfig] = {}  # by their values: many layers have the same
+        # The calibration of layers by their own block and their type: many layers have the same.
+        self.combined: Dict[Tuple[Optional[CalibrationConfig], str], CalibrationConfig] = {}
 
     def by_rules(self, rules: str) -> Merger:
         """The same by other rules."""
@@ -155,17 +155,15 @@ class Merger:
 
     def calibration(self, layer: Layer) -> CalibrationConfig:
         """The block of a layer, every field set."""
-        return self.calibration_of(layer.name if layer.name in self.names else None, layer.type)
+        return self.calibration_of(layer.name, layer.type)
 
     def calibration_of(self, name: Optional[str], layer_type: str) -> CalibrationConfig:
-        """The block of a layer with an override of its own, or of any layer of a type without one."""
-        key = name, layer_type
+        """The block of a layer, or of one without an override of its own."""
+        index = None if name is None else self.names.get(name)
+        key = None if index is None else self.config.override_layer_configs[index].calibration_config, layer_type
         if key not in self.combined:
             tiers = self.tiers(name, layer_type)
-            values = tuple(self.decide(*field, tiers, layer_type)[0][1] for field in BLOCK_FIELDS)
-            if values not in self.built:
-                self.built[values] = block_of(values)
-            self.combined[key] = self.built[values]
+            self.combined[key] = block_of(self.decide(*field, tiers, layer_type)[0][1] for field in BLOCK_FIELDS)
         return self.combined[key]
 
     # ------------------------------------------------------------ the rules
@@ -262,7 +260,7 @@ class Merger:
         return Origin(tier, value, path, self.document.span(path) if self.document else None)
 
 
-def block_of(values: Tuple[Any, ...]) -> CalibrationConfig:
+def block_of(values: Iterable[Any]) -> CalibrationConfig:
     """The block with the values of BLOCK_FIELDS, which checked messages held."""
     parts: Dict[str, Dict[str, Any]] = {part: {} for part in PARTS}
     for (part, field), value in zip(BLOCK_FIELDS, values):

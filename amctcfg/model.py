@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from .diagnostics import Diagnostic, Path, listed, position
 from .document import Document
@@ -53,9 +53,9 @@ class Model:
             span = self.document.mark(path)
         self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint, name))
 
-    def entries(self, field: str) -> List[Tuple[Path, Any]]:
+    def entries(self, field: str) -> Iterator[Tuple[Path, Any]]:
         """The entries of a repeated field, each with its path."""
-        return [((field, index), entry) for index, entry in enumerate(getattr(self.config, field))]
+        return (((field, index), entry) for index, entry in enumerate(getattr(self.config, field)))
 
     def taken(self) -> Tuple[Diagnostic, ...]:
         """The diagnostics reported since the last call, in the order of their places."""

@@ -59,6 +59,7 @@ class Message:
     required: Tuple[str, ...]  # names of such fields
     repeated: Tuple[str, ...]
     scalars_only: bool
+    messages_only: bool
 
     def __post_init__(self) -> None:
         values = {spec.name: checked(spec, getattr(self, spec.name)) for spec in self.specs.values()}
@@ -83,7 +84,8 @@ def message(cls: Type[M]) -> Type[M]:
     cls.specs = {f.name: field_spec(f.name, **f.metadata) for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     cls.required = tuple(name for name, spec in cls.specs.items() if spec.label == REQUIRED)
     cls.repeated = tuple(name for name, spec in cls.specs.items() if spec.label == REPEATED)
-    cls.scalars_only = not cls.repeated and not any(spec.is_message for spec in cls.specs.values())
+    kinds = {spec.is_message for spec in cls.specs.values()} if not cls.repeated else set()
+    cls.scalars_only, cls.messages_only = kinds == {False}, kinds == {True}
     return cls
 
 
@@ -92,9 +94,10 @@ def field_spec(name: str, label: str, kind: Type[Any], unique: Optional[str] = N
 
 
 def trusted(cls: Type[Any], values: Dict[str, Any]) -> Any:
-    """A message that takes over values that are checked already; what they leave out is absent."""
+    """A message of values that are checked already; what they leave out is absent."""
     built = object.__new__(cls)
-    object.__setattr__(built, "__dict__", values)
+    for name, value in values.items():  # one by one, Python keeps them without a dict
+        object.__setattr__(built, name, value)
     return built
 
 
