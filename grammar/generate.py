@@ -76,10 +76,11 @@ def generate(grammar: str) -> str:
     """The source text of `_tables.py` for a grammar."""
     parser = lark.Lark(grammar, parser="lalr", start="text", keep_all_tokens=True)
     tokens = {t.name: t.pattern.to_regexp() for t in parser.terminals}
+    fixed = {t.name for t in parser.terminals if t.pattern.type == "str"}
     ignored = set(parser.ignore_tokens)
     phrases, rules = fold_phrases(parser.rules)
     skip = fragment(grammar, "SKIP")
-    scanner = build_scanner(phrases, rules, tokens, skip)
+    scanner = build_scanner(phrases, rules, tokens, fixed, skip)
     actions, gotos, reductions = number_states(rules, scanner)
     tables = {
         "SKIP": literal(skip),
@@ -142,10 +143,13 @@ def fold_phrases(rules: List[Rule]) -> Tuple[Dict[str, Trie], List[Rule]]:
     return phrases, rest
 
 
-def build_scanner(phrases: Dict[str, Trie], rules: List[Rule], tokens: Dict[str, str], skip: str) -> Scanner:
+def build_scanner(
+    phrases: Dict[str, Trie], rules: List[Rule], tokens: Dict[str, str], fixed: Set[str], skip: str
+) -> Scanner:
     """One regular expression with an alternative for each phrase and each token that stands alone.
 
-    Its last group tells what was matched; group 1 is the field's name, where there is one.
+    Its last group tells what was matched and ends where that ends; it holds the text of a token that can differ.
+    Group 1 is the field's name, where there is one.
     """
     alone = {str(s.name) for r in rules for s in r.expansion if s.is_term} - set(phrases)
     root: Trie = {name: {END: name} for name in alone}
@@ -154,17 +158,25 @@ def build_scanner(phrases: Dict[str, Trie], rules: List[Rule], tokens: Dict[str,
     symbols: List[str] = [""]
 
     def alternatives(trie: Trie, complete: bool) -> str:
-        return "|".join(step(token, trie[token], complete) for token in sorted(trie, key=order) if token != END)
+        """The tokens that may come next, each with what follows; those that the same follows share it."""
+        groups: Dict[str, List[str]] = {}
+        for token in sorted(set(trie) - {END}, key=order):
+            apart = token == "FIELD_NAME" or token in fixed
+            groups.setdefault(token if apart else repr(trie[token]), []).append(token)
+        return "|".join(step(group, trie[group[0]], complete) for group in groups.values())
 
-    def step(token: str, following: Trie, complete: bool) -> str:
-        pattern = tokens[token]
-        if END in following and not complete:  # this token completes the phrase; what follows is a mere ending
+    def step(group: List[str], following: Trie, complete: bool) -> str:
+        pattern = "(?:{})".format("|".join(tokens[token] for token in group)) if len(group) > 1 else tokens[group[0]]
+        if END in following and not complete:  # these tokens complete the phrase; what follows is a mere ending
             symbols.append(following[END])
             ending = alternatives(following, complete=True)
-            return "({}){}".format(pattern, skip) + ("(?:{}|)".format(ending) if ending else "")
+            # Behind a token that is always the same, an empty group will do: alternatives whose first character
+            # is known are tried faster.
+            captured = pattern + "()" if group[0] in fixed else "({})".format(pattern)
+            return captured + skip + ("(?:{}|)".format(ending) if ending else "")
         if complete:
             return pattern + skip
-        if token == "FIELD_NAME":
+        if group == ["FIELD_NAME"]:
             symbols.append("")
             pattern = "({})".format(pattern)
         return "{}{}(?:{})".format(pattern, skip, alternatives(following, complete))
@@ -190,8 +202,9 @@ def merge_tries(into: Trie, other: Trie) -> None:
 def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...], ...]:
     """Actions, gotos and rules, with states numbered breadth-first.
 
-    An action is a state to shift to, or the complement (`~`) of a rule's number to reduce by, or ACCEPT. It is
-    APPEND where a shift would lead to a state that does nothing but append what was shifted to the sequence before it.
+    An action, one for each group of the scanner, is a state to shift to, or the complement (`~`) of a rule's number
+    to reduce by, or ACCEPT. It is APPEND where a shift would lead to a state that does nothing but append what was
+    shifted to the sequence before it.
     """
     analyzer = LALR_Analyzer(ParserConf(rules, {}, ["text"]))
     analyzer.compute_lalr()  # type: ignore[no-untyped-call]
@@ -203,10 +216,10 @@ def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...],
 
     states = list(breadth_first(analyzer.parse_table.start_states["text"], table))
     index = {state: number for number, state in enumerate(states)}
-    actions: List[Dict[int, int]] = []
+    actions: List[Tuple[int, ...]] = []
     gotos: List[Dict[str, int]] = []
     for state in states:
-        row, goto = {}, {}
+        row, goto = [ERROR] * len(scanner.symbols), {}
         for symbol, (kind, target) in sorted(table[state].items()):
             if symbol not in groups:
                 goto[str(symbol)] = index[target]
@@ -217,8 +230,9 @@ def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...],
                 action = APPEND
             elif kind is not Shift and target.origin.name == "text":
                 action = ACCEPT
-            row.update(dict.fromkeys(groups[symbol], action))
-        actions.append(row)
+            for group in groups[symbol]:
+                row[group] = action
+        actions.append(tuple(row))
         gotos.append(goto)
     return tuple(actions), tuple(gotos), tuple(map(reduction, rules))
 

@@ -59,7 +59,7 @@ class Explanation(NamedTuple):
 
 def syntax_error(source: Source, offset: int, states: Sequence[int], values: Sequence[Any]) -> ConfigError:
     """The error for a text whose step at `offset` has no action in the current state."""
-    opened = [v for v in values if type(v) is tuple and type(v[1]) is str and v[1] in CLOSING]
+    opened = [v for v in values if type(v) is tuple and v[1] == "" and source.text[v[3] - 1] in CLOSING]
     failure = walk(source.text, offset, states)
     message, start, end, hint = describe(source, failure, opened)
     error = Diagnostic(ERROR, "syntax", message, source.span(start, end), None, hint, source.name)
@@ -68,14 +68,14 @@ def syntax_error(source: Source, offset: int, states: Sequence[int], values: Seq
 
 def acceptable(states: Sequence[int]) -> Set[str]:
     """The symbols that the parser can go on with; its table promises more than it keeps, so try."""
-    return {tables.SYMBOLS[group] for group in tables.ACTIONS[states[-1]] if advanced(states, group)}
+    return {symbol for group, symbol in enumerate(tables.SYMBOLS) if advanced(states, group)}
 
 
 def advanced(states: Sequence[int], group: int) -> Optional[List[int]]:
     """The stack of states after shifting a symbol, with the reductions in front of it; None where it can't be."""
     stack = list(states)
     while True:
-        action = tables.ACTIONS[stack[-1]].get(group, tables.ERROR)
+        action = tables.ACTIONS[stack[-1]][group]
         if action == tables.ERROR:
             return None
         if action >= 0:
@@ -156,7 +156,8 @@ def cure(source: Source, failure: Failure, opened: List[Tuple[Any, ...]]) -> Opt
 def unclosed(source: Source, found: str, opened: List[Tuple[Any, ...]]) -> Optional[str]:
     if not opened:
         return "nothing is open here that '{}' could close".format(found) if found else None
-    name, bracket, start, _ = opened[-1]
+    name, _, start, end = opened[-1]
+    bracket = source.text[end - 1]
     if found and found == WORDS[CLOSING[bracket]].strip("'"):
         return None
     what = "'{} {}'".format(name, bracket) if name else "'{}'".format(bracket)

@@ -50,23 +50,28 @@ def parse_fields(source: Source) -> Message:
     actions, gotos, rules = tables.ACTIONS, tables.GOTOS, tables.RULES
     states: ListOf[int] = [0]
     values: ListOf[Any] = [None]  # beside each state, the token or the part of the tree that led to it
+    names: Dict[str, str] = {}  # one string for all occurrences of a name
     row = actions[0]
     for match in scan(source.text, skip(source.text).end()):
-        group = match.lastindex
-        token = (match[1], match[group], match.start(), match.end(group))
-        action = row.get(group, ERROR)
+        group, name = match.lastindex, match[1]
+        token = (names.setdefault(name, name), match[group], match.start(), match.end(group))
+        action = row[group]
         while action < 0:  # reduce
             effect, length, symbol, item = rules[~action]
             if effect == "append":  # the sequence stays where it is, and so does its state
                 values[-length] += values[item]
                 del states[1 - length :], values[1 - length :]
             else:
-                parts = values[len(values) - length :]
+                if effect == "begin":  # a sequence, with its first item if there is one
+                    part = COLLECTIONS[symbol](values[-1] if length else ())
+                else:  # a field or element, from its opening token to its closing one
+                    opening, inside = values[-length], values[-2] if length == 3 else COLLECTIONS[symbol]()
+                    part = (opening[0], inside, opening[2], values[-1][3])
                 del states[len(states) - length :], values[len(values) - length :]
                 states.append(gotos[states[-1]][symbol])
-                values.append(build(effect, symbol, parts))
+                values.append(part)
             row = actions[states[-1]]
-            action = row.get(group, ERROR)
+            action = row[group]
         if action == APPEND:  # shift, and append at once
             values[-1] += token
         elif action == ACCEPT:
@@ -79,11 +84,3 @@ def parse_fields(source: Source) -> Message:
             values.append(token)
             row = actions[action]
     raise AssertionError("the scanner matches everywhere, and no row accepts what it can't name")
-
-
-def build(effect: str, symbol: str, parts: ListOf[Any]) -> Any:
-    """A new sequence with its first item, or a field or element from its opening token to its closing one."""
-    if effect == "begin":
-        return COLLECTIONS[symbol](*parts)
-    name, _, start, _ = parts[0]
-    return name, parts[1] if len(parts) == 3 else COLLECTIONS[symbol](), start, parts[-1][3]
