@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Tuple, Type
+from typing import Any, Dict, List, Optional, Tuple, Type
 
 from .diagnostics import ERROR, WARNING, Diagnostic, Path
 from .foreign import unknown_field_hint
@@ -11,7 +11,7 @@ from .schema import REPEATED, AMCTConfig, FieldSpec, Message, Problem, trusted
 from .source import Source
 from .textformat import List as ListValue
 from .textformat import Message as MessageValue
-from .textformat import MessageList, Tree, parse_bool, parse_float, unescape
+from .textformat import MessageList, Tree, unescape
 from .textformat.tree import Field, mark_offsets, name_offsets
 
 __all__ = ["bind"]
@@ -19,8 +19,6 @@ __all__ = ["bind"]
 UNREADABLE = None  # the value of a scalar or message with an error of its own
 
 LITERAL = frozenset((str,))  # the type of a scalar in the tree
-
-PARSERS: Dict[Type[Any], Callable[[str], Any]] = {bool: parse_bool, float: parse_float}
 
 
 def bind(tree: Tree, strict: bool = True) -> Tuple[Optional[AMCTConfig], List[Diagnostic]]:
@@ -43,23 +41,23 @@ class Binder:
         self.errors: int = 0
         self.diagnostics: List[Diagnostic] = []
         self.hints: Dict[Tuple[Type[Message], str], Optional[str]] = {}  # for unknown fields
-        # The blocks met so far with nothing to tell about them: files repeat them. Those of scalars by what is written,
-        # those of messages by the identity of their parts, which live as long as they do.
+        # The blocks met so far with nothing to tell about them, for files repeat them. Those of scalars by what is
+        # written, those of messages by the identity of their parts, which live as long as they do.
         self.built: Dict[Tuple[Any, ...], Any] = {}
 
     def message(self, cls: Type[Message], field: Field, path: Path) -> Any:
         """The message that a field holds; UNREADABLE where something in it is wrong."""
-        names, values = field[1][0::4], field[1][1::4]
-        if not cls.scalars_only or not LITERAL.issuperset(map(type, values)):
+        if not cls.scalars_only:
             return self.read_message(cls, field, path)
-        key = (cls, *names, *values)
-        if key not in self.built:
-            told = len(self.diagnostics)
-            message = self.read_message(cls, field, path)
-            if len(self.diagnostics) > told:
-                return message
+        names, literals = field[1][0::4], field[1][1::4]
+        key = (cls, *names, *literals) if LITERAL.issuperset(map(type, literals)) else None
+        if key in self.built:
+            return self.built[key]
+        told = len(self.diagnostics)
+        message = self.read_message(cls, field, path)
+        if key and len(self.diagnostics) == told:
             self.built[key] = message
-        return self.built[key]
+        return message
 
     def read_message(self, cls: Type[Message], field: Field, path: Path) -> Any:
         specs = cls.specs
@@ -67,7 +65,7 @@ class Binder:
         values: Dict[str, Any] = {}
         errors = self.errors
         for element in fields:
-            name, raw, _, _ = element
+            name = element[0]
             spec = specs.get(name)
             if spec is None:
                 self.unknown_field(cls, element, path)
@@ -76,8 +74,7 @@ class Binder:
             else:
                 if name in values:
                     self.duplicate_field(spec, element, path)
-                value = PARSERS[spec.kind](raw) if type(raw) is str and spec.kind in PARSERS else UNREADABLE
-                values[name] = self.value(spec, element, (*path, name)) if value is UNREADABLE else value
+                values[name] = self.value(spec, element, (*path, name))
         for name in cls.required:
             if name not in values:
                 self.missing_field(cls, specs[name], field, path)
@@ -90,8 +87,10 @@ class Binder:
             self.problems(found, fields, path)
         if self.errors > errors:
             return UNREADABLE
-        if not cls.messages_only:
-            return trusted(cls, values)
+        return self.shared(cls, values) if cls.messages_only else trusted(cls, values)
+
+    def shared(self, cls: Type[Message], values: Dict[str, Any]) -> Any:
+        """The message of some messages; one for all that have the same parts."""
         key = (cls, *values, *map(id, values.values()))
         if key not in self.built:
             self.built[key] = trusted(cls, values)
@@ -124,14 +123,15 @@ class Binder:
 
     def value(self, spec: FieldSpec, field: Field, path: Path) -> Any:
         """The value of one field or element; UNREADABLE where it is wrong."""
-        raw, kind = field[1], spec.kind
+        raw = field[1]
         value: Any = UNREADABLE
-        if type(raw) is MessageValue and spec.is_message:
-            return self.message(kind, field, path)
-        if type(raw) is str and kind is str and raw[0] in "\"'":
-            return self.string(raw, field, path)
-        if type(raw) is str and kind in PARSERS:
-            value = PARSERS[kind](raw)
+        if type(raw) is str:
+            if spec.read:
+                value = spec.read(raw)
+            elif spec.kind is str and raw[0] in "\"'":
+                return self.string(raw, field, path)
+        elif type(raw) is MessageValue and spec.is_message:
+            return self.message(spec.kind, field, path)
         if value is UNREADABLE:
             self.wrong_type(spec, field, path)
         return value

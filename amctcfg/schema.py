@@ -10,15 +10,17 @@ Configuration File" and, where it is silent, the toolkit's own checks.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple, Type, TypeVar, Union
 
-from .textformat.literals import round_float32
+from .textformat.literals import parse_bool, parse_float, round_float32
 
 __all__ = ["AMCTConfig", "ARQuantize", "CalibrationConfig", "FMRQuantize", "OverrideLayer", "OverrideLayerType"]
 
 OPTIONAL, REQUIRED, REPEATED = "optional", "required", "repeated"
 
 KIND_NAMES: Dict[Type[Any], str] = {bool: "a bool", float: "a number", str: "a string"}
+
+READERS: Dict[Type[Any], Callable[[str], Any]] = {bool: parse_bool, float: parse_float}
 
 
 class FieldSpec(NamedTuple):
@@ -28,6 +30,7 @@ class FieldSpec(NamedTuple):
     label: str
     kind: Type[Any]
     is_message: bool
+    read: Optional[Callable[[str], Any]]  # a literal's value, or None; strings need more than this
     unique: Optional[str]  # of a repeated field: what may not occur twice, a field of its messages or "" for itself
 
 
@@ -84,13 +87,13 @@ def message(cls: Type[M]) -> Type[M]:
     cls.specs = {f.name: field_spec(f.name, **f.metadata) for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     cls.required = tuple(name for name, spec in cls.specs.items() if spec.label == REQUIRED)
     cls.repeated = tuple(name for name, spec in cls.specs.items() if spec.label == REPEATED)
-    kinds = {spec.is_message for spec in cls.specs.values()} if not cls.repeated else set()
-    cls.scalars_only, cls.messages_only = kinds == {False}, kinds == {True}
+    cls.scalars_only = all(not spec.is_message and spec.label == OPTIONAL for spec in cls.specs.values())
+    cls.messages_only = all(spec.is_message and spec.label == OPTIONAL for spec in cls.specs.values())
     return cls
 
 
 def field_spec(name: str, label: str, kind: Type[Any], unique: Optional[str] = None) -> FieldSpec:
-    return FieldSpec(name, label, kind, kind not in KIND_NAMES, unique)
+    return FieldSpec(name, label, kind, kind not in KIND_NAMES, READERS.get(kind), unique)
 
 
 def trusted(cls: Type[Any], values: Dict[str, Any]) -> Any:
@@ -178,7 +181,7 @@ class FMRQuantize(Message):
 
     @classmethod
     def problems(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
-        start, end, step, highest, lowest = (with_default(values, name) for name in SEARCH_FIELDS)
+        start, end, step, highest, lowest = [values.get(name, DEFAULTS[name]) for name in SEARCH_FIELDS]
         readable = None not in values.values()
         if readable and 0.5 < highest <= 1 and 0.5 < lowest <= 1 and 0 < start < end < INFINITY:
             if step > 0 and not exceeds(step, start, end):
@@ -266,7 +269,8 @@ class AMCTConfig(Message):
     @classmethod
     def problems(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
         for name in cls.repeated:
-            yield from duplicates(cls.specs[name], values.get(name, ()))
+            if name in values:
+                yield from duplicates(cls.specs[name], values[name])
 
 
 INFINITY = float("inf")
