@@ -50,11 +50,12 @@ def parse_fields(source: Source) -> Message:
     actions, gotos, rules = tables.ACTIONS, tables.GOTOS, tables.RULES
     states: ListOf[int] = [0]
     values: ListOf[Any] = [None]  # beside each state, the token or the part of the tree that led to it
-    names: Dict[str, str] = {}  # one string for all occurrences of a name
+    known: Dict[str, str] = {}  # one string for all occurrences of a name or literal
     row = actions[0]
     for match in scan(source.text, skip(source.text).end()):
-        group, name = match.lastindex, match[1]
-        token = (names.setdefault(name, name), match[group], match.start(), match.end(group))
+        group = match.lastindex
+        name, text = match[1], match[group]
+        token = (known.setdefault(name, name), known.setdefault(text, text), match.start(), match.end(group))
         action = row[group]
         while action < 0:  # reduce
             effect, length, symbol, item = rules[~action]
