@@ -15,6 +15,8 @@ __all__ = ["parse_bool", "parse_float", "round_float32", "unescape"]
 
 SHORT = 32  # characters
 
+FLOAT32 = struct.Struct("f")
+
 DIGITS_OR_POINT = tuple("0123456789.")
 
 TRUE, FALSE = ("true", "True", "t"), ("false", "False", "f")
@@ -68,19 +70,19 @@ def parse_float(raw: str) -> Optional[float]:
 
 
 def parse_any_float(raw: str) -> Optional[float]:
-    number = raw
-    if raw[0] == "-" and not raw[1].isalnum() and raw[1] != ".":  # blanks or comments behind the sign
-        blanks, _, _ = patterns()
-        number = blanks.sub("", raw)
-    if number[-1] in "fF" and number[-2:-1] in DIGITS_OR_POINT:  # a suffix, not the end of "inf"
-        number = number[:-1]
-    digits = number.lstrip("-")
-    if digits[:1] == "0" and digits[1:2].isalnum() and digits[1] not in "eE":  # octal or hexadecimal
+    digits = raw.lstrip("-")
+    if digits[:1] == "0" and digits[1:2].isalnum() and digits[1] not in "eEfF":  # octal or hexadecimal
         return None
     try:
-        return round_float32(float(number))
-    except ValueError:
-        return None
+        return round_float32(float(raw))
+    except ValueError:  # no number, or one that Python writes otherwise
+        pass
+    if raw[0] == "-" and not raw[1].isalnum() and raw[1] != ".":  # blanks or comments behind the sign
+        blanks, _, _ = patterns()
+        return parse_any_float("-" + blanks.sub("", raw[1:]))
+    if raw[-1] in "fF" and raw[-2:-1] in DIGITS_OR_POINT:  # a suffix, not the end of "inf"
+        return parse_any_float(raw[:-1])
+    return None
 
 
 # Files repeat their numbers, and so do the files of a project. Only short literals are kept, and not too many.
@@ -92,14 +94,16 @@ def round_float32(value: float) -> float:
 
     `0.7` stays `0.7`, `0.123456789` becomes `0.12345679`, `0.99999999` becomes `1.0`, `1e39` infinity.
     """
-    if 1e-30 < abs(value) < 1e30 and float("{:.6g}".format(value)) == value:
+    usual = 1e-30 < abs(value) < 1e30
+    if usual and float("%.6g" % value) == value:
         return value  # six digits always survive float32
     try:
-        nearest: float = struct.unpack("f", struct.pack("f", value))[0]
+        packed = FLOAT32.pack(value)
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
-    for digits in range(1, 10):
+    nearest: float = FLOAT32.unpack(packed)[0]
+    for digits in range(6 if usual else 1, 10):
         shortest = float("%.*g" % (digits, nearest))
-        if struct.pack("f", shortest) == struct.pack("f", nearest):
+        if FLOAT32.pack(shortest) == packed:
             return shortest
     return nearest  # not a number, an infinity
