@@ -18,8 +18,6 @@ __all__ = ["bind"]
 
 UNREADABLE = None  # the value of a scalar or message with an error of its own
 
-LITERAL = frozenset((str,))  # the type of a scalar in the tree
-
 
 def bind(tree: Tree, strict: bool = True) -> Tuple[Optional[AMCTConfig], List[Diagnostic]]:
     """The configuration that a tree holds, or None where it has errors, and all that is to be said about it.
@@ -41,22 +39,19 @@ class Binder:
         self.errors: int = 0
         self.diagnostics: List[Diagnostic] = []
         self.hints: Dict[Tuple[Type[Message], str], Optional[str]] = {}  # for unknown fields
-        # The blocks met so far with nothing to tell about them, for files repeat them. Those of scalars by what is
-        # written, those of messages by the identity of their parts, which live as long as they do.
-        self.built: Dict[Tuple[Any, ...], Any] = {}
+        self.blocks: Dict[str, Any] = {}  # by their text, those with nothing to tell about: files repeat them
 
     def message(self, cls: Type[Message], field: Field, path: Path) -> Any:
         """The message that a field holds; UNREADABLE where something in it is wrong."""
-        if not cls.scalars_only:
+        if not (cls.messages_only and self.strict):  # read leniently, a message may go on elsewhere
             return self.read_message(cls, field, path)
-        names, literals = field[1][0::4], field[1][1::4]
-        key = (cls, *names, *literals) if LITERAL.issuperset(map(type, literals)) else None
-        if key in self.built:
-            return self.built[key]
+        text = self.source.text[field[2] : field[3]]
+        if text in self.blocks:
+            return self.blocks[text]
         told = len(self.diagnostics)
         message = self.read_message(cls, field, path)
-        if key and len(self.diagnostics) == told:
-            self.built[key] = message
+        if len(self.diagnostics) == told:
+            self.blocks[text] = message
         return message
 
     def read_message(self, cls: Type[Message], field: Field, path: Path) -> Any:
@@ -85,16 +80,7 @@ class Binder:
         found = list(cls.problems(values))
         if found:
             self.problems(found, fields, path)
-        if self.errors > errors:
-            return UNREADABLE
-        return self.shared(cls, values) if cls.messages_only else trusted(cls, values)
-
-    def shared(self, cls: Type[Message], values: Dict[str, Any]) -> Any:
-        """The message of some messages; one for all that have the same parts."""
-        key = (cls, *values, *map(id, values.values()))
-        if key not in self.built:
-            self.built[key] = trusted(cls, values)
-        return self.built[key]
+        return trusted(cls, values) if self.errors == errors else UNREADABLE
 
     def unified(self, cls: Type[Message], fields: MessageValue, path: Path) -> MessageValue:
         """The fields with each singular message that is given several times as one, in the place of the first."""

@@ -61,7 +61,6 @@ class Message:
     specs: Dict[str, FieldSpec]
     required: Tuple[str, ...]  # names of such fields
     repeated: Tuple[str, ...]
-    scalars_only: bool
     messages_only: bool
 
     def __post_init__(self) -> None:
@@ -87,7 +86,6 @@ def message(cls: Type[M]) -> Type[M]:
     cls.specs = {f.name: field_spec(f.name, **f.metadata) for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     cls.required = tuple(name for name, spec in cls.specs.items() if spec.label == REQUIRED)
     cls.repeated = tuple(name for name, spec in cls.specs.items() if spec.label == REPEATED)
-    cls.scalars_only = all(not spec.is_message and spec.label == OPTIONAL for spec in cls.specs.values())
     cls.messages_only = all(spec.is_message and spec.label == OPTIONAL for spec in cls.specs.values())
     return cls
 
@@ -99,8 +97,7 @@ def field_spec(name: str, label: str, kind: Type[Any], unique: Optional[str] = N
 def trusted(cls: Type[Any], values: Dict[str, Any]) -> Any:
     """A message of values that are checked already; what they leave out is absent."""
     built = object.__new__(cls)
-    for name, value in values.items():  # one by one, Python keeps them without a dict
-        object.__setattr__(built, name, value)
+    object.__setattr__(built, "__dict__", values)
     return built
 
 
