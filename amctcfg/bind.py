@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple, Type
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 from .diagnostics import ERROR, WARNING, Diagnostic, Path
 from .foreign import unknown_field_hint
 from .schema import REPEATED, AMCTConfig, FieldSpec, Message, Problem, trusted
 from .source import Source
 from .textformat import List as ListValue
-from .textformat import Message as MessageValue
-from .textformat import MessageList, Tree, unescape
+from .textformat import MessageList, Tree, split, unescape
 from .textformat.tree import Field, mark_offsets, name_offsets
 
 __all__ = ["bind"]
@@ -59,8 +58,8 @@ class Binder:
         fields = field[1] if self.strict else self.unified(cls, field[1], path)
         values: Dict[str, Any] = {}
         errors = self.errors
-        for element in fields:
-            name = element[0]
+        for element in split(fields):
+            name, raw, _, _ = element
             spec = specs.get(name)
             if spec is None:
                 self.unknown_field(cls, element, path)
@@ -69,7 +68,8 @@ class Binder:
             else:
                 if name in values:
                     self.duplicate_field(spec, element, path)
-                values[name] = self.value(spec, element, (*path, name))
+                value = spec.read(raw) if type(raw) is str and spec.read else UNREADABLE  # as nearly always
+                values[name] = self.value(spec, element, (*path, name)) if value is UNREADABLE else value
         for name in cls.required:
             if name not in values:
                 self.missing_field(cls, specs[name], field, path)
@@ -82,21 +82,23 @@ class Binder:
             self.problems(found, fields, path)
         return trusted(cls, values) if self.errors == errors else UNREADABLE
 
-    def unified(self, cls: Type[Message], fields: MessageValue, path: Path) -> MessageValue:
+    def unified(self, cls: Type[Message], fields: Sequence[Any], path: Path) -> Sequence[Any]:
         """The fields with each singular message that is given several times as one, in the place of the first."""
-        whole: Dict[str, Field] = {}
-        result = MessageValue()
-        for element in fields:
+        whole: Dict[str, Tuple[int, List[Any]]] = {}  # where the value belongs, and its fields
+        result: List[Any] = []
+        for element in split(fields):
             name, value, _, _ = element
             spec = cls.specs.get(name)
-            if spec is None or not spec.is_message or spec.label == REPEATED or type(value) is not MessageValue:
+            if spec is None or not spec.is_message or spec.label == REPEATED or type(value) is not tuple:
                 result += element
             elif name in whole:
                 self.duplicate_field(spec, element, path)
-                whole[name][1].extend(value.flat())
+                whole[name][1].extend(value)
             else:
-                whole[name] = (name, MessageValue(value.flat()), *element[2:])
-                result += whole[name]
+                whole[name] = len(result) + 1, list(value)
+                result += element
+        for place, merged in whole.values():
+            result[place] = tuple(merged)
         return result
 
     def extend(self, spec: FieldSpec, elements: List[Any], field: Field, path: Path) -> None:
@@ -104,20 +106,17 @@ class Binder:
         value = field[1]
         if type(value) is MessageList and not value and not spec.is_message:
             self.needs_colon(spec, field, path)
-        for element in value if isinstance(value, ListValue) else (field,):
+        for element in split(value) if isinstance(value, ListValue) else (field,):
             elements.append(self.value(spec, element, (*path, spec.name, len(elements))))
 
     def value(self, spec: FieldSpec, field: Field, path: Path) -> Any:
         """The value of one field or element; UNREADABLE where it is wrong."""
         raw = field[1]
-        value: Any = UNREADABLE
-        if type(raw) is str:
-            if spec.read:
-                value = spec.read(raw)
-            elif spec.kind is str and raw[0] in "\"'":
-                return self.string(raw, field, path)
-        elif type(raw) is MessageValue and spec.is_message:
+        if type(raw) is str and spec.kind is str and raw[0] in "\"'":
+            return self.string(raw, field, path)
+        if type(raw) is tuple and spec.is_message:
             return self.message(spec.kind, field, path)
+        value = spec.read(raw) if type(raw) is str and spec.read else UNREADABLE
         if value is UNREADABLE:
             self.wrong_type(spec, field, path)
         return value
@@ -183,8 +182,8 @@ class Binder:
         message = "expected ':' after '{}'".format(name)
         self.report("syntax", message, (start, end), (*path, name), "write '{}: []'".format(name))
 
-    def problems(self, found: List[Problem], fields: MessageValue, path: Path) -> None:
-        places = Tree(self.source, fields)
+    def problems(self, found: List[Problem], fields: Sequence[Any], path: Path) -> None:
+        places = Tree(self.source, tuple(fields))
         for problem in found:
             place = places.find_nearest(problem.path)
             self.report(problem.code, problem.message, mark_offsets(place), path + problem.path, problem.hint)
@@ -197,7 +196,7 @@ def wrong_type_words(spec: FieldSpec, raw: Any) -> Tuple[str, Optional[str]]:
         if isinstance(raw, ListValue):
             return "{} takes one message, not a list".format(name), "write '{} {{ ... }}'".format(name)
         return "{} takes a message, not {}".format(name, found), "write '{} {{ ... }}'".format(name)
-    if isinstance(raw, MessageValue):
+    if isinstance(raw, tuple):
         example = {str: '"..."', bool: "true", float: "0.7"}[spec.kind]
         return "{} takes a value, not a message".format(name), "write '{}: {}'".format(name, example)
     if isinstance(raw, ListValue):

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Sequence, Union
+from typing import Any, List, NamedTuple, Sequence, Union
 
 from .document import Document, parse
 from .textformat import List as ListValue
-from .textformat import Message as MessageValue
-from .textformat import Tree
+from .textformat import Tree, split
 from .textformat.tree import Field
 
 __all__ = ["format"]
@@ -82,8 +81,8 @@ class Layout:
         self.fields(self.tree.fields, "", len(self.text))
         return "".join(line + "\n" for line in self.lines)
 
-    def fields(self, fields: Sequence[Field], indent: str, end: int) -> None:
-        for field in fields:
+    def fields(self, fields: Sequence[Any], indent: str, end: int) -> None:
+        for field in split(fields):
             self.own_lines(field[2], indent)
             self.field(field, indent)
         self.own_lines(end, indent)
@@ -115,7 +114,7 @@ class Layout:
             self.own_lines(match.start(), indent + INDENT, inside=True)
             self.write(indent + INDENT + double_quoted(match.group()), match.end())
 
-    def message(self, head: str, fields: MessageValue, field: Field, indent: str, foot: str) -> None:
+    def message(self, head: str, fields: Sequence[Any], field: Field, indent: str, foot: str) -> None:
         _, _, _, end = field
         opening = self.opening(field)
         self.own_lines(opening, indent, inside=True)
@@ -129,7 +128,7 @@ class Layout:
         _, _, _, end = field
         opening = self.opening(field)
         self.own_lines(opening, indent, inside=True)
-        inside = tuple(elements)
+        inside = tuple(split(elements))
         if not self.comment_before(end) and all(isinstance(element[1], str) for element in inside):
             line = "{}{}: [{}]".format(indent, name, ", ".join(" ".join(literals(e[1])) for e in inside))
             if len(line) <= WIDTH or not inside:

@@ -178,7 +178,7 @@ class FMRQuantize(Message):
 
     @classmethod
     def problems(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
-        start, end, step, highest, lowest = [values.get(name, DEFAULTS[name]) for name in SEARCH_FIELDS]
+        start, end, step, highest, lowest = [values.get(name, default) for name, default in SEARCH_DEFAULTS]
         readable = None not in values.values()
         if readable and 0.5 < highest <= 1 and 0.5 < lowest <= 1 and 0 < start < end < INFINITY:
             if step > 0 and not exceeds(step, start, end):
@@ -285,6 +285,7 @@ DEFAULTS: Mapping[str, Any] = {
 
 
 SEARCH_FIELDS = ("search_range_start", "search_range_end", "search_step", "max_percentile", "min_percentile")
+SEARCH_DEFAULTS = tuple((name, DEFAULTS[name]) for name in SEARCH_FIELDS)
 
 
 def with_default(values: Mapping[str, Any], name: str) -> Any:

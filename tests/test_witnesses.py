@@ -64,7 +64,8 @@ def converted(tree):
 def our_tree(text):
     def plain(fields):
         return [
-            (name, value if isinstance(value, str) else plain(value), start, end) for name, value, start, end in fields
+            (name, value if isinstance(value, str) else plain(value), start, end)
+            for name, value, start, end in textformat.split(fields)
         ]
 
     try:

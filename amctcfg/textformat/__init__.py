@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from .literals import parse_bool, parse_float, round_float32, unescape
 from .parser import parse
-from .tree import Element, List, Message, MessageList, Tree
+from .tree import Element, List, MessageList, Tree, split
 
 __all__ = [
     "Element",
     "List",
-    "Message",
     "MessageList",
     "Tree",
     "parse",
     "parse_bool",
     "parse_float",
     "round_float32",
+    "split",
     "unescape",
 ]

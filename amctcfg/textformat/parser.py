@@ -12,15 +12,15 @@ from ..source import Source
 from . import _tables as tables
 from .encoding import decode
 from .failure import syntax_error
-from .tree import List, Message, MessageList, Tree
+from .tree import List, MessageList, Tree
 
 __all__ = ["parse"]
 
 ACCEPT, APPEND, ERROR = tables.ACCEPT, tables.APPEND, tables.ERROR
 
-# What a rule of the grammar collects its parts in.
+# What a rule of the grammar collects its parts in; the fields of a message become a tuple when it is closed.
 COLLECTIONS: Dict[str, Any] = {
-    "_fields": Message,
+    "_fields": list,
     "_elements": List,
     "_blocks": MessageList,
     "list": List,
@@ -44,7 +44,7 @@ def parse(text: Union[str, bytes], name: str = "<string>") -> Tree:
     return Tree(source, parse_fields(source))
 
 
-def parse_fields(source: Source) -> Message:
+def parse_fields(source: Source) -> Tuple[Any, ...]:
     """text : _fields"""
     skip, scan = scanner()
     actions, gotos, rules = tables.ACTIONS, tables.GOTOS, tables.RULES
@@ -67,6 +67,7 @@ def parse_fields(source: Source) -> Message:
                     part = COLLECTIONS[symbol](values[-1] if length else ())
                 else:  # a field or element, from its opening token to its closing one
                     opening, inside = values[-length], values[-2] if length == 3 else COLLECTIONS[symbol]()
+                    inside = tuple(inside) if type(inside) is list else inside
                     part = (opening[0], inside, opening[2], values[-1][3])
                 del states[len(states) - length :], values[len(values) - length :]
                 states.append(gotos[states[-1]][symbol])
@@ -76,8 +77,7 @@ def parse_fields(source: Source) -> Message:
         if action == APPEND:  # shift, and append at once
             values[-1] += token
         elif action == ACCEPT:
-            fields: Message = values[-1]
-            return fields
+            return tuple(values[-1])
         elif action == ERROR:
             raise syntax_error(source, match.start(), states, values)
         else:  # shift

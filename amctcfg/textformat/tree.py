@@ -6,9 +6,12 @@ separator is not part of it). A value is
 
 * a `str`: a scalar exactly as it stands in the text (`1` is a bool or a float only once the field is known;
   `unescape` decodes a string),
-* a `Message`: the fields between its brackets,
-* a `List`: the elements of `[...]`, themselves such fields with None for a name. It is a `MessageList` where they are
-  messages, or can be nothing else (`name []`).
+* a `tuple`: the fields of a message, laid out flat, four entries each (`split` puts them together again),
+* a `List`: the elements of `[...]`, themselves such fields with None for a name, laid out in the same way. It is a
+  `MessageList` where they are messages, or can be nothing else (`name []`).
+
+The garbage collector soon leaves plain tuples of texts and numbers alone. It would be busy for a third of the time with
+objects that it has to look into.
 
 Offsets are turned into lines and columns when somebody asks, by a `Source`.
 """
@@ -20,41 +23,15 @@ from typing import List as ListOf
 
 from ..source import Source, Span
 
-__all__ = ["Element", "Field", "List", "Message", "MessageList", "Tree"]
+__all__ = ["Element", "Field", "List", "MessageList", "Tree", "split"]
 
-# Typed loosely: mypy has no recursive type that a list subclass could take part in.
+# Typed loosely: mypy has no recursive types.
 Field = Tuple[Any, Any, int, int]
 
 Path = Sequence[Union[str, int]]
 
 
-class Fields(ListOf[Any]):
-    """Fields laid out flat, four entries each: a tuple a field would keep the garbage collector busy for half the time.
-
-    Iterating yields the fields as tuples; `fields += field` appends one.
-    """
-
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[Any]:
-        flat = list.__iter__(self)
-        return zip(flat, flat, flat, flat)
-
-    def flat(self) -> Tuple[Any, ...]:
-        """The entries as they lie."""
-        return tuple(list.__iter__(self))
-
-    def __reduce__(self) -> Any:  # pickle would iterate
-        return type(self), (self.flat(),)
-
-
-class Message(Fields):
-    """The fields of a message, in order."""
-
-    __slots__ = ()
-
-
-class List(Fields):
+class List(ListOf[Any]):
     """The elements of a list written as `name: [...]`."""
 
     __slots__ = ()
@@ -66,11 +43,17 @@ class MessageList(List):
     __slots__ = ()
 
 
+def split(flat: Iterable[Any]) -> Iterator[Field]:
+    """The fields of a message, or the elements of a list, one by one."""
+    entries = iter(flat)
+    return zip(entries, entries, entries, entries)
+
+
 class Element(NamedTuple):
     """A field or a list's element with its place worked out, for tools. See `Tree.elements`."""
 
     name: Optional[str]
-    value: Union[str, Message, List]
+    value: Union[str, Tuple[Any, ...], List]
     span: Span
     value_span: Optional[Span]  # of a scalar
 
@@ -80,9 +63,9 @@ class Tree:
 
     __slots__ = ("_index", "fields", "source")
 
-    def __init__(self, source: Source, fields: Message) -> None:
+    def __init__(self, source: Source, fields: Tuple[Any, ...]) -> None:
         self.source: Source = source
-        self.fields: Message = fields
+        self.fields: Tuple[Any, ...] = fields
         self._index: Optional[Dict[Any, Any]] = None
 
     def find(self, path: Path) -> Optional[Field]:
@@ -104,22 +87,22 @@ class Tree:
 
     def inside(self, path: Path) -> Dict[str, Field]:
         """The fields of the message that a path leads to, by name."""
-        return {field[0]: field for element in self.find_all(path) for field in element[1]}
+        return {field[0]: field for element in self.find_all(path) for field in split(element[1])}
 
     def find_all(self, path: Path) -> Sequence[Field]:
         """The occurrences of what a path leads to; the top level is looked up, not searched."""
         if self._index is None:
             index: Dict[Any, Any] = {}
-            for field in self.fields:
+            for field in split(self.fields):
                 index.setdefault(field[0], []).extend(elements_of(field))
             self._index = index
         return descend(self._index.get(path[0], ()), path[1:]) if path else ()
 
-    def elements(self, fields: Optional[Iterable[Field]] = None) -> Iterator[Element]:
-        """The top-level fields, or those of a `Message` or `List` met on the way, with lines and columns."""
-        for field in self.fields if fields is None else fields:
-            name, value, start, end = field
-            yield Element(name, value, self.source.span(start, end), self.value_span(field))
+    def elements(self, value: Optional[Sequence[Any]] = None) -> Iterator[Element]:
+        """The top-level fields, or those of the value of an element met on the way, with lines and columns."""
+        for field in split(self.fields if value is None else value):
+            name, inside, start, end = field
+            yield Element(name, inside, self.source.span(start, end), self.value_span(field))
 
     def value_span(self, field: Field) -> Optional[Span]:
         """Where a scalar's literal stands."""
@@ -129,7 +112,7 @@ class Tree:
 
 def elements_of(field: Field) -> Sequence[Field]:
     """The elements that one occurrence of a field adds: those of its list, or itself."""
-    return tuple(field[1]) if isinstance(field[1], List) else (field,)
+    return tuple(split(field[1])) if isinstance(field[1], List) else (field,)
 
 
 def name_offsets(field: Field) -> Tuple[int, int]:
@@ -150,6 +133,6 @@ def descend(elements: Sequence[Field], path: Path) -> Sequence[Field]:
         if isinstance(step, int):
             elements = elements[step : step + 1] if step >= 0 else ()
         else:
-            inside = [f for e in elements if type(e[1]) is Message for f in e[1] if f[0] == step]
+            inside = [f for e in elements if type(e[1]) is tuple for f in split(e[1]) if f[0] == step]
             elements = [element for field in inside for element in elements_of(field)]
     return elements
