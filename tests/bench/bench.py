@@ -50,8 +50,11 @@ def message_class():
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("bench.AMCTConfig"))
 
 
-def configuration(overrides):
-    """A file as people write them: a common block, and an override for each of many layers, one field a line."""
+def configuration(overrides, distinct=False):
+    """A file as people write them: a common block, and an override for each of many layers, one field a line.
+
+    Sixty blocks take turns, or no two are the same.
+    """
     parts = [
         "activation_offset : true\ncommon_config : {\n    ifmr_quantize : {\n        search_step : 0.01\n    }\n}\n"
     ]
@@ -63,10 +66,17 @@ def configuration(overrides):
             "        arq_quantize : {{\n            channel_wise : true\n        }}\n"
             "        ifmr_quantize : {{\n"
             "            search_range_start : 0.{}\n            search_range_end : 1.{}\n"
-            "            search_step : 0.02\n"
+            "            search_step : {}\n"
             "            max_percentile : 0.999999\n            min_percentile : 0.999999\n"
             "            asymmetric : {}\n"
-            "        }}\n    }}\n}}\n".format(n // 10, n, 70 + n % 20, 20 + n % 30, "false" if n % 2 else "true")
+            "        }}\n    }}\n}}\n".format(
+                n // 10,
+                n,
+                70 + n % 20,
+                20 + n % 30,
+                "0.0{:05}".format(n + 1) if distinct else "0.02",
+                "false" if n % 2 else "true",
+            )
         )
     return "".join(parts)
 
@@ -109,6 +119,8 @@ def parsing(messages):
         ("parse the seed's sample, 100 times", seed, 100, 21),
         ("parse 2,000 overrides, {:.1f} MB", configuration(2000), 1, 21),
         ("parse 20,000 overrides, {:.1f} MB", configuration(20000), 1, 5),
+        ("parse 2,000 overrides, no two the same", configuration(2000, distinct=True), 1, 21),
+        ("parse 20,000 overrides, no two the same", configuration(20000, distinct=True), 1, 5),
     ):
         theirs = repeated(lambda text=text: text_format.Parse(text, messages()), times)
         row(
