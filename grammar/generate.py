@@ -51,7 +51,7 @@ Trie = Dict[str, Any]  # token name -> what may follow it; END marks a phrase's 
 END = ""
 
 # Actions that are no states: the start, to which no shift leads, and numbers that no state has.
-ACCEPT, ERROR, APPEND = 0, 1000, 1001
+ACCEPT, ERROR, APPEND, CLOSE = 0, 1000, 1001, 1002
 
 
 class Scanner(NamedTuple):
@@ -92,6 +92,7 @@ def generate(grammar: str) -> str:
         "ACCEPT": repr(ACCEPT),
         "ERROR": repr(ERROR),
         "APPEND": repr(APPEND),
+        "CLOSE": repr(CLOSE),
         "ACTIONS": block("()", map(repr, actions)),
         "GOTOS": block("()", map(repr, gotos)),
         "RULES": block("()", map(repr, reductions)),
@@ -203,8 +204,8 @@ def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...],
     """Actions, gotos and rules, with states numbered breadth-first.
 
     An action, one for each group of the scanner, is a state to shift to, or the complement (`~`) of a rule's number
-    to reduce by, or ACCEPT. It is APPEND where a shift would lead to a state that does nothing but append what was
-    shifted to the sequence before it.
+    to reduce by, or ACCEPT. Where a shift would lead to a state that can do nothing but reduce, it does both at once:
+    APPEND appends what was shifted to the sequence before it, CLOSE and more makes a node by the rule `action - CLOSE`.
     """
     analyzer = LALR_Analyzer(ParserConf(rules, {}, ["text"]))
     analyzer.compute_lalr()  # type: ignore[no-untyped-call]
@@ -226,8 +227,11 @@ def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...],
                 continue
             action = index[target] if kind is Shift else ~numbers[target]
             rule = only_reduction(table[target], groups) if kind is Shift else None
-            if rule and reduction(rule)[:2] == ("append", 2):
+            effect, length = reduction(rule)[:2] if rule else ("", 0)
+            if (effect, length) == ("append", 2):
                 action = APPEND
+            elif rule and effect == "node":
+                action = CLOSE + numbers[rule]
             elif kind is not Shift and target.origin.name == "text":
                 action = ACCEPT
             for group in groups[symbol]:

@@ -78,11 +78,16 @@ def advanced(states: Sequence[int], group: int) -> Optional[List[int]]:
         action = tables.ACTIONS[stack[-1]][group]
         if action == tables.ERROR:
             return None
-        if action >= 0:
-            return stack if action in (tables.ACCEPT, tables.APPEND) else [*stack, action]
-        _, length, symbol, _ = tables.RULES[~action]
-        del stack[len(stack) - length :]
+        if action in (tables.ACCEPT, tables.APPEND):
+            return stack
+        if 0 < action < tables.CLOSE:
+            return [*stack, action]
+        closes = action >= tables.CLOSE  # reduces with the symbol itself, which is not on the stack
+        _, length, symbol, _ = tables.RULES[action - tables.CLOSE if closes else ~action]
+        del stack[len(stack) - length + (1 if closes else 0) :]
         stack.append(tables.GOTOS[stack[-1]][symbol])
+        if closes:
+            return stack
 
 
 def walk(text: str, offset: int, states: Sequence[int]) -> Failure:

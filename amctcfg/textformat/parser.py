@@ -16,7 +16,7 @@ from .tree import List, MessageList, Tree
 
 __all__ = ["parse"]
 
-ACCEPT, APPEND, ERROR = tables.ACCEPT, tables.APPEND, tables.ERROR
+ACCEPT, APPEND, CLOSE, ERROR = tables.ACCEPT, tables.APPEND, tables.CLOSE, tables.ERROR
 
 # What a rule of the grammar collects its parts in; the fields of a message become a tuple when it is closed.
 COLLECTIONS: Dict[str, Any] = {
@@ -54,26 +54,30 @@ def parse_fields(source: Source) -> Tuple[Any, ...]:
     row = actions[0]
     for match in scan(source.text, skip(source.text).end()):
         group = match.lastindex
-        name, text = match[1], match[group]
-        token = (known.setdefault(name, name), known.setdefault(text, text), match.start(), match.end(group))
         action = row[group]
         while action < 0:  # reduce
             effect, length, symbol, item = rules[~action]
             if effect == "append":  # the sequence stays where it is, and so does its state
                 values[-length] += values[item]
                 del states[1 - length :], values[1 - length :]
-            else:
-                if effect == "begin":  # a sequence, with its first item if there is one
-                    part = COLLECTIONS[symbol](values[-1] if length else ())
-                else:  # a field or element, from its opening token to its closing one
-                    opening, inside = values[-length], values[-2] if length == 3 else COLLECTIONS[symbol]()
-                    inside = tuple(inside) if type(inside) is list else inside
-                    part = (opening[0], inside, opening[2], values[-1][3])
+            else:  # begin a sequence, with its first item if there is one
+                part = COLLECTIONS[symbol](values[-1] if length else ())
                 del states[len(states) - length :], values[len(values) - length :]
                 states.append(gotos[states[-1]][symbol])
                 values.append(part)
             row = actions[states[-1]]
             action = row[group]
+        if action >= CLOSE:  # a field or element, from its opening token to this one
+            _, length, symbol, _ = rules[action - CLOSE]
+            opening, inside = values[1 - length], values[-1] if length == 3 else COLLECTIONS[symbol]()
+            inside = tuple(inside) if type(inside) is list else inside
+            del states[1 - length :], values[1 - length :]
+            states.append(gotos[states[-1]][symbol])
+            values.append((opening[0], inside, opening[2], match.end(group)))
+            row = actions[states[-1]]
+            continue
+        name, text = match[1], match[group]
+        token = (known.setdefault(name, name), known.setdefault(text, text), match.start(), match.end(group))
         if action == APPEND:  # shift, and append at once
             values[-1] += token
         elif action == ACCEPT:
