@@ -38,19 +38,20 @@ class Binder:
         self.errors: int = 0
         self.diagnostics: List[Diagnostic] = []
         self.hints: Dict[Tuple[Type[Message], str], Optional[str]] = {}  # for unknown fields
-        self.blocks: Dict[str, Any] = {}  # by their text, those with nothing to tell about: files repeat them
+        # Blocks by their text, those with nothing to tell about: files repeat them.
+        self.blocks: Dict[Tuple[Type[Message], str], Any] = {}
 
     def message(self, cls: Type[Message], field: Field, path: Path) -> Any:
         """The message that a field holds; UNREADABLE where something in it is wrong."""
         if not (cls.messages_only and self.strict):  # read leniently, a message may go on elsewhere
             return self.read_message(cls, field, path)
-        text = self.source.text[field[2] : field[3]]
-        if text in self.blocks:
-            return self.blocks[text]
+        key = cls, self.source.text[field[2] : field[3]]
+        if key in self.blocks:
+            return self.blocks[key]
         told = len(self.diagnostics)
         message = self.read_message(cls, field, path)
         if len(self.diagnostics) == told:
-            self.blocks[text] = message
+            self.blocks[key] = message
         return message
 
     def read_message(self, cls: Type[Message], field: Field, path: Path) -> Any:
