@@ -182,6 +182,42 @@ def test_printing_then_parsing_is_the_identity(config):
     assert amctcfg.loads(amctcfg.dumps(config)) == config
 
 
+@given(st.lists(blocks, min_size=1, max_size=3), st.data())
+def test_reading_leniently_changes_nothing_where_nothing_is_lenient(some, data):
+    overrides = [OverrideLayer(name, data.draw(st.sampled_from(some))) for name in NAMES]
+    config = AMCTConfig(common_config=some[0], override_layer_configs=overrides)
+    text = amctcfg.dumps(config)
+    lenient = amctcfg.parse(text, strict=False)
+    assert amctcfg.loads(text) == lenient.config == config
+    assert lenient.diagnostics == ()
+
+
+WRONG = [
+    "search_step: 9",
+    "search_step: yes",
+    "stepp: 1",
+    "search_step: 1 search_step: 1",
+    "asymmetric: { }",
+    "search_step: 0.123456789",
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("strict", [True, False])
+def test_the_same_mistake_is_told_at_each_of_its_places(wrong, strict):
+    entry = "override_layer_configs { layer_name: '%s' calibration_config { ifmr_quantize { %s } } }\n"
+    alone = amctcfg.check(entry % ("a", wrong), strict=strict)
+    assert alone
+    both = amctcfg.check(entry % ("a", wrong) + entry % ("b", wrong), strict=strict)
+    assert both == alone + tuple(
+        diagnostic._replace(
+            span=diagnostic.span._replace(line=2, end_line=2),
+            path=("override_layer_configs", 1, *diagnostic.path[2:]),
+        )
+        for diagnostic in alone
+    )
+
+
 @given(expandable(), rule_sets)
 def test_expansion_is_the_merge_of_each_supported_layer(pair, rules):
     config, model = pair
