@@ -123,3 +123,44 @@ def broken_texts(draw):
         )
         text = text[:at] + piece + text[at + draw(st.integers(0, 3)) :]
     return text
+
+
+# What strings and numbers are made of: digits may go on with an escape, in one literal or in the next.
+STRING_PIECES = [
+    r"\7",
+    r"\12",
+    r"\377",
+    r"\x4",
+    r"\xc3\xa9",
+    r"\u00e9",
+    r"\U0001F600",
+    r"\n",
+    r"\\",
+    "7",
+    "1",
+    "f",
+    "é",
+    "#",
+]
+BROKEN_PIECES = ["\\", r"\x", r"\u0", r"\ud83d", r"\8", r"\xff", "\n", "'", '"']
+NUMBER_PIECES = [
+    "0", "1", "7", "9", "00", "123456", ".", "e", "E", "f", "F", "x", "a", "-", "+", "_", " ", "#\n", "inf",
+    "nan", "true",
+]  # fmt: skip
+
+
+@st.composite
+def string_texts(draw):
+    """A field with adjacent strings of odd pieces."""
+    pieces = st.sampled_from(STRING_PIECES + (BROKEN_PIECES if draw(st.booleans()) else []))
+    literals = draw(st.lists(st.lists(pieces, max_size=3).map("".join), min_size=1, max_size=3))
+    quote, between = draw(st.sampled_from("\"'")), draw(st.sampled_from(["", " ", "# '\n"]))
+    return "skip_layers: " + between.join(quote + literal + quote for literal in literals)
+
+
+@st.composite
+def number_texts(draw):
+    """A field with something like a number."""
+    number = "".join(draw(st.lists(st.sampled_from(NUMBER_PIECES), min_size=1, max_size=5)))
+    field = draw(st.sampled_from(["do_fusion: {}", "common_config {{ ifmr_quantize {{ search_range_end: {} }} }}"]))
+    return field.format(number)

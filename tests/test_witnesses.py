@@ -18,7 +18,7 @@ from amctcfg import ConfigError, textformat
 
 from .conftest import DATA
 from .corpus import CASES, text_of
-from .strategies import any_text, broken_texts, configs
+from .strategies import any_text, broken_texts, configs, number_texts, string_texts
 
 GRAMMAR = Path(__file__).parent.parent / "grammar" / "textproto.lark"
 TEXTS = [text_of(case) for case in CASES if "text" in case]
@@ -114,6 +114,11 @@ def test_lark_agrees_on_mutated_configurations(text):
     assert our_tree(text) == lark_tree(text)
 
 
+@given(string_texts() | number_texts())
+def test_lark_agrees_on_odd_literals(text):
+    assert our_tree(text) == lark_tree(text)
+
+
 # ---------------------------------------------------------------- google.protobuf.text_format
 
 # Where protobuf's Python parser is no witness because it deviates from the specification: what it does wrong, what
@@ -128,7 +133,7 @@ DEVIATIONS = [
         r"[0-9.][fF][fF]",
         "common_config { ifmr_quantize { search_range_end: 2ff } }",
     ),
-    ("takes an f behind inf", r"[iI][nN][fF][fF]", "common_config { ifmr_quantize { search_range_end: inff } }"),
+    ("takes an f behind inf and nan", r"(?i:inff|nanf)", "common_config { ifmr_quantize { search_range_end: inff } }"),
     ("refuses a blank or comment behind '-'", r"-[\s#]", "common_config { ifmr_quantize { search_step: - 1e-50 } }"),
     ("refuses octal and hexadecimal bools", r"\b0[0-9xX]", "do_fusion: 01"),
 ]
@@ -233,6 +238,11 @@ def test_protobuf_reads_what_we_print(config):
 
 @given(broken_texts())
 def test_protobuf_agrees_on_mutated_configurations(text):
+    agree_with_protobuf(text)
+
+
+@given(string_texts() | number_texts())
+def test_protobuf_agrees_on_odd_literals(text):
     agree_with_protobuf(text)
 
 

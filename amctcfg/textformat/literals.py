@@ -37,8 +37,9 @@ def patterns() -> Tuple[Any, Any, Any]:
 def unescape(raw: str) -> bytes:
     """The bytes that a string literal stands for, or several adjacent ones with what lies between them."""
     _, literals, escapes = patterns()
-    content = "".join(literal[1:-1] for literal in literals.findall(raw) if literal)
-    return escapes.sub(_unescape_one, content.encode("utf-8")) if "\\" in content else content.encode("utf-8")
+    # Each by itself: an escape at the end of one does not go on in the next.
+    contents = [literal[1:-1].encode("utf-8") for literal in literals.findall(raw) if literal]
+    return b"".join([escapes.sub(_unescape_one, content) if b"\\" in content else content for content in contents])
 
 
 def _unescape_one(match: Match[bytes]) -> bytes:
