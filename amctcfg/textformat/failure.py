@@ -244,7 +244,7 @@ def explain_number(text: str, failure: Failure) -> Optional[Explanation]:
 
 def found_at(text: str, offset: int) -> Tuple[str, int]:
     """What stands at an offset, in quotes, and its end."""
-    word = re.compile(r"[A-Za-z0-9_]+|.", re.DOTALL).match(text, offset)
+    word = re.compile(r"[A-Za-z0-9_.]+|.", re.DOTALL).match(text, offset)
     return ("'{}'".format(shorten(word[0])), word.end()) if word else ("the end of the file", offset)
 
 
