@@ -107,7 +107,7 @@ class Group:
         self.layers: List[str] = []
 
     def whom(self, types: Dict[str, str]) -> str:
-        """`all layers of type Conv2D`, or their names; empty for a global key."""
+        """Types, if all their layers have it, or names; empty for a global key."""
         if self.change.layer is None:
             return ""
         of_type: Dict[str, List[str]] = {}
