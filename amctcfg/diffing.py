@@ -73,7 +73,8 @@ def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
     for name in before:
         if before[name] == after[name]:
             continue
-        old, new = before[name].origins, after[name].origins
-        for field in old:
-            if old[field].value != new[field].value:
-                yield Change(name, field, old[field].value, new[field].value, old[field], new[field])
+        origins = after[name].origins
+        for field, old in before[name].origins.items():
+            new = origins[field]
+            if old.value != new.value:
+                yield Change(name, field, old.value, new.value, old, new)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 from . import __version__
 from .codes import CODES
@@ -99,33 +99,39 @@ FORMATS: Dict[str, Callable[[Iterable[Diagnostic]], str]] = {"json": to_json, "g
 # ---------------------------------------------------------------- diff
 
 
-class Group:
-    """The same change of one field, for all the layers that have it."""
+class Row(NamedTuple):
+    """The same change of one field for all the layers that have it, in words."""
 
-    def __init__(self, change: Change) -> None:
-        self.change: Change = change
-        self.layers: List[str] = []
-
-    def whom(self, types: Dict[str, str]) -> str:
-        """Types, if all their layers have it, or names; empty for a global key."""
-        if self.change.layer is None:
-            return ""
-        of_type: Dict[str, List[str]] = {}
-        for name in self.layers:
-            of_type.setdefault(types[name], []).append(name)
-        sizes = Counter(types.values())
-        if len(self.layers) > 1 and all(len(names) == sizes[t] for t, names in of_type.items()):
-            return ", ".join(sorted(of_type))
-        return named(self.layers)
+    field: str
+    before: str
+    after: str
+    whom: str  # empty for a global key
+    because: str
 
 
-def grouped(changes: Iterable[Change]) -> List[Group]:
-    groups: Dict[Any, Group] = {}
+def summary(changes: Iterable[Change], types: Dict[str, str], before: str, after: str) -> Iterator[Row]:
+    groups: Dict[Any, List[Change]] = {}
     for change in changes:
         places = change.before_origin[:4], change.after_origin[:4]
         key = change.layer is None, change.field, repr((change.before, change.after)), repr(places)
-        groups.setdefault(key, Group(change)).layers.append(change.layer or "")
-    return list(groups.values())
+        groups.setdefault(key, []).append(change)
+    sizes = Counter(types.values())
+    for group in groups.values():
+        change = group[0]
+        values = shown_value(change.before), shown_value(change.after)
+        whom = ""
+        if change.layer is not None:
+            names = [other.layer or "" for other in group]
+            whom = "{}: {}".format(counted(names), named_or_types(names, types, sizes))
+        yield Row(short(change.field), *values, whom, because(change, before, after))
+
+
+def named_or_types(names: List[str], types: Dict[str, str], sizes: Dict[str, int]) -> str:
+    """Types, if these are all the layers of theirs, or names."""
+    counts = Counter(types[name] for name in names)
+    if len(names) > 1 and all(count == sizes[layer_type] for layer_type, count in counts.items()):
+        return ", ".join(sorted(counts))
+    return named(names)
 
 
 def because(change: Change, before: str, after: str) -> str:
@@ -143,24 +149,18 @@ def counted(names: Sequence[str]) -> str:
 
 def diff_text(changes: Iterable[Change], types: Dict[str, str], before: str, after: str) -> str:
     """`search_step 0.01 → 0.02 for 35 layers: Conv2D, B:14`"""
-    lines = []
-    for group in grouped(changes):
-        change = group.change
-        whom = group.whom(types)
-        text = "{} {} → {}".format(short(change.field), shown_value(change.before), shown_value(change.after))
-        text += " for {}: {}".format(counted(group.layers), whom) if whom else " (global)"
-        lines.append("{}, {}\n".format(text, because(change, before, after)))
+    lines = [
+        "{} {} → {}{}, {}\n".format(*row[:3], " for " + row.whom if row.whom else " (global)", row.because)
+        for row in summary(changes, types, before, after)
+    ]
     return "".join(lines) or "no layer changes\n"
 
 
 def diff_markdown(changes: Iterable[Change], types: Dict[str, str], before: str, after: str) -> str:
     """A table for a review comment."""
     rows = []
-    for group in grouped(changes):
-        change = group.change
-        whom = group.whom(types)
-        cells = [short(change.field), shown_value(change.before), shown_value(change.after)]
-        cells += ["{}: {}".format(counted(group.layers), whom) if whom else "global", because(change, before, after)]
+    for row in summary(changes, types, before, after):
+        cells = row._replace(whom=row.whom or "global")
         rows.append("| {} |\n".format(" | ".join(cell.replace("|", "\\|") for cell in cells)))
     if not rows:
         return "No layer changes.\n"
