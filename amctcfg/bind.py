@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, List, Optional, Tuple, Type
 
 from .diagnostics import ERROR, WARNING, Diagnostic, Path
 from .foreign import unknown_field_hint
@@ -83,7 +83,7 @@ class Binder:
             self.problems(found, fields, path)
         return trusted(cls, values) if self.errors == errors else UNREADABLE
 
-    def unified(self, cls: Type[Message], fields: Sequence[Any], path: Path) -> Sequence[Any]:
+    def unified(self, cls: Type[Message], fields: Tuple[Any, ...], path: Path) -> Tuple[Any, ...]:
         """The fields with each singular message that is given several times as one, in the place of the first."""
         whole: Dict[str, Tuple[int, List[Any]]] = {}  # where the value belongs, and its fields
         result: List[Any] = []
@@ -100,7 +100,7 @@ class Binder:
                 result += element
         for place, merged in whole.values():
             result[place] = tuple(merged)
-        return result
+        return tuple(result)
 
     def extend(self, spec: FieldSpec, elements: List[Any], field: Field, path: Path) -> None:
         """Add what one occurrence of a repeated field holds."""
@@ -183,8 +183,8 @@ class Binder:
         message = "expected ':' after '{}'".format(name)
         self.report("syntax", message, (start, end), (*path, name), "write '{}: []'".format(name))
 
-    def problems(self, found: List[Problem], fields: Sequence[Any], path: Path) -> None:
-        places = Tree(self.source, tuple(fields))
+    def problems(self, found: List[Problem], fields: Tuple[Any, ...], path: Path) -> None:
+        places = Tree(self.source, fields)
         for problem in found:
             place = places.find_nearest(problem.path)
             self.report(problem.code, problem.message, mark_offsets(place), path + problem.path, problem.hint)
@@ -193,10 +193,9 @@ class Binder:
 def wrong_type_words(spec: FieldSpec, raw: Any) -> Tuple[str, Optional[str]]:
     name = spec.name
     if spec.is_message:
-        found = "a list" if isinstance(raw, ListValue) else raw
         if isinstance(raw, ListValue):
             return "{} takes one message, not a list".format(name), "write '{} {{ ... }}'".format(name)
-        return "{} takes a message, not {}".format(name, found), "write '{} {{ ... }}'".format(name)
+        return "{} takes a message, not {}".format(name, raw), "write '{} {{ ... }}'".format(name)
     if isinstance(raw, tuple):
         example = {str: '"..."', bool: "true", float: "0.7"}[spec.kind]
         return "{} takes a value, not a message".format(name), "write '{}: {}'".format(name, example)

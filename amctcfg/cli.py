@@ -69,6 +69,14 @@ class Console:
             return getattr(self.stdin, "buffer", self.stdin).read(), "<stdin>"
         return read(path)
 
+    def try_read(self, path: str) -> Optional[Tuple[Any, str]]:
+        """The same, for one of many files: None where it can't be read, which is said."""
+        try:
+            return self.read(path)
+        except OSError as error:
+            self.note("can't read {}: {}".format(path, error.strerror or error))
+            return None
+
 
 def terminal_width() -> int:
     import shutil
@@ -122,12 +130,11 @@ def check_command(arguments: argparse.Namespace, console: Console) -> int:
     found: List[Diagnostic] = []
     status = FINE
     for path in arguments.configs:
-        try:
-            text, name = console.read(path)
-        except OSError as error:
-            console.note("can't read {}: {}".format(path, error.strerror or error))
+        contents = console.try_read(path)
+        if contents is None:
             status = TROUBLE
             continue
+        text, name = contents
         told = check(text, name, layers, arguments.rules, not arguments.lenient)
         told = tuple(d for d in told if d.severity == ERROR or d.code not in ignored)
         found += told
@@ -202,19 +209,19 @@ def layers_command(arguments: argparse.Namespace, console: Console) -> int:
 def fmt_command(arguments: argparse.Namespace, console: Console) -> int:
     status = FINE
     for path in arguments.configs:
-        try:
-            text, name = console.read(path)
-            before = as_text(text)
-            after = format_text(text, name, not arguments.lenient)
-        except OSError as error:
-            console.note("can't read {}: {}".format(path, error.strerror or error))
+        contents = console.try_read(path)
+        if contents is None:
             status = TROUBLE
             continue
+        text, name = contents
+        before = as_text(text)
+        try:
+            after = format_text(text, name, not arguments.lenient)
         except ConfigError as error:
             console.diagnostics(error.diagnostics, before)
             status = max(status, ERRORS)
             continue
-        changed = after.encode("utf-8") != (text.encode("utf-8") if isinstance(text, str) else text)
+        changed = after != before
         if arguments.diff and changed:
             import difflib
 

@@ -9,10 +9,11 @@ from itertools import product
 from math import isnan
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from .diagnostics import ERROR, ConfigError, Diagnostic, Path
+from .diagnostics import ERROR, ConfigError, Diagnostic, Path, shorten
 from .expansion import VERSION, expand
 from .schema import (
     DEFAULTS,
+    SEARCH_FIELDS,
     AMCTConfig,
     ARQuantize,
     CalibrationConfig,
@@ -20,6 +21,7 @@ from .schema import (
     OverrideLayer,
     OverrideLayerType,
     as_float32,
+    with_default,
 )
 from .source import Source
 from .suggest import did_you_mean, nearest
@@ -29,18 +31,16 @@ from .validate import GLOBAL_KEYS
 
 __all__ = ["condense"]
 
-NUMBERS = ("search_range_start", "search_range_end", "search_step", "max_percentile", "min_percentile")
-
 
 class Wanted(NamedTuple):
     """What a layer is to get."""
 
     channel_wise: bool
-    numbers: Tuple[float, ...]  # in the order of NUMBERS
+    numbers: Tuple[float, ...]  # in the order of SEARCH_FIELDS
     asymmetric: bool
 
 
-USUAL = tuple(DEFAULTS[name] for name in NUMBERS)
+USUAL = tuple(DEFAULTS[name] for name in SEARCH_FIELDS)
 
 
 class Common(NamedTuple):
@@ -88,7 +88,7 @@ def check(config: AMCTConfig, reader: Reader, layers: Tuple[Layer, ...], target:
         for name, effective in plan.items():
             arq, ifmr = effective.calibration_config.arq_quantize, effective.calibration_config.ifmr_quantize
             assert arq is not None and ifmr is not None  # every field of an EffectiveConfig is set
-            got = Wanted(bool(arq.channel_wise), tuple(getattr(ifmr, n) for n in NUMBERS), bool(ifmr.asymmetric))
+            got = Wanted(bool(arq.channel_wise), tuple(getattr(ifmr, n) for n in SEARCH_FIELDS), bool(ifmr.asymmetric))
             fine = effective.quant_enable is (name in reader.enabled) and reader.wanted.get(name, got) == got
             if not fine:
                 raise AssertionError("condensing got '{}' wrong; please report this".format(name))
@@ -199,7 +199,7 @@ def written(value: Wanted, layer_type: str, fallbacks: Any, target: Target) -> C
 
 
 def block_of(channel_wise: Optional[bool], numbers: Tuple[float, ...], asymmetric: Optional[bool]) -> CalibrationConfig:
-    fields: Dict[str, Any] = {n: v for n, v in zip(NUMBERS, numbers) if v != DEFAULTS[n]}
+    fields: Dict[str, Any] = {n: v for n, v in zip(SEARCH_FIELDS, numbers) if v != DEFAULTS[n]}
     if asymmetric is not None:
         fields["asymmetric"] = asymmetric
     arq = None if channel_wise is None else ARQuantize(channel_wise)
@@ -335,8 +335,8 @@ class Reader:
         if not isinstance(search, (list, tuple)) or len(search) != 2:
             self.report("wrong-type", (*path, "search_range"), "it is [start, end], not {!r}".format(search))
             return None
-        found = dict(zip(NUMBERS, search))
-        found.update((name, values.get(name, DEFAULTS[name])) for name in NUMBERS[2:])
+        found = dict(zip(SEARCH_FIELDS, search))
+        found.update((name, with_default(values, name)) for name in SEARCH_FIELDS[2:])
         errors = len(self.errors)
         for name, value in found.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -383,7 +383,3 @@ class Reader:
 def key_of(name: str) -> str:
     """The key of the JSON that holds a field."""
     return "search_range" if name.startswith("search_range") else name
-
-
-def shorten(text: str) -> str:
-    return text if len(text) <= 40 else text[:37] + "..."

@@ -56,6 +56,12 @@ def listed(words: List[str], last: str) -> str:
     return " {} ".format(last).join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
+def shorten(text: str) -> str:
+    """At most 40 characters on one line."""
+    head = " ".join(text[:80].split())
+    return head if len(text) <= 40 else head[:37] + "..."
+
+
 def position(diagnostic: Diagnostic) -> Tuple[int, ...]:
     """Sorting key: the order of the places in the file, those without a place at the end."""
     return tuple(diagnostic.span) if diagnostic.span else (1 << 62,)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator
 
 from .lint import short, shown
-from .merging import ASYMMETRIC, CHANNEL_WISE, OF_LAYER, OF_TYPE, SWITCHES, TOOLKIT, EffectiveConfig, Merger, Origin
+from .merging import ASYMMETRIC, CHANNEL_WISE, OF_TYPE, SWITCHES, TOOLKIT, EffectiveConfig, Merger, Origin
 from .target import Layer
 
 __all__ = ["explain_text", "explain_values"]
@@ -54,11 +54,8 @@ class Explanation:
 
     def block(self) -> str:
         """The tier whose block the layer has."""
-        if self.layer.name in self.merger.names:
-            return OF_LAYER
-        if self.layer.type in self.merger.types:
-            return OF_TYPE
-        return "common_config" if self.merger.config.common_config is not None else ""
+        tiers = self.merger.tiers(self.layer.name, self.layer.type)
+        return tiers[0].name if tiers else ""
 
     def why_not(self, field: str, origin: Origin, lost: Origin) -> str:
         """Why a setting lost."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..diagnostics import ERROR, ConfigError, Diagnostic, listed
+from ..diagnostics import ERROR, ConfigError, Diagnostic, listed, shorten
 from ..source import Source
 from . import _tables as tables
 
@@ -252,9 +252,3 @@ def in_words(expected: Set[str]) -> str:
     """`':' or '{'`"""
     words = sorted({WORDS[token] for token in expected if RARE.get(token) not in expected})
     return listed(words, "or")
-
-
-def shorten(text: str) -> str:
-    """At most 40 characters on one line."""
-    head = " ".join(text[:80].split())
-    return head if len(text) <= 40 else head[:37] + "..."
