@@ -154,25 +154,9 @@ def deviates(text):
 def message_class():
     # Older ones, such as the last for Python 3.7, crash on some escapes.
     pytest.importorskip("google.protobuf", minversion="5.26", reason="a current protobuf is the witness")
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    from . import dynamic_schema
 
-    file = descriptor_pb2.FileDescriptorProto(
-        name="calibration_config_ascend_tf.proto", package="amct", syntax="proto2"
-    )
-    kinds = {bool: "TYPE_BOOL", float: "TYPE_FLOAT", str: "TYPE_STRING"}
-    for name in ("AMCTConfig", "OverrideLayerType", "OverrideLayer", "CalibrationConfig", "ARQuantize", "FMRQuantize"):
-        message = file.message_type.add(name=name)
-        for number, spec in enumerate(getattr(amctcfg, name).specs.values(), 1):
-            label = {"optional": 1, "required": 2, "repeated": 3}[spec.label]
-            field = message.field.add(name=spec.name, number=number, label=label)
-            if spec.is_message:
-                field.type, field.type_name = field.TYPE_MESSAGE, ".amct." + spec.kind.__name__
-            else:
-                field.type = getattr(field, kinds[spec.kind])
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    descriptor = pool.FindMessageTypeByName("amct.AMCTConfig")
-    return message_factory.GetMessageClass(descriptor)
+    return dynamic_schema.message_class()
 
 
 def protobuf_value(text):

@@ -20,34 +20,14 @@ import tracemalloc
 from pathlib import Path
 
 import google.protobuf
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import text_format
 
-import amctcfg
-from amctcfg import Layer
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
 
-ROOT = Path(__file__).parent.parent.parent
-
-KINDS = {bool: "TYPE_BOOL", float: "TYPE_FLOAT", str: "TYPE_STRING"}
-MESSAGES = ("AMCTConfig", "OverrideLayerType", "OverrideLayer", "CalibrationConfig", "ARQuantize", "FMRQuantize")
-
-
-def file_descriptor():
-    file = descriptor_pb2.FileDescriptorProto(name="bench.proto", package="bench", syntax="proto2")
-    for name in MESSAGES:
-        message = file.message_type.add(name=name)
-        for number, spec in enumerate(getattr(amctcfg, name).specs.values(), 1):
-            field = message.field.add(name=spec.name, number=number)
-            field.label = {"optional": 1, "required": 2, "repeated": 3}[spec.label]
-            field.type = field.TYPE_MESSAGE if spec.is_message else getattr(field, KINDS[spec.kind])
-            if spec.is_message:
-                field.type_name = ".bench." + spec.kind.__name__
-    return file
-
-
-def message_class():
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file_descriptor().SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("bench.AMCTConfig"))
+import amctcfg  # noqa: E402
+from amctcfg import Layer  # noqa: E402
+from tests.dynamic_schema import file_descriptor, message_class  # noqa: E402
 
 
 def configuration(overrides, distinct=False):
@@ -141,7 +121,7 @@ def import_time():
     with tempfile.TemporaryDirectory() as folder:
         source = "from google.protobuf import descriptor_pool as p, message_factory as m, text_format\n"
         source += "d = p.Default().AddSerializedFile({!r})\n".format(file_descriptor().SerializeToString())
-        source += "M = m.GetMessageClass(p.Default().FindMessageTypeByName('bench.AMCTConfig'))\n"
+        source += "M = m.GetMessageClass(p.Default().FindMessageTypeByName('amct.AMCTConfig'))\n"
         Path(folder, "bench_pb2.py").write_text(source, encoding="utf-8")
         commands = ["pass", "import bench_pb2", "import amctcfg", FIRST_THEIRS, FIRST_OURS]
         times = {command: [] for command in commands}
