@@ -14,85 +14,107 @@ TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any, List
 
-    from . import textformat
-    from .checking import check
-    from .condensing import condense
-    from .diagnostics import ConfigError, Diagnostic
-    from .diffing import Change, diff
-    from .document import Document, dump, load, loads, parse
-    from .expansion import Plan, expand
-    from .formatting import format  # noqa: A004  # the name of the contract
-    from .graph import layers_from_graph
-    from .layers import load_layers
-    from .merging import EffectiveConfig, Origin, merge
-    from .printing import dumps
-    from .schema import AMCTConfig, ARQuantize, CalibrationConfig, FMRQuantize, OverrideLayer, OverrideLayerType
-    from .source import Span
-    from .target import TF_ASCEND, Layer, Target
+    from . import textformat, tuning
+    from .checks.checking import check, expand
+    from .checks.detecting import detect
+    from .diagnostics.diagnostic import ConfigError, Diagnostic
+    from .diagnostics.source import Span
+    from .documents.document import Document, dump, dumps, load, loads, parse
+    from .flavours import FLAVOURS
+    from .flavours.caffe import CAFFE
+    from .flavours.flavour import Flavour, LayerType
+    from .flavours.ge import GE
+    from .flavours.mindspore import MINDSPORE
+    from .flavours.onnx import ONNX
+    from .flavours.pytorch import PYTORCH
+    from .flavours.pytorch_9_0 import PYTORCH_9_0
+    from .flavours.tensorflow import TENSORFLOW
+    from .flavours.tf_ascend import (
+        TF_ASCEND,
+        AMCTConfig,
+        ARQuantize,
+        CalibrationConfig,
+        FMRQuantize,
+        OverrideLayer,
+        OverrideLayerType,
+    )
+    from .layers.layer import Layer
+    from .layers.loading import load_layers
+    from .layers.tensorflow import layers_from_graph
+    from .layers.torch import layers_from_module
+    from .resolve.merging import EffectiveConfig, Origin, merge
+    from .resolve.plan import Plan
+    from .resolve.quant_config import read_plan
+    from .tools.auditing import Finding, audit
+    from .tools.condensing import condense
+    from .tools.diffing import Change, diff
+    from .tools.edits import skip, unskip
+    from .tools.explaining import explain
+    from .tools.fixing import fix
+    from .tools.formatting import format  # noqa: A004  # the name of the contract
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+# Where each public name is defined. It is imported when it is first asked for, so that `import amctcfg` costs nothing.
+_HOMES = {
+    "checks.checking": ("check", "expand"),
+    "checks.detecting": ("detect",),
+    "diagnostics.diagnostic": ("ConfigError", "Diagnostic"),
+    "diagnostics.source": ("Span",),
+    "documents.document": ("Document", "dump", "dumps", "load", "loads", "parse"),
+    "flavours": ("FLAVOURS",),
+    "flavours.caffe": ("CAFFE",),
+    "flavours.flavour": ("Flavour", "LayerType"),
+    "flavours.ge": ("GE",),
+    "flavours.mindspore": ("MINDSPORE",),
+    "flavours.onnx": ("ONNX",),
+    "flavours.pytorch": ("PYTORCH",),
+    "flavours.pytorch_9_0": ("PYTORCH_9_0",),
+    "flavours.tensorflow": ("TENSORFLOW",),
+    "flavours.tf_ascend": (
+        "TF_ASCEND", "AMCTConfig", "ARQuantize", "CalibrationConfig", "FMRQuantize", "OverrideLayer",
+        "OverrideLayerType",
+    ),
+    "layers.layer": ("Layer",),
+    "layers.loading": ("load_layers",),
+    "layers.tensorflow": ("layers_from_graph",),
+    "layers.torch": ("layers_from_module",),
+    "resolve.merging": ("EffectiveConfig", "Origin", "merge"),
+    "resolve.plan": ("Plan",),
+    "resolve.quant_config": ("read_plan",),
+    "tools.auditing": ("Finding", "audit"),
+    "tools.condensing": ("condense",),
+    "tools.diffing": ("Change", "diff"),
+    "tools.edits": ("skip", "unskip"),
+    "tools.explaining": ("explain",),
+    "tools.fixing": ("fix",),
+    "tools.formatting": ("format",),
+}  # fmt: skip
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_ROOMS = ("textformat", "tuning")  # modules that are public as a whole
 
 __all__ = [
-    "TF_ASCEND",
-    "AMCTConfig",
-    "ARQuantize",
-    "CalibrationConfig",
-    "Change",
-    "ConfigError",
-    "Diagnostic",
-    "Document",
-    "EffectiveConfig",
-    "FMRQuantize",
-    "Layer",
-    "Origin",
-    "OverrideLayer",
-    "OverrideLayerType",
-    "Plan",
-    "Span",
-    "Target",
-    "__version__",
-    "check",
-    "condense",
-    "diff",
-    "dump",
-    "dumps",
-    "expand",
-    "format",
-    "layers_from_graph",
-    "load",
-    "load_layers",
-    "loads",
-    "merge",
-    "parse",
-    "textformat",
-]
-
-# Where each name is defined. It is imported when it is first asked for, so that `import amctcfg` costs next to nothing.
-_HOMES = {
-    "checking": ("check",),
-    "condensing": ("condense",),
-    "diagnostics": ("ConfigError", "Diagnostic"),
-    "diffing": ("Change", "diff"),
-    "document": ("Document", "dump", "load", "loads", "parse"),
-    "expansion": ("Plan", "expand"),
-    "formatting": ("format",),
-    "graph": ("layers_from_graph",),
-    "layers": ("load_layers",),
-    "merging": ("EffectiveConfig", "Origin", "merge"),
-    "printing": ("dumps",),
-    "schema": ("AMCTConfig", "ARQuantize", "CalibrationConfig", "FMRQuantize", "OverrideLayer", "OverrideLayerType"),
-    "source": ("Span",),
-    "target": ("TF_ASCEND", "Layer", "Target"),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+    "CAFFE", "FLAVOURS", "GE", "MINDSPORE", "ONNX", "PYTORCH", "PYTORCH_9_0", "TENSORFLOW", "TF_ASCEND",
+    "AMCTConfig", "ARQuantize", "CalibrationConfig", "Change", "ConfigError", "Diagnostic", "Document",
+    "EffectiveConfig", "FMRQuantize", "Finding", "Flavour", "Layer", "LayerType", "Origin", "OverrideLayer",
+    "OverrideLayerType", "Plan", "Span", "__version__", "audit", "check", "condense", "detect", "diff", "dump", "dumps",
+    "expand", "explain", "fix", "format", "layers_from_graph", "layers_from_module", "load", "load_layers", "loads",
+    "merge", "parse", "read_plan", "skip", "textformat", "tuning", "unskip",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name == "textformat":
-        return importlib.import_module(".textformat", __name__)
-    if name not in _HOME_OF:
+    home = name if name in _ROOMS else _HOME_OF.get(name)
+    if home is None:
         raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
-    value = getattr(importlib.import_module("." + _HOME_OF[name], __name__), name)
+    from importlib.util import find_spec
+
+    room, _, module = home.partition(".")
+    if find_spec("." + room, __name__) is None or (module and find_spec("." + home, __name__) is None):
+        message = "{!r} needs {}/{}, which was deleted from this copy".format(name, __name__, home.replace(".", "/"))
+        raise AttributeError(message)
+    found = importlib.import_module("." + home, __name__)
+    value = found if name in _ROOMS else getattr(found, name)
     globals()[name] = value
     return value
 

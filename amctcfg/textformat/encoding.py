@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Union
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Union
 
-from ..diagnostics import ERROR, ConfigError, Diagnostic
-from ..source import Source
+    from ..diagnostics.diagnostic import ConfigError
 
 __all__ = ["decode"]
 
@@ -31,6 +32,9 @@ def decode(text: Union[str, bytes], name: str) -> str:
 
 
 def encoding_error(before: str, message: str, name: str) -> ConfigError:
+    from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic  # only where there is an error
+    from ..diagnostics.source import Source
+
     span = Source(before, name).span(len(before), len(before))
     span = span._replace(end_column=span.end_column + 1)
     return ConfigError([Diagnostic(ERROR, "encoding", message, span, None, "save the file as UTF-8", name)])

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a text is no text format: what was expected, what stands there instead, and the cure for the usual slips."""
+"""Why a text is not text format: what was expected, what stands there instead, and the cure for the usual slips."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..diagnostics import ERROR, ConfigError, Diagnostic, listed, shorten
-from ..source import Source
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.source import Source
+from ..diagnostics.words import listed, shorten
 from . import _tables as tables
 
 __all__ = ["syntax_error"]

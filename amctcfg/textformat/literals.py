@@ -9,13 +9,18 @@ from __future__ import annotations
 import re
 import struct
 from functools import lru_cache
-from typing import Any, Callable, Match, Optional, Tuple
+from math import frexp
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any, Callable, Match, Optional, Tuple
 
 __all__ = ["parse_bool", "parse_float", "round_float32", "unescape"]
 
 SHORT = 32  # characters
 
 FLOAT32 = struct.Struct("f")
+LARGEST = 3.4028235677973366e38  # what is nearer to the largest float32 than to infinity
 
 DIGITS_OR_POINT = tuple("0123456789.")
 
@@ -104,7 +109,22 @@ def round_float32(value: float) -> float:
         return float("inf") if value > 0 else float("-inf")
     nearest: float = FLOAT32.unpack(packed)[0]
     for digits in range(6 if usual else 1, 10):
-        shortest = float("%.*g" % (digits, nearest))
-        if FLOAT32.pack(shortest) == packed:
-            return shortest
+        for shortest in candidates(nearest, digits):
+            if abs(shortest) <= LARGEST and FLOAT32.pack(shortest) == packed:
+                return shortest
     return nearest  # not a number, an infinity
+
+
+def candidates(value: float, digits: int) -> Tuple[float, ...]:
+    """The decimals of some digits that could stand for a float32: the nearest one and, for a power of two, one more.
+
+    Below a power of two the float32s are twice as dense, so that the shortest decimal in its range may be the one
+    above that is not the nearest.
+    """
+    text = "%.*e" % (digits - 1, value)
+    if abs(frexp(value)[0]) != 0.5:
+        return (float(text),)
+    mantissa, _, exponent = text.partition("e")
+    point = mantissa.find(".")
+    scale = int(exponent) - (0 if point < 0 else len(mantissa) - point - 1)
+    return float(text), float("%de%d" % (int(mantissa.replace(".", "")) + (1 if value > 0 else -1), scale))

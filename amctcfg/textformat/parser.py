@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Callable, Dict, Tuple, Union
-from typing import List as ListOf
 
-from ..source import Source
+from ..diagnostics.source import Source
 from . import _tables as tables
 from .encoding import decode
-from .failure import syntax_error
 from .tree import List, MessageList, Tree
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Tuple, Union
+    from typing import List as ListOf
 
 __all__ = ["parse"]
 
@@ -83,6 +85,8 @@ def parse_fields(source: Source) -> Tuple[Any, ...]:
         elif action == ACCEPT:
             return tuple(values[-1])
         elif action == ERROR:
+            from .failure import syntax_error  # only where there is an error
+
             raise syntax_error(source, match.start(), states, values)
         else:  # shift
             states.append(action)

@@ -18,20 +18,34 @@ Offsets are turned into lines and columns when somebody asks, by a `Source`.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
-from typing import List as ListOf
+from collections import namedtuple
 
-from ..source import Source, Span
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
+    from typing import List as ListOf
 
-__all__ = ["Element", "Field", "List", "MessageList", "Tree", "split"]
+    from ..diagnostics.source import Source, Span
 
-# Typed loosely: mypy has no recursive types.
-Field = Tuple[Any, Any, int, int]
+    # Typed loosely: mypy has no recursive types.
+    Field = Tuple[Any, Any, int, int]
+    Path = Sequence[Union[str, int]]
+    AnyList = ListOf[Any]
 
-Path = Sequence[Union[str, int]]
+    class _Element(NamedTuple):
+        name: Optional[str]
+        value: Union[str, Tuple[Any, ...], List]
+        span: Span
+        value_span: Optional[Span]  # of a scalar
+
+else:  # the same, without typing on the way to the first parse
+    _Element = namedtuple("_Element", "name value span value_span")
+    AnyList, Field = list, tuple
+
+__all__ = ["Element", "Field", "List", "MessageList", "Tree", "elements_of", "mark_offsets", "name_offsets", "split"]
 
 
-class List(ListOf[Any]):
+class List(AnyList):
     """The elements of a list written as `name: [...]`."""
 
     __slots__ = ()
@@ -49,24 +63,50 @@ def split(flat: Iterable[Any]) -> Iterator[Field]:
     return zip(entries, entries, entries, entries)
 
 
-class Element(NamedTuple):
+class Element(_Element):
     """A field or a list's element with its place worked out, for tools. See `Tree.elements`."""
 
-    name: Optional[str]
-    value: Union[str, Tuple[Any, ...], List]
-    span: Span
-    value_span: Optional[Span]  # of a scalar
+    __slots__ = ()
 
 
 class Tree:
-    """A parsed text: its `source` and its top-level `fields`."""
+    """A parsed text: its `source` and its top-level `fields`. `str()` of it shows a field a line."""
 
-    __slots__ = ("_index", "fields", "source")
+    __slots__ = ("_found", "_index", "fields", "source")
 
     def __init__(self, source: Source, fields: Tuple[Any, ...]) -> None:
         self.source: Source = source
         self.fields: Tuple[Any, ...] = fields
         self._index: Optional[Dict[Any, Any]] = None
+        self._found: Dict[Any, Optional[Field]] = {}
+
+    def __reduce__(self) -> Any:
+        """Pickled as its text: the tree may be nested more deeply than pickle can follow."""
+        from .parser import parse
+
+        return parse, (self.source.text, self.source.name)
+
+    def __deepcopy__(self, memo: Any) -> Tree:
+        return self  # nothing in it changes
+
+    def __repr__(self) -> str:
+        return "<Tree of {!r}: {} fields>".format(self.source.name, len(self.fields) // 4)
+
+    def __str__(self) -> str:
+        lines: ListOf[str] = []
+        pending: ListOf[Any] = [(0, split(self.fields))]
+        while pending:
+            depth, fields = pending[-1]
+            for name, value, _, _ in fields:
+                inside = not isinstance(value, str)
+                bracket = " [" if isinstance(value, List) else " {" if inside else ": " + value
+                lines.append("{}{}{}".format("  " * min(depth, 40), name or "", bracket))
+                if inside:
+                    pending.append((depth + 1, split(value)))
+                    break
+            else:
+                pending.pop()
+        return "\n".join(lines)
 
     def find(self, path: Path) -> Optional[Field]:
         """The field that a path of names and indices leads to, or None.
@@ -74,8 +114,11 @@ class Tree:
         An index counts the elements of a repeated field through all its occurrences. Where a singular field is given
         twice, messages count as merged and the last scalar wins.
         """
-        found = self.find_all(path)
-        return found[-1] if found else None
+        key = tuple(path)
+        if key not in self._found:  # many layers ask for the same place
+            found = self.find_all(path)
+            self._found[key] = found[-1] if found else None
+        return self._found[key]
 
     def find_nearest(self, path: Path) -> Field:
         """The same, or what is nearest above it: a required field may be missing in a text that is read leniently."""
@@ -122,7 +165,7 @@ def name_offsets(field: Field) -> Tuple[int, int]:
 
 
 def mark_offsets(field: Field) -> Tuple[int, int]:
-    """What a message about a field points at: the literal of a scalar, the name of anything else."""
+    """What a diagnostic about a field points at: the literal of a scalar, the name of anything else."""
     value, end = field[1], field[3]
     return (end - len(value), end) if isinstance(value, str) else name_offsets(field)
 

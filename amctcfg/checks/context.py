@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A configuration and a model's layers: what the rules look things up in."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
+
+from ..diagnostics.diagnostic import Diagnostic, Path, position
+from ..diagnostics.source import Span
+from ..diagnostics.words import Names, did_you_mean, named
+from ..documents.document import Document
+from ..flavours.flavour import Flavour
+from ..layers.layer import Layer
+from ..messages.message import Message
+from ..resolve.merging import DOCUMENTED, EffectiveConfig, Merger, Tier
+
+__all__ = ["Context", "layer_names", "shown"]
+
+# Repeated fields of names, and what they name.
+NAMES_OF_LAYERS = ("skip_layers", "skip_fusion_layers")
+OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", "layer_name"))
+
+
+class Context:
+    """Layers by name and by type, if they are known, the configuration, and the merge rules over both.
+
+    `broken` are the paths of what could not be read: nothing is said about those. Raises `ValueError` for two layers of
+    one name, `TypeError` for what is not a `Layer`.
+    """
+
+    def __init__(
+        self,
+        config: Union[Message, Document[Any]],
+        layers: Optional[Iterable[Layer]],
+        rules: str = DOCUMENTED,
+        flavour: Optional[Flavour[Any]] = None,
+        broken: Iterable[Path] = (),
+    ) -> None:
+        self.merger: Merger = Merger(config, rules, flavour)
+        self.config: Any = self.merger.config
+        self.document: Optional[Document[Any]] = self.merger.document
+        self.flavour: Flavour[Any] = self.merger.flavour
+        self.rules: str = rules
+        self.has_layers: bool = layers is not None
+        self.layers: Tuple[Layer, ...] = checked_layers(layers or ())
+        self.by_name: Dict[str, Layer] = {layer.name: layer for layer in self.layers}
+        if len(self.by_name) < len(self.layers):
+            raise ValueError("the layer '{}' occurs twice".format(repeated_name(self.layers)))
+        self.by_type: Dict[str, List[Layer]] = {}
+        for layer in self.layers:
+            self.by_type.setdefault(layer.type, []).append(layer)
+        self.supported: List[Layer] = [layer for layer in self.layers if self.flavour.quantizes(layer)]
+        self.diagnostics: List[Diagnostic] = []
+        # Every part of a broken path is incomplete.
+        self.incomplete: Set[Path] = {path[:length] for path in broken for length in range(1, len(path) + 1)}
+        self._names: Optional[Names] = None
+        self._merged: Dict[str, EffectiveConfig] = {}
+
+    def report(
+        self, severity: str, code: str, message: str, path: Optional[Path] = None, hint: Optional[str] = None
+    ) -> None:
+        """Add a diagnostic at the literal, or the name of the message, that a path leads to."""
+        span: Optional[Span] = None
+        name = self.document.name if self.document else "<config>"
+        if self.document and path:
+            span = self.document.mark(path)
+        self.diagnostics.append(Diagnostic(severity, code, message, span=span, path=path, hint=hint, name=name))
+
+    def entries(self, field: str) -> Iterator[Tuple[Path, Any]]:
+        """The entries of a repeated field, each with its path; without those that could not be read."""
+        found = enumerate(getattr(self.config, field, ()))
+        key = dict(OVERRIDES).get(field)
+        return (
+            ((field, index), entry)
+            for index, entry in found
+            if entry is not None and (key is None or getattr(entry, key) is not None)
+        )
+
+    def is_whole(self, tiers: Sequence[Tier]) -> bool:
+        """Whether all these blocks could be read."""
+        return not self.incomplete or not any(tier.path in self.incomplete for tier in tiers)
+
+    def reads(self, *fields: str) -> bool:
+        """Whether these fields of the configuration could be read."""
+        return not self.incomplete or not any((field,) in self.incomplete for field in fields)
+
+    def is_quantized(self, layer: Layer) -> bool:
+        """Whether a layer is quantized, so that its settings count."""
+        return self.merged(layer).quant_enable
+
+    def merged(self, layer: Layer) -> EffectiveConfig:
+        if layer.name not in self._merged:
+            self._merged[layer.name] = self.merger.merge(layer)
+        return self._merged[layer.name]
+
+    def taken(self) -> Tuple[Diagnostic, ...]:
+        """The diagnostics reported since the last call, in the order of their places."""
+        reported, self.diagnostics = self.diagnostics, []
+        return tuple(sorted(reported, key=position))
+
+    def nearest_layers(self, name: str) -> Optional[str]:
+        """What a name could have meant, in words; layers that can be quantized come first."""
+        if self._names is None:
+            self._names = layer_names(self.layers, self.flavour)
+        return suggestion(name, self._names, self.layers)
+
+
+def checked_layers(layers: Iterable[Layer]) -> Tuple[Layer, ...]:
+    if isinstance(layers, (str, bytes)) or hasattr(layers, "__fspath__"):
+        raise TypeError("layers have to be Layer, not a path; amctcfg.load_layers({!r}) reads them".format(layers))
+    found = tuple(layers)
+    for layer in found:
+        if not isinstance(layer, Layer):
+            raise TypeError("layers have to be Layer, not {!r}".format(layer))
+    return found
+
+
+def repeated_name(layers: Iterable[Layer]) -> str:
+    seen: Set[str] = set()
+    return next(layer.name for layer in layers if layer.name in seen or seen.add(layer.name))  # type: ignore[func-returns-value]
+
+
+def layer_names(layers: Iterable[Layer], flavour: Flavour[Any]) -> Names:
+    """An index over the names of layers, those that can be quantized preferred."""
+    layers = tuple(layers)
+    quantizable: FrozenSet[str] = frozenset(layer.name for layer in layers if flavour.quantizes(layer))
+    return Names((layer.name for layer in layers), quantizable.__contains__)
+
+
+def suggestion(name: str, names: Names, layers: Sequence[Layer]) -> Optional[str]:
+    if any(sign in name for sign in "*?["):
+        from fnmatch import fnmatchcase  # only where a name looks like a pattern
+
+        found = [layer.name for layer in layers if len(name) < 1000 and fnmatchcase(layer.name, name)]
+        if found:
+            return "this file has no patterns; name each layer: {}".format(named(found))
+        return "this file has no patterns, and none of the layers' names match"
+    return did_you_mean(names.nearest(name))
+
+
+def shown(value: Any) -> str:
+    """A value as the file writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

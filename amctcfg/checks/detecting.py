@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which flavour a text is in: the one whose messages have its fields, then the one whose types it names."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+
+from ..diagnostics.diagnostic import ConfigError
+from ..flavours import FLAVOURS
+from ..flavours.flavour import Flavour
+from ..flavours.tf_ascend import TF_ASCEND
+from ..layers.layer import Layer
+from ..messages.kinds import Enum
+from ..textformat.literals import unescape
+from ..textformat.parser import parse as parse_text
+from ..textformat.tree import Tree, elements_of, split
+from .foreign import family_of
+
+__all__ = ["detect", "evidence", "fits_tf_ascend"]
+
+
+class Misfit(NamedTuple):
+    """What speaks against a flavour, the weightiest first; where two are equal, the order of `FLAVOURS` decides."""
+
+    fields: int
+    layers: int
+    types: int
+
+
+def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) -> Tuple[Flavour[Any], ...]:
+    """All flavours, the best fit for a text first; empty for another kind of file, or what is not text format.
+
+    With `layers`, the flavours that quantize most of their types come before the types that the text names. A type that
+    differs from one of TF-Ascend's by case alone is a slip and no evidence.
+
+    >>> [flavour.name for flavour in detect("common_config { arq_quantize { quant_bits: 6 } }")][:2]
+    ['pytorch', 'pytorch-9.0']
+    """
+    try:
+        tree = parse_text(text, "<string>")
+    except ConfigError:
+        return ()
+    names = set(types_in(tree))
+    known = {layer.type for layer in layers or ()}
+    order = list(FLAVOURS.values())
+    fits = {flavour.name: misfit(tree, names, known, flavour) for flavour in order}
+    if min(fit.fields for fit in fits.values()) and family_of(tree) is not None:
+        return ()
+    return tuple(sorted(order, key=lambda flavour: fits[flavour.name]))
+
+
+def misfit(tree: Tree, names: Set[str], known: Set[str], flavour: Flavour[Any]) -> Misfit:
+    own = flavour.quantizable_types | set(flavour.types)
+    slips = {name.lower() for name in TF_ASCEND.types}
+    wrong = {name for name in names if name not in own and not (flavour is TF_ASCEND and name.lower() in slips)}
+    return Misfit(sum(1 for _ in unknown_fields(tree, flavour)), -len(known & flavour.quantizable_types), len(wrong))
+
+
+def fits_tf_ascend(tree: Tree) -> bool:
+    """Whether nothing in a text speaks against TF-Ascend: the common case, decided without loading other flavours."""
+    slips = {name.lower() for name in TF_ASCEND.types}
+    return not any(True for _ in unknown_fields(tree, TF_ASCEND)) and all(t.lower() in slips for t in types_in(tree))
+
+
+def unknown_fields(tree: Tree, flavour: Flavour[Any]) -> Iterator[str]:
+    """The fields, and the names of enums, that a flavour does not have."""
+    pending: List[Tuple[Any, Any]] = [(flavour.config, tree.fields)]
+    while pending:
+        cls, fields = pending.pop()
+        for field in split(fields):
+            spec = cls.__schema__.fields.get(field[0])
+            if spec is None:
+                yield field[0]
+                continue
+            for element in elements_of(field):
+                if spec.is_message and type(element[1]) is tuple:
+                    pending.append((spec.kind, element[1]))
+                elif isinstance(spec.kind, Enum) and type(element[1]) is str and spec.kind.read(element[1]) is None:
+                    yield element[1]
+
+
+def types_in(tree: Tree) -> Iterator[str]:
+    """The layer types that a text names."""
+    for field in split(tree.fields):
+        for element in elements_of(field):
+            values = []
+            if field[0] == "skip_layer_types":
+                values = [element[1]]
+            elif field[0] == "override_layer_types" and type(element[1]) is tuple:
+                values = [inner[1] for inner in split(element[1]) if inner[0] == "layer_type"]
+            for raw in values:
+                if type(raw) is str and raw[0] in "\"'":
+                    name = unescape(raw).decode("utf-8", "replace")
+                    if name != "Optype":  # the placeholder of the vendor's page
+                        yield name
+
+
+def evidence(text: Union[str, bytes], flavour: Flavour[Any]) -> List[str]:
+    """What in a text speaks for a flavour and against TF-Ascend: fields, then types."""
+    tree = parse_text(text, "<string>")
+    missing = set(unknown_fields(tree, flavour))
+    fields = [name for name in dict.fromkeys(unknown_fields(tree, TF_ASCEND)) if name not in missing]
+    types = [name for name in dict.fromkeys(types_in(tree)) if name in flavour.types and name not in TF_ASCEND.types]
+    return fields + types

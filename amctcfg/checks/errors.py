@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The errors that a configuration has on a model: everything at which the toolkit stops, and all of it at once."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
+from ..diagnostics.words import named
+from ..flavours.flavour import ERROR as IS_ERROR
+from ..flavours.flavour import SOFTEN, WHERE_USED, Demand
+from ..layers.layer import Layer
+from ..messages.message import Field
+from ..resolve.merging import OF_LAYER, OF_TYPE, TOOLKIT, Tier
+from .context import Context, shown
+from .foreign import unknown_type
+
+__all__ = ["another_model", "errors", "type_errors"]
+
+
+def errors(context: Context) -> Tuple[Diagnostic, ...]:
+    """All errors, in the order of their places; those without a place come last."""
+    skipped_layers(context)
+    layer_overrides(context)
+    unfused_layers(context)
+    type_names(context)
+    type_demands(context)
+    common_demands(context)
+    tensors(context)
+    reserved_names(context)
+    nothing_to_quantize(context)
+    return context.taken()
+
+
+def type_errors(context: Context) -> Tuple[Diagnostic, ...]:
+    """The errors that the types of the flavour alone decide."""
+    type_names(context)
+    type_demands(context)
+    return context.taken()
+
+
+# ---------------------------------------------------------------- names
+
+
+def skipped_layers(context: Context) -> None:
+    for path, name in context.entries("skip_layers"):
+        layer = context.by_name.get(name)
+        if layer is None:
+            unknown_layer(context, name, path)
+        elif layer.type not in context.flavour.quantizable_types:
+            message = "'{}' is of type {}, which is not quantized anyway".format(name, layer.type)
+            context.report(ERROR, "not-quantizable", message, path, "delete it here")
+
+
+def layer_overrides(context: Context) -> None:
+    for path, entry in context.entries(OF_LAYER):
+        layer = context.by_name.get(entry.layer_name)
+        if layer is None:
+            unknown_layer(context, entry.layer_name, (*path, "layer_name"))
+        else:
+            layer_demands(context, layer, Tier(OF_LAYER, entry.calibration_config, (*path, "calibration_config")))
+
+
+def unfused_layers(context: Context) -> None:
+    fusible = context.flavour.fusible_types
+    for path, name in context.entries("skip_fusion_layers"):
+        layer = context.by_name.get(name)
+        if layer is None:
+            unknown_layer(context, name, path)
+        elif layer.type not in fusible:
+            message = "'{}' is of type {}, into which BN is never fused".format(name, layer.type)
+            hint = "delete it here; BN is fused into {}".format(" and ".join(sorted(fusible)) or "none of its types")
+            context.report(ERROR, "not-fusible", message, path, hint)
+
+
+def unknown_layer(context: Context, name: str, path: Path) -> None:
+    hint = context.nearest_layers(name) or "`amctcfg layers` lists the layers of a graph"
+    context.report(ERROR, "unknown-layer", "the model has no layer '{}'".format(name), path, hint)
+
+
+def another_model(config: Any, layers: Sequence[Layer]) -> Optional[str]:
+    """A note where most of the layers that a configuration names are not in the model: it is about the run."""
+    entries = [entry.layer_name for entry in config.override_layer_configs if entry is not None]
+    named_here = [name for name in (*config.skip_layers, *config.skip_fusion_layers, *entries) if name is not None]
+    known = {layer.name for layer in layers}
+    unknown = [name for name in named_here if name not in known]
+    if len(unknown) < 3 or 2 * len(unknown) <= len(named_here):
+        return None
+    example = "; its layers are {}".format(named((layer.name for layer in layers), 2)) if layers else ""
+    counts = "{} of the {} layers that the file names are not in it".format(len(unknown), len(named_here))
+    return "this looks like another model's graph: {}{}".format(counts, example)
+
+
+def type_names(context: Context) -> None:
+    places = [(path, name) for path, name in context.entries("skip_layer_types")]
+    places += [((*path, "layer_type"), entry.layer_type) for path, entry in context.entries(OF_TYPE)]
+    for path, name in places:
+        if name in context.flavour.quantizable_types:
+            continue
+        if name in context.by_type or name in context.flavour.types:
+            message = "layers of type {} can't be quantized".format(name)
+            hint = "the quantizable types are {}".format(", ".join(sorted(context.flavour.quantizable_types)))
+            context.report(ERROR, "not-quantizable", message, path, hint)
+        else:
+            context.report(ERROR, "unknown-type", *unknown_type(context.flavour, name, path))
+
+
+# ---------------------------------------------------------------- demands that a layer can't have
+
+
+class Asked(NamedTuple):
+    """A demand in a block: the field that makes it, the value, and its place."""
+
+    demand: Demand
+    value: Any
+    path: Path
+
+
+def demands(tier: Tier) -> Iterator[Asked]:
+    """What a block asks for that not every layer can have."""
+    for name, field in tier.block.__schema__.fields.items():
+        part = getattr(tier.block, name)
+        if part is None:
+            continue
+        if not field.is_message:
+            yield from demand_of(field, part, (*tier.path, name))
+            continue
+        for demand in field.demands:
+            yield Asked(demand, None, (*tier.path, name))
+        for inner in part.__schema__.fields.values():
+            yield from demand_of(inner, getattr(part, inner.name), (*tier.path, name, inner.name))
+
+
+def demand_of(field: Field, value: Any, path: Path) -> Iterator[Asked]:
+    for demand in field.demands:
+        if value is not None and value in demand.values:
+            yield Asked(demand, value, path)
+
+
+def words_of(asked: Asked) -> str:
+    """`dst_type can't be INT16`, `dmq_balancer is not possible`"""
+    name = str(asked.path[-1])
+    if asked.value is None:
+        return "{} is not possible".format(name)
+    return "{} can't be {}".format(name, shown(asked.value))
+
+
+def type_demands(context: Context) -> None:
+    for name, tier in context.merger.types.items():
+        layer_type = context.flavour.types.get(name)
+        if layer_type is None or not layer_type.quantizable:
+            continue
+        for asked in demands(tier):
+            ability = allowed(asked.demand, asked.demand.of_type, tier)
+            if layer_type.has(ability):
+                if context.has_layers:
+                    lacking(context, asked, tier, name)
+            elif asked.demand.by_type == IS_ERROR or (asked.demand.by_type == WHERE_USED and users(context, name)):
+                refuse(context, asked, "layers of type {}".format(name), ability)
+
+
+def lacking(context: Context, asked: Asked, tier: Tier, layer_type: str) -> None:
+    """Layers that can't have what their type could."""
+    lack = [layer for layer in users(context, layer_type) if not context.merger.can(layer, asked.demand, tier)]
+    if not lack:
+        return
+    names = named(layer.name for layer in lack)
+    if asked.demand.by_type == SOFTEN:
+        softened(context, asked, lack)
+    elif context.rules == TOOLKIT:
+        message = "{} for {}; the toolkit writes it and refuses it later".format(words_of(asked), names)
+        context.report(WARNING, asked.demand.code, message, asked.path, "give these layers overrides of their own")
+    else:
+        message = "{} for {}, of type {}".format(words_of(asked), names, layer_type)
+        context.report(ERROR, asked.demand.code, message, asked.path, "give these layers overrides of their own")
+
+
+def users(context: Context, layer_type: str) -> List[Layer]:
+    """The supported layers of a type without an override of their own."""
+    layers = context.by_type.get(layer_type, ())
+    return [x for x in layers if x.name not in context.merger.names and context.flavour.quantizes(x)]
+
+
+def layer_demands(context: Context, layer: Layer, tier: Tier) -> None:
+    for asked in demands(tier):
+        ability = allowed(asked.demand, asked.demand.ability, tier)
+        can = context.flavour.can(layer, ability)
+        if can and asked.demand.supported and not layer.supported:
+            message = "{} for '{}', which is not supported".format(words_of(asked), layer.name)
+            context.report(ERROR, asked.demand.code, message, asked.path, "delete it here")
+        elif can:
+            continue
+        elif asked.demand.by_layer == SOFTEN:
+            softened(context, asked, [layer])
+        else:
+            why = "which is of type {}".format(layer.type)
+            if ability in layer.lacks and context.flavour.types[layer.type].has(ability):
+                why = LACKS.get(ability, "which lacks it though its type {} can have it").format(layer.type)
+            refuse(context, asked, "'{}', {}".format(layer.name, why), ability)
+
+
+# Why a layer lacks what its type can have.
+LACKS: Dict[str, str] = {
+    "int16": "a {} without a bias",
+    "int4": "a {} whose input channels can't be packed",
+    "asymmetric": "a {} of two variables",
+}
+
+
+def allowed(demand: Demand, ability: str, tier: Tier) -> str:
+    """The ability that a demand asks for in its block."""
+    return demand.unless[1] if demand.unless and getattr(tier.block, demand.unless[0]) else ability
+
+
+def refuse(context: Context, asked: Asked, whom: str, ability: str) -> None:
+    able = sorted(name for name, t in context.flavour.types.items() if t.quantizable and t.has(ability))
+    only = "only {} can have it".format(", ".join(able)) if able else "no type can have it"
+    hint = "leave it out; " + only
+    if asked.value is True:
+        hint = "write {}: false, or leave it out; {}".format(asked.path[-1], only)
+    context.report(ERROR, asked.demand.code, "{} for {}".format(words_of(asked), whom), asked.path, hint)
+
+
+
+def common_demands(context: Context) -> None:
+    """What common_config asks of layers without an override; the toolkit checks those that are skipped as well."""
+    tier = context.merger.common
+    if tier is None:
+        return
+    for asked in demands(tier):
+        hit = [
+            layer
+            for layer in context.supported
+            if layer.name not in context.merger.names
+            and layer.type not in context.merger.types
+            and not context.flavour.can(layer, allowed(asked.demand, asked.demand.ability, tier))
+        ]
+        if hit and asked.demand.common == IS_ERROR and context.reads(OF_LAYER, OF_TYPE):
+            common_error(context, asked, hit)
+        elif hit and asked.demand.common != IS_ERROR:
+            softened(context, asked, [layer for layer in hit if context.is_quantized(layer)])
+
+
+def common_error(context: Context, asked: Asked, hit: List[Layer]) -> None:
+    types = sorted({layer.type for layer in hit})
+    field = str(asked.path[0])
+    message = "{} for {}, of type {}, {} {} applies to{}".format(
+        words_of(asked),
+        named(layer.name for layer in hit),
+        " and ".join(types),
+        "which" if len(hit) == 1 else "all of which",
+        field,
+        " even though skipped" if not any(context.is_quantized(layer) for layer in hit) else "",
+    )
+    name = asked.path[-1]
+    hint = "leave {} out here, or add override_layer_types with {}: false for {}".format(
+        name, name, " and ".join(types)
+    )
+    context.report(ERROR, asked.demand.code, message, asked.path, hint)
+
+
+def softened(context: Context, asked: Asked, layers: List[Layer]) -> None:
+    if not layers:
+        return
+    instead = asked.demand.instead
+    gets = "{} {} instead".format("it gets" if len(layers) == 1 else "they get", shown(instead))
+    if instead is None:
+        gets = "{} quantized without it".format("it is" if len(layers) == 1 else "they are")
+    message = "{} for {}; {}".format(words_of(asked), named(layer.name for layer in layers), gets)
+    types = " and ".join(sorted({layer.type for layer in layers}))
+    hint = "to say so, add an override without it for {}".format(types)
+    context.report(WARNING, "softened", message, asked.path, hint)
+
+
+# ---------------------------------------------------------------- the model as a whole
+
+
+def tensors(context: Context) -> None:
+    """tensor_quantize names layers whose types it can take."""
+    for path, entry in context.entries("tensor_quantize"):
+        layer = context.by_name.get(entry.layer_name or "")
+        takes = sorted(name for name, t in context.flavour.types.items() if not t.quantizable)
+        if layer is None and entry.layer_name is not None:
+            unknown_layer(context, entry.layer_name, (*path, "layer_name"))
+        elif layer is not None and layer.type not in takes:
+            message = "'{}' is of type {}; tensor_quantize takes {}".format(layer.name, layer.type, ", ".join(takes))
+            context.report(ERROR, "not-quantizable", message, (*path, "layer_name"), "delete the entry")
+
+
+def reserved_names(context: Context) -> None:
+    layout = context.flavour.layout
+    for layer in context.supported:
+        if layout is not None and layer.name in layout.globals:
+            message = "the model has a layer named '{}', which is a global key of the JSON".format(layer.name)
+            context.report(ERROR, "reserved-name", message, None, "rename that node of the graph")
+
+
+def nothing_to_quantize(context: Context) -> None:
+    if getattr(context.config, "tensor_quantize", ()):
+        return
+    quantizable = context.flavour.quantizable_types
+    hint: Optional[str]
+    if not context.supported:
+        message = "the model has no layer that can be quantized"
+        hint = "the quantizable types are {}".format(", ".join(sorted(quantizable)))
+    elif quantizable <= set(context.config.skip_layer_types):
+        message, hint = "skip_layer_types skips every quantizable type", "leave at least one type out of it"
+    elif not any(map(context.is_quantized, context.supported)):
+        message, hint = "skip_layers and skip_layer_types leave no layer to quantize", "leave at least one layer"
+    else:
+        return
+    context.report(ERROR, "nothing-to-quantize", message, None, hint)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fields and types that belong elsewhere: to another message, another flavour, or another kind of file."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
+
+from ..diagnostics.diagnostic import ERROR, Diagnostic, Path
+from ..diagnostics.words import did_you_mean, listed, nearest, quoted
+from ..flavours import FLAVOURS
+from ..flavours.flavour import Flavour
+from ..messages.message import Message, messages_of
+from ..messages.reading import Reading
+from ..textformat.tree import Field, Tree, split
+
+__all__ = ["FAMILIES", "family_of", "known_mistakes", "type_hint", "unknown_field", "unknown_type"]
+
+# Other kinds of AMCT configurations in text format: what each is, and the fields that only it has.
+FAMILIES: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
+    (
+        "a configuration for retraining or pruning (AMCTRetrainConfig)",
+        (
+            "retrain_data_quant_config", "retrain_weight_quant_config", "prune_config", "regular_prune_skip_layers",
+            "regular_prune_skip_types", "quant_skip_layers", "quant_skip_types", "regular_prune_skip_layer_types",
+        ),
+    ),
+    (
+        "a configuration for distillation (AMCTDistillConfig)",
+        (
+            "distill_group", "distill_data_quant_config", "distill_weight_quant_config", "group_size", "data_dump",
+            "quant_skip_layer_types",
+        ),
+    ),
+    (
+        "a configuration for the KV cache (AMCTQuantCaliConfig)",
+        ("kv_cache_quant_config", "override_layers_configs", "quant_layers", "quant_granularity"),
+    ),
+    (
+        "a configuration for automatic channel pruning (AutoChannelPruneConfig)",
+        ("max_prune_ratio", "override_prune_cfg", "ascend_optimized"),
+    ),
+    (
+        "a configuration for automatic mixed precision (AutoMixedPrecisionConfig)",
+        ("quant_bit_limit", "ptq_cfg", "override_qat_cfg"),
+    ),
+    ("a configuration for automatic compression (AutoChannelPruneConfig or AutoMixedPrecisionConfig)",
+     ("compress_ratio", "test_iteration")),
+    ("a configuration for the sampler (SamplerConfig)", ("ascend_sampler_config",)),
+    ("options of ATC (compression_optimize_conf)", ("calibration", "input_data_dir", "input_shape", "config_file")),
+    (
+        "an older configuration for large language models (quantization.cfg)",
+        ("weight_only_config", "wts_type", "weight_granularity", "round_mode", "lut_quantize"),
+    ),
+    ("a configuration of HiSilicon's AMCT for Caffe", ("snq_quantize", "update_bn")),
+)  # fmt: skip
+
+INSTEAD = "amctcfg reads the simplified configuration of post-training quantization (AMCTConfig with common_config)"
+
+PREFIXES = (("distill_", 1), ("retrain_", 0), ("regular_prune_", 0))
+
+# What frameworks and people call types that no flavour has: the word for what they compute.
+CALLED: Dict[str, str] = {
+    "conv": "conv2d", "conv2d": "conv2d", "convolution": "conv2d", "convolution2d": "conv2d",
+    "conv3d": "conv3d", "convolution3d": "conv3d", "conv1d": "conv1d",
+    "depthwiseconv": "depthwise", "depthwiseconv2d": "depthwise", "depthwise": "depthwise",
+    "convolutiondepthwise": "depthwise", "depthwiseconvolution": "depthwise",
+    "deconvolution": "deconv2d", "deconv": "deconv2d", "convtranspose": "deconv2d", "convtranspose2d": "deconv2d",
+    "conv2dtranspose": "deconv2d",
+    "gemm": "matmul", "linear": "matmul", "dense": "matmul", "innerproduct": "matmul", "fullyconnected": "matmul",
+    "fullconnection": "matmul", "fullyconnection": "matmul", "fc": "matmul", "matmul": "matmul", "matmulv2": "matmul",
+    "bmm": "batchmatmul", "averagepool": "avgpool", "avgpool": "avgpool", "avgpool2d": "avgpool",
+    "averagepooling2d": "avgpool", "globalaveragepool": "avgpool", "pooling": "avgpool",
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- other kinds of files
+
+
+def names_in(tree: Tree) -> Iterator[Field]:
+    """The fields at the top of a text and those two messages further down, which is where families differ."""
+    pending: List[Tuple[int, Field]] = [(0, field) for field in split(tree.fields)][::-1]
+    while pending:
+        depth, field = pending.pop()
+        if field[0] is not None:
+            yield field
+        if not isinstance(field[1], str) and depth < 4:
+            pending += [(depth + 1, inner) for inner in split(field[1])][::-1]
+
+
+def family_of(tree: Tree) -> Optional[Tuple[str, Field]]:
+    """Which other kind of configuration a text is, and the field that shows it."""
+    best: Optional[Tuple[int, int, Field]] = None
+    signatures = {name: number for number, (_, fields) in enumerate(FAMILIES) for name in fields}
+    for field in names_in(tree):
+        prefix = next((number for start, number in PREFIXES if field[0].startswith(start)), None)
+        number = signatures.get(field[0], prefix)
+        if number is not None and (best is None or number < best[0]):
+            best = number, field[2], field
+    return None if best is None else (FAMILIES[best[0]][0], best[2])
+
+
+def foreign_family(tree: Tree, reading: Reading) -> Optional[Diagnostic]:
+    """The one diagnostic for a file of another kind; None where what shows it is a field of this kind as well."""
+    unknown = {path[-1] for path in reading.broken}
+    found = family_of(tree)
+    if found is None or found[1][0] not in unknown:
+        return None
+    what, field = found
+    span, name = tree.source.span(field[2], field[2] + len(field[0])), tree.source.name
+    message = "this is {}".format(what)
+    return Diagnostic(ERROR, "foreign-family", message, span=span, path=(field[0],), hint=INSTEAD, name=name)
+
+
+def known_mistakes(tree: Tree, reading: Reading) -> None:
+    """What the errors of a text have in common: it is another kind of file, or two files in one."""
+    family = foreign_family(tree, reading)
+    if family is not None:
+        reading.diagnostics, reading.foreign = [family], True
+        return
+    twice = [d for d in reading.diagnostics if d.code == "duplicate-field" and d.path and len(d.path) == 1]
+    if len(twice) > 1 and twice[0].span:
+        hint = "two configurations seem to be in this file, the second from line {} on; keep one of them"
+        index = reading.diagnostics.index(twice[0])
+        reading.diagnostics[index] = twice[0]._replace(hint=hint.format(twice[0].span.line))
+
+
+# ---------------------------------------------------------------- fields
+
+
+def unknown_field(
+    flavour: Flavour[Any], tree: Tree, cls: Type[Message], field: Field, path: Path
+) -> Tuple[str, str, Optional[str]]:
+    """Code, message and hint for a field that a message does not have."""
+    name = field[0]
+    return "unknown-field", "{} has no field '{}'".format(cls.__name__, name), field_hint(flavour, cls, name)
+
+
+def field_hint(flavour: Flavour[Any], cls: Type[Message], name: str) -> str:
+    gone = dict(flavour.gone).get(name)
+    if gone:
+        return gone
+    owners = [message.__name__ for message in messages_of(flavour.config) if name in message.__schema__.fields]
+    if owners:
+        return "it belongs in {}; is a brace missing or misplaced?".format(" or ".join(owners))
+    others = [other.name for other in flavours_with(cls.__name__, name) if other.name != flavour.name]
+    if others:
+        choose = "--flavour {}".format(others[0])
+        return "it is a field of {}; {} reads the file as that".format(listed(others, "and"), choose)
+    known = cls.__schema__.fields
+    return did_you_mean(nearest(name, known)) or "its fields are {}".format(", ".join(known))
+
+
+def flavours_with(message: str, name: str) -> Iterator[Flavour[Any]]:
+    """The flavours in which a message has a field, or any message has it."""
+    for flavour in FLAVOURS.values():
+        if any(name in cls.__schema__.fields for cls in messages_of(flavour.config) if cls.__name__ == message):
+            yield flavour
+
+
+# ---------------------------------------------------------------- types
+
+
+def unknown_type(flavour: Flavour[Any], name: str, path: Path) -> Tuple[str, Path, str]:
+    """Message, path and hint for a type that the flavour does not have."""
+    return "{} is not a quantizable type".format(quoted(name)), path, type_hint(flavour, name)
+
+
+def type_hint(flavour: Flavour[Any], name: str) -> str:
+    """The name that this flavour uses for a type, and the flavours that have the name."""
+    quantizable = sorted(flavour.quantizable_types)
+    same = [known for known in quantizable if known.lower() == name.lower()]
+    does = {t.does for known in FLAVOURS.values() for t in (known.types.get(name),) if t is not None}
+    word = CALLED.get(name.lower().replace("_", ""))
+    similar = same or [
+        known
+        for known in quantizable
+        if flavour.types[known].does in does or flavour.types[known].does == word or name in flavour.types[known].also
+    ]
+    hint = did_you_mean(similar or nearest(name, quantizable))
+    hint = hint or "the quantizable types are {}".format(", ".join(quantizable))
+    owners = [other.name for other in FLAVOURS.values() if name in other.quantizable_types]
+    return "{} ({} is a type of {})".format(hint, name, listed(owners, "and")) if owners else hint

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Warnings: settings that are valid and do not do what their author believes."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
+from ..diagnostics.words import named
+from ..layers.layer import Layer
+from ..messages.kinds import FLOAT
+from ..resolve.merging import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Origin, Tier, value_at, values_of
+from .context import OVERRIDES, Context, shown
+
+__all__ = ["short", "warnings"]
+
+MANY_STEPS = 10000
+
+PLACEHOLDERS = ("Opname", "Optype")
+
+SEARCH = ("search_step", "search_range_end", "search_range_start")
+
+
+def warnings(context: Context) -> Tuple[Diagnostic, ...]:
+    """All warnings, in the order of their places. Without layers, those that the configuration alone shows."""
+    for check in FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()):
+        check(context)
+    return context.taken()
+
+
+# ---------------------------------------------------------------- shown by the configuration alone
+
+
+def placeholders(context: Context) -> None:
+    for path, name in names(context):
+        if name in PLACEHOLDERS:
+            message = "'{}' is the placeholder of the vendor's page".format(name)
+            what = "layer type" if name == "Optype" else "layer"
+            context.report(WARNING, "placeholder", message, path, "write the name of a {} of the model".format(what))
+
+
+def names(context: Context) -> Iterator[Tuple[Path, str]]:
+    for field in ("skip_layers", "skip_layer_types", "skip_fusion_layers"):
+        yield from context.entries(field)
+    for field, key in OVERRIDES:
+        for path, entry in context.entries(field):
+            yield (*path, key), getattr(entry, key)
+
+
+def fusion_off(context: Context) -> None:
+    if context.config.do_fusion is False and context.config.skip_fusion_layers:
+        message = "skip_fusion_layers has no effect, do_fusion is false"
+        path = ("skip_fusion_layers", 0)
+        context.report(WARNING, "fusion-off", message, path, "delete skip_fusion_layers, or do_fusion")
+
+
+def stand_ins(context: Context) -> None:
+    """Deprecated blocks that something else replaces."""
+    for field, _ in context.flavour.stand_ins:
+        if getattr(context.config, field) is None:
+            continue
+        replaced = context.config.common_config is not None or context.config.override_layer_types
+        if replaced:
+            message = "{} is ignored: there is a common_config or an override_layer_types".format(field)
+            context.report(WARNING, "ignored-override", message, (field,), "delete it")
+
+
+def rounded_numbers(context: Context) -> None:
+    """A number written with more digits than float32 has is another number."""
+    if context.document is None:
+        return
+    for path, block in blocks(context):
+        for part, field in block.__schema__.fields.items():
+            message = getattr(block, part) if field.is_message else None
+            floats = [] if message is None else [f for f in message.__schema__.fields.values() if f.kind is FLOAT]
+            if not any(getattr(message, f.name) is not None for f in floats):
+                continue
+            written = context.document.tree.inside((*path, part))
+            for f in floats:
+                value = getattr(message, f.name)
+                if value is not None and not same_number(written[f.name][1], value):
+                    words = "{} is {} as a 32-bit float, not {}".format(f.name, value, written[f.name][1])
+                    hint = "write {}".format(value)
+                    context.report(WARNING, "float32-rounding", words, (*path, part, f.name), hint)
+
+
+def same_number(written: str, value: float) -> bool:
+    try:
+        number = float(written.rstrip("fF"))
+    except ValueError:  # blanks or comments behind the sign; the number is out of range anyway
+        return True
+    if len(written) < 16:  # few enough digits for a double to tell
+        return number == value
+    from decimal import Decimal  # seldom needed, and slow to import
+
+    return Decimal(written.rstrip("fF")) == Decimal(repr(value))
+
+
+def many_steps(context: Context) -> None:
+    for path, block in blocks(context):
+        for part, field in block.__schema__.fields.items():
+            search = getattr(block, part) if field.is_message else None
+            if search is None or SEARCH[0] not in search.__schema__.fields or (*path, part) in context.incomplete:
+                continue
+            given = [name for name in SEARCH if getattr(search, name) is not None]
+            if given:
+                report_steps(context, search, given[0], (*path, part, given[0]))
+
+
+def report_steps(context: Context, search: Any, name: str, path: Path) -> None:
+    from decimal import Decimal  # 1.3 - 0.7 is 0.6 in decimals only
+
+    step, end, start = (
+        getattr(search, n) if getattr(search, n) is not None else search.__schema__.fields[n].default for n in SEARCH
+    )
+    if (end - start) / step < 0.9 * MANY_STEPS:
+        return
+    steps = (Decimal(repr(end)) - Decimal(repr(start))) / Decimal(repr(step))
+    if steps > MANY_STEPS:
+        message = "the search from {} to {} by {} takes {:,.0f} steps for each layer".format(start, end, step, steps)
+        context.report(WARNING, "many-steps", message, path, "a larger search_step is usual, such as 0.01")
+
+
+def blocks(context: Context) -> Iterator[Tuple[Path, Any]]:
+    for field in ("common_config", *(name for name, _ in context.flavour.stand_ins)):
+        if getattr(context.config, field) is not None:
+            yield (field,), getattr(context.config, field)
+    for field in (OF_TYPE, OF_LAYER):
+        for index, entry in enumerate(getattr(context.config, field)):
+            if entry is not None and entry.calibration_config is not None:
+                yield (field, index, "calibration_config"), entry.calibration_config
+    for path, entry in context.entries("tensor_quantize"):
+        yield path, entry
+
+
+def skipped_overrides(context: Context) -> None:
+    merger = context.merger
+    for path, entry in context.entries(OF_TYPE):
+        if entry.layer_type in merger.skipped_types:
+            skipped_override(context, (*path, "layer_type"), entry.layer_type, "skip_layer_types")
+    for path, entry in context.entries(OF_LAYER):
+        layer = context.by_name.get(entry.layer_name)
+        if entry.layer_name in merger.skipped_names:
+            skipped_override(context, (*path, "layer_name"), entry.layer_name, "skip_layers")
+        elif layer is not None and layer.type in merger.skipped_types:
+            skipped_override(context, (*path, "layer_name"), entry.layer_name, "skip_layer_types")
+
+
+def skipped_override(context: Context, path: Path, name: str, by: str) -> None:
+    message = "'{}' is not quantized, {} skips it; this override has no effect".format(name, by)
+    context.report(WARNING, "skipped-override", message, path, "delete the override, or take it out of {}".format(by))
+
+
+def partial_overrides(context: Context) -> None:
+    """What a block leaves out takes its default; people expect it to be inherited."""
+    merger = context.merger
+    for path, entry in context.entries(OF_TYPE):
+        if entry.layer_type not in merger.skipped_types and (users(context, entry.layer_type) or not context.has_layers):
+            some = Layer("", entry.layer_type)
+            partial_override(context, path, merger.tiers_of(None, entry.layer_type), some)
+    for path, entry in context.entries(OF_LAYER):
+        layer = context.by_name.get(entry.layer_name)
+        if entry.layer_name in merger.skipped_names or (layer is not None and not context.is_quantized(layer)):
+            continue
+        if layer is not None or not context.has_layers:
+            partial_override(context, path, merger.tiers_of(entry.layer_name, layer.type if layer else None), layer)
+
+
+def partial_override(context: Context, path: Path, tiers: Sequence[Tier], layer: Optional[Layer]) -> None:
+    """The block is the first of the tiers; the others are what the author may believe to be still in force."""
+    if len(tiers) < 2 or not context.is_whole(tiers):
+        return
+    own = values_of(tiers[0].block)
+    below: Dict[str, Tuple[str, Any]] = {}
+    for tier in reversed(tiers[1:]):
+        below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})
+    parts = {field.partition(".")[0] for field in own}
+    reported = []
+    for field, (tier_name, value) in below.items():
+        steps = steps_to(context, field)
+        if field in own or steps[-1].cascades is not None or excluded(steps[0], parts):
+            continue
+        fallback = context.merger.default(steps[-1], layer)
+        if fallback == value:  # inherited or not, it is the same
+            continue
+        words = "the type's default" if fallback is None else shown(fallback)
+        reported.append("{} falls back to {} ({} has {})".format(short(field), words, tier_name, shown(value)))
+    if reported:
+        lower = " and ".join(dict.fromkeys(tier.name for tier in tiers[1:]))
+        message = "this block replaces {} as a whole: {}".format(lower, ", ".join(reported))
+        context.report(
+            WARNING, "partial-override", message, (*path, "calibration_config"), "repeat what is to stay the same"
+        )
+
+
+def steps_to(context: Context, dotted: str) -> List[Any]:
+    """The fields that a dotted name leads through."""
+    fields, found = context.merger.block_class.__schema__.fields, []
+    for name in dotted.split("."):
+        found.append(fields[name])
+        fields = fields[name].kind.__schema__.fields if fields[name].is_message else {}
+    return found
+
+
+def excluded(part: Any, own_parts: Any) -> bool:
+    """Whether the block has chosen another member of the oneof, which makes the fields of this one meaningless."""
+    return part.oneof is not None and part.name not in own_parts
+
+
+# ---------------------------------------------------------------- shown by the layers
+
+
+def ignored_overrides(context: Context) -> None:
+    for path, entry in context.entries(OF_LAYER):
+        layer = context.by_name.get(entry.layer_name)
+        if layer is not None and not context.flavour.quantizes(layer):
+            why = "is of type {}, which is not quantizable".format(layer.type)
+            if layer.type in context.flavour.quantizable_types:
+                why = "is not supported, `amctcfg layers` shows why"
+            message = "'{}' {}; this override has no effect".format(layer.name, why)
+            context.report(WARNING, "ignored-override", message, (*path, "layer_name"), "delete the override")
+
+
+def unused_overrides(context: Context) -> None:
+    for path, entry in context.entries(OF_TYPE):
+        known = entry.layer_type in context.flavour.quantizable_types
+        if known and entry.layer_type not in context.merger.skipped_types and not users(context, entry.layer_type):
+            layers = [x for x in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(x)]
+            why = "the model has no quantizable layer of type {}".format(entry.layer_type)
+            if layers:
+                why = "each layer of type {} has an override of its own".format(entry.layer_type)
+            message = "{}; this override has no effect".format(why)
+            context.report(WARNING, "unused-override", message, (*path, "layer_type"), "delete the override")
+
+
+def users(context: Context, layer_type: str) -> List[Layer]:
+    """The layers that take anything from the block of their type."""
+    merger = context.merger
+    found = []
+    for layer in context.by_type.get(layer_type, ()):
+        if context.flavour.quantizes(layer):
+            takes = layer.name not in merger.names or any(o.tier == OF_TYPE for o in cascading(context, layer).values())
+            if takes:
+                found.append(layer)
+    return found
+
+
+def cascading(context: Context, layer: Layer, rules: Optional[str] = None) -> Dict[str, Origin]:
+    """The origins of the fields of a layer that are looked for below its block."""
+    merger = context.merger if rules is None else context.merger.by_rules(rules)
+    decisions = merger.decide(layer, merger.tiers(layer))
+    return {
+        name: merger.origin(*decision.winner)
+        for name, decision in decisions.items()
+        if steps_to(context, name)[-1].cascades is not None
+    }
+
+
+def asymmetric_cascades(context: Context) -> None:
+    """The one case in which the page and the toolkit differ."""
+    for path, entry in context.entries(OF_LAYER):
+        layer = context.by_name.get(entry.layer_name)
+        if layer is None or not context.flavour.quantizes(layer) or layer.type not in context.merger.types:
+            continue
+        if not context.is_whole(context.merger.tiers(layer)):
+            continue
+        toolkit = cascading(context, layer, TOOLKIT)
+        for field, page in cascading(context, layer, DOCUMENTED).items():
+            tool = toolkit[field]
+            if page.value != tool.value:
+                message = "{} of '{}' is {} by the documented rules ({}), but {} for the toolkit ({})".format(
+                    short(field), layer.name, shown(page.value), page.tier, shown(tool.value), tool.tier
+                )
+                hint = "set {} in this override".format(short(field))
+                context.report(WARNING, "asymmetric-cascade", message, (*path, "layer_name"), hint)
+
+
+def redundant_overrides(context: Context) -> None:
+    """Merged with the entry and without it, every layer has the same, under both sets of rules."""
+    mergers = [context.merger.by_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
+    for path, entry in context.entries(OF_TYPE):
+        layers = [layer for layer in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(layer)]
+        if not users(context, entry.layer_type) or entry.layer_type in context.merger.skipped_types:
+            continue
+        whole = all(context.is_whole(context.merger.tiers(layer)) for layer in layers)
+        if whole and not forbids(context, None, entry.layer_type, layers):
+            pairs = [(merger, merger.without_type(entry.layer_type)) for merger in mergers]
+            if all(a.calibration(layer) == b.calibration(layer) for a, b in pairs for layer in layers):
+                redundant_override(context, (*path, "layer_type"), "layers of type {}".format(entry.layer_type))
+    without = [merger.altered(names={}) for merger in mergers]
+    for path, entry in context.entries(OF_LAYER):
+        layer = context.by_name.get(entry.layer_name)
+        if layer is None or not context.is_quantized(layer) or not context.is_whole(context.merger.tiers(layer)):
+            continue
+        if forbids(context, layer, layer.type, [layer]):
+            continue
+        if all(a.calibration(layer) == b.calibration(layer) for a, b in zip(mergers, without)):
+            redundant_override(context, (*path, "layer_name"), named([layer.name]))
+
+
+def forbids(context: Context, layer: Optional[Layer], layer_type: str, layers: Sequence[Layer]) -> bool:
+    """Whether the blocks below an override would be an error on its layers: it is needed then."""
+    common = context.merger.common
+    below = [common] if layer is None or layer_type not in context.merger.types else [context.merger.types[layer_type]]
+    for tier in below:
+        if tier is None:
+            continue
+        for name, field in tier.block.__schema__.fields.items():
+            part = getattr(tier.block, name)
+            for inner in part.__schema__.fields.values() if field.is_message and part is not None else ():
+                for demand in inner.demands:
+                    if value_at(part, (inner,)) in demand.values and demand.common == "error":
+                        if not all(context.merger.can(x, demand, tier) for x in layers):
+                            return True
+    return False
+
+
+def redundant_override(context: Context, path: Path, whom: str) -> None:
+    message = "this override changes nothing for {}".format(whom)
+    context.report(WARNING, "redundant-override", message, path, "delete it")
+
+
+def short(field: str) -> str:
+    """`search_step` of `ifmr_quantize.search_step`"""
+    return field.rpartition(".")[2]
+
+
+Check = Callable[[Context], None]
+
+FILE_CHECKS: Tuple[Check, ...] = (
+    placeholders,
+    fusion_off,
+    stand_ins,
+    rounded_numbers,
+    many_steps,
+    skipped_overrides,
+    partial_overrides,
+)
+MODEL_CHECKS: Tuple[Check, ...] = (ignored_overrides, unused_overrides, asymmetric_cascades, redundant_overrides)

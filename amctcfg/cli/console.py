@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The three streams: the one place where text for people is written, neutralised."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import IO, Any, Iterable, Optional, Tuple
+
+from ..diagnostics.diagnostic import Diagnostic, render
+from ..diagnostics.words import safe
+from ..documents.files import read, write
+
+__all__ = ["ERRORS", "FINE", "TROUBLE", "Console", "Exit", "Failure", "as_text"]
+
+FINE, ERRORS, TROUBLE = 0, 1, 2
+
+
+class Failure(Exception):
+    """Wrong usage, or a file that can't be used: exit status 2. `details` is text that is neutralised already."""
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.message: str = message
+        self.details: str = details
+
+
+class Exit(Exception):
+    """Everything has been reported; leave with this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status: int = status
+
+
+class Console:
+    """Standard input, output and error, and how to write diagnostics on them."""
+
+    def __init__(self, stdin: Optional[IO[str]], stdout: Optional[IO[str]], stderr: Optional[IO[str]]) -> None:
+        self.stdin: Optional[IO[str]] = stdin
+        self.stdout: Optional[IO[str]] = stdout
+        self.stderr: Optional[IO[str]] = stderr
+        self.started: float = time.monotonic()
+
+    # ------------------------------------------------------------ what the streams are
+
+    def is_terminal(self, stream: Any) -> bool:
+        return bool(getattr(stream, "isatty", bool)())
+
+    def colors(self, stream: Any) -> bool:
+        """Colour on a terminal, always with FORCE_COLOR, never with NO_COLOR, which wins."""
+        if "NO_COLOR" in os.environ:
+            return False
+        if os.environ.get("FORCE_COLOR"):
+            return True
+        return self.is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+    def width(self, stream: Any) -> Optional[int]:
+        if not self.is_terminal(stream):
+            return None
+        import shutil  # slow to import, and only needed on terminals
+
+        return shutil.get_terminal_size().columns
+
+    # ------------------------------------------------------------ results
+
+    def result(self, text: str) -> None:
+        """Output for programs, or the content of a file: as it is."""
+        if self.stdout is None:
+            raise Failure("standard output is closed")
+        self.stdout.write(text)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Output for people; whatever of a file's content is in a line can't act on the terminal or the log."""
+        self.result("".join("{}\n".format(safe(line)) for line in lines))
+
+    def output(self, text: str, path: Optional[str], inputs: Iterable[Optional[str]] = ()) -> None:
+        """A result into a file, which is replaced in one step, or to standard output. Refuses to replace an input."""
+        if path is None or path == "-":
+            self.result(text)
+            return
+        for other in inputs:
+            if other and other != "-" and same_file(other, path):
+                raise Failure("{} is one of the inputs; choose another name for the output".format(path))
+        if self.stdout is not None:
+            self.stdout.flush()  # the file may be standard output by another name
+        write(text, path)
+
+    def diagnostics(self, found: Iterable[Diagnostic], text: Optional[str], on_stdout: bool = False) -> None:
+        """Diagnostics with their excerpts; for `check` they are the result."""
+        found = tuple(found)
+        if not found:
+            return
+        stream = self.stdout if on_stdout else self.stderr
+        width = self.width(stream)
+        options = {} if width is None else {"width": width}
+        shown = render(found, text, self.colors(stream), **options) + "\n"
+        if on_stdout:
+            self.result(shown)
+        elif self.stderr is not None:
+            self.stderr.write(shown)
+
+    # ------------------------------------------------------------ notes
+
+    def note(self, text: str) -> None:
+        """A sentence about the run."""
+        if self.stderr is not None:
+            self.stderr.write("amctcfg: {}\n".format(safe(text)))
+
+    def progress(self, text: str) -> None:
+        """What long work is at, on a terminal, after a second; the line is replaced by the next."""
+        if self.stderr is not None and self.is_terminal(self.stderr) and time.monotonic() - self.started > 1:
+            self.stderr.write("\r\x1b[K{}".format(safe(text)))
+            self.stderr.flush()
+
+    def done(self) -> None:
+        """End a line of progress."""
+        if self.stderr is not None and self.is_terminal(self.stderr) and time.monotonic() - self.started > 1:
+            self.stderr.write("\r\x1b[K")
+
+    # ------------------------------------------------------------ input
+
+    def read(self, path: str) -> Tuple[Any, str]:
+        """A file's contents and name; `-` is standard input."""
+        if path != "-":
+            return read(path)
+        if self.stdin is None:
+            raise Failure("standard input is closed")
+        return getattr(self.stdin, "buffer", self.stdin).read(), "<stdin>"
+
+    def try_read(self, path: str) -> Optional[Tuple[Any, str]]:
+        """The same, for one of many files: None where it can't be read, and a note is printed."""
+        try:
+            return self.read(path)
+        except OSError as error:
+            self.note("can't read {}: {}".format(path, error.strerror or error))
+            return None
+
+
+def same_file(one: str, other: str) -> bool:
+    try:
+        return os.path.exists(other) and os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
+
+
+def as_text(contents: Any) -> str:
+    """A file's contents for showing, also where they are not UTF-8."""
+    return contents if isinstance(contents, str) else str(contents, "utf-8", "replace")
+
+
+def standard_streams() -> Tuple[Any, Any, Any]:
+    """The process's streams: results are UTF-8 bytes whatever the locale, notes are escaped where they must be."""
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+    if sys.stderr is not None and hasattr(sys.stderr, "reconfigure"):
+        sys.stderr.reconfigure(errors="backslashreplace")
+    return sys.stdin, sys.stdout, sys.stderr

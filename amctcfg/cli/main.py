@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From arguments to exit status, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import IO, NoReturn, Optional, Sequence
+
+from ..diagnostics.diagnostic import ConfigError
+from .arguments import parse_arguments
+from .console import ERRORS, TROUBLE, Console, Exit, Failure, standard_streams
+
+__all__ = ["main", "run"]
+
+INTERRUPTED, READER_GONE = 130, 141
+
+
+def main() -> NoReturn:
+    """The console script."""
+    stdin, stdout, stderr = standard_streams()
+    try:
+        status = run(sys.argv[1:], stdin, stdout, stderr)
+        if stdout is not None:
+            stdout.flush()
+    except BrokenPipeError:  # the reader of our output has gone; nobody is left to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        status = READER_GONE
+    except OSError as error:  # a full disk, a closed descriptor
+        if stderr is not None:
+            stderr.write("amctcfg: can't write the output: {}\n".format(error.strerror or error))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = TROUBLE
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def run(
+    argv: Sequence[str], stdin: Optional[IO[str]], stdout: Optional[IO[str]], stderr: Optional[IO[str]]
+) -> int:
+    """Run a command. Results go to `stdout`, notes and other diagnostics to `stderr`."""
+    console = Console(stdin, stdout, stderr)
+    try:
+        if stdout is None:
+            raise Failure("standard output is closed")
+        arguments = parse_arguments(list(argv), console)
+        status: int = arguments.command(arguments, console)
+        return status
+    except Exit as exit_:
+        return exit_.status
+    except ConfigError as error:
+        console.diagnostics(error.diagnostics, error.text)
+        return ERRORS
+    except Failure as failure:
+        console.note(failure.message)
+        if failure.details and stderr is not None:
+            stderr.write(failure.details + "\n")
+    except ImportError as error:
+        console.note(str(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        console.note("can't read or write {}: {}".format(error.filename or "a file", error.strerror or error))
+    return TROUBLE

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a file, where, and the cure: `Diagnostic`, `ConfigError` and their text."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from typing import Iterable, List, NamedTuple, Optional, Tuple, Union
+
+from .source import Source, Span
+from .words import safe
+
+__all__ = ["ConfigError", "Diagnostic", "Path", "render"]
+
+Path = Tuple[Union[str, int], ...]
+
+ERROR, WARNING = "error", "warning"
+
+WIDTH = 120  # columns, where there is no terminal to ask
+TAB = "    "
+ELLIPSIS = {ord("…"): "."}
+RED, YELLOW, BLUE, BOLD, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[34m", "\x1b[1m", "\x1b[0m"
+
+
+class Diagnostic(NamedTuple):
+    """One error or warning.
+
+    `code` is one of the documented codes. `span` is the exact place, where there is a text; `path` leads
+    to the field, as for `Document.span`; `hint` is the cure. `name` is the file's.
+    """
+
+    severity: str
+    code: str
+    message: str
+    span: Optional[Span] = None
+    path: Optional[Path] = None
+    hint: Optional[str] = None
+    name: str = "<string>"
+
+    def __str__(self) -> str:
+        hint = " ({})".format(safe(self.hint)) if self.hint else ""
+        return _headline(self) + hint
+
+
+class ConfigError(ValueError):
+    """A configuration that can't be used. `diagnostics` holds every error found, and the warnings, in order."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], text: Optional[str] = None) -> None:
+        self.diagnostics: Tuple[Diagnostic, ...] = tuple(diagnostics)
+        self._text: Optional[str] = text
+        super().__init__(self.diagnostics, text)  # what pickle calls __init__ with again
+
+    @property
+    def text(self) -> Optional[str]:
+        """The text that the places are in, if all are in one."""
+        return self._text
+
+    def __str__(self) -> str:
+        return render(self.diagnostics, self._text)
+
+
+def position(diagnostic: Diagnostic) -> Tuple[int, ...]:
+    """Sorting key: the order of the places in the file, those without a place at the end."""
+    return tuple(diagnostic.span) if diagnostic.span else (1 << 62,)
+
+
+def render(diagnostics: Iterable[Diagnostic], text: Optional[str], color: bool = False, width: int = WIDTH) -> str:
+    """The diagnostics as people read them, each with its source line where the text is given."""
+    source = None if text is None else Source(text, "")
+    return "\n".join(_render_one(diagnostic, source, color, width) for diagnostic in diagnostics)
+
+
+def _render_one(diagnostic: Diagnostic, source: Optional[Source], color: bool, width: int) -> str:
+    lines = [_headline(diagnostic, color)]
+    if source is not None and diagnostic.span is not None:
+        lines += _excerpt(diagnostic, source, color, width)
+    elif diagnostic.hint:
+        lines.append("  {}".format(safe(diagnostic.hint)))
+    return "\n".join(lines)
+
+
+def _headline(diagnostic: Diagnostic, color: bool = False) -> str:
+    place = safe(diagnostic.name)
+    if diagnostic.span is not None:
+        place += ":{}:{}".format(diagnostic.span.line, diagnostic.span.column)
+    label = "{}[{}]".format(diagnostic.severity, diagnostic.code)
+    if color:
+        place = BOLD + place + PLAIN
+        label = (RED if diagnostic.severity == ERROR else YELLOW) + label + PLAIN
+    return "{}: {}: {}".format(place, label, safe(diagnostic.message))
+
+
+def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) -> List[str]:
+    """The source line, cut around the place where it is long, and a caret line with the hint."""
+    span = diagnostic.span
+    assert span is not None
+    number = str(span.line)
+    blank = " " * len(number)
+    room = max(width - len(number) - len(" | "), 20)
+    skipped = max(span.column - 1 - room, 0)  # a line may be very long
+    line = source.line(span.line, skipped, span.column + 2 * room)
+    end = span.end_column if span.end_line == span.line else span.column + room
+    line, start, end = _cut(line, span.column - 1 - skipped, max(end - 1, span.column) - skipped, room, skipped > 0)
+    before, marked = _cells(line[:start]), _cells(line[start:end])
+    bar, caret, hint = " | ", "^" * max(_columns(marked), 1), safe(diagnostic.hint or "")
+    if color:
+        bar, caret = BLUE + bar + PLAIN, (RED if diagnostic.severity == ERROR else YELLOW) + caret + PLAIN
+    pointer = " " * _columns(before) + caret
+    shown = [blank + bar.rstrip(), number + bar + _cells(line), blank + bar + pointer]
+    if hint:
+        shown[-1] += " " + hint
+    return [text.rstrip() for text in shown]
+
+
+def _cut(line: str, start: int, end: int, room: int, more: bool) -> Tuple[str, int, int]:
+    """At most `room` columns of a line around [start, end), and where that stretch is in them.
+
+    `more` tells that there was something in front.
+    """
+    if not more and len(line) <= room and _columns(_cells(line)) <= room:
+        return line, start, min(end, len(line))
+    plain = line.isascii() and line.isprintable()
+    first, used = max(start - room // 2, 0) if plain else start, 0
+    while first and used < room // 2 and not plain:
+        first -= 1
+        used += _columns(_cells(line[first]))
+    head = "…" if first or more else ""
+    kept = _fitting(line[first:], room - len(head))
+    shift = len(head) - first
+    text = head + kept
+    return text, start + shift, min(end + shift, len(text))
+
+
+def _fitting(text: str, room: int) -> str:
+    """As much of a text as fits into some columns, with an ellipsis where that is not all."""
+    if _columns(_cells(text[: room + 1])) <= room:
+        return text[:room]
+    if text[:room].isascii() and text[:room].isprintable():
+        return text[: room - 1] + "…"
+    used = count = 0
+    for character in text[:room]:
+        used += _columns(_cells(character))
+        if used >= room:
+            break
+        count += 1
+    return text[:count] + "…"
+
+
+def _cells(text: str) -> str:
+    """The text as it is shown: tabs as blanks, other control characters as U+FFFD."""
+    return _printable(text.replace("\t", TAB))
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else "\ufffd" for c in text)
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes: East Asian wide characters two, combining marks none."""
+    plain = text.translate(ELLIPSIS)  # which the line of nearly every long text is cut with
+    return len(text) if plain.isascii() else sum(map(_width, text))
+
+
+@lru_cache(maxsize=4096)
+def _width(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text to configuration and back: `parse`, `loads`, `load`, `dumps`, `dump`; a `Document` is a configuration with its text."""
+
+from __future__ import annotations
+
+from ..flavours.tf_ascend import TF_ASCEND
+from ..messages.message import Message
+from ..messages.printing import print_message
+from ..messages.reading import Reading
+from ..messages.record import Record
+from ..textformat.parser import parse as parse_text
+from ..textformat.tree import mark_offsets
+from .files import display_name, read, write
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any, Generic, List, Optional, Tuple, Type, TypeVar, Union, overload
+
+    from ..diagnostics.diagnostic import Diagnostic, Path
+    from ..diagnostics.source import Span
+    from ..flavours.flavour import Flavour
+    from ..flavours.tf_ascend import AMCTConfig
+    from ..textformat.tree import Field, Tree
+    from .files import Readable, Writable
+
+    C = TypeVar("C", bound=Message)
+else:
+    C = None
+
+    class Generic:
+        def __class_getitem__(cls, item):
+            return cls
+
+    def overload(function):
+        return function
+
+
+__all__ = ["Document", "dump", "dumps", "load", "loads", "parse", "read_text"]
+
+
+class Document(Record, Generic[C]):
+    """A configuration together with the text that it was read from; equal to another with the same text and name.
+
+    config -- the configuration. tree -- the syntax tree. flavour -- the dialect that it was read as. diagnostics -- the
+    warnings of reading, with `strict=False`. strict -- how it was read.
+    """
+
+    config: C
+    tree: Tree
+    flavour: Flavour[C]
+    diagnostics: Tuple[Diagnostic, ...] = ()
+    strict: bool = True
+
+    @property
+    def text(self) -> str:
+        """The text as it was read."""
+        return self.tree.source.text
+
+    @property
+    def name(self) -> str:
+        """The file's name, as diagnostics show it."""
+        return self.tree.source.name
+
+    def span(self, path: Path) -> Span:
+        """Where a field stands, from its name to the end of its value; an element of a list, where it stands itself.
+
+        `path` holds names, with an index behind each repeated field. `KeyError` where the text has no such field.
+
+        >>> doc = parse("skip_layers: ['a', 'b']")
+        >>> doc.span(("skip_layers", 1))
+        Span(line=1, column=20, end_line=1, end_column=23)
+        """
+        field = self.tree.find(path)
+        if field is None:
+            raise KeyError(path)
+        return self.tree.source.span(field[2], field[3])
+
+    def mark(self, path: Path) -> Span:
+        """What a diagnostic about a field points at: the literal of a scalar, the name of anything else."""
+        return self.tree.source.span(*mark_offsets(self.tree.find_nearest(path)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Document):
+            return NotImplemented
+        mine, others = (
+            (document.text, document.name, document.flavour, document.strict) for document in (self, other)
+        )
+        return mine == others
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.name))
+
+    def __repr__(self) -> str:
+        return "<Document {!r}, {}>".format(self.name, self.flavour.name)
+
+
+def read_text(
+    text: Union[str, bytes], name: str = "<string>", strict: bool = True, flavour: Flavour[Any] = TF_ASCEND
+) -> Tuple[Document[Any], Reading]:
+    """The document and what reading it found, also where the text has schema errors; the configuration is partial then.
+
+    Raises `ConfigError` for a text that is not text format.
+    """
+    tree = parse_text(text, display_name(name))
+
+    def unknown(cls: Type[Message], field: Field, path: Path) -> Optional[Tuple[str, str, Optional[str]]]:
+        from ..checks.foreign import unknown_field  # only where there is one
+
+        return unknown_field(flavour, tree, cls, field, path)
+
+    reading = Reading(tree, flavour.config, strict, unknown)
+    if reading.errors:
+        from ..checks.foreign import known_mistakes  # only where there are errors
+
+        known_mistakes(tree, reading)
+    return Document(reading.config, tree, flavour, tuple(reading.diagnostics), strict), reading
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def parse(text: Union[str, bytes], name: str = ..., strict: bool = ...) -> Document[AMCTConfig]: ...
+    @overload
+    def parse(text: Union[str, bytes], name: str = ..., strict: bool = ..., *, flavour: Flavour[C]) -> Document[C]: ...
+    @overload
+    def loads(text: Union[str, bytes]) -> AMCTConfig: ...
+    @overload
+    def loads(text: Union[str, bytes], flavour: Flavour[C]) -> C: ...
+    @overload
+    def load(file: Readable) -> AMCTConfig: ...
+    @overload
+    def load(file: Readable, flavour: Flavour[C]) -> C: ...
+
+
+def parse(
+    text: Union[str, bytes], name: str = "<string>", strict: bool = True, flavour: Flavour[Any] = TF_ASCEND
+) -> Document[Any]:
+    """Read a configuration, keeping the place of everything in it.
+
+    `strict=False` reads as the toolkit does: the last of several scalars wins, messages given twice are merged, a
+    missing name or block is empty. Raises `ConfigError` with all errors, `TypeError` for a name that is not one.
+    """
+    document, reading = read_text(text, name, strict, flavour)
+    if reading.errors:
+        from ..diagnostics.diagnostic import ConfigError
+
+        raise ConfigError(document.diagnostics, document.text)
+    return document
+
+
+def loads(text: Union[str, bytes], flavour: Flavour[Any] = TF_ASCEND) -> Any:
+    """The configuration in a text. Raises `ConfigError` with all errors.
+
+    >>> loads("activation_offset: false").activation_offset
+    False
+    """
+    return parse(text, flavour=flavour).config
+
+
+def load(file: Readable, flavour: Flavour[Any] = TF_ASCEND) -> Any:
+    """The configuration in a file, given as a path or open. Raises `ConfigError` with all errors, or `OSError`."""
+    text, name = read(file)
+    return parse(text, name, flavour=flavour).config
+
+
+def dumps(config: Message) -> str:
+    """The configuration as protobuf text format. Reading it again gives an equal configuration."""
+    if not isinstance(config, Message):
+        raise TypeError("dumps takes an AMCTConfig, not {!r}".format(config))
+    lines: List[str] = []
+    print_message(config, "", lines)
+    lines.append("")
+    return "\n".join(lines)
+
+
+def dump(config: Message, file: Writable) -> None:
+    """Write a configuration to an open text file, or to a path, where it replaces the file in one step."""
+    write(dumps(config), file)

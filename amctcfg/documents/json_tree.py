@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON with the place of everything: what the json module reads, and where each value and key stands."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.source import Source
+from ..textformat.encoding import decode
+
+__all__ = ["Json", "json_of", "parse_json"]
+
+BLANKS = re.compile(r"[ \t\r\n]*")
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:(\.[0-9]+)?([eE][+-]?[0-9]+)?)")
+WORDS = {"true": True, "false": False, "null": None, "NaN": float("nan"), "Infinity": float("inf"), "-Infinity": -float("inf")}
+WORD = re.compile(r"true|false|null|NaN|-?Infinity")
+
+DEEPEST = 50
+LONGEST_NUMBER = 400  # digits
+
+
+class Json(NamedTuple):
+    """A value and where it stands. Objects are lists of `Entry` in their order, arrays lists of `Json`."""
+
+    value: Any
+    start: int
+    end: int
+
+    @property
+    def is_object(self) -> bool:
+        return isinstance(self.value, dict)
+
+    def plain(self) -> Any:
+        """The value as the json module gives it."""
+        if isinstance(self.value, dict):
+            return {key: entry.value.plain() for key, entry in self.value.items()}
+        if isinstance(self.value, list):
+            return [element.plain() for element in self.value]
+        return self.value
+
+
+class Entry(NamedTuple):
+    """The value of a key, where the key stands, and the places at which it is repeated."""
+
+    value: Json
+    start: int
+    end: int
+    repeated: Tuple[Tuple[int, int], ...] = ()
+
+
+class Failure(Exception):
+    """What is wrong with a text, and where."""
+
+    def __init__(self, message: str, start: int) -> None:
+        super().__init__(message)
+        self.message: str = message
+        self.start: int = start
+
+
+def parse_json(text: Union[str, bytes], name: str) -> Tuple[Source, Json]:
+    """The value in a JSON text, with positions. Raises `ConfigError`, code `invalid-json`, for anything else."""
+    source = Source(decode(text, name), name)
+    offset = 1 if source.text.startswith("\ufeff") else 0
+    try:
+        value = read_value(source.text, skip(source.text, offset), 0)
+        end = skip(source.text, value.end)
+        if end < len(source.text):
+            raise Failure("expected the end of the file", end)
+    except Failure as failure:
+        raise ConfigError([failed(source, failure)], source.text) from None
+    return source, value
+
+
+def parse_json_sequence(text: Union[str, bytes], name: str) -> Iterator[Any]:
+    """The values of a text that holds several, one after the other."""
+    source = Source(decode(text, name), name)
+    offset = skip(source.text, 0)
+    while offset < len(source.text):
+        try:
+            value = read_value(source.text, offset, 0)
+        except Failure as failure:
+            raise ConfigError([failed(source, failure)], source.text) from None
+        yield value.plain()
+        offset = skip(source.text, value.end)
+
+
+def failed(source: Source, failure: Failure) -> Diagnostic:
+    span = source.span(failure.start, min(failure.start + 1, len(source.text)))
+    message = "this is not JSON: {}".format(failure.message)
+    return Diagnostic(ERROR, "invalid-json", message, span=span, name=source.name)
+
+
+def skip(text: str, offset: int) -> int:
+    return BLANKS.match(text, offset).end()  # type: ignore[union-attr]  # it may be empty
+
+
+def read_value(text: str, start: int, depth: int) -> Json:
+    first = text[start : start + 1]
+    if depth > DEEPEST:
+        raise Failure("it is nested more than {} deep".format(DEEPEST), start)
+    if first == "{":
+        return read_object(text, start, depth)
+    if first == "[":
+        return read_array(text, start, depth)
+    if first == '"':
+        string, end = read_string(text, start)
+        return Json(string, start, end)
+    word = WORD.match(text, start)
+    if word:
+        return Json(WORDS[word[0]], start, word.end())
+    number = NUMBER.match(text, start)
+    if number:
+        if number.end() - start > LONGEST_NUMBER:
+            raise Failure("this number has {:,} digits".format(number.end() - start), start)
+        is_float = number[1] is not None or number[2] is not None
+        return Json(float(number[0]) if is_float else int(number[0]), start, number.end())
+    found = "the end of the file" if start >= len(text) else repr(text[start])
+    raise Failure("expected a value, found {}".format(found), start)
+
+
+def read_string(text: str, start: int) -> Tuple[str, int]:
+    try:
+        string, end = json.decoder.scanstring(text, start + 1, True)  # type: ignore[attr-defined]
+    except json.JSONDecodeError as error:
+        raise Failure(error.msg, error.pos) from None
+    if any("\ud800" <= character <= "\udfff" for character in string):
+        raise Failure("the string holds half a character (a surrogate)", start)
+    return string, end
+
+
+def read_array(text: str, start: int, depth: int) -> Json:
+    elements: List[Json] = []
+    offset = skip(text, start + 1)
+    if text[offset : offset + 1] == "]":
+        return Json(elements, start, offset + 1)
+    while True:
+        elements.append(read_value(text, offset, depth + 1))
+        offset, closed = next_or_end(text, elements[-1].end, "]")
+        if closed:
+            return Json(elements, start, offset)
+
+
+def read_object(text: str, start: int, depth: int) -> Json:
+    entries: Dict[str, Entry] = {}
+    offset = skip(text, start + 1)
+    if text[offset : offset + 1] == "}":
+        return Json(entries, start, offset + 1)
+    while True:
+        if text[offset : offset + 1] != '"':
+            raise Failure("expected a key in double quotes", offset)
+        key, end = read_string(text, offset)
+        colon = skip(text, end)
+        if text[colon : colon + 1] != ":":
+            raise Failure("expected ':'", colon)
+        value = read_value(text, skip(text, colon + 1), depth + 1)
+        if key in entries:
+            entries[key] = entries[key]._replace(repeated=(*entries[key].repeated, (offset, end)))
+        else:
+            entries[key] = Entry(value, offset, end)
+        offset, closed = next_or_end(text, value.end, "}")
+        if closed:
+            return Json(entries, start, offset)
+
+
+def next_or_end(text: str, offset: int, closing: str) -> Tuple[int, bool]:
+    offset = skip(text, offset)
+    sign = text[offset : offset + 1]
+    if sign == closing:
+        return offset + 1, True
+    if sign != ",":
+        raise Failure("expected ',' or '{}'".format(closing), offset)
+    offset = skip(text, offset + 1)
+    if text[offset : offset + 1] == closing:
+        raise Failure("a ',' stands in front of '{}'".format(closing), offset)
+    return offset, False
+
+
+def json_of(value: Any, depth: int = 0) -> Json:
+    """The same for a value in memory, without places. Raises `TypeError` for a key that is not a string."""
+    if depth > DEEPEST:
+        raise ValueError("the JSON quantization config is nested more than {} deep".format(DEEPEST))
+    if hasattr(value, "items"):
+        entries = {}
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise TypeError("a key of the JSON quantization config has to be a string, not {!r}".format(key))
+            entries[key] = Entry(json_of(inner, depth + 1), -1, -1)
+        return Json(entries, -1, -1)
+    if isinstance(value, (list, tuple)):
+        return Json([json_of(element, depth + 1) for element in value], -1, -1)
+    return Json(value, -1, -1)
+
+
+def entry_of(value: Json, key: str) -> Optional[Json]:
+    """The value of a key of an object."""
+    found = value.value.get(key) if value.is_object else None
+    return None if found is None else found.value

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings that a file carries in comments: `# amctcfg: graph=frozen.pb flavour=pytorch`, `# amctcfg: ignore=CODE`."""
+
+from __future__ import annotations
+
+import re
+
+from ..diagnostics.source import Source
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Dict, Iterable, List, Optional, Set, Tuple
+
+    from ..diagnostics.diagnostic import Diagnostic
+
+__all__ = ["Settings"]
+
+MARK = "amctcfg:"
+KEYS = ("graph", "flavour", "rules", "ignore")
+
+COMMENT = re.compile(r"""#([^\n]*)|"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'""")
+SETTING = re.compile(r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)""")
+
+
+class Settings:
+    """What the comments of a text ask for.
+
+    values -- those of the head, which is the comments in front of the first field. ignored -- codes that are left out
+    everywhere. lines -- codes that are left out on a line. Unknown settings are `diagnostics`.
+    """
+
+    def __init__(self, text: str, name: str) -> None:
+        self.source: Source = Source(text, name)
+        self.values: Dict[str, str] = {}
+        self.ignored: Set[str] = set()
+        self.lines: Dict[int, Set[str]] = {}
+        self.places: List[Tuple[str, Optional[int], int, int]] = []  # of each ignored code: the line it is for, offsets
+        self.diagnostics: List[Diagnostic] = []
+        if MARK in text:  # most files have none
+            self.read(text)
+
+    def read(self, text: str) -> None:
+        head = True
+        behind = 0
+        for match in COMMENT.finditer(text):
+            if match[1] is None or text[behind : match.start()].strip():
+                head = False
+            behind = match.end()
+            words = (match[1] or "").lstrip("#").strip()
+            if not words.startswith(MARK):
+                continue
+            start = match.start() + match[0].index(MARK) + len(MARK)
+            for setting in SETTING.finditer(text, start, match.end()):
+                self.setting(setting, head, match.start())
+
+    def setting(self, match: re.Match[str], head: bool, comment: int) -> None:
+        key, value, bare = match.groups()
+        value = (value or "").strip('"')
+        if key == "ignore":
+            line = None if head and not self.has_field_on(comment) else self.line_for(comment)
+            for code in filter(None, value.split(",")):
+                self.places.append((code, line, match.start(), match.end()))
+                (self.ignored if line is None else self.lines.setdefault(line, set())).add(code)
+            self.check_codes(value, match)
+        elif key in KEYS and head:
+            self.values[key] = value
+        elif key in KEYS:
+            self.report("{} stands in the head of a file, before the first field".format(key), match)
+        else:
+            self.unknown(key or bare, match)
+
+    def has_field_on(self, offset: int) -> bool:
+        line = self.source.span(offset, offset).line
+        start = self.source.line_starts()[line - 1]
+        return bool(self.source.text[start:offset].strip())
+
+    def line_for(self, offset: int) -> int:
+        """The line of the field that a comment is for: its own, or that of the next field where it stands alone."""
+        line = self.source.span(offset, offset).line
+        if self.has_field_on(offset):
+            return line
+        lines = self.source.text.split("\n")
+        while line < len(lines) and (not lines[line].strip() or lines[line].lstrip().startswith("#")):
+            line += 1
+        return line + 1
+
+    def check_codes(self, value: str, match: re.Match[str]) -> None:
+        from ..diagnostics.codes import CODES  # only where a file has such comments
+        from ..diagnostics.words import did_you_mean, nearest
+
+        for code in filter(None, value.split(",")):
+            if code not in CODES:
+                hint = did_you_mean(nearest(code, CODES))
+                self.report("there is no diagnostic '{}'".format(code), match, hint)
+            elif CODES[code].severity == "error":
+                self.report("'{}' is an error; only warnings can be ignored".format(code), match)
+
+    def unknown(self, key: str, match: re.Match[str]) -> None:
+        from ..diagnostics.words import did_you_mean, nearest
+
+        hint = did_you_mean(nearest(key, KEYS)) or "the settings are {}".format(", ".join(KEYS))
+        self.report("there is no setting '{}'".format(key), match, hint)
+
+    def report(self, message: str, match: re.Match[str], hint: Optional[str] = None) -> None:
+        from ..diagnostics.diagnostic import WARNING, Diagnostic
+
+        span = self.source.span(match.start(), match.end())
+        found = Diagnostic(WARNING, "unknown-setting", message, span=span, hint=hint, name=self.source.name)
+        self.diagnostics.append(found)
+
+    def ignores(self, diagnostic: Diagnostic) -> bool:
+        """Whether a comment leaves this warning out."""
+        if diagnostic.severity != "warning":
+            return False
+        line = diagnostic.span.line if diagnostic.span else 0
+        return diagnostic.code in self.ignored or diagnostic.code in self.lines.get(line, ())
+
+    def without_ignored(self, found: Iterable[Diagnostic]) -> Tuple[Diagnostic, ...]:
+        """The diagnostics that no comment leaves out, and those about the settings themselves."""
+        if not self.places and not self.diagnostics:
+            return tuple(found)
+        from ..diagnostics.diagnostic import position
+
+        kept = [d for d in (*found, *self.diagnostics) if not self.ignores(d)]
+        return tuple(sorted(kept, key=position))
+
+    def unused(self, found: Iterable[Diagnostic]) -> List[Diagnostic]:
+        """A warning for each `ignore` that leaves nothing out of these diagnostics."""
+        from ..diagnostics.diagnostic import WARNING, Diagnostic
+
+        silenced = [(d.code, d.span.line if d.span else 0) for d in found if d.severity == WARNING]
+        unused = []
+        for code, line, start, end in self.places:
+            if not any(c == code and line in (None, at) for c, at in silenced):
+                message = "this leaves out '{}', of which there is none".format(code)
+                span = self.source.span(start, end)
+                unused.append(Diagnostic(WARNING, "unused-ignore", message, span=span, hint="delete it", name=self.source.name))
+        return unused

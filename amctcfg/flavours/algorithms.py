@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The algorithms that several flavours have beside ARQ and IFMR, and the templates of their JSON."""
+
+from __future__ import annotations
+
+from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
+from ..messages.message import Choice, Interval, Message, optional, required
+from .common import ASK_OFFSET, IFMR_JSON, FMRQuantize
+from .flavour import Constant
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+__all__ = [
+    "ARQ_JSON_8",
+    "FAKEQUANT",
+    "HFMG_JSON",
+    "IFMR_JSON_8",
+    "DMQBalancer",
+    "HFMGQuantize",
+    "TensorQuantize",
+]
+
+FAKEQUANT = enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
+
+
+class HFMGQuantize(Message):
+    """How activations are quantized: HFMG, from a histogram of the values."""
+
+    num_of_bins: Optional[int] = optional(UINT32, default=4096, within=Choice(1024, 2048, 4096, 8192))
+    """How many bins the histogram has."""
+    asymmetric: Optional[bool] = optional(BOOL, default=True, cascades="activation_offset", demand=ASK_OFFSET)
+    """Whether activations are quantized with an offset. Where the block does not say, lower blocks with HFMG do, and then
+    `activation_offset`."""
+
+
+class DMQBalancer(Message):
+    """Moves a part of the difficulty of quantizing activations to the weights."""
+
+    migration_strength: Optional[float] = optional(
+        FLOAT, default=0.5, within=Interval("at least 0.2 and at most 0.8", 0.2, 0.8, "[]")
+    )
+    """How much is moved: the more, the easier are the activations and the harder the weights."""
+
+
+class TensorQuantize(Message):
+    """An input of a layer that is quantized on its own; several entries may name the same one."""
+
+    layer_name: str = required(STRING)
+    """The layer's name in the model: a MaxPool or an Add."""
+    input_index: int = required(UINT32)
+    """Which of its inputs, from 0."""
+    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, oneof="acts_quant_algo")
+    """By IFMR, which is the default."""
+    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
+    """By HFMG."""
+
+
+IFMR_JSON_8: Dict[str, Any] = dict({"num_bits": Constant(8)}, **IFMR_JSON)
+HFMG_JSON: Dict[str, Any] = {
+    "num_bits": Constant(8),
+    "act_algo": Constant("hfmg"),
+    "asymmetric": "asymmetric",
+    "num_of_bins": "num_of_bins",
+}
+ARQ_JSON_8: Dict[str, Any] = {
+    "num_bits": Constant(8),
+    "channel_wise": "channel_wise",
+    "wts_algo": Constant("arq_quantize"),
+}

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Caffe: the calibration configuration of AMCT for Caffe. Evidence: the vendor's pages only."""
+
+from __future__ import annotations
+
+from ..messages.kinds import BOOL, STRING, UINT32
+from ..messages.message import Interval, Message, optional, repeated, required
+from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, HFMGQuantize
+from .common import FMRQuantize
+from .flavour import Flavour, LayerType, Layout
+from .tf_ascend import ARQuantize
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Optional
+
+    from ..messages.message import Repeated
+
+__all__ = [
+    "CAFFE",
+    "AMCTConfig",
+    "ARQuantize",
+    "CalibrationConfig",
+    "FMRQuantize",
+    "HFMGQuantize",
+    "OverrideLayer",
+    "OverrideLayerType",
+]
+
+
+class CalibrationConfig(Message):
+    """How a layer is quantized: a block, which replaces lower blocks as a whole."""
+
+    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+    """The weights by ARQ. Absent is the same as empty."""
+    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
+    """The activations by IFMR, which is what they are quantized by if nothing is said."""
+    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
+    """The activations by HFMG."""
+
+
+class OverrideLayerType(Message):
+    """The block of all layers of a type that have no block of their own."""
+
+    layer_type: str = required(STRING)
+    """A quantizable layer type."""
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+    """The block."""
+
+
+class OverrideLayer(Message):
+    """The block of one layer, by name."""
+
+    layer_name: str = required(STRING)
+    """The layer's name in the model."""
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+    """The block."""
+
+
+class AMCTConfig(Message):
+    """A simplified configuration file for Caffe.
+
+    Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are
+    kept as tuples. `ValueError` for an entry that occurs twice.
+    """
+
+    batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
+    """How many batches the calibration takes."""
+    activation_offset: Optional[bool] = optional(BOOL, default=True)
+    """Whether activations are quantized with an offset, where no block says `asymmetric`."""
+    joint_quant: Optional[bool] = optional(BOOL, default=False)
+    """Whether the inputs of an element-wise addition are quantized together."""
+    skip_layers: Repeated[str] = repeated(STRING)
+    """Layers that are not quantized."""
+    skip_layer_types: Repeated[str] = repeated(STRING)
+    """Types whose layers are not quantized."""
+    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    """The block of the layers that no override names."""
+    override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
+    """Blocks by layer type."""
+    override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
+    """Blocks by layer."""
+    do_fusion: Optional[bool] = optional(BOOL, default=True)
+    """Whether batch normalization (BN) is fused into the layer in front of it."""
+    skip_fusion_layers: Repeated[str] = repeated(STRING)
+    """Layers that BN is not fused into."""
+    conv_calibration_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    """Deprecated: counts as common_config where there is neither that nor an override of a type."""
+    fc_calibration_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    """Deprecated: counts as an override of InnerProduct and of Pooling, as conv_calibration_config does."""
+
+
+GONE = (
+    ("nuq_config", "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"),
+    ("nuq_quantize", "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"),
+)
+
+CAFFE: Flavour[AMCTConfig] = Flavour(
+    name="caffe",
+    proto="calibration_config_caffe.proto",
+    config=AMCTConfig,
+    title="Caffe",
+    versions="5.0.4 and newer",
+    types=(
+        LayerType("Convolution", "conv2d", channel_wise=True, fusible=True),
+        LayerType("Deconvolution", "deconv2d", channel_wise=True, fusible=True),
+        LayerType("InnerProduct", "matmul", fusible=True),
+        LayerType("Pooling", "avgpool"),
+    ),
+    layout=Layout(
+        globals=("version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "skip_fusion_layers"),
+        parts={
+            "activation_quant_params": {"ifmr_quantize": IFMR_JSON_8, "hfmg_quantize": HFMG_JSON},
+            "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
+        },
+    ),
+    gone=GONE,
+    stand_ins=(("conv_calibration_config", ()), ("fc_calibration_config", ("InnerProduct", "Pooling"))),
+)

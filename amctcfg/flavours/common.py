@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What flavours have in common: the search of IFMR, the demands, and the templates of the JSON.
+
+Fields, defaults and ranges: the vendor's pages "Simplified PTQ Configuration File" and, where they are silent, the
+toolkit's own checks.
+"""
+
+from __future__ import annotations
+
+from ..messages.kinds import BOOL, FLOAT
+from ..messages.message import PERCENTILE, POSITIVE, Message, optional, out_of_range
+from .flavour import ASYMMETRIC, CHANNEL_WISE, ERROR, KEEP, Constant, Demand
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, Mapping, Optional
+
+    from ..messages.message import Problem
+
+__all__ = ["ASK_CHANNEL_WISE", "ASK_OFFSET", "FMRQuantize", "IFMR_JSON"]
+
+# channel_wise: true is an error on a layer that can't have it, wherever it comes from.
+ASK_CHANNEL_WISE = Demand(CHANNEL_WISE, (True,), KEEP, common=ERROR, code="channel-wise-unsupported")
+# asymmetric: true in an override is an error on a layer that is always symmetric; in common_config it is ignored there.
+ASK_OFFSET = Demand(ASYMMETRIC, (True,), False)
+
+
+class FMRQuantize(Message):
+    """How activations are quantized: IFMR, a search for the best scale.
+
+    The scale that the largest and smallest values give is multiplied by factors from `search_range_start` to
+    `search_range_end`, by `search_step`; the factor with the smallest error is kept. Numbers are kept as the shortest
+    decimal of their float32. `ValueError` names a value out of its range.
+    """
+
+    search_range_start: Optional[float] = optional(FLOAT, default=0.7, within=POSITIVE)
+    """The smallest factor that is tried; less than `search_range_end`."""
+    search_range_end: Optional[float] = optional(FLOAT, default=1.3, within=POSITIVE)
+    """The largest factor that is tried; greater than `search_range_start`."""
+    search_step: Optional[float] = optional(FLOAT, default=0.01, within=POSITIVE)
+    """The step between two factors; at most end - start, decided in decimals."""
+    max_percentile: Optional[float] = optional(FLOAT, default=0.999999, within=PERCENTILE)
+    """Which of the largest values counts as the maximum: 0.999999 leaves out one in a million."""
+    min_percentile: Optional[float] = optional(FLOAT, default=0.999999, within=PERCENTILE)
+    """Which of the smallest values counts as the minimum."""
+    asymmetric: Optional[bool] = optional(BOOL, default=True, cascades="activation_offset", demand=ASK_OFFSET)
+    """Whether activations are quantized with an offset (the vendor's sentence has it the wrong way round). Where the
+    block does not say, the blocks below it do, and then `activation_offset`."""
+
+    @classmethod
+    def _rules(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        fields = cls.__schema__.fields
+        names = ("search_range_start", "search_range_end", "search_step")
+        start, end, step = [values.get(name, fields[name].default) for name in names]
+        if start is None or end is None:
+            return
+        if start >= end:
+            if "search_range_start" in values:
+                wanted = "less than search_range_end, {}{}".format(end, by_default("search_range_end", values))
+                yield out_of_range("search_range_start", start, wanted)
+            else:
+                wanted = "greater than search_range_start, {} by default".format(start)
+                yield out_of_range("search_range_end", end, wanted)
+        elif step is not None and exceeds(step, start, end):
+            name = next(n for n in reversed(names) if n in values)
+            if name == "search_step":
+                wanted = "at most {}, the width of the search range from {} to {}".format(width(start, end), start, end)
+                yield out_of_range(name, step, wanted)
+                return
+            wanted = "such that it leaves room for search_step, {}{}".format(step, by_default("search_step", values))
+            yield out_of_range(name, values[name], wanted)
+
+
+def by_default(name: str, values: Mapping[str, Any]) -> str:
+    return "" if name in values else " by default"
+
+
+def exceeds(step: float, start: float, end: float) -> bool:
+    """Whether a step is larger than its range. Decided in decimals: 1.3 - 0.7 is 0.6."""
+    return step >= 0.999 * (end - start) and step > width(start, end)
+
+
+def width(start: float, end: float) -> Any:
+    from decimal import Decimal  # seldom needed, and slow to import
+
+    return (Decimal(repr(end)) - Decimal(repr(start))).normalize()
+
+
+IFMR_JSON: Dict[str, Any] = {
+    "max_percentile": "max_percentile",
+    "min_percentile": "min_percentile",
+    "search_range": ["search_range_start", "search_range_end"],
+    "search_step": "search_step",
+    "act_algo": Constant("ifmr"),
+    "asymmetric": "asymmetric",
+}

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GE: the configuration that ATC and AOE quantize by while they compile. Evidence: the vendor's pages only.
+
+Its types are the names of the Ascend IR. It writes no JSON.
+"""
+
+from __future__ import annotations
+
+from ..messages.kinds import BOOL, INT32, STRING, UINT32, enum
+from ..messages.message import BY_TYPE, Choice, Message, Problem, optional, repeated, required
+from . import common
+from .common import ASK_OFFSET
+from .flavour import CHANNEL_WISE, ERROR, KEEP, Demand, Flavour, LayerType
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any, Iterator, Mapping, Optional
+
+    from ..messages.message import Repeated
+
+__all__ = [
+    "GE",
+    "AMCTConfig",
+    "ARQuantize",
+    "CalibrationConfig",
+    "FMRQuantize",
+    "OverrideLayer",
+    "OverrideLayerType",
+    "TensorQuantize",
+]
+
+
+DST_TYPE = enum("DataType", "INT8", "INT16")
+
+# Weight-only quantization lets products have a factor for each channel, which they can't have otherwise.
+WEIGHTS_ONLY = "weight_compress_only"
+ASK_CHANNEL_WISE = Demand(
+    CHANNEL_WISE, (True,), KEEP, common=ERROR, unless=(WEIGHTS_ONLY, "channel_wise alone"), code="channel-wise-unsupported"
+)
+ASK_LOW_BITS = Demand("low bits", (6, 7), 8)
+ASK_WEIGHTS_ONLY = Demand(WEIGHTS_ONLY, (True,), False)
+
+
+class ARQuantize(Message):
+    """How weights are quantized: ARQ, a factor from the range of the weights."""
+
+    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, demand=ASK_CHANNEL_WISE)
+    """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
+    quant_bits: Optional[int] = optional(UINT32, default=8, within=Choice(6, 7, 8), demand=ASK_LOW_BITS)
+    """The width of the weights in bits; 6 and 7 for Conv2D only."""
+    asymmetric: Optional[bool] = optional(BOOL, default=False, cascades="")
+    """Whether weights are quantized with an offset; true needs `weight_compress_only: true`."""
+
+
+class FMRQuantize(common.FMRQuantize):
+    __doc__ = common.FMRQuantize.__doc__
+
+    dst_type: Optional[str] = optional(DST_TYPE, default="INT8")
+    """The type of the quantized activations; INT16 on some devices only."""
+
+
+class CalibrationConfig(Message):
+    """How a layer is quantized: a block, which replaces lower blocks as a whole."""
+
+    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+    """The weights by ARQ. Absent is the same as empty."""
+    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
+    """The activations by IFMR. Absent is the same as empty."""
+    weight_compress_only: Optional[bool] = optional(BOOL, default=False, demand=ASK_WEIGHTS_ONLY)
+    """Whether only the weights are quantized: MatMulV2, BatchMatMulV2 and FFN."""
+
+    @classmethod
+    def _rules(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        weights, only = values.get("arq_quantize"), values.get("weight_compress_only", False)
+        if weights is not None and weights.asymmetric and only is False:
+            message = "asymmetric weights need weight_compress_only: true in the same block"
+            path = ("arq_quantize", "asymmetric")
+            yield Problem("out-of-range", path, message, "write asymmetric: false, or set weight_compress_only")
+
+
+class TensorQuantize(Message):
+    """An input of a layer that is quantized on its own."""
+
+    layer_name: str = required(STRING)
+    """The layer's name in the model."""
+    input_index: int = required(UINT32)
+    """Which of its inputs, from 0."""
+    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize())
+    """By IFMR."""
+
+
+class OverrideLayerType(Message):
+    """The block of all layers of a type that have no block of their own."""
+
+    layer_type: str = required(STRING)
+    """A quantizable layer type."""
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+    """The block."""
+
+
+class OverrideLayer(Message):
+    """The block of one layer, by name."""
+
+    layer_name: str = required(STRING)
+    """The layer's name in the model."""
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+    """The block."""
+
+
+class AMCTConfig(Message):
+    """A simplified configuration file for GE, ATC and AOE.
+
+    Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are
+    kept as tuples. `ValueError` for an entry that occurs twice.
+    """
+
+    version: Optional[int] = optional(INT32, default=1)
+    """The version of the format."""
+    activation_offset: Optional[bool] = optional(BOOL, default=True)
+    """Whether activations are quantized with an offset, where no block says `asymmetric`."""
+    joint_quant: Optional[bool] = optional(BOOL, default=False)
+    """Whether the inputs of an element-wise addition are quantized together."""
+    skip_layers: Repeated[str] = repeated(STRING)
+    """Layers that are not quantized."""
+    skip_layer_types: Repeated[str] = repeated(STRING)
+    """Types whose layers are not quantized."""
+    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    """The block of the layers that no override names."""
+    override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
+    """Blocks by layer type."""
+    override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
+    """Blocks by layer."""
+    do_fusion: Optional[bool] = optional(BOOL, default=True)
+    """Whether batch normalization (BN) is fused into the layer in front of it."""
+    skip_fusion_layers: Repeated[str] = repeated(STRING)
+    """Layers that BN is not fused into."""
+    tensor_quantize: Repeated[TensorQuantize] = repeated(TensorQuantize, unique=None)
+    """Inputs of MaxPool and Add layers that are quantized on their own."""
+
+
+PLAIN = (WEIGHTS_ONLY, "channel_wise alone")
+
+GE: Flavour[AMCTConfig] = Flavour(
+    name="ge",
+    proto="",
+    config=AMCTConfig,
+    title="GE, ATC and AOE",
+    versions="6.0.1 and newer",
+    types=(
+        LayerType("Conv2D", "conv2d", channel_wise=True, fusible=True, abilities=("low bits",), also=("Convolution", "Conv")),
+        LayerType("DepthwiseConv2D", "depthwise", channel_wise=True, fusible=True, also=("DepthwiseConv2dNative",)),
+        LayerType("Conv2DBackpropInput", "deconv2d", channel_wise=True),
+        LayerType("Conv2DTranspose", "deconv2d", channel_wise=True, fusible=True, also=("ConvTranspose",)),
+        LayerType("Deconvolution", "deconv2d", channel_wise=True, fusible=True),
+        LayerType("Conv3D", "conv3d", channel_wise=True, fusible=True, also=("Conv",)),
+        LayerType("FullyConnection", "matmul", fusible=True, also=("InnerProduct",)),
+        LayerType("MatMulV2", "matmul", fusible=True, abilities=PLAIN, also=("MatMul", "Gemm")),
+        LayerType("BatchMatMulV2", "batchmatmul", abilities=PLAIN, also=("BatchMatMul", "MatMul")),
+        LayerType("FFN", "ffn", abilities=(WEIGHTS_ONLY,)),
+        LayerType("AvgPool", "avgpool"),
+        LayerType("AvgPoolV2", "avgpool", also=("AveragePool",)),
+        LayerType("Pooling", "avgpool"),
+        LayerType("MaxPool", "maxpool", quantizable=False),
+        LayerType("MaxPoolV3", "maxpool", quantizable=False),
+        LayerType("Add", "add", quantizable=False),
+        LayerType("Eltwise", "add", quantizable=False),
+    ),
+    gone=(
+        ("hfmg_quantize", "GE has IFMR only; delete it"),
+        ("enable_auto_nuq", "GE does not document it; delete it"),
+        ("nuq_config", "GE does not document it; delete it"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MindSpore: the calibration configuration of AMCT for MindSpore. Evidence: the vendor's pages only.
+
+Its messages are those of TF-Ascend. Whether it has HFMG, and whether its types are named by the layer (Dense) or by the
+primitive (MatMul), is not documented; the names here are the page's.
+"""
+
+from __future__ import annotations
+
+from . import tf_ascend
+from .flavour import Flavour, LayerType
+from .tf_ascend import ARQuantize, CalibrationConfig, FMRQuantize, OverrideLayer, OverrideLayerType
+
+__all__ = [
+    "MINDSPORE",
+    "AMCTConfig",
+    "ARQuantize",
+    "CalibrationConfig",
+    "FMRQuantize",
+    "OverrideLayer",
+    "OverrideLayerType",
+]
+
+
+class AMCTConfig(tf_ascend.AMCTConfig):
+    __doc__ = (tf_ascend.AMCTConfig.__doc__ or "").replace("file.", "file for MindSpore.", 1)
+
+
+MINDSPORE: Flavour[AMCTConfig] = Flavour(
+    name="mindspore",
+    proto="calibration_config_mindspore.proto",
+    config=AMCTConfig,
+    title="MindSpore",
+    versions="5.0.4 and newer",
+    types=(
+        LayerType("Conv2d", "conv2d", channel_wise=True, fusible=True),
+        LayerType("Dense", "matmul"),
+    ),
+    layout=tf_ascend.TF_ASCEND.layout,
+    gone=(("hfmg_quantize", "whether mindspore has it is not documented"),),
+)

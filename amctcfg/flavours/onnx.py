@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX: the calibration configuration of AMCT for ONNX. Evidence: the vendor's pages only."""
+
+from __future__ import annotations
+
+from ..messages.kinds import BOOL, STRING, UINT32
+from ..messages.message import Interval, Message, optional, repeated, required
+from .algorithms import FAKEQUANT, HFMG_JSON, IFMR_JSON_8, ARQ_JSON_8, DMQBalancer, HFMGQuantize, TensorQuantize
+from .common import FMRQuantize
+from .flavour import Flavour, LayerType, Layout
+from .tf_ascend import ARQuantize
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Optional
+
+    from ..messages.message import Repeated
+
+__all__ = [
+    "ONNX",
+    "AMCTConfig",
+    "ARQuantize",
+    "CalibrationConfig",
+    "DMQBalancer",
+    "FMRQuantize",
+    "HFMGQuantize",
+    "OverrideLayer",
+    "OverrideLayerType",
+    "TensorQuantize",
+]
+
+
+class CalibrationConfig(Message):
+    """How a layer is quantized: a block, which replaces lower blocks as a whole."""
+
+    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+    """The weights by ARQ. Absent is the same as empty."""
+    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
+    """The activations by IFMR, which is what they are quantized by if nothing is said."""
+    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
+    """The activations by HFMG."""
+    dmq_balancer: Optional[DMQBalancer] = optional(DMQBalancer, oneof="tensor_balancer")
+    """Balance activations and weights before quantization. Which types can have it is not documented."""
+
+
+class OverrideLayerType(Message):
+    """The block of all layers of a type that have no block of their own."""
+
+    layer_type: str = required(STRING)
+    """A quantizable layer type."""
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+    """The block."""
+
+
+class OverrideLayer(Message):
+    """The block of one layer, by name."""
+
+    layer_name: str = required(STRING)
+    """The layer's name in the model."""
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+    """The block."""
+
+
+class AMCTConfig(Message):
+    """A simplified configuration file for ONNX.
+
+    Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are
+    kept as tuples. `ValueError` for an entry that occurs twice.
+    """
+
+    batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
+    """How many batches the calibration takes."""
+    activation_offset: Optional[bool] = optional(BOOL, default=True)
+    """Whether activations are quantized with an offset, where no block says `asymmetric`."""
+    joint_quant: Optional[bool] = optional(BOOL, default=False)
+    """Whether the inputs of an element-wise addition are quantized together."""
+    skip_layers: Repeated[str] = repeated(STRING)
+    """Layers that are not quantized."""
+    skip_layer_types: Repeated[str] = repeated(STRING)
+    """Types whose layers are not quantized."""
+    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    """The block of the layers that no override names."""
+    override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
+    """Blocks by layer type."""
+    override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
+    """Blocks by layer."""
+    do_fusion: Optional[bool] = optional(BOOL, default=True)
+    """Whether batch normalization (BN) is fused into the layer in front of it."""
+    skip_fusion_layers: Repeated[str] = repeated(STRING)
+    """Layers that BN is not fused into."""
+    fakequant_precision_mode: Optional[str] = optional(FAKEQUANT)
+    """The precision of fake quantization; absent: the toolkit's own choice."""
+    tensor_quantize: Repeated[TensorQuantize] = repeated(TensorQuantize, unique=None)
+    """Inputs of MaxPool and Add layers that are quantized on their own."""
+
+
+GONE = (
+    ("nuq_config", "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"),
+    ("nuq_quantize", "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"),
+    ("quant_bits", "whether onnx has it is not documented; pytorch and ge have it"),
+    ("dst_type", "whether onnx has it is not documented; pytorch and ge have it"),
+    ("ada_quantize", "whether onnx has it is not documented; pytorch has it"),
+)
+
+ONNX: Flavour[AMCTConfig] = Flavour(
+    name="onnx",
+    proto="calibration_config_onnx.proto",
+    config=AMCTConfig,
+    title="ONNX",
+    versions="7.0 and newer",
+    graphs="onnx",
+    types=(
+        LayerType(
+            "Conv", "conv2d", channel_wise=True, fusible=True, conditions=("constant weight", "4 or 5 dimensions")
+        ),
+        LayerType("Gemm", "matmul", conditions=("plain gemm", "constant weight")),
+        LayerType("MatMul", "matmul", conditions=("product",)),
+        LayerType(
+            "ConvTranspose", "deconv2d", channel_wise=True, fusible=True,
+            conditions=("constant weight", "4 or 5 dimensions"),
+        ),
+        LayerType("AveragePool", "avgpool", conditions=("4 dimensions",)),
+        LayerType("MaxPool", "maxpool", quantizable=False),
+        LayerType("Add", "add", quantizable=False),
+    ),
+    layout=Layout(
+        globals=(
+            "version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "fakequant_precision_mode",
+            "skip_fusion_layers", "tensor_quantize",
+        ),
+        when_set=("fakequant_precision_mode",),
+        switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
+        parts={
+            "activation_quant_params": {"ifmr_quantize": IFMR_JSON_8, "hfmg_quantize": HFMG_JSON},
+            "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
+        },
+    ),
+    gone=GONE,
+)  # fmt: skip

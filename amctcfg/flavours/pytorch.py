@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PyTorch: `calibration_config_pytorch.proto`. Evidence: the toolkit's own code, 9.1 and newer."""
+
+from __future__ import annotations
+
+from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
+from ..messages.message import (
+    BY_TYPE, FRACTION, POSITIVE, Choice, Interval, Message, Problem, optional, out_of_range, repeated, required,
+)  # fmt: skip
+from . import algorithms, common
+from .algorithms import FAKEQUANT, DMQBalancer
+from .common import ASK_CHANNEL_WISE, IFMR_JSON
+from .flavour import CHANNEL_WISE, ERROR, KEEP, SOFTEN, WHERE_USED, Constant, Demand, Flavour, LayerType, Layout, Mapped
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, Mapping, Optional
+
+    from ..messages.message import Repeated
+
+__all__ = [
+    "PYTORCH",
+    "ADAquantize",
+    "AMCTConfig",
+    "ARQuantize",
+    "CalibrationConfig",
+    "DMQBalancer",
+    "FMRQuantize",
+    "HFMGQuantize",
+    "OverrideLayer",
+    "OverrideLayerType",
+]
+
+DST_TYPE = enum("DataType", "INT8", "INT16")
+
+ASK_INT16 = Demand("int16", ("INT16",), "INT8", supported=True)
+ASK_LOW_BITS = Demand("low bits", (6, 7), 8)
+ASK_INT4 = Demand("int4", (4,), 8, by_type=SOFTEN, by_layer=SOFTEN)
+ASK_ADA = Demand("ada_quantize", supported=True)
+ASK_DMQ = Demand("dmq_balancer", of_type="dmq_balancer by type", supported=True)
+# AdaRound is dropped on a layer that can't have it, but its channel_wise is checked all the same.
+ASK_ADA_CHANNEL_WISE = Demand(
+    CHANNEL_WISE, (True,), KEEP, common=ERROR, by_type=WHERE_USED, code="channel-wise-unsupported"
+)
+
+
+class ARQuantize(Message):
+    """How weights are quantized: ARQ, a factor from the range of the weights."""
+
+    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, demand=ASK_CHANNEL_WISE)
+    """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
+    quant_bits: Optional[int] = optional(UINT32, default=8, within=Choice(4, 6, 7, 8), demand=(ASK_LOW_BITS, ASK_INT4))
+    """The width of the weights in bits (the vendor's page lists 6, 7 and 8 only)."""
+
+
+class ADAquantize(Message):
+    """How weights are quantized: AdaRound, which learns for each weight whether it is rounded up or down."""
+
+    num_iteration: Optional[int] = optional(UINT32, default=10000)
+    """How many steps it learns."""
+    reg_param: Optional[float] = optional(FLOAT, default=0.01, within=FRACTION)
+    """The weight of the regularization."""
+    beta_range_start: Optional[float] = optional(FLOAT, default=20.0, within=POSITIVE)
+    """The first value of the annealed parameter beta; greater than `beta_range_end`."""
+    beta_range_end: Optional[float] = optional(FLOAT, default=2.0, within=POSITIVE)
+    """The last value of beta."""
+    warm_start: Optional[float] = optional(FLOAT, default=0.2, within=FRACTION)
+    """The share of the steps before regularization begins."""
+    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, demand=ASK_ADA_CHANNEL_WISE)
+    """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
+
+    @classmethod
+    def _rules(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        start, end = values.get("beta_range_start", 20.0), values.get("beta_range_end", 2.0)
+        if start is not None and end is not None and start <= end:
+            if "beta_range_start" in values:
+                yield out_of_range("beta_range_start", start, "greater than beta_range_end, {}".format(end))
+            else:
+                yield out_of_range("beta_range_end", end, "less than beta_range_start, {} by default".format(start))
+
+
+class FMRQuantize(common.FMRQuantize):
+    __doc__ = common.FMRQuantize.__doc__
+
+    dst_type: Optional[str] = optional(DST_TYPE, default="INT8", demand=ASK_INT16)
+    """The type of the quantized activations."""
+
+
+class HFMGQuantize(algorithms.HFMGQuantize):
+    __doc__ = algorithms.HFMGQuantize.__doc__
+
+    dst_type: Optional[str] = optional(DST_TYPE, default="INT8", demand=ASK_INT16)
+    """The type of the quantized activations."""
+
+
+class CalibrationConfig(Message):
+    """How a layer is quantized: a block, which replaces lower blocks as a whole."""
+
+    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+    """The weights by ARQ, which is what they are quantized by if nothing is said."""
+    ada_quantize: Optional[ADAquantize] = optional(ADAquantize, oneof="wts_quant_algo", demand=ASK_ADA)
+    """The weights by AdaRound."""
+    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
+    """The activations by IFMR, which is what they are quantized by if nothing is said."""
+    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
+    """The activations by HFMG."""
+    dmq_balancer: Optional[DMQBalancer] = optional(DMQBalancer, oneof="tensor_balancer", demand=ASK_DMQ)
+    """Balance activations and weights before quantization."""
+
+
+class OverrideLayerType(Message):
+    """The block of all layers of a type that have no block of their own."""
+
+    layer_type: str = required(STRING)
+    """A quantizable layer type."""
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+    """The block."""
+
+
+class OverrideLayer(Message):
+    """The block of one layer, by name."""
+
+    layer_name: str = required(STRING)
+    """The layer's name in the model: its path in `named_modules()`."""
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+    """The block."""
+
+
+class AMCTConfig(Message):
+    """A simplified configuration file for PyTorch.
+
+    Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are
+    kept as tuples. `ValueError` for an entry that occurs twice.
+    """
+
+    batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
+    """How many batches the calibration takes."""
+    activation_offset: Optional[bool] = optional(BOOL, default=True)
+    """Whether activations are quantized with an offset, where no block says `asymmetric`."""
+    skip_layers: Repeated[str] = repeated(STRING)
+    """Layers that are not quantized."""
+    skip_layer_types: Repeated[str] = repeated(STRING)
+    """Types whose layers are not quantized."""
+    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    """The block of the layers that no override names."""
+    override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
+    """Blocks by layer type."""
+    override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
+    """Blocks by layer."""
+    do_fusion: Optional[bool] = optional(BOOL, default=True)
+    """Whether batch normalization (BN) is fused into the layer in front of it."""
+    skip_fusion_layers: Repeated[str] = repeated(STRING)
+    """Layers that BN is not fused into."""
+    fakequant_precision_mode: Optional[str] = optional(FAKEQUANT)
+    """The precision of fake quantization; absent: the toolkit's own choice."""
+
+
+WIDTH = {"INT8": 8, "INT16": 16}
+
+ARQ_JSON: Dict[str, Any] = {
+    "num_bits": "quant_bits",
+    "channel_wise": "channel_wise",
+    "wts_algo": Constant("arq_quantize"),
+}
+ADA_JSON: Dict[str, Any] = {
+    "num_bits": Constant(8),
+    "reg_param": "reg_param",
+    "warm_start": "warm_start",
+    "num_iteration": "num_iteration",
+    "beta_range": ["beta_range_start", "beta_range_end"],
+    "channel_wise": "channel_wise",
+    "wts_algo": Constant("ada_quantize"),
+}
+HFMG_JSON: Dict[str, Any] = {
+    "num_bits": Mapped("dst_type", WIDTH),
+    "act_algo": Constant("hfmg"),
+    "asymmetric": "asymmetric",
+    "num_of_bins": "num_of_bins",
+}
+
+LAYOUT = Layout(
+    globals=(
+        "version", "batch_num", "activation_offset", "do_fusion", "fakequant_precision_mode", "skip_fusion_layers",
+    ),
+    when_set=("fakequant_precision_mode",),
+    switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
+    parts={
+        "activation_quant_params": {
+            "ifmr_quantize": {"num_bits": Mapped("dst_type", WIDTH), **IFMR_JSON},
+            "hfmg_quantize": HFMG_JSON,
+        },
+        "weight_quant_params": {"arq_quantize": ARQ_JSON, "ada_quantize": ADA_JSON},
+    },
+)  # fmt: skip
+
+DMQ = ("dmq_balancer", "dmq_balancer by type")
+ZEROS, ONCE = "zeros", "once"
+
+TYPES = (
+    LayerType(
+        "Conv2d", "conv2d", channel_wise=True, fusible=True,
+        abilities=("int16", "ada_quantize", "low bits", "int4", *DMQ), conditions=(ZEROS, ONCE),
+    ),
+    LayerType(
+        "Conv3d", "conv3d", channel_wise=True, fusible=True, symmetric_only=True, abilities=("int4", *DMQ),
+        conditions=(ZEROS, ONCE, "undilated depth"),
+    ),
+    LayerType("Linear", "matmul", abilities=("int16", "ada_quantize", "int4", *DMQ), conditions=(ONCE,)),
+    LayerType(
+        "ConvTranspose2d", "deconv2d", channel_wise=True, abilities=("int16", "ada_quantize", "int4", *DMQ),
+        conditions=(ZEROS, ONCE),
+    ),
+    LayerType("AvgPool2d", "avgpool", abilities=("int4",), conditions=(ONCE,)),
+    LayerType(
+        "Conv1d", "conv1d", channel_wise=True, fusible=True, abilities=("int16", "int4", *DMQ), conditions=(ZEROS, ONCE)
+    ),
+    LayerType(
+        "ConvTranspose1d", "deconv1d", channel_wise=True, abilities=("int16", "int4", *DMQ), conditions=(ZEROS, ONCE)
+    ),
+    LayerType("LSTM", "lstm", channel_wise=True, abilities=("int16", "int4", "dmq_balancer"), conditions=("plain rnn", ONCE)),
+    LayerType("GRU", "gru", channel_wise=True, abilities=("int16", "int4", "dmq_balancer"), conditions=("plain rnn", ONCE)),
+)  # fmt: skip
+
+GONE = (
+    ("nuq_config", "non-uniform quantization is gone from 9.0 on; delete it"),
+    ("enable_auto_nuq", "non-uniform quantization is gone from 9.0 on; delete it"),
+)
+
+PYTORCH: Flavour[AMCTConfig] = Flavour(
+    name="pytorch",
+    proto="calibration_config_pytorch.proto",
+    config=AMCTConfig,
+    types=TYPES,
+    layout=LAYOUT,
+    evidence="code",
+    graphs="torch",
+    title="PyTorch",
+    versions="9.1 and newer",
+    gone=GONE,
+)

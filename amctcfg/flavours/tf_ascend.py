@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TF-Ascend: `calibration_config_ascend_tf.proto`, TensorFlow on Ascend. Evidence: the toolkit's own code."""
+
+from __future__ import annotations
+
+from ..messages.kinds import BOOL, STRING
+from ..messages.message import BY_TYPE, Message, optional, repeated, required
+from .common import ASK_CHANNEL_WISE, IFMR_JSON, FMRQuantize
+from .flavour import Constant, Flavour, LayerType, Layout
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Optional
+
+    from ..messages.message import Repeated
+
+__all__ = [
+    "TF_ASCEND",
+    "AMCTConfig",
+    "ARQuantize",
+    "CalibrationConfig",
+    "FMRQuantize",
+    "OverrideLayer",
+    "OverrideLayerType",
+]
+
+
+class ARQuantize(Message):
+    """How weights are quantized: ARQ, a factor from the range of the weights."""
+
+    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, demand=ASK_CHANNEL_WISE)
+    """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
+
+
+class CalibrationConfig(Message):
+    """How a layer is quantized: a block, which replaces lower blocks as a whole."""
+
+    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize())
+    """The weights. Absent is the same as empty."""
+    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize())
+    """The activations. Absent is the same as empty."""
+
+
+class OverrideLayerType(Message):
+    """The block of all layers of a type that have no block of their own."""
+
+    layer_type: str = required(STRING)
+    """A quantizable layer type."""
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+    """The block."""
+
+
+class OverrideLayer(Message):
+    """The block of one layer, by name."""
+
+    layer_name: str = required(STRING)
+    """The layer's name in the model."""
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+    """The block."""
+
+
+class AMCTConfig(Message):
+    """A simplified configuration file.
+
+    Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are
+    kept as tuples. `ValueError` for an entry that occurs twice.
+    """
+
+    activation_offset: Optional[bool] = optional(BOOL, default=True)
+    """Whether activations are quantized with an offset, where no block says `asymmetric`."""
+    skip_layers: Repeated[str] = repeated(STRING)
+    """Layers that are not quantized."""
+    skip_layer_types: Repeated[str] = repeated(STRING)
+    """Types whose layers are not quantized."""
+    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    """The block of the layers that no override names."""
+    override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
+    """Blocks by layer type."""
+    override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
+    """Blocks by layer."""
+    do_fusion: Optional[bool] = optional(BOOL, default=True)
+    """Whether batch normalization (BN) is fused into the layer in front of it."""
+    skip_fusion_layers: Repeated[str] = repeated(STRING)
+    """Layers that BN is not fused into."""
+
+
+TF_ASCEND: Flavour[AMCTConfig] = Flavour(
+    name="tf-ascend",
+    proto="calibration_config_ascend_tf.proto",
+    config=AMCTConfig,
+    title="TensorFlow on Ascend",
+    evidence="code",
+    graphs="tensorflow",
+    types=(
+        LayerType("Conv2D", "conv2d", channel_wise=True, fusible=True, conditions=("constant_filter",)),
+        LayerType(
+            "DepthwiseConv2dNative",
+            "depthwise",
+            channel_wise=True,
+            fusible=True,
+            conditions=("constant_filter", "undilated"),
+        ),
+        LayerType("Conv2DBackpropInput", "deconv2d", channel_wise=True, conditions=("constant_filter", "undilated")),
+        LayerType("MatMul", "matmul", conditions=("untransposed",)),
+        LayerType("BatchMatMul", "batchmatmul", conditions=("untransposed",)),
+        LayerType("BatchMatMulV2", "batchmatmul", conditions=("untransposed",)),
+        LayerType("AvgPool", "avgpool"),
+    ),
+    layout=Layout(
+        globals=("version", "activation_offset", "do_fusion", "skip_fusion_layers"),
+        parts={
+            "activation_quant_params": {"ifmr_quantize": IFMR_JSON},
+            "weight_quant_params": {
+                "arq_quantize": {"wts_algo": Constant("arq_quantize"), "channel_wise": "channel_wise"}
+            },
+        },
+        tolerated={"num_bits": 8},
+    ),
+)

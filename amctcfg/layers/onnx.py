@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers out of an ONNX model, by the documented conditions, without the onnx package.
+
+Weights are not among the fields that are read, so that they are passed over; external data is never opened. Which nodes
+can be quantized: the vendor's page "Layers that support quantization" of AMCT for ONNX. What a missing shape leaves open
+counts as fulfilled, and the layer's note says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+
+from ..flavours.flavour import Flavour
+from .graphs import Condition, Examined, Fields, Finding, Graph, Node, decoded, examine, graph_error, message_classes
+from .layer import Layer
+
+__all__ = ["is_onnx", "read_model"]
+
+# Operations through which a weight may pass on its way from a constant.
+TRANSPARENT = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
+
+# onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
+FIELDS: Fields = {
+    "Dimension": {"dim_value": (1, "int64"), "dim_param": (2, "string")},
+    "Shape": {"dim": (1, "Dimension*")},
+    "TensorType": {"elem_type": (1, "int32"), "shape": (2, "Shape")},
+    "TypeProto": {"tensor_type": (1, "TensorType")},
+    "ValueInfo": {"name": (1, "string"), "type": (2, "TypeProto")},
+    "Tensor": {"dims": (1, "int64*"), "name": (8, "string")},
+    "SparseTensor": {"values": (1, "Tensor"), "dims": (3, "int64*")},
+    "Attribute": {
+        "name": (1, "string"), "f": (2, "float"), "i": (3, "int64"), "t": (5, "Tensor"), "g": (6, "GraphProto"),
+        "ints": (8, "int64*"), "graphs": (11, "GraphProto*"), "type": (20, "int32"),
+    },
+    "NodeProto": {
+        "input": (1, "string*"), "output": (2, "string*"), "name": (3, "string"), "op_type": (4, "string"),
+        "attribute": (5, "Attribute*"), "domain": (7, "string"),
+    },
+    "GraphProto": {
+        "node": (1, "NodeProto*"), "initializer": (5, "Tensor*"), "input": (11, "ValueInfo*"),
+        "output": (12, "ValueInfo*"), "value_info": (13, "ValueInfo*"), "sparse_initializer": (15, "SparseTensor*"),
+    },
+    "ModelProto": {"ir_version": (1, "int64"), "graph": (7, "GraphProto")},
+}  # fmt: skip
+
+DEPTH = 50  # of subgraphs in subgraphs
+
+
+def is_onnx(data: bytes) -> bool:
+    """An ONNX ModelProto begins with its IR version, 3 to 99, and its producer's name; a SavedModel with version 1."""
+    return len(data) > 2 and data[0] == 0x08 and 3 <= data[1] < 100 and data[2] in (0x12, 0x3A, 0x42)
+
+
+def read_model(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
+    """The nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
+    model = decoded(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
+    if model is None or not model.graph.node:
+        hint = "is the file complete? It has to be an ONNX model with a graph"
+        raise graph_error("encoding", "this is not an ONNX model, or only a part of one", name, hint)
+    known = OnnxGraph(model.graph, name)
+    outer = examine(known, flavour, CONDITIONS)
+    found: List[Examined] = []
+    for (node, _), examined in zip(known.named, outer):
+        found.append(examined)
+        found += [Examined(Layer(inner, kind, False), None) for inner, kind in inner_nodes(node, examined.layer.name)]
+    names: Set[str] = set()
+    for examined in found:
+        if examined.layer.name in names:
+            raise graph_error("duplicate-entry", "the node name '{}' occurs twice".format(examined.layer.name), name)
+        names.add(examined.layer.name)
+    return found
+
+
+class OnnxGraph(Graph):
+    """A graph whose nodes are found by the values that they make."""
+
+    def __init__(self, graph: Any, name: str) -> None:
+        self.named: List[Tuple[Any, str]] = list(node_names(graph))
+        makers = {output: label for node, label in self.named for output in node.output if output}
+        self.ranks: Dict[str, int] = {}
+        for value in [*graph.input, *graph.value_info, *graph.output]:
+            if value.type.tensor_type.HasField("shape"):
+                self.ranks[value.name] = len(value.type.tensor_type.shape.dim)
+        constants: Dict[str, Optional[int]] = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
+        constants.update((tensor.values.name, len(tensor.dims)) for tensor in graph.sparse_initializer)
+        self.ranks.update({key: rank for key, rank in constants.items() if rank is not None})
+        self.values: Dict[str, List[str]] = {label: list(node.input) for node, label in self.named}
+        nodes = []
+        for node, label in self.named:
+            if node.op_type == "Constant" and node.output:
+                tensor = [attribute for attribute in node.attribute if attribute.name == "value"]
+                if tensor:
+                    self.ranks[node.output[0]] = len(tensor[0].t.dims)
+            sources = [makers.get(value, value) for value in node.input]
+            nodes.append(Node(label, node.op_type, sources, attributes_of(node)))
+        super().__init__(nodes, name, constants, TRANSPARENT)
+
+    def rank(self, node: Node, index: int) -> Optional[int]:
+        """The number of dimensions of an input, None where the model does not say."""
+        inputs = self.values[node.name]
+        return self.ranks.get(inputs[index]) if index < len(inputs) else None
+
+
+def node_names(graph: Any) -> Iterator[Tuple[Any, str]]:
+    """Each node with its name; one without gets its type and its index among all nodes, one that is taken a suffix."""
+    taken: Set[str] = {node.name for node in graph.node if node.name}
+    seen: Set[str] = set()
+    for index, node in enumerate(graph.node):
+        name = node.name or "{}_{}".format(node.op_type, index)
+        suffix = 0
+        while name in seen or (suffix and name in taken):
+            suffix += 1
+            name = "{}_{}".format(node.name or "{}_{}".format(node.op_type, index), suffix)
+        seen.add(name)
+        yield node, name
+
+
+def inner_nodes(node: Any, prefix: str) -> Iterator[Tuple[str, str]]:
+    """The nodes in the subgraphs of an If or Loop, under the name of their node; they are not quantized."""
+    pending = [(node, prefix, 0)]
+    while pending:
+        current, above, depth = pending.pop()
+        for attribute in current.attribute:
+            graphs = list(attribute.graphs) + ([attribute.g] if attribute.g.node else [])
+            for number, graph in enumerate(graphs):
+                inside = "{}/{}{}".format(above, attribute.name, "_{}".format(number) if number else "")
+                for inner, name in node_names(graph):
+                    yield "{}/{}".format(inside, name), inner.op_type
+                    if depth < DEPTH:
+                        pending.append((inner, "{}/{}".format(inside, name), depth + 1))
+
+
+def attributes_of(node: Any) -> Any:
+    def attribute(name: str) -> Any:
+        found = next((entry for entry in node.attribute if entry.name == name), None)
+        if found is None:
+            return None
+        return {1: found.f, 2: found.i, 7: list(found.ints)}.get(found.type, found.i)
+
+    return attribute
+
+
+# ---------------------------------------------------------------- conditions
+
+
+def constant_input(index: int, what: str) -> Condition:
+    def condition(node: Node, graph: Graph) -> Optional[Finding]:
+        if len(node.inputs) <= index:
+            return Finding("it has no {}".format(what))
+        words, constant = graph.origin(node.inputs[index])
+        if constant:
+            return None
+        if words.endswith("not in the graph"):
+            words = "'{}', an input of the model".format(node.inputs[index])
+        return Finding("its {} is not a constant: it comes from {}".format(what, words))
+
+    return condition
+
+
+def rank_of(index: int, *allowed: int) -> Condition:
+    def condition(node: Node, graph: Graph) -> Optional[Finding]:
+        assert isinstance(graph, OnnxGraph)
+        rank = graph.rank(node, index)
+        wanted = " or ".join(str(n) for n in allowed)
+        if rank is None:
+            return Finding(note="its input is assumed to have {} dimensions, the model has no shape".format(wanted))
+        if rank in allowed:
+            return None
+        return Finding("its input has {} dimensions, not {}".format(rank, wanted))
+
+    return condition
+
+
+def convolution_rank(node: Node, graph: Graph) -> Optional[Finding]:
+    """The rank of the input, or where the model has no shape, that of the weight, which is the same."""
+    assert isinstance(graph, OnnxGraph)
+    allowed = (4,) if node.type == "ConvTranspose" else (4, 5)
+    if graph.rank(node, 0) is None and graph.rank(node, 1) in allowed:
+        return None
+    return rank_of(1 if graph.rank(node, 0) is None and graph.rank(node, 1) else 0, *allowed)(node, graph)
+
+
+def plain_gemm(node: Node, graph: Graph) -> Optional[Finding]:
+    alpha, beta = node.attribute("alpha"), node.attribute("beta")
+    wrong = ["transA is 1"] if node.attribute("transA") else []
+    wrong += ["{} is {}".format(name, v) for name, v in (("alpha", alpha), ("beta", beta)) if v not in (None, 1.0)]
+    return Finding("its {}".format(" and its ".join(wrong))) if wrong else None
+
+
+def product(node: Node, graph: Graph) -> Optional[Finding]:
+    """A constant second input has two or three dimensions; a product of two variables is quantized without offset."""
+    assert isinstance(graph, OnnxGraph)
+    if len(node.inputs) < 2 or not graph.origin(node.inputs[1])[1]:
+        return Finding(lacks=("asymmetric",))
+    rank = graph.rank(node, 1)
+    if rank is not None and rank not in (2, 3):
+        return Finding("its constant input has {} dimensions, not 2 or 3".format(rank))
+    return None
+
+
+CONDITIONS: Dict[str, Condition] = {
+    "constant weight": constant_input(1, "weight"),
+    "4 or 5 dimensions": convolution_rank,
+    "4 dimensions": rank_of(0, 4),
+    "plain gemm": plain_gemm,
+    "product": product,
+}

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of layers, as JSON or CSV: read and written."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.source import Source, Span
+from ..diagnostics.words import shorten
+from .layer import Layer
+
+__all__ = ["csv_rows", "json_rows", "layers_to_csv", "layers_to_json", "table_layers"]
+
+COLUMNS = ("name", "type", "supported", "lacks")
+WORDS = {"": True, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+Row = Tuple[Dict[str, Any], Span]
+
+
+def table_layers(source: Source, rows: Iterable[Row]) -> List[Layer]:
+    """The layers in the rows of a table. Raises `ConfigError` for one that is wrong, or there twice."""
+    return list(unique(map_rows(source, rows), source))
+
+
+def map_rows(source: Source, rows: Iterable[Row]) -> Iterator[Tuple[Layer, Span]]:
+    """Checked layers out of rows."""
+    for row, span in rows:
+        unknown = [key for key in row if key not in COLUMNS]
+        if unknown:
+            raise row_error(source, span, "a layer has no '{}'; it has {}".format(unknown[0], ", ".join(COLUMNS)))
+        for key in ("name", "type"):
+            if not isinstance(row.get(key), str) or not (row[key] or key == "name"):
+                raise row_error(source, span, "a layer needs a '{}', a string that is not empty".format(key))
+            if any("\ud800" <= character <= "\udfff" for character in row[key]):
+                raise row_error(source, span, "the '{}' holds half a character (a surrogate)".format(key), "encoding")
+        supported, lacks = row.get("supported", True), row.get("lacks", ())
+        if not isinstance(supported, bool):
+            raise row_error(source, span, "'supported' is true or false, not {}".format(brief(supported)))
+        if not isinstance(lacks, (list, tuple)) or not all(isinstance(word, str) for word in lacks):
+            raise row_error(source, span, "'lacks' is a list of names, not {}".format(brief(lacks)))
+        yield Layer(row["name"], row["type"], supported, tuple(lacks)), span
+
+
+def unique(layers: Iterable[Tuple[Layer, Span]], source: Source) -> Iterator[Layer]:
+    lines: Dict[str, int] = {}
+    for layer, span in layers:
+        if layer.name in lines:
+            message = "the layer '{}' is there twice, first at line {}".format(layer.name, lines[layer.name])
+            raise row_error(source, span, message, "duplicate-entry")
+        lines[layer.name] = span.line
+        yield layer
+
+
+def brief(value: Any) -> str:
+    """A value in a message, also one that Python refuses to write."""
+    try:
+        return shorten(repr(value))
+    except (ValueError, RecursionError):
+        return "a {}".format(type(value).__name__)
+
+
+def row_error(
+    source: Source, span: Span, message: str, code: str = "wrong-type", hint: Optional[str] = None
+) -> ConfigError:
+    return ConfigError([Diagnostic(ERROR, code, message, span=span, hint=hint, name=source.name)], source.text)
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def json_rows(source: Source) -> Iterator[Row]:
+    """The objects of a JSON array, each with its place, which the json module does not tell."""
+    import json
+
+    text, decoder = source.text, json.JSONDecoder(object_pairs_hook=without_duplicates)
+    position = skip_blanks(text, 0)
+    if text[position : position + 1] != "[":
+        raise json_error(source, position, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]')
+    position = skip_blanks(text, position + 1)
+    while text[position : position + 1] != "]":
+        start = position
+        try:
+            row, position = decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            raise json_error(source, error.pos, "this is not JSON: {}".format(error.msg)) from None
+        except DuplicateKey as error:
+            raise json_error(source, start, "a layer has two '{}'".format(error)) from None
+        except ValueError as error:  # a number of thousands of digits
+            raise json_error(source, start, "this can't be read: {}".format(error)) from None
+        except RecursionError:
+            raise json_error(source, start, "this is nested too deeply for a layer") from None
+        if not isinstance(row, dict):
+            raise json_error(source, start, 'a layer is an object: {"name": ..., "type": ...}')
+        yield row, source.span(start, position)
+        position = skip_blanks(text, position)
+        if text[position : position + 1] == ",":
+            position = skip_blanks(text, position + 1)
+            if text[position : position + 1] == "]":
+                raise json_error(source, position, "expected a layer after ','")
+        elif text[position : position + 1] != "]":
+            raise json_error(source, position, "expected ',' or ']'")
+    rest = skip_blanks(text, position + 1)
+    if rest < len(text):
+        raise json_error(source, rest, "expected the end of the file")
+
+
+class DuplicateKey(ValueError):
+    """An object with the same key twice."""
+
+
+def without_duplicates(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    row: Dict[str, Any] = {}
+    for key, value in pairs:
+        if key in row:
+            raise DuplicateKey(key)
+        row[key] = value
+    return row
+
+
+def json_error(source: Source, position: int, message: str) -> ConfigError:
+    return row_error(source, source.span(position, min(position + 1, len(source.text))), message, "syntax")
+
+
+def skip_blanks(text: str, position: int) -> int:
+    while text[position : position + 1] in (" ", "\t", "\n", "\r"):
+        position += 1
+    return position
+
+
+def layers_to_json(layers: Iterable[Layer]) -> str:
+    """A table as JSON, a layer a line."""
+    import json
+
+    rows = [
+        json.dumps({key: getattr(layer, key) for key in COLUMNS if key != "lacks" or layer.lacks}, ensure_ascii=False)
+        for layer in layers
+    ]
+    return "[\n{}\n]\n".format(",\n".join(" " + row for row in rows)) if rows else "[]\n"
+
+
+# ---------------------------------------------------------------- CSV
+
+
+def csv_rows(source: Source) -> Iterator[Row]:
+    """The rows of a CSV table, each with its line."""
+    import csv
+    import io
+
+    nul = source.text.find("\0")
+    if nul >= 0:  # Python reads it from 3.11 on only
+        raise row_error(source, source.span(nul, nul + 1), "a NUL character is not allowed in a table", "syntax")
+    reader = csv.reader(io.StringIO(source.text, newline=""), strict=True)
+    header: Optional[List[str]] = None
+    line = 1
+    try:
+        for cells in reader:
+            place, line = line_span(source, line), reader.line_num + 1
+            if not cells:
+                continue
+            if header is None:
+                header = [cell.strip() for cell in cells]
+                if tuple(header) not in (COLUMNS[:2], COLUMNS[:3], COLUMNS):
+                    message = "the first line has to be 'name,type', 'name,type,supported' or 'name,type,supported,lacks'"
+                    raise row_error(source, place, message, "syntax")
+                continue
+            if len(cells) != len(header):
+                message = "this row has {} cells, the header has {}".format(len(cells), len(header))
+                raise row_error(source, place, message, "syntax")
+            row: Dict[str, Any] = dict(zip(header, cells))
+            if "supported" in row:
+                row["supported"] = WORDS.get(row["supported"].strip().lower(), row["supported"])
+            if "lacks" in row:
+                row["lacks"] = row["lacks"].split()
+            yield row, place
+    except csv.Error as error:
+        raise row_error(source, line_span(source, line), "this is not CSV: {}".format(error), "syntax") from None
+    if header is None:
+        raise row_error(source, source.span(0, 0), "the file is empty", "syntax", "its first line is 'name,type'")
+
+
+def line_span(source: Source, number: int) -> Span:
+    number = min(number, len(source.line_starts()))
+    return Span(number, 1, number, len(source.line(number)) + 1)
+
+
+def layers_to_csv(layers: Iterable[Layer]) -> str:
+    """A table as CSV, with a header."""
+    import csv
+    import io
+
+    output = io.StringIO(newline="")
+    plain = csv.writer(output, lineterminator="\n")
+    quoted = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_ALL)  # plain leaves carriage returns bare
+    layers = tuple(layers)
+    columns = COLUMNS if any(layer.lacks for layer in layers) else COLUMNS[:3]
+    plain.writerow(columns)
+    for layer in layers:
+        writer = quoted if "\r" in layer.name + layer.type else plain
+        writer.writerow((layer.name, layer.type, str(layer.supported).lower(), " ".join(layer.lacks))[: len(columns)])
+    return output.getvalue()

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers out of a TensorFlow graph, by the toolkit's own conditions, without TensorFlow.
+
+Which nodes can be quantized: the vendor's page "Layers that support quantization", and the toolkit's checks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
+
+from ..flavours.flavour import Flavour
+from ..flavours.tf_ascend import TF_ASCEND
+from .graphs import Condition, Examined, Fields, Finding, Graph, Node, decoded, examine, graph_error, message_classes
+from .layer import Layer
+
+__all__ = ["layers_from_graph", "read_graph"]
+
+# Operations through which a filter may pass on its way from a constant.
+TRANSPARENT = ("Identity", "Enter", "Reshape", "Cast")
+
+FILTER_INPUT = 1  # of every kind of convolution
+
+# What functions that call functions may come to, in characters of names: a fixed part and a multiple of the file's size.
+# Each node counts as some characters beside its name. A model with some hundred calls of small functions needs a tenth.
+MOST_CHARACTERS, CHARACTERS_PER_BYTE, NODE_CHARACTERS = 8000000, 50, 100
+
+
+def layers_from_graph(graph: Any, flavour: Flavour[Any] = TF_ASCEND) -> Tuple[Layer, ...]:
+    """All nodes of a graph in memory, in its order; `supported` where the toolkit could quantize them.
+
+    Takes a `tf.Graph`, a `GraphDef` of any TensorFlow version, or anything with `.get_operations()` or `.node` that
+    is shaped like them. Raises `TypeError` for anything else, `ConfigError` where a node name occurs twice.
+    """
+    nodes = Graph(read_nodes(graph), "<graph>", {}, TRANSPARENT)
+    return tuple(examined.layer for examined in examine(nodes, flavour, CONDITIONS))
+
+
+# ---------------------------------------------------------------- conditions
+
+
+def constant_filter(node: Node, graph: Graph) -> Optional[Finding]:
+    """Following the filter backwards has to reach a Const."""
+    if len(node.inputs) <= FILTER_INPUT:
+        return Finding("it has no filter")
+    source = node.inputs[FILTER_INPUT]
+    words, constant = graph.origin(source)
+    if constant:
+        return None
+    if words.endswith("not in the graph"):
+        return Finding("its filter comes from {}".format(words))
+    return Finding("its filter is not a constant: it comes from {}".format(words))
+
+
+def undilated(node: Node, graph: Graph) -> Optional[Finding]:
+    dilations = list(node.attribute("dilations") or ())
+    return None if all(d == 1 for d in dilations) else Finding("its dilations are {}, not all 1".format(dilations))
+
+
+def undilated_depth(node: Node, graph: Graph) -> Optional[Finding]:
+    dilations = list(node.attribute("dilations") or ())
+    depth = 2 if node.attribute("data_format") in (b"NCDHW", "NCDHW") else 1
+    if len(dilations) != 5 or dilations[depth] == 1:
+        return None
+    return Finding("its dilation in depth is {}, not 1".format(dilations[depth]))
+
+
+def are_off(*attributes: str) -> Condition:
+    def condition(node: Node, graph: Graph) -> Optional[Finding]:
+        found = [name for name in attributes if node.attribute(name)]
+        if not found:
+            return None
+        return Finding("its {} {} true".format(" and ".join(found), "is" if len(found) == 1 else "are"))
+
+    return condition
+
+
+def one_constant(node: Node, graph: Graph) -> Optional[Finding]:
+    """A product of two variables is quantized without offset."""
+    if any(graph.origin(source)[1] for source in node.inputs[:2]):
+        return None
+    return Finding(lacks=("asymmetric",))
+
+
+CONDITIONS: Dict[str, Condition] = {
+    "constant_filter": constant_filter,
+    "undilated": undilated,
+    "undilated depth": undilated_depth,
+    "untransposed": are_off("transpose_a", "transpose_b", "adjoint_a", "adjoint_b", "adj_x", "adj_y"),
+    "one constant": one_constant,
+}
+
+
+# ---------------------------------------------------------------- graphs in memory
+
+
+def read_nodes(graph: Any) -> Iterator[Node]:
+    """The nodes of a `tf.Graph` or a `GraphDef`, by what they have in common."""
+    if hasattr(graph, "get_operations"):
+        for operation in graph.get_operations():
+            inputs = [tensor_node(tensor) for tensor in getattr(operation, "inputs", ())]
+            yield Node(operation.name, operation.type, inputs, operation_attribute(operation))
+    elif hasattr(graph, "node"):
+        for node in graph.node:
+            yield Node(node.name, node.op, data_inputs(node), node_attribute(node))
+    else:
+        wanted = "a tf.Graph, a GraphDef or something shaped like them"
+        raise TypeError("a graph has to be {}, not {!r}".format(wanted, type(graph).__name__))
+
+
+def inlined_nodes(graph: Any, name: str, size: int) -> Iterator[Node]:
+    """The nodes of a SavedModel's graph, with those of the functions it calls under the name of the calling node.
+
+    `size` is the file's, in bytes: functions that call each other can make a graph of any size out of a few of them.
+    """
+    functions = {function.signature.name: function for function in graph.library.function}
+    pending: List[Tuple[Any, str, FrozenSet[str]]] = [(node, "", frozenset()) for node in reversed(graph.node)]
+    left = MOST_CHARACTERS + CHARACTERS_PER_BYTE * size
+    while pending:
+        node, prefix, callers = pending.pop()
+        inputs = [prefix + source for source in data_inputs(node)]
+        yield Node(prefix + node.name, node.op, inputs, node_attribute(node))
+        left -= NODE_CHARACTERS + len(prefix) * (1 + len(inputs)) + len(node.name)
+        for key, called in called_functions(node, functions):
+            if called in callers:
+                continue
+            inner = "{}{}/{}".format(prefix, node.name, key + "/" if key else "")
+            body, arguments = functions[called].node_def, functions[called].signature.input_arg
+            left -= (NODE_CHARACTERS + len(inner)) * (len(arguments) + len(body))
+            if left < 0:
+                message = "its functions call each other too often to be laid out as one graph"
+                raise graph_error("syntax", message, name, FREEZE)
+            for argument, source in zip(arguments, inputs):
+                yield Node(inner + argument.name, "Identity", [source], no_attribute, hidden=True)
+            pending += [(inside, inner, callers | {called}) for inside in reversed(body)]
+
+
+def called_functions(node: Any, functions: Dict[str, Any]) -> List[Tuple[str, str]]:
+    """The functions that a node calls, each with the attribute that tells the branches of an If or While apart."""
+    if node.op in functions:
+        return [("", node.op)]
+    found = [(entry.key, entry.value.func.name) for entry in node.attr if entry.value.func.name in functions]
+    return [("" if key == "f" else key, name) for key, name in sorted(found)]
+
+
+def data_inputs(node: Any) -> List[str]:
+    """The names of the nodes behind a node's inputs, without control inputs."""
+    return [node_of(source) for source in getattr(node, "input", ()) if not source.startswith("^")]
+
+
+def no_attribute(name: str) -> None:
+    return None
+
+
+def tensor_node(tensor: Any) -> str:
+    operation = getattr(tensor, "op", None)
+    return operation.name if operation is not None else node_of(tensor.name)
+
+
+def node_of(tensor_name: str) -> str:
+    """`a` of `a:0`"""
+    return tensor_name.partition(":")[0]
+
+
+def operation_attribute(operation: Any) -> Callable[[str], Any]:
+    def attribute(name: str) -> Any:
+        try:
+            return operation.get_attr(name)
+        except (AttributeError, KeyError, ValueError):  # TensorFlow raises ValueError for one that is not there
+            return None
+
+    return attribute
+
+
+def node_attribute(node: Any) -> Callable[[str], Any]:
+    def attribute(name: str) -> Any:
+        value = attribute_value(node, name)
+        if value is None:
+            return None
+        if name == "dilations":
+            return list(value.list.i)
+        return value.s if name == "data_format" else value.b
+
+    return attribute
+
+
+def attribute_value(node: Any, name: str) -> Any:
+    """The AttrValue of a node's attribute, or None; our own messages have them as a list, TensorFlow's as a map."""
+    attributes = getattr(node, "attr", {})
+    if hasattr(attributes, "keys"):
+        return attributes.get(name)
+    return next((entry.value for entry in attributes if entry.key == name), None)
+
+
+# ---------------------------------------------------------------- graphs in files
+
+# The signatures of files that are mistaken for frozen graphs, and what to do with them.
+EXPORT = "export the model as a frozen TensorFlow graph (.pb)"
+FREEZE = (
+    "freeze it first: convert_variables_to_constants_v2 of tensorflow.python.framework.convert_to_constants,"
+    " then write the GraphDef with tf.io.write_graph(..., as_text=False)"
+)
+SIGNATURES: Tuple[Tuple[int, bytes, str, str], ...] = (
+    (0, b"\x89HDF\r\n\x1a\n", "a Keras HDF5 model", FREEZE),
+    (4, b"TFL3", "a TensorFlow Lite model", EXPORT),
+    (0, b"PK\x03\x04", "a zip archive (a Keras or PyTorch model?)", EXPORT),
+    (0, b"\x80\x02", "a Python pickle (a PyTorch model?)", EXPORT),
+    (0, b"\x1f\x8b", "gzip-compressed", "decompress it first"),
+)
+
+
+def read_graph(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
+    """The nodes of the graph in the bytes of a file: a GraphDef, binary or text, or a SavedModel.
+
+    Raises `ConfigError` for anything else, named where it is recognised, and `ImportError` without protobuf.
+    """
+    if not data:
+        raise graph_error("syntax", "the file is empty", name, "is it complete?")
+    for offset, signature, what, cure in SIGNATURES:
+        # A TensorFlow Lite file begins with an offset that is a multiple of 4, a GraphDef with 0x0A.
+        if data.startswith(signature, offset) and not (offset and data[0] % 4):
+            raise graph_error("encoding", "this is {}, not a frozen TensorFlow graph".format(what), name, cure)
+    messages = message_classes("amctcfg_graph", FIELDS)
+    if name.endswith((".pbtxt", ".textproto")):
+        nodes = read_nodes(parse_text_graph(data, name, messages["GraphDef"]))
+        return examine(Graph(nodes, name, {}, TRANSPARENT), flavour, CONDITIONS)
+    graph = decoded(messages["GraphDef"], data)
+    if graph is not None and graph.node and all(node.name and node.op for node in graph.node):
+        return examine(Graph(read_nodes(graph), name, {}, TRANSPARENT), flavour, CONDITIONS)
+    saved = decoded(messages["SavedModel"], data)
+    if saved is not None and any(meta.graph_def.node for meta in saved.meta_graphs):
+        nodes = inlined_nodes(saved.meta_graphs[0].graph_def, name, len(data))
+        return examine(Graph(nodes, name, {}, TRANSPARENT), flavour, CONDITIONS)
+    hint = "is the file complete? It has to be a frozen graph, a GraphDef in protobuf's binary format"
+    raise graph_error("encoding", "this is not a TensorFlow graph, or only a part of one", name, hint)
+
+
+def parse_text_graph(data: bytes, name: str, message: Any) -> Any:
+    from google.protobuf import text_format
+
+    graph = message()
+    try:
+        text_format.Parse(data.decode("utf-8"), graph, allow_unknown_field=True)
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        message = "this is not a GraphDef in text format: {}".format(error)
+        raise graph_error("syntax", message, name, FREEZE) from None
+    except RecursionError:
+        raise graph_error("syntax", "this is nested too deeply for a GraphDef", name, FREEZE) from None
+    if not graph.node:
+        raise graph_error("syntax", "the graph has no nodes", name, "is it complete?")
+    return graph
+
+
+# tensorflow/core/framework/{graph,node_def,attr_value}.proto and protobuf/{saved_model,meta_graph}.proto, reduced to
+# the fields that are read here: message -> field -> (number, type). "*" marks a repeated field. Weights stay
+# bytes that nobody looks at.
+FIELDS: Fields = {
+    "NameAttrList": {"name": (1, "string")},
+    "ListValue": {"i": (3, "int64*")},
+    "AttrValue": {"list": (1, "ListValue"), "s": (2, "bytes"), "b": (5, "bool"), "func": (10, "NameAttrList")},
+    "NodeDef": {"name": (1, "string"), "op": (2, "string"), "input": (3, "string*"), "attr": (5, "AttrEntry*")},
+    "AttrEntry": {"key": (1, "string"), "value": (2, "AttrValue")},
+    "ArgDef": {"name": (1, "string")},
+    "OpDef": {"name": (1, "string"), "input_arg": (2, "ArgDef*")},
+    "FunctionDef": {"signature": (1, "OpDef"), "node_def": (3, "NodeDef*")},
+    "FunctionDefLibrary": {"function": (1, "FunctionDef*")},
+    "GraphDef": {"node": (1, "NodeDef*"), "library": (2, "FunctionDefLibrary")},
+    "MetaGraphDef": {"graph_def": (2, "GraphDef")},
+    "SavedModel": {"meta_graphs": (2, "MetaGraphDef*")},
+}

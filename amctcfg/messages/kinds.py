@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kinds of scalar values: how each is read, checked, printed and named, with an example, in one place."""
+
+from __future__ import annotations
+
+import re
+
+from ..textformat.literals import parse_bool, parse_float, round_float32
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any, Dict, Generic, Optional, Tuple, TypeVar
+
+    T = TypeVar("T")
+else:
+    T = None
+
+    class Generic:
+        """typing's, for class statements."""
+
+        def __class_getitem__(cls, item):
+            return cls
+
+
+__all__ = ["BOOL", "FLOAT", "INT32", "STRING", "UINT32", "Enum", "Kind", "enum"]
+
+INFINITY = float("inf")
+
+TRUE_WORDS = ("true", "yes", "on", "y", "1")
+FALSE_WORDS = ("false", "no", "off", "n", "0")
+
+ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+class Kind(Generic[T]):
+    """A kind of scalar: `proto` is protobuf's name for it, `noun` ours, `example` a literal."""
+
+    proto: str
+    noun: str
+    example: str
+
+    def __repr__(self) -> str:
+        return self.proto
+
+    def read(self, raw: str) -> Optional[T]:
+        """The value of a literal that is not a string, or None for one of another kind."""
+        return None
+
+    def checked(self, name: str, value: Any) -> T:
+        """A Python value as the field keeps it. Raises `TypeError` for one of another type, `ValueError` for a bad one."""
+        raise NotImplementedError
+
+    def written(self, value: T) -> str:
+        """The literal."""
+        return str(value)
+
+    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
+        """The code, message and hint for a literal that `read` does not take."""
+        raise NotImplementedError
+
+    def refuse(self, name: str, value: Any) -> TypeError:
+        return TypeError("{} has to be {}, not {!r}".format(name, self.noun, value))
+
+
+class Bool(Kind[bool]):
+    proto, noun, example = "bool", "a bool", "true"
+
+    read = staticmethod(parse_bool)  # type: ignore[assignment]
+
+    def checked(self, name: str, value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        if type(value).__name__ in ("bool_", "bool") and type(value).__module__ == "numpy":
+            return bool(value)
+        raise self.refuse(name, value)
+
+    def written(self, value: bool) -> str:
+        return "true" if value else "false"
+
+    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
+        bare = raw.strip("\"'").lower()
+        meant = "true" if bare in TRUE_WORDS else "false" if bare in FALSE_WORDS else None
+        hint = "write " + (meant or "true or false") + (" without quotes" if meant and raw[0] in "\"'" else "")
+        return "wrong-type", "{} is true or false, not {}".format(name, raw), hint
+
+
+class Float(Kind[float]):
+    proto, noun, example = "float", "a number", "0.7"
+
+    read = staticmethod(parse_float)  # type: ignore[assignment]
+
+    def checked(self, name: str, value: Any) -> float:
+        if isinstance(value, bool) or not hasattr(type(value), "__float__"):
+            raise self.refuse(name, value)
+        try:
+            return round_float32(float(value))
+        except OverflowError:  # an int beyond every float
+            return INFINITY if value > 0 else -INFINITY
+
+    def written(self, value: float) -> str:
+        return repr(value)
+
+    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
+        quoted = raw[0] in "\"'"
+        hint = "write the number without quotes" if quoted else "write a decimal number such as 0.7"
+        return "wrong-type", "{} is a decimal number, not {}".format(name, raw), hint
+
+
+class Integer(Kind[int]):
+    """A whole number of 32 bits; decimal, octal and hexadecimal literals are read."""
+
+    noun, example = "a whole number", "1"
+
+    def __init__(self, proto: str, least: int, most: int) -> None:
+        self.proto: str = proto
+        self.least: int = least
+        self.most: int = most
+
+    def read(self, raw: str) -> Optional[int]:
+        value = whole_number(raw)
+        return value if value is not None and self.least <= value <= self.most else None
+
+    def checked(self, name: str, value: Any) -> int:
+        if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+            raise self.refuse(name, value)
+        value = value.__index__()
+        if not self.least <= value <= self.most:
+            raise ValueError("{} is {}; it has to be from {} to {}".format(name, brief(value), self.least, self.most))
+        return int(value)
+
+    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
+        if whole_number(raw) is not None:
+            return "out-of-range", "{} is {}; it has to be from {} to {}".format(name, raw, self.least, self.most), ""
+        hint = "write the number without quotes" if raw[0] in "\"'" else "write a whole number such as 1"
+        return "wrong-type", "{} is a whole number, not {}".format(name, raw), hint
+
+
+class String(Kind[str]):
+    proto, noun, example = "string", "a string", '"..."'
+
+    def checked(self, name: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise self.refuse(name, value)
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError("{}: {!r} holds a surrogate, which is not text".format(name, value)) from None
+        return str(value)
+
+    def written(self, value: str) -> str:
+        """A literal in double quotes, characters beyond ASCII as they are."""
+        if value.isprintable() and '"' not in value and "\\" not in value:
+            return '"{}"'.format(value)
+        return '"{}"'.format(re.sub(r'["\\\x00-\x1f\x7f]', escape, value))
+
+    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
+        return "wrong-type", "{} is a string, not {}".format(name, raw), 'put it in quotes: "{}"'.format(raw)
+
+
+class Enum(Kind[str]):
+    """One of some names, kept as `str`. Its numbers, which are read and not written, count from 1."""
+
+    proto = "enum"
+
+    def __init__(self, names: Tuple[str, ...], type_name: str) -> None:
+        self.names: Tuple[str, ...] = names
+        self.type_name: str = type_name
+        self.numbers: Dict[int, str] = dict(enumerate(names, 1))
+        self.example: str = names[0]
+        self.noun: str = "one of the names {}".format(", ".join(names)) if len(names) > 1 else names[0]
+
+    def __repr__(self) -> str:
+        return self.type_name
+
+    def read(self, raw: str) -> Optional[str]:
+        if raw in self.names:
+            return raw
+        number = whole_number(raw)
+        return None if number is None else self.numbers.get(number)
+
+    def checked(self, name: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise self.refuse(name, value)
+        if value not in self.names:
+            raise ValueError("{} is {!r}; it has to be {}".format(name, value, " or ".join(self.names)))
+        return str(value)
+
+    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
+        wanted = "write {}".format(" or ".join(self.names))
+        if raw[0] in "\"'":
+            return "wrong-type", "{} is a bare name, not {}".format(name, raw), wanted + " without quotes"
+        if whole_number(raw) is None and not raw[0].isalpha() and raw[0] != "_":
+            return "wrong-type", "{} is a name, not {}".format(name, raw), wanted
+        return "out-of-range", "{} is {}; it has to be {}".format(name, raw, " or ".join(self.names)), wanted
+
+
+def enum(type_name: str, *names: str) -> Enum:
+    """The kind of a protobuf enum whose names are numbered from 1."""
+    return Enum(names, type_name)
+
+
+def whole_number(raw: str) -> Optional[int]:
+    """The value of an integer literal, in any base; None for anything else."""
+    match = re.match(r"(-?)(?:[ \t\n\v\f\r]|#[^\n]*)*(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)\Z", raw)
+    if match is None or len(raw) > 200:  # no field takes so many digits
+        return None
+    digits = match[2]
+    base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10
+    return int(match[1] + digits, base)
+
+
+def brief(value: int) -> str:
+    """A whole number, also one of thousands of digits, which Python refuses to write."""
+    return str(value) if -(10**20) < value < 10**20 else "a number of {} bits".format(value.bit_length())
+
+
+def escape(match: Any) -> str:
+    return ESCAPED.get(match[0]) or "\\{:03o}".format(ord(match[0]))
+
+
+BOOL = Bool()
+FLOAT = Float()
+STRING = String()
+UINT32 = Integer("uint32", 0, 2**32 - 1)
+INT32 = Integer("int32", -(2**31), 2**31 - 1)

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Syntax tree to messages: one walker over the fields of any schema, which collects every error and goes on."""
+
+from __future__ import annotations
+
+from ..textformat.literals import unescape
+from ..textformat.tree import List as ListValue
+from ..textformat.tree import MessageList, Tree, mark_offsets, name_offsets, split
+from .kinds import STRING
+from .message import REPEATED, problems
+from .record import trusted
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
+
+    from ..diagnostics.diagnostic import Diagnostic, Path
+    from ..textformat.tree import Field as TreeField
+    from .message import Field, Message, Problem
+
+    # The words for an unknown field: code, message and hint; None where all has been said about it.
+    Unknown = Callable[[Type[Message], TreeField, Path], Optional[Tuple[str, str, Optional[str]]]]
+
+__all__ = ["Reading"]
+
+ERROR, WARNING = "error", "warning"
+
+
+class Reading:
+    """What a tree holds, read as a message of a class.
+
+    config -- the message. Where something in the text has an error it is partial: an optional field that could not be read
+    is absent, and a required one or an element None. broken -- the paths of what could not be read. errors -- their
+    number. diagnostics -- all errors and warnings, in order.
+
+    With `strict=False`, as the toolkit reads: the last of several scalars and the last member of a oneof win, messages
+    given twice are merged, a missing name is empty and a missing block is an empty one; each such leniency is a warning.
+    """
+
+    def __init__(self, tree: Tree, root: Type[Message], strict: bool, unknown: Unknown) -> None:
+        self.tree: Tree = tree
+        self.text: str = tree.source.text
+        self.strict: bool = strict
+        self.unknown: Unknown = unknown
+        self.errors: int = 0
+        self.foreign: bool = False  # whether it is another kind of file altogether
+        self.broken: Set[Path] = set()
+        self.diagnostics: List[Diagnostic] = []
+        # Blocks by their text, those without a diagnostic: files repeat them.
+        self.blocks: Dict[Tuple[Type[Message], str], Any] = {}
+        self.firsts: Dict[Path, str] = {}
+        end = len(self.text)
+        self.config: Any = self.message(root, (None, tree.fields, end, end), ())
+        if self.diagnostics:
+            self.diagnostics.sort(key=lambda d: d.span or ())
+
+    def message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
+        """The message that a field holds."""
+        if not (cls.__schema__.only_optional and self.strict):  # read leniently, a message may go on elsewhere
+            return self.read_message(cls, field, path)
+        key = cls, self.text[field[2] : field[3]]
+        if key in self.blocks:
+            return self.blocks[key]
+        reported = len(self.diagnostics)
+        message = self.read_message(cls, field, path)
+        if len(self.diagnostics) == reported:
+            self.blocks[key] = message
+        return message
+
+    def read_message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
+        schema = cls.__schema__
+        specs = schema.fields
+        fields = field[1] if self.strict else self.unified(cls, field[1], path)
+        values: Dict[str, Any] = {}
+        for element in split(fields):
+            name, raw, _, _ = element
+            spec = specs.get(name)
+            if spec is None:
+                self.unknown_field(cls, element, path)
+            elif spec.label == REPEATED:
+                self.extend(spec, values.setdefault(name, []), element, path)
+            else:
+                if name in values:
+                    self.duplicate_field(spec, element, fields, path)
+                value = spec.read(raw) if type(raw) is str else None  # the common case
+                values[name] = self.value(spec, element, (*path, name)) if value is None else value
+        for name in schema.required:
+            if name not in values:
+                self.missing_field(cls, specs[name], field, path, values)
+        found = problems(cls, values)
+        if found:
+            self.problems(found, fields, path)
+            values.update({str(p.path[0]): None for p in found if len(p.path) == 1 and p.code == "out-of-range"})
+        for name in schema.repeated:
+            if name in values:
+                values[name] = tuple(values[name])
+        return trusted(cls, dict(schema.blank, **values))
+
+    def unified(self, cls: Type[Message], fields: Tuple[Any, ...], path: Path) -> Tuple[Any, ...]:
+        """The fields with each singular message that is given several times as one, and one member of each oneof."""
+        parts: Dict[str, List[Any]] = {}  # the fields of each singular message
+        chosen: Dict[str, str] = {}  # the member of each oneof
+        result: Dict[Any, TreeField] = {}
+        for number, element in enumerate(split(fields)):
+            name, value, _, _ = element
+            spec = cls.__schema__.fields.get(name)
+            if spec is None or not spec.is_message or spec.label == REPEATED or type(value) is not tuple:
+                result[number] = element
+                continue
+            if spec.oneof:
+                lost = chosen.get(spec.oneof, name)
+                if lost != name:
+                    self.conflicting_field(lost, element, path)
+                    del result[lost], parts[lost]
+                chosen[spec.oneof] = name
+            if name in parts:
+                self.duplicate_field(spec, element, fields, path)
+                parts[name].extend(value)
+            else:
+                parts[name] = list(value)
+                result[name] = element
+        merged = [(e[0], tuple(parts[key]), e[2], e[3]) if key in parts else e for key, e in result.items()]
+        return tuple([entry for element in merged for entry in element])
+
+    def extend(self, spec: Field, elements: List[Any], field: TreeField, path: Path) -> None:
+        """Add what one occurrence of a repeated field holds."""
+        value = field[1]
+        if type(value) is MessageList and not value and not spec.is_message:
+            self.needs_colon(spec, field, path)
+        for element in split(value) if isinstance(value, ListValue) else (field,):
+            elements.append(self.value(spec, element, (*path, spec.name, len(elements))))
+
+    def value(self, spec: Field, field: TreeField, path: Path) -> Any:
+        """The value of one field or element; None where it is wrong."""
+        raw = field[1]
+        if type(raw) is str and spec.kind is STRING and raw[0] in "\"'":
+            return self.string(raw, field, path)
+        if type(raw) is tuple and spec.is_message:
+            return self.message(spec.kind, field, path)
+        value = spec.read(raw) if type(raw) is str else None
+        if value is None:
+            self.wrong_type(spec, field, path)
+        return value
+
+    def string(self, raw: str, field: TreeField, path: Path) -> Optional[str]:
+        quote = raw[0]
+        if "\\" not in raw and raw[-1] == quote and raw.count(quote) == 2:
+            return raw[1:-1]
+        try:
+            return unescape(raw).decode("utf-8")
+        except UnicodeDecodeError as error:
+            message = "the string's byte 0x{:02X} is not UTF-8".format(error.object[error.start])
+            hint = "write the character itself, or as \\uXXXX"
+            self.report("encoding", message, mark_offsets(field), path, hint)
+            return None
+
+    # ------------------------------------------------------------ what can be wrong
+
+    def report(self, code: str, message: str, offsets: Tuple[int, int], path: Path, hint: Optional[str] = None) -> None:
+        self.errors += 1
+        self.broken.add(path)
+        self.diagnose(ERROR, code, message, offsets, path, hint)
+
+    def diagnose(
+        self, severity: str, code: str, message: str, offsets: Tuple[int, int], path: Path, hint: Optional[str]
+    ) -> None:
+        from ..diagnostics.diagnostic import Diagnostic  # only where there is something to report
+
+        span, name = self.tree.source.span(*offsets), self.tree.source.name
+        self.diagnostics.append(Diagnostic(severity, code, message, span=span, path=path, hint=hint or None, name=name))
+
+    def unknown_field(self, cls: Type[Message], field: TreeField, path: Path) -> None:
+        self.broken.add((*path, field[0]))
+        words = self.unknown(cls, field, path)
+        if words is not None:
+            self.report(words[0], words[1], name_offsets(field), (*path, field[0]), words[2])
+        else:
+            self.errors += 1
+
+    def first_place(self, fields: Any, path: Path) -> str:
+        """Where a field stands that is given again."""
+        if path not in self.firsts:
+            start = next(element[2] for element in split(fields) if element[0] == path[-1])
+            self.firsts[path] = "the first is at line {}".format(self.tree.source.span(start, start).line)
+        return self.firsts[path]
+
+    def duplicate_field(self, spec: Field, field: TreeField, fields: Any, path: Path) -> None:
+        path = (*path, spec.name)
+        hint = "keep one of the two; " + self.first_place(fields, path)
+        if self.strict:
+            self.report("duplicate-field", "'{}' is given twice".format(spec.name), name_offsets(field), path, hint)
+        else:
+            rule = "its fields are merged" if spec.is_message else "the last value counts"
+            message = "'{}' is given twice; {}".format(spec.name, rule)
+            self.diagnose(WARNING, "duplicate-field", message, name_offsets(field), path, hint)
+
+    def conflicting_field(self, lost: str, field: TreeField, path: Path) -> None:
+        message = "{} and {} exclude each other; the last one counts".format(lost, field[0])
+        path = (*path, field[0])
+        self.diagnose(WARNING, "conflicting-fields", message, name_offsets(field), path, "delete {}".format(lost))
+
+    def missing_field(
+        self, cls: Type[Message], spec: Field, field: TreeField, path: Path, values: Dict[str, Any]
+    ) -> None:
+        path = (*path, spec.name)
+        message = "{} has no '{}'".format(field[0] or cls.__name__, spec.name)
+        example = "{} {{ ... }}".format(spec.name) if spec.is_message else "{}: {}".format(spec.name, spec.kind.example)
+        if spec.is_message:
+            values[spec.name] = trusted(spec.kind, spec.kind.__schema__.blank)
+        if self.strict:
+            self.report("missing-field", message, name_offsets(field), path, "add " + example)
+            values.setdefault(spec.name, None)
+            return
+        empty = {True: "an empty one", False: "the empty string" if spec.kind is STRING else "0"}[spec.is_message]
+        values.setdefault(spec.name, "" if spec.kind is STRING else 0)
+        message += "; it counts as {}".format(empty)
+        self.diagnose(WARNING, "missing-field", message, name_offsets(field), path, "add " + example)
+
+    def wrong_type(self, spec: Field, field: TreeField, path: Path) -> None:
+        code, message, hint = wrong_type_words(spec, field[1])
+        self.report(code, message, mark_offsets(field), path, hint)
+
+    def needs_colon(self, spec: Field, field: TreeField, path: Path) -> None:
+        name, _, start, end = field
+        message = "expected ':' after '{}'".format(name)
+        self.report("syntax", message, (start, end), (*path, name), "write '{}: []'".format(name))
+
+    def problems(self, found: List[Problem], fields: Tuple[Any, ...], path: Path) -> None:
+        places = Tree(self.tree.source, fields)
+        for problem in found:
+            place = places.find_nearest(problem.path)
+            hint = problem.hint
+            if problem.first is not None:
+                start = places.find_nearest(problem.first)[2]
+                hint = "{}; the first is at line {}".format(hint, self.tree.source.span(start, start).line)
+            self.report(problem.code, problem.message, mark_offsets(place), path + problem.path, hint)
+
+
+def wrong_type_words(spec: Field, raw: Any) -> Tuple[str, str, str]:
+    """Code, message and hint for a value of the wrong shape or kind."""
+    name = spec.name
+    if spec.is_message:
+        hint = "write '{} {{ ... }}'".format(name)
+        if isinstance(raw, ListValue):
+            return "wrong-type", "{} takes one message, not a list".format(name), hint
+        return "wrong-type", "{} takes a message, not {}".format(name, raw), hint
+    if isinstance(raw, ListValue):
+        return "wrong-type", "{} takes one value, not a list".format(name), "write the value without brackets"
+    if isinstance(raw, tuple):
+        hint = "write '{}: {}'".format(name, spec.kind.example)
+        return "wrong-type", "{} takes a value, not a message".format(name), hint
+    code, message, hint = spec.kind.wrong(name, raw)
+    return code, message, hint

@@ -1,0 +1,477 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The effective configuration of one layer, and where each of its values comes from.
+
+The rules are those of the vendor's page, "Parameter priority"; what the page leaves open is as the toolkit does it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+from ..diagnostics.diagnostic import Path
+from ..diagnostics.source import Span
+from ..documents.document import Document
+from ..flavours.flavour import ASYMMETRIC, KEEP, SOFTEN, Demand, Flavour
+from ..layers.layer import Layer
+from ..messages.message import BY_TYPE, Field, Message
+from ..messages.record import Record, trusted
+
+__all__ = ["EffectiveConfig", "Merger", "Origin", "Origins", "Tier", "merge"]
+
+DOCUMENTED, TOOLKIT = "documented", "toolkit"
+
+OF_LAYER, OF_TYPE, COMMON = "override_layer_configs", "override_layer_types", "common_config"
+
+SWITCHES = ("quant_enable", "fuse")
+
+
+class Origin(NamedTuple):
+    """Where a value comes from.
+
+    `tier` is what decided; `path` and `span` are the place, None where no text sets it; `shadowed` are the settings
+    of the same field that lost, highest first.
+    """
+
+    tier: str
+    value: Any
+    path: Optional[Path] = None
+    span: Optional[Span] = None
+    shadowed: Tuple[Origin, ...] = ()
+
+
+class Origins(Mapping[str, Origin]):
+    """The `Origin` of each field of a layer, by dotted name; worked out when it is asked for."""
+
+    __slots__ = ("_found", "_layer", "_merger")
+
+    def __init__(self, merger: Optional[Merger], layer: Layer, found: Optional[Dict[str, Origin]] = None) -> None:
+        self._merger: Optional[Merger] = merger
+        self._layer: Layer = layer
+        self._found: Optional[Dict[str, Origin]] = found
+
+    def _all(self) -> Dict[str, Origin]:
+        if self._found is None:
+            assert self._merger is not None  # one of the two is given
+            self._found = self._merger.origins_of(self._layer)
+        return self._found
+
+    def __getitem__(self, field: str) -> Origin:
+        return self._all()[field]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.items()))
+
+    def __repr__(self) -> str:
+        return "Origins({!r})".format(self._all())
+
+    def __reduce__(self) -> Any:
+        """Pickled as what they are, without the document that they come from."""
+        return Origins, (None, self._layer, self._all())
+
+
+class EffectiveConfig(Record):
+    """What a layer gets: every field of `calibration_config` is set.
+
+    quant_enable -- whether the layer is quantized. fuse -- whether BN may be fused into it. calibration_config -- the
+    block, with one member of each group of algorithms. origins -- where each value comes from, by dotted name
+    ("ifmr_quantize.search_step"); two that differ in origins only are equal.
+    """
+
+    layer: Layer
+    quant_enable: bool
+    fuse: bool
+    calibration_config: Any
+    origins: Mapping[str, Origin]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EffectiveConfig):
+            return NotImplemented
+        return self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+    def _compared(self) -> Tuple[Any, ...]:
+        return self.layer, self.quant_enable, self.fuse, self.calibration_config
+
+    def __repr__(self) -> str:
+        values = ["{}={}".format(name, value) for name, value in values_of(self.calibration_config).items()]
+        switches = ["quantized" if self.quant_enable else "not quantized", "BN fused" if self.fuse else "BN not fused"]
+        head = "<EffectiveConfig {!r} ({})".format(self.layer.name, self.layer.type)
+        return "{}: {}>".format(head, ", ".join(switches + values))
+
+
+def values_of(block: Optional[Message]) -> Dict[str, Any]:
+    """What a block sets, by dotted name."""
+    found: Dict[str, Any] = {}
+    for name, field in block.__schema__.fields.items() if block is not None else ():
+        value = getattr(block, name)
+        if value is None:
+            continue
+        if not field.is_message:
+            found[name] = value
+            continue
+        for inner in value.__schema__.fields:
+            if getattr(value, inner) is not None:
+                found[name + "." + inner] = getattr(value, inner)
+    return found
+
+
+class Tier(NamedTuple):
+    """A block that a layer could have, and where it is."""
+
+    name: str
+    block: Any
+    path: Path
+
+
+class Setting(NamedTuple):
+    """A value and what sets it: the name of a tier, and the path, None where no text does."""
+
+    tier: str
+    value: Any
+    path: Optional[Path]
+
+
+class Decision(NamedTuple):
+    """What a field is, by which setting, and all settings of it, highest first."""
+
+    winner: Setting
+    settings: List[Setting]
+
+
+Decisions = Dict[str, Decision]
+
+DEFAULT, BY_LAYER_TYPE = "default", "layer_type"
+
+
+class Members(NamedTuple):
+    """The members of a block: for each group of algorithms its members, the default first if it has one."""
+
+    groups: Tuple[Tuple[Tuple[str, ...], Optional[str]], ...]
+    scalars: Tuple[Field, ...]
+
+
+def members_of(block: Any) -> Members:
+    """What a class of blocks consists of."""
+    groups: Dict[str, List[Field]] = {}
+    scalars = []
+    for name, field in block.__schema__.fields.items():
+        if field.is_message:
+            groups.setdefault(field.oneof or name, []).append(field)
+        else:
+            scalars.append(field)
+    chosen = []
+    for fields in groups.values():
+        default = next((field.name for field in fields if field.default is not None), None)
+        chosen.append((tuple(field.name for field in fields), default))
+    return Members(tuple(chosen), tuple(scalars))
+
+
+def merge(
+    config: Union[Message, Document[Any]],
+    layer: Layer,
+    rules: str = DOCUMENTED,
+    flavour: Optional[Flavour[Any]] = None,
+) -> EffectiveConfig:
+    """The effective configuration of one layer.
+
+    `rules` is "documented", as the vendor's page says, or "toolkit": there, a layer with a block of its own that
+    leaves `asymmetric` out skips the block of its type and takes `common_config`'s. `flavour` replaces the one of the
+    configuration.
+
+    >>> from amctcfg import AMCTConfig
+    >>> merge(AMCTConfig(skip_layers=["conv1"]), Layer("conv1", "Conv2D")).origins["quant_enable"].tier
+    'skip_layers'
+    """
+    if not isinstance(layer, Layer):
+        raise TypeError("merge takes a Layer, such as Layer('conv1', 'Conv2D'), not {!r}".format(layer))
+    return Merger(config, rules, flavour).merge(layer)
+
+
+def flavour_of(config: Any, flavour: Optional[Flavour[Any]]) -> Flavour[Any]:
+    """The flavour that a configuration is in: the one given, the document's, or the one that its class is of."""
+    if isinstance(config, Document):
+        root = type(config.config)
+        flavour = flavour or config.flavour
+    else:
+        root = type(config)
+    if flavour is None:
+        from ..flavours import FLAVOURS
+
+        flavour = next((known for known in FLAVOURS.values() if known.config is root), None)
+    if flavour is None or root is not flavour.config:
+        wanted = "an AMCTConfig or a Document" + (" of flavour {}".format(flavour.name) if flavour else "")
+        raise TypeError("{} is needed, not {!r}".format(wanted, config))
+    return flavour
+
+
+class Merger:
+    """`merge` for many layers of one configuration: its entries are looked up, not searched."""
+
+    def __init__(
+        self, config: Union[Message, Document[Any]], rules: str = DOCUMENTED, flavour: Optional[Flavour[Any]] = None
+    ) -> None:
+        if rules not in (DOCUMENTED, TOOLKIT):
+            raise ValueError("rules is {!r}; it has to be 'documented' or 'toolkit'".format(rules))
+        self.flavour: Flavour[Any] = flavour_of(config, flavour)
+        self.document: Optional[Document[Any]] = config if isinstance(config, Document) else None
+        self.config: Any = config.config if isinstance(config, Document) else config
+        self.rules: str = rules
+        self.block_class: Any = self.config.__schema__.fields[COMMON].kind
+        self.members: Members = members_of(self.block_class)
+        self.skipped_names: Dict[str, int] = indices(self.config.skip_layers)
+        self.skipped_types: Dict[str, int] = indices(self.config.skip_layer_types)
+        self.unfused_names: Dict[str, int] = indices(self.config.skip_fusion_layers)
+        # Where the block of a layer, of a type and of the rest is.
+        self.names: Dict[str, Tier] = self.blocks(OF_LAYER, "layer_name")
+        self.types: Dict[str, Tier] = self.blocks(OF_TYPE, "layer_type")
+        common = self.config.common_config
+        self.common: Optional[Tier] = None if common is None else Tier(COMMON, common, (COMMON,))
+        self.stand_ins()
+        self.cached: Dict[Any, Any] = {}  # the block of layers by what decides it: many have the same
+
+    def blocks(self, field: str, key: str) -> Dict[str, Tier]:
+        found = {}
+        for index, entry in enumerate(getattr(self.config, field)):
+            if entry is not None and getattr(entry, key) is not None:
+                path = (field, index, "calibration_config")
+                found[getattr(entry, key)] = Tier(field, entry.calibration_config, path)
+        return found
+
+    def stand_ins(self) -> None:
+        """Deprecated fields count where the configuration has neither common_config nor overrides of types."""
+        if self.common is not None or self.config.override_layer_types:
+            return
+        for field, types in self.flavour.stand_ins:
+            block = getattr(self.config, field)
+            if block is not None and types:
+                self.types.update({layer_type: Tier(OF_TYPE, block, (field,)) for layer_type in types})
+            elif block is not None:
+                self.common = Tier(COMMON, block, (field,))
+
+    def by_rules(self, rules: str) -> Merger:
+        """The same configuration under other rules."""
+        return self if rules == self.rules else self.altered(rules=rules)
+
+    def without_type(self, layer_type: str) -> Merger:
+        """The same configuration without the override of a type."""
+        return self.altered(types={name: tier for name, tier in self.types.items() if name != layer_type})
+
+    def without_layer(self, name: str) -> Merger:
+        """The same configuration without the override of a layer."""
+        return self.altered(names={other: tier for other, tier in self.names.items() if other != name})
+
+    def altered(self, **attributes: Any) -> Merger:
+        other = copy.copy(self)
+        other.cached = {}
+        other.__dict__.update(attributes)
+        return other
+
+    def merge(self, layer: Layer) -> EffectiveConfig:
+        values = {
+            "layer": layer,
+            "quant_enable": layer.name not in self.skipped_names
+            and layer.type not in self.skipped_types
+            and self.flavour.quantizes(layer),
+            "fuse": layer.name not in self.unfused_names and self.config.do_fusion is not False,
+            "calibration_config": self.calibration(layer),
+            "origins": Origins(self, layer),
+        }
+        return trusted(EffectiveConfig, values)
+
+    def calibration(self, layer: Layer) -> Any:
+        """The block of a layer, every field set."""
+        own = self.names.get(layer.name)
+        key = None if own is None else id(own.block), layer.type, layer.lacks
+        if key not in self.cached:
+            self.cached[key] = self.block_of(self.decide(layer, self.tiers(layer)))
+        return self.cached[key]
+
+    def block_of(self, decisions: Decisions) -> Any:
+        """The block with the values that were decided on, which checked messages held."""
+        values: Dict[str, Any] = dict(self.block_class.__schema__.blank)
+        for name, decision in decisions.items():
+            part, _, inner = name.partition(".")
+            if not inner:
+                values[part] = decision.winner.value
+                continue
+            if values[part] is None:
+                values[part] = dict(self.block_class.__schema__.fields[part].kind.__schema__.blank)
+            values[part][inner] = decision.winner.value
+        for part, found in values.items():
+            if type(found) is dict:
+                values[part] = trusted(self.block_class.__schema__.fields[part].kind, found)
+        return trusted(self.block_class, values)
+
+    # ------------------------------------------------------------ the rules
+
+    def quant_enable(self, layer: Layer) -> Origin:
+        """No if its name is skipped, or its type, or it can't be quantized."""
+        reasons: List[Origin] = []
+        if layer.name in self.skipped_names:
+            reasons.append(self.origin("skip_layers", False, ("skip_layers", self.skipped_names[layer.name])))
+        if layer.type in self.skipped_types:
+            reasons.append(self.origin("skip_layer_types", False, ("skip_layer_types", self.skipped_types[layer.type])))
+        if not self.flavour.quantizes(layer):
+            reasons.append(Origin("unsupported", False))
+        return first(reasons, Origin(DEFAULT, True))
+
+    def fuse(self, layer: Layer) -> Origin:
+        """BN is fused unless the layer is named in `skip_fusion_layers`, or `do_fusion` is false."""
+        settings: List[Origin] = []
+        if layer.name in self.unfused_names:
+            index = self.unfused_names[layer.name]
+            settings.append(self.origin("skip_fusion_layers", False, ("skip_fusion_layers", index)))
+        if self.config.do_fusion is not None:
+            settings.append(self.origin("do_fusion", self.config.do_fusion, ("do_fusion",)))
+        return first(settings, Origin(DEFAULT, True))
+
+    def tiers(self, layer: Layer) -> List[Tier]:
+        """The blocks that a layer could have, highest first: its own, its type's, the common one."""
+        return self.tiers_of(layer.name, layer.type)
+
+    def tiers_of(self, name: Optional[str], layer_type: Optional[str]) -> List[Tier]:
+        """The same where the name or the type is not known."""
+        found = (self.names.get(name or ""), self.types.get(layer_type or ""), self.common)
+        if name is None:
+            found = (None, *found[1:])
+        if layer_type is None:
+            found = (found[0], None, found[2])
+        return [tier for tier in found if tier is not None]
+
+    def decide(self, layer: Layer, tiers: List[Tier]) -> Decisions:
+        """What each field of the block is that the layer gets, and which setting decided.
+
+        The highest block counts as a whole: what it leaves out has its default. Only fields that cascade are looked for
+        further down, in blocks with the same algorithm. What the layer can't have is softened.
+        """
+        top = tiers[0].block if tiers else None
+        decisions: Decisions = {}
+        for field in self.members.scalars:
+            decisions[field.name] = self.decide_field((field,), tiers, layer)
+        for names, default in self.members.groups:
+            chosen = next((name for name in names if top is not None and getattr(top, name) is not None), default)
+            if chosen is None or self.is_dropped(chosen, layer, tiers):
+                continue
+            part = self.block_class.__schema__.fields[chosen]
+            for field in part.kind.__schema__.fields.values():
+                decisions[chosen + "." + field.name] = self.decide_field((part, field), tiers, layer)
+        return decisions
+
+    def is_dropped(self, part: str, layer: Layer, tiers: List[Tier]) -> bool:
+        """Whether the layer can't have an algorithm that its block asks for."""
+        demands = self.block_class.__schema__.fields[part].demands
+        if not demands or not tiers or getattr(tiers[0].block, part) is None:
+            return False
+        return any(self.is_softened(demand, layer, tiers) for demand in demands)
+
+    def decide_field(self, steps: Tuple[Field, ...], tiers: List[Tier], layer: Layer) -> Decision:
+        field = steps[-1]
+        settings: List[Setting] = []
+        for tier in tiers:
+            value = value_at(tier.block, steps)
+            if value is not None:
+                settings.append(Setting(tier.name, value, (*tier.path, *[step.name for step in steps])))
+        if field.cascades is not None:
+            winner = self.decide_cascade(field, settings, tiers)
+        elif settings and value_at(tiers[0].block, steps) is not None:
+            winner = settings[0]
+        else:
+            winner = Setting(DEFAULT, self.default(field, layer), None)
+        for demand in field.demands:
+            if winner.value in demand.values and self.is_softened(demand, layer, tiers):
+                winner = Setting(BY_LAYER_TYPE, demand.instead, None)
+        return Decision(winner, settings)
+
+    def decide_cascade(self, field: Field, settings: List[Setting], tiers: List[Tier]) -> Setting:
+        """The first block that sets it, else the global field of the cascade, else the default."""
+        candidates = list(settings)
+        if self.rules == TOOLKIT and tiers and tiers[0].name == OF_LAYER:
+            candidates = [setting for setting in candidates if setting.tier != OF_TYPE]
+        overall = field.cascades
+        if overall and getattr(self.config, overall) is not None:
+            setting = Setting(overall, getattr(self.config, overall), (overall,))
+            candidates.append(setting)
+            settings.append(setting)
+        return candidates[0] if candidates else Setting(DEFAULT, field.default, None)
+
+    def default(self, field: Field, layer: Optional[Layer]) -> Any:
+        """What a field that the block leaves out is; None for one that an unknown type decides."""
+        if field.default is not BY_TYPE:
+            return field.default
+        return None if layer is None else self.flavour.can(layer, field.demands[0].ability)
+
+    def can(self, layer: Layer, demand: Demand, tier: Tier) -> bool:
+        """Whether a layer can have what a block asks for."""
+        ability = demand.ability
+        if demand.unless and getattr(tier.block, demand.unless[0]):
+            ability = demand.unless[1]
+        return self.flavour.can(layer, ability)
+
+    def is_softened(self, demand: Demand, layer: Layer, tiers: List[Tier]) -> bool:
+        """Whether a layer gets something else than what its highest block demands."""
+        if demand.instead is KEEP or layer.type not in self.flavour.types:
+            return False
+        if self.flavour.can(layer, demand.ability):
+            return False
+        if demand.ability == ASYMMETRIC or not tiers:
+            return True
+        tier = tiers[0]
+        if tier.name != OF_TYPE or demand.by_type == SOFTEN:
+            return True
+        # The toolkit writes what a type asks for also where a layer of it can't have it, unless common_config asks, too.
+        type_can = self.flavour.types[layer.type].has(demand.ability)
+        return not type_can or (self.common is not None and asks(self.common.block, demand))
+
+    # ------------------------------------------------------------ where values come from
+
+    def origins_of(self, layer: Layer) -> Dict[str, Origin]:
+        """The origin of each field of a layer, by dotted name."""
+        found = {"quant_enable": self.quant_enable(layer), "fuse": self.fuse(layer)}
+        for name, decision in self.decide(layer, self.tiers(layer)).items():
+            losers = tuple(self.origin(*setting) for setting in decision.settings if setting is not decision.winner)
+            found[name] = self.origin(*decision.winner)._replace(shadowed=losers)
+        return found
+
+    def origin(self, tier: str, value: Any, path: Optional[Path]) -> Origin:
+        return Origin(tier, value, path, self.document.span(path) if self.document and path else None)
+
+
+def value_at(block: Any, steps: Tuple[Field, ...]) -> Any:
+    """The value that a block sets, None where it does not."""
+    for step in steps:
+        if block is None:
+            return None
+        block = getattr(block, step.name)
+    return block
+
+
+def asks(block: Any, demand: Demand) -> bool:
+    """Whether a block makes the same demand, in whatever field."""
+    for name, field in block.__schema__.fields.items():
+        part = getattr(block, name)
+        if part is None:
+            continue
+        if not field.is_message:
+            if demand in field.demands and part in demand.values:
+                return True
+        elif demand in field.demands or asks(part, demand):
+            return True
+    return False
+
+
+def first(settings: List[Origin], default: Origin) -> Origin:
+    """The first setting, which shadows the others, or the default."""
+    return settings[0]._replace(shadowed=tuple(settings[1:])) if settings else default
+
+
+def indices(names: Tuple[str, ...]) -> Dict[str, int]:
+    return {name: index for index, name in enumerate(names) if name is not None}

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole model: a `Plan` of the effective configuration of each layer."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+
+from ..diagnostics.diagnostic import Diagnostic
+from ..flavours.flavour import Flavour
+from .layout import Writer, global_values, rows
+from .merging import EffectiveConfig, Merger
+
+__all__ = ["Plan"]
+
+Warnings = Callable[[], Tuple[Diagnostic, ...]]
+
+
+class Plan(Mapping[str, EffectiveConfig]):
+    """The effective configuration of each supported layer, by name, in the order of the layers; immutable.
+
+    config -- the configuration, None where the plan was read from JSON. flavour -- what it was expanded for. warnings --
+    what is worth knowing about it, worked out when it is asked for.
+    """
+
+    __slots__ = ("_globals", "_layers", "_make_warnings", "_origins", "_remake", "_warnings", "config", "flavour")
+
+    config: Any
+    flavour: Flavour[Any]
+
+    def __init__(
+        self,
+        layers: Iterable[EffectiveConfig],
+        config: Any,
+        flavour: Flavour[Any],
+        global_keys: Dict[str, Any],
+        make_warnings: Optional[Warnings] = None,
+        remake: Any = None,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "_layers", {effective.layer.name: effective for effective in layers})
+        put(self, "config", config)
+        put(self, "flavour", flavour)
+        put(self, "_globals", global_keys)
+        put(self, "_make_warnings", make_warnings)
+        put(self, "_warnings", None)
+        put(self, "_remake", remake)  # how pickle makes it again
+
+    @property
+    def warnings(self) -> Tuple[Diagnostic, ...]:
+        """The warnings of reading, of the configuration, and of its meeting with the model."""
+        if self._warnings is None:
+            found = self._make_warnings() if self._make_warnings else ()
+            object.__setattr__(self, "_warnings", found)
+        return self._warnings  # type: ignore[no-any-return]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a Plan can't be changed")
+
+    def __getitem__(self, name: str) -> EffectiveConfig:
+        return self._layers[name]  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._layers.values()))
+
+    def __repr__(self) -> str:
+        quantized = sum(effective.quant_enable for effective in self.values())
+        text = "<Plan of {} layers for {}, {} of them quantized".format(len(self), self.flavour.name, quantized)
+        shown = ["  {!r}".format(effective) for effective in list(self.values())[:3]]
+        more = ["  ..."] if len(self) > len(shown) else []
+        return "\n".join([text, *shown, *more]) + ">"
+
+    def _repr_html_(self) -> str:
+        from ..pages.table import plan_table  # only notebooks ask for it
+
+        return plan_table(self)
+
+    def __reduce__(self) -> Any:
+        remake, arguments = self._remake
+        return remake, arguments
+
+    def __copy__(self) -> Plan:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Plan:
+        return self
+
+    def to_json(self) -> str:
+        """The JSON quantization config as the toolkit writes it: global keys, then layers sorted by name.
+
+        Raises `ValueError` for a flavour whose toolkit writes none.
+        """
+        if self.flavour.layout is None:
+            raise ValueError("the toolkit of {} writes no JSON quantization config".format(self.flavour.name))
+        writer = Writer(self.flavour)
+        layers = [writer.layer(self._layers[name]) for name in sorted(self._layers)]
+        return ",\n".join([writer.head(self._globals)[: -len("\n}")], *layers]) + "\n}"
+
+    def to_dict(self) -> Dict[str, Any]:
+        """The JSON quantization config as Python values."""
+        import json
+
+        result: Dict[str, Any] = json.loads(self.to_json())
+        return result
+
+    def to_rows(self) -> List[Dict[str, Any]]:
+        """A flat dictionary for each layer, for `pandas.DataFrame(plan.to_rows())`."""
+        return rows(self.values())
+
+    @property
+    def global_values(self) -> Dict[str, Any]:
+        """The keys of the JSON that are not layers."""
+        return dict(self._globals)
+
+
+def plan_of(merger: Merger, supported: Iterable[Any], make_warnings: Warnings, remake: Any) -> Plan:
+    """The plan of a configuration that has no errors on the layers."""
+    layout = merger.flavour.layout
+    global_keys = global_values(merger, layout) if layout else {}
+    return Plan(map(merger.merge, supported), merger.config, merger.flavour, global_keys, make_warnings, remake)

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the toolkit did against what a plan asks: its JSON quantization config, and its record file."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..messages.kinds import BOOL, FLOAT
+from ..messages.record import Record
+from ..resolve.merging import Origin, values_of
+from ..resolve.plan import Plan
+from ..resolve.quant_config import QuantConfig
+from ..textformat.literals import unescape
+from ..textformat.parser import parse as parse_text
+from ..textformat.tree import Tree, elements_of, split
+
+__all__ = ["Finding", "audit", "invisible", "read_record"]
+
+ACTIVATION_TYPES = ("INT4", "INT8", "INT16")
+WEIGHT_BITS = {"INT4": 4, "INT6": 6, "INT7": 7, "INT8": 8}
+
+NOTHING = Origin("default", None)
+
+
+class Finding(Record):
+    """A difference between a plan and what the toolkit did.
+
+    layer -- the layer's name, None for a global key. field -- the dotted name, as in `EffectiveConfig.origins`, or the key.
+    asked -- the value that the plan has, with its origin. done -- the value that the toolkit's file shows.
+    """
+
+    layer: Optional[str]
+    field: str
+    asked: Any
+    origin: Origin
+    done: Any
+
+
+def audit(
+    plan: Plan,
+    quant_config: Optional[Union[str, bytes, Mapping[str, Any]]] = None,
+    record: Optional[Union[str, bytes]] = None,
+) -> Tuple[Finding, ...]:
+    """What the toolkit's files show that is not what the plan asks; empty where all that they show agrees.
+
+    quant_config -- the JSON that the toolkit wrote, as text or as a mapping. record -- the text of its record file; an empty
+    one is one that quantized nothing. What a file can't show is no finding. Raises `ConfigError` for a file that is not
+    what it has to be.
+
+    >>> from amctcfg import AMCTConfig, Layer, expand
+    >>> plan = expand(AMCTConfig(), [Layer("a", "Conv2D")])
+    >>> audit(plan, quant_config=plan.to_json())
+    ()
+    >>> [(f.layer, f.field, f.asked, f.done) for f in audit(plan, record="")]
+    [('a', 'quant_enable', True, False)]
+    """
+    found: List[Finding] = []
+    if quant_config is not None:
+        found += against_json(plan, quant_config)
+    if record is not None:
+        found += against_record(plan, read_record(record))
+    return tuple(found)
+
+
+# ---------------------------------------------------------------- the JSON
+
+
+def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
+    layers = tuple(effective.layer for effective in plan.values())
+    read = QuantConfig(quant_config, layers, "<json>", plan.flavour)
+    if read.errors:
+        raise ConfigError(read.errors, read.text)
+    for key, asked in plan.global_values.items():
+        if plain(asked) != plain(read.globals.get(key)):
+            yield Finding(None, key, asked, NOTHING._replace(value=asked), read.globals.get(key))
+    for name, effective in plan.items():
+        done = read.effective(effective.layer)
+        if done.quant_enable != effective.quant_enable:
+            yield finding(effective, "quant_enable", effective.quant_enable, done.quant_enable)
+        if name not in read.layers:
+            continue
+        asked_values, done_values = values_of(effective.calibration_config), values_of(done.calibration_config)
+        for field in dict.fromkeys((*asked_values, *done_values)):
+            if asked_values.get(field) != done_values.get(field):
+                yield finding(effective, field, asked_values.get(field), done_values.get(field))
+
+
+def plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def finding(effective: Any, field: str, asked: Any, done: Any) -> Finding:
+    origin = effective.origins.get(field, NOTHING)
+    return Finding(effective.layer.name, field, asked, origin, done)
+
+
+# ---------------------------------------------------------------- the record file
+
+
+class Recorded(NamedTuple):
+    """What a record shows of a layer; None where it does not."""
+
+    weights: int  # the number of scales
+    offset: Optional[float]
+    activation_type: Optional[str]
+    weight_type: Optional[str]
+    skip_fusion: Optional[bool]
+    balanced: bool
+
+
+def read_record(text: Union[str, bytes]) -> Dict[str, Recorded]:
+    """The records of layers by name. Raises `ConfigError` for what is not a `ScaleOffsetRecord`."""
+    tree = parse_text(text, "<record>")
+    found: Dict[str, Recorded] = {}
+    for field in split(tree.fields):
+        if field[0] != "record":
+            if field[0] != "prune_record":
+                raise record_error(tree, field, "a record file has no '{}'".format(field[0]))
+            continue
+        for element in elements_of(field):
+            if isinstance(element[1], str):
+                raise record_error(tree, element, "record takes a message")
+            key, value = None, ()
+            for inner in split(element[1]):
+                if inner[0] == "key" and isinstance(inner[1], str) and inner[1][0] in "\"'":
+                    key = unescape(inner[1]).decode("utf-8", "replace")
+                elif inner[0] == "value" and not isinstance(inner[1], str):
+                    value = inner[1]
+            if key is None:
+                raise record_error(tree, element, "a record has a 'key', the name of its layer")
+            found[key] = recorded(value)
+    return found
+
+
+def record_error(tree: Tree, field: Any, message: str) -> ConfigError:
+    span = tree.source.span(field[2], field[2] + len(field[0] or "{"))
+    error = Diagnostic(ERROR, "syntax", message, span=span, hint="is it the toolkit's record file?", name=tree.source.name)
+    return ConfigError([error], tree.source.text)
+
+
+def recorded(fields: Any) -> Recorded:
+    values: Dict[str, List[str]] = {}
+    for field in split(fields):
+        values.setdefault(field[0], []).extend(e[1] for e in elements_of(field) if isinstance(e[1], str))
+    offset = values.get("offset_d")
+    fusion = values.get("skip_fusion")
+    return Recorded(
+        len(values.get("scale_w", ())),
+        FLOAT.read(offset[-1]) if offset else None,
+        text_of(values.get("act_type")),
+        text_of(values.get("wts_type")),
+        BOOL.read(fusion[-1]) if fusion else None,
+        "tensor_balance_factor" in values,
+    )
+
+
+def text_of(literals: Optional[List[str]]) -> Optional[str]:
+    if not literals:
+        return None
+    raw = literals[-1]
+    return unescape(raw).decode("utf-8", "replace") if raw[0] in "\"'" else raw
+
+
+def against_record(plan: Plan, records: Dict[str, Recorded]) -> Iterator[Finding]:
+    tensors = {"{}:{}".format(e.layer_name, e.input_index) for e in getattr(plan.config, "tensor_quantize", ())}
+    for name in records:
+        if name not in plan and name not in tensors:
+            yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
+    for name, effective in plan.items():
+        record = records.get(name)
+        if effective.quant_enable is not (record is not None):
+            yield finding(effective, "quant_enable", effective.quant_enable, record is not None)
+        if record is not None and effective.quant_enable:
+            yield from in_record(plan, effective, record)
+
+
+def in_record(plan: Plan, effective: Any, record: Recorded) -> Iterator[Finding]:
+    values = values_of(effective.calibration_config)
+    by_name = {field.rpartition(".")[2]: field for field in values if not field.startswith("arq_quantize.asymmetric")}
+
+    def compare(name: str, done: Any) -> Iterator[Finding]:
+        field = by_name.get(name)
+        if field is not None and done is not None and values[field] != done:
+            yield finding(effective, field, values[field], done)
+
+    # One scale is that of a layer with one channel as well; an offset of 0 may be chance.
+    yield from compare("channel_wise", True if record.weights > 1 else None)
+    yield from compare("asymmetric", True if record.offset else None)
+    yield from compare("dst_type", record.activation_type if record.activation_type in ACTIVATION_TYPES else None)
+    yield from compare("quant_bits", WEIGHT_BITS.get(record.weight_type or ""))
+    if record.skip_fusion is not None and effective.layer.type in plan.flavour.fusible_types:
+        if effective.fuse is record.skip_fusion:
+            yield finding(effective, "fuse", effective.fuse, not record.skip_fusion)
+    block_fields = type(effective.calibration_config).__schema__.fields
+    if "dmq_balancer" in block_fields:
+        asked = effective.calibration_config.dmq_balancer is not None
+        if asked is not record.balanced:
+            strength = values.get("dmq_balancer.migration_strength")
+            yield finding(effective, "dmq_balancer.migration_strength", strength, "on" if record.balanced else None)
+
+
+def invisible(plan: Plan, records: Dict[str, Recorded]) -> Dict[str, int]:
+    """For each field the number of quantized layers for which a record does not show it."""
+    counts: Dict[str, int] = {}
+    for name, effective in plan.items():
+        record = records.get(name)
+        if record is None or not effective.quant_enable:
+            continue
+        for field in values_of(effective.calibration_config):
+            short = field.rpartition(".")[2]
+            seen = {
+                "channel_wise": record.weights > 1,
+                "asymmetric": bool(record.offset) and not field.startswith("arq"),
+                "dst_type": record.activation_type is not None,
+                "quant_bits": record.weight_type is not None,
+                "migration_strength": False,
+            }.get(short, False)
+            if not seen:
+                counts[field] = counts.get(field, 0) + 1
+        if record.skip_fusion is None:
+            counts["fuse"] = counts.get("fuse", 0) + 1
+    return counts

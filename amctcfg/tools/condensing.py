@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the toolkit's JSON quantization config, edited by hand, back to the shortest simplified configuration."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, Union
+
+from ..checks.checking import expand
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..flavours.flavour import Flavour
+from ..flavours.tf_ascend import TF_ASCEND
+from ..layers.layer import Layer
+from ..messages.kinds import FLOAT
+from ..messages.message import BY_TYPE, Field, Message
+from ..messages.printing import print_message
+from ..messages.record import trusted
+from ..resolve.merging import COMMON, OF_LAYER, OF_TYPE, Merger, Tier, members_of, values_of
+from ..resolve.quant_config import QuantConfig
+
+__all__ = ["condense"]
+
+
+class Kind(NamedTuple):
+    """What the effective block of a layer depends on beside the configuration: its type, and what it lacks."""
+
+    type: str
+    lacks: Tuple[str, ...]
+
+
+class Cost(NamedTuple):
+    """What is to be as small as possible: first the blocks, then the lines of the text."""
+
+    blocks: int
+    lines: int
+
+    def plus(self, blocks: int, lines: int) -> Cost:
+        return Cost(self.blocks + blocks, self.lines + lines)
+
+
+IMPOSSIBLE = 10**9  # blocks and lines: no configuration gives a layer this
+
+# What the fields that cascade are without a word of the block: (dotted name, value), of one or two ways to look for it.
+Fallback = FrozenSet[Tuple[str, Any]]
+
+
+def condense(
+    quant_config: Union[str, bytes, Mapping[str, Any]],
+    layers: Iterable[Layer],
+    name: str = "<json>",
+    flavour: Flavour[Any] = TF_ASCEND,
+) -> Any:
+    """The configuration with the fewest blocks, and among these with the fewest lines, that expands to a JSON quantization
+    config on a model.
+
+    Takes the JSON as text or as a mapping, as the toolkit reads it: a layer that is left out or has no true `quant_enable`
+    is not quantized, a key that is left out has its default. The result holds under both sets of rules. Raises
+    `ConfigError` with all that no configuration can express, by layer and key.
+
+    >>> from amctcfg import AMCTConfig
+    >>> layers = [Layer("a", "Conv2D"), Layer("b", "Conv2D")]
+    >>> condense(expand(AMCTConfig(skip_layers=["a"]), layers).to_json(), layers).skip_layers
+    ('a',)
+    """
+    layers = tuple(layers)
+    read = QuantConfig(quant_config, layers, name, flavour)
+    errors = read.errors + ([] if read.errors else inexact(read))
+    if errors:
+        raise ConfigError(errors, read.text)
+    search = Search(read, [layer for layer in layers if flavour.quantizes(layer)])
+    config = search.best()
+    check(config, read, layers)
+    return config
+
+
+def inexact(read: QuantConfig) -> List[Diagnostic]:
+    """Numbers that are not 32-bit floats, which no configuration holds."""
+    found = []
+    for name, layer in read.layers.items():
+        for field, value in values_of(layer.block).items():
+            if isinstance(value, float) and FLOAT.checked(field, value) != value:
+                origin = layer.origins[field]
+                message = "{}: {} is not a 32-bit float".format(" > ".join(map(str, origin.path or (name,))), value)
+                hint = "write {}".format(FLOAT.checked(field, value))
+                error = Diagnostic(
+                    ERROR, "out-of-range", message, span=origin.span, path=origin.path, hint=hint, name=read.name
+                )
+                found.append(error)
+    return found
+
+
+def check(config: Any, read: QuantConfig, layers: Tuple[Layer, ...]) -> None:
+    """Expand what was found once more, and compare."""
+    for rules in ("documented", "toolkit"):
+        for name, effective in expand(config, layers, rules).items():
+            wanted = read.layers.get(name)
+            enabled = wanted is not None and wanted.enabled
+            if effective.quant_enable is not enabled or (wanted and wanted.block != effective.calibration_config):
+                raise AssertionError("condensing got '{}' wrong; please report this".format(name))
+
+
+class Search:
+    """The choice of a common block and of blocks of types, by the cost of the layers that then need their own.
+
+    With a given common block each type decides for itself. What a type costs depends on the common block only by what
+    it gives the layers of the type, and by the values that cascade: so both are worked out once for each of those.
+    """
+
+    def __init__(self, read: QuantConfig, supported: List[Layer]) -> None:
+        self.read: QuantConfig = read
+        self.flavour: Flavour[Any] = read.flavour
+        self.supported: List[Layer] = supported
+        self.block_class: Any = read.block_class
+        self.members = members_of(self.block_class)
+        self.globals: Dict[str, Any] = {
+            key: value
+            for key, value in read.globals.items()
+            if key in read.config_fields
+            and key != "tensor_quantize"
+            and value != read.config_fields[key].default
+            and value != []
+        }
+        self.base: Any = self.flavour.config(**self.globals)
+        self.wanted: Dict[Kind, Counter[Any]] = {}
+        self.sizes: Counter[Kind] = Counter(map(kind_of, supported))
+        for layer in supported:
+            counts = self.wanted.setdefault(kind_of(layer), Counter())
+            if layer.name in read.layers:
+                counts[read.layers[layer.name].block] += 1
+        self.types: Dict[str, List[Kind]] = {}
+        for kind in self.wanted:
+            self.types.setdefault(kind.type, []).append(kind)
+        self.lines_of: Dict[Any, int] = {}
+        self.sums: Dict[Any, Cost] = {}
+        self.type_choices: Dict[Any, Any] = {}
+
+    # ------------------------------------------------------------ the configuration
+
+    def best(self) -> Any:
+        common = min(self.candidates(), key=self.cost)  # the first of the best, which is the plainest
+        if self.cost(common).blocks >= IMPOSSIBLE:
+            raise ConfigError(list(self.impossible(common)), self.read.text)
+        types, names = [], []
+        chosen = {}
+        for layer_type in self.types:
+            block = self.type_choice(layer_type, common)[1]
+            chosen[layer_type] = block
+            if block is not None:
+                types.append(self.entry(OF_TYPE, layer_type, block))
+        for layer in self.supported:
+            own = self.own_block(layer, common, chosen[layer.type])
+            if own is not None:
+                names.append(self.entry(OF_LAYER, layer.name, own))
+        skipped_types, skipped_layers = self.skips()
+        fields = dict(
+            self.globals,
+            skip_layers=skipped_layers,
+            skip_layer_types=skipped_types,
+            common_config=common,
+            override_layer_types=types,
+            override_layer_configs=names,
+        )
+        return self.flavour.config(**fields)
+
+    def entry(self, field: str, name: str, block: Any) -> Any:
+        return self.read.config_fields[field].kind(name, block)
+
+    def own_block(self, layer: Layer, common: Any, type_block: Any) -> Any:
+        """The block that a layer needs for itself, None if it needs none."""
+        kind = kind_of(layer)
+        tiers = self.tiers(kind, common, type_block)
+        forced = type_block is None and self.is_forbidden(kind, common)
+        read = self.read.layers.get(layer.name)
+        if read is None:  # nothing is wanted of it, but common_config would be an error on it
+            return self.block_class() if forced else None
+        if not forced and read.block == self.outcome(kind, tiers):
+            return None
+        return self.written(read.block, kind, self.fallbacks(kind, common, type_block))
+
+    def skips(self) -> Tuple[List[str], List[str]]:
+        """Types none of whose layers are quantized, where that is shorter; then the remaining layers."""
+        enabled = {name for name, layer in self.read.layers.items() if layer.enabled}
+        by_type: Dict[str, List[str]] = {}
+        for layer in self.supported:
+            by_type.setdefault(layer.type, []).append(layer.name)
+        off = [t for t, names in by_type.items() if len(names) > 1 and not enabled.intersection(names)]
+        return off, [x.name for x in self.supported if x.type not in off and x.name not in enabled]
+
+    def impossible(self, common: Any) -> Iterator[Diagnostic]:
+        for layer in self.supported:
+            read = self.read.layers.get(layer.name)
+            kind = kind_of(layer)
+            if read is None or self.written(read.block, kind, frozenset()) is not None:
+                continue
+            words = ", ".join("{}={}".format(k.rpartition(".")[2], v) for k, v in values_of(read.block).items())
+            message = "{}: no configuration can give a layer of type {} this: {}".format(layer.name, layer.type, words)
+            yield Diagnostic(
+                ERROR,
+                "algorithm-unsupported",
+                message,
+                span=read.origins["quant_enable"].span,
+                path=(layer.name,),
+                hint="the toolkit reads it from the JSON only; keep the JSON, or change this layer",
+                name=self.read.name,
+            )
+
+    # ------------------------------------------------------------ candidates for the common block
+
+    def candidates(self) -> Iterator[Any]:
+        """None, and each block that a layer wants, in the variants that other types may need."""
+        yield None
+        seen = set()
+        for counts in self.wanted.values():
+            for block in counts:
+                for candidate in self.variants(block):
+                    if candidate not in seen:
+                        seen.add(candidate)
+                        yield candidate
+
+    def variants(self, block: Any) -> Iterator[Any]:
+        """The block as common_config: switches that the type decides left out, true or false; the rest as short as can be."""
+        parts: List[List[Tuple[str, Any]]] = []
+        for names, default in self.members.groups:
+            name = next((n for n in names if getattr(block, n) is not None), None)
+            if name is not None:
+                parts.append([(name, part) for part in self.part_variants(name, getattr(block, name), name == default)])
+            elif default is not None:  # dropped on this layer: what other layers have, or the algorithm's defaults
+                others = [n for n in names if n != default]
+                parts.append([(n, self.block_class.__schema__.fields[n].kind()) for n in others])
+        for chosen in product(*parts):
+            yield self.block_class(**{name: part for name, part in chosen if part is not None})
+
+    def part_variants(self, name: str, part: Any, is_default: bool) -> Iterator[Any]:
+        options: List[List[Tuple[str, Any]]] = []
+        for field in part.__schema__.fields.values():
+            value = getattr(part, field.name)
+            if field.default is BY_TYPE:
+                options.append([(field.name, v) for v in (None, True, False)])
+            elif field.cascades is not None:
+                options.append([(field.name, v) for v in (None, not self.overall(field))])
+            else:
+                options.append([(field.name, None if value == field.default else value)])
+        for chosen in product(*options):
+            fields = {key: value for key, value in chosen if value is not None}
+            yield None if is_default and not fields else type(part)(**fields)
+
+    def overall(self, field: Field) -> Any:
+        """What a field that cascades is where no block sets it."""
+        return self.globals.get(field.cascades or "", field.default)
+
+    # ------------------------------------------------------------ costs
+
+    def cost(self, common: Any) -> Cost:
+        cost = Cost(0, 0) if common is None else Cost(1, self.lines(common))
+        for layer_type in self.types:
+            cost = cost.plus(*self.type_choice(layer_type, common)[0])
+        return cost
+
+    def type_choice(self, layer_type: str, common: Any) -> Tuple[Cost, Any]:
+        """What the layers of a type cost under a common block, and the block of the type that pays, if any."""
+        kinds = self.types[layer_type]
+        state = tuple((self.outcome(kind, self.tiers(kind, common, None)), self.is_forbidden(kind, common)) for kind in kinds)
+        cascading = tuple(self.fallbacks(kind, common, None) for kind in kinds)
+        key = layer_type, state, cascading
+        if key not in self.type_choices:
+            without = Cost(0, 0)
+            for kind, (outcome, forbidden) in zip(kinds, state):
+                without = without.plus(*self.kind_cost(kind, outcome, forbidden, self.fallbacks(kind, common, None)))
+            entry = self.type_entry(layer_type, common, cascading)
+            self.type_choices[key] = min((without, None), entry, key=lambda pair: pair[0])
+        found: Tuple[Cost, Any] = self.type_choices[key]
+        return found
+
+    def type_entry(self, layer_type: str, common: Any, cascading: Any) -> Tuple[Cost, Any]:
+        """The cheapest block of a type."""
+        key = layer_type, cascading
+        if key not in self.type_choices:
+            kinds = self.types[layer_type]
+            best: Tuple[Cost, Any] = (Cost(2 * IMPOSSIBLE, 0), None)
+            blocks = {w: kind for kind in kinds for w in self.wanted[kind]}
+            tried = [self.written(w, kind, self.fallbacks(kind, common, None)) for w, kind in blocks.items()]
+            for block in dict.fromkeys(tried or [self.block_class()]):
+                if block is not None and self.is_allowed_for_type(layer_type, block):
+                    best = min(best, (self.entry_cost(kinds, common, block), block), key=lambda pair: pair[0])
+            self.type_choices[key] = best
+        found: Tuple[Cost, Any] = self.type_choices[key]
+        return found
+
+    def entry_cost(self, kinds: List[Kind], common: Any, block: Any) -> Cost:
+        cost = Cost(1, 3 + self.lines(block))
+        for kind in kinds:
+            outcome = self.outcome(kind, self.tiers(kind, common, block))
+            cost = cost.plus(*self.kind_cost(kind, outcome, False, self.fallbacks(kind, common, block)))
+        return cost
+
+    def kind_cost(self, kind: Kind, outcome: Any, forbidden: bool, fallbacks: Fallback) -> Cost:
+        """What the layers of a kind cost that need a block of their own."""
+        counts = self.wanted[kind]
+        key = kind, fallbacks
+        if key not in self.sums:
+            total = Cost(0, 0)
+            for block, count in counts.items():
+                one = self.own_cost(block, kind, fallbacks)
+                total = total.plus(count * one.blocks, count * one.lines)
+            self.sums[key] = total
+        cost = self.sums[key]
+        if forbidden:
+            free = self.sizes[kind] - sum(counts.values())
+            return cost.plus(free, free * 5)
+        count = counts[outcome] if outcome in counts else 0
+        if count:
+            one = self.own_cost(outcome, kind, fallbacks)
+            cost = cost.plus(-count * one.blocks, -count * one.lines)
+        return cost
+
+    def own_cost(self, block: Any, kind: Kind, fallbacks: Fallback) -> Cost:
+        written = self.written(block, kind, fallbacks)
+        return Cost(IMPOSSIBLE, 0) if written is None else Cost(1, 3 + self.lines(written))
+
+    def lines(self, block: Any) -> int:
+        """The lines of a block with its brackets."""
+        if block not in self.lines_of:
+            lines: List[str] = []
+            print_message(block, "", lines)
+            self.lines_of[block] = 2 + len(lines)
+        return self.lines_of[block]
+
+    # ------------------------------------------------------------ what blocks give
+
+    def merger(self, common: Any) -> Merger:
+        merger = Merger(self.base, "documented", self.flavour)
+        merger.common = None if common is None else Tier(COMMON, common, ())
+        return merger
+
+    def tiers(self, kind: Kind, common: Any, type_block: Any) -> List[Tier]:
+        tiers = [] if type_block is None else [Tier(OF_TYPE, type_block, ())]
+        return tiers + ([] if common is None else [Tier(COMMON, common, ())])
+
+    def outcome(self, kind: Kind, tiers: List[Tier]) -> Any:
+        """The effective block of a layer of a kind without an override of its own."""
+        merger = self.merger(tiers[-1].block if tiers and tiers[-1].name == COMMON else None)
+        return merger.block_of(merger.decide(Layer("", kind.type, True, kind.lacks), tiers))
+
+    def fallbacks(self, kind: Kind, common: Any, type_block: Any) -> Fallback:
+        """What the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
+        found = set()
+        for member, field in self.block_class.__schema__.fields.items():
+            for inner in field.kind.__schema__.fields.values() if field.is_message else ():
+                if inner.cascades is None:
+                    continue
+                below = [value_in(common, member, inner.name), self.overall(inner)]
+                for blocks in ([value_in(type_block, member, inner.name), *below], below):
+                    value = next(v for v in blocks if v is not None)
+                    possible = not inner.demands or self.flavour.can(as_layer(kind), inner.demands[0].ability)
+                    found.add(("{}.{}".format(member, inner.name), value and possible))
+        return frozenset(found)
+
+    def is_forbidden(self, kind: Kind, common: Any) -> bool:
+        """Whether a common block is an error on layers of a kind."""
+        return common is not None and any(
+            demand.common == "error" and not self.flavour.can(as_layer(kind), demand.ability)
+            for demand in demands_in(common)
+        )
+
+    def is_allowed_for_type(self, layer_type: str, block: Any) -> bool:
+        described = self.flavour.types[layer_type]
+        for demand in demands_in(block):
+            if demand.by_type == "soften":
+                continue
+            if not described.has(demand.of_type):
+                return False
+            if not all(self.flavour.can(as_layer(kind), demand.ability) for kind in self.types[layer_type]):
+                return False
+        return True
+
+    def written(self, wanted: Any, kind: Kind, fallbacks: Fallback) -> Any:
+        """The shortest block of its own that gives a layer what is wanted; None where none does."""
+        layer = as_layer(kind)
+        parts: Dict[str, Any] = {}
+        merger = self.merger(None)
+        for names, default in self.members.groups:
+            name = next((n for n in names if getattr(wanted, n) is not None), None)
+            if name is None:
+                if default is not None:
+                    return None  # only a demand of common_config drops a part
+                continue
+            part, fields = getattr(wanted, name), {}
+            for field in part.__schema__.fields.values():
+                value = getattr(part, field.name)
+                if field.cascades is not None:
+                    usual = {v for key, v in fallbacks if key == "{}.{}".format(name, field.name)}
+                    leave_out = usual == {value}
+                else:
+                    leave_out = value == merger.default(field, layer)
+                if not leave_out:
+                    fields[field.name] = value
+            if fields or name != default:
+                parts[name] = trusted(type(part), dict(part.__schema__.blank, **fields))
+        for field in self.members.scalars:
+            if getattr(wanted, field.name) != field.default:
+                parts[field.name] = getattr(wanted, field.name)
+        block = trusted(self.block_class, dict(self.block_class.__schema__.blank, **parts))
+        possible = all(self.flavour.can(layer, demand.ability) for demand in demands_in(block))
+        return block if possible else None
+
+
+def kind_of(layer: Layer) -> Kind:
+    return Kind(layer.type, layer.lacks)
+
+
+def as_layer(kind: Kind) -> Layer:
+    return Layer("", kind.type, True, kind.lacks)
+
+
+def value_in(block: Any, member: str, field: str) -> Any:
+    part = None if block is None else getattr(block, member)
+    return None if part is None else getattr(part, field)
+
+
+def demands_in(block: Message) -> Iterator[Any]:
+    """What a block asks for that not every layer can have."""
+    for name, field in block.__schema__.fields.items():
+        part = getattr(block, name)
+        if part is None:
+            continue
+        if not field.is_message:
+            yield from (demand for demand in field.demands if part in demand.values)
+            continue
+        yield from field.demands
+        for inner in part.__schema__.fields.values():
+            yield from (d for d in inner.demands if getattr(part, inner.name) in d.values)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What changes for whom between two configurations: not how the texts differ, but what the layers get."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Optional, Tuple, Union
+
+from ..checks.checking import expand
+from ..diagnostics.diagnostic import ConfigError
+from ..documents.document import Document
+from ..flavours.flavour import Flavour
+from ..layers.layer import Layer
+from ..messages.message import Message
+from ..messages.record import Record
+from ..resolve.merging import DOCUMENTED, Merger, Origin
+from ..resolve.plan import Plan
+
+__all__ = ["Change", "diff"]
+
+Side = Union[Message, Document[Any], Plan]
+
+
+class Change(Record):
+    """A field that has another value.
+
+    layer -- the layer's name, None for a global key. field -- the dotted name, as in `EffectiveConfig.origins`, or
+    the key. before, after -- the values, None where a side does not have the field, each with its origin.
+    """
+
+    layer: Optional[str]
+    field: str
+    before: Any
+    after: Any
+    before_origin: Origin
+    after_origin: Origin
+
+
+ABSENT = Origin("default", None)
+
+
+def diff(
+    a: Side,
+    b: Side,
+    layers: Iterable[Layer],
+    rules: str = DOCUMENTED,
+    flavour: Optional[Flavour[Any]] = None,
+) -> Tuple[Change, ...]:
+    """What `b` changes against `a` on a model: global keys, then layers in their order; empty for a mere rewording.
+
+    Each is a configuration, a document, or a plan. Raises `ConfigError` with the errors of both on these layers.
+
+    >>> from amctcfg import AMCTConfig
+    >>> changes = diff(AMCTConfig(), AMCTConfig(skip_layers=["c"]), [Layer("c", "Conv2D"), Layer("d", "Conv2D")])
+    >>> [(change.layer, change.field, change.after) for change in changes]
+    [('c', 'quant_enable', False)]
+    """
+    layers = tuple(layers)
+    plans, errors = [], []
+    for side in (a, b):
+        try:
+            plans.append(side if isinstance(side, Plan) else expand(side, layers, rules, flavour))
+        except ConfigError as error:
+            errors += error.diagnostics
+    if errors:
+        texts = {side.text for side in (a, b) if isinstance(side, Document)}
+        raise ConfigError(errors, texts.pop() if len(texts) == 1 else None)
+    before, after = plans
+    found = list(global_changes(before, after, a, b))
+    return tuple(found + list(layer_changes(before, after)))
+
+
+def global_changes(before: Plan, after: Plan, a: Side, b: Side) -> Iterator[Change]:
+    old, new = before.global_values, after.global_values
+    for key in dict.fromkeys((*old, *new)):
+        if old.get(key) != new.get(key):
+            origins = global_origin(a, key, old.get(key)), global_origin(b, key, new.get(key))
+            yield Change(None, key, old.get(key), new.get(key), *origins)
+
+
+def global_origin(side: Side, key: str, value: Any) -> Origin:
+    if isinstance(side, Plan):
+        return Origin("default" if side.config is not None else "quant_config", value)
+    config: Any = side.config if isinstance(side, Document) else side
+    written = getattr(config, key, None)
+    if written is None or written == ():
+        return Origin("default", value)
+    path = (key,) if not isinstance(written, tuple) else (key, len(written) - 1)
+    return Merger(side).origin(key, value, path)
+
+
+def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
+    for name in dict.fromkeys((*before, *after)):
+        one, other = before.get(name), after.get(name)
+        if one == other:
+            continue
+        old = {} if one is None else one.origins
+        new = {} if other is None else other.origins
+        for field in dict.fromkeys((*old, *new)):
+            was, now = old.get(field, ABSENT), new.get(field, ABSENT)
+            if was.value != now.value:
+                yield Change(name, field, was.value, now.value, was, now)

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Edits of a text: spans replaced and every other byte as it was; `skip` and `unskip` change `skip_layers`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+from ..flavours.flavour import Flavour
+from ..flavours.tf_ascend import TF_ASCEND
+from ..messages.kinds import STRING
+from ..textformat.literals import unescape
+from ..textformat.parser import parse as parse_text
+from ..textformat.tree import Field, Tree, elements_of, split
+from ..textformat.tree import List as ListValue
+
+__all__ = ["Edit", "applied", "removal", "skip", "unskip"]
+
+SKIP = "skip_layers"
+
+BLANKS = " \t\r\v\f"
+SEPARATOR = re.compile(r"(?:[ \t\r\n\v\f]|#[^\n]*(?:\n|\Z))*([,;])")
+REST_OF_LINE = re.compile(r"[ \t\r\v\f]*(?:#[^\n]*)?")
+
+
+class Edit(NamedTuple):
+    """A stretch of the text, as offsets, and what replaces it."""
+
+    start: int
+    end: int
+    text: str = ""
+
+
+def applied(text: str, edits: Iterable[Edit]) -> str:
+    """The text with all edits made; of two that overlap the first one counts, removals are joined.
+
+    Where the end of a text without a final newline goes, so does the newline in front of it.
+    """
+    pieces, done = [], 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+        if edit.start >= done:
+            pieces += [text[done : edit.start], edit.text]
+            done = edit.end
+        elif not edit.text:
+            done = max(done, edit.end)
+    result = "".join([*pieces, text[done:]])
+    if done == len(text) and result.endswith("\n") and not text.endswith("\n"):
+        result = result[: -2 if result.endswith("\r\n") else -1]
+    return result
+
+
+def removal(text: str, start: int, end: int) -> Edit:
+    """The removal of a field with its separator; a line that this empties goes with its comment."""
+    separator = SEPARATOR.match(text, end)
+    if separator:
+        end = separator.end()
+    line = text.rfind("\n", 0, start) + 1
+    rest = REST_OF_LINE.match(text, end)
+    assert rest is not None  # it may be empty
+    stop = rest.end()
+    if not text[line:start].strip(BLANKS) and text[stop : stop + 1] in ("", "\n"):
+        return Edit(line, stop + 1 if stop < len(text) else stop)
+    if text[end : end + 1] in (" ", "\t") and text[start - 1 : start] in (" ", "\t", "\n", ""):
+        end += 1
+    return Edit(start, end)
+
+
+def named_in(field: Field) -> Optional[str]:
+    """The name that an element of skip_layers holds; None for what is not a string."""
+    raw = field[1]
+    if not isinstance(raw, str) or raw[0] not in "\"'":
+        return None
+    try:
+        return unescape(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def skip(
+    text: Union[str, bytes],
+    names: Iterable[str],
+    comments: Optional[Mapping[str, str]] = None,
+    flavour: Flavour[Any] = TF_ASCEND,
+) -> str:
+    """The text with names added to `skip_layers`; those that are there already change nothing.
+
+    New lines come behind the last entry, or at the end of the text, and end as the line before them does. `comments` maps
+    a name to words that go behind it. Schema errors don't matter; raises `ConfigError` for what is not text format.
+
+    >>> print(skip('skip_layers: "a"\\n', ["b"], {"b": "cosine 0.91"}), end="")
+    skip_layers: "a"
+    skip_layers: "b"  # cosine 0.91
+    """
+    tree = parse_text(text, "<string>")
+    whole = tree.source.text
+    entries = [field for field in split(tree.fields) if field[0] == SKIP]
+    there = {named_in(element) for field in entries for element in elements_of(field)}
+    added = [STRING.checked(SKIP, name) for name in dict.fromkeys(as_names(names)) if name not in there]
+    if not added:
+        return whole
+    return with_lines(whole, tree, entries, [skip_line(name, (comments or {}).get(name)) for name in added])
+
+
+def as_names(names: Iterable[str]) -> Tuple[str, ...]:
+    if isinstance(names, (str, bytes)):
+        raise TypeError("names takes several names, not {!r}".format(names))
+    return tuple(names)
+
+
+def skip_line(name: str, comment: Optional[str]) -> str:
+    line = "{}: {}".format(SKIP, STRING.written(name))
+    return line + ("  # {}".format(" ".join(comment.replace("\0", " ").split())) if comment else "")
+
+
+def with_lines(text: str, tree: Tree, entries: Sequence[Field], lines: List[str]) -> str:
+    """The text with whole lines behind the line of the last entry, or at the end."""
+    offset = line_end(text, tree, entries[-1][3]) if entries else len(text)
+    before = text[:offset]
+    newline = text.rfind("\n", 0, offset)
+    ending = "\r\n" if newline > 0 and text[newline - 1] == "\r" else "\n"
+    first = text.find("\n")
+    if newline < 0 and first > 0 and text[first - 1] == "\r":
+        ending = "\r\n"
+    block = ending.join(lines)
+    if not before or before.endswith("\n"):
+        # The line before has an ending, and so do the new ones; an empty text has none to lose.
+        return before + block + (ending if before or text[offset:] or not text else "") + text[offset:]
+    return before + ending + block + text[offset:]
+
+
+def line_end(text: str, tree: Tree, offset: int) -> int:
+    """The end of the line on which an entry ends, behind its newline; further down where another field goes on there."""
+    end = text.find("\n", offset)
+    end = len(text) if end < 0 else end + 1
+    for _, _, start, stop in split(tree.fields):
+        if start < end < stop or (start < end and stop > end):
+            follows = text.find("\n", stop)
+            end = len(text) if follows < 0 else follows + 1
+    return end
+
+
+def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Flavour[Any] = TF_ASCEND) -> str:
+    """The text without names in `skip_layers`, wherever and however often they stand there.
+
+    A line that this empties goes with its comment. Raises `ConfigError` for what is not text format.
+
+    >>> unskip('skip_layers: ["a", "b"]', ["a"])
+    'skip_layers: ["b"]'
+    """
+    tree = parse_text(text, "<string>")
+    whole, gone = tree.source.text, set(as_names(names))
+    edits: List[Edit] = []
+    for field in split(tree.fields):
+        if field[0] != SKIP:
+            continue
+        if isinstance(field[1], ListValue):
+            edits += from_list(whole, field, gone)
+        elif named_in(field) in gone:
+            edits.append(removal(whole, field[2], field[3]))
+    return applied(whole, merged(whole, edits))
+
+
+def from_list(text: str, field: Field, gone: Any) -> List[Edit]:
+    """The removals from a list: the whole field where nothing is left, else elements with one of their commas."""
+    elements = list(split(field[1]))
+    leave = [named_in(element) not in gone for element in elements]
+    if all(leave):
+        return []
+    if not any(leave):
+        return [removal(text, field[2], field[3])]
+    edits = []
+    last = max(index for index, stays in enumerate(leave) if stays)
+    for index, element in enumerate(elements):
+        if leave[index]:
+            continue
+        if index < last:  # with the comma behind it
+            edits.append(from_list_forward(text, element, elements[index + 1]))
+        else:
+            edits.append(Edit(elements[index - 1][3], element[3], comments_between(text, elements[index - 1], element)))
+    return edits
+
+
+def from_list_forward(text: str, element: Field, following: Field) -> Edit:
+    separator = SEPARATOR.match(text, element[3])
+    assert separator is not None  # elements are separated
+    edit = removal(text, element[2], element[3])
+    between = text[separator.end() : following[2]]
+    if "\n" in text[edit.start : edit.end] or between.strip():
+        return edit
+    return Edit(element[2], following[2])
+
+
+def comments_between(text: str, left: Field, right: Field) -> str:
+    """What stays of the stretch from one element to the end of the next, which goes: the comments in it."""
+    between = text[left[3] : right[2]]
+    stretch = SEPARATOR.match(text, left[3])
+    assert stretch is not None
+    comma = stretch.end() - 1 - left[3]
+    kept = between[:comma] + between[comma + 1 :]
+    return kept if "#" in kept else ""
+
+
+def merged(text: str, edits: List[Edit]) -> List[Edit]:
+    """Edits that leave only blanks of a line between them take the line as well."""
+    by_line: Dict[int, List[Edit]] = {}
+    result = []
+    for edit in edits:
+        if edit.text or "\n" in text[edit.start : edit.end]:
+            result.append(edit)
+        else:
+            by_line.setdefault(text.rfind("\n", 0, edit.start), []).append(edit)
+    for newline, group in by_line.items():
+        line = newline + 1
+        end = text.find("\n", line)
+        end = len(text) if end < 0 else end
+        left = applied(text[line:end], [Edit(e.start - line, e.end - line) for e in group])
+        bare = left.split("#", 1)[0].strip(BLANKS + ",;")
+        if bare or any(e.end > end for e in group):
+            result += group
+        else:
+            result.append(Edit(line, min(end + 1, len(text))))
+    return result

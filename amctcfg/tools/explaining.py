@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a layer gets what it gets: each value with the line that it came from, and the settings it overrides."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Optional, Union
+
+from ..checks.context import shown
+from ..diagnostics.words import listed
+from ..documents.document import Document
+from ..flavours.flavour import Flavour
+from ..layers.layer import Layer
+from ..messages.message import BY_TYPE, Message
+from ..resolve.merging import DOCUMENTED, OF_TYPE, SWITCHES, TOOLKIT, EffectiveConfig, Merger, Origin
+from ..resolve.plan import Plan
+
+__all__ = ["Explanation", "explain", "labels"]
+
+
+def explain(
+    config: Union[Message, Document[Any], Plan],
+    layer: Layer,
+    rules: str = DOCUMENTED,
+    flavour: Optional[Flavour[Any]] = None,
+) -> str:
+    """What `amctcfg explain` prints for a layer: its values, one a line, and below each the settings that lost and why.
+
+    `rules` and `flavour` as for `merge`.
+
+    >>> from amctcfg import loads
+    >>> print(explain(loads("skip_layers: 'a'"), Layer("a", "MatMul")).splitlines()[1])
+      not quantized: skip_layers at skip_layers.0
+    """
+    return Explanation(*explained(config, layer, rules, flavour)).text()
+
+
+def explained(config: Any, layer: Layer, rules: str, flavour: Optional[Flavour[Any]]) -> Any:
+    if isinstance(config, Plan):
+        return None, config[layer.name]
+    if not isinstance(layer, Layer):
+        raise TypeError("explain takes a Layer, such as Layer('conv1', 'Conv2D'), not {!r}".format(layer))
+    merger = Merger(config, rules, flavour)
+    return merger, merger.merge(layer)
+
+
+def labels(fields: Any) -> Dict[str, str]:
+    """How dotted names are shown: by their last part, where that is unique."""
+    ends = [field.rpartition(".")[2] for field in fields]
+    return {field: end if ends.count(end) == 1 else field for field, end in zip(fields, ends)}
+
+
+class Explanation:
+    """The words for one layer; `reason` is why it is not supported, if that is known."""
+
+    def __init__(
+        self, merger: Optional[Merger], effective: EffectiveConfig, reason: str = "", name: str = ""
+    ) -> None:
+        self.merger: Optional[Merger] = merger
+        self.effective: EffectiveConfig = effective
+        self.layer: Layer = effective.layer
+        self.reason: str = reason
+        self.name: str = merger.document.name if merger and merger.document else name  # of the file
+
+    def headline(self) -> Iterator[str]:
+        """What matters more than any value: that the layer is not quantized at all."""
+        origin = self.effective.origins["quant_enable"]
+        if origin.value:
+            return
+        for cause in (origin, *origin.shadowed):
+            if cause.tier == "unsupported":
+                known = self.merger is not None and self.layer.type in self.merger.flavour.quantizable_types
+                usual = "the toolkit's conditions do not hold" if known else "its type is not quantizable"
+                yield "not quantized: {}".format(self.reason or usual)
+            elif cause.path is None:
+                yield "not quantized: {}".format(cause.tier)
+            else:
+                yield "not quantized: {} at {}".format(cause.tier, self.place(cause))
+
+    def place(self, origin: Origin) -> str:
+        """`file:line:column`, or the path where there is no text."""
+        if origin.span is None:
+            return ".".join(map(str, origin.path or ()))
+        return "{}:{}:{}".format(self.name, origin.span.line, origin.span.column)
+
+    def source(self, field: str, origin: Origin) -> str:
+        """The tier and place of a value."""
+        if origin.path is not None:
+            return "{}, {}".format(origin.tier, self.place(origin))
+        if origin.tier == "layer_type":
+            return "all that a layer of type {} can have".format(self.layer.type)
+        if origin.tier != "default":
+            return origin.tier
+        if self.is_by_type(field):
+            return "default of {}".format(self.layer.type)
+        return "default, {} leaves it out".format(self.block()) if self.block() and field not in SWITCHES else "default"
+
+    def is_by_type(self, field: str) -> bool:
+        fields = type(self.effective.calibration_config).__schema__.fields
+        default: Any = None
+        for step in field.split("."):
+            if step not in fields:
+                return False
+            default = fields[step].default
+            fields = fields[step].kind.__schema__.fields if fields[step].is_message else {}
+        return default is BY_TYPE
+
+    def block(self) -> str:
+        """The tier whose block the layer has."""
+        tiers = self.merger.tiers(self.layer) if self.merger else []
+        return tiers[0].name if tiers else ""
+
+    def why_not(self, field: str, origin: Origin, lost: Origin) -> str:
+        """Why a setting lost."""
+        if field == "quant_enable":
+            return "{} comes first".format(origin.tier)
+        if field == "fuse":
+            return "skip_fusion_layers names the layer"
+        if origin.tier == "layer_type":
+            return "a layer of type {} can't have it".format(self.layer.type)
+        own = self.merger is not None and self.layer.name in self.merger.names
+        if lost.tier == self.block() or lost.tier == "activation_offset" or origin.tier == lost.tier:
+            return "{} comes first".format(origin.tier)
+        if self.cascades(field):
+            if lost.tier == OF_TYPE and own and self.merger is not None and self.merger.rules == TOOLKIT:
+                return "the toolkit skips {} for a layer with an override of its own".format(lost.tier)
+            return "{} comes first".format(origin.tier)
+        owner = "its type has an override" if self.block() == OF_TYPE else "the layer has an override of its own"
+        return "{} is not used, {}".format(lost.tier, owner)
+
+    def cascades(self, field: str) -> bool:
+        part, _, name = field.partition(".")
+        fields = type(self.effective.calibration_config).__schema__.fields
+        return bool(name) and fields[part].kind.__schema__.fields[name].cascades is not None
+
+    def shadowed(self, field: str, origin: Origin) -> List[Origin]:
+        return [lost for lost in origin.shadowed if lost.path is not None]
+
+    def text(self) -> str:
+        """A layer's values as people read them: one a line, and below it what lost."""
+        lines = ["{} ({})".format(self.layer.name, self.layer.type)]
+        lines += ["  " + line for line in self.headline()]
+        if self.layer.lacks:
+            lines.append("  can't have: {}".format(listed(list(self.layer.lacks), "and")))
+        names = labels(self.effective.origins)
+        width = max([19, *map(len, names.values())])
+        for field, origin in self.effective.origins.items():
+            value, source = shown(origin.value), self.source(field, origin)
+            lines.append("  {:<{}} {:<11} {}".format(names[field], width, value, source))
+            for lost in self.shadowed(field, origin):
+                place = "{}:{}".format(*lost.span[:2]) if lost.span else self.place(lost)
+                why = self.why_not(field, origin, lost)
+                lines.append("      {} {} at {}: {}".format(name_in(lost), shown(lost.value), place, why))
+        return "\n".join(lines) + "\n"
+
+    def values(self) -> Dict[str, Any]:
+        """The same for programs: layer, type, quantized, notes, and for each field its value, origin and what lost."""
+        fields: Dict[str, Any] = {}
+        for field, origin in self.effective.origins.items():
+            lost = [
+                dict(described(other), why=self.why_not(field, origin, other)) for other in self.shadowed(field, origin)
+            ]
+            fields[field] = dict(described(origin), shadowed=lost)
+        return {
+            "layer": self.layer.name,
+            "type": self.layer.type,
+            "quantized": self.effective.quant_enable,
+            "notes": list(self.headline()),
+            "fields": fields,
+        }
+
+
+def name_in(origin: Origin) -> str:
+    """What the file calls the setting."""
+    return [step for step in origin.path or () if isinstance(step, str)][-1]
+
+
+def described(origin: Origin) -> Dict[str, Any]:
+    line, column = origin.span[:2] if origin.span else (None, None)
+    path = list(origin.path) if origin.path else None
+    return {"value": origin.value, "tier": origin.tier, "path": path, "line": line, "column": column}

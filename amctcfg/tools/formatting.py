@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One canonical layout for configurations, that of txtpbfmt, with every comment kept."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterator, List, NamedTuple, Sequence, Union
+
+from ..documents.files import display_name
+from ..flavours.flavour import Flavour
+from ..flavours.tf_ascend import TF_ASCEND
+from ..textformat.literals import unescape
+from ..textformat.parser import parse as parse_text
+from ..textformat.tree import Field, Tree, split
+from ..textformat.tree import List as ListValue
+
+__all__ = ["content", "find_comments", "format"]
+
+WIDTH = 80
+INDENT = "  "
+DEEPEST = 40  # levels of indentation: a text that is nested n times must not get n * n blanks
+
+DISABLE = re.compile(r"# *txtpbfmt: *disable\b")
+
+LITERAL = re.compile(r""""(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'""")
+COMMENT_OR_OPENING = re.compile(r"#[^\n]*|[{<\[]")
+BLANKS_AND_SEPARATORS = re.compile(r"[ \t\r\v\f,;]*")
+BLANKS = re.compile(r"[ \t\r\n\v\f]*")
+EMPTY_LINE = re.compile(r"\n[ \t\r\v\f]*\n")
+LITERAL_OR_COMMENT = re.compile(LITERAL.pattern + r"|(#[^\n]*)")
+
+
+def format(  # noqa: A001  # the name of the contract
+    text: Union[str, bytes], name: str = "<string>", flavour: Flavour[Any] = TF_ASCEND
+) -> str:
+    """The text in the canonical layout: two blanks of indentation, one field a line, every comment where it belongs.
+
+    Order and spelling of values stay, line endings too; quotes become double where that takes no escape. A text that says
+    `# txtpbfmt: disable` in its first comments is returned as it is. The result has the same content, which is proven by
+    reading it again, and formatting it changes nothing. Whatever is text format is formatted, also where it has errors of
+    the schema: no `flavour` makes a difference. Raises `ConfigError` for what is not text format.
+
+    >>> print(format("do_fusion:true;common_config:<>"), end="")
+    do_fusion: true
+    common_config {
+    }
+    """
+    name = display_name(name)
+    tree = parse_text(text, name)
+    whole = tree.source.text
+    if is_disabled(whole):
+        return whole
+    layout = Layout(tree)
+    result = layout.whole()
+    again = parse_text(result, name)
+    same = content(again) == content(tree)
+    if not same or sorted(texts(find_comments(result))) != sorted(texts(layout.comments)):
+        # Never write what means something else.
+        raise AssertionError("formatting {} would change it; please report this".format(name))
+    return result
+
+
+def is_disabled(text: str) -> bool:
+    """Whether one of the comments in front of the first field asks to leave the text alone."""
+    offset = BLANKS.match(text).end()  # type: ignore[union-attr]  # it may be empty
+    while text.startswith("#", offset):
+        if DISABLE.match(text, offset):
+            return True
+        end = text.find("\n", offset)
+        offset = BLANKS.match(text, len(text) if end < 0 else end).end()  # type: ignore[union-attr]
+    return False
+
+
+def content(tree: Tree) -> List[Any]:
+    """What a tree holds, whatever its layout: names, brackets, and the values of the literals, in order."""
+    found: List[Any] = []
+    pending: List[Iterator[Field]] = [split(tree.fields)]
+    while pending:
+        for name, value, _, _ in pending[-1]:
+            found.append(name)
+            if isinstance(value, str):
+                found.append(unescape(value) if value[0] in "\"'" else literals(value)[0])
+            else:
+                found.append("[" if isinstance(value, ListValue) else "{")
+                pending.append(split(value))
+                break
+        else:
+            pending.pop()
+            found.append("}")
+    return found
+
+
+class Comment(NamedTuple):
+    offset: int
+    text: str
+
+
+def texts(comments: Sequence[Comment]) -> List[str]:
+    return [comment.text for comment in comments]
+
+
+def find_comments(text: str) -> List[Comment]:
+    found = (m for m in LITERAL_OR_COMMENT.finditer(text) if m.group(1))
+    return [Comment(m.start(), m.group(1).rstrip()) for m in found]
+
+
+Steps = Iterator[Any]  # of a walk: what to do first, before it goes on
+
+
+class Layout:
+    """Writes the fields line by line, taking the comments along as their offsets come by.
+
+    The methods that go into a value are generators, which `whole` runs on a stack of its own: texts may be nested more
+    deeply than Python calls functions.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree: Tree = tree
+        self.text: str = tree.source.text
+        self.comments: List[Comment] = find_comments(self.text)
+        self.next: int = 0  # the first comment that is not written yet
+        self.last: int = 0  # the offset behind what was written last
+        self.lines: List[str] = []
+        self.fresh: bool = True  # nothing is written since the last opening bracket
+
+    def whole(self) -> str:
+        walks: List[Steps] = [self.fields(self.tree.fields, "", len(self.text))]
+        while walks:
+            inner = next(walks[-1], None)
+            if inner is None:
+                walks.pop()
+            else:
+                walks.append(inner)
+        end = self.text.find("\n")
+        ending = "\r\n" if end > 0 and self.text[end - 1] == "\r" else "\n"
+        return "".join([line + ending for line in self.lines])
+
+    def fields(self, fields: Sequence[Any], indent: str, end: int) -> Steps:
+        for field in split(fields):
+            self.own_lines(field[2], indent)
+            name, value, start, stop = field
+            self.gap(start)
+            if isinstance(value, str):
+                self.scalar(name, value, stop, indent)
+            elif isinstance(value, ListValue):
+                yield self.list(name, value, field, indent)
+            else:
+                yield self.message(name + " {", value, field, indent, "}")
+        self.own_lines(end, indent)
+
+    def scalar(self, name: str, value: str, end: int, indent: str) -> None:
+        self.own_lines(end - len(value), indent, inside=True)
+        head = "{}{}:".format(indent, name)
+        parts = literals(value)
+        line = "{} {}".format(head, " ".join(parts))
+        if len(parts) == 1 or (not self.comment_before(end) and len(line) <= WIDTH):
+            self.own_lines(end, indent, inside=True)
+            self.write(line, end)
+            return
+        self.lines.append(head)
+        offset = end - len(value)
+        for match in LITERAL_OR_COMMENT.finditer(self.text, offset, end):
+            if match.group(1):
+                continue
+            self.own_lines(match.start(), indent + INDENT, inside=True)
+            self.write(indent + INDENT + double_quoted(match.group()), match.end())
+
+    def message(self, head: str, fields: Sequence[Any], field: Field, indent: str, foot: str) -> Steps:
+        end = field[3]
+        opening = self.opening(field)
+        self.own_lines(opening, indent, inside=True)
+        self.write(indent + head, opening + 1)
+        self.fresh = True
+        yield self.fields(fields, deeper(indent), end - 1)
+        self.fresh = False
+        self.write(indent + foot, end)
+
+    def list(self, name: str, elements: ListValue, field: Field, indent: str) -> Steps:
+        end = field[3]
+        opening = self.opening(field)
+        self.own_lines(opening, indent, inside=True)
+        inside = tuple(split(elements))
+        if not self.comment_before(end) and all(isinstance(element[1], str) for element in inside):
+            line = "{}{}: [{}]".format(indent, name, ", ".join(" ".join(literals(e[1])) for e in inside))
+            if len(line) <= WIDTH or not inside:
+                self.write(line, end)
+                return
+        self.write("{}{}: [".format(indent, name), opening + 1)
+        self.fresh = True
+        for number, element in enumerate(inside, 1):
+            yield self.element(element, deeper(indent), "," if number < len(inside) else "")
+        self.own_lines(end - 1, deeper(indent))
+        self.fresh = False
+        self.write(indent + "]", end)
+
+    def element(self, element: Field, indent: str, comma: str) -> Steps:
+        _, value, start, end = element
+        self.own_lines(start, indent)
+        self.gap(start)
+        if isinstance(value, str):
+            self.own_lines(end, indent, inside=True)
+            self.write(indent + " ".join(literals(value)) + comma, end)
+        else:
+            yield self.message("{", value, element, indent, "}" + comma)
+
+    def opening(self, field: Field) -> int:
+        """The offset of the bracket with which a field's value begins."""
+        name, _, start, _ = field
+        for match in COMMENT_OR_OPENING.finditer(self.text, start + len(name or "")):
+            if match.group()[0] != "#":
+                return match.start()
+        raise AssertionError("a message and a list have brackets")
+
+    def comment_before(self, offset: int) -> bool:
+        return self.next < len(self.comments) and self.comments[self.next].offset < offset
+
+    def own_lines(self, end: int, indent: str, inside: bool = False) -> None:
+        """The comments in front of an offset, each on a line of its own; without empty lines inside of a field."""
+        while self.comment_before(end):
+            comment = self.comments[self.next]
+            self.next += 1
+            if not inside:
+                self.gap(comment.offset)
+            self.lines.append(indent + comment.text)
+            self.last = comment.offset + len(comment.text)
+            self.fresh = False
+
+    def gap(self, offset: int) -> None:
+        """An empty line, where the text has some in front of an offset, but none behind an opening bracket."""
+        if not self.fresh and EMPTY_LINE.search(self.text, self.last, offset):
+            self.lines.append("")
+        self.fresh = False
+        self.last = max(self.last, offset)
+
+    def write(self, line: str, end: int) -> None:
+        """A line for what ends at an offset, with the comment that stands behind it on the same line."""
+        self.last = end
+        self.fresh = False
+        if self.next < len(self.comments):
+            comment = self.comments[self.next]
+            if BLANKS_AND_SEPARATORS.match(self.text, end).end() == comment.offset:  # type: ignore[union-attr]
+                line += INDENT + comment.text
+                self.last = comment.offset + len(comment.text)
+                self.next += 1
+        self.lines.append(line)
+
+
+def deeper(indent: str) -> str:
+    return indent + INDENT if len(indent) < DEEPEST * len(INDENT) else indent
+
+
+def literals(value: str) -> List[str]:
+    """A scalar's literals, without what stands between them: several of adjacent strings, else one."""
+    if value[0] in "\"'":
+        return [double_quoted(match.group()) for match in LITERAL_OR_COMMENT.finditer(value) if not match.group(1)]
+    return [re.sub(r"#[^\n]*|[ \t\r\n\v\f]+", "", value)]  # "-" may have a comment behind it
+
+
+def double_quoted(literal: str) -> str:
+    inside = literal[1:-1]
+    return literal if '"' in inside else '"{}"'.format(inside)

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding the layers to skip: scores of layers, and a search that asks for candidates and is told verdicts."""
+
+from __future__ import annotations
+
+from .bisection import Bisection, Candidate, Needed
+from .scores import Scores, load_scores
+
+__all__ = ["Bisection", "Candidate", "Needed", "Scores", "load_scores"]

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of layers out of files: the toolkit's ranking and search history, JSON objects, CSV tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.source import Source
+from ..diagnostics.words import did_you_mean, listed, nearest
+from ..documents.files import PathLike, display_name, read
+from ..documents.json_tree import parse_json_sequence
+from ..textformat.encoding import decode
+
+__all__ = ["Scores", "load_scores", "ranked"]
+
+# Columns of comparison tools that are known: whether a low value means a sensitive layer.
+KNOWN_COLUMNS = {"cosinesimilarity": True, "cosine": True, "cossim": True}
+NAME_COLUMNS = ("name", "layer", "layername", "opname", "quantdump", "groundtruth", "nodename")
+
+
+class Scores(Mapping[str, float]):
+    """Layer to score, in the order of the file.
+
+    low_is_sensitive -- whether a low score means that quantizing the layer hurts; None where the file does not show it.
+    kind -- what the file is, in words.
+    """
+
+    def __init__(self, values: Mapping[str, float], low_is_sensitive: Optional[bool] = None, kind: str = "scores") -> None:
+        self._values: Dict[str, float] = dict(values)
+        self.low_is_sensitive: Optional[bool] = low_is_sensitive
+        self.kind: str = kind
+
+    def __getitem__(self, name: str) -> float:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return "<Scores of {} layers, {}>".format(len(self), self.kind)
+
+
+def load_scores(path: PathLike, column: Optional[str] = None) -> Scores:
+    """The scores in a file.
+
+    Read are the toolkit's ranking (a list of pairs; it always rolls back the low end, so low is sensitive), its search
+    history (objects one after the other; what the last one rolled back scores 0, the rest 1), a JSON object, and a CSV with
+    a header: `name,score`, or a comparison tool's `result_*.csv`, whose `column` is chosen by name. Raises `ConfigError`
+    for what is none of these, `OSError` for a file that can't be read.
+    """
+    text, _ = read(path)
+    name = display_name(path)
+    plain = decode(text, name).lstrip("\ufeff")
+    if plain.lstrip()[:1] in ("[", "{"):
+        values = list(parse_json_sequence(plain, name))
+        if len(values) == 1 and isinstance(values[0], list):
+            return from_ranking(values[0], name)
+        if all(isinstance(value, dict) and "roll_back_config" in value for value in values):
+            return from_history(values, name)
+        if len(values) == 1 and isinstance(values[0], dict):
+            return Scores(checked(values[0].items(), name), None, "a JSON object")
+        raise problem("this JSON is neither a ranking, a search history nor an object of scores", name)
+    return from_csv(plain, name, column)
+
+
+def problem(message: str, name: str, hint: Optional[str] = None) -> ConfigError:
+    return ConfigError([Diagnostic(ERROR, "wrong-type", message, hint=hint, name=name)])
+
+
+def checked(pairs: Any, name: str) -> Dict[str, float]:
+    found: Dict[str, float] = {}
+    for layer, score in pairs:
+        number = isinstance(score, (int, float)) and not isinstance(score, bool)
+        if not isinstance(layer, str) or not number or math.isnan(score):
+            raise problem("the score of {!r} is {!r}, not a number".format(layer, score), name)
+        if layer in found:
+            raise problem("the layer '{}' is there twice".format(layer), name)
+        found[layer] = float(score)
+    return found
+
+
+def from_ranking(pairs: List[Any], name: str) -> Scores:
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise problem("a ranking is a list of pairs: [[layer, value], ...]", name)
+    return Scores(checked(pairs, name), True, "the toolkit's ranking")
+
+
+def from_history(steps: List[Dict[str, Any]], name: str) -> Scores:
+    """The layers that the search gave up, most often first: the share of the steps in which a layer was quantized."""
+    kept: Dict[str, float] = {}
+    for step in steps:
+        config = step["roll_back_config"]
+        if not isinstance(config, dict) or not all(isinstance(flag, bool) for flag in config.values()):
+            raise problem("roll_back_config is an object of layers, each true (quantized) or false", name)
+        for layer, quantized in config.items():
+            kept[layer] = kept.get(layer, 0.0) + (1.0 if quantized else 0.0)
+    last = steps[-1]["roll_back_config"] if steps else {}
+    values = {layer: (1.0 if last.get(layer, True) else 0.0) for layer in kept}
+    return Scores(values, True, "the toolkit's search history")
+
+
+def from_csv(text: str, name: str, column: Optional[str]) -> Scores:
+    source = Source(text, name)
+    if "\0" in text:
+        raise problem("a NUL character is not allowed in a table", name)
+    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    if not rows:
+        raise problem("the file is empty", name, "its first line is a header such as name,score")
+    header = [cell.strip() for cell in rows[0]]
+    keys = [re.sub(r"[^a-z]", "", cell.lower()) for cell in header]
+    of_name = next((keys.index(key) for key in NAME_COLUMNS if key in keys), None)
+    if of_name is None:
+        raise problem("no column holds the names of layers; there are {}".format(listed(header, "and")), name)
+    of_score, direction = score_column(header, keys, of_name, column, name)
+    pairs = []
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) <= max(of_name, of_score):
+            raise problem("row {} has {} cells, the header has {}".format(number, len(row), len(header)), name)
+        cell = row[of_score].strip()
+        if cell.lower() in ("", "nan", "na", "n/a", "none", "unsupported", "-", "*"):
+            continue  # comparison tools leave out what they could not compare
+        try:
+            pairs.append((row[of_name].strip(), float(cell)))
+        except ValueError:
+            raise problem("row {}: {!r} is not a number".format(number, cell), name) from None
+    del source
+    lowest: Dict[str, float] = {}
+    for layer, score in pairs:  # a layer with several outputs: the most sensitive one
+        worse = min if direction is not False else max
+        lowest[layer] = worse(lowest.get(layer, score), score)
+    return Scores(checked(lowest.items(), name), direction, "the column {}".format(header[of_score]))
+
+
+def score_column(
+    header: List[str], keys: List[str], of_name: int, column: Optional[str], name: str
+) -> Tuple[int, Optional[bool]]:
+    if column is not None:
+        if column not in header:
+            hint = did_you_mean(nearest(column, header)) or "there are {}".format(listed(header, "and"))
+            raise problem("there is no column '{}'".format(column), name, hint)
+        index = header.index(column)
+        return index, KNOWN_COLUMNS.get(keys[index])
+    known = next((keys.index(key) for key in KNOWN_COLUMNS if key in keys), None)
+    if known is not None:
+        return known, KNOWN_COLUMNS[keys[known]]
+    if "score" in keys:
+        return keys.index("score"), None
+    others = [index for index in range(len(header)) if index != of_name]
+    if len(others) == 1:
+        return others[0], KNOWN_COLUMNS.get(keys[others[0]])
+    hint = "choose one with --column: {}".format(listed([header[i] for i in others], "or"))
+    raise problem("several columns could hold the score", name, hint)
+
+
+def ranked(scores: Mapping[str, float], low_is_sensitive: Optional[bool] = None) -> List[str]:
+    """The layers, the most sensitive first; of equal ones the order of the file."""
+    direction: Union[bool, None] = low_is_sensitive
+    if direction is None:
+        direction = getattr(scores, "low_is_sensitive", True)
+    return sorted(scores, key=lambda layer: scores[layer] if direction is not False else -scores[layer])
