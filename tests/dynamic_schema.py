@@ -1,31 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schema for protobuf's own parser, made from ours: what the witnesses and the benchmark read texts into."""
+"""The schema for protobuf's own parser, made from a flavour's description: what the witnesses and the benchmark read into."""
+
+from functools import lru_cache
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-import amctcfg
+from amctcfg import TF_ASCEND
+from amctcfg.messages.kinds import Enum
+from amctcfg.messages.message import messages_of
 
-MESSAGES = ("AMCTConfig", "OverrideLayerType", "OverrideLayer", "CalibrationConfig", "ARQuantize", "FMRQuantize")
-KINDS = {bool: "TYPE_BOOL", float: "TYPE_FLOAT", str: "TYPE_STRING"}
 LABELS = {"optional": 1, "required": 2, "repeated": 3}
 
 
-def file_descriptor():
-    file = descriptor_pb2.FileDescriptorProto(
-        name="calibration_config_ascend_tf.proto", package="amct", syntax="proto2"
-    )
-    for name in MESSAGES:
-        message = file.message_type.add(name=name)
-        for number, spec in enumerate(getattr(amctcfg, name).specs.values(), 1):
+def file_descriptor(flavour=TF_ASCEND):
+    file = descriptor_pb2.FileDescriptorProto(name=flavour.name + ".proto", package="amct", syntax="proto2")
+    enums = {}
+    for cls in messages_of(flavour.config):
+        message = file.message_type.add(name=cls.__name__)
+        oneofs = {}
+        for number, spec in enumerate(cls.__schema__.fields.values(), 1):
             field = message.field.add(name=spec.name, number=number, label=LABELS[spec.label])
+            if spec.oneof:
+                if spec.oneof not in oneofs:
+                    oneofs[spec.oneof] = len(oneofs)
+                    message.oneof_decl.add(name=spec.oneof)
+                field.oneof_index = oneofs[spec.oneof]
             if spec.is_message:
                 field.type, field.type_name = field.TYPE_MESSAGE, ".amct." + spec.kind.__name__
+            elif isinstance(spec.kind, Enum):
+                field.type, field.type_name = field.TYPE_ENUM, ".amct." + spec.kind.type_name
+                enums[spec.kind.type_name] = spec.kind
             else:
-                field.type = getattr(field, KINDS[spec.kind])
+                field.type = getattr(field, "TYPE_" + spec.kind.proto.upper())
+    for name, kind in enums.items():
+        enum = file.enum_type.add(name=name)
+        for number, value in kind.numbers.items():
+            enum.value.add(name=value, number=number)
     return file
 
 
-def message_class():
+@lru_cache(maxsize=None)
+def message_class(flavour=TF_ASCEND):
     pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file_descriptor().SerializeToString())
+    pool.AddSerializedFile(file_descriptor(flavour).SerializeToString())
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("amct.AMCTConfig"))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg.cli import run
-from amctcfg.diagnostics import render
+from amctcfg.diagnostics.diagnostic import render
 
 from .conftest import DATA
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from amctcfg import Layer, check
-from amctcfg.codes import CODES
-from amctcfg.diagnostics import render
+from amctcfg.diagnostics.codes import CODES
+from amctcfg.diagnostics.diagnostic import render
 
 PAGE = (Path(__file__).parent.parent / "docs" / "diagnostics.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### (\S+)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))

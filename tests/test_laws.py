@@ -211,6 +211,7 @@ def test_the_same_mistake_is_told_at_each_of_its_places(wrong, strict):
     both = amctcfg.check(entry % ("a", wrong) + entry % ("b", wrong), strict=strict)
     assert both == alone + tuple(
         diagnostic._replace(
+            hint=diagnostic.hint and diagnostic.hint.replace("is at line 1", "is at line 2"),
             span=diagnostic.span._replace(line=2, end_line=2),
             path=("override_layer_configs", 1, *diagnostic.path[2:]),
         )
@@ -258,8 +259,9 @@ def test_documented_and_toolkit_rules_differ_in_one_case():
 
 
 def test_symmetric_only_types_are_never_asymmetric():
-    target = amctcfg.Target("other", ["Conv3D"], symmetric_only_types=["Conv3D"])
-    effective = amctcfg.merge(amctcfg.loads("activation_offset: true"), Layer("c", "Conv3D"), target=target)
+    types = [amctcfg.LayerType("Conv3D", symmetric_only=True)]
+    flavour = dataclasses.replace(amctcfg.TF_ASCEND, types=types)
+    effective = amctcfg.merge(amctcfg.loads("activation_offset: true"), Layer("c", "Conv3D"), flavour=flavour)
     assert effective.calibration_config.ifmr_quantize.asymmetric is False
     assert [o.tier for o in effective.origins["ifmr_quantize.asymmetric"].shadowed] == ["activation_offset"]
 

@@ -30,17 +30,22 @@ def first_error(diagnostics):
     return "{} {}:{}".format(diagnostics[0].code, *diagnostics[0].span[:2])
 
 
+def errors_of(text):
+    """The errors of the text itself: that a type is not one of the flavour's, only `check` tells."""
+    return [d for d in amctcfg.check(text) if d.severity == "error" and d.code != "unknown-type"]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["rule"])
 def test_corpus_through_the_library(case):
     text = text_of(case)
     if "is" in case:
         assert plain(amctcfg.loads(text)) == case["is"]
-        assert [d for d in amctcfg.check(text) if d.severity == "error"] == []
+        assert errors_of(text) == []
     else:
         with pytest.raises(ConfigError) as caught:
             amctcfg.loads(text)
         assert first_error(caught.value.diagnostics) == case["error"]
-        assert amctcfg.check(text) == caught.value.diagnostics
+        assert errors_of(text) == list(caught.value.diagnostics)
 
 
 def test_corpus_through_the_command_line(cli, tmp_path):
@@ -50,10 +55,10 @@ def test_corpus_through_the_command_line(cli, tmp_path):
         text = text_of(case)
         path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
         paths.append(path)
-    result = cli("check", "--format", "json", *paths)
+    result = cli("check", "--format", "json", "--flavour", "tf-ascend", *paths)
     told = {}
     for diagnostic in json.loads(result.out)["diagnostics"]:
-        if diagnostic["severity"] == "error":
+        if diagnostic["severity"] == "error" and diagnostic["code"] != "unknown-type":
             told.setdefault(diagnostic["file"], diagnostic)
     for path, case in zip(paths, CASES):
         first = told.get(str(path))
@@ -108,7 +113,7 @@ def test_the_command_line_takes_any_bytes(data):
     from .conftest import command
 
     result = command("check", "-", stdin=data)
-    assert result.status in (0, 1) and result.out == ""
+    assert result.status in (0, 1) and "Traceback" not in result.out + result.err
 
 
 @pytest.mark.parametrize(

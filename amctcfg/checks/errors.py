@@ -221,7 +221,6 @@ def refuse(context: Context, asked: Asked, whom: str, ability: str) -> None:
     context.report(ERROR, asked.demand.code, "{} for {}".format(words_of(asked), whom), asked.path, hint)
 
 
-
 def common_demands(context: Context) -> None:
     """What common_config asks of layers without an override; the toolkit checks those that are skipped as well."""
     tier = context.merger.common

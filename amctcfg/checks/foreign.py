@@ -118,10 +118,22 @@ def known_mistakes(tree: Tree, reading: Reading) -> None:
         reading.diagnostics, reading.foreign = [family], True
         return
     twice = [d for d in reading.diagnostics if d.code == "duplicate-field" and d.path and len(d.path) == 1]
-    if len(twice) > 1 and twice[0].span:
-        hint = "two configurations seem to be in this file, the second from line {} on; keep one of them"
+    second = second_file(tree)
+    if second is not None and twice:
+        line = tree.source.span(second, second).line
+        hint = "two configurations seem to be in this file, the second from line {} on; keep one of them".format(line)
         index = reading.diagnostics.index(twice[0])
-        reading.diagnostics[index] = twice[0]._replace(hint=hint.format(twice[0].span.line))
+        reading.diagnostics[index] = twice[0]._replace(hint=hint)
+
+
+def second_file(tree: Tree) -> Optional[int]:
+    """Where the field with which a text begins begins it again, with half of the first copy's fields behind it."""
+    names = [(field[0], field[2]) for field in split(tree.fields)]
+    if len(names) < 4:
+        return None
+    again = next((index for index, (name, _) in enumerate(names) if index and name == names[0][0]), 0)
+    first, second = ({name for name, _ in part} for part in (names[:again], names[again:]))
+    return names[again][1] if again > 1 and 2 * len(first & second) > len(first) else None
 
 
 # ---------------------------------------------------------------- fields
@@ -146,6 +158,9 @@ def field_hint(flavour: Flavour[Any], cls: Type[Message], name: str) -> str:
     if others:
         choose = "--flavour {}".format(others[0])
         return "it is a field of {}; {} reads the file as that".format(listed(others, "and"), choose)
+    former = [other.name for other in FLAVOURS.values() if name in dict(other.gone) and other.name != flavour.name]
+    if former:
+        return "older versions of {} had it; delete it here".format(listed(former, "and"))
     known = cls.__schema__.fields
     return did_you_mean(nearest(name, known)) or "its fields are {}".format(", ".join(known))
 

@@ -155,7 +155,9 @@ def partial_overrides(context: Context) -> None:
     """What a block leaves out takes its default; people expect it to be inherited."""
     merger = context.merger
     for path, entry in context.entries(OF_TYPE):
-        if entry.layer_type not in merger.skipped_types and (users(context, entry.layer_type) or not context.has_layers):
+        if entry.layer_type not in merger.skipped_types and (
+            users(context, entry.layer_type) or not context.has_layers
+        ):
             some = Layer("", entry.layer_type)
             partial_override(context, path, merger.tiers_of(None, entry.layer_type), some)
     for path, entry in context.entries(OF_LAYER):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..checks.checking import check_document, expand
@@ -25,6 +26,8 @@ from .console import ERRORS, Console, Exit, Failure, as_text
 __all__ = ["Job", "Jobs", "Model"]
 
 AUTO = "auto"
+
+OBJECT = re.compile(r'\s*\{\s*["}]')  # with which JSON begins, and no text format
 
 
 class Model(NamedTuple):
@@ -59,13 +62,15 @@ class Jobs:
 
     def job(self, text: Any, name: str, needs_model: bool = False) -> Job:
         plain = as_text(text)
-        is_json = name.lower().endswith(".json") or (plain.lstrip("\ufeff \t\r\n")[:1] == "{")
+        is_json = name.lower().endswith(".json") or (name == "<stdin>" and OBJECT.match(plain) is not None)
         settings = Settings("" if is_json else plain, name)
         graph = self.arguments.graph
         if graph is None and "graph" in settings.values:
             graph = os.path.join("" if name == "<stdin>" else os.path.dirname(name), settings.values["graph"])
         if needs_model and graph is None and not getattr(self.arguments, "type", None):
-            raise Failure("a model is needed: --graph G, or a comment '# amctcfg: graph=G' in the head of {}".format(name))
+            raise Failure(
+                "a model is needed: --graph G, or a comment '# amctcfg: graph=G' in the head of {}".format(name)
+            )
         flavour = self.flavour(plain, name, graph, settings, is_json)
         rules = getattr(self.arguments, "rules", None) or settings.values.get("rules") or DOCUMENTED
         if rules not in (DOCUMENTED, TOOLKIT):
@@ -141,15 +146,19 @@ def detected(text: str, name: str, graph: Optional[str], jobs: Jobs, is_json: bo
         suited = [flavour for flavour in FLAVOURS.values() if flavour.graphs == kind and kind == "onnx"]
         if kind == "table":
             suited = list(detect("", layers))
-        return (suited[0], "{} is {} model".format(graph, "an ONNX")) if suited and kind == "onnx" else (
-            (suited[0] if suited else TF_ASCEND), "the types of {}".format(graph)
+        return (
+            (suited[0], "{} is {} model".format(graph, "an ONNX"))
+            if suited and kind == "onnx"
+            else ((suited[0] if suited else TF_ASCEND), "the types of {}".format(graph))
         )
     best = found[0]
     words = evidence(text, best)
     if kind == "onnx":
         words.insert(0, "{} is an ONNX model".format(graph))
     elif kind == "table":
-        types = [t for t in dict.fromkeys(layer.type for layer in layers) if t in best.types and t not in TF_ASCEND.types]
+        types = [
+            t for t in dict.fromkeys(layer.type for layer in layers) if t in best.types and t not in TF_ASCEND.types
+        ]
         words += [t for t in types[:3] if t not in words]
     return best, ", ".join(words[:6]) or "the types of {}".format(graph)
 

@@ -36,9 +36,7 @@ def main() -> NoReturn:
     sys.exit(status)
 
 
-def run(
-    argv: Sequence[str], stdin: Optional[IO[str]], stdout: Optional[IO[str]], stderr: Optional[IO[str]]
-) -> int:
+def run(argv: Sequence[str], stdin: Optional[IO[str]], stdout: Optional[IO[str]], stderr: Optional[IO[str]]) -> int:
     """Run a command. Results go to `stdout`, notes and other diagnostics to `stderr`."""
     console = Console(stdin, stdout, stderr)
     try:

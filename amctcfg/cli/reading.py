@@ -200,7 +200,9 @@ def explain(arguments: Any, console: Console) -> int:
         raise Failure("--type is for layers without a graph; leave it out, the graph has their types")
     if arguments.all and arguments.layers:
         raise Failure("give the names of layers or --all, not both")
-    examined = job.model.examined if job.model else [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
+    examined = (
+        job.model.examined if job.model else [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
+    )
     chosen = choose_layers(examined, arguments, job) if job.model else examined
     found: Tuple[Diagnostic, ...] = ()
     if job.is_json:
@@ -223,7 +225,7 @@ def explain(arguments: Any, console: Console) -> int:
         console.result(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
     else:
         for number, one in enumerate(explained):
-            console.lines((["", *one.text().splitlines()] if number else one.text().splitlines()))
+            console.lines(["", *one.text().splitlines()] if number else one.text().splitlines())
     return verdict(found, arguments)
 
 
@@ -245,7 +247,9 @@ def choose_layers(examined: List[Examined], arguments: Any, job: Job) -> List[Ex
         lines = []
         for word in unknown:
             hint = did_you_mean(names.nearest(word))
-            lines.append("{} has no layer '{}'{}".format(job.model and job.model.path, word, "; " + hint if hint else ""))
+            lines.append(
+                "{} has no layer '{}'{}".format(job.model and job.model.path, word, "; " + hint if hint else "")
+            )
         raise Failure(lines[0], "\n".join("amctcfg: " + safe(line) for line in lines[1:]))
     return list(chosen.values())
 
@@ -331,7 +335,12 @@ def diff_command(arguments: Any, console: Console) -> int:
     sides: List[Any] = [job.plan() if job.is_json else job.document() for job in (before, after)]
     if before.flavour != after.flavour:
         sides = [job.plan() for job in (before, after)]
-    changes = diff(*sides, after.layers or [], rules=after.rules, flavour=None if before.flavour != after.flavour else after.flavour)
+    changes = diff(
+        *sides,
+        after.layers or [],
+        rules=after.rules,
+        flavour=None if before.flavour != after.flavour else after.flavour,
+    )
     text = DIFF_FORMATS[arguments.format](changes, types_of(after), before.name, after.name, arguments.all)
     console.result(wrapped(text, console.width(console.stdout)) if arguments.format == "text" else text)
     return max(ERRORS if changes else FINE, verdict(found, arguments) if arguments.strict_warnings else FINE)
@@ -345,7 +354,9 @@ def wrapped(text: str, width: Optional[int]) -> str:
 
     lines: List[str] = []
     for line in text.splitlines():
-        fold = textwrap.wrap(line, max(width, 40), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        fold = textwrap.wrap(
+            line, max(width, 40), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
         lines += fold or [line]
     return "".join(line + "\n" for line in lines)
 

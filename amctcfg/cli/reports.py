@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence
 
 from .. import __version__
 from ..checks.context import shown
@@ -180,7 +180,9 @@ DiffReport = Callable[[Sequence[Change], Dict[str, str], str, str, bool], str]
 def diff_text(changes: Sequence[Change], types: Dict[str, str], before: str, after: str, every: bool) -> str:
     """Grouped by what changed, then for whom: `search_step 0.01 → 0.02 for 35 layers: Conv2D, B:14`"""
     lines = [
-        "{} {} → {}{}, {}".format(row.field, row.before, row.after, " for " + row.whom if row.whom else " (global)", row.because)
+        "{} {} → {}{}, {}".format(
+            row.field, row.before, row.after, " for " + row.whom if row.whom else " (global)", row.because
+        )
         for row in summary(changes, types, before, after, every)
     ]
     return "".join(safe(line) + "\n" for line in lines) or "no layer changes\n"

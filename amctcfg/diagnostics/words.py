@@ -7,7 +7,7 @@ import re
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, List, Optional
+    from typing import Callable, Dict, Iterable, List, Optional
 
 __all__ = ["Names", "did_you_mean", "listed", "named", "nearest", "quoted", "safe", "shorten"]
 

@@ -82,9 +82,7 @@ class Document(Record, Generic[C]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Document):
             return NotImplemented
-        mine, others = (
-            (document.text, document.name, document.flavour, document.strict) for document in (self, other)
-        )
+        mine, others = ((document.text, document.name, document.flavour, document.strict) for document in (self, other))
         return mine == others
 
     def __hash__(self) -> int:

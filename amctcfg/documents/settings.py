@@ -134,5 +134,7 @@ class Settings:
             if not any(c == code and line in (None, at) for c, at in silenced):
                 message = "this leaves out '{}', of which there is none".format(code)
                 span = self.source.span(start, end)
-                unused.append(Diagnostic(WARNING, "unused-ignore", message, span=span, hint="delete it", name=self.source.name))
+                unused.append(
+                    Diagnostic(WARNING, "unused-ignore", message, span=span, hint="delete it", name=self.source.name)
+                )
         return unused

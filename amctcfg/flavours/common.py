@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..messages.message import Problem
 
-__all__ = ["ASK_CHANNEL_WISE", "ASK_OFFSET", "FMRQuantize", "IFMR_JSON"]
+__all__ = ["ASK_CHANNEL_WISE", "ASK_OFFSET", "IFMR_JSON", "FMRQuantize"]
 
 # channel_wise: true is an error on a layer that can't have it, wherever it comes from.
 ASK_CHANNEL_WISE = Demand(CHANNEL_WISE, (True,), KEEP, common=ERROR, code="channel-wise-unsupported")
@@ -77,7 +77,11 @@ def by_default(name: str, values: Mapping[str, Any]) -> str:
 
 def exceeds(step: float, start: float, end: float) -> bool:
     """Whether a step is larger than its range. Decided in decimals: 1.3 - 0.7 is 0.6."""
-    return step >= 0.999 * (end - start) and step > width(start, end)
+    if step < 0.999 * (end - start):
+        return False
+    from decimal import Decimal  # seldom needed, and slow to import
+
+    return Decimal(repr(step)) > width(start, end)
 
 
 def width(start: float, end: float) -> Any:

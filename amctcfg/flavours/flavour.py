@@ -25,7 +25,7 @@ else:
 
     C = None
 
-__all__ = ["CHANNEL_WISE", "FUSIBLE", "SYMMETRIC", "Constant", "Demand", "Flavour", "Layout", "LayerType", "Mapped"]
+__all__ = ["CHANNEL_WISE", "FUSIBLE", "SYMMETRIC", "Constant", "Demand", "Flavour", "LayerType", "Layout", "Mapped"]
 
 # What an override or common_config becomes on a layer that can't have it.
 ERROR, SOFTEN, WHERE_USED = "error", "soften", "an error where a layer uses it"
@@ -45,7 +45,18 @@ class Demand:
     unless -- a field of the block and the ability that is asked for instead where it is true.
     """
 
-    __slots__ = ("ability", "by_layer", "by_type", "code", "common", "instead", "of_type", "supported", "unless", "values")
+    __slots__ = (
+        "ability",
+        "by_layer",
+        "by_type",
+        "code",
+        "common",
+        "instead",
+        "of_type",
+        "supported",
+        "unless",
+        "values",
+    )
 
     def __init__(
         self,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from ..messages.kinds import BOOL, INT32, STRING, UINT32, enum
 from ..messages.message import BY_TYPE, Choice, Message, Problem, optional, repeated, required
 from . import common
-from .common import ASK_OFFSET
 from .flavour import CHANNEL_WISE, ERROR, KEEP, Demand, Flavour, LayerType
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
@@ -35,7 +34,12 @@ DST_TYPE = enum("DataType", "INT8", "INT16")
 # Weight-only quantization lets products have a factor for each channel, which they can't have otherwise.
 WEIGHTS_ONLY = "weight_compress_only"
 ASK_CHANNEL_WISE = Demand(
-    CHANNEL_WISE, (True,), KEEP, common=ERROR, unless=(WEIGHTS_ONLY, "channel_wise alone"), code="channel-wise-unsupported"
+    CHANNEL_WISE,
+    (True,),
+    KEEP,
+    common=ERROR,
+    unless=(WEIGHTS_ONLY, "channel_wise alone"),
+    code="channel-wise-unsupported",
 )
 ASK_LOW_BITS = Demand("low bits", (6, 7), 8)
 ASK_WEIGHTS_ONLY = Demand(WEIGHTS_ONLY, (True,), False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import Interval, Message, optional, repeated, required
-from .algorithms import FAKEQUANT, HFMG_JSON, IFMR_JSON_8, ARQ_JSON_8, DMQBalancer, HFMGQuantize, TensorQuantize
+from .algorithms import ARQ_JSON_8, FAKEQUANT, HFMG_JSON, IFMR_JSON_8, DMQBalancer, HFMGQuantize, TensorQuantize
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Layout
 from .tf_ascend import ARQuantize

@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
 from ..messages.message import (
-    BY_TYPE, FRACTION, POSITIVE, Choice, Interval, Message, Problem, optional, out_of_range, repeated, required,
+    BY_TYPE,
+    FRACTION,
+    POSITIVE,
+    Choice,
+    Interval,
+    Message,
+    Problem,
+    optional,
+    out_of_range,
+    repeated,
+    required,
 )  # fmt: skip
 from . import algorithms, common
 from .algorithms import FAKEQUANT, DMQBalancer

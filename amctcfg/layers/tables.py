@@ -161,7 +161,9 @@ def csv_rows(source: Source) -> Iterator[Row]:
             if header is None:
                 header = [cell.strip() for cell in cells]
                 if tuple(header) not in (COLUMNS[:2], COLUMNS[:3], COLUMNS):
-                    message = "the first line has to be 'name,type', 'name,type,supported' or 'name,type,supported,lacks'"
+                    message = (
+                        "the first line has to be 'name,type', 'name,type,supported' or 'name,type,supported,lacks'"
+                    )
                     raise row_error(source, place, message, "syntax")
                 continue
             if len(cells) != len(header):

@@ -17,8 +17,22 @@ from .record import MISSING, Record, dataclass_transform
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import (
-        Any, Callable, ClassVar, Dict, Generic, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple,
-        Type, TypeVar, Union, overload,
+        Any,
+        Callable,
+        ClassVar,
+        Dict,
+        Generic,
+        Iterable,
+        Iterator,
+        List,
+        Mapping,
+        NamedTuple,
+        Optional,
+        Tuple,
+        Type,
+        TypeVar,
+        Union,
+        overload,
     )  # fmt: skip
 
     T = TypeVar("T")

@@ -10,7 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     import dataclasses
-    from typing import Any, Callable, ClassVar, Dict, Optional, Tuple, Type, TypeVar
+    from typing import Any, Callable, ClassVar, Dict, Tuple, Type, TypeVar
 
     from typing_extensions import dataclass_transform
 

@@ -286,7 +286,9 @@ class QuantConfig:
             elif isinstance(spec, list):
                 elements = entry.value.value
                 if not isinstance(elements, list) or len(elements) != len(spec):
-                    message = "it is [{}], not {}".format(", ".join(n.rpartition("_")[2] for n in spec), brief(entry.value))
+                    message = "it is [{}], not {}".format(
+                        ", ".join(n.rpartition("_")[2] for n in spec), brief(entry.value)
+                    )
                     self.report("wrong-type", (*path, key), message, entry.value)
                     continue
                 written.update(zip(spec, elements))
@@ -307,7 +309,10 @@ class QuantConfig:
         self.demands(layer, fields, found, written, path, keys)
         for problem in problems(cls, found) if len(self.errors) == errors else ():
             name = str(problem.path[0])
-            self.report(problem.code, (*path, keys.get(name, name)), problem.message, written.get(name, value))
+            message = problem.message
+            if name in written:  # its key is in front already, and the number is shown as it is written
+                message = message.replace("{} is {}".format(name, found[name]), "it is " + brief(written[name]), 1)
+            self.report(problem.code, (*path, keys.get(name, name)), message, written.get(name, value))
         return found
 
     def default(self, field: Field, layer: Layer) -> Any:
@@ -348,12 +353,14 @@ class QuantConfig:
         except (TypeError, ValueError) as error:
             code = "wrong-type" if isinstance(error, TypeError) else "out-of-range"
             message = "it has to be {}, not {}".format(field.kind.noun, brief(value))
-            self.report(code, path, message if code == "wrong-type" else str(error), value)
+            if code == "out-of-range":
+                message = str(error).replace("{} is ".format(field.name), "it is ", 1)
+            self.report(code, path, message, value)
             return default
         if isinstance(plain, float) and isinstance(checked, float):
             return plain
         if field.within is not None and not isinstance(checked, float) and checked not in field.within:
-            message = "{} is {}; it has to be {}".format(field.name, brief(value), field.within.words)
+            message = "it is {}; it has to be {}".format(brief(value), field.within.words)
             self.report("out-of-range", path, message, value)
             return default
         return checked
@@ -436,6 +443,8 @@ def brief(value: Json) -> str:
         return "a list"
     if isinstance(plain, int) and not isinstance(plain, bool) and abs(plain) > 10**20:
         return "a number of {} bits".format(plain.bit_length())
+    if isinstance(plain, float) and plain != plain:
+        return "NaN"
     if plain is None or isinstance(plain, bool):
         return {True: "true", False: "false", None: "null"}[plain]
     return shorten(repr(plain))

@@ -135,7 +135,9 @@ def read_record(text: Union[str, bytes]) -> Dict[str, Recorded]:
 
 def record_error(tree: Tree, field: Any, message: str) -> ConfigError:
     span = tree.source.span(field[2], field[2] + len(field[0] or "{"))
-    error = Diagnostic(ERROR, "syntax", message, span=span, hint="is it the toolkit's record file?", name=tree.source.name)
+    error = Diagnostic(
+        ERROR, "syntax", message, span=span, hint="is it the toolkit's record file?", name=tree.source.name
+    )
     return ConfigError([error], tree.source.text)
 
 

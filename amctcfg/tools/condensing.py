@@ -260,7 +260,9 @@ class Search:
     def type_choice(self, layer_type: str, common: Any) -> Tuple[Cost, Any]:
         """What the layers of a type cost under a common block, and the block of the type that pays, if any."""
         kinds = self.types[layer_type]
-        state = tuple((self.outcome(kind, self.tiers(kind, common, None)), self.is_forbidden(kind, common)) for kind in kinds)
+        state = tuple(
+            (self.outcome(kind, self.tiers(kind, common, None)), self.is_forbidden(kind, common)) for kind in kinds
+        )
         cascading = tuple(self.fallbacks(kind, common, None) for kind in kinds)
         key = layer_type, state, cascading
         if key not in self.type_choices:

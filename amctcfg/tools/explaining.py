@@ -52,9 +52,7 @@ def labels(fields: Any) -> Dict[str, str]:
 class Explanation:
     """The words for one layer; `reason` is why it is not supported, if that is known."""
 
-    def __init__(
-        self, merger: Optional[Merger], effective: EffectiveConfig, reason: str = "", name: str = ""
-    ) -> None:
+    def __init__(self, merger: Optional[Merger], effective: EffectiveConfig, reason: str = "", name: str = "") -> None:
         self.merger: Optional[Merger] = merger
         self.effective: EffectiveConfig = effective
         self.layer: Layer = effective.layer

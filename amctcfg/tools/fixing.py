@@ -299,13 +299,24 @@ def add_block(text: str, tree: Tree, diagnostic: Diagnostic) -> Optional[Fix]:
         addition = "calibration_config { }" if text[end - 1] in " \t{" else " calibration_config { }"
         return Fix(diagnostic, "Add an empty block", (Edit(end, end, addition + " "),), False)
     ending = "\r\n" if text[line - 2 : line] == "\r\n" else "\n"
-    return Fix(diagnostic, "Add an empty block", (Edit(line, line, "  {}calibration_config {{\n  {}}}\n".format(text[line:end], text[line:end]).replace("\n", ending)),), False)
+    return Fix(
+        diagnostic,
+        "Add an empty block",
+        (
+            Edit(
+                line,
+                line,
+                "  {}calibration_config {{\n  {}}}\n".format(text[line:end], text[line:end]).replace("\n", ending),
+            ),
+        ),
+        False,
+    )
 
 
 Maker = Callable[[str, Tree, Diagnostic], Optional[Fix]]
 
 MAKERS: Dict[str, Maker] = dict(
-    {code: delete_override for code in REMOVABLE},
+    dict.fromkeys(REMOVABLE, delete_override),
     **{
         "duplicate-entry": delete_entry,
         "float32-rounding": write_number,

@@ -30,7 +30,9 @@ class Scores(Mapping[str, float]):
     kind -- what the file is, in words.
     """
 
-    def __init__(self, values: Mapping[str, float], low_is_sensitive: Optional[bool] = None, kind: str = "scores") -> None:
+    def __init__(
+        self, values: Mapping[str, float], low_is_sensitive: Optional[bool] = None, kind: str = "scores"
+    ) -> None:
         self._values: Dict[str, float] = dict(values)
         self.low_is_sensitive: Optional[bool] = low_is_sensitive
         self.kind: str = kind

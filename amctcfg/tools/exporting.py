@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A flavour as a `.proto` file, for editors and compilers that know text format by its schema."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, List
+
+from ..flavours.flavour import Flavour
+from ..messages.kinds import Enum
+from ..messages.message import BY_TYPE, Field, messages_of
+
+__all__ = ["proto"]
+
+INDENT = "  "
+
+
+def proto(flavour: Flavour[Any]) -> str:
+    """The messages of a flavour in proto2, which protoc compiles.
+
+    >>> from amctcfg import TF_ASCEND
+    >>> proto(TF_ASCEND).splitlines()[-2].strip()
+    'optional bool channel_wise = 1;'
+    """
+    messages = messages_of(flavour.config)
+    enums = {f.kind.type_name: f.kind for m in messages for f in m.__schema__.fields.values() if isinstance(f.kind, Enum)}
+    lines = [
+        "// The simplified configuration file of AMCT, flavour {} ({}).".format(flavour.name, flavour.title),
+        "// The numbers of the fields are those of this file, not the toolkit's: text format needs only the names.",
+        'syntax = "proto2";',
+        "",
+        "package amct;",
+    ]
+    for name, kind in sorted(enums.items()):
+        lines += ["", "enum {} {{".format(name)]
+        lines += ["{}{} = {};".format(INDENT, value, number) for number, value in kind.numbers.items()]
+        lines.append("}")
+    for message in messages:
+        lines += ["", "// {}".format(summary(message)), "message {} {{".format(message.__name__)]
+        lines += fields(list(message.__schema__.fields.values()))
+        lines.append("}")
+    return "\n".join(lines) + "\n"
+
+
+def summary(message: Any) -> str:
+    return (message.__doc__ or message.__name__).strip().partition("\n")[0]
+
+
+def fields(found: List[Field]) -> Iterator[str]:
+    """The lines of a message; the members of a oneof stand together, where the first of them does."""
+    numbers = {field.name: number for number, field in enumerate(found, 1)}
+    done = set()
+    for field in found:
+        if field.oneof is None:
+            yield from line(field, field.label + " ", INDENT, numbers[field.name])
+        elif field.oneof not in done:
+            done.add(field.oneof)
+            yield "{}oneof {} {{".format(INDENT, field.oneof)
+            for member in found:
+                if member.oneof == field.oneof:
+                    yield from line(member, "", INDENT * 2, numbers[member.name])
+            yield INDENT + "}"
+
+
+def line(field: Field, label: str, indent: str, number: int) -> Iterator[str]:
+    notes = []
+    if field.within is not None:
+        notes.append(field.within.words)
+    if field.default is not None and not field.is_message:
+        default = repr(field.default) if field.default is BY_TYPE else field.kind.written(field.default)
+        notes.append("default: {}".format(default))
+    if notes:
+        yield "{}// {}".format(indent, "; ".join(notes))
+    yield "{}{}{} {} = {};".format(indent, label, field.kind_name, field.name, number)
