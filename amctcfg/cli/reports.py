@@ -13,9 +13,10 @@ from ..diagnostics.codes import CODES
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.words import named, quoted, safe
 from ..resolve.merging import Origin
+from ..tools.auditing import Finding
 from ..tools.diffing import Change
 
-__all__ = ["DIFF_FORMATS", "FORMATS", "FORMAT_VERSION", "counted", "summary_line"]
+__all__ = ["DIFF_FORMATS", "FORMATS", "FORMAT_VERSION", "audit_json", "audit_text", "counted", "summary_line"]
 
 FORMAT_VERSION = 1  # of the JSON reports
 
@@ -228,3 +229,38 @@ def shown_value(value: Any) -> str:
 
 
 DIFF_FORMATS: Dict[str, DiffReport] = {"text": diff_text, "json": diff_json, "markdown": diff_markdown}
+
+
+# ---------------------------------------------------------------- audit
+
+
+def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
+    """A line for each finding: `conv1: channel_wise is false, asked true (common_config, quant.cfg:3:5)`"""
+    lines = []
+    for finding in findings:
+        place = finding.origin.tier
+        if finding.origin.span is not None:
+            place = "{}, {}:{}:{}".format(place, file, *finding.origin.span[:2])
+        who = "global" if finding.layer is None else quoted(finding.layer)
+        done, asked = shown_value(finding.done), shown_value(finding.asked)
+        name = finding.field.rpartition(".")[2]
+        lines.append("{}: {} is {}, asked for was {} ({})".format(who, name, done, asked, place))
+    lines += ["not visible in the record: {} of {}".format(f, counted(n, "layer")) for f, n in unseen.items()]
+    lines.append("{} found".format(counted(len(findings), "difference")) if findings else "what was done is what was asked for")
+    return "".join(safe(line) + "\n" for line in lines)
+
+
+def audit_json(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
+    """One object: `version`, `file`, `findings`, and for each field the number of layers for which it is not visible."""
+    rows = [
+        {
+            "layer": finding.layer,
+            "field": finding.field,
+            "asked": finding.asked,
+            "origin": origin_row(finding.origin, file),
+            "done": finding.done,
+        }
+        for finding in findings
+    ]
+    report = {"version": FORMAT_VERSION, "file": file, "findings": rows, "not_visible": unseen}
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from .bisection import Bisection, Candidate, Needed
+from .journal import Journal, replay
 from .scores import Scores, load_scores
 
-__all__ = ["Bisection", "Candidate", "Needed", "Scores", "load_scores"]
+__all__ = ["Bisection", "Candidate", "Journal", "Needed", "Scores", "load_scores", "replay"]
