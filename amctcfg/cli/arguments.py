@@ -237,7 +237,10 @@ COMMANDS: Dict[str, Command] = {
     "completion": Command(
         "print the completion of a shell",
         "manual:completion",
-        (option("shell", choices=["bash", "zsh", "fish"], metavar="SHELL", help="bash, zsh or fish"),),
+        (
+            option("shell", choices=["bash", "zsh", "fish", "query"], metavar="SHELL", help="bash, zsh or fish"),
+            option("words", nargs="*", type=plain, help=argparse.SUPPRESS),
+        ),
     ),
     "lsp": Command("run the language server on standard input and output", "manual:lsp"),
     "help": Command(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The diagnostic codes: what each means, and the usual cure. `docs/diagnostics.md` shows an example of each."""
+"""The diagnostic codes: what each means, the usual cure, and an example; the page of the documentation is made of this."""
 
 from __future__ import annotations
 
@@ -11,49 +11,260 @@ __all__ = ["CODES", "Code"]
 
 
 class Code(NamedTuple):
-    severity: str  # as a rule: two errors are warnings under strict=False
+    """What a code means, and how to mend what it is about.
+
+    severity -- as a rule: some errors are warnings under `strict=False`. example -- a text that has it, in the flavour
+    of that name.
+    """
+
+    severity: str
     summary: str
     cure: str
+    example: str = ""
+    flavour: str = "tf-ascend"
 
 
 CODES: Dict[str, Code] = {
-    "syntax": Code(ERROR, "The text is not protobuf text format.", "Mend the place that is marked."),
-    "encoding": Code(ERROR, "The text is not UTF-8.", "Save the file as UTF-8, without a byte-order mark."),
-    "unknown-field": Code(ERROR, "The message has no such field.", "Use the field that is suggested, or delete it."),
-    "wrong-type": Code(ERROR, "The value is of another type than the field's.", "Write a value of the field's type."),
-    "duplicate-field": Code(ERROR, "A field that takes one value is given twice.", "Keep one of the two."),
-    "missing-field": Code(ERROR, "A required field is missing.", "Add it."),
-    "out-of-range": Code(ERROR, "The number is outside the field's range.", "Choose a number in the range."),
-    "duplicate-entry": Code(ERROR, "A repeated field holds the same entry twice.", "Delete one of the two."),
-    "unknown-layer": Code(ERROR, "The model has no layer of that name.", "Use the name that is suggested."),
-    "unknown-type": Code(ERROR, "The layer type is not one that can be quantized.", "Use the type that is suggested."),
-    "not-quantizable": Code(ERROR, "The layer, or the type, can't be quantized.", "Delete the entry."),
+    "syntax": Code(
+        ERROR,
+        "The text is not protobuf text format.",
+        "Mend the place that is marked.",
+        'skip_layers: "conv1\n',
+    ),
+    "encoding": Code(
+        ERROR,
+        "The text is not UTF-8.",
+        "Save the file as UTF-8, without a byte-order mark.",
+        'skip_layers: "\\303"\n',
+    ),
+    "unknown-field": Code(
+        ERROR,
+        "The message has no such field.",
+        "Use the field that is suggested, or delete it.",
+        "common_config { ifmr_quantise { } }\n",
+    ),
+    "wrong-type": Code(
+        ERROR,
+        "The value is of another type than the field's.",
+        "Write a value of the field's type.",
+        "do_fusion: yes\n",
+    ),
+    "duplicate-field": Code(
+        ERROR,
+        "A field that takes one value is given twice.",
+        "Keep one of the two.",
+        ("do_fusion: true\ndo_fusion: false\n"),
+    ),
+    "conflicting-fields": Code(
+        ERROR,
+        "Two algorithms exclude each other in one block. With `--lenient`, a warning: the last one counts.",
+        "Keep one of the two.",
+        "common_config { ifmr_quantize { } hfmg_quantize { } }\n",
+        flavour="pytorch",
+    ),
+    "missing-field": Code(
+        ERROR,
+        "A required field is missing.",
+        "Add it.",
+        'override_layer_configs { layer_name: "conv1" }\n',
+    ),
+    "out-of-range": Code(
+        ERROR,
+        "The number is outside the field's range.",
+        "Choose a number in the range.",
+        "common_config { ifmr_quantize { max_percentile: 0.5 } }\n",
+    ),
+    "duplicate-entry": Code(
+        ERROR,
+        "A repeated field holds the same entry twice.",
+        "Delete one of the two.",
+        'skip_layers: ["conv1", "conv1"]\n',
+    ),
+    "foreign-family": Code(
+        ERROR,
+        "The file is another kind of AMCT configuration: for retraining, pruning, distillation, the KV cache and so on.",
+        "Use the tool that this kind of file is for; amctcfg reads configurations of post-training quantization.",
+        ("batch_num: 1\nretrain_data_quant_config { ulq_quantize { } }\n"),
+    ),
+    "invalid-json": Code(
+        ERROR,
+        "The file is not JSON.",
+        "Mend the place that is marked.",
+        '{"version":1,}\n',
+    ),
+    "unreadable": Code(
+        ERROR,
+        "The file can't be read. Only in reports for programs; the exit status is 2.",
+        "Check the path and its permissions.",
+        "",
+    ),
+    "unknown-layer": Code(
+        ERROR,
+        "The model has no layer of that name.",
+        "Use the name that is suggested.",
+        'skip_layers: "fc"\n',
+    ),
+    "unknown-type": Code(
+        ERROR,
+        "The layer type is not one that can be quantized.",
+        "Use the type that is suggested.",
+        'skip_layer_types: "InnerProduct"\n',
+    ),
+    "not-quantizable": Code(
+        ERROR,
+        "The layer, or the type, can't be quantized.",
+        "Delete the entry.",
+        'skip_layers: "relu1"\n',
+    ),
     "channel-wise-unsupported": Code(
         ERROR,
         "channel_wise is true for a layer whose type can't have it.",
         "Leave channel_wise out, or add an override_layer_types entry with channel_wise: false.",
+        "common_config { arq_quantize { channel_wise: true } }\n",
+    ),
+    "algorithm-unsupported": Code(
+        ERROR,
+        "An override asks for an algorithm or a width that its layers can't have.",
+        "Leave it out, or ask for it where it is possible.",
+        (
+            "override_layer_types {\n"
+            '  layer_type: "Conv3d"\n'
+            "  calibration_config { ifmr_quantize { dst_type: INT16 } }\n"
+            "}\n"
+        ),
+        flavour="pytorch",
     ),
     "not-fusible": Code(
-        ERROR, "BN is never fused into layers of that type.", "Delete the entry of skip_fusion_layers."
+        ERROR,
+        "BN is never fused into layers of that type.",
+        "Delete the entry of skip_fusion_layers.",
+        'skip_fusion_layers: "stage/fc"\n',
     ),
-    "reserved-name": Code(ERROR, "A layer is named like a global key of the JSON.", "Rename the node of the graph."),
-    "nothing-to-quantize": Code(ERROR, "No layer is left to quantize.", "Skip fewer layers."),
+    "reserved-name": Code(
+        ERROR,
+        "A layer is named like a global key of the JSON.",
+        "Rename the node of the graph.",
+        "do_fusion: true\n",
+    ),
+    "nothing-to-quantize": Code(
+        ERROR,
+        "No layer is left to quantize.",
+        "Skip fewer layers.",
+        'skip_layer_types: ["Conv2D", "MatMul"]\n',
+    ),
     "partial-override": Code(
         WARNING,
-        "A block leaves out fields that the block below it sets; they take their defaults.",
+        "A block leaves out fields that lower blocks set; they take their defaults.",
         "Repeat in the block what is to stay the same.",
+        (
+            "common_config { ifmr_quantize { search_range_start: 0.8 } }\n"
+            "override_layer_configs {\n"
+            '  layer_name: "conv1"\n'
+            "  calibration_config { ifmr_quantize { search_step: 0.02 } }\n"
+            "}\n"
+        ),
     ),
     "asymmetric-cascade": Code(
         WARNING,
-        "The documented rules and the toolkit come to another asymmetric for a layer.",
+        "The documented rules and the toolkit give a layer different values of asymmetric.",
         "Set asymmetric in the layer's override.",
+        (
+            "override_layer_types {\n"
+            '  layer_type: "Conv2D"\n'
+            "  calibration_config { ifmr_quantize { asymmetric: false } }\n"
+            "}\n"
+            "override_layer_configs {\n"
+            '  layer_name: "conv1"\n'
+            "  calibration_config { ifmr_quantize { search_step: 0.02 } }\n"
+            "}\n"
+        ),
     ),
-    "skipped-override": Code(WARNING, "A layer or type is both skipped and overridden.", "Delete one of the two."),
-    "unused-override": Code(WARNING, "No layer of the model uses an override of its type.", "Delete the override."),
-    "ignored-override": Code(WARNING, "The layer of an override can't be quantized.", "Delete the override."),
-    "fusion-off": Code(WARNING, "skip_fusion_layers has no effect with do_fusion: false.", "Delete one of the two."),
-    "redundant-override": Code(WARNING, "An override changes nothing.", "Delete the override."),
-    "float32-rounding": Code(WARNING, "The number written is not the number used.", "Write the number used."),
-    "many-steps": Code(WARNING, "The search takes more than 10,000 steps for each layer.", "Use a larger search_step."),
-    "placeholder": Code(WARNING, "A placeholder of the vendor's page is left.", "Write a real name."),
+    "skipped-override": Code(
+        WARNING,
+        "A layer or type is both skipped and overridden.",
+        "Delete one of the two.",
+        (
+            'skip_layers: "conv1"\n'
+            "override_layer_configs {\n"
+            '  layer_name: "conv1"\n'
+            "  calibration_config { ifmr_quantize { search_step: 0.02 } }\n"
+            "}\n"
+        ),
+    ),
+    "unused-override": Code(
+        WARNING,
+        "No layer of the model uses an override of its type.",
+        "Delete the override.",
+        (
+            "override_layer_types {\n"
+            '  layer_type: "AvgPool"\n'
+            "  calibration_config { ifmr_quantize { search_step: 0.02 } }\n"
+            "}\n"
+        ),
+    ),
+    "ignored-override": Code(
+        WARNING,
+        "The layer of an override can't be quantized.",
+        "Delete the override.",
+        (
+            "override_layer_configs {\n"
+            '  layer_name: "conv_dynamic"\n'
+            "  calibration_config { ifmr_quantize { search_step: 0.02 } }\n"
+            "}\n"
+        ),
+    ),
+    "fusion-off": Code(
+        WARNING,
+        "skip_fusion_layers has no effect with do_fusion: false.",
+        "Delete one of the two.",
+        ('do_fusion: false\nskip_fusion_layers: "conv1"\n'),
+    ),
+    "redundant-override": Code(
+        WARNING,
+        "An override changes nothing.",
+        "Delete the override.",
+        (
+            "override_layer_configs {\n"
+            '  layer_name: "conv1"\n'
+            "  calibration_config { ifmr_quantize { search_step: 0.01 } }\n"
+            "}\n"
+        ),
+    ),
+    "softened": Code(
+        WARNING,
+        "A layer can't have what common_config asks for, and gets something else.",
+        "To say so, add an override without it for these layers.",
+        "common_config { dmq_balancer { } }\n",
+        flavour="pytorch",
+    ),
+    "float32-rounding": Code(
+        WARNING,
+        "The number written is not the number used.",
+        "Write the number used.",
+        "common_config { ifmr_quantize { search_step: 0.0123456789 } }\n",
+    ),
+    "many-steps": Code(
+        WARNING,
+        "The search takes more than 10,000 steps for each layer.",
+        "Use a larger search_step.",
+        "common_config { ifmr_quantize { search_step: 0.00001 } }\n",
+    ),
+    "placeholder": Code(
+        WARNING,
+        "A placeholder of the vendor's page was left in.",
+        "Write a real name.",
+        'skip_layers: "Opname"\n',
+    ),
+    "unknown-setting": Code(
+        WARNING,
+        "A comment `# amctcfg: ...` holds a setting that there is not.",
+        "Use the setting that is suggested: graph, flavour, rules or ignore.",
+        ("# amctcfg: grpah=model.pb\ndo_fusion: true\n"),
+    ),
+    "unused-ignore": Code(
+        WARNING,
+        "A comment leaves out a warning that there is not. Only with `--strict-warnings`.",
+        "Delete the comment.",
+        ("# amctcfg: ignore=many-steps\ndo_fusion: true\n"),
+    ),
 }

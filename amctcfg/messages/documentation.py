@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the fields of a message mean: the strings that stand below them in the source."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from functools import lru_cache
+from typing import Dict, Type
+
+from .message import Message
+
+__all__ = ["field_meanings"]
+
+
+@lru_cache(maxsize=None)
+def field_meanings(cls: Type[Message]) -> Dict[str, str]:
+    """The meaning of each field; of those that a base class describes, the base's. Empty where there is no source."""
+    found: Dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        found.update(module_meanings(base.__module__).get(base.__name__, {}))
+    return {name: found.get(name, "") for name in cls.__schema__.fields}
+
+
+@lru_cache(maxsize=None)
+def module_meanings(module: str) -> Dict[str, Dict[str, str]]:
+    """The meanings in a module, by class and field."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (OSError, KeyError, TypeError):
+        return {}
+    found: Dict[str, Dict[str, str]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            inside = found.setdefault(node.name, {})
+            for field, below in zip(node.body, node.body[1:]):
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+                    text = ast.literal_eval(below.value)
+                    inside[field.target.id] = " ".join(str(text).split())
+    return found
