@@ -45,7 +45,9 @@ def scores_of(arguments: Any, console: Console) -> Scores:
         raise Failure("can't use {} as scores".format(arguments.scores), str(error)) from None
     except OSError as error:
         raise Failure("can't read {}: {}".format(arguments.scores, error.strerror or error)) from None
-    direction = True if arguments.low_is_sensitive else False if arguments.high_is_sensitive else scores.low_is_sensitive
+    direction = (
+        True if arguments.low_is_sensitive else False if arguments.high_is_sensitive else scores.low_is_sensitive
+    )
     if direction is not None and not (arguments.low_is_sensitive or arguments.high_is_sensitive):
         console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
     found: Scores = tuning.Scores(scores, direction, scores.kind)
@@ -54,7 +56,9 @@ def scores_of(arguments: Any, console: Console) -> Scores:
 
 def directed(scores: Scores, arguments: Any) -> Scores:
     if scores.low_is_sensitive is None:
-        message = "{} does not show whether low or high scores are sensitive; say --low-is-sensitive or --high-is-sensitive"
+        message = (
+            "{} does not show whether low or high scores are sensitive; say --low-is-sensitive or --high-is-sensitive"
+        )
         raise Failure(message.format(arguments.scores))
     return scores
 
@@ -129,7 +133,11 @@ def suggest(arguments: Any, console: Console) -> int:
     text = skip(document.text, names.usable, comments, flavour=job.flavour)
     for note in names.notes("these"):
         console.note(note)
-    console.note("{} added to skip_layers".format("1 layer is" if len(names.usable) == 1 else "{} layers are".format(len(names.usable))))
+    console.note(
+        "{} added to skip_layers".format(
+            "1 layer is" if len(names.usable) == 1 else "{} layers are".format(len(names.usable))
+        )
+    )
     result = job.jobs.job(text, job.name, True)
     errors = [diagnostic for diagnostic in result.check() if diagnostic.severity == ERROR]
     if errors:
@@ -175,9 +183,13 @@ class Stopped(Exception):
 
 def bisect(arguments: Any, console: Console) -> int:
     if (arguments.next or arguments.tell is not None) == bool(arguments.run):
-        raise Failure("give the command behind --, such as: amctcfg bisect quant.cfg --graph G -- ./test.sh {}; or --next, --tell")
+        raise Failure(
+            "give the command behind --, such as: amctcfg bisect quant.cfg --graph G -- ./test.sh {}; or --next, --tell"
+        )
     if arguments.run and not any("{}" in word or "{json}" in word for word in arguments.run):
-        raise Failure("the command never sees the candidate; write {} where its file belongs, or {json} for its expansion")
+        raise Failure(
+            "the command never sees the candidate; write {} where its file belongs, or {json} for its expansion"
+        )
     tuning = room(console)
     job = Jobs(arguments, console).open(arguments.config, needs_model=True)
     if job.is_json:
@@ -281,7 +293,11 @@ class Loop:
         except OSError as error:
             raise Stopped("can't run {}: {}".format(quoted(words[0]), error.strerror or error)) from None
         if status < 0:
-            raise Stopped("{} was ended by signal {}, which is no verdict; its output is in {}".format(quoted(words[0]), -status, log))
+            raise Stopped(
+                "{} was ended by signal {}, which is no verdict; its output is in {}".format(
+                    quoted(words[0]), -status, log
+                )
+            )
         if status > CANT_TELL:
             what = {126: "could not be executed", 127: "was not found"}.get(status, "exited with {}".format(status))
             raise Stopped("the command {}, which is no verdict; its output is in {}".format(what, log))
@@ -297,7 +313,9 @@ class Loop:
         if not found:
             if status:
                 return False
-            raise Stopped("the command printed no line 'amctcfg-score: N', which --target needs; its output is in {}".format(log))
+            raise Stopped(
+                "the command printed no line 'amctcfg-score: N', which --target needs; its output is in {}".format(log)
+            )
         try:
             score = float(found[-1])
         except ValueError:
@@ -331,13 +349,17 @@ class Loop:
         try:
             number = float(told)
         except ValueError:
-            raise Failure("--tell takes an exit status, or a score with --target, not {}".format(quoted(told))) from None
+            raise Failure(
+                "--tell takes an exit status, or a score with --target, not {}".format(quoted(told))
+            ) from None
         if self.arguments.target is not None:
             if number != number:
                 raise Failure("--tell takes a score, not {}".format(told))
             return number
         if number != int(number) or not 0 <= number <= CANT_TELL:
-            raise Failure("--tell takes an exit status from 0 to {}, not {}; a score needs --target".format(CANT_TELL, told))
+            raise Failure(
+                "--tell takes an exit status from 0 to {}, not {}; a score needs --target".format(CANT_TELL, told)
+            )
         return None if number == CANT_TELL else number == 0
 
     # ------------------------------------------------------------ what people see
@@ -372,13 +394,19 @@ class Loop:
             path = os.path.join(self.folder, BEST)
             write(best.text, path)
             without = dict(self.search.needed)
-            lines.append("skip {} after {}:".format("1 layer" if len(best.skip) == 1 else "{} layers".format(len(best.skip)), runs))
+            lines.append(
+                "skip {} after {}:".format(
+                    "1 layer" if len(best.skip) == 1 else "{} layers".format(len(best.skip)), runs
+                )
+            )
             width = max(map(len, best.skip))
             for name in best.skip:
                 told = "without it: {}".format(self.words(without[name])) if name in without else "not given back"
                 lines.append("  {:<{}}  {}".format(name, width, told))
-            proven = "proven: none of them can be given back" if self.search.minimal else (
-                "not proven: some of them might be given back"
+            proven = (
+                "proven: none of them can be given back"
+                if self.search.minimal
+                else ("not proven: some of them might be given back")
             )
             lines += [proven, "written to {}".format(path)]
         self.console.lines(lines)
@@ -387,7 +415,13 @@ class Loop:
 def duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return "{} h {} min".format(hours, minutes) if hours else "{} min {} s".format(minutes, rest) if minutes else "{} s".format(rest)
+    return (
+        "{} h {} min".format(hours, minutes)
+        if hours
+        else "{} min {} s".format(minutes, rest)
+        if minutes
+        else "{} s".format(rest)
+    )
 
 
 # ---------------------------------------------------------------- audit

@@ -83,7 +83,9 @@ def code_text(name: str, described: Code) -> str:
         read = "" if described.flavour == "tf-ascend" else ", read as {}".format(described.flavour)
         shown = "".join("    {}\n".format(line) for line in described.example.splitlines())
         told = render(example_of(name), described.example)
-        parts.append("\nExample{}:\n\n{}\n{}\n".format(read, shown, "".join("    {}\n".format(x) for x in told.splitlines())))
+        parts.append(
+            "\nExample{}:\n\n{}\n{}\n".format(read, shown, "".join("    {}\n".format(x) for x in told.splitlines()))
+        )
     parts.append("{}Cure: {}\n".format("" if described.example else "\n", described.cure))
     return "".join(parts)
 
@@ -106,7 +108,13 @@ def flavours(arguments: Any, console: Console) -> int:
     rows = [(f.name, f.title, f.versions or "", f.evidence) for f in FLAVOURS.values()]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
-        console.lines(["{:<{}}  {:<{}}  {:<{}}  evidence: {}".format(row[0], widths[0], row[1], widths[1], row[2], widths[2], row[3])])
+        console.lines(
+            [
+                "{:<{}}  {:<{}}  {:<{}}  evidence: {}".format(
+                    row[0], widths[0], row[1], widths[1], row[2], widths[2], row[3]
+                )
+            ]
+        )
     return FINE
 
 
@@ -186,7 +194,10 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer], graph: str) -> str:
             continue
         lines += ["", "# {}".format(meaning)]
         if name == "skip_layers":
-            lines += ["# The first and the last layer are usual candidates.", *["# skip_layers: {}".format(STRING.written(n)) for n in ends]]
+            lines += [
+                "# The first and the last layer are usual candidates.",
+                *["# skip_layers: {}".format(STRING.written(n)) for n in ends],
+            ]
         elif name == "skip_layer_types":
             lines.append("# skip_layer_types: {}".format(STRING.written(type_name)))
         elif name == "skip_fusion_layers":
@@ -231,7 +242,9 @@ def block_lines(block: Any, head: str, indent: str) -> List[str]:
         field = block.__schema__.fields[part]
         lines.append("{}# {}".format(inner, meaning))
         if not field.is_message or (field.default is None):
-            lines.append("{}# {}{}".format(inner, part, " { }" if field.is_message else ": {}".format(field.kind.example)))
+            lines.append(
+                "{}# {}{}".format(inner, part, " { }" if field.is_message else ": {}".format(field.kind.example))
+            )
             continue
         lines.append("{}{} {{".format(inner, part))
         for name, words in field_meanings(field.kind).items():
@@ -321,7 +334,11 @@ def completions(words: Sequence[str]) -> List[str]:
     if current.startswith("-"):
         return sorted([*options, "--help", "--version"])
     positionals = [o for o in COMMANDS[words[0]].options if not o.names[0].startswith("-")]
-    given = [w for w, b in zip(words[1:-1], words) if not w.startswith("-") and not (b in options and takes_value(options[b]))]
+    given = [
+        w
+        for w, b in zip(words[1:-1], words)
+        if not w.startswith("-") and not (b in options and takes_value(options[b]))
+    ]
     if not positionals:
         return []
     at = positionals[min(len(given), len(positionals) - 1)]

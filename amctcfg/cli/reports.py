@@ -246,7 +246,9 @@ def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
         name = finding.field.rpartition(".")[2]
         lines.append("{}: {} is {}, asked for was {} ({})".format(who, name, done, asked, place))
     lines += ["not visible in the record: {} of {}".format(f, counted(n, "layer")) for f, n in unseen.items()]
-    lines.append("{} found".format(counted(len(findings), "difference")) if findings else "what was done is what was asked for")
+    lines.append(
+        "{} found".format(counted(len(findings), "difference")) if findings else "what was done is what was asked for"
+    )
     return "".join(safe(line) + "\n" for line in lines)
 
 

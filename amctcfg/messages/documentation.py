@@ -35,7 +35,11 @@ def module_meanings(module: str) -> Dict[str, Dict[str, str]]:
         if isinstance(node, ast.ClassDef):
             inside = found.setdefault(node.name, {})
             for field, below in zip(node.body, node.body[1:]):
-                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+                if (
+                    isinstance(field, ast.AnnAssign)
+                    and isinstance(field.target, ast.Name)
+                    and isinstance(below, ast.Expr)
+                ):
                     text = ast.literal_eval(below.value)
                     inside[field.target.id] = " ".join(str(text).split())
     return found
