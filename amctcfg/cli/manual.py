@@ -278,7 +278,9 @@ def lsp(arguments: Any, console: Console) -> int:
         from ..editor.server import serve
     except ImportError:
         raise Failure("this copy of amctcfg is without its folder 'editor', which the language server needs") from None
-    return serve(sys.stdin.buffer, sys.stdout.buffer)
+    # Unbuffered, as a thread waits in it when the interpreter ends; a buffer's lock would be in the way.
+    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
+        return serve(stdin, sys.stdout.buffer)
 
 
 # ---------------------------------------------------------------- completion

@@ -11,19 +11,14 @@ from .. import __version__
 from ..checks.context import shown
 from ..diagnostics.codes import CODES
 from ..diagnostics.diagnostic import ERROR, Diagnostic
-from ..diagnostics.words import named, quoted, safe
+from ..diagnostics.words import counted, named, quoted, safe
 from ..resolve.merging import Origin
 from ..tools.auditing import Finding
 from ..tools.diffing import Change
 
-__all__ = ["DIFF_FORMATS", "FORMATS", "FORMAT_VERSION", "audit_json", "audit_text", "counted", "summary_line"]
+__all__ = ["DIFF_FORMATS", "FORMATS", "FORMAT_VERSION", "audit_json", "audit_text", "summary_line"]
 
 FORMAT_VERSION = 1  # of the JSON reports
-
-
-def counted(number: int, what: str) -> str:
-    """`1 error`, `3 errors`"""
-    return "{} {}{}".format(number, what, "" if number == 1 else "s")
 
 
 def summary_line(found: Sequence[Diagnostic], files: int, fixed: int = 0, fixable: int = 0, hidden: int = 0) -> str:

@@ -10,12 +10,12 @@ import textwrap
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
-from ..diagnostics.words import safe
+from ..diagnostics.words import counted, safe
 from ..resolve.plan import Plan
 from ..tools.tabulating import Row, Table, others_of, tabulated, words_of
 from .console import Failure
 from .job import Job
-from .reports import FORMAT_VERSION, counted
+from .reports import FORMAT_VERSION
 
 __all__ = ["View", "to_csv", "to_html", "to_json", "to_text"]
 

@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Callable, Dict, Iterable, List, Optional
 
-__all__ = ["Names", "did_you_mean", "listed", "named", "nearest", "quoted", "safe", "shorten"]
+__all__ = ["Names", "counted", "did_you_mean", "listed", "named", "nearest", "quoted", "safe", "shorten"]
 
 MOST_SUGGESTED = 3
 MOST_NAMED = 3
@@ -23,6 +23,11 @@ UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u
 def safe(text: str) -> str:
     """Text for people, with the characters that could act on a terminal or a log written as escapes."""
     return text if text.isprintable() else UNSAFE.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def counted(number: int, what: str) -> str:
+    """`1 error`, `3 errors`"""
+    return "{} {}{}".format(number, what, "" if number == 1 else "s")
 
 
 def listed(words: List[str], last: str) -> str:

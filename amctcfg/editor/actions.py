@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an editor can change: the fixes of `check --fix`, skipping a layer, a block for a whole type, the layout."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Dict, Iterator, List, Optional
+
+from ..diagnostics.diagnostic import ConfigError
+from ..messages.kinds import STRING
+from ..resolve.merging import OF_LAYER, OF_TYPE
+from ..tools.edits import Edit, removal, skip, unskip
+from ..tools.fixing import fixes, mended, without_slips
+from ..tools.formatting import format as formatted
+from .analysis import Analysis
+from .features import diagnostic_of, name_at, text_of
+from .outline import Node
+from .text import whole_edit
+
+__all__ = ["code_actions", "formatting"]
+
+QUICK_FIX, REFACTOR, FIX_ALL = "quickfix", "refactor", "source.fixAll.amctcfg"
+
+
+def code_actions(analysis: Analysis, uri: str, start: int, end: int, only: Optional[List[str]]) -> List[Dict[str, Any]]:
+    """The actions for a stretch of the text; `only` are the kinds that the client wants."""
+    found: List[Dict[str, Any]] = []
+    if wanted(QUICK_FIX, only):
+        found += quick_fixes(analysis, uri, start, end)
+    if wanted(REFACTOR, only):
+        found += skipping(analysis, uri, start)
+        found += extraction(analysis, uri, start)
+    if only and wanted(FIX_ALL, only):  # it takes a while, and editors ask for the rest with each move of the cursor
+        after = mended(analysis.text.text, analysis.layers, False, analysis.flavour)[0]
+        if after != analysis.text.text:
+            found.append(
+                action(
+                    "Fix all that can be fixed safely", FIX_ALL, analysis, uri, whole_edit(analysis.text.text, after)
+                )
+            )
+    return found
+
+
+def wanted(kind: str, only: Optional[List[str]]) -> bool:
+    return not only or any(kind == one or kind.startswith(one + ".") for one in only)
+
+
+def action(title: str, kind: str, analysis: Analysis, uri: str, edits: Any, **more: Any) -> Dict[str, Any]:
+    changes = {uri: [analysis.text.edit(edit) for edit in edits]}
+    return dict({"title": title, "kind": kind, "edit": {"changes": changes}}, **more)
+
+
+# ---------------------------------------------------------------- fixes
+
+
+def quick_fixes(analysis: Analysis, uri: str, start: int, end: int) -> Iterator[Dict[str, Any]]:
+    text = analysis.text.text
+    slips, count = without_slips(text)
+    if count:
+        yield action("Mend the syntax", QUICK_FIX, analysis, uri, whole_edit(text, slips), isPreferred=True)
+    layers = None if analysis.layers is None else tuple(analysis.layers)
+    first, last = analysis.text.position(start)["line"], analysis.text.position(end)["line"]
+    for fix in fixes(text, layers, analysis.flavour):
+        place = diagnostic_of(analysis, fix.diagnostic)
+        if place["range"]["start"]["line"] <= last and place["range"]["end"]["line"] >= first:
+            title = fix.title if fix.is_safe else "{} (unsafe)".format(fix.title)
+            yield action(title, QUICK_FIX, analysis, uri, fix.edits, diagnostics=[place], isPreferred=fix.is_safe)
+
+
+# ---------------------------------------------------------------- skipping, extraction
+
+
+def skipping(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, Any]]:
+    node = name_at(analysis, offset)
+    layer = analysis.layer(node.text or "") if node is not None else None
+    if layer is None or not analysis.flavour.quantizes(layer):
+        return
+    text = analysis.text.text
+    try:
+        skipped, unskipped = skip(text, [layer.name]), unskip(text, [layer.name])
+    except ConfigError:
+        return
+    if skipped != text:
+        yield action("Skip this layer", REFACTOR, analysis, uri, whole_edit(text, skipped))
+    if unskipped != text:
+        yield action("Stop skipping this layer", REFACTOR, analysis, uri, whole_edit(text, unskipped))
+
+
+def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, Any]]:
+    """An override of a layer as one of its type; overrides of the type's other layers with the same block go."""
+    node: Optional[Node] = analysis.outline.inside(offset)
+    if node is analysis.outline.root:
+        node = analysis.outline.at(offset)
+    while node is not None and node.field != OF_LAYER:
+        node = node.parent
+    merger = analysis.merger
+    if node is None or node.opening is None or node.name is None or merger is None:
+        return
+    named, layer = node.first("layer_name"), analysis.layer(text_of(node, "layer_name") or "")
+    if named is None or named.value is None or layer is None or layer.type in merger.types:
+        return
+    block = merger.names.get(layer.name)
+    types = {other.name: other.type for other in analysis.layers or ()}
+    edits = [
+        Edit(node.start, node.start + len(OF_LAYER), OF_TYPE),
+        Edit(named.start, named.value_start + len(named.value), "layer_type: {}".format(STRING.written(layer.type))),
+    ]
+    same = 0
+    for other in analysis.outline.root.children:
+        name = text_of(other, "layer_name")
+        if other is node or other.name != OF_LAYER or types.get(name or "") != layer.type or block is None:
+            continue
+        tier = merger.names.get(name or "")
+        if tier is not None and tier.block == block.block:
+            edits.append(removal(analysis.text.text, other.start, other.end))
+            same += 1
+    title = "Extract to an override of the type {}".format(layer.type)
+    if same:
+        title += ", instead of {} overrides".format(same + 1)
+    yield action(title, REFACTOR, analysis, uri, edits)
+
+
+# ---------------------------------------------------------------- layout
+
+
+def formatting(
+    analysis: Analysis, start: Optional[int] = None, end: Optional[int] = None
+) -> Optional[List[Dict[str, Any]]]:
+    """The edits that `fmt` makes, all or those in a stretch of the text; None for what is not text format."""
+    text = analysis.text.text
+    try:
+        after = formatted(text)
+    except ConfigError:
+        return None
+    if start is None or end is None:
+        return [analysis.text.edit(edit) for edit in whole_edit(text, after)]
+    before_lines, after_lines = text.splitlines(True), after.splitlines(True)
+    offsets = [0]
+    for line in before_lines:
+        offsets.append(offsets[-1] + len(line))
+    matcher = difflib.SequenceMatcher(None, before_lines, after_lines, autojunk=False)
+    found = []
+    for tag, low, high, new_low, new_high in matcher.get_opcodes():
+        if tag != "equal" and offsets[low] < max(end, start + 1) and offsets[high] >= start:
+            found.append(analysis.text.edit(Edit(offsets[low], offsets[high], "".join(after_lines[new_low:new_high]))))
+    return found

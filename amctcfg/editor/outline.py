@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fields of a text as far as they can be told, also where it is broken: what stands where, and inside of what."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+from ..flavours.flavour import Flavour
+from ..textformat.literals import unescape
+
+__all__ = ["Node", "Outline"]
+
+TOKEN = re.compile(
+    r"""(?P<comment>\#[^\n]*)
+      | (?P<string>"(?:[^"\\\n]|\\[^\n])*(?:"|(?=\n)|\Z)|'(?:[^'\\\n]|\\[^\n])*(?:'|(?=\n)|\Z))
+      | (?P<word>[^\s\#"'{}<>\[\]:,;]+)
+      | (?P<sign>[{}<>\[\]:,;])""",
+    re.VERBOSE,
+)
+
+MOST_NODES = 300000
+
+
+class Node:
+    """A field, or an element of a list: where it stands, its value if that is a scalar, the fields inside if it is not."""
+
+    __slots__ = (
+        "children",
+        "end",
+        "has_colon",
+        "index",
+        "is_list",
+        "name",
+        "opening",
+        "parent",
+        "spec",
+        "start",
+        "value",
+        "value_start",
+    )
+
+    def __init__(self, name: Optional[str], start: int, end: int, parent: Optional["Node"]) -> None:
+        self.name: Optional[str] = name
+        self.start: int = start
+        self.end: int = end
+        self.parent: Optional[Node] = parent
+        self.children: List[Node] = []
+        self.value: Optional[str] = None
+        self.value_start: int = end
+        self.opening: Optional[int] = None  # the offset behind the opening bracket
+        self.is_list: bool = False
+        self.has_colon: bool = False
+        self.index: int = 0
+        self.spec: Any = None  # what the flavour says of the field
+
+    @property
+    def field(self) -> Optional[str]:
+        """Its name, or of an element that of its list."""
+        return self.name if self.name is not None or self.parent is None else self.parent.name
+
+    @property
+    def text(self) -> Optional[str]:
+        """What a string holds."""
+        if self.value is None or self.value[0] not in "\"'":
+            return None
+        closed = len(self.value) > 1 and self.value[-1] == self.value[0]
+        try:
+            return unescape(self.value if closed else self.value + self.value[0]).decode("utf-8", "replace")
+        except (ValueError, IndexError):
+            return self.value[1:]
+
+    def first(self, name: str) -> Optional["Node"]:
+        return next((child for child in self.children if child.name == name), None)
+
+    def path(self) -> Tuple[Any, ...]:
+        """The path that leads to it, as `Document.span` takes it."""
+        steps: List[Any] = []
+        node: Optional[Node] = self
+        while node is not None and node.parent is not None:
+            if node.spec is not None and node.spec.label == "repeated" and not node.is_list:
+                steps.append(node.index)
+            if node.name is not None:
+                steps.append(node.name)
+            elif node.parent is not None:
+                node = node.parent  # the list
+                steps.append(node.name)
+            node = node.parent
+        return tuple(reversed(steps))
+
+
+class Outline:
+    """The nodes of a text under one root, each with what the flavour says of it."""
+
+    def __init__(self, text: str, flavour: Flavour[Any]) -> None:
+        self.text: str = text
+        self.root: Node = Node("", 0, len(text), None)
+        self.comments: List[Tuple[int, int]] = []
+        self.strings: List[Node] = []
+        self._read()
+        self._describe(flavour)
+
+    def _read(self) -> None:
+        stack: List[Node] = [self.root]
+        pending: Optional[Node] = None
+        for count, match in enumerate(TOKEN.finditer(self.text)):
+            if count > MOST_NODES:
+                break
+            kind, token, start, end = match.lastgroup, match.group(), match.start(), match.end()
+            top = stack[-1]
+            if pending is not None and pending.value is not None and kind not in ("string", "comment"):
+                pending = None  # strings go on in the next one; anything else is another field
+            if kind == "comment":
+                self.comments.append((start, end))
+            elif kind == "sign" and token == ":":
+                if pending is not None:
+                    pending.has_colon, pending.end = True, end
+            elif kind == "sign" and token in "{<[":
+                node = pending or self._add(top, None, start, end)
+                node.opening, node.is_list = end, token == "["
+                stack.append(node)
+                pending = None
+            elif kind == "sign" and token in "}>]":
+                pending = None
+                closes = "[" if token == "]" else "{"
+                if len(stack) > 1 and (stack[-1].is_list == (closes == "[")):
+                    stack.pop().end = end
+                elif len(stack) > 2 and stack[-1].is_list:  # a list that is not closed
+                    stack.pop().end = start
+                    stack.pop().end = end
+            elif kind == "sign":
+                pending = None
+            elif top.is_list or (pending is not None and pending.has_colon):
+                node = self._add(top, None, start, end) if pending is None else pending
+                if node.value is None:
+                    node.value, node.value_start = token, start
+                    if kind == "string":
+                        self.strings.append(node)
+                node.end = end
+                if kind != "string":
+                    pending = None
+            elif kind == "word":
+                pending = self._add(top, token, start, end)
+        for node in stack[1:]:
+            node.end = len(self.text)
+
+    def _add(self, parent: Node, name: Optional[str], start: int, end: int) -> Node:
+        node = Node(name, start, end, parent)
+        parent.children.append(node)
+        return node
+
+    def _describe(self, flavour: Flavour[Any]) -> None:
+        """Find out what each node is; count those of repeated fields."""
+        pending: List[Tuple[Node, Any]] = [(self.root, flavour.config.__schema__.fields)]
+        while pending:
+            parent, fields = pending.pop()
+            counts: Dict[str, int] = {}
+            for node in parent.children:
+                node.spec = fields.get(node.name)
+                elements = node.children if node.is_list else [node]
+                for element in elements:
+                    element.spec = node.spec
+                    element.index = counts.get(node.name or "", 0)
+                    counts[node.name or ""] = element.index + 1
+                    if element.opening is not None:
+                        inside = (
+                            node.spec.kind.__schema__.fields if node.spec is not None and node.spec.is_message else {}
+                        )
+                        pending.append((element, inside))
+
+    def walk(self) -> Iterator[Node]:
+        """All nodes, each before those inside."""
+        pending = list(reversed(self.root.children))
+        while pending:
+            node = pending.pop()
+            yield node
+            pending.extend(reversed(node.children))
+
+    def inside(self, offset: int) -> Node:
+        """The innermost message or list that an offset is in."""
+        node = self.root
+        while True:
+            inner = next(
+                (c for c in node.children if c.opening is not None and c.opening <= offset <= self._closing(c)), None
+            )
+            if inner is None:
+                return node
+            node = inner
+
+    def _closing(self, node: Node) -> int:
+        """The offset in front of the closing bracket; the end where there is none."""
+        return (
+            node.end - 1
+            if self.text[node.end - 1 : node.end] in ("}", ">", "]") and node.end > (node.opening or 0)
+            else node.end
+        )
+
+    def at(self, offset: int) -> Optional[Node]:
+        """The field whose name or scalar an offset is on."""
+        node = self.inside(offset)
+        for child in node.children:
+            name_end = child.start + len(child.name or "")
+            if child.name is not None and child.start <= offset <= name_end:
+                return child
+            if child.value is not None and child.value_start <= offset <= child.value_start + len(child.value):
+                return child
+        return None
+
+    def comment_at(self, offset: int) -> bool:
+        return any(start < offset <= end for start, end in self.comments)
+
+    def message_fields(self, node: Node) -> Optional[Dict[str, Any]]:
+        """The fields that may stand in a message; None where that is not known."""
+        if node.spec is None or not node.spec.is_message:
+            return None
+        fields: Dict[str, Any] = node.spec.kind.__schema__.fields
+        return fields

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames of JSON-RPC on two streams, and the errors that the protocol has."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any, Dict, Optional
+
+__all__ = ["BrokenHeader", "NotJson", "ResponseError", "Writer", "read_frame"]
+
+PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
+INVALID_PARAMS, INTERNAL_ERROR, NOT_INITIALIZED = -32602, -32603, -32002
+REQUEST_CANCELLED, REQUEST_FAILED = -32800, -32803
+
+LONGEST_HEADER = 8192  # bytes
+LARGEST_BODY = 1 << 28  # bytes
+
+
+class BrokenHeader(Exception):
+    """What stands where a header should be can't be read: where the next frame begins is not known."""
+
+
+class NotJson(Exception):
+    """The body of a frame is not JSON; the session goes on."""
+
+
+class ResponseError(Exception):
+    """What a request is answered with where there is no result."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code: int = code
+        self.message: str = message
+
+
+def read_frame(stream: IO[bytes]) -> Any:
+    """The body of the next frame, None at the end of the input. Raises `BrokenHeader` and `NotJson`."""
+    length: Optional[int] = None
+    while True:
+        line = stream.readline(LONGEST_HEADER)
+        if not line:
+            return None
+        if not line.endswith(b"\n"):
+            raise BrokenHeader(repr(line[:80]))
+        line = line.strip()
+        if not line:
+            break
+        name, colon, value = line.partition(b":")
+        if not colon:
+            raise BrokenHeader(repr(line[:80]))
+        if name.strip().lower() == b"content-length":
+            if not value.strip().isdigit() or len(value) > 12:
+                raise BrokenHeader(repr(line[:80]))
+            length = int(value)
+    if length is None or length > LARGEST_BODY:
+        raise BrokenHeader("no Content-Length")
+    body = b""
+    while len(body) < length:  # a pipe gives what it has
+        more = stream.read(length - len(body))
+        if not more:
+            return None
+        body += more
+    try:
+        return json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise NotJson(str(error)) from None
+
+
+class Writer:
+    """Writes frames to a stream."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream: IO[bytes] = stream
+
+    def send(self, message: Dict[str, Any]) -> None:
+        body = json.dumps(dict({"jsonrpc": "2.0"}, **message), separators=(",", ":")).encode("ascii", "replace")
+        self.stream.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        self.stream.flush()
+
+    def result(self, identifier: Any, result: Any) -> None:
+        self.send({"id": identifier, "result": result})
+
+    def error(self, identifier: Any, code: int, message: str) -> None:
+        self.send({"id": identifier, "error": {"code": code, "message": message}})
+
+    def notify(self, method: str, params: Any) -> None:
+        self.send({"method": method, "params": params})

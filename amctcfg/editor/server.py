@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server: frames in, answers and diagnostics out, until the end of the input.
+
+One thread reads frames, so that a request can be cancelled before its turn; the other answers them in order. A file is
+checked when nothing has come for a moment, so that typing is never waited for.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+import time
+import traceback
+from typing import IO, Any, Callable, Dict, List, Optional, Set
+
+from .. import __version__
+from . import protocol
+from .actions import code_actions, formatting
+from .analysis import Analysis, Settings, Workshop, path_of
+from .features import (
+    completion, definition, diagnostics_of, document_symbols, folding_ranges, hover, inlay_hints, references,
+)  # fmt: skip
+from .protocol import BrokenHeader, NotJson, ResponseError, Writer, read_frame
+from .text import ENCODINGS, Text
+
+__all__ = ["Server", "serve"]
+
+DEBOUNCE = 0.15  # seconds without an edit before a file is checked
+WATCH = 1.0  # seconds between two looks at the files of models
+
+END, BROKEN = object(), object()
+
+MESSAGE_TYPES = {"error": 1, "warning": 2, "info": 3, "log": 4}
+
+
+def serve(stdin: IO[bytes], stdout: IO[bytes]) -> int:
+    """Serve a client until it leaves. Gives the exit status: 0 after `shutdown`, else 1."""
+    printed, sys.stdout = sys.stdout, sys.stderr  # nothing but frames may get into the output
+    try:
+        return Server(stdin, Writer(stdout)).run()
+    except (BrokenPipeError, ValueError):
+        return 1  # the client has gone
+    finally:
+        sys.stdout = printed
+
+
+class File:
+    """An open file: its text and version, what was found in it, and whether its diagnostics are still to be published."""
+
+    def __init__(self, uri: str, text: Text, version: Any) -> None:
+        self.uri: str = uri
+        self.text: Text = text
+        self.version: Any = version
+        self.due: Optional[float] = time.monotonic() + DEBOUNCE / 3
+        self.analysis: Optional[Analysis] = None
+        self.before: Optional[Analysis] = None
+
+    def change(self, text: Text, version: Any) -> None:
+        self.text, self.version = text, version
+        self.due = time.monotonic() + DEBOUNCE
+        self.forget()
+
+    def forget(self) -> None:
+        if self.analysis is not None and self.analysis.document is not None:
+            self.before = self.analysis
+        self.analysis = None
+
+
+class Server:
+    """A session with one client."""
+
+    def __init__(self, stdin: IO[bytes], writer: Writer) -> None:
+        self.stdin: IO[bytes] = stdin
+        self.writer: Writer = writer
+        self.incoming: queue.Queue[Any] = queue.Queue()
+        self.cancelled: Set[Any] = set()
+        self.files: Dict[str, File] = {}
+        self.encoding: str = ENCODINGS[0]
+        self.snippets: bool = False
+        self.settings: Settings = Settings({})
+        self.workshop: Workshop = Workshop(self.settings, self.log)
+        self.initialized: bool = False
+        self.shut_down: bool = False
+        self.watched: float = time.monotonic()
+        self.troubles: Set[str] = set()
+
+    # ------------------------------------------------------------ the loop
+
+    def run(self) -> int:
+        threading.Thread(target=self.read, daemon=True).start()
+        while True:
+            try:
+                message = self.incoming.get(timeout=self.patience())
+            except queue.Empty:
+                self.at_rest()
+                continue
+            if message is END or message is BROKEN:
+                return 0 if self.shut_down and message is END else 1
+            if isinstance(message, dict) and message.get("method") == "exit" and "id" not in message:
+                return 0 if self.shut_down else 1
+            self.handle(message)
+
+    def read(self) -> None:
+        """Put frames into the queue; runs in a thread of its own."""
+        while True:
+            try:
+                message = read_frame(self.stdin)
+            except NotJson as error:
+                message = error
+            except (BrokenHeader, OSError, ValueError):
+                self.incoming.put(BROKEN)
+                return
+            if message is None:
+                self.incoming.put(END)
+                return
+            if isinstance(message, dict) and message.get("method") == "$/cancelRequest":
+                params = message.get("params")
+                if isinstance(params, dict) and isinstance(params.get("id"), (int, str)):
+                    self.cancelled.add(params["id"])
+                continue
+            self.incoming.put(message)
+
+    def patience(self) -> float:
+        """How long to wait for the next message before a file is due."""
+        due = [file.due for file in self.files.values() if file.due is not None]
+        return max(min([*due, self.watched + WATCH]) - time.monotonic(), 0)
+
+    def at_rest(self) -> None:
+        """Publish what is due; look for models that have changed."""
+        now = time.monotonic()
+        for file in list(self.files.values()):
+            if file.due is not None and file.due <= now:
+                self.publish(file)
+                return  # what has come meanwhile is first
+        if now >= self.watched + WATCH:
+            self.watched = now
+            if self.workshop.changed():
+                self.recheck()
+
+    def recheck(self) -> None:
+        """Look at all files again: a model or the settings have changed."""
+        for file in self.files.values():
+            file.forget()
+            file.due = time.monotonic()
+
+    def publish(self, file: File) -> None:
+        file.due = None
+        try:
+            analysis = self.analysis(file)
+            found = diagnostics_of(analysis)
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            return
+        self.show_trouble(analysis.trouble)
+        params = {"uri": file.uri, "diagnostics": found}
+        if file.version is not None:
+            params["version"] = file.version
+        self.writer.notify("textDocument/publishDiagnostics", params)
+
+    def analysis(self, file: File) -> Analysis:
+        if file.analysis is None:
+            file.analysis = Analysis(file.text, path_of(file.uri), self.workshop, file.before)
+        return file.analysis
+
+    def log(self, text: str) -> None:
+        self.writer.notify("window/logMessage", {"type": MESSAGE_TYPES["info"], "message": text})
+
+    def show_trouble(self, trouble: Optional[str]) -> None:
+        """Say once why a file can't be looked at on its model."""
+        if trouble is not None and trouble not in self.troubles:
+            self.troubles.add(trouble)
+            self.writer.notify(
+                "window/showMessage", {"type": MESSAGE_TYPES["warning"], "message": "amctcfg: " + trouble}
+            )
+
+    # ------------------------------------------------------------ messages
+
+    def handle(self, message: Any) -> None:
+        if isinstance(message, NotJson):
+            self.writer.error(None, protocol.PARSE_ERROR, "the body is not JSON: {}".format(message))
+            return
+        if not isinstance(message, dict) or not isinstance(message.get("method"), str):
+            if not (isinstance(message, dict) and ("result" in message or "error" in message)):  # answers are ignored
+                self.writer.error(None, protocol.INVALID_REQUEST, "a message is an object with a method")
+            return
+        if "id" in message:
+            self.request(message)
+            return
+        try:
+            self.notification(message["method"], message.get("params"))
+        except Exception:  # a bad notification has no answer
+            traceback.print_exc(file=sys.stderr)
+
+    def request(self, message: Dict[str, Any]) -> None:
+        identifier = message["id"]
+        try:
+            result = self.answer(message["method"], message.get("params"), identifier)
+        except ResponseError as error:
+            self.writer.error(identifier, error.code, error.message)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            traceback.print_exc(file=sys.stderr)
+            words = "the parameters don't fit: {!r}".format(error)
+            self.writer.error(identifier, protocol.INVALID_PARAMS, words)
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            self.writer.error(identifier, protocol.INTERNAL_ERROR, repr(error))
+        else:
+            self.writer.result(identifier, result)
+
+    def answer(self, method: str, params: Any, identifier: Any) -> Any:
+        if isinstance(identifier, (int, str)) and identifier in self.cancelled:
+            self.cancelled.discard(identifier)
+            raise ResponseError(protocol.REQUEST_CANCELLED, "the request was cancelled")
+        if method not in REQUESTS:
+            if not self.initialized and method != "initialize":
+                raise ResponseError(protocol.NOT_INITIALIZED, "the session begins with initialize")
+            raise ResponseError(protocol.METHOD_NOT_FOUND, "there is no method {!r}".format(method))
+        if self.shut_down:
+            raise ResponseError(protocol.INVALID_REQUEST, "the session has been shut down")
+        if method == "initialize":
+            if self.initialized:
+                raise ResponseError(protocol.INVALID_REQUEST, "the session has begun already")
+        elif not self.initialized:
+            raise ResponseError(protocol.NOT_INITIALIZED, "the session begins with initialize")
+        return REQUESTS[method](self, params)
+
+    def notification(self, method: str, params: Any) -> None:
+        if not self.initialized or self.shut_down:
+            return
+        if method == "textDocument/didOpen":
+            document = params["textDocument"]
+            if not isinstance(document["text"], str):
+                raise ValueError("a text is a string")
+            text = Text(document["text"], self.encoding)
+            self.files[document["uri"]] = File(document["uri"], text, document.get("version"))
+        elif method == "textDocument/didChange":
+            file = self.files[params["textDocument"]["uri"]]
+            file.change(file.text.changed(params["contentChanges"]), params["textDocument"].get("version"))
+        elif method == "textDocument/didClose":
+            file = self.files.pop(params["textDocument"]["uri"])
+            self.writer.notify("textDocument/publishDiagnostics", {"uri": file.uri, "diagnostics": []})
+        elif method == "workspace/didChangeConfiguration":
+            self.configure(params.get("settings"))
+        elif method == "workspace/didChangeWatchedFiles":
+            self.recheck()
+
+    def configure(self, values: Any) -> None:
+        self.settings = Settings(values)
+        self.workshop = Workshop(self.settings, self.log)
+        self.troubles.clear()
+        self.recheck()
+
+    # ------------------------------------------------------------ requests
+
+    def initialize(self, params: Any) -> Any:
+        params = params if isinstance(params, dict) else {}
+        capabilities = params.get("capabilities") or {}
+        offered = (capabilities.get("general") or {}).get("positionEncodings") or []
+        self.encoding = next((one for one in offered if one in ENCODINGS), ENCODINGS[0])
+        item = ((capabilities.get("textDocument") or {}).get("completion") or {}).get("completionItem") or {}
+        self.snippets = item.get("snippetSupport") is True
+        self.configure(params.get("initializationOptions"))
+        self.initialized = True
+        return {
+            "capabilities": capabilities_of(self.encoding),
+            "serverInfo": {"name": "amctcfg", "version": __version__},
+        }
+
+    def shutdown(self, params: Any) -> None:
+        self.shut_down = True
+
+    def open_file(self, params: Any) -> Analysis:
+        uri = params["textDocument"]["uri"]
+        if uri not in self.files:
+            raise ResponseError(protocol.REQUEST_FAILED, "this file is not open: {}".format(uri))
+        return self.analysis(self.files[uri])
+
+    def complete(self, params: Any) -> Any:
+        analysis = self.open_file(params)
+        return completion(analysis, analysis.text.offset(params["position"]), self.snippets)
+
+    def hover(self, params: Any) -> Any:
+        analysis = self.open_file(params)
+        return hover(analysis, analysis.text.offset(params["position"]))
+
+    def definition(self, params: Any) -> Any:
+        analysis = self.open_file(params)
+        return located(params, definition(analysis, analysis.text.offset(params["position"])))
+
+    def references(self, params: Any) -> Any:
+        analysis = self.open_file(params)
+        return located(params, references(analysis, analysis.text.offset(params["position"])))
+
+    def symbols(self, params: Any) -> Any:
+        return document_symbols(self.open_file(params))
+
+    def folding(self, params: Any) -> Any:
+        return folding_ranges(self.open_file(params))
+
+    def hints(self, params: Any) -> Any:
+        analysis = self.open_file(params)
+        start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
+        return inlay_hints(analysis, start, end) if self.settings.hints else []
+
+    def actions(self, params: Any) -> Any:
+        analysis = self.open_file(params)
+        start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
+        only = (params.get("context") or {}).get("only")
+        return code_actions(analysis, params["textDocument"]["uri"], start, end, only)
+
+    def format(self, params: Any) -> Any:
+        return formatting(self.open_file(params))
+
+    def format_range(self, params: Any) -> Any:
+        analysis = self.open_file(params)
+        return formatting(analysis, *(analysis.text.offset(params["range"][side]) for side in ("start", "end")))
+
+    def rename(self, params: Any) -> Any:
+        words = "names of layers and types are the model's: rename the node in the model, then change them here"
+        raise ResponseError(protocol.REQUEST_FAILED, words)
+
+
+def located(params: Any, ranges: List[Any]) -> List[Dict[str, Any]]:
+    return [{"uri": params["textDocument"]["uri"], "range": place} for place in ranges]
+
+
+REQUESTS: Dict[str, Callable[[Server, Any], Any]] = {
+    "initialize": Server.initialize,
+    "shutdown": Server.shutdown,
+    "textDocument/completion": Server.complete,
+    "textDocument/hover": Server.hover,
+    "textDocument/definition": Server.definition,
+    "textDocument/references": Server.references,
+    "textDocument/documentSymbol": Server.symbols,
+    "textDocument/foldingRange": Server.folding,
+    "textDocument/inlayHint": Server.hints,
+    "textDocument/codeAction": Server.actions,
+    "textDocument/formatting": Server.format,
+    "textDocument/rangeFormatting": Server.format_range,
+    "textDocument/prepareRename": Server.rename,
+    "textDocument/rename": Server.rename,
+}
+
+
+def capabilities_of(encoding: str) -> Dict[str, Any]:
+    return {
+        "positionEncoding": encoding,
+        "textDocumentSync": {"openClose": True, "change": 2, "save": False},
+        "completionProvider": {"triggerCharacters": ['"', "'", ":", "/", "."]},
+        "hoverProvider": True,
+        "definitionProvider": True,
+        "referencesProvider": True,
+        "documentSymbolProvider": True,
+        "foldingRangeProvider": True,
+        "inlayHintProvider": True,
+        "codeActionProvider": {"codeActionKinds": ["quickfix", "refactor", "source.fixAll.amctcfg"]},
+        "documentFormattingProvider": True,
+        "documentRangeFormattingProvider": True,
+        "renameProvider": {"prepareProvider": True},
+    }
