@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the property tests draw from: configurations, layers, blocks."""
+"""What the property tests draw from: configurations, layers and blocks of any flavour, by its description."""
 
 import dataclasses
+from functools import lru_cache
 
 from hypothesis import reject
 from hypothesis import strategies as st
 
 import amctcfg
+from amctcfg.messages.kinds import BOOL, FLOAT, STRING, Enum
+from amctcfg.messages.message import Choice, Interval
 
-TYPES = sorted(amctcfg.TF_ASCEND.quantizable_types)
-CHANNEL_WISE_TYPES = sorted(amctcfg.TF_ASCEND.channel_wise_types)
+FLAVOURS = list(amctcfg.FLAVOURS.values())
+TF_ASCEND = amctcfg.TF_ASCEND
+
+TYPES = sorted(TF_ASCEND.quantizable_types)
+CHANNEL_WISE_TYPES = sorted(TF_ASCEND.channel_wise_types)
 OTHER_TYPES = ["Relu", "Placeholder", "Const"]
 
 # Few names, so that entries and layers meet; and any text, for printing and parsing.
@@ -27,95 +33,155 @@ factors = st.one_of(
     st.integers(1, 3000).map(lambda n: n / 1000),
     st.floats(min_value=2.0**-100, max_value=2.0**100, width=32),
 )
-percentiles = st.one_of(
-    st.sampled_from([0.999999, 0.9999, 1.0, 0.51]),
-    st.floats(min_value=0.5, max_value=1.0, exclude_min=True, width=32),
-)
+
+flavours = st.sampled_from(FLAVOURS)
+flavours_with_json = st.sampled_from([flavour for flavour in FLAVOURS if flavour.layout is not None])
+
+
+# ---------------------------------------------------------------- messages
+
+
+def numbers_in(within):
+    """Numbers in the range of a field: its usual values, and anything else that is allowed."""
+    if within is None or within.high == float("inf"):
+        return factors
+    shut = [end for end, sign in zip((within.low, within.high), within.ends) if sign in "[]"]
+    near = st.sampled_from([0.999999, 0.9999, 0.51, 0.2, 0.5, 0.8, 0.01, *shut]).filter(lambda n: n in within)
+    inside = st.integers(1, 999).map(lambda n: within.low + (within.high - within.low) * n / 1000)
+    return near | inside
+
+
+def values(field, names, types):
+    """The values of a scalar field."""
+    if field.kind is BOOL:
+        return st.booleans()
+    if field.kind is FLOAT:
+        return numbers_in(field.within)
+    if isinstance(field.kind, Enum):
+        return st.sampled_from(field.kind.names)
+    if field.kind is STRING:
+        return types if "type" in field.name else names
+    if isinstance(field.within, Choice):
+        return st.sampled_from(field.within.values)
+    least = 1 if isinstance(field.within, Interval) else 0
+    return st.integers(least, 40) | st.just(2**32 - 1 if field.kind.proto == "uint32" else 2**31 - 1)
 
 
 @st.composite
-def fmr_quantizes(draw):
-    fields = {
-        "search_range_start": draw(maybe(factors)),
-        "search_range_end": draw(maybe(factors)),
-        "search_step": draw(maybe(factors)),
-        "max_percentile": draw(maybe(percentiles)),
-        "min_percentile": draw(maybe(percentiles)),
-        "asymmetric": draw(maybe_bool),
-    }
-    start, end = fields["search_range_start"], fields["search_range_end"]
-    if start is not None and end is not None and start > end:
-        fields["search_range_start"], fields["search_range_end"] = end, start
-    for drop in ((), ("search_step",), ("search_step", "search_range_start", "search_range_end")):
+def messages(draw, cls, names, types):
+    """A message of a class: any of its fields, one member of each oneof."""
+    schema, given = cls.__schema__, {}
+    chosen = {oneof: draw(st.sampled_from(schema.members(oneof))) for oneof in schema.oneofs}
+    for name, field in schema.fields.items():
+        if field.oneof and chosen[field.oneof] != name:
+            continue
+        one = messages(field.kind, names, types) if field.is_message else values(field, names, types)
+        if field.label == "repeated":
+            key = None if field.unique is None else (lambda m, f=field: getattr(m, f.unique)) if field.unique else lambda v: v
+            given[name] = draw(st.lists(one, max_size=4, unique_by=key) if key else st.lists(one, max_size=2))
+        else:
+            given[name] = draw(one if field.label == "required" else maybe(one))
+    searched = [name for name in given if "range" in name or "step" in name]
+    for dropped in ([], ["search_step"], searched):
         try:
-            return amctcfg.FMRQuantize(**{k: v for k, v in fields.items() if k not in drop})
+            return cls(**{name: value for name, value in given.items() if name not in dropped})
         except ValueError:
             continue
-    return reject()
+    # Rules between a block and what is inside it.
+    inner = {n: v for n, v in given.items() if not schema.fields[n].is_message or schema.fields[n].label != "optional"}
+    try:
+        return cls(**inner)
+    except ValueError:
+        return reject()
 
 
-arq_quantizes = st.builds(amctcfg.ARQuantize, channel_wise=maybe_bool)
-blocks = st.builds(amctcfg.CalibrationConfig, arq_quantize=maybe(arq_quantizes), ifmr_quantize=maybe(fmr_quantizes()))
+known_names = st.sampled_from(NAMES)
 
 
-def unique_lists(elements, key=lambda element: element):
-    return st.lists(elements, max_size=4, unique_by=key)
+@lru_cache(maxsize=None)
+def types_of(flavour):
+    return st.sampled_from(sorted(flavour.quantizable_types))
 
 
-known_names, known_types = st.sampled_from(NAMES), st.sampled_from(TYPES)
-
-
-def configs(names=known_names, types=known_types):
+def configs(names=known_names, types=None, flavour=TF_ASCEND):
     """Any configuration over these names and types."""
-    return st.builds(
-        amctcfg.AMCTConfig,
-        activation_offset=maybe_bool,
-        skip_layers=unique_lists(names),
-        skip_layer_types=unique_lists(types),
-        common_config=maybe(blocks),
-        override_layer_types=unique_lists(st.builds(amctcfg.OverrideLayerType, types, blocks), lambda o: o.layer_type),
-        override_layer_configs=unique_lists(st.builds(amctcfg.OverrideLayer, names, blocks), lambda o: o.layer_name),
-        do_fusion=maybe_bool,
-        skip_fusion_layers=unique_lists(names),
-    )
+    return messages(flavour.config, names, types_of(flavour) if types is None else types)
 
 
-layers = st.builds(amctcfg.Layer, st.sampled_from(NAMES), st.sampled_from(TYPES + OTHER_TYPES), st.booleans())
+def blocks_of(flavour):
+    return messages(flavour.config.__schema__.fields["common_config"].kind, known_names, types_of(flavour))
+
+
+blocks = blocks_of(TF_ASCEND)
+
+LACKS = ("int16", "int4", "asymmetric")
+
+
+def layers_of_flavour(flavour):
+    kinds = st.sampled_from([*sorted(flavour.types), *OTHER_TYPES])
+    lacks = st.lists(st.sampled_from(LACKS), unique=True, max_size=2)
+    return st.builds(amctcfg.Layer, known_names, kinds, st.booleans(), lacks)
+
+
+layers = st.builds(amctcfg.Layer, known_names, st.sampled_from(TYPES + OTHER_TYPES), st.booleans())
 rule_sets = st.sampled_from(["documented", "toolkit"])
 
 
-@st.composite
-def expandable(draw):
-    """A configuration and a model on which it has no errors."""
-    model = [draw(st.builds(amctcfg.Layer, st.just(name), st.sampled_from(TYPES), st.booleans())) for name in NAMES]
-    model[0] = amctcfg.Layer(NAMES[0], "Conv2D")
-    model += [amctcfg.Layer("relu", "Relu", False)]
-    types = {layer.name: layer.type for layer in model}
-    config = draw(configs())
+# ---------------------------------------------------------------- what expands
 
-    def plain(block):
-        return dataclasses.replace(block, arq_quantize=None)
 
-    def only_where_possible(entry, layer_type):
-        possible = layer_type in CHANNEL_WISE_TYPES
-        return entry if possible else dataclasses.replace(entry, calibration_config=plain(entry.calibration_config))
-
-    config = dataclasses.replace(
-        config,
-        skip_layers=[name for name in config.skip_layers if name != NAMES[0]],
-        skip_layer_types=[t for t in config.skip_layer_types if t != "Conv2D"],
-        common_config=config.common_config and plain(config.common_config),
-        override_layer_types=[only_where_possible(o, o.layer_type) for o in config.override_layer_types],
-        override_layer_configs=[only_where_possible(o, types[o.layer_name]) for o in config.override_layer_configs],
-        skip_fusion_layers=[n for n in config.skip_fusion_layers if types[n] in amctcfg.TF_ASCEND.fusible_types],
-    )
-    return config, draw(st.permutations(model))
+def without(value, path):
+    """A message without what a path leads to."""
+    if len(path) == 1 or (len(path) == 2 and isinstance(path[1], int)):
+        if len(path) == 2:
+            kept = [element for index, element in enumerate(getattr(value, path[0])) if index != path[1]]
+            return dataclasses.replace(value, **{path[0]: kept})
+        return dataclasses.replace(value, **{path[0]: None})
+    if isinstance(path[1], int):
+        elements = list(getattr(value, path[0]))
+        try:
+            elements[path[1]] = without(elements[path[1]], path[2:])
+        except (TypeError, ValueError):  # a required field
+            del elements[path[1]]
+        return dataclasses.replace(value, **{path[0]: elements})
+    return dataclasses.replace(value, **{path[0]: without(getattr(value, path[0]), path[1:])})
 
 
 @st.composite
-def broken_texts(draw):
+def models(draw, flavour=TF_ASCEND):
+    """Layers with all names, the first of which can be quantized."""
+    kinds, lacks = types_of(flavour), st.lists(st.sampled_from(LACKS), unique=True, max_size=1)
+    found = [draw(st.builds(amctcfg.Layer, st.just(name), kinds, st.booleans(), lacks)) for name in NAMES]
+    found[0] = dataclasses.replace(found[0], supported=True)
+    tensors = [name for name, described in flavour.types.items() if not described.quantizable]
+    return [*found, *[amctcfg.Layer("tensor" + name, name) for name in tensors], amctcfg.Layer("relu", "Relu", False)]
+
+
+@st.composite
+def expandable(draw, flavour=TF_ASCEND):
+    """A configuration and a model on which it has no errors: what is an error is left out."""
+    model = draw(models(flavour))
+    config = draw(configs(flavour=flavour))
+    for _ in range(40):
+        try:
+            amctcfg.expand(config, model)
+            return config, draw(st.permutations(model))
+        except amctcfg.ConfigError as error:
+            wrong = next((d for d in error.diagnostics if d.severity == "error" and d.path), None)
+            if wrong is None:  # nothing is left to quantize
+                config = dataclasses.replace(config, skip_layers=(), skip_layer_types=())
+            else:
+                config = without(config, wrong.path)
+    return reject()
+
+
+# ---------------------------------------------------------------- texts
+
+
+@st.composite
+def broken_texts(draw, flavour=TF_ASCEND):
     """A configuration's text with a few characters taken out, doubled, swapped or put in."""
-    text = amctcfg.dumps(draw(configs(any_text, any_text)))
+    text = amctcfg.dumps(draw(configs(any_text, any_text, flavour)))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(text)))
         piece = draw(
@@ -127,21 +193,8 @@ def broken_texts(draw):
 
 # What strings and numbers are made of: digits may go on with an escape, in one literal or in the next.
 STRING_PIECES = [
-    r"\7",
-    r"\12",
-    r"\377",
-    r"\x4",
-    r"\xc3\xa9",
-    r"\u00e9",
-    r"\U0001F600",
-    r"\n",
-    r"\\",
-    "7",
-    "1",
-    "f",
-    "é",
-    "#",
-]
+    r"\7", r"\12", r"\377", r"\x4", r"\xc3\xa9", r"\u00e9", r"\U0001F600", r"\n", r"\\", "7", "1", "f", "é", "#",
+]  # fmt: skip
 BROKEN_PIECES = ["\\", r"\x", r"\u0", r"\ud83d", r"\8", r"\xff", "\n", "'", '"']
 NUMBER_PIECES = [
     "0", "1", "7", "9", "00", "123456", ".", "e", "E", "f", "F", "x", "a", "-", "+", "_", " ", "#\n", "inf",
@@ -162,5 +215,5 @@ def string_texts(draw):
 def number_texts(draw):
     """A field with something like a number."""
     number = "".join(draw(st.lists(st.sampled_from(NUMBER_PIECES), min_size=1, max_size=5)))
-    field = draw(st.sampled_from(["do_fusion: {}", "common_config {{ ifmr_quantize {{ search_range_end: {} }} }}"]))
-    return field.format(number)
+    fields = ["do_fusion: {}", "common_config {{ ifmr_quantize {{ search_range_end: {} }} }}"]
+    return draw(st.sampled_from(fields)).format(number)

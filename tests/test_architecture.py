@@ -1,115 +1,264 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The architecture: which module may import which. Data goes one way, from text to JSON; so do imports."""
+"""The architecture: which room may import which. Data goes one way, from text to JSON; so do imports."""
 
 import ast
+import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 import amctcfg
 
+try:
+    from re import _constants as sre_constants
+    from re import _parser as sre_parse
+except ImportError:  # before Python 3.11
+    import sre_constants
+    import sre_parse
+
 PACKAGE = Path(amctcfg.__file__).parent
 
-# From the bottom to the top: a module may import those above it in this list, and nothing else of the package.
-LAYERS = [
-    "source",
+# From the bottom to the top: a room may import those above it in this list, and nothing else of the package. Where two
+# rooms need each other in an error case only, the import stands inside the function and is listed below.
+ROOMS = [
     "diagnostics",
-    "textformat._tables",
-    "textformat.encoding",
-    "textformat.tree",
-    "textformat.failure",
-    "textformat.parser",
-    "textformat.literals",
     "textformat",
-    "suggest",
-    "files",
-    "schema",
-    "foreign",
-    "bind",
-    "printing",
-    "document",
-    "target",
-    "merging",
-    "model",
-    "validate",
-    "lint",
-    "expansion",
-    "graph",
+    "messages",
+    "flavours",
+    "documents",
     "layers",
-    "checking",
-    "formatting",
-    "diffing",
-    "condensing",
+    "resolve",
+    "checks",
+    "tools",
+    "tuning",
+    "pages",
+    "cli",
+    "editor",
 ]
 
-# Beside the library: the command line and what only it uses.
-COMMANDS = ["codes", "reports", "explain", "cli", "__main__"]
+DELETABLE = {"tuning", "pages", "editor"}  # a host may delete these: only these modules may import them, when needed
+DOORS = {"cli.loop": {"tuning"}, "cli.manual": {"editor"}, "cli.tables": {"pages"}, "resolve.plan": {"pages"}}
+
+# Upward, and only where there is something to report or to show.
+UPWARD = {
+    ("diagnostics", "flavours"),
+    ("documents", "checks"),  # what an unknown field belongs to
+    ("resolve", "pages"),  # a plan in a notebook
+    ("cli", "editor"),  # `amctcfg lsp`, which works on the jobs of the command line
+}
 
 STANDARD = set(
     """
-    argparse ast bisect collections copy csv dataclasses decimal difflib functools importlib io itertools json math os
-    re shutil struct sys tempfile typing unicodedata urllib
+    argparse ast bisect collections copy csv dataclasses decimal difflib fnmatch functools hashlib html importlib inspect
+    io itertools json math os queue re shutil stat struct subprocess sys tempfile textwrap threading time traceback types
+    typing unicodedata urllib
     """.split()
 )
 ON_DEMAND = {"google"}  # protobuf, inside the functions that read graphs
+FOR_CHECKERS = {"typing_extensions"}  # under TYPE_CHECKING
 
 
 def modules():
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        yield ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts), path
+        yield ".".join(parts), path
+
+
+def statements(tree):
+    """The imports of a module: (node, whether at import time, whether only for type checkers)."""
+    for node in ast.walk(tree):
+        for child in ast.iter_child_nodes(node):
+            child.parent = node
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            above, checkers, inside = node, False, False
+            while hasattr(above, "parent"):
+                before, above = above, above.parent
+                if isinstance(above, ast.If) and "TYPE_CHECKING" in ast.dump(above.test) and before in above.body:
+                    checkers = True
+                inside = inside or isinstance(above, (ast.FunctionDef, ast.Lambda))
+            yield node, not inside, checkers
 
 
 def imports(name, path):
-    """(module imported, whether at import time), own modules without the package's name."""
-    package = name.split(".") if path.name == "__init__.py" and name != "__init__" else name.split(".")[:-1]
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            if node.level == 0:
-                yield node.module, node in tree.body
-                continue
-            base = package[: len(package) - node.level + 1] + (node.module or "").split(".") if node.module else package
+    """(what is imported, at import time, only for checkers): own modules as "room.module", others by their top name."""
+    package = name.split(".")[:-1]
+    for node, at_import, checkers in statements(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
             for alias in node.names:
-                own = ".".join([*base, alias.name]).strip(".")
-                yield "." + (own if own in dict(modules()) else ".".join(base) or "__init__"), node in tree.body
-        elif isinstance(node, ast.Import):
+                yield alias.name.split(".")[0], at_import, checkers
+        elif node.level == 0:
+            yield node.module.split(".")[0], at_import, checkers
+        else:
+            base = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
             for alias in node.names:
-                yield alias.name, node in tree.body
+                own = ".".join([*base, alias.name])
+                yield "." + (own if own in dict(modules()) else ".".join(base)), at_import, checkers
 
 
-def test_every_module_has_its_place():
-    found = {name for name, _ in modules()}
-    assert found == {*LAYERS, *COMMANDS, "__init__"}
+def room_of(name):
+    return name.lstrip(".").split(".")[0]
 
 
-def test_imports_go_downwards_only():
-    order = LAYERS + COMMANDS
-    for name, path in modules():
-        if name == "__init__":
+MODULES = [(name, path) for name, path in modules() if name not in ("__init__", "__main__")]
+
+
+def test_every_module_is_in_a_room():
+    assert {room_of(name) for name, _ in MODULES} == set(ROOMS)
+    assert sum(1 for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__") == len(ROOMS)
+
+
+@pytest.mark.parametrize("name, path", MODULES, ids=[name for name, _ in MODULES])
+def test_imports_go_downwards_only(name, path):
+    own = room_of(name)
+    for imported, at_import, checkers in imports(name, path):
+        if not imported.startswith(".") or checkers:
             continue
-        for module, _ in imports(name, path):
-            if module.startswith(".") and module != ".__init__":
-                assert order.index(module[1:]) < order.index(name), "{} imports {}".format(name, module)
+        other = room_of(imported)
+        if other in ("", "__init__"):
+            assert own in ("cli", "editor"), "{} imports the face".format(name)  # for the version
+        elif ROOMS.index(other) > ROOMS.index(own):
+            assert (own, other) in UPWARD and not at_import, "{} imports {}".format(name, imported)
+
+
+@pytest.mark.parametrize("name, path", MODULES, ids=[name for name, _ in MODULES])
+def test_rooms_that_may_be_deleted_are_imported_through_their_doors(name, path):
+    for imported, at_import, checkers in imports(name, path):
+        if imported.startswith(".") and room_of(imported) in DELETABLE - {room_of(name)} and not checkers:
+            assert room_of(imported) in DOORS.get(name, ()) and not at_import, (name, imported)
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    known = dict(modules())
+    needs = {}
+    for name, path in modules():
+        found = {i.lstrip(".") for i, at_import, checkers in imports(name, path) if i.startswith(".") and at_import and not checkers}
+        needs[name] = {other if other in known else other + ".__init__" for other in found} - {name, "__init__", ".__init__"}
+    done = set()
+    while True:
+        free = {name for name, others in needs.items() if name not in done and others <= done}
+        if not free:
+            break
+        done |= free
+    assert set(needs) - done == set()
 
 
 def test_the_text_format_knows_nothing_of_amct():
-    for name, path in modules():
-        if name.startswith("textformat"):
-            own = {module for module, _ in imports(name, path) if module.startswith(".")}
-            assert {m for m in own if not m.startswith(".textformat")} <= {".source", ".diagnostics"}
+    for name, path in MODULES:
+        if room_of(name) == "textformat":
+            own = {room_of(imported) for imported, _, _ in imports(name, path) if imported.startswith(".")}
+            assert own <= {"textformat", "diagnostics"}
+
+
+def test_flavours_are_facts():
+    """The modules of flavours hold messages and data: no function that another flavour could use."""
+    for name, path in MODULES:
+        if room_of(name) == "flavours" and path.stem not in ("__init__", "flavour", "common", "algorithms"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+            assert {function.name for function in functions} <= {"_rules"}, name
+
+
+def test_only_flavours_are_told_apart_by_name_nowhere_else():
+    """No `if flavour` outside of `flavours/`: what differs is data."""
+    names = set(amctcfg.FLAVOURS) - {"tf-ascend", "ge", "onnx", "tensorflow"}  # those are words of other things as well
+    for name, path in MODULES:
+        if room_of(name) in ("messages", "documents", "resolve", "tools", "layers", "checks"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Compare):
+                    for side in (node.left, *node.comparators):
+                        assert not (isinstance(side, ast.Constant) and side.value in names), name
 
 
 def test_nothing_but_the_standard_library_is_imported():
     for name, path in modules():
-        for module, at_import in imports(name, path):
-            if not module.startswith("."):
-                top = module.split(".")[0]
-                assert top in STANDARD | {"__future__"} or (top in ON_DEMAND and not at_import), (name, module)
+        for imported, at_import, checkers in imports(name, path):
+            if not imported.startswith("."):
+                known = STANDARD | {"__future__"} | (FOR_CHECKERS if checkers else set())
+                assert imported in known or (imported in ON_DEMAND and not at_import), (name, imported)
 
 
 def test_each_module_says_what_it_is_for():
     for name, path in modules():
         lines = path.read_text(encoding="utf-8").splitlines()
         assert lines[0] == "# SPDX-License-Identifier: Apache-2.0", name
-        assert lines[1].startswith('"""') and lines[1].count(" ") >= 0, name
-        longest = 430 if not name.endswith("_tables") else 10**6
+        assert re.match(r'"""[A-Za-z`].{15,}', lines[1]), name
+        if path.name not in ("__init__.py", "__main__.py", "_tables.py"):
+            assert any("__all__ = [" in line for line in lines), name
+        longest = 480 if not name.endswith("_tables") else 10**6
         assert len(lines) <= longest, "{} has {} lines".format(name, len(lines))
+
+
+# ---------------------------------------------------------------- regular expressions
+
+
+def expressions():
+    """Every regular expression of the package, where it stands, with its flags."""
+    for name, path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                owner = node.func.value
+                if isinstance(owner, ast.Name) and owner.id == "re" and node.args and isinstance(node.args[0], ast.Constant):
+                    flags = re.VERBOSE if "VERBOSE" in ast.dump(node) else 0
+                    flags |= re.MULTILINE if "MULTILINE" in ast.dump(node) else 0
+                    yield name, re.compile(node.args[0].value, flags)
+
+
+EXPRESSIONS = list(expressions())
+
+CLASSES = ["#", "# ", "#\n", "##", "## x\n", "\r\n", "#\r\n", " ", "\t", "\n", '"', "'", "\\", "a", "a/", "a=", "1", "0", "-", ".", ",", ";",
+           "{", "e", "# a # b\n", 'amctcfg: x=y ', '"a" ', "'b'", "é", "\\x", "# txtpbfmt: disable\n", "txtpbfmt: "]  # fmt: skip
+
+
+def test_there_are_expressions():
+    assert len(EXPRESSIONS) > 15
+
+
+@pytest.mark.parametrize("name, expression", EXPRESSIONS, ids=["{}-{}".format(n, i) for i, (n, _) in enumerate(EXPRESSIONS)])
+def test_no_expression_backtracks_without_bound(name, expression):
+    """No unbounded repetition of something that can itself be repeated in several ways, which takes exponential time."""
+    tree = sre_parse.parse(expression.pattern, expression.flags)
+
+    def unbounded(item):
+        operation, argument = item
+        return operation in (sre_constants.MAX_REPEAT, sre_constants.MIN_REPEAT) and argument[1] == sre_constants.MAXREPEAT
+
+    def walk(items, inside):
+        for index, (operation, argument) in enumerate(items):
+            if operation in (sre_constants.MAX_REPEAT, sre_constants.MIN_REPEAT):
+                repeated = unbounded((operation, argument))
+                if repeated and inside:
+                    last = all(nullable(following) for following in items[index + 1 :])
+                    assert not last, "{}: a repetition ends with a repetition".format(expression.pattern)
+                walk(list(argument[2]), inside or repeated)
+            elif operation == sre_constants.SUBPATTERN:
+                walk(list(argument[-1]), inside)
+            elif operation == sre_constants.BRANCH:
+                for branch in argument[1]:
+                    walk(list(branch), inside)
+
+    def nullable(item):
+        operation, argument = item
+        if operation in (sre_constants.MAX_REPEAT, sre_constants.MIN_REPEAT):
+            return argument[0] == 0
+        return operation in (sre_constants.AT, sre_constants.ASSERT, sre_constants.ASSERT_NOT)
+
+    walk(list(tree), False)
+
+
+RUN = """
+import re, sys
+expressions, units = eval(sys.stdin.read())
+for pattern, flags in expressions:
+    for unit in units:
+        text = unit * (40000 // len(unit))
+        re.compile(pattern, flags).match(text)
+"""
+
+
+def test_long_runs_of_each_character_come_to_an_end():
+    """Forty thousand characters: what is exponential in them does not end, what is cubic takes days."""
+    given = repr(([(e.pattern, e.flags & (re.VERBOSE | re.MULTILINE)) for _, e in EXPRESSIONS], CLASSES))
+    subprocess.run([sys.executable, "-c", RUN], input=given, text=True, check=True, timeout=60)

@@ -27,7 +27,7 @@ __all__ = ["Job", "Jobs", "Model"]
 
 AUTO = "auto"
 
-OBJECT = re.compile(r'\s*\{\s*["}]')  # with which JSON begins, and no text format
+OBJECT = re.compile(r'\A\s*\{\s*["}]')  # with which JSON begins, and no text format
 
 
 class Model(NamedTuple):

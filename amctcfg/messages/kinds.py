@@ -201,7 +201,7 @@ def enum(type_name: str, *names: str) -> Enum:
 
 def whole_number(raw: str) -> Optional[int]:
     """The value of an integer literal, in any base; None for anything else."""
-    match = re.match(r"(-?)(?:[ \t\n\v\f\r]|#[^\n]*)*(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)\Z", raw)
+    match = re.match(r"\A(-?)(?:[ \t\n\v\f\r]|#[^\n]*\n)*(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)\Z", raw)
     if match is None or len(raw) > 200:  # no field takes so many digits
         return None
     digits = match[2]
