@@ -1,31 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of diagnostics is complete and shows what is printed."""
+"""The documentation is complete, up to date, and shows what is printed."""
 
+import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
-from amctcfg import Layer, check
+import amctcfg
+from amctcfg.cli.manual import example_of
 from amctcfg.diagnostics.codes import CODES
-from amctcfg.diagnostics.diagnostic import render
+from amctcfg.messages.documentation import field_meanings
+from amctcfg.messages.message import messages_of
 
-PAGE = (Path(__file__).parent.parent / "docs" / "diagnostics.md").read_text(encoding="utf-8")
-SECTIONS = dict(re.findall(r"^### (\S+)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
-ROWS = re.search(r"```csv\nname,type,supported\n(.*?)```", PAGE, re.DOTALL).group(1).split()
-MODEL = [Layer(name, kind, supported == "true") for name, kind, supported in (row.split(",") for row in ROWS)]
-
-
-def test_every_code_has_a_section_and_every_section_a_code():
-    assert list(SECTIONS) == [c for severity in ("error", "warning") for c in CODES if CODES[c].severity == severity]
+DOCS = Path(__file__).parent.parent / "docs"
+SPEC = importlib.util.spec_from_file_location("generate", str(DOCS / "generate.py"))
+generate = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(generate)
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_the_example_is_what_is_printed(code):
-    section = SECTIONS[code]
-    (text,) = re.findall(r"```textproto\n(.*?)```", section, re.DOTALL)
-    (shown,) = re.findall(r"```text\n(.*?)\n```", section, re.DOTALL)
-    models = [None, MODEL, [*MODEL, Layer("version", "Conv2D")]]
-    outputs = [render([d for d in check(text, "quant.cfg", model) if d.code == code], text) for model in models]
-    assert shown in outputs
-    assert CODES[code].summary in section and "\nCure: " in section
+@pytest.mark.parametrize("name", ["diagnostics.md", "fields.md"])
+def test_the_generated_pages_are_up_to_date(name):
+    assert (DOCS / name).read_text(encoding="utf-8") == generate.PAGES[name]()
+
+
+def test_the_page_of_the_command_line_has_every_option():
+    """argparse words its help differently from version to version."""
+    page = (DOCS / "command-line.md").read_text(encoding="utf-8")
+    from amctcfg.cli.arguments import COMMANDS
+
+    for name, command in COMMANDS.items():
+        (section,) = re.findall(r"^## {}\n(.*?)(?=^## |\Z)".format(name), page, re.MULTILINE | re.DOTALL)
+        assert all(option in section for o in command.options for option in o.names if option.startswith("--"))
+
+
+@pytest.mark.parametrize("code", sorted(set(CODES) - {"unreadable"}))
+def test_the_example_of_a_code_has_it(code):
+    found = example_of(code)
+    assert {d.code for d in found} == {code}
+    assert {d.severity for d in found} == {CODES[code].severity}
+
+
+@pytest.mark.parametrize("flavour", amctcfg.FLAVOURS.values(), ids=lambda flavour: flavour.name)
+def test_every_field_has_a_meaning(flavour):
+    for cls in messages_of(flavour.config):
+        for name, meaning in field_meanings(cls).items():
+            assert len(meaning) > 5, (cls, name)
+
+
+def test_links_lead_somewhere():
+    for page in DOCS.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), (page.name, target)

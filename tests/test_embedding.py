@@ -30,6 +30,8 @@ sys.meta_path.insert(0, Blocked())
 sys.path.insert(0, sys.argv[1])
 from vendored.deeper import quantcfg as q
 
+FULL = len(sys.argv) < 4
+
 with open(sys.argv[2], encoding="utf-8") as file:
     cases = json.load(file)
 for case in cases:
@@ -50,8 +52,9 @@ for case in cases:
         assert clone.config == document.config and hash(clone.config) == hash(document.config)
         assert list(clone.tree.elements()) == list(document.tree.elements())
     assert q.loads(q.dumps(document.config)) == document.config
-    assert q.condense(plan.to_json(), layers) and q.format(case["config"], strict=False) is not None
-    assert q.diff(document, document, layers, rules="toolkit") == ()
+    if FULL:
+        assert q.condense(plan.to_json(), layers) and q.format(case["config"]) is not None
+        assert q.diff(document, document, layers, rules="toolkit") == ()
 assert q.AMCTConfig.__module__.startswith("vendored.deeper.quantcfg")
 print("cases done")
 """
@@ -83,6 +86,66 @@ def test_a_copied_folder_works(version, python, tmp_path):
     assert (result.returncode, result.stdout, result.stderr) == (0, "cases done\n", "")
 
 
+# What a host can delete, if it only reads and expands configurations of TF-Ascend.
+BESIDE_THE_CORE = [
+    "tools", "tuning", "pages", "editor", "cli", "__main__.py", "flavours/algorithms.py", "flavours/pytorch.py",
+    "flavours/pytorch_9_0.py", "flavours/tensorflow.py", "flavours/onnx.py", "flavours/caffe.py", "flavours/mindspore.py",
+    "flavours/ge.py", "layers/tensorflow.py", "layers/onnx.py", "layers/torch.py", "layers/graphs.py", "layers/loading.py",
+    "layers/tables.py", "messages/documentation.py",
+]  # fmt: skip
+
+
+def test_the_core_works_alone(tmp_path):
+    """A copied folder with everything deleted but what reads and expands TF-Ascend's files; and what is gone says so."""
+    target = tmp_path / "vendored" / "deeper"
+    target.mkdir(parents=True)
+    shutil.copytree(str(PACKAGE), str(target / "quantcfg"), ignore=shutil.ignore_patterns("__pycache__"))
+    for name in BESIDE_THE_CORE:
+        path = target / "quantcfg" / name
+        shutil.rmtree(str(path)) if path.is_dir() else path.unlink()
+    archive = shutil.make_archive(str(tmp_path / "core"), "zip", str(target))
+    assert Path(archive).stat().st_size < 100000
+    cases = DATA / "toolkit_expansion.json"
+    for python in dict.fromkeys(path for _, path in (interpreters()[0], interpreters()[-1])):
+        result = run("-S", "-I", "-W", "error", "-c", SCRIPT, str(tmp_path), str(cases), "core", python=python)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "cases done\n", "")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from vendored.deeper import quantcfg as q\n"
+    code += "print(list(q.FLAVOURS))\n"
+    for name in ("tuning", "condense", "PYTORCH", "load_layers"):
+        code += "try: q.{0}\nexcept AttributeError as error: print(error)\n".format(name)
+    lines = run("-c", code, str(tmp_path)).stdout.splitlines()
+    assert lines[0] == "['tf-ascend']"
+    assert len(lines) == 5 and all("was deleted from this copy" in line for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    "gone, command",
+    [
+        ("tuning", ["suggest", "-", "--graph", "l.csv", "--scores", "s.csv", "--worst", "1"]),
+        ("pages", ["show", "-", "--graph", "l.csv", "--format", "html"]),
+        ("editor", ["lsp"]),
+    ],
+)
+def test_a_command_without_its_room_says_so(gone, command, tmp_path):
+    shutil.copytree(str(PACKAGE), str(tmp_path / "amctcfg"), ignore=shutil.ignore_patterns("__pycache__", gone))
+    (tmp_path / "l.csv").write_text("name,type\na,Conv2D\n", encoding="utf-8")
+    (tmp_path / "s.csv").write_text("name,score\na,1\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "amctcfg", *command], cwd=str(tmp_path), input="", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "without its folder '{}'".format(gone) in done.stderr and "Traceback" not in done.stderr
+
+
+def test_reading_loads_no_other_flavour():
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import amctcfg; amctcfg.loads('do_fusion: true')\n"
+        "print(sorted(n for n in sys.modules if n.startswith('amctcfg.flavours.')))"
+    )
+    loaded = eval(run("-I", "-c", code, str(PACKAGE.parent)).stdout)
+    assert loaded == ["amctcfg.flavours.common", "amctcfg.flavours.flavour", "amctcfg.flavours.tf_ascend"]
+
+
 def test_importing_loads_nothing_else():
     code = "import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules); import amctcfg\n"
     code += "print(sorted(set(sys.modules) - before))"
@@ -104,7 +167,7 @@ def test_the_public_names_are_there_and_no_others():
 def test_every_public_name_has_a_docstring():
     for name in amctcfg.__all__:
         value = getattr(amctcfg, name)
-        if name not in ("__version__", "TF_ASCEND"):
+        if name != "__version__" and not isinstance(value, amctcfg.Flavour):
             assert len(value.__doc__.split()) > 4, name
             methods = (
                 [m for n, m in vars(value).items() if callable(m) and n[0] != "_"] if isinstance(value, type) else []
@@ -112,22 +175,18 @@ def test_every_public_name_has_a_docstring():
             assert all(method.__doc__ for method in methods if method.__module__.startswith("amctcfg")), name
 
 
-def test_each_module_lists_its_public_names():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if path.name not in ("_tables.py", "__main__.py"):
-            assert "__all__ = [" in path.read_text(encoding="utf-8"), path
-
-
 def test_doctests():
     import doctest
     import importlib
 
     examples = 0
-    for name in ("checking", "condensing", "diffing", "document", "formatting", "merging"):
-        result = doctest.testmod(importlib.import_module("amctcfg." + name))
-        assert result.failed == 0
-        examples += result.attempted
-    assert examples > 8
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if ">>> " in path.read_text(encoding="utf-8"):
+            name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+            result = doctest.testmod(importlib.import_module(name))
+            assert result.failed == 0, name
+            examples += result.attempted
+    assert examples > 30
 
 
 def expanded(case):
@@ -183,3 +242,16 @@ def test_a_fleet_on_dask(tmp_path):
     names = {"bag": bag, "paths": [str(path) for path in sorted(tmp_path.glob("*.cfg"))]}
     exec(compile(code.replace('glob.glob("configs/*.cfg")', "paths"), "README.md", "exec"), names)
     assert [(d.severity, d.code) for d in names["found"]] == [("error", "unknown-field"), ("warning", "placeholder")]
+
+
+def test_a_pickled_layer_is_small():
+    """It does not drag the document along."""
+    text = "".join(
+        'override_layer_configs {{ layer_name: "l{}" calibration_config {{ ifmr_quantize {{ }} }} }}\n'.format(n)
+        for n in range(3000)
+    )
+    effective = amctcfg.merge(amctcfg.parse(text), Layer("l7", "Conv2D"))
+    data = pickle.dumps(effective)
+    assert len(data) < 5000 < len(text)
+    clone = pickle.loads(data)
+    assert clone == effective and dict(clone.origins) == dict(effective.origins)

@@ -34,7 +34,7 @@ def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) ->
     differs from one of TF-Ascend's by case alone is a slip and no evidence.
 
     >>> [flavour.name for flavour in detect("common_config { arq_quantize { quant_bits: 6 } }")][:2]
-    ['pytorch', 'pytorch-9.0']
+    ['pytorch', 'ge']
     """
     try:
         tree = parse_text(text, "<string>")
