@@ -20,6 +20,9 @@ __all__ = ["Context", "layer_names", "shown"]
 NAMES_OF_LAYERS = ("skip_layers", "skip_fusion_layers")
 OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", "layer_name"))
 
+# How many names are tried as patterns, of what length, with how many stars: more of them would take long.
+MOST_PATTERNS, LONGEST_PATTERN, MOST_STARS = 30, 200, 4
+
 
 class Context:
     """Layers by name and by type, if they are known, the configuration, and the merge rules over both.
@@ -54,6 +57,7 @@ class Context:
         # Every part of a broken path is incomplete.
         self.incomplete: Set[Path] = {path[:length] for path in broken for length in range(1, len(path) + 1)}
         self._names: Optional[Names] = None
+        self._patterns: int = 0  # names with signs of a pattern so far
         self._merged: Dict[str, EffectiveConfig] = {}
 
     def report(
@@ -102,7 +106,12 @@ class Context:
         """What a name could have meant, in words; layers that can be quantized come first."""
         if self._names is None:
             self._names = layer_names(self.layers, self.flavour)
-        return suggestion(name, self._names, self.layers)
+        if not any(sign in name for sign in "*?["):
+            return did_you_mean(self._names.nearest(name))
+        self._patterns += 1
+        found = matching(name, self.supported) if self._patterns <= MOST_PATTERNS else []
+        lead = "this file has no patterns"
+        return "{}; name each layer: {}".format(lead, named(found)) if found else lead + ", and no layer matches this one"
 
 
 def checked_layers(layers: Iterable[Layer]) -> Tuple[Layer, ...]:
@@ -127,15 +136,17 @@ def layer_names(layers: Iterable[Layer], flavour: Flavour[Any]) -> Names:
     return Names((layer.name for layer in layers), quantizable.__contains__)
 
 
-def suggestion(name: str, names: Names, layers: Sequence[Layer]) -> Optional[str]:
-    if any(sign in name for sign in "*?["):
-        from fnmatch import fnmatchcase  # only where a name looks like a pattern
+def matching(pattern: str, layers: Sequence[Layer]) -> List[str]:
+    """The layers that a name with signs of a pattern would match: as a whole, as the end of a path, or anywhere."""
+    from fnmatch import fnmatchcase  # only where a name looks like a pattern
 
-        found = [layer.name for layer in layers if len(name) < 1000 and fnmatchcase(layer.name, name)]
+    if len(pattern) > LONGEST_PATTERN or pattern.count("*") > MOST_STARS:
+        return []
+    for whole in (pattern, "*/" + pattern, "*{}*".format(pattern)):
+        found = [layer.name for layer in layers if fnmatchcase(layer.name, whole)]
         if found:
-            return "this file has no patterns; name each layer: {}".format(named(found))
-        return "this file has no patterns, and none of the layers' names match"
-    return did_you_mean(names.nearest(name))
+            return found
+    return []
 
 
 def shown(value: Any) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
@@ -18,6 +19,9 @@ LONGEST_NAME = 120  # characters of a name in a message
 # What a terminal or a log could take for something else: control characters, line and paragraph separators, and
 # the characters that change the direction of the text.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+
+
+WORD = re.compile(r"[0-9]+|[^\W0-9_]+")
 
 
 def safe(text: str) -> str:
@@ -72,21 +76,30 @@ class Names:
     """An index over the names of a model, to find the nearest ones in a time that does not grow with the model.
 
     A path is split at "/". Found are, in this order: the same name but for case; the same end of a path; paths with the
-    name as a component; similar names. Among equals, names that `is_preferred` come first.
+    name as a component; names that share the most words and pairs of words, the rare ones counting most. A number is a
+    word. Words that no name has are corrected first. Among equals, names that `is_preferred` come first.
     """
 
     DEEPEST = 4  # components of the ends of paths that are indexed
     LONGEST = 200  # characters of a name that are compared
-    WIDEST = 256  # names that a trigram may occur in to be of use
-    RAREST = 16  # trigrams that are looked up
-    FEW = 64  # names that are all compared
+    FEW = 64  # names that are kept under a key
+    CANDIDATES = 60  # names that are compared
+    WIDEST = 300  # words of the same beginning that one without a match is compared with
+    CLOSE = 0.5  # the share of a name's words, by weight, that another one has to have
+    MOST_CORRECTED = 500  # words in all
 
     def __init__(self, known: Iterable[str], is_preferred: Callable[[str], bool] = bool) -> None:
         self.known: List[str] = list(dict.fromkeys(known))
         self.is_preferred: Callable[[str], bool] = is_preferred
         self.ends: Dict[str, List[str]] = {}
         self.components: Dict[str, List[str]] = {}
-        self.trigrams: Dict[str, List[int]] = {}
+        self.parts: Dict[str, List[int]] = {}  # of names: the indices of those that have a word or a pair of words
+        self.counts: Dict[str, int] = {}
+        self.own_parts: List[Dict[str, None]] = []  # of names: the words and pairs in them,
+        self.totals: List[float] = []  # and their weight together
+        self.weights: Dict[str, float] = {}
+        self.initials: Dict[str, List[str]] = {}  # words by their first letter
+        self.corrected: Dict[str, str] = {}
         for name in self.known:
             parts = name.lower().split("/")
             for depth in range(1, min(self.DEEPEST, len(parts)) + 1):
@@ -107,41 +120,76 @@ class Names:
             found += self.sorted(ends, lowered) if len(ends) <= MOST_SUGGESTED or depth > 1 else []
         if len(found) < MOST_SUGGESTED:
             found += self.sorted(self.components.get(lowered, ()), lowered)
-        if len(found) < MOST_SUGGESTED:
-            found += self.similar(name)
+        if not found and len(self.known) <= self.FEW:
+            import difflib  # only where there is a mistake
+
+            lower = {known.lower(): known for known in self.known}
+            found = [lower[close] for close in difflib.get_close_matches(lowered[: self.LONGEST], lower, 3, 0.75)]
+        if not found:
+            found = self.similar(name)
         return list(dict.fromkeys(found))[:MOST_SUGGESTED]
 
     def sorted(self, names: Iterable[str], lowered: str) -> List[str]:
         return sorted(names, key=lambda n: (n.lower() != lowered, not self.is_preferred(n)))[: 2 * MOST_SUGGESTED]
 
+    # ------------------------------------------------------------ by words
+
     def similar(self, name: str) -> List[str]:
-        import difflib  # only where there is a mistake
-
-        wanted, digits = name[: self.LONGEST], numbers(name)
+        if not self.counts:
+            self.count_words()
+        wanted = parts_of([self.correct(word) for word in words_of(name[: self.LONGEST])])
+        total = sum(map(self.weight, wanted))
+        rarest = sorted((part for part in wanted if part in self.parts), key=lambda part: self.counts[part])
+        candidates: Dict[int, None] = {}
+        for part in rarest:
+            candidates.update(dict.fromkeys(self.parts[part]))
+            if len(candidates) >= self.CANDIDATES:
+                break
         scored = []
-        matcher = difflib.SequenceMatcher(None, "", wanted.lower())
-        for candidate in self.candidates(wanted):
-            matcher.set_seq1(candidate[: self.LONGEST].lower())
-            if matcher.quick_ratio() > 0.7 and matcher.ratio() >= 0.75:
-                scored.append((numbers(candidate) != digits, not self.is_preferred(candidate), -matcher.ratio()))
-                scored[-1] += (candidate,)
-        return [entry[-1] for entry in sorted(scored)[:MOST_SUGGESTED]]
+        for index in candidates:
+            own = self.own_parts[index]
+            shared = sum([self.weights[part] for part in wanted if part in own])
+            if shared >= self.CLOSE * total:
+                scored.append((shared - 0.05 * (self.totals[index] - shared), index))
+        if not scored:
+            return []
+        best = max(scored)[0]
+        close = [(not self.is_preferred(self.known[i]), -score, i) for score, i in scored if score >= 0.8 * best]
+        return [self.known[index] for _, _, index in sorted(close)[:MOST_SUGGESTED]]
 
-    def candidates(self, name: str) -> List[str]:
-        """The names that share the most of the rare trigrams of one."""
-        if len(self.known) <= self.FEW:
-            return self.known
-        if not self.trigrams:
-            for index, known in enumerate(self.known):
-                for trigram in trigrams_of(known[: self.LONGEST]):
-                    self.trigrams.setdefault(trigram, []).append(index)
-        groups = sorted(filter(None, map(self.trigrams.get, trigrams_of(name))), key=len)[: self.RAREST]
-        counts: Dict[int, int] = {}
-        for group in groups:
-            for index in group[: self.WIDEST]:
-                counts[index] = counts.get(index, 0) + 1
-        best = sorted(counts, key=lambda index: (-counts[index], index))[: 2 * MOST_SUGGESTED]
-        return [self.known[index] for index in best]
+    def count_words(self) -> None:
+        for index, name in enumerate(self.known):
+            words = words_of(name[: self.LONGEST])
+            parts = parts_of(words)
+            self.own_parts.append(parts)
+            for part in parts:
+                self.counts[part] = self.counts.get(part, 0) + 1
+                indices = self.parts.setdefault(part, [])
+                if len(indices) < self.FEW:
+                    indices.append(index)
+            for word in words:
+                group = self.initials.setdefault(word[0], [])
+                if self.counts[word] == 1 and len(group) < self.WIDEST:
+                    group.append(word)
+        self.weights = {part: self.weight(part) for part in self.counts}
+        self.totals = [sum(map(self.weights.__getitem__, parts)) for parts in self.own_parts]
+
+    def weight(self, part: str) -> float:
+        """Of a word or a pair: the rarer, the more it tells."""
+        return math.log(1 + len(self.known) / self.counts.get(part, 1))
+
+    def correct(self, word: str) -> str:
+        """The known word that is meant by an unknown one; numbers are what they are."""
+        if word in self.counts or word.isdigit():
+            return word
+        if word not in self.corrected:
+            if len(self.corrected) >= self.MOST_CORRECTED:
+                return word
+            import difflib  # only where there is a mistake
+
+            known = [other for other in self.initials.get(word[0], ()) if abs(len(other) - len(word)) <= 2]
+            self.corrected[word] = (difflib.get_close_matches(word, known, 1, 0.7) or [word])[0]
+        return self.corrected[word]
 
 
 def add(groups: Dict[str, List[str]], key: str, name: str) -> None:
@@ -151,11 +199,11 @@ def add(groups: Dict[str, List[str]], key: str, name: str) -> None:
         group.append(name)
 
 
-def trigrams_of(name: str) -> Dict[str, None]:
-    padded = "  {} ".format(name.lower())
-    return {padded[i : i + 3]: None for i in range(len(padded) - 2)}
+def words_of(name: str) -> List[str]:
+    """The words and numbers in a name: `conv`, `dw`, `13` in "conv_dw_13"."""
+    return WORD.findall(name.lower())
 
 
-def numbers(name: str) -> List[int]:
-    """The numbers in a name: what tells layer 13 from layer 12."""
-    return [int(digits) for digits in re.findall(r"[0-9]{1,9}", name)]
+def parts_of(words: List[str]) -> Dict[str, None]:
+    """Words, and pairs of neighbours: "13" tells little, "dw 13" which layer it is."""
+    return dict.fromkeys([*words, *map(" ".join, zip(words, words[1:]))])
