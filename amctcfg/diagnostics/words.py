@@ -127,7 +127,8 @@ class Names:
             found = [lower[close] for close in difflib.get_close_matches(lowered[: self.LONGEST], lower, 3, 0.75)]
         if not found:
             found = self.similar(name)
-        return list(dict.fromkeys(found))[:MOST_SUGGESTED]
+        preferred = [close for close in found if self.is_preferred(close)]
+        return list(dict.fromkeys(preferred or found))[:MOST_SUGGESTED]
 
     def sorted(self, names: Iterable[str], lowered: str) -> List[str]:
         return sorted(names, key=lambda n: (n.lower() != lowered, not self.is_preferred(n)))[: 2 * MOST_SUGGESTED]

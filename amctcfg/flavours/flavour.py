@@ -116,14 +116,23 @@ class LayerType(Record):
         return ability in self.abilities
 
 
-class Constant:
+class Fact:
+    """A part of a description; equal to another with the same content."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    __hash__ = object.__hash__
+
+
+class Constant(Fact):
     """A key of the JSON that always has the same value."""
 
     def __init__(self, value: Any) -> None:
         self.value: Any = value
 
 
-class Mapped:
+class Mapped(Fact):
     """A key of the JSON that has another value for each value of a field."""
 
     def __init__(self, field: str, values: Dict[Any, Any]) -> None:
@@ -131,7 +140,7 @@ class Mapped:
         self.values: Dict[Any, Any] = values
 
 
-class Layout:
+class Layout(Fact):
     """The layout of the JSON quantization config, in the order of its keys.
 
     globals -- the keys before the layers, each a field of the configuration or a `Constant`. when_set -- those of them

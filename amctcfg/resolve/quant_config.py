@@ -83,6 +83,7 @@ class QuantConfig:
         else:
             raise TypeError("a JSON quantization config is text or a mapping, not {!r}".format(quant_config))
         self.globals: Dict[str, Any] = {}
+        self.messages: Dict[str, List[Any]] = {}  # of global keys that hold objects: the same as messages
         self.places: Dict[str, Optional[Span]] = {}
         self.read(root)
         self.errors.sort(key=lambda error: error.span or (1 << 62,))
@@ -122,7 +123,8 @@ class QuantConfig:
         self.places[key] = self.span(entry.start, entry.value.end)
         if field.label == "repeated" and not field.is_message:
             return self.fusion(key, entry.value)
-        if field.is_message:  # tensor_quantize is kept as it is
+        if field.is_message:
+            self.messages[key] = self.tensors(key, field.kind, entry.value)
             return entry.value.plain()
         return self.scalar(field, entry.value, (key,), field.default)
 
@@ -142,6 +144,41 @@ class QuantConfig:
                 self.report("not-fusible", (key, index), "BN is never fused into '{}'".format(element.value), element)
             seen[element.value] = None
         return list(seen)
+
+    def tensors(self, key: str, cls: Any, value: Json) -> List[Any]:
+        """The entries of tensor_quantize, as messages."""
+        if not isinstance(value.value, list):
+            self.report("wrong-type", (key,), "it is a list of objects, not {}".format(brief(value)), value)
+            return []
+        found = []
+        for index, element in enumerate(value.value):
+            path: Path = (key, index)
+            if not element.is_object:
+                self.report("wrong-type", path, "it is an object, not {}".format(brief(element)), element)
+                continue
+            errors = len(self.errors)
+            self.repetitions(element, path)
+            scalars = {name: f for name, f in cls.__schema__.fields.items() if not f.is_message}
+            parts = {k: t for k, t in self.layout.parts.items() if any(m in cls.__schema__.fields for m in t)}
+            self.known_keys(element, (*scalars, *parts), path)
+            values: Dict[str, Any] = {}
+            for name, field in scalars.items():
+                inner = element.value.get(name)
+                if inner is None:
+                    self.report("missing-field", path, "an entry has a '{}'".format(name), element)
+                else:
+                    values[name] = self.scalar(field, inner.value, (*path, name), None)
+            for part, templates in parts.items():
+                inner = element.value.get(part)
+                if inner is not None and inner.value.is_object:
+                    self.repetitions(inner.value, (*path, part))
+                    member = self.member(part, templates, inner.value, (*path, part))
+                    self.known_keys(inner.value, templates[member], (*path, part))
+                    block = self.fields_of(None, member, templates[member], inner.value, (*path, part), {}, cls)
+                    values[member] = trusted(cls.__schema__.fields[member].kind, block)
+            if len(self.errors) == errors:
+                found.append(cls(**values))
+        return found
 
     def is_layer(self, key: str, entry: Entry) -> bool:
         layer = self.by_name.get(key)
@@ -266,9 +303,16 @@ class QuantConfig:
         return default or next(iter(templates))
 
     def fields_of(
-        self, layer: Layer, member: str, template: Dict[str, Any], value: Json, path: Path, origins: Dict[str, Origin]
+        self,
+        layer: Optional[Layer],
+        member: str,
+        template: Dict[str, Any],
+        value: Json,
+        path: Path,
+        origins: Dict[str, Origin],
+        owner: Any = None,
     ) -> Dict[str, Any]:
-        cls = self.block_class.__schema__.fields[member].kind
+        cls = (owner or self.block_class).__schema__.fields[member].kind
         fields = cls.__schema__.fields
         found: Dict[str, Any] = dict(cls.__schema__.blank)
         written: Dict[str, Json] = {}
@@ -306,7 +350,8 @@ class QuantConfig:
             else:
                 found[name] = default
                 origins[dotted] = Origin("default", default)
-        self.demands(layer, fields, found, written, path, keys)
+        if layer is not None:
+            self.demands(layer, fields, found, written, path, keys)
         for problem in problems(cls, found) if len(self.errors) == errors else ():
             name = str(problem.path[0])
             message = problem.message
@@ -315,12 +360,12 @@ class QuantConfig:
             self.report(problem.code, (*path, keys.get(name, name)), message, written.get(name, value))
         return found
 
-    def default(self, field: Field, layer: Layer) -> Any:
+    def default(self, field: Field, layer: Optional[Layer]) -> Any:
         """What a key that is left out means."""
         if field.cascades is None:
             return self.usual.default(field, layer)
         value = self.globals.get(field.cascades, field.default) if field.cascades else field.default
-        return value if not value or self.flavour.can(layer, field.demands[0].ability) else False
+        return value if not value or layer is None or self.flavour.can(layer, field.demands[0].ability) else False
 
     def demands(
         self,

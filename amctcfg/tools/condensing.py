@@ -93,11 +93,20 @@ def inexact(read: QuantConfig) -> List[Diagnostic]:
 def check(config: Any, read: QuantConfig, layers: Tuple[Layer, ...]) -> None:
     """Expand what was found once more, and compare."""
     for rules in ("documented", "toolkit"):
-        for name, effective in expand(config, layers, rules).items():
+        plan = expand(config, layers, rules, read.flavour)
+        for key, value in plan.global_values.items():
+            wanted_value = read.globals.get(key, value)
+            if key not in read.messages and as_list(wanted_value) != as_list(value):
+                raise AssertionError("condensing got '{}' wrong; please report this".format(key))
+        for name, effective in plan.items():
             wanted = read.layers.get(name)
             enabled = wanted is not None and wanted.enabled
             if effective.quant_enable is not enabled or (wanted and wanted.block != effective.calibration_config):
                 raise AssertionError("condensing got '{}' wrong; please report this".format(name))
+
+
+def as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 class Search:
@@ -114,12 +123,9 @@ class Search:
         self.block_class: Any = read.block_class
         self.members = members_of(self.block_class)
         self.globals: Dict[str, Any] = {
-            key: value
+            key: read.messages.get(key, value)
             for key, value in read.globals.items()
-            if key in read.config_fields
-            and key != "tensor_quantize"
-            and value != read.config_fields[key].default
-            and value != []
+            if key in read.config_fields and value != read.config_fields[key].default and value != []
         }
         self.base: Any = self.flavour.config(**self.globals)
         self.wanted: Dict[Kind, Counter[Any]] = {}
