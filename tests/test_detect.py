@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a file is: which flavour, which other family, two files in one; and what is said about it."""
+
+import json
+
+import pytest
+
+import amctcfg
+from amctcfg import FLAVOURS, Layer
+
+ASCEND, PLAIN, ONNX, PYTORCH = (FLAVOURS[name] for name in ("tf-ascend", "tensorflow", "onnx", "pytorch"))
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ("", "tf-ascend"),
+        ('skip_layers: "conv1"', "tf-ascend"),
+        ('skip_layers:["Conv_104","Conv_0"]skip_fusion_layers:["Conv_104","Conv_0"]', "tf-ascend"),
+        ('batch_num: 2\r\njoint_quant: true\r\nskip_layers: "a"', "tensorflow"),
+        ("skip_approximation_layers: 'a'", "tensorflow"),
+        ("common_config { arq_quantize { quant_bits: 6 } }", "pytorch"),
+        ("common_config { ada_quantize { } }", "pytorch"),
+        ('override_layer_types { layer_type: "Linear" calibration_config { } }', "pytorch"),
+        ('skip_layer_types: "Gemm"', "onnx"),
+        ('skip_layer_types: "Conv" tensor_quantize { layer_name: "x" input_index: 0 }', "onnx"),
+        ('batch_num: 1 skip_layer_types: "InnerProduct"', "caffe"),
+        ("conv_calibration_config { }", "caffe"),
+        ('skip_layer_types: "Dense"', "mindspore"),
+        ("version: 1 joint_quant: true", "ge"),
+        ("common_config { weight_compress_only: true }", "ge"),
+        ('skip_layer_types: "Conv2d"', "tf-ascend"),  # differs by case alone: a slip
+        ("common_config { ifmr_quantize { dst_type: INT16 } }", "pytorch"),
+        ("bacth_num: 2", "tf-ascend"),
+    ],
+)
+def test_detect(text, name):
+    found = amctcfg.detect(text)
+    assert found[0].name == name
+    assert sorted(f.name for f in found) == sorted(FLAVOURS)
+
+
+def test_the_types_of_a_model_come_before_those_of_the_text():
+    layers = [Layer("a", "Conv2d"), Layer("b", "Linear")]
+    assert amctcfg.detect('skip_layers: "a"', layers)[0] is PYTORCH
+    assert amctcfg.detect('skip_layers: "a"', [Layer("a", "Gemm")])[0] is ONNX
+
+
+FAMILIES = {
+    "retraining": "batch_num: 1\noverride_layer_types { layer_type: 'Conv2d' retrain_weight_quant_config { arq_retrain { } } }",
+    "pruning": "prune_config { filter_pruner { balanced_l2_norm_filter_prune { prune_ratio: 0.3 } } }",
+    "distillation": "batch_num: 1 group_size: 2 distill_group: 'a'",
+    "KV cache": "kv_cache_quant_config { quant_layers: 'a' }",
+    "channel pruning": "max_prune_ratio: 0.5 test_iteration: 3",
+    "mixed precision": "compress_ratio: 2 ptq_cfg: 'quant.cfg'",
+    "SamplerConfig": "ascend_sampler_config { }",
+    "ATC": 'calibration: { input_data_dir: "./d" config_file: "quant.cfg" }',
+    "large language": "weight_only_config { weight_compress_only: true wts_type: INT8 }",
+}
+
+
+@pytest.mark.parametrize("words", FAMILIES)
+@pytest.mark.parametrize("flavour", [ASCEND, PYTORCH], ids=["tf-ascend", "pytorch"])
+def test_another_family_is_named_once(words, flavour, cli):
+    text = FAMILIES[words]
+    (found,) = amctcfg.check(text, flavour=flavour, layers=[Layer("a", "Conv2D")])
+    assert found.code == "foreign-family" and words in found.message and found.span.line in (1, 2)
+    assert amctcfg.detect(text) == ()
+    with pytest.raises(amctcfg.ConfigError) as caught:
+        amctcfg.loads(text, flavour=flavour)
+    assert [d.code for d in caught.value.diagnostics] == ["foreign-family"]
+    result = cli("check", "-", stdin=text.encode())
+    assert result.status == 1 and result.out.count("error[") == 1
+
+
+def test_what_is_not_text_format_has_no_flavour():
+    assert amctcfg.detect("{") == () == amctcfg.detect(b"\xff")
+
+
+def test_two_files_in_one():
+    text = "batch_num: 1\nskip_layers: 'a'\ndo_fusion: true\n"
+    found = amctcfg.check(text + text, flavour=ONNX)
+    assert "two configurations seem to be in this file, the second from line 4 on" in found[0].hint
+    found = amctcfg.check("do_fusion: true\ndo_fusion: false\nactivation_offset: true\n")
+    assert "two configurations" not in found[0].hint
+
+
+def test_fields_and_types_of_several_flavours_are_told_apart():
+    text = "joint_quant: true\ncommon_config { arq_quantize { quant_bits: 6 } }\nskip_layer_types: 'Linear'\n"
+    found = {d.span.line: d for d in amctcfg.check(text, flavour=ASCEND)}
+    assert "tensorflow, onnx, caffe and ge" in found[1].hint
+    assert "pytorch" in found[2].hint and "--flavour" in found[2].hint
+    assert "did you mean" in found[3].hint and "Linear is a type of pytorch" in found[3].hint
+
+
+@pytest.mark.parametrize(
+    "flavour, wrong, right",
+    [("onnx", "Conv2D", "Conv"), ("tensorflow", "Linear", "MatMul"), ("pytorch", "Gemm", "Linear"), ("caffe", "Conv2d", "Convolution"),
+     ("ge", "InnerProduct", "FullyConnection"), ("tf-ascend", "Gemm", "MatMul")],
+)  # fmt: skip
+def test_a_type_of_another_flavour_is_told_its_name_here(flavour, wrong, right):
+    text = "skip_layer_types: '{}'".format(wrong)
+    (found,) = amctcfg.check(text, flavour=FLAVOURS[flavour])
+    assert found.code == "unknown-type" and "'{}'".format(right) in found.hint
+    assert "is a type of" in found.hint
+    with pytest.raises(amctcfg.ConfigError):
+        amctcfg.expand(amctcfg.loads(text, flavour=FLAVOURS[flavour]), [Layer("a", sorted(FLAVOURS[flavour].quantizable_types)[0])])
+    assert amctcfg.loads(text, flavour=FLAVOURS[flavour])
+
+
+# ---------------------------------------------------------------- on the command line
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text, encoding="utf-8")
+
+
+def test_the_note_says_which_and_why(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, a_cfg="common_config { arq_quantize { quant_bits: 6 } }\nskip_layer_types: 'Linear'\n", b_cfg="do_fusion: true\n")
+    result = cli("check", "a.cfg")
+    assert (result.status, result.out) == (0, "")
+    assert result.err == "amctcfg: a.cfg is read as pytorch: quant_bits, Linear\n"
+    assert cli("check", "b.cfg").err == ""
+    assert cli("check", "a.cfg", "--flavour", "tf-ascend").status == 1
+    result = cli("check", "a.cfg", "--flavour", "pytroch")
+    assert result.status == 2 and "did you mean 'pytorch'?" in result.err
+
+
+def test_the_kind_of_the_graph_comes_first(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, a_cfg="skip_layers: 'fc'\n", l_csv="name,type\nconv,Conv2d\nfc,Linear\n", m_csv="name,type\nconv,Conv2D\n")
+    result = cli("expand", "a.cfg", "--graph", "l.csv")
+    assert result.status == 0 and json.loads(result.out)["batch_num"] == 1
+    assert "read as pytorch" in result.err and "Conv2d" in result.err
+    write(tmp_path, a_cfg="do_fusion: true\n")
+    assert cli("expand", "a.cfg", "--graph", "m.csv").err == ""
+
+
+def test_a_files_own_flavour_counts_and_an_option_wins(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, a_cfg="# amctcfg: flavour=onnx\nskip_layer_types: 'Gemm'\n")
+    assert cli("check", "a.cfg").status == 0
+    assert cli("check", "a.cfg", "--flavour", "caffe").status == 1
+    assert cli("check", "a.cfg", "--flavour", "auto").status == 0

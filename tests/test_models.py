@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers out of ONNX models and of PyTorch modules, against the packages that make them (extra `witness`)."""
+
+import json
+from types import SimpleNamespace as Thing
+
+import pytest
+
+import amctcfg
+from amctcfg import ONNX, PYTORCH, TENSORFLOW, Layer
+
+
+def layers_in(path, flavour=ONNX):
+    return {layer.name: layer for layer in amctcfg.load_layers(path, flavour=flavour)}
+
+
+# ---------------------------------------------------------------- ONNX, by onnx.helper
+
+
+@pytest.fixture(scope="module")
+def helper():
+    pytest.importorskip("google.protobuf", reason="models are read with protobuf")
+    return pytest.importorskip("onnx.helper", reason="models are made by the package onnx")
+
+
+def made(helper, path, nodes, shapes=None, weights=(), outputs=("y",)):
+    """A model: nodes as (type, inputs, outputs, name, attributes), shapes of values, shapes of weights by name."""
+    import onnx
+
+    def info(name, shape):
+        return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+    shapes = dict({"x": [1, 4, 8, 8]}, **(shapes or {}))
+    made_nodes = [helper.make_node(kind, inputs, outs, name=name, **attributes) for kind, inputs, outs, name, attributes in nodes]
+    initializers = []
+    for name, shape in dict(weights).items():
+        count = 1
+        for size in shape:
+            count *= size
+        initializers.append(helper.make_tensor(name, onnx.TensorProto.FLOAT, shape, [0.5] * count))
+    values = [info(name, shape) for name, shape in shapes.items() if name != "x"]
+    graph = helper.make_graph(made_nodes, "g", [info("x", shapes["x"])], [info(o, None) for o in outputs], initializers, value_info=values)
+    onnx.save(helper.make_model(graph), str(path))
+    return path
+
+
+WEIGHT = {"w": [4, 4, 3, 3], "m": [4, 4], "m4": [1, 1, 4, 4]}
+
+ONE_NODE = [
+    ("Conv", ["x", "w"], {}, {}, None),
+    ("Conv", ["x", "x"], {}, {}, "its weight is not a constant"),
+    ("Conv", ["x", "w"], {}, {"x": [1, 4, 8]}, "its input has 3 dimensions, not 4 or 5"),
+    ("ConvTranspose", ["x", "w"], {}, {}, None),
+    ("ConvTranspose", ["x", "w"], {}, {"x": [1, 4, 8, 8, 8]}, "its input has 5 dimensions, not 4"),
+    ("Gemm", ["x", "m"], {}, {"x": [4, 4]}, None),
+    ("Gemm", ["x", "m"], {"transB": 1}, {"x": [4, 4]}, None),
+    ("Gemm", ["x", "m"], {"transA": 1}, {"x": [4, 4]}, "its transA is 1"),
+    ("Gemm", ["x", "m"], {"alpha": 0.5, "beta": 2.0}, {"x": [4, 4]}, "its alpha is 0.5 and its beta is 2.0"),
+    ("Gemm", ["x", "x"], {}, {"x": [4, 4]}, "its weight is not a constant"),
+    ("MatMul", ["x", "m"], {}, {}, None),
+    ("MatMul", ["x", "m4"], {}, {}, "its constant input has 4 dimensions, not 2 or 3"),
+    ("AveragePool", ["x"], {"kernel_shape": [2, 2]}, {}, None),
+    ("AveragePool", ["x"], {"kernel_shape": [2]}, {"x": [1, 4, 8]}, "its input has 3 dimensions, not 4"),
+]
+
+
+@pytest.mark.parametrize("kind, inputs, attributes, shapes, reason", ONE_NODE)
+def test_conditions(helper, tmp_path, cli, kind, inputs, attributes, shapes, reason):
+    weights = {name: shape for name, shape in WEIGHT.items() if name in inputs}
+    path = made(helper, tmp_path / "m.onnx", [(kind, inputs, ["y"], "n", attributes)], shapes, weights)
+    assert layers_in(path)["n"].supported is (reason is None)
+    shown = cli("layers", path).out
+    assert "quantizable" in shown and (reason or "quantizable") in shown
+
+
+def test_a_product_of_two_variables_is_symmetric_only(helper, tmp_path):
+    path = made(helper, tmp_path / "m.onnx", [("MatMul", ["x", "x"], ["y"], "n", {})])
+    assert layers_in(path)["n"] == Layer("n", "MatMul", True, ("asymmetric",))
+    plan = amctcfg.expand(amctcfg.loads("", flavour=ONNX), amctcfg.load_layers(path, flavour=ONNX))
+    assert plan["n"].calibration_config.ifmr_quantize.asymmetric is False
+    assert plan["n"].origins["ifmr_quantize.asymmetric"].tier == "layer_type"
+
+
+@pytest.mark.parametrize("through, constant", [("Identity", True), ("Cast", True), ("Transpose", True), ("Relu", False)])
+def test_weights_are_followed_to_their_constants(helper, tmp_path, through, constant):
+    import onnx
+
+    attributes = {"to": onnx.TensorProto.FLOAT} if through == "Cast" else {}
+    tensor = helper.make_tensor("t", onnx.TensorProto.FLOAT, [4, 4, 3, 3], [0.5] * 144)
+    nodes = [
+        ("Constant", [], ["c"], "const", {"value": tensor}),
+        (through, ["c"], ["k"], "through", attributes),
+        ("Conv", ["x", "k"], ["y"], "conv", {}),
+    ]
+    path = made(helper, tmp_path / "m.onnx", nodes)
+    assert layers_in(path)["conv"].supported is constant
+
+
+def test_names_of_nodes_without_one(helper, tmp_path):
+    nodes = [
+        ("Relu", ["x"], ["a"], "", {}), ("Conv", ["a", "w"], ["b"], "", {}), ("Conv", ["b", "w"], ["c"], "same", {}),
+        ("Conv", ["c", "w"], ["y"], "same", {}),
+    ]  # fmt: skip
+    path = made(helper, tmp_path / "m.onnx", nodes, weights={"w": WEIGHT["w"]})
+    assert list(layers_in(path)) == ["Relu_0", "Conv_1", "same", "same_1"]
+
+
+def test_what_a_missing_shape_leaves_open_is_said(helper, tmp_path, cli):
+    nodes = [("Relu", ["x"], ["a"], "r", {}), ("AveragePool", ["a"], ["y"], "pool", {"kernel_shape": [2, 2]})]
+    path = made(helper, tmp_path / "m.onnx", nodes)
+    assert layers_in(path)["pool"].supported
+    assert "assumed to have 4 dimensions" in cli("layers", path).out
+
+
+def test_nodes_in_subgraphs_are_not_quantized(helper, tmp_path):
+    import onnx
+
+    out = helper.make_tensor_value_info("o", onnx.TensorProto.FLOAT, None)
+    inner = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["o"], name="conv")], "b", [], [out])
+    nodes = [("If", ["x"], ["y"], "if", {"then_branch": inner, "else_branch": inner})]
+    path = made(helper, tmp_path / "m.onnx", nodes, weights={"w": WEIGHT["w"]})
+    found = layers_in(path)
+    assert found["if/then_branch/conv"] == Layer("if/then_branch/conv", "Conv", False)
+    assert set(found) == {"if", "if/then_branch/conv", "if/else_branch/conv"}
+
+
+def test_external_weights_are_not_opened(helper, tmp_path):
+    import onnx
+
+    path = made(helper, tmp_path / "m.onnx", [("Conv", ["x", "w"], ["y"], "c", {})], weights={"w": WEIGHT["w"]})
+    model = onnx.load(str(path))
+    (tensor,) = model.graph.initializer
+    tensor.ClearField("float_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="nowhere.bin")
+    path.write_bytes(model.SerializeToString())
+    assert layers_in(path)["c"].supported
+
+
+def test_a_damaged_model_is_an_error(helper, tmp_path):
+    path = made(helper, tmp_path / "m.onnx", [("Conv", ["x", "w"], ["y"], "c", {})], weights={"w": WEIGHT["w"]})
+    data = path.read_bytes()
+    for length in range(0, len(data), 7):
+        path.write_bytes(data[:length])
+        try:
+            amctcfg.load_layers(path, flavour=ONNX)
+        except amctcfg.ConfigError as error:
+            assert str(error)
+
+
+def test_an_onnx_model_with_another_flavour_is_a_note(helper, tmp_path, cli):
+    path = made(helper, tmp_path / "m.onnx", [("Conv", ["x", "w"], ["y"], "c", {})], weights={"w": WEIGHT["w"]})
+    result = cli("check", "-", "--graph", path, "--flavour", "caffe", stdin=b"")
+    assert "is an ONNX model; its nodes are seen by the types of caffe" in result.err
+    result = cli("expand", "-", "--graph", path, stdin=b"batch_num: 2")
+    assert result.status == 0 and json.loads(result.out)["batch_num"] == 2 and "read as onnx" in result.err
+
+
+# ---------------------------------------------------------------- TensorFlow's own types and conditions
+
+
+def test_a_graph_of_the_tensorflow_flavour():
+    def node(name, op, inputs=(), **attributes):
+        return Thing(name=name, op=op, input=list(inputs), attr={k: v for k, v in attributes.items()})
+
+    def ints(*values):
+        return Thing(list=Thing(i=list(values)), b=False, s=b"")
+
+    nodes = [
+        node("w", "Const"), node("x", "Placeholder"),
+        node("dw", "DepthwiseConv2dNative", ["x", "w"], dilations=ints(1, 2, 2, 1)),
+        node("c3", "Conv3D", ["x", "w"], dilations=ints(1, 1, 2, 2, 1)),
+        node("c3d", "Conv3D", ["x", "w"], dilations=ints(1, 2, 1, 1, 1)),
+        node("bm", "BatchMatMulV2", ["x", "x"]), node("bmc", "BatchMatMulV2", ["x", "w"]),
+    ]  # fmt: skip
+    found = {layer.name: layer for layer in amctcfg.layers_from_graph(Thing(node=nodes), flavour=TENSORFLOW)}
+    assert found["dw"].supported and found["c3"].supported and not found["c3d"].supported
+    assert found["bm"].lacks == ("asymmetric",) and found["bmc"].lacks == ()
+    ascend = {layer.name: layer.supported for layer in amctcfg.layers_from_graph(Thing(node=nodes))}
+    assert (ascend["dw"], ascend["c3"], ascend["bm"]) == (False, False, True)
+
+
+# ---------------------------------------------------------------- PyTorch
+
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch", reason="modules are made by PyTorch")
+
+
+def test_modules(torch):
+    nn = torch.nn
+    shared = nn.Linear(4, 4)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 3)
+            self.reflect = nn.Conv2d(4, 4, 3, padding_mode="reflect")
+            self.grouped = nn.Conv2d(4, 4, 3, groups=2)
+            self.odd = nn.Conv2d(3, 4, 3)
+            self.deep = nn.Conv3d(4, 4, 3, dilation=(2, 1, 1))
+            self.wide = nn.Conv3d(4, 4, 3, dilation=(1, 2, 2))
+            self.fc = nn.Linear(4, 4)
+            self.bare = nn.Linear(4, 4, bias=False)
+            self.block = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.LSTM(4, 4), nn.LSTM(4, 4, bidirectional=True))
+            self.gru = nn.GRU(4, 4, num_layers=2)
+            self.one, self.other = shared, shared
+            self.tied = nn.Linear(4, 4)
+            self.tied.weight = self.fc.weight
+
+    module = Net()
+    layers = amctcfg.layers_from_module(module)
+    assert [layer.name for layer in layers] == [name for name, _ in module.named_modules()]
+    found = {layer.name: layer for layer in layers}
+    assert found[""] == Layer("", "Net", False)
+    supported = {name for name, layer in found.items() if layer.supported}
+    assert supported == {"conv", "grouped", "odd", "wide", "bare", "block.0", "block.2"}
+    assert found["bare"].lacks == ("int16",)
+    assert "int4" in found["grouped"].lacks and "int4" in found["odd"].lacks and found["conv"].lacks == ()
+    plan = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), layers)
+    assert list(plan) == [layer.name for layer in layers if layer.supported]
+    with pytest.raises(TypeError, match="has to be a torch.nn.Module, not 'str'"):
+        amctcfg.layers_from_module("model.pt")
+
+
+def test_a_module_shaped_thing_is_enough():
+    """torch is not imported: anything with its shape is taken."""
+    leaf = type("Linear", (Thing,), {})(_modules={}, _parameters={"weight": object()}, bias=None, in_features=4)
+    root = Thing(_modules={"fc": leaf}, _parameters={}, named_modules=lambda: [("", root), ("fc", leaf)], named_parameters=dict)
+    (_, layer) = amctcfg.layers_from_module(root)
+    assert layer == Layer("fc", "Linear", True, ("int16",))
+
+
+def test_an_exported_model(torch, tmp_path):
+    pytest.importorskip("onnx")
+    nn = torch.nn
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4 * 3 * 3, 5))
+    path = str(tmp_path / "net.onnx")
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, torch.zeros(1, 3, 8, 8), path, dynamo=False)
+    import onnx
+
+    layers = amctcfg.load_layers(path, flavour=ONNX)
+    assert [layer.name for layer in layers] == [node.name for node in onnx.load(path).graph.node]
+    assert [layer.type for layer in layers if layer.supported] == ["Conv", "AveragePool", "Gemm"]
