@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Edits of texts: `skip` and `unskip`, and the fixes; what they leave alone stays as it is, byte for byte."""
+
+import dataclasses
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import amctcfg
+from amctcfg import ConfigError, Layer
+
+from .strategies import NAMES, any_text, configs, expandable
+
+LAYERS = [Layer(name, "Conv2D") for name in NAMES]
+
+# ---------------------------------------------------------------- skip, unskip
+
+
+@st.composite
+def texts_with_skips(draw):
+    """A text that writes skip_layers in many ways, with comments and odd blanks between; and the names in it."""
+    pieces, names = [], []
+    for _ in range(draw(st.integers(0, 5))):
+        kind = draw(st.sampled_from(["line", "list", "same line", "other", "comment", "message"]))
+        if kind in ("line", "same line"):
+            name = draw(st.sampled_from("abcde"))
+            names.append(name)
+            quote = draw(st.sampled_from("'\""))
+            separator = draw(st.sampled_from(["", ",", ";", " ,"]))
+            tail = draw(st.sampled_from(["\n", "  # why\n"])) if kind == "line" else draw(st.sampled_from([" ", "\t", "\n"]))
+            pieces.append("skip_layers{}{}{}{}{}{}".format(draw(st.sampled_from([":", " : "])), quote, name, quote, separator, tail))
+        elif kind == "list":
+            inside = draw(st.lists(st.sampled_from("abcde"), max_size=4))
+            names += inside
+            between = draw(st.sampled_from([",", ", ", ",\n  ", ",  # c\n  ", " # c\n ,"]))
+            pieces.append("skip_layers: [{}]{}".format(between.join(map('"{}"'.format, inside)), draw(st.sampled_from([" ", "\n"]))))
+        elif kind == "other":
+            pieces.append(draw(st.sampled_from(["do_fusion: true\n", "activation_offset: false ", "unknown: 1\n"])))
+        elif kind == "comment":
+            pieces.append(draw(st.sampled_from(["# skip_layers: 'a'\n", "#\n", "\n\n"])))
+        else:
+            pieces.append("common_config { ifmr_quantize { search_step: 0.02 } }\n")
+    text = "".join(pieces)
+    if draw(st.booleans()):
+        text = text.rstrip("\n")
+    if draw(st.booleans()):
+        text = text.replace("\n", "\r\n")
+    return text, names
+
+
+def skipped(text):
+    """The names in skip_layers, in order, whatever else is in the text."""
+    tree = amctcfg.textformat.parse(text)
+    found = []
+    for name, value, _, _ in amctcfg.textformat.split(tree.fields):
+        if name == "skip_layers":
+            found += [value] if isinstance(value, str) else [v for _, v, _, _ in amctcfg.textformat.split(value)]
+    return [literal.strip("'\"") for literal in found]
+
+
+def rest(text):
+    """Everything but skip_layers, as fields and literals; and the comments outside of what was removed."""
+
+    def plain(fields):
+        return [(n, v if isinstance(v, str) else plain(v)) for n, v, _, _ in amctcfg.textformat.split(fields)]
+
+    return [field for field in plain(amctcfg.textformat.parse(text).fields) if field[0] != "skip_layers"]
+
+
+new_names = st.lists(st.sampled_from(["new", "other/new", 'q"uote', "back\\slash", "line\nbreak", "ü"]), unique=True, max_size=3)
+
+
+@given(texts_with_skips(), new_names)
+def test_skipping_then_unskipping_is_the_identity(pair, added):
+    text, names = pair
+    done = amctcfg.skip(text, added)
+    assert rest(done) == rest(text)
+    assert skipped(done)[: len(names)] == names and len(skipped(done)) == len(names) + len(added)
+    assert amctcfg.skip(done, added) == done
+    assert amctcfg.unskip(done, added) == text
+    lines = [line for line in done.splitlines(True) if line not in text.splitlines(True)]
+    endings = {re.search(r"\r?\n?\Z", line).group() for line in lines} - {""}
+    assert endings <= ({"\r\n"} if "\r\n" in text else {"\n"})
+
+
+@given(texts_with_skips(), st.lists(st.sampled_from("abcdefg"), max_size=3))
+def test_unskipping_removes_the_names_and_nothing_else(pair, gone):
+    text, names = pair
+    done = amctcfg.unskip(text, gone)
+    assert skipped(done) == [name for name in names if name not in gone]  # twice there is twice removed
+    assert rest(done) == rest(text)
+    assert amctcfg.unskip(done, gone) == done
+    if not set(gone) & set(names):
+        assert done == text
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("", 'skip_layers: "x"\n'),
+        ("do_fusion: true", 'do_fusion: true\nskip_layers: "x"'),
+        ("do_fusion: true\r\n", 'do_fusion: true\r\nskip_layers: "x"\r\n'),
+        ('skip_layers: "a"  # first\ndo_fusion: true\n', 'skip_layers: "a"  # first\nskip_layers: "x"\ndo_fusion: true\n'),
+        ('skip_layers: ["a",\n  "b"]\n# end', 'skip_layers: ["a",\n  "b"]\nskip_layers: "x"\n# end'),
+        ("skip_layers: 'x'", "skip_layers: 'x'"),
+    ],
+)
+def test_where_new_lines_go(before, after):
+    assert amctcfg.skip(before, ["x"]) == after
+
+
+def test_comments_and_wrong_arguments():
+    assert amctcfg.skip("", ["a"], {"a": "cosine\n0.91", "b": "no"}) == 'skip_layers: "a"  # cosine 0.91\n'
+    with pytest.raises(TypeError, match="several names"):
+        amctcfg.skip("", "a")
+    with pytest.raises(ConfigError):
+        amctcfg.skip("do_fusion: [", ["a"])
+    with pytest.raises(TypeError):
+        amctcfg.skip("", [1])
+    assert amctcfg.skip("nonsense: 1 do_fusion: maybe\n", ["a"]).endswith('skip_layers: "a"\n')
+
+
+# ---------------------------------------------------------------- fix
+
+
+def both_plans(text, layers):
+    found = []
+    for rules in ("documented", "toolkit"):
+        document = amctcfg.parse(text, strict=False)
+        found.append(amctcfg.expand(document, layers, rules=rules).to_json())
+    return found
+
+
+@given(expandable(), st.data())
+def test_safe_fixes_change_no_plan_and_make_no_error(pair, data):
+    config, model = pair
+    text = amctcfg.dumps(config)
+    name = data.draw(st.sampled_from(NAMES))
+    if config.skip_fusion_layers and data.draw(st.booleans()):
+        text += 'skip_fusion_layers: "{}"\n'.format(config.skip_fusion_layers[0])  # a duplicate
+    if name not in {o.layer_name for o in config.override_layer_configs} and data.draw(st.booleans()):
+        text += 'override_layer_configs {{ layer_name: "{}" calibration_config {{}} }}\n'.format(name)
+    try:
+        before = both_plans(amctcfg.dumps(config), model) and both_plans(text.replace("nothing", ""), model)
+    except ConfigError:
+        before = None
+    done = amctcfg.fix(text, model)
+    assert amctcfg.fix(done, model) == done
+    if before is not None:
+        assert both_plans(done, model) == before
+    errors = [sum(d.severity == "error" for d in amctcfg.check(t, layers=model, strict=False)) for t in (text, done)]
+    assert errors[1] <= errors[0]
+    unsafe = amctcfg.fix(text, model, unsafe=True)
+    assert sum(d.severity == "error" for d in amctcfg.check(unsafe, layers=model, strict=False)) <= errors[0]
+
+
+@given(configs(any_text, any_text))
+def test_a_text_without_a_mistake_stays_as_it_is(config):
+    text = amctcfg.dumps(config)
+    if not amctcfg.check(text):
+        assert amctcfg.fix(text) == text == amctcfg.fix(text, unsafe=True)
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("do_fusion：true", "do_fusion:true"),
+        ("do_fusion: true // yes\n", "do_fusion: true # yes\n"),
+        ("skip_layers: ['a', 'b',]", "skip_layers: ['a', 'b']"),
+        ("skip_layers: “conv1”", 'skip_layers: "conv1"'),
+        ("\ufeffdo_fusion: true", "do_fusion: true"),
+        ('skip_layers: ["a", "b", "a"]  # c\n', 'skip_layers: ["a", "b"]  # c\n'),
+        ('skip_layers: "a"\n# x\nskip_layers: "a"  # again\n', 'skip_layers: "a"\n# x\n'),
+        (
+            "common_config { ifmr_quantize { search_step: 0.0100000001 } }",
+            "common_config { ifmr_quantize { search_step: 0.01 } }",
+        ),
+        ("do_fusion: yes", "do_fusion: yes"),  # likely, and not safe
+    ],
+)
+def test_safe_fixes(before, after):
+    assert amctcfg.fix(before) == after
+    assert amctcfg.fix(after) == after
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("do_fusion: yes", "do_fusion: true"),
+        ('do_fusion: "false"', "do_fusion: false"),
+        ("do_fuson: true", "do_fusion: true"),
+        ('skip_layers: "conv11"', 'skip_layers: "conv1"'),
+        ('skip_layer_types: "conv2d"', 'skip_layer_types: "Conv2D"'),
+    ],
+)
+def test_unsafe_fixes(before, after):
+    layers = [Layer("conv1", "Conv2D"), Layer("fc", "MatMul")]
+    assert amctcfg.fix(before, layers) == before
+    assert amctcfg.fix(before, layers, unsafe=True) == after
+
+
+REDUNDANT = """# head
+common_config { ifmr_quantize { search_step: 0.02 } }
+override_layer_types { layer_type: "AvgPool" calibration_config { } }  # nobody
+
+# about conv1
+override_layer_configs {
+  layer_name: "conv1"
+  calibration_config { ifmr_quantize { search_step: 0.02 } }
+}
+skip_layers: "fc"
+"""
+
+
+def test_overrides_without_effect_go_and_comments_around_stay():
+    layers = [Layer("conv1", "Conv2D"), Layer("fc", "MatMul"), Layer("conv2", "Conv2D")]
+    done = amctcfg.fix(REDUNDANT, layers)
+    assert done == '# head\ncommon_config { ifmr_quantize { search_step: 0.02 } }\n\n# about conv1\nskip_layers: "fc"\n'
+    assert amctcfg.fix(REDUNDANT) == REDUNDANT  # on another model they may have an effect
+
+
+def test_fix_on_the_command_line(cli, tmp_path):
+    path, graph = tmp_path / "a.cfg", tmp_path / "l.csv"
+    path.write_text("do_fusion：yes\nskip_layers: ['a','a']\n", encoding="utf-8")
+    graph.write_text("name,type\na,Conv2D\nb,Conv2D\n", encoding="utf-8")
+    result = cli("check", path, "--graph", graph, "--fix", "--diff")
+    assert "+do_fusion:yes" in result.out and result.status == 1
+    assert path.read_text(encoding="utf-8").startswith("do_fusion：")
+    result = cli("check", path, "--graph", graph, "--fix")
+    assert result.status == 1
+    assert path.read_text(encoding="utf-8") == "do_fusion:yes\nskip_layers: ['a']\n"
+    assert result.out.endswith("Found 1 error; 2 fixed; 1 more with --unsafe-fixes.\n")
+    result = cli("check", path, "--graph", graph, "--fix", "--unsafe-fixes")
+    assert path.read_text(encoding="utf-8") == "do_fusion:true\nskip_layers: ['a']\n"
+    assert (result.status, result.out) == (0, "All is fine; 1 fixed.\n")
+
+
+def test_dataclasses_replace_on_messages_still_checks():
+    with pytest.raises(ValueError):
+        dataclasses.replace(amctcfg.AMCTConfig(), skip_layers=["a", "a"])

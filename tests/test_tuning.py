@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tuning loop: scores out of files, `suggest`, the search and its promises, the command and its journal."""
+
+import json
+import math
+import os
+import signal
+import stat
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import amctcfg
+from amctcfg import ConfigError, Layer
+from amctcfg.tuning import Bisection, Candidate, Scores, load_scores
+
+from .bench.oracles import ROWS, optimum, oracle
+from .conftest import DATA
+
+TUNING = DATA / "tuning"
+
+# ---------------------------------------------------------------- scores
+
+
+def test_the_toolkits_own_files():
+    ranking = load_scores(TUNING / "accuracy_based_auto_calibration_ranking_information.json")
+    pairs = json.loads((TUNING / "accuracy_based_auto_calibration_ranking_information.json").read_text(encoding="utf-8"))
+    assert list(ranking.items()) == [tuple(pair) for pair in pairs] and ranking.low_is_sensitive is True
+    history = load_scores(TUNING / "accuracy_based_auto_calibration_record.json")
+    assert set(history.values()) <= {0.0, 1.0} and set(history) == set(ranking)
+
+
+@pytest.mark.parametrize(
+    "name, text, values, low",
+    [
+        ("a.json", '{"a": 0.5, "b": 1}', {"a": 0.5, "b": 1.0}, None),
+        ("a.json", '[["a", 0.5]]', {"a": 0.5}, True),
+        ("a.json", "[]", {}, True),
+        ("a.csv", "name,score\na,0.5\n", {"a": 0.5}, None),
+        ("a.csv", "\ufefflayer,CosineSimilarity,MSE\r\na,0.5,7\r\nb,nan,1\r\n", {"a": 0.5}, True),
+        ("a.csv", "Index,OpName,CosineSimilarity\n0,a,0.5\n1,a,0.25\n", {"a": 0.25}, True),
+    ],
+)
+def test_scores(name, text, values, low, tmp_path):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    scores = load_scores(path)
+    assert (dict(scores), scores.low_is_sensitive) == (values, low)
+
+
+@pytest.mark.parametrize(
+    "name, text, words",
+    [
+        ("a.json", "", "the file is empty"),
+        ("a.json", '[["a"]]', "list of pairs"),
+        ("a.json", '{"a": "x"}', "not a number"),
+        ("a.json", "1 2", "no column holds the names"),
+        ("a.csv", "name,a,b\nx,1,2\n", "several columns could hold the score"),
+        ("a.csv", "name,score\nx\n", "row 2 has 1 cells"),
+        ("a.csv", "name,score\nx,y\n", "'y' is not a number"),
+        ("a.csv", "foo,bar\n1,2\n", "no column holds the names of layers"),
+    ],
+)
+def test_wrong_scores(name, text, words, tmp_path):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=words):
+        load_scores(path)
+    with pytest.raises(OSError):
+        load_scores(tmp_path / "nowhere")
+
+
+# ---------------------------------------------------------------- suggest
+
+TABLE = "name,type,supported\na,Conv2D,true\nb,Conv2D,true\nc,MatMul,true\nrelu,Relu,true\nd,Conv2D,false\n"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "l.csv").write_text(TABLE, encoding="utf-8")
+    (tmp_path / "q.cfg").write_text("# amctcfg: graph=l.csv\nskip_layers: 'c'\n", encoding="utf-8")
+    (tmp_path / "r.json").write_text('[["gone", 0.1], ["c", 0.2], ["relu", 0.3], ["b", 0.91347], ["a", 0.99]]', encoding="utf-8")
+    return tmp_path
+
+
+def test_suggest(folder, cli):
+    result = cli("suggest", "q.cfg", "--scores", "r.json", "--below", "0.95")
+    assert result.status == 0
+    assert result.out == "# amctcfg: graph=l.csv\nskip_layers: 'c'\nskip_layers: \"b\"  # 0.9135\n"
+    for words in ("low is sensitive", "'gone'", "not in the model", "'relu' ", "'c'", "skipped already"):
+        assert words.strip() in result.err
+    assert cli("suggest", "q.cfg", "--scores", "r.json", "--worst", "2").out == result.out  # c is one of the two
+    assert cli("suggest", "q.cfg", "--scores", "r.json", "--above", "0.95").out.endswith('skip_layers: "a"  # 0.99\n')
+    assert cli("suggest", "q.cfg", "--skip", "[ab]").status == 1  # nothing would be left
+    assert cli("suggest", "q.cfg", "--skip", "[a]", "-i").status == 0
+    assert (folder / "q.cfg").read_text(encoding="utf-8").endswith("skip_layers: 'c'\nskip_layers: \"a\"\n")
+
+
+def test_suggest_asks_for_the_direction(folder, cli):
+    (folder / "s.json").write_text('{"a": 3, "b": 1}', encoding="utf-8")
+    result = cli("suggest", "q.cfg", "--scores", "s.json", "--worst", "1")
+    assert result.status == 2 and "--low-is-sensitive or --high-is-sensitive" in result.err
+    assert '"b"' in cli("suggest", "q.cfg", "--scores", "s.json", "--worst", "1", "--low-is-sensitive").out
+    assert '"a"' in cli("suggest", "q.cfg", "--scores", "s.json", "--worst", "1", "--high-is-sensitive").out
+    for wrong in ([], ["--scores", "s.json"], ["--worst", "1"], ["--scores", "s.json", "--worst", "1", "--below", "2"]):
+        assert cli("suggest", "q.cfg", *wrong).status == 2
+    assert cli("suggest", "q.cfg", "--scores", "nowhere.json", "--worst", "1").status == 2
+
+
+# ---------------------------------------------------------------- the search
+
+
+def searched(count, verdict, scores=None, **options):
+    """Run a search over layers l0, l1, ... to its end; the search and the number of runs."""
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(count)]
+    search = Bisection(amctcfg.parse(""), layers, scores, **options)
+    candidate = search.ask()
+    while candidate is not None:
+        assert len(candidate.skip) < count and len(set(candidate.skip)) == len(candidate.skip)
+        assert search.ask() is candidate
+        search.tell(candidate, verdict(frozenset(candidate.skip)))
+        candidate = search.ask()
+    return search
+
+
+@st.composite
+def monotone(draw):
+    """Layers, and a test that is content when at least one of some sets of layers is skipped as a whole."""
+    count = draw(st.integers(2, 12))
+    names = ["l{}".format(n) for n in range(count)]
+    sets = draw(st.lists(st.sets(st.sampled_from(names), min_size=1, max_size=count - 1), min_size=1, max_size=3))
+    order = draw(st.none() | st.permutations(names))
+    return count, [frozenset(one) for one in sets], order and {name: n for n, name in enumerate(order)}
+
+
+@given(monotone())
+def test_monotone_verdicts_give_a_proven_minimal_set(drawn):
+    count, sets, scores = drawn
+    asked = []
+
+    def verdict(skip):
+        asked.append(skip)
+        return any(one <= skip for one in sets)
+
+    search = searched(count, verdict, scores)
+    best = frozenset(search.best.skip)
+    assert any(one <= best for one in sets)
+    assert search.minimal and not any(any(one <= best - {x} for one in sets) for x in best)
+    assert [n.layer for n in search.needed] == list(search.best.skip)
+    assert not any(n.verdict for n in search.needed)
+    assert len(set(asked)) == len(asked) == search.runs and asked[0] == frozenset()
+    assert search.best.text == amctcfg.skip("", search.best.skip)
+
+
+@given(st.integers(2, 9), st.randoms(use_true_random=False), st.none() | st.integers(1, 12))
+def test_any_verdicts_give_what_was_tested(count, chance, budget):
+    """Interacting layers: the answer passed its test, and is minimal or does not say that it is."""
+    told = {}
+
+    def verdict(skip):
+        told[skip] = chance.choice([True, False, None]) if skip else False
+        return told[skip]
+
+    search = searched(count, verdict, budget=budget)
+    assert budget is None or search.runs <= budget
+    good = [skip for skip, value in told.items() if value]
+    if search.best is None:
+        assert not good
+        return
+    best = frozenset(search.best.skip)
+    assert told[best] is True and len(best) == min(map(len, good))
+    assert search.minimal is all(told.get(best - {x}) is False for x in best)
+
+
+@given(st.integers(2, 30), st.randoms(use_true_random=False), st.floats(0, 1))
+def test_additive_scores_give_the_fewest_layers(count, chance, share):
+    losses = {"l{}".format(n): chance.choice([0, 1, 4, 20, 30]) for n in range(count)}
+    total = sum(losses.values())
+    target = -int(share * total) - 0.5  # between two whole numbers, so that nothing is rounded
+    scores = {name: -loss for name, loss in losses.items()} if chance.random() < 0.5 else None
+    search = searched(count, lambda skip: -(total - sum(losses[x] for x in skip)), scores, target=target)
+    fewest, left = 0, total
+    for loss in sorted(losses.values(), reverse=True):
+        if -left >= target:
+            break
+        fewest, left = fewest + 1, left - loss
+    if fewest == count:
+        assert search.best is None
+    else:
+        assert len(search.best.skip) == fewest
+        assert search.minimal
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize("mode", ["verdicts", "scores"])
+def test_the_ceilings(row, mode):
+    """Medians of runs and geometric means of sizes over a hundred seeds; `tests/bench/tuning.py` takes four hundred."""
+    runs, sizes = [], []
+    for seed in range(100):
+        cost, order = oracle(row.layers, row.hot, row.quality, seed)
+        total = sum(cost)
+        layers = [Layer("l{}".format(n), "Conv2D") for n in range(row.layers)]
+        scores = None if order is None else {"l{}".format(n): place for place, n in enumerate(order)}
+        search = Bisection(amctcfg.parse(""), layers, scores, target=-0.01 if mode == "scores" else None)
+        search._made = lambda names: Candidate(tuple(names), "", None)  # texts and plans are not looked at here
+        candidate = search.ask()
+        while candidate is not None:
+            loss = total - sum(cost[int(name[1:])] for name in candidate.skip)
+            search.tell(candidate, -loss if mode == "scores" else loss <= 0.01)
+            candidate = search.ask()
+        assert search.minimal
+        runs.append(search.runs)
+        sizes.append(math.log(len(search.best.skip) / optimum(cost)))
+    most_runs, largest = row.ceilings[mode]
+    assert statistics.median(runs) <= most_runs
+    assert math.exp(statistics.mean(sizes)) <= largest
+
+
+def test_what_is_good_already_and_what_never_is():
+    search = searched(3, lambda skip: True)
+    assert search.best.skip == () and search.runs == 1 and search.minimal and search.needed == ()
+    search = searched(3, lambda skip: False)
+    assert search.best is None and not search.minimal and search.needed == () and search.finished
+    search = searched(1, lambda skip: False)
+    assert search.best is None and search.runs == 1
+
+
+def test_noise_is_met_by_repetition():
+    told = []
+
+    def verdict(skip):
+        told.append(skip)
+        wrong = len(told) % 3 == 0
+        return ("l1" in skip) is not wrong
+
+    search = searched(4, verdict, repeat=3)
+    assert search.best.skip == ("l1",) and search.minimal
+    scores = iter(range(10**6))
+    search = searched(2, lambda skip: (1.0 if skip else 0.0) + 0.1 * (next(scores) % 2), target=0.9, repeat=2)
+    assert search.needed[0].verdict == pytest.approx(0.05)
+
+
+def test_wrong_arguments():
+    layers = [Layer("a", "Conv2D"), Layer("b", "Conv2D")]
+    with pytest.raises(TypeError, match="takes a Document"):
+        Bisection(amctcfg.AMCTConfig(), layers)
+    with pytest.raises(ConfigError):
+        Bisection(amctcfg.parse("skip_layers: 'nope'"), layers)
+    search = Bisection(amctcfg.parse(""), layers)
+    candidate = search.ask()
+    with pytest.raises(ValueError, match="needs a target"):
+        search.tell(candidate, 0.5)
+    with pytest.raises(ValueError, match="not the candidate"):
+        search.tell(candidate._replace(skip=("a",)), True)
+    with pytest.raises(ValueError):
+        Bisection(amctcfg.parse(""), layers, repeat=0)
+    with pytest.raises(ValueError, match="not a number"):
+        Bisection(amctcfg.parse(""), layers, target=0.5).tell(candidate, float("nan"))
+
+
+def test_the_documents_own_skips_stay():
+    layers = [Layer(name, "Conv2D") for name in "abc"]
+    search = Bisection(amctcfg.parse("skip_layers: 'a'  # by hand\n"), layers, Scores({"c": 0.1, "b": 0.9}, True))
+    assert search.order == ("c", "b") and search.ask().skip == ()
+    search.tell(search.ask(), False)
+    assert search.ask().text == "skip_layers: 'a'  # by hand\nskip_layers: \"c\"\n"
+    assert not search.ask().plan["a"].quant_enable
+
+
+# ---------------------------------------------------------------- bisect
+
+
+def script(folder, name, body):
+    path = folder / name
+    path.write_text("#!{}\nimport json, os, sys, time\n{}\n".format(sys.executable, body), encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+NEEDS_B = "config = open(sys.argv[1]).read()\nopen('runs.log', 'a').write('run\\n')\n"
+
+
+def test_bisect(folder, cli):
+    (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
+    test = script(folder, "test.py", NEEDS_B + "sys.exit(0 if '\"b\"' in config else 1)")
+    result = cli("bisect", "q.cfg", "--", test, "{}")
+    assert result.status == 0
+    assert "skip 1 layer" in result.out and "b  without it: bad" in result.out and "proven: none of them" in result.out
+    best = (folder / "q.cfg.bisect" / "best.cfg").read_text(encoding="utf-8")
+    assert best == '# amctcfg: graph=l.csv\nskip_layers: "b"\n'
+    runs = (folder / "runs.log").read_text().count("run")
+    assert "run {} of about".format(runs) in result.err
+    again = cli("bisect", "q.cfg", "--", test, "{}")
+    assert again.out == result.out and (folder / "runs.log").read_text().count("run") == runs
+
+
+def test_bisect_by_scores_and_with_the_json(folder, cli):
+    (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
+    body = "plan = json.load(open(sys.argv[1]))\nprint('noise')\nprint('amctcfg-score:', 0.7 + 0.05 * (not plan['b']['quant_enable']))"
+    test = script(folder, "test.py", body)
+    result = cli("bisect", "q.cfg", "--target", "0.74", "--state", "state", "--", test, "{json}")
+    assert result.status == 0 and "b  without it: 0.7 (bad)" in result.out
+    assert (folder / "state" / "best.cfg").exists() and not (folder / "q.cfg.bisect").exists()
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        ("sys.exit(127)", "was not found"),
+        ("sys.exit(126)", "could not be executed"),
+        ("sys.exit(200)", "exited with 200"),
+        ("os.kill(os.getpid(), 9)", "signal 9"),
+        (None, "can't run"),
+    ],
+)
+def test_what_is_no_verdict_ends_the_search(folder, cli, body, words):
+    (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
+    command = str(folder / "nowhere.sh") if body is None else script(folder, "test.py", body)
+    result = cli("bisect", "q.cfg", "--", command, "{}")
+    assert result.status == 2 and words in result.err
+    assert not (folder / "q.cfg.bisect" / "journal.jsonl").exists()
+
+
+def test_a_file_that_is_good_already_and_a_score_that_is_missing(folder, cli):
+    (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
+    result = cli("bisect", "q.cfg", "--", script(folder, "good.py", "sys.exit(0)"), "{}")
+    assert result.status == 2 and "good as it is" in result.err
+    result = cli("bisect", "q.cfg", "--state", "s", "--target", "1", "--", script(folder, "none.py", ""), "{}")
+    assert result.status == 2 and "amctcfg-score" in result.err
+    assert cli("bisect", "q.cfg", "--", "true").status == 2
+    assert cli("bisect", "q.cfg").status == 2
+
+
+def test_a_budget_ends_with_what_was_tested(folder, cli):
+    (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
+    test = script(folder, "test.py", NEEDS_B + "sys.exit(0 if '\"b\"' in config else 1)")
+    result = cli("bisect", "q.cfg", "--budget", "1", "--", test, "{}")
+    assert result.status == 0 and "no set of layers was good after 1 run" in result.out
+    assert (folder / "runs.log").read_text().count("run") == 1
+
+
+def test_by_hand(folder, cli):
+    """--next writes a candidate, --tell keeps what became of it, until there is nothing left."""
+    (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
+    path = folder / "q.cfg.bisect" / "next.cfg"
+    for _ in range(20):
+        result = cli("bisect", "q.cfg", "--next")
+        assert result.status == 0
+        if not path.exists():
+            break
+        assert result.out.strip().endswith("next.cfg")
+        status = "0" if '"b"' in path.read_text(encoding="utf-8") else "125" if '"c"' in path.read_text(encoding="utf-8") else "1"
+        assert cli("bisect", "q.cfg", "--tell", status).status == 0
+    assert "b  without it: bad" in result.out and not path.exists()
+    assert cli("bisect", "q.cfg", "--tell", "0").status == 2
+    assert cli("bisect", "q.cfg", "--state", "s", "--tell", "300").status == 2
+
+
+def test_killed_at_any_point_it_goes_on(folder):
+    """kill -9 again and again: the same answer, and no finished run is run twice."""
+    rows = "name,type\n" + "".join("l{},Conv2D\n".format(n) for n in range(12))
+    (folder / "l.csv").write_text(rows, encoding="utf-8")
+    (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
+    body = "config = open(sys.argv[1]).read()\ntime.sleep(0.02)\nsys.exit(0 if '\"l3\"' in config and '\"l8\"' in config else 1)"
+    test = script(folder, "test.py", body)
+    from pathlib import Path
+
+    environment = dict(os.environ, PYTHONPATH=str(Path(amctcfg.__file__).parent.parent))
+    command = [sys.executable, "-m", "amctcfg", "bisect", "q.cfg", "--", test, "{}"]
+    for attempt in range(40):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        time.sleep(0.2 + 0.03 * attempt)
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        journal = folder / "q.cfg.bisect" / "journal.jsonl"
+        if attempt % 3 == 0 and journal.exists() and journal.stat().st_size > 10:
+            journal.write_bytes(journal.read_bytes()[:-5])  # a line cut in the middle
+    out = process.communicate()[0].decode()
+    assert process.returncode == 0 and "l3" in out and "l8" in out and "proven" in out
+    plans = [json.loads(line)["plan"] for line in (folder / "q.cfg.bisect" / "journal.jsonl").read_text().splitlines()]
+    assert len(set(plans)) == len(plans)
