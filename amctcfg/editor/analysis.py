@@ -93,7 +93,7 @@ def stamp_of(path: str) -> Any:
 class Analysis:
     """One version of a file."""
 
-    def __init__(self, text: Text, name: str, workshop: Workshop, before: Optional["Analysis"]) -> None:
+    def __init__(self, text: Text, name: str, workshop: Workshop, before: Optional[Analysis]) -> None:
         self.text: Text = text
         self.name: str = name
         self.trouble: Optional[str] = None  # why the file can't be looked at on its model

@@ -40,7 +40,7 @@ class Node:
         "value_start",
     )
 
-    def __init__(self, name: Optional[str], start: int, end: int, parent: Optional["Node"]) -> None:
+    def __init__(self, name: Optional[str], start: int, end: int, parent: Optional[Node]) -> None:
         self.name: Optional[str] = name
         self.start: int = start
         self.end: int = end
@@ -70,7 +70,7 @@ class Node:
         except (ValueError, IndexError):
             return self.value[1:]
 
-    def first(self, name: str) -> Optional["Node"]:
+    def first(self, name: str) -> Optional[Node]:
         return next((child for child in self.children if child.name == name), None)
 
     def path(self) -> Tuple[Any, ...]:

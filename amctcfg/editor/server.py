@@ -19,7 +19,14 @@ from . import protocol
 from .actions import code_actions, formatting
 from .analysis import Analysis, Settings, Workshop, path_of
 from .features import (
-    completion, definition, diagnostics_of, document_symbols, folding_ranges, hover, inlay_hints, references,
+    completion,
+    definition,
+    diagnostics_of,
+    document_symbols,
+    folding_ranges,
+    hover,
+    inlay_hints,
+    references,
 )  # fmt: skip
 from .protocol import BrokenHeader, NotJson, ResponseError, Writer, read_frame
 from .text import ENCODINGS, Text

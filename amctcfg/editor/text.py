@@ -69,7 +69,7 @@ class Text:
         start = self._feeds[line - 1] if line <= len(self._feeds) else len(self.text)
         return min(start + column - 1, len(self.text))
 
-    def changed(self, changes: Sequence[Dict[str, Any]]) -> "Text":
+    def changed(self, changes: Sequence[Dict[str, Any]]) -> Text:
         """The text after the changes of a notification, one after the other."""
         current = self
         for change in changes:

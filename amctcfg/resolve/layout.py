@@ -7,6 +7,7 @@ import json
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..flavours.flavour import Constant, Flavour, Layout, Mapped
+from ..messages.message import REPEATED
 from .merging import EffectiveConfig, Merger, values_of
 
 __all__ = ["Writer", "global_values"]
@@ -28,9 +29,12 @@ def global_values(merger: Merger, layout: Layout) -> Dict[str, Any]:
         if value is None and key in layout.when_set:
             continue
         field = config.__schema__.fields[key]
-        found[key] = field.default if value is None else value
         if field.is_message:
             found[key] = [tensor_values(merger, layout, entry) for entry in value]
+        elif field.label == REPEATED:
+            found[key] = list(value)
+        else:
+            found[key] = field.default if value is None else value
     return found
 
 

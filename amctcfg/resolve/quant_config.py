@@ -85,6 +85,7 @@ class QuantConfig:
         self.globals: Dict[str, Any] = {}
         self.messages: Dict[str, List[Any]] = {}  # of global keys that hold objects: the same as messages
         self.places: Dict[str, Optional[Span]] = {}
+        self.root: Json = root
         self.read(root)
         self.errors.sort(key=lambda error: error.span or (1 << 62,))
 
@@ -247,6 +248,7 @@ class QuantConfig:
         field = cls.__schema__.fields[field_name]
         if isinstance(entry.value.value, int) and not isinstance(entry.value.value, bool):
             self.report("wrong-type", (*path, key), "it is a number with a point, such as 0.5", entry.value)
+            return trusted(cls, dict(cls.__schema__.blank, **{field_name: field.default}))
         value = self.scalar(field, entry.value, (*path, key), field.default)
         if value is not None and field.within is not None and value not in field.within:
             self.report("out-of-range", (*path, key), "it has to be {}".format(field.within.words), entry.value)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..documents.json_tree import entry_of
 from ..messages.kinds import BOOL, FLOAT
 from ..messages.record import Record
 from ..resolve.merging import Origin, values_of
@@ -69,8 +70,15 @@ def audit(
 def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
     layers = tuple(effective.layer for effective in plan.values())
     read = QuantConfig(quant_config, layers, "<json>", plan.flavour)
-    if read.errors:
-        raise ConfigError(read.errors, read.text)
+    others = [error for error in read.errors if is_of_the_model(error)]  # a plan knows its supported layers only
+    if len(others) < len(read.errors):
+        raise ConfigError([error for error in read.errors if error not in others], read.text)
+    for error in others:
+        if len(error.path or ()) == 1:
+            name = str((error.path or ())[0])
+            entry = entry_of(read.root.value[name].value, "quant_enable")
+            if entry is not None and entry.value is True:
+                yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
     for key, asked in plan.global_values.items():
         if plain(asked) != plain(read.globals.get(key)):
             yield Finding(None, key, asked, NOTHING._replace(value=asked), read.globals.get(key))
@@ -84,6 +92,12 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
         for field in dict.fromkeys((*asked_values, *done_values)):
             if asked_values.get(field) != done_values.get(field):
                 yield finding(effective, field, asked_values.get(field), done_values.get(field))
+
+
+def is_of_the_model(error: Diagnostic) -> bool:
+    """Whether an error is about a layer that a plan does not have."""
+    path = error.path or ()
+    return error.code == "unknown-layer" and (len(path) == 1 or path[0] == "skip_fusion_layers")
 
 
 def plain(value: Any) -> Any:

@@ -10,7 +10,18 @@ from __future__ import annotations
 
 import math
 from typing import (
-    Any, Dict, FrozenSet, Generator, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union,
+    Any,
+    Dict,
+    FrozenSet,
+    Generator,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
 )  # fmt: skip
 
 from ..checks.checking import expand

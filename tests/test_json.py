@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON quantization config as input: `read_plan`, the commands that take it, `audit` and its mutations."""
+
+import copy
+import json
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import amctcfg
+from amctcfg import FLAVOURS, PYTORCH, ConfigError, Layer
+
+from .strategies import expandable, flavours_with_json, rule_sets
+
+LAYERS = [Layer("conv", "Conv2d"), Layer("c3", "Conv3d"), Layer("fc", "Linear", True, ("int16",)), Layer("relu", "ReLU", False)]
+
+
+def default(**changes):
+    """The default expansion with values changed by dotted key; None deletes one."""
+    values = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), LAYERS).to_dict()
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        part = values
+        for name in path:
+            part = part[name]
+        if value is None:
+            del part[last]
+        else:
+            part[last] = value
+    return values
+
+
+def read(values, **options):
+    text = values if isinstance(values, str) else json.dumps(values, indent=4)
+    return amctcfg.read_plan(text, LAYERS, "config.json", **dict({"flavour": PYTORCH}, **options))
+
+
+def test_what_is_left_out_has_its_default():
+    values = default(conv__quant_enable=None, fc__weight_quant_params=None, c3__activation_quant_params__asymmetric=None, batch_num=None)
+    plan = read(values)
+    assert not plan["conv"].quant_enable and plan["fc"].quant_enable
+    assert plan["c3"].calibration_config.ifmr_quantize.asymmetric is False
+    assert plan.config is None and list(plan) == ["conv", "c3", "fc"]
+    values = default()
+    del values["conv"]
+    assert not read(values)["conv"].quant_enable
+    nothing = read({"version": 1})
+    assert not any(effective.quant_enable for effective in nothing.values())
+
+
+def test_values_have_their_place():
+    plan = read(default(conv__activation_quant_params__search_step=0.03))
+    origin = plan["conv"].origins["ifmr_quantize.search_step"]
+    assert (origin.tier, origin.value, origin.path) == ("quant_config", 0.03, ("conv", "activation_quant_params", "search_step"))
+    text = json.dumps(default(conv__activation_quant_params__search_step=0.03), indent=4)
+    line = text.splitlines()[origin.span.line - 1]
+    assert line[origin.span.column - 1 : origin.span.end_column - 1] == "0.03"
+
+
+WRONG = [
+    (dict(version=2), "out-of-range", "only 1 is known"),
+    (dict(batch_num=0), "out-of-range", "greater than 0"),
+    (dict(batch_num=True), "wrong-type", "a whole number, not true"),
+    (dict(activation_offset="yes"), "wrong-type", "a bool, not 'yes'"),
+    (dict(joint_quant=True), "unknown-layer", "no such layer"),
+    (dict(nope={}), "unknown-layer", "no such layer"),
+    (dict(relu={}), "not-quantizable", "can't be quantized"),
+    (dict(conv=[]), "wrong-type", "a layer has an object"),
+    (dict(conv__quant_enable=1), "wrong-type", "true or false, not 1"),
+    (dict(conv__activation_quant_params=None), "missing-field", "has 'activation_quant_params'"),
+    (dict(conv__weight_quant_params__channel_wisee=True), "unknown-field", "did you mean 'channel_wise'?"),
+    (dict(conv__activation_quant_params__num_bits=7), "out-of-range", "8 or 16"),
+    (dict(conv__activation_quant_params__num_of_bins=4096), "unknown-field", "no such key"),
+    (dict(conv__activation_quant_params__act_algo="max"), "out-of-range", "'max'"),
+    (dict(conv__activation_quant_params__search_range=[1.3, 0.7]), "out-of-range", "less than search_range_end"),
+    (dict(conv__weight_quant_params__num_bits=5), "out-of-range", "4, 6, 7 or 8"),
+    (dict(c3__activation_quant_params__asymmetric=True), "algorithm-unsupported", "of type Conv3d"),
+    (dict(fc__activation_quant_params__num_bits=16), "algorithm-unsupported", "for 'fc'"),
+    (dict(fc__weight_quant_params__channel_wise=True), "channel-wise-unsupported", "for 'fc'"),
+    (dict(conv__dmq_balancer_param=1), "wrong-type", "a number with a point"),
+    (dict(conv__dmq_balancer_param=0.9), "out-of-range", "at most 0.8"),
+    (dict(skip_fusion_layers=["conv", "conv"]), "duplicate-entry", "twice"),
+    (dict(skip_fusion_layers=["fc"]), "not-fusible", "never fused"),
+    (dict(skip_fusion_layers="conv"), "wrong-type", "list of names"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes, code, words", WRONG)
+def test_errors_have_their_place(changes, code, words):
+    with pytest.raises(ConfigError) as caught:
+        read(default(**changes))
+    (found,) = caught.value.diagnostics
+    assert found.code == code and words in found.message + (found.hint or "")
+    assert found.span is not None and found.name == "config.json"
+
+
+def test_all_errors_at_once_and_duplicate_keys():
+    text = '{"version": 1, "batch_num": 0, "batch_num": 1, "conv": {"quant_enable": 2, "quant_enable": true}, "x": 1}'
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    found = [(d.code, d.span.column) for d in caught.value.diagnostics]
+    assert ("duplicate-field", text.index('"batch_num": 1') + 1) in found and ("unknown-layer", text.index('"x"') + 1) in found
+    assert [code for code, _ in found].count("duplicate-field") == 2
+    assert found == sorted(found, key=lambda pair: pair[1])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[", "nul", '{"a" 1}', '{"a": 1,}', "[1,]", "{}{}", "[" * 99999, '{"a": "\\ud800"}', b"\xff", "1" * 5000, "{'a': 1}", '{"a": +1}']
+)
+def test_what_is_not_json(text):
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.read_plan(text, LAYERS, flavour=PYTORCH)
+    assert caught.value.diagnostics[0].code in ("invalid-json", "encoding", "wrong-type")
+
+
+@pytest.mark.parametrize("value", [{1: {}}, {"conv": {2: 3}}])
+def test_mappings_with_other_keys_than_strings(value):
+    for function in (amctcfg.condense, amctcfg.read_plan):
+        with pytest.raises(TypeError, match="a key of the JSON quantization config has to be a string"):
+            function(value, LAYERS, flavour=PYTORCH)
+    with pytest.raises(ConfigError):
+        amctcfg.condense(default(batch_num=10**5000), LAYERS, flavour=PYTORCH)
+
+
+def test_what_no_configuration_can_say():
+    """The toolkit reads more from the JSON than a configuration can ask for."""
+    for changes in (dict(c3__weight_quant_params__num_bits=6), dict(fc__weight_quant_params__num_bits=7)):
+        assert read(default(**changes))
+        with pytest.raises(ConfigError, match="no configuration can give a layer of type"):
+            amctcfg.condense(default(**changes), LAYERS, flavour=PYTORCH)
+
+
+@given(st.text(st.sampled_from('{}[]",:1e.-+truefalsn\\u \n'), max_size=40))
+def test_our_json_reader_agrees_with_pythons(text):
+    from amctcfg.documents.json_tree import parse_json
+
+    def no_duplicates(pairs):
+        keys = [key for key, _ in pairs]
+        assert len(set(keys)) == len(keys) or True
+        return dict(reversed(pairs))  # ours keeps the first of two
+
+    try:
+        expected = json.loads(text, object_pairs_hook=no_duplicates)
+        surrogate = any("\ud800" <= c <= "\udfff" for c in json.dumps(expected, ensure_ascii=False))
+    except ValueError:
+        expected, surrogate = None, True
+    try:
+        found = parse_json(text, "x")[1].plain()
+    except ConfigError:
+        assert surrogate
+    else:
+        assert repr(found) == repr(expected) or found == expected
+
+
+# ---------------------------------------------------------------- the commands
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [{"name": x.name, "type": x.type, "supported": x.supported, "lacks": list(x.lacks)} for x in LAYERS]
+    (tmp_path / "l.json").write_text(json.dumps(rows), encoding="utf-8")
+    (tmp_path / "q.cfg").write_text("common_config { arq_quantize { quant_bits: 8 } }\nskip_layers: 'c3'\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_json_wherever_a_configuration_is_taken(folder, cli):
+    written = cli("expand", "q.cfg", "--graph", "l.json", "-o", "config.json")
+    assert (written.status, written.out) == (0, "")
+    assert cli("check", "config.json", "--graph", "l.json").status == 0
+    assert cli("diff", "q.cfg", "config.json", "--graph", "l.json").status == 0
+    assert "conv (Conv2d)" in cli("explain", "config.json", "conv", "--graph", "l.json").out
+    assert "skipped" not in cli("show", "config.json", "--graph", "l.json").out
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    values["conv"]["activation_quant_params"]["search_step"] = 0.05
+    (folder / "config.json").write_text(json.dumps(values), encoding="utf-8")
+    result = cli("diff", "q.cfg", "config.json", "--graph", "l.json")
+    assert result.status == 1 and "search_step 0.01 → 0.05 for 1 layer: 'conv', config.json:1" in result.out
+    values["batch_num"] = 0
+    (folder / "config.json").write_text(json.dumps(values), encoding="utf-8")
+    result = cli("check", "config.json", "--graph", "l.json")
+    assert result.status == 1 and "config.json:1:" in result.out and "error[out-of-range]" in result.out
+    assert cli("check", "config.json").status == 2  # without a model there is nothing to check it on
+
+
+# ---------------------------------------------------------------- audit
+
+
+def record_of(plan, flavour):
+    """The record file that the toolkit would write, as its pages describe it."""
+    lines = []
+    for name, effective in plan.items():
+        if not effective.quant_enable:
+            continue
+        block = effective.calibration_config
+        activations = getattr(block, "hfmg_quantize", None) or block.ifmr_quantize
+        weights = block.arq_quantize if block.arq_quantize is not None else getattr(block, "ada_quantize", None)
+        scales = 3 if weights is not None and weights.channel_wise else 1
+        fields = ["scale_d: 0.5", "offset_d: {}".format(-3 if activations.asymmetric else 0)]
+        fields += ["scale_w: 0.25"] * scales + ["offset_w: 0"] * scales
+        fields.append("skip_fusion: {}".format("false" if effective.fuse else "true"))
+        if hasattr(activations, "dst_type"):
+            fields.append('act_type: "{}"'.format(activations.dst_type))
+            fields.append('wts_type: "INT{}"'.format(getattr(weights, "quant_bits", 8) or 8))
+        if getattr(block, "dmq_balancer", None) is not None:
+            fields.append("tensor_balance_factor: 0.5")
+        lines.append('record {{\n  key: {}\n  value {{ {} }}\n}}\n'.format(json.dumps(name), " ".join(fields)))
+    return "".join(lines)
+
+
+@given(flavours_with_json.flatmap(lambda f: st.tuples(st.just(f), expandable(f))), rule_sets)
+def test_nothing_is_found_where_nothing_is(drawn, rules):
+    flavour, (config, model) = drawn
+    plan = amctcfg.expand(config, model, rules=rules)
+    assert amctcfg.audit(plan, plan.to_json(), record_of(plan, flavour)) == ()
+    assert amctcfg.audit(plan, plan.to_dict()) == ()
+
+
+def mutations(values):
+    """One fault each in a JSON quantization config: (path, other value) that another plan means."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield (key, "quant_enable"), not value.get("quant_enable")
+            for part in ("activation_quant_params", "weight_quant_params"):
+                for name, inner in value.get(part, {}).items():
+                    if name == "search_range":
+                        yield (key, part, name), [inner[0] / 2, inner[1]]
+                    elif name == "beta_range":
+                        yield (key, part, name), [2 * inner[0], inner[1]]
+                    elif name == "asymmetric" and inner:
+                        yield (key, part, name), False
+                    elif name == "channel_wise" and inner:
+                        yield (key, part, name), False
+                    elif name in ("max_percentile", "min_percentile"):
+                        yield (key, part, name), 0.75 if inner != 0.75 else 0.8
+        elif key in ("activation_offset", "do_fusion", "joint_quant"):
+            yield (key,), not value
+        elif key == "batch_num":
+            yield (key,), value % 7 + 2 if value % 7 + 2 != value else 1
+
+
+@given(flavours_with_json.flatmap(lambda f: st.tuples(st.just(f), expandable(f))), st.randoms(use_true_random=False))
+def test_every_fault_in_the_json_is_found(drawn, chance):
+    flavour, (config, model) = drawn
+    plan = amctcfg.expand(config, model)
+    values = plan.to_dict()
+    path, other = chance.choice(list(mutations(values)))
+    faulty = copy.deepcopy(values)
+    part = faulty
+    for step in path[:-1]:
+        part = part[step]
+    part[path[-1]] = other
+    found = amctcfg.audit(plan, faulty)
+    assert found, (path, other)
+    assert {finding.layer for finding in found} == {path[0] if len(path) > 1 else None}
+
+
+@given(flavours_with_json.flatmap(lambda f: st.tuples(st.just(f), expandable(f))), st.randoms(use_true_random=False))
+def test_every_fault_in_a_record_that_it_can_show_is_found(drawn, chance):
+    flavour, (config, model) = drawn
+    plan = amctcfg.expand(config, model)
+    text = record_of(plan, flavour)
+    records = text.split("record {")[1:]
+    if not records:
+        return
+    index = chance.randrange(len(records))
+    name = json.loads(records[index].split("key: ")[1].split("\n")[0])
+    fault = chance.choice(["gone", "fusion", "symmetric", "channels", "width", "more"])
+    faulty = list(records)
+    if fault == "gone":
+        del faulty[index]
+    elif fault == "fusion" and plan[name].layer.type in flavour.fusible_types:
+        now = "skip_fusion: true" in records[index]
+        faulty[index] = records[index].replace("skip_fusion: " + ("true" if now else "false"), "skip_fusion: " + ("false" if now else "true"))
+    elif fault == "symmetric" and "offset_d: 0" in records[index]:
+        faulty[index] = records[index].replace("offset_d: 0", "offset_d: 5")
+    elif fault == "channels" and records[index].count("scale_w") == 1 and plan[name].calibration_config.arq_quantize:
+        faulty[index] = records[index].replace("scale_w: 0.25", "scale_w: 0.25 scale_w: 0.3")
+    elif fault == "width" and 'act_type: "INT8"' in records[index]:
+        faulty[index] = records[index].replace('act_type: "INT8"', 'act_type: "INT16"')
+    else:
+        faulty.append(' key: "another" value { scale_d: 1 } }')
+        name = "another"
+    found = amctcfg.audit(plan, record="".join("record {" + one for one in faulty))
+    assert {finding.layer for finding in found} == {name}
+
+
+def test_what_a_record_cannot_show_is_not_visible(folder, cli):
+    (folder / "record.txt").write_text('record { key: "conv" value { scale_d: 1 offset_d: 0 scale_w: 1 } }', encoding="utf-8")
+    result = cli("audit", "q.cfg", "--graph", "l.json", "--record", "record.txt")
+    assert result.status == 1
+    assert "'fc': quant_enable is false, asked for was true" in result.out
+    assert "not visible in the record: arq_quantize.channel_wise of 1 layer" in result.out
+    report = json.loads(cli("audit", "q.cfg", "--graph", "l.json", "--record", "record.txt", "--format", "json").out)
+    assert [f["layer"] for f in report["findings"]] == ["fc"] and report["not_visible"]["ifmr_quantize.asymmetric"] == 1
+    assert cli("audit", "q.cfg", "--graph", "l.json").status == 2
+    (folder / "record.txt").write_text("recrd { }", encoding="utf-8")
+    assert cli("audit", "q.cfg", "--graph", "l.json", "--record", "record.txt").status == 2
+    assert cli("audit", "q.cfg", "--graph", "l.json", "--record", "nowhere.txt").status == 2
+
+
+def test_an_empty_record_is_one():
+    plan = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), LAYERS)
+    assert {finding.field for finding in amctcfg.audit(plan, record="")} == {"quant_enable"}
+    with pytest.raises(ConfigError):
+        amctcfg.audit(plan, quant_config="")
+
+
+def test_large_records_are_linear():
+    chance = random.Random(1)
+    scales = " ".join("scale_w: {:.6f} offset_w: 0".format(chance.random()) for _ in range(2000))
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(10)]
+    text = "".join('record {{ key: "l{}" value {{ scale_d: 1 offset_d: 1 {} }} }}\n'.format(n, scales) for n in range(10))
+    assert amctcfg.audit(amctcfg.expand(amctcfg.loads(""), layers), record=text) == ()
+
+
+def test_flavours_have_json():
+    assert [f.name for f in FLAVOURS.values() if f.layout is None] == ["ge"]
