@@ -225,7 +225,7 @@ def explain(arguments: Any, console: Console) -> int:
         console.result(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
     else:
         for number, one in enumerate(explained):
-            console.lines(["", *one.text().splitlines()] if number else one.text().splitlines())
+            console.result(("\n" if number else "") + one.text())
     return verdict(found, arguments)
 
 

@@ -318,11 +318,7 @@ def layer_words(analysis: Analysis, name: str) -> Optional[str]:
     merger = analysis.merger
     if merger is None:
         return "{} ({})".format(layer.name, layer.type)
-    return "```text\n{}```".format(safe_lines(Explanation(merger, merger.merge(layer), name=analysis.name).text()))
-
-
-def safe_lines(text: str) -> str:
-    return "".join(safe(line) + "\n" for line in text.splitlines())
+    return "```text\n{}```".format(Explanation(merger, merger.merge(layer), name=analysis.name).text())
 
 
 def type_words(analysis: Analysis, name: str) -> Optional[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, Optional, Union
 
 from ..checks.context import shown
-from ..diagnostics.words import listed
+from ..diagnostics.words import listed, safe
 from ..documents.document import Document
 from ..flavours.flavour import Flavour
 from ..layers.layer import Layer
@@ -148,7 +148,7 @@ class Explanation:
                 place = "{}:{}".format(*lost.span[:2]) if lost.span else self.place(lost)
                 why = self.why_not(field, origin, lost)
                 lines.append("      {} {} at {}: {}".format(name_in(lost), shown(lost.value), place, why))
-        return "\n".join(lines) + "\n"
+        return "".join(safe(line) + "\n" for line in lines)
 
     def values(self) -> Dict[str, Any]:
         """The same for programs: layer, type, quantized, notes, and for each field its value, origin and what lost."""
