@@ -167,7 +167,7 @@ def values(analysis: Analysis, message: Node, node: Optional[Node], offset: int)
     end = start + len(value) if value is not None else offset
     blank = "" if value is not None or analysis.text.text[offset - 1 : offset] in (" ", "[", ",", "\t", "\n") else " "
     if spec.kind is STRING:
-        typed = (node.text or "") if node is not None and value is not None else ""
+        typed = analysis.text.text[start + 1 : offset] if value is not None else ""
         for label, kind, words in names_for(analysis, name, message, node):
             if typed.lower() in label.lower():
                 yield {

@@ -151,22 +151,22 @@ class Outline:
 
     def _describe(self, flavour: Flavour[Any]) -> None:
         """Find out what each node is; count those of repeated fields."""
-        pending: List[Tuple[Node, Any]] = [(self.root, flavour.config.__schema__.fields)]
+        pending: List[Tuple[Node, Tuple[Dict[str, Any], ...]]] = [(self.root, (flavour.config.__schema__.fields,))]
         while pending:
-            parent, fields = pending.pop()
+            parent, scopes = pending.pop()
             counts: Dict[str, int] = {}
             for node in parent.children:
-                node.spec = fields.get(node.name)
+                # Where a bracket is missing, a field of an outer message stands too deep.
+                node.spec = next((fields[node.name] for fields in scopes if node.name in fields), None)
                 elements = node.children if node.is_list else [node]
                 for element in elements:
                     element.spec = node.spec
                     element.index = counts.get(node.name or "", 0)
                     counts[node.name or ""] = element.index + 1
                     if element.opening is not None:
-                        inside = (
-                            node.spec.kind.__schema__.fields if node.spec is not None and node.spec.is_message else {}
-                        )
-                        pending.append((element, inside))
+                        is_message = node.spec is not None and node.spec.is_message
+                        inside = node.spec.kind.__schema__.fields if is_message else {}
+                        pending.append((element, (inside, *scopes)))
 
     def walk(self) -> Iterator[Node]:
         """All nodes, each before those inside."""

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The language server, by a client over real pipes: on this Python, on the oldest here, and in Neovim."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+import amctcfg
+
+from .conftest import command
+from .lsp_client import ROOT, Client
+from .test_embedding import interpreters
+
+TABLE = "name,type,supported\nstage/conv1,Conv2D,true\nstage/conv2,Conv2D,true\nfc,MatMul,true\nrelu,Relu,true\ndyn,Conv2D,false\n"
+
+TEXT = """\
+# amctcfg: graph=l.csv
+skip_layers: "fc"
+common_config { ifmr_quantize { search_step: 0.02 } }
+override_layer_types { layer_type: "Conv2D" calibration_config { ifmr_quantize { search_step: 0.03 } } }
+override_layer_types { layer_type: "AvgPool" calibration_config { } }
+override_layer_configs {
+  layer_name: "stage/conv1"
+  calibration_config { arq_quantize { } }
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "l.csv").write_text(TABLE, encoding="utf-8")
+    return tmp_path
+
+
+def uri_of(folder, name="quant.cfg"):
+    return (folder / name).as_uri()
+
+
+def where(text, words, behind=False):
+    """Line and character of some words."""
+    offset = text.index(words) + (len(words) if behind else 0)
+    return text.count("\n", 0, offset), offset - text.rfind("\n", 0, offset) - 1
+
+
+def checked(text, folder, name="quant.cfg"):
+    """What `check --format json` reports on a text, as (code, severity, line, character, line, character)."""
+    path = folder / name
+    path.write_bytes(text.encode("utf-8"))
+    found = json.loads(command("check", path, "--format", "json").out)["diagnostics"]
+    rows = []
+    for d in found:
+        span = d["span"] or {"line": 1, "column": 1, "end_line": 1, "end_column": 1}
+        place = span["line"] - 1, span["column"] - 1, span["end_line"] - 1, span["end_column"] - 1
+        rows.append((d["code"], 1 if d["severity"] == "error" else 2, *place))
+    return rows
+
+
+def published(diagnostics):
+    rows = []
+    for d in diagnostics:
+        start, end = d["range"]["start"], d["range"]["end"]
+        rows.append((d["code"], d["severity"], start["line"], start["character"], end["line"], end["character"]))
+    return rows
+
+
+# ---------------------------------------------------------------- diagnostics and edits
+
+
+PIECES = [
+    "", " ", "\n", "{", "}", '"', ":", "#", "skip_layers: ", '"fc"', '"stage/conv1"', "do_fusion: true\n", "search_step: 0.04", "x",
+    "[", "]", ",", "common_config { }\n", "0.5", "卷", "😀",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("python", [sys.executable, interpreters()[0][1]], ids=["this", "oldest"])
+def test_random_edits_are_what_check_reports(python, folder):
+    """After each edit the diagnostics equal those of `check`; completion, hover and symbols answer anywhere."""
+    chance = random.Random(7)
+    text = TEXT
+    edits = 1000 if "thorough" in os.environ.get("HYPOTHESIS_PROFILE", "") else 40
+    uri = uri_of(folder)
+    with Client(python, capabilities={"general": {"positionEncodings": ["utf-32", "utf-8"]}}) as client:
+        assert client.capabilities["capabilities"]["positionEncoding"] == "utf-32"
+        client.open(uri, text)
+        for number in range(edits):
+            start = chance.randrange(len(text) + 1)
+            end = min(len(text), start + chance.choice([0, 0, 1, 3, 12]))
+            piece = chance.choice(PIECES)
+            lines = [text.count("\n", 0, at) for at in (start, end)]
+            characters = [at - text.rfind("\n", 0, at) - 1 for at in (start, end)]
+            places = [{"line": line, "character": c} for line, c in zip(lines, characters)]
+            client.change(uri, [{"range": {"start": places[0], "end": places[1]}, "text": piece}])
+            text = text[:start] + piece + text[end:]
+            assert published(client.diagnostics(uri)) == checked(text, folder)
+            for method in ("completion", "hover", "definition"):
+                client.at(uri, method, *[places[0][key] for key in ("line", "character")])
+            assert isinstance(client.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}}), list)
+            assert isinstance(client.request("textDocument/foldingRange", {"textDocument": {"uri": uri}}), list)
+            if number % 25 == 24:
+                text = TEXT
+                client.change(uri, [{"text": text}])
+        versions = [m["params"]["version"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"]
+        assert len(set(versions)) == len(versions)
+        assert client.close() == 0 and not any("Traceback" in line for line in client.errors)
+
+
+@pytest.mark.parametrize("encoding, width", [(None, 2), ("utf-16", 2), ("utf-8", 4), ("utf-32", 1)])
+def test_positions_count_in_the_clients_units(encoding, width, folder):
+    capabilities = {"general": {"positionEncodings": [encoding]}} if encoding else {}
+    with Client(capabilities=capabilities) as client:
+        uri = uri_of(folder)
+        client.open(uri, 'skip_layers: "😀" do_fusion: maybe\n')
+        (found,) = client.diagnostics(uri)
+        assert found["range"]["start"] == {"line": 0, "character": 13 + 1 + width + 1 + 1 + len("do_fusion: ")}
+        place = {"line": 0, "character": 14 + width}
+        client.change(uri, [{"range": {"start": place, "end": place}, "text": "x"}])
+        client.change(uri, [{"range": {"start": {"line": 0, "character": 14}, "end": place}, "text": "a"}])
+        (found,) = client.diagnostics(uri)
+        assert found["range"]["start"]["character"] == len('skip_layers: "ax" do_fusion: ')
+
+
+def test_a_version_is_published_once_even_if_nothing_changed(folder):
+    with Client() as client:
+        uri = uri_of(folder)
+        client.open(uri, TEXT)
+        first = client.diagnostics(uri)
+        client.change(uri, [{"text": TEXT}])
+        assert client.diagnostics(uri) == first
+        time.sleep(0.4)
+        client.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}})
+        versions = [m["params"]["version"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"]
+        assert versions == [1, 2]
+        faded = [d["code"] for d in first if d.get("tags") == [1]]
+        assert faded == ["unused-override"]
+        assert all(d["codeDescription"]["href"].endswith("#" + d["code"]) for d in first)
+        client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+        answer = client.ask("textDocument/hover", {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 0}})
+        assert answer["error"]["code"] == -32803
+        assert client.notifications[-1]["params"]["diagnostics"] == []
+
+
+def test_a_model_that_changes_and_the_clients_settings(folder):
+    with Client() as client:
+        uri = uri_of(folder)
+        client.open(uri, "# amctcfg: graph=l.csv\nskip_layers: 'new'\n")
+        assert [d["code"] for d in client.diagnostics(uri)] == ["unknown-layer"]
+        client.notifications.clear()
+        (folder / "l.csv").write_text(TABLE + "new,Conv2D,true\n", encoding="utf-8")
+        assert client.diagnostics(uri) == []
+        client.notifications.clear()
+        client.notify("workspace/didChangeConfiguration", {"settings": {"amctcfg": {"flavour": "caffe"}}})
+        while "nothing-to-quantize" not in [d["code"] for d in client.diagnostics(uri)]:
+            client.notifications.clear()  # what was published before the settings came
+        client.notifications.clear()
+        client.notify("workspace/didChangeConfiguration", {"settings": {"amctcfg": {"graph": str(folder / "nowhere.pb")}}})
+        assert client.diagnostics(uri) == []  # the file alone
+        assert any(m["method"] == "window/showMessage" and "nowhere.pb" in m["params"]["message"] for m in client.notifications)
+
+
+# ---------------------------------------------------------------- completion, hover and the rest
+
+
+@pytest.fixture
+def session(folder):
+    snippets = {"textDocument": {"completion": {"completionItem": {"snippetSupport": True}}}}
+    with Client(capabilities=snippets) as client:
+        client.folder, client.uri = folder, uri_of(folder)
+        client.open(client.uri, TEXT)
+        yield client
+
+
+def labels(client, text, words, behind=True):
+    """What is completed behind some words of a text that the file is changed to."""
+    client.change(client.uri, [{"text": text}])
+    items = client.at(client.uri, "completion", *where(text, words, behind))["items"]
+    return {item["label"]: item for item in items}
+
+
+def test_completion(session):
+    found = labels(session, TEXT + "\n", TEXT)
+    assert {"skip_layers", "do_fusion", "activation_offset"} <= set(found) and "common_config" not in found
+    assert found["do_fusion"]["textEdit"]["newText"] == "do_fusion: ${1|true,false|}"
+    assert "Whether batch normalization" in found["do_fusion"]["documentation"]["value"]
+    assert "search_range_start" in labels(session, "common_config { ifmr_quantize { sea } }", "sea")
+    assert set(labels(session, "do_fusion: ", "do_fusion: ")) == {"true", "false"}
+    assert set(labels(session, "common_config { ifmr_quantize { search_step: } }", "search_step:")) == {"0.01"}
+    head = "# amctcfg: graph=l.csv\n"
+    assert list(labels(session, head + 'skip_layers: "', 'skip_layers: "')) == ["stage/conv1", "stage/conv2", "fc"]
+    assert list(labels(session, head + 'skip_layers: ["fc", "conv', '"conv')) == ["stage/conv1", "stage/conv2"]
+    found = labels(session, head + "skip_layers: ", "skip_layers: ")
+    assert found["fc"]["textEdit"]["newText"] == '"fc"'
+    assert list(labels(session, head + 'skip_fusion_layers: ""', 'skip_fusion_layers: "')) == ["stage/conv1", "stage/conv2", "dyn"]
+    text = head + 'override_layer_configs { layer_name: "fc" calibration_config { } }\noverride_layer_configs {  layer_name: "" }'
+    assert list(labels(session, text, '{  layer_name: "')) == ["stage/conv1", "stage/conv2"]
+    assert next(iter(labels(session, head + 'skip_layer_types: ""', 'skip_layer_types: "'))) == "Conv2D"
+    assert labels(session, "# skip_", "# skip_") == {}
+    pytorch = "# amctcfg: flavour=pytorch\ncommon_config { ifmr_quantize { dst_type: } }"
+    assert set(labels(session, pytorch, "dst_type:")) == {"INT8", "INT16"}
+
+
+def test_a_file_that_is_broken_in_the_middle_still_answers(session):
+    text = TEXT + 'common_config { ifmr_quantize { search_step: "\n\nskip_layers: "sta\n'
+    assert set(labels(session, text, 'skip_layers: "sta')) == {"stage/conv1", "stage/conv2"}
+    hover = session.at(session.uri, "hover", *where(text, '"stage/conv1"', True))
+    assert "stage/conv1 (Conv2D)" in hover["contents"]["value"]
+
+
+def test_hover(session):
+    def words(at):
+        return session.at(session.uri, "hover", *where(TEXT, at))["contents"]["value"]
+
+    assert "**search_step**" in words("search_step") and "default 0.01" in words("search_step")
+    assert "1 layer of the model: 'stage/conv2'" in words("override_layer_types")
+    assert "search_step         0.01" in words('"stage/conv1"')
+    assert "not quantized: skip_layers at" in words('"fc"')
+    assert session.at(session.uri, "hover", 0, 3) is None
+
+
+def test_hints_symbols_folding_definition_references_rename(session):
+    uri = {"textDocument": {"uri": session.uri}}
+    whole = {"start": {"line": 0, "character": 0}, "end": {"line": 99, "character": 0}}
+    hints = session.request("textDocument/inlayHint", dict(uri, range=whole))
+    assert [(h["position"]["line"], h["label"]) for h in hints] == [(3, "→ 1 layer"), (4, "→ nothing")]
+    symbols = session.request("textDocument/documentSymbol", uri)
+    assert [s["detail"] for s in symbols if s["name"] == "override_layer_types"] == ["Conv2D", "AvgPool"]
+    assert {"startLine": 5, "endLine": 7} in session.request("textDocument/foldingRange", uri)
+    found = session.at(session.uri, "definition", *where(TEXT, '"stage/conv1"'))
+    assert [place["range"]["start"]["line"] for place in found] == [3, 2]
+    text = TEXT + 'skip_fusion_layers: "stage/conv1"\n'
+    session.change(session.uri, [{"text": text}])
+    found = session.at(session.uri, "references", *where(text, '"stage/conv1"'), context={})
+    assert [place["range"]["start"]["line"] for place in found] == [6, 9]
+    answer = session.ask("textDocument/rename", dict(uri, position={"line": 6, "character": 16}, newName="x"))
+    assert answer["error"]["code"] == -32803 and "model" in answer["error"]["message"]
+    session.notify("workspace/didChangeConfiguration", {"settings": {"amctcfg": {"inlayHints": False}}})
+    assert session.request("textDocument/inlayHint", dict(uri, range=whole)) == []
+
+
+def applied(text, edits):
+    """The text with the edits of the protocol made; plain ASCII only."""
+    starts = [0]
+    for line in text.splitlines(True):
+        starts.append(starts[-1] + len(line))
+    for edit in sorted(edits, key=lambda e: -starts[e["range"]["start"]["line"]] - e["range"]["start"]["character"]):
+        start, end = (starts[edit["range"][side]["line"]] + edit["range"][side]["character"] for side in ("start", "end"))
+        text = text[:start] + edit["newText"] + text[end:]
+    return text
+
+
+def actions(client, text, words, only=None):
+    client.change(client.uri, [{"text": text}])
+    line, character = where(text, words)
+    place = {"line": line, "character": character + 1}
+    context = {"diagnostics": []} if only is None else {"diagnostics": [], "only": only}
+    params = {"textDocument": {"uri": client.uri}, "range": {"start": place, "end": place}, "context": context}
+    found = client.request("textDocument/codeAction", params)
+    return {action["title"]: applied(text, action["edit"]["changes"][client.uri]) for action in found}
+
+
+def test_actions(session):
+    found = actions(session, TEXT, '"fc"')
+    assert found["Stop skipping this layer"] == amctcfg.unskip(TEXT, ["fc"])
+    found = actions(session, TEXT, '"stage/conv1"')
+    assert found["Skip this layer"] == amctcfg.skip(TEXT, ["stage/conv1"])
+    found = actions(session, TEXT, '"AvgPool"')
+    assert "AvgPool" not in found["Delete the override"]
+    found = actions(session, "do_fusion: yes\n", "yes")
+    assert found["Write true (unsafe)"] == "do_fusion: true\n"
+    assert actions(session, "do_fusion：true\n", "do_fusion")["Mend the syntax"] == "do_fusion:true\n"
+    head = "# amctcfg: graph=l.csv\n"
+    block = 'override_layer_configs {{ layer_name: "{}" calibration_config {{ ifmr_quantize {{ search_step: 0.04 }} }} }}\n'
+    text = head + block.format("stage/conv1") + block.format("stage/conv2")
+    found = actions(session, text, '"stage/conv1"')
+    (title,) = [title for title in found if title.startswith("Extract")]
+    assert "instead of 2 overrides" in title
+    layers = amctcfg.load_layers(session.folder / "l.csv")
+    plans = [amctcfg.expand(amctcfg.parse(t), layers).to_json() for t in (text, found[title])]
+    assert plans[0] == plans[1] and found[title].count("override") == 1
+    messy = head + "skip_layers: ['fc', 'fc']\n"
+    assert actions(session, messy, "'fc'", ["source.fixAll"])["Fix all that can be fixed safely"] == amctcfg.fix(messy)
+
+
+def test_formatting(session):
+    text = "do_fusion:true\nskip_layers:'a'\nactivation_offset:true\n"
+    session.change(session.uri, [{"text": text}])
+    uri = {"textDocument": {"uri": session.uri}, "options": {}}
+    assert applied(text, session.request("textDocument/formatting", uri)) == amctcfg.format(text)
+    second = {"start": {"line": 1, "character": 0}, "end": {"line": 1, "character": 5}}
+    assert 'skip_layers: "a"' in applied(text, session.request("textDocument/rangeFormatting", dict(uri, range=second)))
+    session.change(session.uri, [{"text": "do_fusion: ["}])
+    assert session.request("textDocument/formatting", uri) is None
+
+
+# ---------------------------------------------------------------- the protocol
+
+
+def test_the_protocols_errors(folder):
+    with Client(initialize=False) as client:
+        assert client.ask("textDocument/hover", {})["error"]["code"] == -32002
+        client.request("initialize", {"capabilities": {}})
+        client.notify("initialized", {})
+        client.raw(b"Content-Length: 4\r\n\r\n{\"a\"")
+        assert client.ask("no/such", {})["error"]["code"] == -32601
+        for body in (b"[]", b"1", b'{"id": 5}'):
+            client.raw(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert client.ask("textDocument/hover", None)["error"]["code"] == -32602
+        assert client.ask("textDocument/hover", {"textDocument": {"uri": "file:///x"}})["error"]["code"] == -32803
+        client.notify("textDocument/didChange", {"textDocument": 3})  # bad notifications are ignored
+        client.notify("no/such", [])
+        client.notify("textDocument/didOpen", None)
+        codes = [m["error"]["code"] for m in client.notifications if m.get("id") is None and "error" in m]
+        assert codes == [-32700, -32600, -32600, -32600]
+        assert client.ask("initialize", {})["error"]["code"] == -32600
+        assert client.close() == 0
+
+
+def test_cancelled_requests_and_the_end(folder):
+    uri = uri_of(folder)
+    with Client() as client:
+        client.open(uri, TEXT)
+        params = {"textDocument": {"uri": uri}, "position": {"line": 1, "character": 3}}
+        client.send({"id": 900, "method": "textDocument/hover", "params": params})
+        client.send({"id": 901, "method": "textDocument/hover", "params": params})
+        client.notify("$/cancelRequest", {"id": 901})
+        answers = {}
+        while len(answers) < 2:
+            message = client.next()
+            if message.get("id") in (900, 901):
+                answers[message["id"]] = message
+        assert "result" in answers[900]
+        assert answers[901].get("error", {}).get("code", -32800) == -32800
+        client.process.stdin.close()
+        assert client.process.wait(timeout=20) == 1  # the input ended without shutdown
+    with Client() as client:
+        client.raw(b"nonsense\r\n\r\n")
+        assert client.process.wait(timeout=20) == 1
+    with Client() as client:
+        client.request("shutdown", None)
+        assert client.ask("textDocument/hover", {})["error"]["code"] == -32600
+        client.process.stdin.close()
+        assert client.process.wait(timeout=20) == 0
+
+
+NVIM = """
+vim.o.swapfile = false
+vim.cmd('edit ' .. vim.env.CFG)
+local id = vim.lsp.start_client({name = 'amctcfg', cmd = {vim.env.PYTHON, '-m', 'amctcfg', 'lsp'}, root_dir = vim.env.ROOT})
+vim.lsp.buf_attach_client(0, id)
+local function wait(what, test) if not vim.wait(15000, test, 50) then print('TIMEOUT ' .. what) vim.cmd('cquit') end end
+wait('diagnostics', function() return #vim.diagnostic.get(0) > 0 end)
+for _, d in ipairs(vim.diagnostic.get(0)) do io.stdout:write('DIAG ' .. d.code .. ' ' .. d.lnum .. '\\n') end
+vim.api.nvim_buf_set_lines(0, 1, 2, false, {'skip_layers: "nope"'})
+wait('edit', function() for _, d in ipairs(vim.diagnostic.get(0)) do if d.code == 'unknown-layer' then return true end end end)
+local answers = vim.lsp.buf_request_sync(0, 'textDocument/hover', {textDocument = {uri = vim.uri_from_bufnr(0)}, position = {line = 6, character = 16}}, 5000)
+for _, a in pairs(answers) do io.stdout:write('HOVER ' .. a.result.contents.value:sub(1, 40):gsub('\\n', ' ') .. '\\n') end
+if vim.lsp.buf.format then vim.lsp.buf.format({timeout_ms = 5000}) else vim.lsp.buf.formatting_sync(nil, 5000) end
+io.stdout:write('LINES ' .. vim.api.nvim_buf_line_count(0) .. '\\n')
+vim.cmd('qall!')
+"""
+
+
+def test_neovim(folder):
+    nvim = shutil.which("nvim")
+    if nvim is None:
+        pytest.skip("no Neovim here: apt-get install neovim")
+    (folder / "quant.cfg").write_text(TEXT, encoding="utf-8")
+    (folder / "session.lua").write_text(NVIM, encoding="utf-8")
+    environment = dict(
+        os.environ, CFG=str(folder / "quant.cfg"), PYTHON=sys.executable, ROOT=str(folder), PYTHONPATH=str(ROOT),
+        XDG_STATE_HOME=str(folder), XDG_DATA_HOME=str(folder), XDG_CACHE_HOME=str(folder),
+    )  # fmt: skip
+    done = subprocess.run(
+        [nvim, "--headless", "-u", "NONE", "-c", "luafile {}".format(folder / "session.lua")], env=environment, capture_output=True, text=True, timeout=90, check=False
+    )
+    out = done.stdout + done.stderr
+    assert "DIAG unused-override 4" in out and "stage/conv1 (Conv2D)" in out and "TIMEOUT" not in out, out
+    expected = amctcfg.format(TEXT.replace('skip_layers: "fc"', 'skip_layers: "nope"'))
+    assert "LINES {}".format(expected.count("\n")) in out
+
