@@ -77,7 +77,13 @@ def messages(draw, cls, names, types):
             continue
         one = messages(field.kind, names, types) if field.is_message else values(field, names, types)
         if field.label == "repeated":
-            key = None if field.unique is None else (lambda m, f=field: getattr(m, f.unique)) if field.unique else lambda v: v
+            key = (
+                None
+                if field.unique is None
+                else (lambda m, f=field: getattr(m, f.unique))
+                if field.unique
+                else lambda v: v
+            )
             given[name] = draw(st.lists(one, max_size=4, unique_by=key) if key else st.lists(one, max_size=2))
         else:
             given[name] = draw(one if field.label == "required" else maybe(one))

@@ -36,7 +36,11 @@ def process(*arguments, **options):
 def hostile(tmp_path, monkeypatch):
     """A folder whose layers, configuration and file names are hostile."""
     monkeypatch.chdir(tmp_path)
-    rows = [{"name": EVIL, "type": "Conv2D"}, {"name": EVIL + "2", "type": "Conv2D"}, {"name": "r" + EVIL, "type": "R" + EVIL}]
+    rows = [
+        {"name": EVIL, "type": "Conv2D"},
+        {"name": EVIL + "2", "type": "Conv2D"},
+        {"name": "r" + EVIL, "type": "R" + EVIL},
+    ]
     (tmp_path / "l.json").write_text(json.dumps(rows), encoding="utf-8")
     text = "skip_layers: {}\nskip_layers: {}\n".format(json.dumps(EVIL + "2"), json.dumps(EVIL + "X"))
     good = "override_layer_configs {{ layer_name: {} calibration_config {{ }} }}\n".format(json.dumps(EVIL))
@@ -96,7 +100,10 @@ def test_results_are_utf8_whatever_the_locale(tmp_path):
     (tmp_path / "q.cfg").write_text('skip_layers: "für"\n', encoding="utf-8")
     for encoding in ("ascii", "cp1252", "utf-8"):
         environment = dict(ENVIRONMENT, PYTHONIOENCODING=encoding)
-        for arguments in (["layers", "l.csv", "--format", "json"], ["suggest", "q.cfg", "--graph", "l.csv", "--skip", "none"]):
+        for arguments in (
+            ["layers", "l.csv", "--format", "json"],
+            ["suggest", "q.cfg", "--graph", "l.csv", "--skip", "none"],
+        ):
             done = process(*arguments, cwd=str(tmp_path), env=environment)
             assert done.returncode == 0 and "für".encode() in done.stdout, (encoding, done)
         done = process("check", "nöwhere.cfg", cwd=str(tmp_path), env=environment)
@@ -107,9 +114,18 @@ def test_closed_streams(tmp_path):
     (tmp_path / "l.csv").write_text("name,type\na,Conv2D\n", encoding="utf-8")
     command = "{} -m amctcfg {}".format(sys.executable, "{}")
     for tail in ("layers l.csv >&-", "check - <&-", "expand - --graph l.csv <&- >&-"):
-        done = subprocess.run(command.format(tail), shell=True, cwd=str(tmp_path), capture_output=True, env=ENVIRONMENT, check=False)
+        done = subprocess.run(
+            command.format(tail), shell=True, cwd=str(tmp_path), capture_output=True, env=ENVIRONMENT, check=False
+        )
         assert done.returncode == 2 and b"is closed" in done.stderr and b"Traceback" not in done.stderr
-    done = subprocess.run(command.format("layers l.csv >/dev/full"), shell=True, cwd=str(tmp_path), capture_output=True, env=ENVIRONMENT, check=False)
+    done = subprocess.run(
+        command.format("layers l.csv >/dev/full"),
+        shell=True,
+        cwd=str(tmp_path),
+        capture_output=True,
+        env=ENVIRONMENT,
+        check=False,
+    )
     assert done.returncode == 2 and b"No space left on device" in done.stderr
 
 
@@ -302,7 +318,9 @@ def test_summary_statistics_and_quiet(folder, cli):
 
 @pytest.mark.parametrize("command", ["explain", "diff", "fmt", "expand", "show", "check"])
 def test_strict_warnings_and_ignore_on_every_command_that_warns(folder, cli, command):
-    (folder / "w.cfg").write_text("common_config {\n  ifmr_quantize {\n    search_step: 0.0100000001\n  }\n}\n", encoding="utf-8")
+    (folder / "w.cfg").write_text(
+        "common_config {\n  ifmr_quantize {\n    search_step: 0.0100000001\n  }\n}\n", encoding="utf-8"
+    )
     rest = {"explain": ["a"], "diff": ["w.cfg"], "fmt": ["--check"]}.get(command, [])
     model = [] if command == "fmt" else ["--graph", "l.csv"]
     assert cli(command, "w.cfg", *rest, *model).status == 0
@@ -311,13 +329,21 @@ def test_strict_warnings_and_ignore_on_every_command_that_warns(folder, cli, com
 
 
 def test_init_writes_what_checks_and_expands_to_the_default(folder, cli):
-    for flavour, types in (("tf-ascend", "Conv2D MatMul"), ("onnx", "Conv Gemm"), ("pytorch", "Conv2d Linear"), ("caffe", "Convolution Pooling")):
+    for flavour, types in (
+        ("tf-ascend", "Conv2D MatMul"),
+        ("onnx", "Conv Gemm"),
+        ("pytorch", "Conv2d Linear"),
+        ("caffe", "Convolution Pooling"),
+    ):
         rows = "".join("l{},{}\n".format(n, kind) for n, kind in enumerate(types.split()))
         (folder / "m.csv").write_text("name,type\n" + rows, encoding="utf-8")
         result = cli("init", "--graph", "m.csv", "--flavour", flavour, "-o", "new.cfg")
         assert (result.status, result.out) == (0, "")
         assert cli("check", "new.cfg", "--strict-warnings").out == ""
-        expanded = [json.loads(cli("expand", path, "--graph", "m.csv", "--flavour", flavour, stdin=b"").out) for path in ("new.cfg", "-")]
+        expanded = [
+            json.loads(cli("expand", path, "--graph", "m.csv", "--flavour", flavour, stdin=b"").out)
+            for path in ("new.cfg", "-")
+        ]
         assert expanded[0] == expanded[1]
     assert cli("init").status == 2
 
@@ -338,11 +364,18 @@ def test_completion(folder, cli, shell):
     if path is None:
         pytest.skip("{} is not installed".format(shell))
     if shell == "bash":
-        driver = script + 'COMP_WORDS=(amctcfg explain q.cfg --graph l.csv ""); COMP_CWORD=5; _amctcfg; printf "%s\\n" "${COMPREPLY[@]}"'
-        (folder / "amctcfg").write_text('#!/bin/sh\nexec "{}" -m amctcfg "$@"\n'.format(sys.executable), encoding="utf-8")
+        driver = (
+            script
+            + 'COMP_WORDS=(amctcfg explain q.cfg --graph l.csv ""); COMP_CWORD=5; _amctcfg; printf "%s\\n" "${COMPREPLY[@]}"'
+        )
+        (folder / "amctcfg").write_text(
+            '#!/bin/sh\nexec "{}" -m amctcfg "$@"\n'.format(sys.executable), encoding="utf-8"
+        )
         (folder / "amctcfg").chmod(0o755)
         environment = dict(ENVIRONMENT, PATH=str(folder) + os.pathsep + os.environ["PATH"])
-        done = subprocess.run([path, "-c", driver], capture_output=True, text=True, env=environment, check=False, cwd=str(folder))
+        done = subprocess.run(
+            [path, "-c", driver], capture_output=True, text=True, env=environment, check=False, cwd=str(folder)
+        )
         assert done.stdout.split() == ["a", "b"], done.stderr
     else:
         done = subprocess.run([path, "-n"], input=script, capture_output=True, text=True, check=False)  # the syntax
@@ -352,8 +385,22 @@ def test_completion(folder, cli, shell):
 def test_an_interrupt_is_130(folder):
     body = "import sys, time\nprint('amctcfg-score', flush=True)\ntime.sleep(30)\n"
     (folder / "slow.py").write_text(body, encoding="utf-8")
-    command = [sys.executable, "-m", "amctcfg", "bisect", "q.cfg", "--graph", "l.csv", "--", sys.executable, "slow.py", "{}"]
-    running = subprocess.Popen(command, cwd=str(folder), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = [
+        sys.executable,
+        "-m",
+        "amctcfg",
+        "bisect",
+        "q.cfg",
+        "--graph",
+        "l.csv",
+        "--",
+        sys.executable,
+        "slow.py",
+        "{}",
+    ]
+    running = subprocess.Popen(
+        command, cwd=str(folder), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     for _ in range(100):
         time.sleep(0.05)
         if (folder / "q.cfg.bisect" / "output.txt").exists():

@@ -104,7 +104,9 @@ def test_a_type_of_another_flavour_is_told_its_name_here(flavour, wrong, right):
     assert found.code == "unknown-type" and "'{}'".format(right) in found.hint
     assert "is a type of" in found.hint
     with pytest.raises(amctcfg.ConfigError):
-        amctcfg.expand(amctcfg.loads(text, flavour=FLAVOURS[flavour]), [Layer("a", sorted(FLAVOURS[flavour].quantizable_types)[0])])
+        amctcfg.expand(
+            amctcfg.loads(text, flavour=FLAVOURS[flavour]), [Layer("a", sorted(FLAVOURS[flavour].quantizable_types)[0])]
+        )
     assert amctcfg.loads(text, flavour=FLAVOURS[flavour])
 
 
@@ -118,7 +120,11 @@ def write(folder, **files):
 
 def test_the_note_says_which_and_why(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write(tmp_path, a_cfg="common_config { arq_quantize { quant_bits: 6 } }\nskip_layer_types: 'Linear'\n", b_cfg="do_fusion: true\n")
+    write(
+        tmp_path,
+        a_cfg="common_config { arq_quantize { quant_bits: 6 } }\nskip_layer_types: 'Linear'\n",
+        b_cfg="do_fusion: true\n",
+    )
     result = cli("check", "a.cfg")
     assert (result.status, result.out) == (0, "")
     assert result.err == "amctcfg: a.cfg is read as pytorch: quant_bits, Linear\n"
@@ -130,7 +136,12 @@ def test_the_note_says_which_and_why(cli, tmp_path, monkeypatch):
 
 def test_the_kind_of_the_graph_comes_first(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write(tmp_path, a_cfg="skip_layers: 'fc'\n", l_csv="name,type\nconv,Conv2d\nfc,Linear\n", m_csv="name,type\nconv,Conv2D\n")
+    write(
+        tmp_path,
+        a_cfg="skip_layers: 'fc'\n",
+        l_csv="name,type\nconv,Conv2d\nfc,Linear\n",
+        m_csv="name,type\nconv,Conv2D\n",
+    )
     result = cli("expand", "a.cfg", "--graph", "l.csv")
     assert result.status == 0 and json.loads(result.out)["batch_num"] == 1
     assert "read as pytorch" in result.err and "Conv2d" in result.err

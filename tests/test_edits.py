@@ -29,13 +29,25 @@ def texts_with_skips(draw):
             names.append(name)
             quote = draw(st.sampled_from("'\""))
             separator = draw(st.sampled_from(["", ",", ";", " ,"]))
-            tail = draw(st.sampled_from(["\n", "  # why\n"])) if kind == "line" else draw(st.sampled_from([" ", "\t", "\n"]))
-            pieces.append("skip_layers{}{}{}{}{}{}".format(draw(st.sampled_from([":", " : "])), quote, name, quote, separator, tail))
+            tail = (
+                draw(st.sampled_from(["\n", "  # why\n"]))
+                if kind == "line"
+                else draw(st.sampled_from([" ", "\t", "\n"]))
+            )
+            pieces.append(
+                "skip_layers{}{}{}{}{}{}".format(
+                    draw(st.sampled_from([":", " : "])), quote, name, quote, separator, tail
+                )
+            )
         elif kind == "list":
             inside = draw(st.lists(st.sampled_from("abcde"), max_size=4))
             names += inside
             between = draw(st.sampled_from([",", ", ", ",\n  ", ",  # c\n  ", " # c\n ,"]))
-            pieces.append("skip_layers: [{}]{}".format(between.join(map('"{}"'.format, inside)), draw(st.sampled_from([" ", "\n"]))))
+            pieces.append(
+                "skip_layers: [{}]{}".format(
+                    between.join(map('"{}"'.format, inside)), draw(st.sampled_from([" ", "\n"]))
+                )
+            )
         elif kind == "other":
             pieces.append(draw(st.sampled_from(["do_fusion: true\n", "activation_offset: false ", "unknown: 1\n"])))
         elif kind == "comment":
@@ -69,7 +81,9 @@ def rest(text):
     return [field for field in plain(amctcfg.textformat.parse(text).fields) if field[0] != "skip_layers"]
 
 
-new_names = st.lists(st.sampled_from(["new", "other/new", 'q"uote', "back\\slash", "line\nbreak", "ü"]), unique=True, max_size=3)
+new_names = st.lists(
+    st.sampled_from(["new", "other/new", 'q"uote', "back\\slash", "line\nbreak", "ü"]), unique=True, max_size=3
+)
 
 
 @given(texts_with_skips(), new_names)
@@ -102,7 +116,10 @@ def test_unskipping_removes_the_names_and_nothing_else(pair, gone):
         ("", 'skip_layers: "x"\n'),
         ("do_fusion: true", 'do_fusion: true\nskip_layers: "x"'),
         ("do_fusion: true\r\n", 'do_fusion: true\r\nskip_layers: "x"\r\n'),
-        ('skip_layers: "a"  # first\ndo_fusion: true\n', 'skip_layers: "a"  # first\nskip_layers: "x"\ndo_fusion: true\n'),
+        (
+            'skip_layers: "a"  # first\ndo_fusion: true\n',
+            'skip_layers: "a"  # first\nskip_layers: "x"\ndo_fusion: true\n',
+        ),
         ('skip_layers: ["a",\n  "b"]\n# end', 'skip_layers: ["a",\n  "b"]\nskip_layers: "x"\n# end'),
         ("skip_layers: 'x'", "skip_layers: 'x'"),
     ],

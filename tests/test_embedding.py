@@ -131,7 +131,12 @@ def test_a_command_without_its_room_says_so(gone, command, tmp_path):
     (tmp_path / "l.csv").write_text("name,type\na,Conv2D\n", encoding="utf-8")
     (tmp_path / "s.csv").write_text("name,score\na,1\n", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "amctcfg", *command], cwd=str(tmp_path), input="", capture_output=True, text=True, check=False
+        [sys.executable, "-m", "amctcfg", *command],
+        cwd=str(tmp_path),
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "without its folder '{}'".format(gone) in done.stderr and "Traceback" not in done.stderr

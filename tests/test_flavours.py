@@ -17,7 +17,15 @@ from amctcfg.flavours import caffe, pytorch
 
 from .conftest import DATA
 from .strategies import (
-    FLAVOURS, any_text, blocks_of, broken_texts, configs, expandable, flavours, flavours_with_json, layers_of_flavour,
+    FLAVOURS,
+    any_text,
+    blocks_of,
+    broken_texts,
+    configs,
+    expandable,
+    flavours,
+    flavours_with_json,
+    layers_of_flavour,
     rule_sets,
 )  # fmt: skip
 
@@ -234,7 +242,14 @@ def test_enums_are_names(literal, value):
 
 
 @pytest.mark.parametrize(
-    "literal, code", [('"INT16"', "wrong-type"), ("INT4", "out-of-range"), ("3", "out-of-range"), ("0.5", "wrong-type"), ("-1", "out-of-range")]
+    "literal, code",
+    [
+        ('"INT16"', "wrong-type"),
+        ("INT4", "out-of-range"),
+        ("3", "out-of-range"),
+        ("0.5", "wrong-type"),
+        ("-1", "out-of-range"),
+    ],
 )
 def test_wrong_enums(literal, code):
     assert codes("common_config { ifmr_quantize { dst_type: %s } }" % literal, PYTORCH) == [code]
@@ -371,7 +386,10 @@ def test_adding_a_float_field_touches_its_line_and_the_layouts(tmp_path):
     lines.insert(field + 2, "    smoothing: Optional[float] = optional(FLOAT, default=0.5, within=FRACTION)")
     layout = next(n for n, line in enumerate(lines) if '"channel_wise": "channel_wise"' in line)
     lines[layout] = lines[layout].replace('"channel_wise"}', '"channel_wise", "smoothing": "smoothing"}')
-    imports = {"import BOOL, STRING": "import BOOL, FLOAT, STRING", "import BY_TYPE, Message": "import BY_TYPE, FRACTION, Message"}
+    imports = {
+        "import BOOL, STRING": "import BOOL, FLOAT, STRING",
+        "import BY_TYPE, Message": "import BY_TYPE, FRACTION, Message",
+    }
     text = "\n".join(lines)
     for before, after in imports.items():
         assert before in text

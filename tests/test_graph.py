@@ -431,7 +431,10 @@ def nested(levels, calls):
             nodes=[("c{}".format(n), "PartitionedCall", ["x"] * 160, {"f": "f"}) for n in range(1600)],
         ),
         saved_model(  # long names in a long chain
-            [("f{}".format(n), [], [("n" * 200, "PartitionedCall", [], {"f": "f{}".format(n + 1)})]) for n in range(4000)],
+            [
+                ("f{}".format(n), [], [("n" * 200, "PartitionedCall", [], {"f": "f{}".format(n + 1)})])
+                for n in range(4000)
+            ],
             nodes=[("call", "PartitionedCall", [], {"f": "f0"})],
         ),
     ],
@@ -445,9 +448,15 @@ def test_functions_that_blow_up_are_refused(data, tmp_path):
 
 def test_real_models_are_within_the_limit(tmp_path):
     """Some hundred calls of a function with a few nodes."""
-    inside = [("k", "Const", [], {}), ("conv", "Conv2D", ["x", "k:output:0"], {}), ("out", "Relu", ["conv:output:0"], {})]
+    inside = [
+        ("k", "Const", [], {}),
+        ("conv", "Conv2D", ["x", "k:output:0"], {}),
+        ("out", "Relu", ["conv:output:0"], {}),
+    ]
     calls = [("block_{}/call".format(n), "StatefulPartitionedCall", ["x"], {"f": "f"}) for n in range(600)]
-    (tmp_path / "saved_model.pb").write_bytes(saved_model([("f", ["x"], inside)], nodes=[("x", "Placeholder", [], {}), *calls]))
+    (tmp_path / "saved_model.pb").write_bytes(
+        saved_model([("f", ["x"], inside)], nodes=[("x", "Placeholder", [], {}), *calls])
+    )
     layers = amctcfg.load_layers(tmp_path)
     assert sum(layer.type == "Conv2D" and layer.supported for layer in layers) == 600
 

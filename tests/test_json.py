@@ -14,7 +14,12 @@ from amctcfg import FLAVOURS, PYTORCH, ConfigError, Layer
 
 from .strategies import expandable, flavours_with_json, rule_sets
 
-LAYERS = [Layer("conv", "Conv2d"), Layer("c3", "Conv3d"), Layer("fc", "Linear", True, ("int16",)), Layer("relu", "ReLU", False)]
+LAYERS = [
+    Layer("conv", "Conv2d"),
+    Layer("c3", "Conv3d"),
+    Layer("fc", "Linear", True, ("int16",)),
+    Layer("relu", "ReLU", False),
+]
 
 
 def default(**changes):
@@ -38,7 +43,12 @@ def read(values, **options):
 
 
 def test_what_is_left_out_has_its_default():
-    values = default(conv__quant_enable=None, fc__weight_quant_params=None, c3__activation_quant_params__asymmetric=None, batch_num=None)
+    values = default(
+        conv__quant_enable=None,
+        fc__weight_quant_params=None,
+        c3__activation_quant_params__asymmetric=None,
+        batch_num=None,
+    )
     plan = read(values)
     assert not plan["conv"].quant_enable and plan["fc"].quant_enable
     assert plan["c3"].calibration_config.ifmr_quantize.asymmetric is False
@@ -53,7 +63,11 @@ def test_what_is_left_out_has_its_default():
 def test_values_have_their_place():
     plan = read(default(conv__activation_quant_params__search_step=0.03))
     origin = plan["conv"].origins["ifmr_quantize.search_step"]
-    assert (origin.tier, origin.value, origin.path) == ("quant_config", 0.03, ("conv", "activation_quant_params", "search_step"))
+    assert (origin.tier, origin.value, origin.path) == (
+        "quant_config",
+        0.03,
+        ("conv", "activation_quant_params", "search_step"),
+    )
     text = json.dumps(default(conv__activation_quant_params__search_step=0.03), indent=4)
     line = text.splitlines()[origin.span.line - 1]
     assert line[origin.span.column - 1 : origin.span.end_column - 1] == "0.03"
@@ -101,13 +115,32 @@ def test_all_errors_at_once_and_duplicate_keys():
     with pytest.raises(ConfigError) as caught:
         read(text)
     found = [(d.code, d.span.column) for d in caught.value.diagnostics]
-    assert ("duplicate-field", text.index('"batch_num": 1') + 1) in found and ("unknown-layer", text.index('"x"') + 1) in found
+    assert ("duplicate-field", text.index('"batch_num": 1') + 1) in found and (
+        "unknown-layer",
+        text.index('"x"') + 1,
+    ) in found
     assert [code for code, _ in found].count("duplicate-field") == 2
     assert found == sorted(found, key=lambda pair: pair[1])
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[", "nul", '{"a" 1}', '{"a": 1,}', "[1,]", "{}{}", "[" * 99999, '{"a": "\\ud800"}', b"\xff", "1" * 5000, "{'a': 1}", '{"a": +1}']
+    "text",
+    [
+        "",
+        "{",
+        "[",
+        "nul",
+        '{"a" 1}',
+        '{"a": 1,}',
+        "[1,]",
+        "{}{}",
+        "[" * 99999,
+        '{"a": "\\ud800"}',
+        b"\xff",
+        "1" * 5000,
+        "{'a': 1}",
+        '{"a": +1}',
+    ],
 )
 def test_what_is_not_json(text):
     with pytest.raises(ConfigError) as caught:
@@ -162,7 +195,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [{"name": x.name, "type": x.type, "supported": x.supported, "lacks": list(x.lacks)} for x in LAYERS]
     (tmp_path / "l.json").write_text(json.dumps(rows), encoding="utf-8")
-    (tmp_path / "q.cfg").write_text("common_config { arq_quantize { quant_bits: 8 } }\nskip_layers: 'c3'\n", encoding="utf-8")
+    (tmp_path / "q.cfg").write_text(
+        "common_config { arq_quantize { quant_bits: 8 } }\nskip_layers: 'c3'\n", encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -206,7 +241,7 @@ def record_of(plan, flavour):
             fields.append('wts_type: "INT{}"'.format(getattr(weights, "quant_bits", 8) or 8))
         if getattr(block, "dmq_balancer", None) is not None:
             fields.append("tensor_balance_factor: 0.5")
-        lines.append('record {{\n  key: {}\n  value {{ {} }}\n}}\n'.format(json.dumps(name), " ".join(fields)))
+        lines.append("record {{\n  key: {}\n  value {{ {} }}\n}}\n".format(json.dumps(name), " ".join(fields)))
     return "".join(lines)
 
 
@@ -229,9 +264,7 @@ def mutations(values):
                         yield (key, part, name), [inner[0] / 2, inner[1]]
                     elif name == "beta_range":
                         yield (key, part, name), [2 * inner[0], inner[1]]
-                    elif name == "asymmetric" and inner:
-                        yield (key, part, name), False
-                    elif name == "channel_wise" and inner:
+                    elif (name == "asymmetric" and inner) or (name == "channel_wise" and inner):
                         yield (key, part, name), False
                     elif name in ("max_percentile", "min_percentile"):
                         yield (key, part, name), 0.75 if inner != 0.75 else 0.8
@@ -273,7 +306,9 @@ def test_every_fault_in_a_record_that_it_can_show_is_found(drawn, chance):
         del faulty[index]
     elif fault == "fusion" and plan[name].layer.type in flavour.fusible_types:
         now = "skip_fusion: true" in records[index]
-        faulty[index] = records[index].replace("skip_fusion: " + ("true" if now else "false"), "skip_fusion: " + ("false" if now else "true"))
+        faulty[index] = records[index].replace(
+            "skip_fusion: " + ("true" if now else "false"), "skip_fusion: " + ("false" if now else "true")
+        )
     elif fault == "symmetric" and "offset_d: 0" in records[index]:
         faulty[index] = records[index].replace("offset_d: 0", "offset_d: 5")
     elif fault == "channels" and records[index].count("scale_w") == 1 and plan[name].calibration_config.arq_quantize:
@@ -288,7 +323,9 @@ def test_every_fault_in_a_record_that_it_can_show_is_found(drawn, chance):
 
 
 def test_what_a_record_cannot_show_is_not_visible(folder, cli):
-    (folder / "record.txt").write_text('record { key: "conv" value { scale_d: 1 offset_d: 0 scale_w: 1 } }', encoding="utf-8")
+    (folder / "record.txt").write_text(
+        'record { key: "conv" value { scale_d: 1 offset_d: 0 scale_w: 1 } }', encoding="utf-8"
+    )
     result = cli("audit", "q.cfg", "--graph", "l.json", "--record", "record.txt")
     assert result.status == 1
     assert "'fc': quant_enable is false, asked for was true" in result.out
@@ -312,7 +349,9 @@ def test_large_records_are_linear():
     chance = random.Random(1)
     scales = " ".join("scale_w: {:.6f} offset_w: 0".format(chance.random()) for _ in range(2000))
     layers = [Layer("l{}".format(n), "Conv2D") for n in range(10)]
-    text = "".join('record {{ key: "l{}" value {{ scale_d: 1 offset_d: 1 {} }} }}\n'.format(n, scales) for n in range(10))
+    text = "".join(
+        'record {{ key: "l{}" value {{ scale_d: 1 offset_d: 1 {} }} }}\n'.format(n, scales) for n in range(10)
+    )
     assert amctcfg.audit(amctcfg.expand(amctcfg.loads(""), layers), record=text) == ()
 
 

@@ -105,7 +105,9 @@ def test_random_edits_are_what_check_reports(python, folder):
             if number % 25 == 24:
                 text = TEXT
                 client.change(uri, [{"text": text}])
-        versions = [m["params"]["version"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"]
+        versions = [
+            m["params"]["version"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"
+        ]
         assert len(set(versions)) == len(versions)
         assert client.close() == 0 and not any("Traceback" in line for line in client.errors)
 
@@ -134,13 +136,17 @@ def test_a_version_is_published_once_even_if_nothing_changed(folder):
         assert client.diagnostics(uri) == first
         time.sleep(0.4)
         client.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}})
-        versions = [m["params"]["version"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"]
+        versions = [
+            m["params"]["version"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"
+        ]
         assert versions == [1, 2]
         faded = [d["code"] for d in first if d.get("tags") == [1]]
         assert faded == ["unused-override"]
         assert all(d["codeDescription"]["href"].endswith("#" + d["code"]) for d in first)
         client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
-        answer = client.ask("textDocument/hover", {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 0}})
+        answer = client.ask(
+            "textDocument/hover", {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 0}}
+        )
         assert answer["error"]["code"] == -32803
         assert client.notifications[-1]["params"]["diagnostics"] == []
 
@@ -158,9 +164,13 @@ def test_a_model_that_changes_and_the_clients_settings(folder):
         while "nothing-to-quantize" not in [d["code"] for d in client.diagnostics(uri)]:
             client.notifications.clear()  # what was published before the settings came
         client.notifications.clear()
-        client.notify("workspace/didChangeConfiguration", {"settings": {"amctcfg": {"graph": str(folder / "nowhere.pb")}}})
+        client.notify(
+            "workspace/didChangeConfiguration", {"settings": {"amctcfg": {"graph": str(folder / "nowhere.pb")}}}
+        )
         assert client.diagnostics(uri) == []  # the file alone
-        assert any(m["method"] == "window/showMessage" and "nowhere.pb" in m["params"]["message"] for m in client.notifications)
+        assert any(
+            m["method"] == "window/showMessage" and "nowhere.pb" in m["params"]["message"] for m in client.notifications
+        )
 
 
 # ---------------------------------------------------------------- completion, hover and the rest
@@ -195,8 +205,15 @@ def test_completion(session):
     assert list(labels(session, head + 'skip_layers: ["fc", "conv', '"conv')) == ["stage/conv1", "stage/conv2"]
     found = labels(session, head + "skip_layers: ", "skip_layers: ")
     assert found["fc"]["textEdit"]["newText"] == '"fc"'
-    assert list(labels(session, head + 'skip_fusion_layers: ""', 'skip_fusion_layers: "')) == ["stage/conv1", "stage/conv2", "dyn"]
-    text = head + 'override_layer_configs { layer_name: "fc" calibration_config { } }\noverride_layer_configs {  layer_name: "" }'
+    assert list(labels(session, head + 'skip_fusion_layers: ""', 'skip_fusion_layers: "')) == [
+        "stage/conv1",
+        "stage/conv2",
+        "dyn",
+    ]
+    text = (
+        head
+        + 'override_layer_configs { layer_name: "fc" calibration_config { } }\noverride_layer_configs {  layer_name: "" }'
+    )
     assert list(labels(session, text, '{  layer_name: "')) == ["stage/conv1", "stage/conv2"]
     assert next(iter(labels(session, head + 'skip_layer_types: ""', 'skip_layer_types: "'))) == "Conv2D"
     assert labels(session, "# skip_", "# skip_") == {}
@@ -248,7 +265,9 @@ def applied(text, edits):
     for line in text.splitlines(True):
         starts.append(starts[-1] + len(line))
     for edit in sorted(edits, key=lambda e: -starts[e["range"]["start"]["line"]] - e["range"]["start"]["character"]):
-        start, end = (starts[edit["range"][side]["line"]] + edit["range"][side]["character"] for side in ("start", "end"))
+        start, end = (
+            starts[edit["range"][side]["line"]] + edit["range"][side]["character"] for side in ("start", "end")
+        )
         text = text[:start] + edit["newText"] + text[end:]
     return text
 
@@ -274,7 +293,9 @@ def test_actions(session):
     assert found["Write true (unsafe)"] == "do_fusion: true\n"
     assert actions(session, "do_fusion：true\n", "do_fusion")["Mend the syntax"] == "do_fusion:true\n"
     head = "# amctcfg: graph=l.csv\n"
-    block = 'override_layer_configs {{ layer_name: "{}" calibration_config {{ ifmr_quantize {{ search_step: 0.04 }} }} }}\n'
+    block = (
+        'override_layer_configs {{ layer_name: "{}" calibration_config {{ ifmr_quantize {{ search_step: 0.04 }} }} }}\n'
+    )
     text = head + block.format("stage/conv1") + block.format("stage/conv2")
     found = actions(session, text, '"stage/conv1"')
     (title,) = [title for title in found if title.startswith("Extract")]
@@ -305,7 +326,7 @@ def test_the_protocols_errors(folder):
         assert client.ask("textDocument/hover", {})["error"]["code"] == -32002
         client.request("initialize", {"capabilities": {}})
         client.notify("initialized", {})
-        client.raw(b"Content-Length: 4\r\n\r\n{\"a\"")
+        client.raw(b'Content-Length: 4\r\n\r\n{"a"')
         assert client.ask("no/such", {})["error"]["code"] == -32601
         for body in (b"[]", b"1", b'{"id": 5}'):
             client.raw(b"Content-Length: %d\r\n\r\n" % len(body) + body)
@@ -376,10 +397,14 @@ def test_neovim(folder):
         XDG_STATE_HOME=str(folder), XDG_DATA_HOME=str(folder), XDG_CACHE_HOME=str(folder),
     )  # fmt: skip
     done = subprocess.run(
-        [nvim, "--headless", "-u", "NONE", "-c", "luafile {}".format(folder / "session.lua")], env=environment, capture_output=True, text=True, timeout=90, check=False
+        [nvim, "--headless", "-u", "NONE", "-c", "luafile {}".format(folder / "session.lua")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
     out = done.stdout + done.stderr
     assert "DIAG unused-override 4" in out and "stage/conv1 (Conv2D)" in out and "TIMEOUT" not in out, out
     expected = amctcfg.format(TEXT.replace('skip_layers: "fc"', 'skip_layers: "nope"'))
     assert "LINES {}".format(expected.count("\n")) in out
-

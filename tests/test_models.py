@@ -31,7 +31,9 @@ def made(helper, path, nodes, shapes=None, weights=(), outputs=("y",)):
         return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
     shapes = dict({"x": [1, 4, 8, 8]}, **(shapes or {}))
-    made_nodes = [helper.make_node(kind, inputs, outs, name=name, **attributes) for kind, inputs, outs, name, attributes in nodes]
+    made_nodes = [
+        helper.make_node(kind, inputs, outs, name=name, **attributes) for kind, inputs, outs, name, attributes in nodes
+    ]
     initializers = []
     for name, shape in dict(weights).items():
         count = 1
@@ -39,7 +41,9 @@ def made(helper, path, nodes, shapes=None, weights=(), outputs=("y",)):
             count *= size
         initializers.append(helper.make_tensor(name, onnx.TensorProto.FLOAT, shape, [0.5] * count))
     values = [info(name, shape) for name, shape in shapes.items() if name != "x"]
-    graph = helper.make_graph(made_nodes, "g", [info("x", shapes["x"])], [info(o, None) for o in outputs], initializers, value_info=values)
+    graph = helper.make_graph(
+        made_nodes, "g", [info("x", shapes["x"])], [info(o, None) for o in outputs], initializers, value_info=values
+    )
     onnx.save(helper.make_model(graph), str(path))
     return path
 
@@ -81,7 +85,9 @@ def test_a_product_of_two_variables_is_symmetric_only(helper, tmp_path):
     assert plan["n"].origins["ifmr_quantize.asymmetric"].tier == "layer_type"
 
 
-@pytest.mark.parametrize("through, constant", [("Identity", True), ("Cast", True), ("Transpose", True), ("Relu", False)])
+@pytest.mark.parametrize(
+    "through, constant", [("Identity", True), ("Cast", True), ("Transpose", True), ("Relu", False)]
+)
 def test_weights_are_followed_to_their_constants(helper, tmp_path, through, constant):
     import onnx
 
@@ -227,7 +233,9 @@ def test_modules(torch):
 def test_a_module_shaped_thing_is_enough():
     """torch is not imported: anything with its shape is taken."""
     leaf = type("Linear", (Thing,), {})(_modules={}, _parameters={"weight": object()}, bias=None, in_features=4)
-    root = Thing(_modules={"fc": leaf}, _parameters={}, named_modules=lambda: [("", root), ("fc", leaf)], named_parameters=dict)
+    root = Thing(
+        _modules={"fc": leaf}, _parameters={}, named_modules=lambda: [("", root), ("fc", leaf)], named_parameters=dict
+    )
     (_, layer) = amctcfg.layers_from_module(root)
     assert layer == Layer("fc", "Linear", True, ("int16",))
 

@@ -17,7 +17,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "l.csv").write_text("name,type\na,Conv2D\nb,MatMul\n", encoding="utf-8")
     (tmp_path / "other.csv").write_text("name,type\nx,Conv2D\n", encoding="utf-8")
-    (tmp_path / "sub" / "q.cfg").write_text("# a file\n#\n# amctcfg: graph=../l.csv rules=toolkit\nskip_layers: 'b'\n", encoding="utf-8")
+    (tmp_path / "sub" / "q.cfg").write_text(
+        "# a file\n#\n# amctcfg: graph=../l.csv rules=toolkit\nskip_layers: 'b'\n", encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -41,7 +43,7 @@ def test_a_graph_in_the_head_makes_the_option_optional(folder, cli):
         ("# amctcfg: ignore=wrong-type\ndo_fusion: 3", ["unknown-setting", "wrong-type"]),
         ("do_fusion: true\n# amctcfg: graph=x.pb\n", ["unknown-setting"]),
         ("skip_layers: '# amctcfg: ignroe=x'", []),
-        ("# amctcfg: graph=\"a b.pb\"\n" + STEP, ["float32-rounding"]),
+        ('# amctcfg: graph="a b.pb"\n' + STEP, ["float32-rounding"]),
     ],
 )
 def test_the_library_follows_ignore_and_no_other_setting(text, codes):

@@ -33,7 +33,12 @@ OLD = "common_config { ifmr_quantize { search_step: 0.02 } }\n"
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name, text in (("l.csv", TABLE), ("q.cfg", CONFIG), ("old.cfg", OLD), ("s.csv", "name,score\nconv1,0.5\nfc,0.25\n")):
+    for name, text in (
+        ("l.csv", TABLE),
+        ("q.cfg", CONFIG),
+        ("old.cfg", OLD),
+        ("s.csv", "name,score\nconv1,0.5\nfc,0.25\n"),
+    ):
         (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
 
@@ -53,7 +58,9 @@ def test_against_and_scores(folder, cli):
     out = cli("show", "q.cfg", "--graph", "l.csv", "--against", "old.cfg", "--scores", "s.csv").out
     assert "search_range_start=0.5 (was 0.7)" in out and "search_step=0.01 (was 0.02)" in out
     assert "quant_enable=false (was true)" in out and "0.25" in out and "3 changed" in out
-    rows = json.loads(cli("show", "q.cfg", "--graph", "l.csv", "--against", "old.cfg", "--scores", "s.csv", "--format", "json").out)
+    rows = json.loads(
+        cli("show", "q.cfg", "--graph", "l.csv", "--against", "old.cfg", "--scores", "s.csv", "--format", "json").out
+    )
     assert (rows["version"], rows["file"]) == (1, "q.cfg")
     first = rows["layers"][0]
     assert (first["layer"], first["score"], first["before"]["ifmr_quantize.search_range_start"]) == ("conv1", 0.5, 0.7)
@@ -126,14 +133,19 @@ def test_every_cell_is_what_explain_says(folder, cli):
             if value["line"] is not None:
                 assert "{}, q.cfg:{}:{}".format(value["tier"], value["line"], value["column"]) in title
             for lost in value["shadowed"]:
-                assert "not {} at q.cfg:{}:{}: {}".format(str(lost["value"]).lower(), lost["line"], lost["column"], lost["why"]) in title
+                assert (
+                    "not {} at q.cfg:{}:{}: {}".format(
+                        str(lost["value"]).lower(), lost["line"], lost["column"], lost["why"]
+                    )
+                    in title
+                )
     assert {link[1:] for link in page.links} <= page.ids
     assert "script" not in page.tags and "http" not in html
     assert not any(diagnostic in html for diagnostic in ("readthedocs",))
 
 
 def test_names_are_escaped():
-    evil = '<script>alert(1)</script>"\'&\x1b'
+    evil = "<script>alert(1)</script>\"'&\x1b"
     text = "skip_layers: {}\n".format(json.dumps(evil))
     plan = amctcfg.expand(amctcfg.parse(text), [Layer(evil, "Conv2D"), Layer("b", "Conv2D")])
     html = plan._repr_html_()
@@ -141,7 +153,9 @@ def test_names_are_escaped():
 
 
 def test_a_thousand_layers_are_under_a_megabyte(folder, cli):
-    rows = "name,type\n" + "".join("resnet50/stage{}/unit{}/conv{}/Conv2D,Conv2D\n".format(n // 100, n // 10, n) for n in range(1000))
+    rows = "name,type\n" + "".join(
+        "resnet50/stage{}/unit{}/conv{}/Conv2D,Conv2D\n".format(n // 100, n // 10, n) for n in range(1000)
+    )
     (folder / "big.csv").write_text(rows, encoding="utf-8")
     text = CONFIG.replace('skip_layers: "fc"\n', "").replace('"conv1"', '"resnet50/stage0/unit0/conv1/Conv2D"')
     text += 'override_layer_types { layer_type: "Conv2D" calibration_config { arq_quantize { channel_wise: false } ifmr_quantize { search_step: 0.03 asymmetric: false } } }\n'

@@ -29,7 +29,9 @@ TUNING = DATA / "tuning"
 
 def test_the_toolkits_own_files():
     ranking = load_scores(TUNING / "accuracy_based_auto_calibration_ranking_information.json")
-    pairs = json.loads((TUNING / "accuracy_based_auto_calibration_ranking_information.json").read_text(encoding="utf-8"))
+    pairs = json.loads(
+        (TUNING / "accuracy_based_auto_calibration_ranking_information.json").read_text(encoding="utf-8")
+    )
     assert list(ranking.items()) == [tuple(pair) for pair in pairs] and ranking.low_is_sensitive is True
     history = load_scores(TUNING / "accuracy_based_auto_calibration_record.json")
     assert set(history.values()) <= {0.0, 1.0} and set(history) == set(ranking)
@@ -85,7 +87,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "l.csv").write_text(TABLE, encoding="utf-8")
     (tmp_path / "q.cfg").write_text("# amctcfg: graph=l.csv\nskip_layers: 'c'\n", encoding="utf-8")
-    (tmp_path / "r.json").write_text('[["gone", 0.1], ["c", 0.2], ["relu", 0.3], ["b", 0.91347], ["a", 0.99]]', encoding="utf-8")
+    (tmp_path / "r.json").write_text(
+        '[["gone", 0.1], ["c", 0.2], ["relu", 0.3], ["b", 0.91347], ["a", 0.99]]', encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -355,7 +359,13 @@ def test_by_hand(folder, cli):
         if not path.exists():
             break
         assert result.out.strip().endswith("next.cfg")
-        status = "0" if '"b"' in path.read_text(encoding="utf-8") else "125" if '"c"' in path.read_text(encoding="utf-8") else "1"
+        status = (
+            "0"
+            if '"b"' in path.read_text(encoding="utf-8")
+            else "125"
+            if '"c"' in path.read_text(encoding="utf-8")
+            else "1"
+        )
         assert cli("bisect", "q.cfg", "--tell", status).status == 0
     assert "b  without it: bad" in result.out and not path.exists()
     assert cli("bisect", "q.cfg", "--tell", "0").status == 2

@@ -244,7 +244,25 @@ def test_protobuf_agrees_on_odd_literals(text):
     agree_with_protobuf(text)
 
 
-WHOLE_NUMBERS = ["0", "1", "01", "0x1f", "0X1F", "07", "08", "- 1", "-1", "1.0", "1f", "1e3", "4294967295", "4294967296", "+1", "1_0", "0x"]
+WHOLE_NUMBERS = [
+    "0",
+    "1",
+    "01",
+    "0x1f",
+    "0X1F",
+    "07",
+    "08",
+    "- 1",
+    "-1",
+    "1.0",
+    "1f",
+    "1e3",
+    "4294967295",
+    "4294967296",
+    "+1",
+    "1_0",
+    "0x",
+]
 
 
 @pytest.mark.parametrize("literal", WHOLE_NUMBERS)
@@ -257,7 +275,11 @@ def test_protobuf_agrees_on_whole_numbers(literal):
 ONEOFS = ["ifmr_quantize { %s }", "hfmg_quantize { %s }", "arq_quantize { %s }", "ada_quantize { %s }"]
 
 
-@given(st.lists(st.tuples(st.sampled_from(ONEOFS), st.sampled_from(["", "asymmetric: true", "channel_wise: true"])), max_size=6))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(ONEOFS), st.sampled_from(["", "asymmetric: true", "channel_wise: true"])), max_size=6
+    )
+)
 def test_lenient_reading_of_oneofs_is_protobufs_merge(parts):
     """The last member wins and an earlier one is lost whole; the same member twice is merged."""
     message = message_class(amctcfg.PYTORCH)()

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import amctcfg
+from amctcfg.flavours import pytorch
 
 
 def contract(text: str, data: bytes, graph: object) -> None:
@@ -32,7 +34,7 @@ def contract(text: str, data: bytes, graph: object) -> None:
 
     layer = amctcfg.Layer("conv1", "Conv2D", supported=True)
     layers: Tuple[amctcfg.Layer, ...] = amctcfg.load_layers("frozen.pb") + amctcfg.layers_from_graph(graph)
-    effective: amctcfg.EffectiveConfig = amctcfg.merge(config, layer, target=amctcfg.TF_ASCEND, rules="toolkit")
+    effective: amctcfg.EffectiveConfig = amctcfg.merge(config, layer, flavour=amctcfg.TF_ASCEND, rules="toolkit")
     effective = amctcfg.merge(document, layer)
     fine: bool = effective.quant_enable and effective.fuse
     block: amctcfg.CalibrationConfig = effective.calibration_config
@@ -46,7 +48,7 @@ def contract(text: str, data: bytes, graph: object) -> None:
     written: str = plan.to_json()
     values: Dict[str, Any] = plan.to_dict()
     warnings: Tuple[amctcfg.Diagnostic, ...] = plan.warnings
-    target: amctcfg.Target = plan.target
+    flavour: amctcfg.Flavour = plan.flavour
 
     changes: Tuple[amctcfg.Change, ...] = amctcfg.diff(config, document, layers)
     name: Optional[str] = changes[0].layer
@@ -72,9 +74,51 @@ def contract(text: str, data: bytes, graph: object) -> None:
         shadowed,
         one,
         warnings,
-        target,
+        flavour,
         name,
         tree,
         built,
         printed,
     )
+
+
+def flavours(text: str, layers: Tuple[amctcfg.Layer, ...], module: object) -> None:
+    config: pytorch.AMCTConfig = amctcfg.loads(text, flavour=amctcfg.PYTORCH)
+    document: amctcfg.Document[pytorch.AMCTConfig] = amctcfg.parse(text, flavour=amctcfg.PYTORCH)
+    config = document.config
+    bits: Optional[int] = config.batch_num
+    plan = amctcfg.read_plan(text, layers, flavour=amctcfg.ONNX)
+    rows: List[Dict[str, Any]] = plan.to_rows()
+    best: Tuple[amctcfg.Flavour[Any], ...] = amctcfg.detect(text, layers)
+    chosen: amctcfg.Flavour[Any] = amctcfg.FLAVOURS["caffe"]
+    other = dataclasses.replace(amctcfg.TF_ASCEND, types={"Conv3D": amctcfg.LayerType("Conv3D", symmetric_only=True)})
+    more: Tuple[amctcfg.Layer, ...] = amctcfg.layers_from_module(module)
+    edited: str = amctcfg.unskip(amctcfg.skip(text, ["a"], {"a": "0.9"}), ("a",))
+    mended: str = amctcfg.fix(text, layers, unsafe=True)
+    shown: str = amctcfg.explain(document, layers[0])
+    findings: Tuple[amctcfg.Finding, ...] = amctcfg.audit(plan, quant_config=text, record=text)
+    scores: amctcfg.tuning.Scores = amctcfg.tuning.load_scores("ranking.json")
+    search = amctcfg.tuning.Bisection(document, layers, scores, target=0.7, budget=20, repeat=3)
+    candidate: Optional[amctcfg.tuning.Candidate] = search.ask()
+    if candidate is not None:
+        search.tell(candidate, True)
+        search.tell(candidate, 0.5)
+        search.tell(candidate, None)
+    needed: Tuple[amctcfg.tuning.Needed, ...] = search.needed
+    proven: bool = search.minimal
+    built = pytorch.AMCTConfig(
+        batch_num=2, skip_layers=["a"], override_layer_types=[pytorch.OverrideLayerType("Linear", pytorch.CalibrationConfig())]
+    )
+    names: Tuple[str, ...] = built.skip_layers
+    print(config, bits, rows, best, chosen, other, more, edited, mended, shown, findings, needed, proven, built, names)
+
+
+def mistakes() -> None:
+    """Each is an error of mypy: a comment that ignores none would be one itself."""
+    amctcfg.OverrideLayer("a")  # type: ignore[call-arg]
+    amctcfg.AMCTConfig(batch_num=2)  # type: ignore[call-arg]
+    amctcfg.FMRQuantize(search_step="0.1")  # type: ignore[arg-type]
+    amctcfg.AMCTConfig(common_config=pytorch.CalibrationConfig())  # type: ignore[arg-type]
+    amctcfg.AMCTConfig().do_fusion = True  # type: ignore[misc]
+    amctcfg.loads("").batch_num  # type: ignore[attr-defined]  # noqa: B018
+    pytorch.FMRQuantize(dst_type=8)  # type: ignore[arg-type]

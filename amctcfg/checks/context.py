@@ -111,7 +111,9 @@ class Context:
         self._patterns += 1
         found = matching(name, self.supported) if self._patterns <= MOST_PATTERNS else []
         lead = "this file has no patterns"
-        return "{}; name each layer: {}".format(lead, named(found)) if found else lead + ", and no layer matches this one"
+        return (
+            "{}; name each layer: {}".format(lead, named(found)) if found else lead + ", and no layer matches this one"
+        )
 
 
 def checked_layers(layers: Iterable[Layer]) -> Tuple[Layer, ...]:

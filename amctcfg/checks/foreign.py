@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic, Path
@@ -180,6 +181,7 @@ def unknown_type(flavour: Flavour[Any], name: str, path: Path) -> Tuple[str, Pat
     return "{} is not a quantizable type".format(quoted(name)), path, type_hint(flavour, name)
 
 
+@lru_cache(maxsize=512)  # the same wrong type is there again and again
 def type_hint(flavour: Flavour[Any], name: str) -> str:
     """The name that this flavour uses for a type, and the flavours that have the name."""
     quantizable = sorted(flavour.quantizable_types)

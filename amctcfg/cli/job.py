@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -129,11 +130,9 @@ def detected(text: str, name: str, graph: Optional[str], jobs: Jobs, is_json: bo
 
     kind = graph_kind(graph)
     tree = None
-    try:
+    with contextlib.suppress(ConfigError):
         tree = None if is_json else parse_text(text, name)
-    except ConfigError:
-        pass
-    if kind != "onnx" and kind != "table":
+    if kind not in ("onnx", "table"):
         from ..checks.detecting import fits_tf_ascend
 
         if tree is None or fits_tf_ascend(tree):

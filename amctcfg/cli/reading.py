@@ -332,11 +332,12 @@ def diff_command(arguments: Any, console: Console) -> int:
         found += told
     if any(d.severity == ERROR for d in found):
         return TROUBLE if all(d.code == "unreadable" for d in found) else ERRORS
-    sides: List[Any] = [job.plan() if job.is_json else job.document() for job in (before, after)]
+    both = [job.plan() if job.is_json else job.document() for job in (before, after)]
     if before.flavour != after.flavour:
-        sides = [job.plan() for job in (before, after)]
+        both = [job.plan() for job in (before, after)]
     changes = diff(
-        *sides,
+        both[0],
+        both[1],
         after.layers or [],
         rules=after.rules,
         flavour=None if before.flavour != after.flavour else after.flavour,

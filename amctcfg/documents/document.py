@@ -14,7 +14,9 @@ from .files import display_name, read, write
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
-    from typing import Any, Generic, List, Optional, Tuple, Type, TypeVar, Union, overload
+    from typing import Any, Dict, Generic, List, Optional, Tuple, Type, Union, overload
+
+    from typing_extensions import TypeVar
 
     from ..diagnostics.diagnostic import Diagnostic, Path
     from ..diagnostics.source import Span
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from ..textformat.tree import Field, Tree
     from .files import Readable, Writable
 
-    C = TypeVar("C", bound=Message)
+    C = TypeVar("C", bound=Message, default=AMCTConfig)
 else:
     C = None
 
@@ -101,10 +103,16 @@ def read_text(
     """
     tree = parse_text(text, display_name(name))
 
-    def unknown(cls: Type[Message], field: Field, path: Path) -> Optional[Tuple[str, str, Optional[str]]]:
-        from ..checks.foreign import unknown_field  # only where there is one
+    words: Dict[Tuple[Any, str], Any] = {}  # of unknown fields: the same one is there again and again
 
-        return unknown_field(flavour, tree, cls, field, path)
+    def unknown(cls: Type[Message], field: Field, path: Path) -> Optional[Tuple[str, str, Optional[str]]]:
+        key = cls, field[0]
+        if key not in words:
+            from ..checks.foreign import unknown_field  # only where there is one
+
+            words[key] = unknown_field(flavour, tree, cls, field, path)
+        found: Tuple[str, str, Optional[str]] = words[key]
+        return found
 
     reading = Reading(tree, flavour.config, strict, unknown)
     if reading.errors:
@@ -114,24 +122,14 @@ def read_text(
     return Document(reading.config, tree, flavour, tuple(reading.diagnostics), strict), reading
 
 
-if TYPE_CHECKING:
-
-    @overload
-    def parse(text: Union[str, bytes], name: str = ..., strict: bool = ...) -> Document[AMCTConfig]: ...
-    @overload
-    def parse(text: Union[str, bytes], name: str = ..., strict: bool = ..., *, flavour: Flavour[C]) -> Document[C]: ...
-    @overload
-    def loads(text: Union[str, bytes]) -> AMCTConfig: ...
-    @overload
-    def loads(text: Union[str, bytes], flavour: Flavour[C]) -> C: ...
-    @overload
-    def load(file: Readable) -> AMCTConfig: ...
-    @overload
-    def load(file: Readable, flavour: Flavour[C]) -> C: ...
+@overload
+def parse(text: Union[str, bytes], name: Any = ..., strict: bool = ...) -> Document[AMCTConfig]: ...
+@overload
+def parse(text: Union[str, bytes], name: Any = ..., strict: bool = ..., *, flavour: Flavour[C]) -> Document[C]: ...
 
 
 def parse(
-    text: Union[str, bytes], name: str = "<string>", strict: bool = True, flavour: Flavour[Any] = TF_ASCEND
+    text: Union[str, bytes], name: Any = "<string>", strict: bool = True, flavour: Flavour[Any] = TF_ASCEND
 ) -> Document[Any]:
     """Read a configuration, keeping the place of everything in it.
 
@@ -146,6 +144,12 @@ def parse(
     return document
 
 
+@overload
+def loads(text: Union[str, bytes]) -> AMCTConfig: ...
+@overload
+def loads(text: Union[str, bytes], flavour: Flavour[C]) -> C: ...
+
+
 def loads(text: Union[str, bytes], flavour: Flavour[Any] = TF_ASCEND) -> Any:
     """The configuration in a text. Raises `ConfigError` with all errors.
 
@@ -153,6 +157,12 @@ def loads(text: Union[str, bytes], flavour: Flavour[Any] = TF_ASCEND) -> Any:
     False
     """
     return parse(text, flavour=flavour).config
+
+
+@overload
+def load(file: Readable) -> AMCTConfig: ...
+@overload
+def load(file: Readable, flavour: Flavour[C]) -> C: ...
 
 
 def load(file: Readable, flavour: Flavour[Any] = TF_ASCEND) -> Any:

@@ -108,8 +108,8 @@ def copy_status(path: str, temporary: str) -> None:
         os.chmod(temporary, 0o666 & ~umask)
         return
     if hasattr(os, "chown"):
-        try:
+        from contextlib import suppress
+
+        with suppress(PermissionError):  # only the administrator can give files away
             os.chown(temporary, status.st_uid, status.st_gid)
-        except PermissionError:
-            pass  # only the administrator can give files away
     os.chmod(temporary, status.st_mode & 0o7777)

@@ -385,7 +385,8 @@ def symbol(analysis: Analysis, node: Node) -> Dict[str, Any]:
 
 
 def folding_ranges(analysis: Analysis) -> List[Dict[str, Any]]:
-    text, found = analysis.text, []
+    text = analysis.text
+    found: List[Dict[str, Any]] = []
     for node in analysis.outline.walk():
         if node.opening is not None:
             first, last = text.position(node.start)["line"], text.position(node.end)["line"]

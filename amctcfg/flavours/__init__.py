@@ -7,7 +7,7 @@ import importlib
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
-    from typing import Any, Iterator, List, Mapping
+    from typing import Any, Dict, Iterator, List, Mapping
 
     from .flavour import Flavour
 
@@ -35,26 +35,33 @@ HOMES = {
 class Registry(Base):
     """The flavours by name; those whose module a host deleted are not there."""
 
+    def __init__(self) -> None:
+        self.found: Dict[str, Flavour[Any]] = {}
+        self.names: List[str] = []  # found out when they are first asked for, as nothing in a package changes then
+
     def __getitem__(self, name: str) -> Flavour[Any]:
-        if name not in HOMES or name not in self.names():
-            raise KeyError(name)
-        module, attribute = HOMES[name]
-        flavour: Flavour[Any] = getattr(importlib.import_module("." + module, __name__), attribute)
-        return flavour
+        if name not in self.found:
+            if name not in self.present():
+                raise KeyError(name)
+            module, attribute = HOMES[name]
+            self.found[name] = getattr(importlib.import_module("." + module, __name__), attribute)
+        return self.found[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names())
+        return iter(self.present())
 
     def __len__(self) -> int:
-        return len(self.names())
+        return len(self.present())
 
     def __repr__(self) -> str:
         return "<flavours {}>".format(", ".join(self))
 
-    def names(self) -> List[str]:
-        from importlib.util import find_spec
+    def present(self) -> List[str]:
+        if not self.names:
+            from importlib.util import find_spec
 
-        return [name for name, (module, _) in HOMES.items() if find_spec("." + module, __name__)]
+            self.names = [name for name, (module, _) in HOMES.items() if find_spec("." + module, __name__)]
+        return self.names
 
 
 FLAVOURS = Registry()

@@ -7,7 +7,7 @@ from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import Interval, Message, optional, repeated, required
 from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, HFMGQuantize
 from .common import FMRQuantize
-from .flavour import Flavour, LayerType, Layout
+from .flavour import Flavour, LayerType, Layout, Types
 from .tf_ascend import ARQuantize
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
@@ -101,11 +101,13 @@ CAFFE: Flavour[AMCTConfig] = Flavour(
     config=AMCTConfig,
     title="Caffe",
     versions="5.0.4 and newer",
-    types=(
-        LayerType("Convolution", "conv2d", channel_wise=True, fusible=True),
-        LayerType("Deconvolution", "deconv2d", channel_wise=True, fusible=True),
-        LayerType("InnerProduct", "matmul", fusible=True),
-        LayerType("Pooling", "avgpool"),
+    types=Types(
+        (
+            LayerType("Convolution", "conv2d", channel_wise=True, fusible=True),
+            LayerType("Deconvolution", "deconv2d", channel_wise=True, fusible=True),
+            LayerType("InnerProduct", "matmul", fusible=True),
+            LayerType("Pooling", "avgpool"),
+        )
     ),
     layout=Layout(
         globals=("version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "skip_fusion_layers"),

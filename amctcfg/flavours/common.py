@@ -81,7 +81,7 @@ def exceeds(step: float, start: float, end: float) -> bool:
         return False
     from decimal import Decimal  # seldom needed, and slow to import
 
-    return Decimal(repr(step)) > width(start, end)
+    return bool(Decimal(repr(step)) > width(start, end))
 
 
 def width(start: float, end: float) -> Any:

@@ -8,9 +8,11 @@ from ..messages.record import Record
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
-    from typing import Any, Dict, FrozenSet, Generic, Iterator, Mapping, Optional, Tuple, Type, TypeVar
+    from typing import Any, Dict, FrozenSet, Generic, Iterator, Mapping, Optional, Tuple, Type
 
-    C = TypeVar("C", bound=Message)
+    from typing_extensions import TypeVar
+
+    C = TypeVar("C", bound=Message, default=Any)
 
     class Config(Generic[C]):
         """Tells type checkers what `loads` gives."""
@@ -25,7 +27,7 @@ else:
 
     C = None
 
-__all__ = ["CHANNEL_WISE", "FUSIBLE", "SYMMETRIC", "Constant", "Demand", "Flavour", "LayerType", "Layout", "Mapped"]
+__all__ = ["CHANNEL_WISE", "FUSIBLE", "SYMMETRIC", "Constant", "Demand", "Flavour", "LayerType", "Layout", "Mapped", "Types"]
 
 # What an override or common_config becomes on a layer that can't have it.
 ERROR, SOFTEN, WHERE_USED = "error", "soften", "an error where a layer uses it"
@@ -218,7 +220,8 @@ class Flavour(Record, Config[C]):
     stand_ins: Tuple[Tuple[str, Tuple[str, ...]], ...] = ()
 
     def _checked(self, values: Dict[str, Any]) -> Dict[str, Any]:
-        return dict(values, types=Types(values["types"]))
+        types = values["types"]
+        return dict(values, types=types if isinstance(types, Types) else Types(types))
 
     @property
     def quantizable_types(self) -> FrozenSet[str]:

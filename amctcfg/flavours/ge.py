@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..messages.kinds import BOOL, INT32, STRING, UINT32, enum
 from ..messages.message import BY_TYPE, Choice, Message, Problem, optional, repeated, required
 from . import common
-from .flavour import CHANNEL_WISE, ERROR, KEEP, Demand, Flavour, LayerType
+from .flavour import CHANNEL_WISE, ERROR, KEEP, Demand, Flavour, LayerType, Types
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ GE: Flavour[AMCTConfig] = Flavour(
     config=AMCTConfig,
     title="GE, ATC and AOE",
     versions="6.0.1 and newer",
-    types=(
+    types=Types((
         LayerType("Conv2D", "conv2d", channel_wise=True, fusible=True, abilities=("low bits",), also=("Convolution", "Conv")),
         LayerType("DepthwiseConv2D", "depthwise", channel_wise=True, fusible=True, also=("DepthwiseConv2dNative",)),
         LayerType("Conv2DBackpropInput", "deconv2d", channel_wise=True),
@@ -168,7 +168,7 @@ GE: Flavour[AMCTConfig] = Flavour(
         LayerType("MaxPoolV3", "maxpool", quantizable=False),
         LayerType("Add", "add", quantizable=False),
         LayerType("Eltwise", "add", quantizable=False),
-    ),
+    )),
     gone=(
         ("hfmg_quantize", "GE has IFMR only; delete it"),
         ("enable_auto_nuq", "GE does not document it; delete it"),

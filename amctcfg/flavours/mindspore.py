@@ -8,7 +8,7 @@ primitive (MatMul), is not documented; the names here are the page's.
 from __future__ import annotations
 
 from . import tf_ascend
-from .flavour import Flavour, LayerType
+from .flavour import Flavour, LayerType, Types
 from .tf_ascend import ARQuantize, CalibrationConfig, FMRQuantize, OverrideLayer, OverrideLayerType
 
 __all__ = [
@@ -32,9 +32,11 @@ MINDSPORE: Flavour[AMCTConfig] = Flavour(
     config=AMCTConfig,
     title="MindSpore",
     versions="5.0.4 and newer",
-    types=(
-        LayerType("Conv2d", "conv2d", channel_wise=True, fusible=True),
-        LayerType("Dense", "matmul"),
+    types=Types(
+        (
+            LayerType("Conv2d", "conv2d", channel_wise=True, fusible=True),
+            LayerType("Dense", "matmul"),
+        )
     ),
     layout=tf_ascend.TF_ASCEND.layout,
     gone=(("hfmg_quantize", "whether mindspore has it is not documented"),),

@@ -7,7 +7,7 @@ from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import Interval, Message, optional, repeated, required
 from .algorithms import ARQ_JSON_8, FAKEQUANT, HFMG_JSON, IFMR_JSON_8, DMQBalancer, HFMGQuantize, TensorQuantize
 from .common import FMRQuantize
-from .flavour import Flavour, LayerType, Layout
+from .flavour import Flavour, LayerType, Layout, Types
 from .tf_ascend import ARQuantize
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
@@ -109,7 +109,7 @@ ONNX: Flavour[AMCTConfig] = Flavour(
     title="ONNX",
     versions="7.0 and newer",
     graphs="onnx",
-    types=(
+    types=Types((
         LayerType(
             "Conv", "conv2d", channel_wise=True, fusible=True, conditions=("constant weight", "4 or 5 dimensions")
         ),
@@ -122,7 +122,7 @@ ONNX: Flavour[AMCTConfig] = Flavour(
         LayerType("AveragePool", "avgpool", conditions=("4 dimensions",)),
         LayerType("MaxPool", "maxpool", quantizable=False),
         LayerType("Add", "add", quantizable=False),
-    ),
+    )),
     layout=Layout(
         globals=(
             "version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "fakequant_precision_mode",

@@ -20,7 +20,20 @@ from ..messages.message import (
 from . import algorithms, common
 from .algorithms import FAKEQUANT, DMQBalancer
 from .common import ASK_CHANNEL_WISE, IFMR_JSON
-from .flavour import CHANNEL_WISE, ERROR, KEEP, SOFTEN, WHERE_USED, Constant, Demand, Flavour, LayerType, Layout, Mapped
+from .flavour import (
+    CHANNEL_WISE,
+    ERROR,
+    KEEP,
+    SOFTEN,
+    WHERE_USED,
+    Constant,
+    Demand,
+    Flavour,
+    LayerType,
+    Layout,
+    Mapped,
+    Types,
+)
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
@@ -240,7 +253,7 @@ PYTORCH: Flavour[AMCTConfig] = Flavour(
     name="pytorch",
     proto="calibration_config_pytorch.proto",
     config=AMCTConfig,
-    types=TYPES,
+    types=Types(TYPES),
     layout=LAYOUT,
     evidence="code",
     graphs="torch",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..messages.kinds import enum
 from ..messages.message import optional, repeated, required
 from . import pytorch
-from .flavour import Flavour
+from .flavour import Flavour, Types
 from .pytorch import ADAquantize, ARQuantize, DMQBalancer
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
@@ -85,7 +85,7 @@ PYTORCH_9_0: Flavour[AMCTConfig] = Flavour(
     name="pytorch-9.0",
     proto="calibration_config_pytorch.proto",
     config=AMCTConfig,
-    types=tuple(pytorch.PYTORCH.types[name] for name in FIVE),
+    types=Types(tuple(pytorch.PYTORCH.types[name] for name in FIVE)),
     layout=pytorch.LAYOUT,
     evidence="code",
     graphs="torch",

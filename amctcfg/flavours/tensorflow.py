@@ -7,7 +7,7 @@ from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import Interval, Message, optional, repeated, required
 from .algorithms import ARQ_JSON_8, FAKEQUANT, HFMG_JSON, IFMR_JSON_8, DMQBalancer, HFMGQuantize, TensorQuantize
 from .common import FMRQuantize
-from .flavour import Flavour, LayerType, Layout
+from .flavour import Flavour, LayerType, Layout, Types
 from .tf_ascend import ARQuantize
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
@@ -113,7 +113,7 @@ TENSORFLOW: Flavour[AMCTConfig] = Flavour(
     title="TensorFlow",
     versions="7.0 and newer",
     graphs="tensorflow",
-    types=(
+    types=Types((
         LayerType("Conv2D", "conv2d", channel_wise=True, fusible=True, conditions=("constant_filter",)),
         LayerType("DepthwiseConv2dNative", "depthwise", channel_wise=True, fusible=True, conditions=("constant_filter",)),
         LayerType(
@@ -126,7 +126,7 @@ TENSORFLOW: Flavour[AMCTConfig] = Flavour(
         LayerType("AvgPool", "avgpool"),
         LayerType("MaxPool", "maxpool", quantizable=False),
         LayerType("Add", "add", quantizable=False),
-    ),
+    )),
     layout=Layout(
         globals=(
             "version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "fakequant_precision_mode",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..messages.kinds import BOOL, STRING
 from ..messages.message import BY_TYPE, Message, optional, repeated, required
 from .common import ASK_CHANNEL_WISE, IFMR_JSON, FMRQuantize
-from .flavour import Constant, Flavour, LayerType, Layout
+from .flavour import Constant, Flavour, LayerType, Layout, Types
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
@@ -91,20 +91,24 @@ TF_ASCEND: Flavour[AMCTConfig] = Flavour(
     title="TensorFlow on Ascend",
     evidence="code",
     graphs="tensorflow",
-    types=(
-        LayerType("Conv2D", "conv2d", channel_wise=True, fusible=True, conditions=("constant_filter",)),
-        LayerType(
-            "DepthwiseConv2dNative",
-            "depthwise",
-            channel_wise=True,
-            fusible=True,
-            conditions=("constant_filter", "undilated"),
-        ),
-        LayerType("Conv2DBackpropInput", "deconv2d", channel_wise=True, conditions=("constant_filter", "undilated")),
-        LayerType("MatMul", "matmul", conditions=("untransposed",)),
-        LayerType("BatchMatMul", "batchmatmul", conditions=("untransposed",)),
-        LayerType("BatchMatMulV2", "batchmatmul", conditions=("untransposed",)),
-        LayerType("AvgPool", "avgpool"),
+    types=Types(
+        (
+            LayerType("Conv2D", "conv2d", channel_wise=True, fusible=True, conditions=("constant_filter",)),
+            LayerType(
+                "DepthwiseConv2dNative",
+                "depthwise",
+                channel_wise=True,
+                fusible=True,
+                conditions=("constant_filter", "undilated"),
+            ),
+            LayerType(
+                "Conv2DBackpropInput", "deconv2d", channel_wise=True, conditions=("constant_filter", "undilated")
+            ),
+            LayerType("MatMul", "matmul", conditions=("untransposed",)),
+            LayerType("BatchMatMul", "batchmatmul", conditions=("untransposed",)),
+            LayerType("BatchMatMulV2", "batchmatmul", conditions=("untransposed",)),
+            LayerType("AvgPool", "avgpool"),
+        )
     ),
     layout=Layout(
         globals=("version", "activation_offset", "do_fusion", "skip_fusion_layers"),

@@ -96,7 +96,9 @@ def examine_node(node: Node, graph: Graph, flavour: Flavour[Any], conditions: Di
     layer_type = flavour.types.get(node.type)
     if layer_type is None or not layer_type.quantizable:
         return Examined(Layer(node.name, node.type, False), None)
-    reason, lacks, notes = None, [], []
+    reason: Optional[str] = None
+    lacks: List[str] = []
+    notes: List[str] = []
     for condition in layer_type.conditions:
         found = conditions[condition](node, graph) if condition in conditions else None
         if found is not None:
@@ -146,10 +148,7 @@ def _message_classes(package: str, messages: Any) -> Dict[str, Any]:
                 added.type = getattr(added, "TYPE_" + kind.upper())
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
-    if hasattr(message_factory, "GetMessageClass"):
-        make = message_factory.GetMessageClass
-    else:  # protobuf 3
-        make = message_factory.MessageFactory(pool).GetPrototype
+    make = getattr(message_factory, "GetMessageClass", None) or message_factory.MessageFactory(pool).GetPrototype
     return {name: make(pool.FindMessageTypeByName("{}.{}".format(package, name))) for name in places}
 
 

@@ -30,8 +30,9 @@ def examine_module(module: Any, flavour: Optional[Flavour[Any]] = None) -> List[
     if not hasattr(module, "named_modules") or not hasattr(module, "named_parameters"):
         raise TypeError("a module has to be a torch.nn.Module, not {!r}".format(type(module).__name__))
     if flavour is None:
-        from ..flavours.pytorch import PYTORCH as flavour
-    assert flavour is not None
+        from ..flavours.pytorch import PYTORCH
+
+        flavour = PYTORCH
     named = list(all_modules(module))
     uses: Dict[int, int] = {}
     for _, inner in named:
@@ -41,7 +42,7 @@ def examine_module(module: Any, flavour: Optional[Flavour[Any]] = None) -> List[
         weight = own_weight(inner)
         if weight is not None:
             owners[id(weight)] = owners.get(id(weight), 0) + 1
-    found = []
+    found: List[Tuple[Layer, Optional[str]]] = []
     for name, inner in module.named_modules():
         kind = type(inner).__name__
         layer_type = flavour.types.get(kind)

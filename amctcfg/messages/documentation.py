@@ -7,15 +7,12 @@ import ast
 import inspect
 import sys
 from functools import lru_cache
-from typing import Dict, Type
-
-from .message import Message
+from typing import Any, Dict
 
 __all__ = ["field_meanings"]
 
 
-@lru_cache(maxsize=None)
-def field_meanings(cls: Type[Message]) -> Dict[str, str]:
+def field_meanings(cls: Any) -> Dict[str, str]:
     """The meaning of each field; of those that a base class describes, the base's. Empty where there is no source."""
     found: Dict[str, str] = {}
     for base in reversed(cls.__mro__):

@@ -65,7 +65,7 @@ class Kind(Generic[T]):
 class Bool(Kind[bool]):
     proto, noun, example = "bool", "a bool", "true"
 
-    read = staticmethod(parse_bool)  # type: ignore[assignment]
+    read = staticmethod(parse_bool)
 
     def checked(self, name: str, value: Any) -> bool:
         if isinstance(value, bool):
@@ -87,7 +87,7 @@ class Bool(Kind[bool]):
 class Float(Kind[float]):
     proto, noun, example = "float", "a number", "0.7"
 
-    read = staticmethod(parse_float)  # type: ignore[assignment]
+    read = staticmethod(parse_float)
 
     def checked(self, name: str, value: Any) -> float:
         if isinstance(value, bool) or not hasattr(type(value), "__float__"):

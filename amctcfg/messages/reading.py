@@ -108,7 +108,7 @@ class Reading:
                 result[number] = element
                 continue
             if spec.oneof:
-                lost = chosen.get(spec.oneof, name)
+                lost: Any = chosen.get(spec.oneof, name)
                 if lost != name:
                     self.conflicting_field(lost, element, path)
                     del result[lost], parts[lost]

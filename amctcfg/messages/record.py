@@ -22,7 +22,7 @@ else:
         return lambda cls: cls
 
 
-__all__ = ["MISSING", "Record", "trusted"]
+__all__ = ["MISSING", "Record", "dataclass_transform", "trusted"]
 
 
 class Missing:
@@ -51,8 +51,8 @@ def dataclass_fields(cls: Type[Record]) -> Dict[str, Any]:
 
         made = {}
         for name, default in cls.__attributes__.items():
-            default = dataclasses.MISSING if default is MISSING else default
-            field = dataclasses.field(default=default) if not isinstance(default, dict) else dataclasses.field()
+            value: Any = dataclasses.MISSING if default is MISSING else default
+            field: Any = dataclasses.field(default=value)
             field.name, field.type = name, annotation_of(cls, name)
             field._field_type = dataclasses._FIELD  # type: ignore[attr-defined]
             made[name] = field
@@ -61,11 +61,12 @@ def dataclass_fields(cls: Type[Record]) -> Dict[str, Any]:
 
 
 def annotation_of(cls: Type[Any], name: str) -> Any:
-    return next((c.__dict__["__annotations__"][name] for c in cls.__mro__ if name in annotations(c)), "Any")
+    return next((own_annotations(c)[name] for c in cls.__mro__ if name in own_annotations(c)), "Any")
 
 
-def annotations(cls: Type[Any]) -> Dict[str, Any]:
-    return cls.__dict__.get("__annotations__", {})
+def own_annotations(cls: Type[Any]) -> Dict[str, Any]:
+    found: Dict[str, Any] = cls.__dict__.get("__annotations__", {})  # noqa: RUF063  # on Python 3.7, too
+    return found
 
 
 def signature(cls: Type[Record]) -> Any:
@@ -95,7 +96,7 @@ class Record:
 
         def __init_subclass__(cls, **options):
             super().__init_subclass__(**options)
-            own = [name for name in annotations(cls) if name[0] != "_"]
+            own = [name for name in own_annotations(cls) if name[0] != "_"]
             cls.__attributes__ = dict(cls.__attributes__, **{n: cls.__dict__.get(n, MISSING) for n in own})
 
         def __init__(self, *args, **values):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Iterator, List
+from typing import Iterator, List, Optional, Tuple
 
 from ..checks.context import shown
 from ..diagnostics.words import safe
@@ -74,7 +74,7 @@ def table_html(table: Table, links: bool = True) -> str:
     return "\n".join(lines)
 
 
-def row_html(row: Row, table: Table, columns: List[str], bounds: object, links: bool) -> Iterator[str]:
+def row_html(row: Row, table: Table, columns: List[str], bounds: Tuple[float, float], links: bool) -> Iterator[str]:
     classes = " ".join(kinds_of(row))
     yield "<tr class='{}'><th scope=row>{}<td>{}".format(classes, text(row.layer.name), text(row.layer.type))
     enabled = row.cells.get("quant_enable")
@@ -118,8 +118,8 @@ def cell_html(row: Row, field: str, cell: Cell, links: bool, words: str = "") ->
     return '<td{} tabindex=0 title="{}">{}'.format(attribute, why, value)
 
 
-def score_html(score: object, bounds: object) -> str:
+def score_html(score: Optional[float], bounds: Tuple[float, float]) -> str:
     if score is None:
         return "<td>"
-    low, high = bounds  # type: ignore[misc]
+    low, high = bounds
     return "<td><meter min={:g} max={:g} value={:g}></meter> {:.4g}".format(low, high, score, score)

@@ -20,7 +20,8 @@ Getter = Callable[[Any], Any]
 
 def global_values(merger: Merger, layout: Layout) -> Dict[str, Any]:
     """The keys in front of the layers."""
-    config, found = merger.config, {}
+    config: Any = merger.config
+    found: Dict[str, Any] = {}
     for key in layout.globals:
         if key == "version":
             found[key] = VERSION
@@ -92,7 +93,7 @@ class Writer:
         block = effective.calibration_config
         if id(block) not in self.blocks:
             self.blocks[id(block)] = self.block(block)
-        name = json.encoder.encode_basestring_ascii(effective.layer.name)  # type: ignore[attr-defined]
+        name = json.encoder.encode_basestring_ascii(effective.layer.name)
         enabled = '{{\n{0}{0}"quant_enable":{1}'.format(INDENT, "true" if effective.quant_enable else "false")
         return "{}{}:{}{}".format(INDENT, name, enabled, self.blocks[id(block)])
 
@@ -143,7 +144,7 @@ def placeholder(getters: List[Getter], member: str, field: str, mapped: Optional
 def scalar(value: Any) -> str:
     if value is True or value is False:
         return "true" if value else "false"
-    return json.encoder.encode_basestring_ascii(value) if isinstance(value, str) else repr(value)  # type: ignore[attr-defined]
+    return json.encoder.encode_basestring_ascii(value) if isinstance(value, str) else repr(value)
 
 
 def rows(layers: Iterable[EffectiveConfig]) -> List[Dict[str, Any]]:

@@ -223,17 +223,18 @@ class Merger:
             raise ValueError("rules is {!r}; it has to be 'documented' or 'toolkit'".format(rules))
         self.flavour: Flavour[Any] = flavour_of(config, flavour)
         self.document: Optional[Document[Any]] = config if isinstance(config, Document) else None
-        self.config: Any = config.config if isinstance(config, Document) else config
+        root: Any = config.config if isinstance(config, Document) else config
+        self.config: Any = root
         self.rules: str = rules
-        self.block_class: Any = self.config.__schema__.fields[COMMON].kind
+        self.block_class: Any = root.__schema__.fields[COMMON].kind
         self.members: Members = members_of(self.block_class)
-        self.skipped_names: Dict[str, int] = indices(self.config.skip_layers)
-        self.skipped_types: Dict[str, int] = indices(self.config.skip_layer_types)
-        self.unfused_names: Dict[str, int] = indices(self.config.skip_fusion_layers)
+        self.skipped_names: Dict[str, int] = indices(root.skip_layers)
+        self.skipped_types: Dict[str, int] = indices(root.skip_layer_types)
+        self.unfused_names: Dict[str, int] = indices(root.skip_fusion_layers)
         # Where the block of a layer, of a type and of the rest is.
         self.names: Dict[str, Tier] = self.blocks(OF_LAYER, "layer_name")
         self.types: Dict[str, Tier] = self.blocks(OF_TYPE, "layer_type")
-        common = self.config.common_config
+        common = root.common_config
         self.common: Optional[Tier] = None if common is None else Tier(COMMON, common, (COMMON,))
         self.stand_ins()
         self.cached: Dict[Any, Any] = {}  # the block of layers by what decides it: many have the same

@@ -26,6 +26,11 @@ class Plan(Mapping[str, EffectiveConfig]):
 
     config: Any
     flavour: Flavour[Any]
+    _layers: Dict[str, EffectiveConfig]
+    _globals: Dict[str, Any]
+    _make_warnings: Optional[Warnings]
+    _warnings: Optional[Tuple[Diagnostic, ...]]
+    _remake: Any
 
     def __init__(
         self,
@@ -48,16 +53,17 @@ class Plan(Mapping[str, EffectiveConfig]):
     @property
     def warnings(self) -> Tuple[Diagnostic, ...]:
         """The warnings of reading, of the configuration, and of its meeting with the model."""
-        if self._warnings is None:
+        found = self._warnings
+        if found is None:
             found = self._make_warnings() if self._make_warnings else ()
             object.__setattr__(self, "_warnings", found)
-        return self._warnings  # type: ignore[no-any-return]
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a Plan can't be changed")
 
     def __getitem__(self, name: str) -> EffectiveConfig:
-        return self._layers[name]  # type: ignore[no-any-return]
+        return self._layers[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._layers)

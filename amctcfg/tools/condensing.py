@@ -316,7 +316,7 @@ class Search:
         if forbidden:
             free = self.sizes[kind] - sum(counts.values())
             return cost.plus(free, free * 5)
-        count = counts[outcome] if outcome in counts else 0
+        count = counts.get(outcome, 0)
         if count:
             one = self.own_cost(outcome, kind, fallbacks)
             cost = cost.plus(-count * one.blocks, -count * one.lines)

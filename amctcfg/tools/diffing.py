@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Optional, Tuple, Union
+from typing import Any, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ..checks.checking import expand
-from ..diagnostics.diagnostic import ConfigError
+from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.document import Document
 from ..flavours.flavour import Flavour
 from ..layers.layer import Layer
@@ -55,7 +55,8 @@ def diff(
     [('c', 'quant_enable', False)]
     """
     layers = tuple(layers)
-    plans, errors = [], []
+    plans: List[Plan] = []
+    errors: List[Diagnostic] = []
     for side in (a, b):
         try:
             plans.append(side if isinstance(side, Plan) else expand(side, layers, rules, flavour))

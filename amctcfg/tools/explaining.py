@@ -116,7 +116,7 @@ class Explanation:
         if origin.tier == "layer_type":
             return "a layer of type {} can't have it".format(self.layer.type)
         own = self.merger is not None and self.layer.name in self.merger.names
-        if lost.tier == self.block() or lost.tier == "activation_offset" or origin.tier == lost.tier:
+        if lost.tier in (self.block(), "activation_offset", origin.tier):
             return "{} comes first".format(origin.tier)
         if self.cascades(field):
             if lost.tier == OF_TYPE and own and self.merger is not None and self.merger.rules == TOOLKIT:

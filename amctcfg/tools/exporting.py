@@ -44,7 +44,7 @@ def proto(flavour: Flavour[Any]) -> str:
 
 
 def summary(message: Any) -> str:
-    return (message.__doc__ or message.__name__).strip().partition("\n")[0]
+    return str(message.__doc__ or message.__name__).strip().partition("\n")[0]
 
 
 def fields(found: List[Field]) -> Iterator[str]:

@@ -164,7 +164,7 @@ def slip_at(text: str, offset: int) -> Tuple[Edit, ...]:
     here = text[offset : offset + 1]
     if text.startswith("//", offset):
         return (Edit(offset, offset + 2, "#"),)
-    if here == "\ufeff" or here == "\u200b":
+    if here in ("\ufeff", "\u200b"):
         return (Edit(offset, offset + 1),)
     if here in ("\u00a0", "\u3000"):
         return (Edit(offset, offset + 1, " "),)

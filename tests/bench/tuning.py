@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many runs the search for layers to skip takes, and how many layers it skips: the table of `docs/tuning.md`.
 
-    python tests/bench/tuning.py            four hundred seeds a row, a minute
-    python tests/bench/tuning.py --seeds 50
+python tests/bench/tuning.py            four hundred seeds a row, a minute
+python tests/bench/tuning.py --seeds 50
 """
 
 import argparse
@@ -50,10 +50,16 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--seeds", type=int, default=400)
     seeds = arguments.parse_args().seeds
-    print("| layers / hot, quality | verdicts: runs, size | scores: runs, size | prefix bisection: runs, size |\n|---|---|---|---|")
+    print(
+        "| layers / hot, quality | verdicts: runs, size | scores: runs, size | prefix bisection: runs, size |\n|---|---|---|---|"
+    )
     for row in ROWS:
         cells = []
-        for search in (lambda s: searched(row, "verdicts", s), lambda s: searched(row, "scores", s), lambda s: prefix_bisection(row, s)):
+        for search in (
+            lambda s: searched(row, "verdicts", s),
+            lambda s: searched(row, "scores", s),
+            lambda s: prefix_bisection(row, s),
+        ):
             found = [search(seed) for seed in range(seeds)]
             size = math.exp(statistics.mean(math.log(size) for _, size in found))
             cells.append("{:g}, {:.2f}×".format(statistics.median(runs for runs, _ in found), size))
