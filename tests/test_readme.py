@@ -10,11 +10,15 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-EXAMPLES = re.findall(r"^\$ amctcfg (.*)\n((?:.*\n)*?)(?=\$ |```)", README, re.MULTILINE)
+EXAMPLES = [
+    example
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for example in re.findall(r"^\$ amctcfg (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+]
 
 
 def test_it_has_examples():
-    assert len(EXAMPLES) >= 2
+    assert len(EXAMPLES) >= 6
 
 
 @pytest.mark.parametrize("line, shown", EXAMPLES, ids=[line for line, _ in EXAMPLES])
@@ -44,3 +48,21 @@ def test_the_main_job(cli, monkeypatch):
     result = cli(*shlex.split(line))
     assert (result.status, result.err) == (0, "")
     assert '"mobilenet_1.00_224_1/conv_preds_1/convolution":{\n        "quant_enable":false' in result.out
+
+
+def test_the_tuning_session(cli, monkeypatch, tmp_path):
+    pytest.importorskip("numpy", reason="the example's network is numpy's")
+    import sys
+
+    monkeypatch.chdir(ROOT)
+    (block,) = re.findall(r"```text\n\$ amctcfg bisect (.*?)\n(.*?)```", README, re.DOTALL)
+    words = [sys.executable if word == "python" else word for word in shlex.split(block[0])]
+    words[words.index("--") : words.index("--")] = ["--state", str(tmp_path)]
+    result = cli("bisect", *words)
+    assert result.status == 0
+    assert result.out.replace(str(tmp_path), "examples/tuning/net.cfg.bisect") == block[1]
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert "://" in target or (ROOT / target).exists(), target
