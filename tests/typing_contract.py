@@ -107,7 +107,9 @@ def flavours(text: str, layers: Tuple[amctcfg.Layer, ...], module: object) -> No
     needed: Tuple[amctcfg.tuning.Needed, ...] = search.needed
     proven: bool = search.minimal
     built = pytorch.AMCTConfig(
-        batch_num=2, skip_layers=["a"], override_layer_types=[pytorch.OverrideLayerType("Linear", pytorch.CalibrationConfig())]
+        batch_num=2,
+        skip_layers=["a"],
+        override_layer_types=[pytorch.OverrideLayerType("Linear", pytorch.CalibrationConfig())],
     )
     names: Tuple[str, ...] = built.skip_layers
     print(config, bits, rows, best, chosen, other, more, edited, mended, shown, findings, needed, proven, built, names)

@@ -27,7 +27,18 @@ else:
 
     C = None
 
-__all__ = ["CHANNEL_WISE", "FUSIBLE", "SYMMETRIC", "Constant", "Demand", "Flavour", "LayerType", "Layout", "Mapped", "Types"]
+__all__ = [
+    "CHANNEL_WISE",
+    "FUSIBLE",
+    "SYMMETRIC",
+    "Constant",
+    "Demand",
+    "Flavour",
+    "LayerType",
+    "Layout",
+    "Mapped",
+    "Types",
+]
 
 # What an override or common_config becomes on a layer that can't have it.
 ERROR, SOFTEN, WHERE_USED = "error", "soften", "an error where a layer uses it"
