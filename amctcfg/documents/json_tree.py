@@ -15,7 +15,7 @@ __all__ = ["Json", "json_of", "parse_json"]
 
 BLANKS = re.compile(r"[ \t\r\n]*")
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:(\.[0-9]+)?([eE][+-]?[0-9]+)?)")
-WORDS = {
+WORDS: Dict[str, Any] = {
     "true": True,
     "false": False,
     "null": None,

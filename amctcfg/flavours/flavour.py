@@ -135,7 +135,8 @@ class Fact:
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
 
 class Constant(Fact):
@@ -204,7 +205,11 @@ class Types(Record, MappingBase):
     def __len__(self) -> int:
         return len(self.__dict__["_by_name"])
 
-    __eq__, __hash__ = Record.__eq__, Record.__hash__
+    def __eq__(self, other: object) -> bool:
+        return Record.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return Record.__hash__(self)
 
 
 class Flavour(Record, Config[C]):

@@ -63,9 +63,15 @@ class Kind(Generic[T]):
 
 
 class Bool(Kind[bool]):
-    proto, noun, example = "bool", "a bool", "true"
+    proto: str = "bool"
+    noun: str = "a bool"
+    example: str = "true"
 
-    read = staticmethod(parse_bool)
+    if TYPE_CHECKING:
+
+        def read(self, raw: str) -> Optional[bool]: ...
+    else:
+        read = staticmethod(parse_bool)  # the field's own reader, without a call in between
 
     def checked(self, name: str, value: Any) -> bool:
         if isinstance(value, bool):
@@ -85,9 +91,15 @@ class Bool(Kind[bool]):
 
 
 class Float(Kind[float]):
-    proto, noun, example = "float", "a number", "0.7"
+    proto: str = "float"
+    noun: str = "a number"
+    example: str = "0.7"
 
-    read = staticmethod(parse_float)
+    if TYPE_CHECKING:
+
+        def read(self, raw: str) -> Optional[float]: ...
+    else:
+        read = staticmethod(parse_float)  # the field's own reader, without a call in between
 
     def checked(self, name: str, value: Any) -> float:
         if isinstance(value, bool) or not hasattr(type(value), "__float__"):
@@ -109,7 +121,8 @@ class Float(Kind[float]):
 class Integer(Kind[int]):
     """A whole number of 32 bits; decimal, octal and hexadecimal literals are read."""
 
-    noun, example = "a whole number", "1"
+    noun: str = "a whole number"
+    example: str = "1"
 
     def __init__(self, proto: str, least: int, most: int) -> None:
         self.proto: str = proto
@@ -136,7 +149,9 @@ class Integer(Kind[int]):
 
 
 class String(Kind[str]):
-    proto, noun, example = "string", "a string", '"..."'
+    proto: str = "string"
+    noun: str = "a string"
+    example: str = '"..."'
 
     def checked(self, name: str, value: Any) -> str:
         if not isinstance(value, str):
@@ -160,7 +175,7 @@ class String(Kind[str]):
 class Enum(Kind[str]):
     """One of some names, kept as `str`. Its numbers, which are read and not written, count from 1."""
 
-    proto = "enum"
+    proto: str = "enum"
 
     def __init__(self, names: Tuple[str, ...], type_name: str) -> None:
         self.names: Tuple[str, ...] = names

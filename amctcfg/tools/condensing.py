@@ -16,7 +16,7 @@ from ..messages.kinds import FLOAT
 from ..messages.message import BY_TYPE, Field, Message
 from ..messages.printing import print_message
 from ..messages.record import trusted
-from ..resolve.merging import COMMON, OF_LAYER, OF_TYPE, Merger, Tier, members_of, values_of
+from ..resolve.merging import COMMON, OF_LAYER, OF_TYPE, Members, Merger, Tier, members_of, values_of
 from ..resolve.quant_config import QuantConfig
 
 __all__ = ["condense"]
@@ -121,7 +121,7 @@ class Search:
         self.flavour: Flavour[Any] = read.flavour
         self.supported: List[Layer] = supported
         self.block_class: Any = read.block_class
-        self.members = members_of(self.block_class)
+        self.members: Members = members_of(self.block_class)
         self.globals: Dict[str, Any] = {
             key: read.messages.get(key, value)
             for key, value in read.globals.items()
