@@ -107,13 +107,13 @@ def __getattr__(name: str) -> Any:
     home = name if name in _ROOMS else _HOME_OF.get(name)
     if home is None:
         raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
-    from importlib.util import find_spec
-
-    room, _, module = home.partition(".")
-    if find_spec("." + room, __name__) is None or (module and find_spec("." + home, __name__) is None):
+    try:
+        found = importlib.import_module("." + home, __name__)
+    except ModuleNotFoundError as error:
+        if not "{}.{}.".format(__name__, home).startswith("{}.".format(error.name)):
+            raise  # something else is missing
         message = "{!r} needs {}/{}, which was deleted from this copy".format(name, __name__, home.replace(".", "/"))
-        raise AttributeError(message)
-    found = importlib.import_module("." + home, __name__)
+        raise AttributeError(message) from None
     value = found if name in _ROOMS else getattr(found, name)
     globals()[name] = value
     return value

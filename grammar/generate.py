@@ -44,8 +44,20 @@ sha256 {sha256}. Do not edit.
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+if TYPE_CHECKING:
+    from typing import Any
 '''
+
+# The usual forms of the tokens, for a scanner that compiles quickly: without comments and escapes between and in them.
+# What a usual form matches, the full one matches to the same end; so none may be followed by a comment, which could go on.
+USUAL_SKIP = r"[ \t\n\v\f\r]*(?![ \t\n\v\f\r#])"
+USUAL = {
+    "NAME": r"[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])",
+    "FIELD_NAME": r"[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])",
+    "NUMBER": r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*|)|\.[0-9]+)(?:[eE][+-]?[0-9]+|)[fF]?(?![A-Za-z0-9_.])",
+    "STRING": r"""(?:"[^"\\\n\0]*"|'[^'\\\n\0]*')(?![ \t\n\v\f\r]*["'#])""",
+}
 
 Trie = Dict[str, Any]  # token name -> what may follow it; END marks a phrase's end
 END = ""
@@ -81,12 +93,15 @@ def generate(grammar: str) -> str:
     phrases, rules = fold_phrases(parser.rules)
     skip = fragment(grammar, "SKIP")
     scanner = build_scanner(phrases, rules, tokens, fixed, skip)
+    usual = build_scanner(phrases, rules, dict(tokens, **USUAL), fixed, USUAL_SKIP, "(?![,;])")
+    assert usual.symbols == scanner.symbols, "both scanners have the same groups"
     actions, gotos, reductions = number_states(rules, scanner)
     tables = {
         "SKIP": literal(skip),
         "ESCAPE": literal(fragment(grammar, "ESCAPE")),
         "TOKENS": block("{}", ("{!r}: {}".format(n, literal(tokens[n])) for n in sorted(set(tokens) - ignored))),
         "PHRASES": block("{}", ("{!r}: {!r}".format(name, phrases[name]) for name in sorted(phrases))),
+        "USUAL": literal(usual.pattern),
         "SCANNER": literal(scanner.pattern),
         "SYMBOLS": repr(scanner.symbols),
         "ACCEPT": repr(ACCEPT),
@@ -145,12 +160,12 @@ def fold_phrases(rules: List[Rule]) -> Tuple[Dict[str, Trie], List[Rule]]:
 
 
 def build_scanner(
-    phrases: Dict[str, Trie], rules: List[Rule], tokens: Dict[str, str], fixed: Set[str], skip: str
+    phrases: Dict[str, Trie], rules: List[Rule], tokens: Dict[str, str], fixed: Set[str], skip: str, no_ending: str = ""
 ) -> Scanner:
     """One regular expression with an alternative for each phrase and each token that stands alone.
 
     Its last group tells what was matched and ends where that ends; it holds the text of a token that can differ.
-    Group 1 is the field's name, where there is one.
+    Group 1 is the field's name, where there is one. `no_ending` has to match where an ending that may follow does not.
     """
     alone = {str(s.name) for r in rules for s in r.expansion if s.is_term} - set(phrases)
     root: Trie = {name: {END: name} for name in alone}
@@ -174,7 +189,7 @@ def build_scanner(
             # Behind a token that is always the same, an empty group will do: alternatives whose first character
             # is known are tried faster.
             captured = pattern + "()" if group[0] in fixed else "({})".format(pattern)
-            return captured + skip + ("(?:{}|)".format(ending) if ending else "")
+            return captured + skip + ("(?:{}|{})".format(ending, no_ending) if ending else "")
         if complete:
             return pattern + skip
         if group == ["FIELD_NAME"]:

@@ -256,6 +256,10 @@ class Parser(argparse.ArgumentParser):
 
     console: Console
 
+    def option_actions(self) -> Dict[str, argparse.Action]:
+        """What each option does."""
+        return {name: action for action in self._actions for name in action.option_strings}
+
     def _print_message(self, message: str, file: Any = None) -> None:
         if file in (None, sys.stdout, self.console.stdout):
             self.console.result(message)
@@ -300,7 +304,7 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
         what = "option" if argv[0].startswith("-") else "command"
         raise Failure("there is no {} '{}'; {}".format(what, argv[0], hint))
     parser = parser_of(argv[0], console)
-    arguments = parser.parse_intermixed_args(protected(argv[1:]))
+    arguments = parser.parse_args(arranged(argv[1:], parser))
     module, _, function = COMMANDS[argv[0]].home.partition(":")
     command: Callable[[Any, Console], int] = getattr(importlib.import_module("." + module, __package__), function)
     arguments.command = command
@@ -308,12 +312,31 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
     return arguments
 
 
-def protected(argv: List[str]) -> List[str]:
-    """The arguments, with those behind the first "--" marked as no options."""
-    if "--" not in argv:
-        return argv
-    index = argv.index("--")
-    return argv[:index] + [PLAIN + argument for argument in argv[index + 1 :]]
+def arranged(argv: List[str], parser: Parser) -> List[str]:
+    """The options in front of the other arguments, so that they may be mixed.
+
+    argparse's own way of doing that is to format the usage first, which takes as long as checking a small file.
+    """
+    options: List[str] = []
+    others: List[str] = []
+    rest = iter(argv)
+    for argument in rest:
+        if argument == "--":
+            others += [PLAIN + other if other.startswith("-") else other for other in rest]
+        elif argument.startswith("-") and argument != "-":
+            options.append(argument)
+            if takes_value(argument, parser):
+                options += [value for value in (next(rest, None),) if value is not None]
+        else:
+            others.append(argument)
+    return options + others
+
+
+def takes_value(option: str, parser: Parser) -> bool:
+    """Whether the next argument belongs to an option: one that is known, or the beginning of a single one that is."""
+    known = parser.option_actions()
+    meant = [name for name in known if name == option] or [name for name in known if name.startswith(option)]
+    return len(meant) == 1 and "=" not in option and known[meant[0]].nargs is None
 
 
 def parser_of(name: str, console: Console) -> Parser:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..checks.checking import check_document, expand
 from ..checks.context import Context
@@ -18,11 +18,13 @@ from ..documents.settings import Settings
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..flavours.tf_ascend import TF_ASCEND
-from ..layers.graphs import Examined
 from ..layers.layer import Layer
 from ..resolve.merging import DOCUMENTED, TOOLKIT, Merger
 from ..resolve.plan import Plan
 from .console import ERRORS, Console, Exit, Failure, as_text
+
+if TYPE_CHECKING:
+    from ..layers.graphs import Examined
 
 __all__ = ["Job", "Jobs", "Model"]
 

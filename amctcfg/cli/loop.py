@@ -430,7 +430,7 @@ def duration(seconds: float) -> str:
 def audit(arguments: Any, console: Console) -> int:
     from ..tools.auditing import audit as compare
     from ..tools.auditing import invisible, read_record
-    from .reports import audit_json, audit_text
+    from .comparisons import audit_json, audit_text
 
     if arguments.json is None and arguments.record is None:
         raise Failure("say what to compare with: --config JSON, --record TXT, or both")

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from fnmatch import fnmatchcase
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.words import Names, did_you_mean, named, safe
 from ..documents.files import write
-from ..layers.graphs import Examined
-from ..layers.layer import Layer
 from .console import ERRORS, FINE, TROUBLE, Console, Failure, as_text
 from .job import AUTO, Job, Jobs, detected, examine_graph, flavour_by_name, types_of
+
+if TYPE_CHECKING:
+    from ..layers.graphs import Examined
 
 __all__ = ["check", "condense_command", "diff_command", "expand_command", "explain", "fmt", "layers", "show"]
 
@@ -104,17 +103,20 @@ class Report:
         self.hidden += unsafe_fixes
 
     def finish(self) -> int:
-        from .reports import FORMATS, summary_line
-
         if self.arguments.diff:
             return self.status
         if self.arguments.format != "text":
+            from .reports import FORMATS  # only where they are wanted
+
             self.console.result(FORMATS[self.arguments.format](self.found))
         if self.arguments.statistics:
-            counts = Counter(diagnostic.code for diagnostic in self.found)
+            codes = [diagnostic.code for diagnostic in self.found]
+            counts = {code: codes.count(code) for code in dict.fromkeys(codes)}
             rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
             self.console.lines("{:>6}  {}".format(count, code) for code, count in rows)
         elif self.arguments.format == "text" and not self.arguments.quiet and (self.found or self.fixed):
+            from .reports import summary_line
+
             self.console.lines([summary_line(self.found, self.files, self.fixed, self.fixable, self.hidden)])
         return self.status or verdict(self.found, self.arguments)
 
@@ -190,6 +192,8 @@ def show(arguments: Any, console: Console) -> int:
 def explain(arguments: Any, console: Console) -> int:
     from ..checks.context import Context
     from ..checks.errors import errors
+    from ..layers.graphs import Examined
+    from ..layers.layer import Layer
     from ..resolve.merging import Merger
     from ..tools.explaining import Explanation
 
@@ -256,6 +260,8 @@ def choose_layers(examined: List[Examined], arguments: Any, job: Job) -> List[Ex
 
 def matching(word: str, names: Iterable[str]) -> List[str]:
     """The name with this end of its path, or those that match a pattern. Raises `Failure` for an ambiguous end."""
+    from fnmatch import fnmatchcase
+
     names = list(names)
     ends = [name for name in names if name.endswith(("/" + word, "." + word))]
     if len(ends) > 1:
@@ -316,7 +322,7 @@ def formatted(before: str, after: str, path: str, name: str, arguments: Any, con
 
 def diff_command(arguments: Any, console: Console) -> int:
     from ..tools.diffing import diff
-    from .reports import DIFF_FORMATS
+    from .comparisons import DIFF_FORMATS
 
     jobs = Jobs(arguments, console)
     before, after = jobs.open(arguments.before), jobs.open(arguments.after)
@@ -385,6 +391,8 @@ def condense_command(arguments: Any, console: Console) -> int:
 
 
 def layers(arguments: Any, console: Console) -> int:
+    from fnmatch import fnmatchcase
+
     from ..layers.loading import describe
     from ..layers.tables import layers_to_csv, layers_to_json
 

@@ -74,7 +74,9 @@ class Workshop(Jobs):
         stamp = stamp_of(path)
         if self.stamps.setdefault(path, stamp) != stamp:
             self.stamps[path] = stamp
-            self.models: Dict[Tuple[str, str], Model] = {key: model for key, model in self.models.items() if key[0] != path}
+            self.models: Dict[Tuple[str, str], Model] = {
+                key: model for key, model in self.models.items() if key[0] != path
+            }
         return super().model(path, flavour)
 
     def changed(self) -> List[str]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..flavours.flavour import Constant, Flavour, Layout, Mapped
@@ -82,10 +81,15 @@ class Writer:
     def __init__(self, flavour: Flavour[Any]) -> None:
         assert flavour.layout is not None  # the plan asks
         self.layout: Layout = flavour.layout
+        from json.encoder import encode_basestring_ascii
+
+        self.quote: Callable[[str], str] = encode_basestring_ascii
         self.templates: Dict[Tuple[str, ...], Tuple[str, List[Getter]]] = {}
         self.blocks: Dict[int, str] = {}  # what is written for a block: many layers have the same
 
     def head(self, values: Dict[str, Any]) -> str:
+        import json  # a part of what is written, and slow to import
+
         return json.dumps(values, indent=4, separators=(",", ":"))
 
     def layer(self, effective: EffectiveConfig) -> str:
@@ -93,7 +97,7 @@ class Writer:
         block = effective.calibration_config
         if id(block) not in self.blocks:
             self.blocks[id(block)] = self.block(block)
-        name = json.encoder.encode_basestring_ascii(effective.layer.name)
+        name = self.quote(effective.layer.name)
         enabled = '{{\n{0}{0}"quant_enable":{1}'.format(INDENT, "true" if effective.quant_enable else "false")
         return "{}{}:{}{}".format(INDENT, name, enabled, self.blocks[id(block)])
 
@@ -114,6 +118,8 @@ class Writer:
             for member, template in templates.items():
                 if member in members:
                     shape[key] = {k: self.entry(spec, member, getters) for k, spec in template.items()}
+        import json
+
         text = json.dumps({"": shape}, indent=4, separators=(",", ":"))
         inner = text[text.index("{", 1) + 1 : text.rindex("}", 0, -1)].rstrip()
         body = (",{}\n{}}}".format(inner, INDENT) if shape else "\n{}}}".format(INDENT)).replace("{", "{{")
@@ -144,7 +150,11 @@ def placeholder(getters: List[Getter], member: str, field: str, mapped: Optional
 def scalar(value: Any) -> str:
     if value is True or value is False:
         return "true" if value else "false"
-    return json.encoder.encode_basestring_ascii(value) if isinstance(value, str) else repr(value)
+    if not isinstance(value, str):
+        return repr(value)
+    from json import dumps  # of enums only
+
+    return dumps(value)
 
 
 def rows(layers: Iterable[EffectiveConfig]) -> List[Dict[str, Any]]:
