@@ -205,18 +205,22 @@ def test_each_module_says_what_it_is_for():
 def expressions():
     """Every regular expression of the package, where it stands, with its flags."""
     for name, path in modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                owner = node.func.value
-                if (
-                    isinstance(owner, ast.Name)
-                    and owner.id == "re"
-                    and node.args
-                    and isinstance(node.args[0], ast.Constant)
-                ):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                owner, pattern = node.func.value, node.args[0]
+                value = constants.get(getattr(pattern, "id", None), getattr(pattern, "value", None))
+                if isinstance(owner, ast.Name) and owner.id == "re" and isinstance(value, (str, bytes)):
                     flags = re.VERBOSE if "VERBOSE" in ast.dump(node) else 0
                     flags |= re.MULTILINE if "MULTILINE" in ast.dump(node) else 0
-                    yield name, re.compile(node.args[0].value, flags)
+                    yield name, re.compile(value, flags)
 
 
 EXPRESSIONS = list(expressions())

@@ -13,7 +13,6 @@ from ..layers.layer import Layer
 from ..messages.message import Field
 from ..resolve.merging import OF_LAYER, OF_TYPE, TOOLKIT, Tier
 from .context import Context, shown
-from .foreign import unknown_type
 
 __all__ = ["another_model", "errors", "type_errors"]
 
@@ -102,6 +101,8 @@ def type_names(context: Context) -> None:
             hint = "the quantizable types are {}".format(", ".join(sorted(context.flavour.quantizable_types)))
             context.report(ERROR, "not-quantizable", message, path, hint)
         else:
+            from .foreign import unknown_type  # only where there is one
+
             context.report(ERROR, "unknown-type", *unknown_type(context.flavour, name, path))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
@@ -251,6 +252,17 @@ COMMANDS: Dict[str, Command] = {
 }  # fmt: skip
 
 
+def formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse's own asks for the width of the terminal whenever an option is added, by a module that is slow to import."""
+    columns = os.environ.get("COLUMNS", "")
+    if not columns.isdigit():
+        try:
+            columns = str(os.get_terminal_size().columns)
+        except OSError:
+            columns = "80"
+    return argparse.HelpFormatter(prog, width=max(int(columns) - 2, 20))
+
+
 class Parser(argparse.ArgumentParser):
     """argparse on our streams, with the nearest option for one that is not there."""
 
@@ -342,7 +354,7 @@ def takes_value(option: str, parser: Parser) -> bool:
 def parser_of(name: str, console: Console) -> Parser:
     command = COMMANDS[name]
     summary = command.summary[0].upper() + command.summary[1:] + "."
-    parser = Parser(prog="amctcfg " + name, description=summary, epilog=EPILOG)
+    parser = Parser(prog="amctcfg " + name, description=summary, epilog=EPILOG, formatter_class=formatter)
     parser.console = console
     for names, settings in command.options:
         parser.add_argument(*names, **settings)

@@ -30,7 +30,7 @@ __all__ = ["Job", "Jobs", "Model"]
 
 AUTO = "auto"
 
-OBJECT = re.compile(r'\A\s*\{\s*["}]')  # with which JSON begins, and no text format
+OBJECT = r'\A\s*\{\s*["}]'  # with which JSON begins, and no text format
 
 
 class Model(NamedTuple):
@@ -65,7 +65,7 @@ class Jobs:
 
     def job(self, text: Any, name: str, needs_model: bool = False) -> Job:
         plain = as_text(text)
-        is_json = name.lower().endswith(".json") or (name == "<stdin>" and OBJECT.match(plain) is not None)
+        is_json = name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, plain) is not None)
         settings = Settings("" if is_json else plain, name)
         graph = self.arguments.graph
         if graph is None and "graph" in settings.values:
@@ -135,7 +135,7 @@ def detected(text: str, name: str, graph: Optional[str], jobs: Jobs, is_json: bo
     with contextlib.suppress(ConfigError):
         tree = None if is_json else parse_text(text, name)
     if kind not in ("onnx", "table"):
-        from ..checks.detecting import fits_tf_ascend
+        from ..checks.fitting import fits_tf_ascend
 
         if tree is None or fits_tf_ascend(tree):
             return (TF_ASCEND, "") if not is_json or kind else json_flavour(text)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from functools import lru_cache
 from typing import Iterable, List, NamedTuple, Optional, Tuple, Union
 
@@ -154,6 +153,8 @@ def _cells(text: str) -> str:
 def _printable(text: str) -> str:
     if text.isprintable():
         return text
+    import unicodedata  # for odd characters only
+
     return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else "\ufffd" for c in text)
 
 
@@ -165,6 +166,8 @@ def _columns(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _width(character: str) -> int:
+    import unicodedata
+
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

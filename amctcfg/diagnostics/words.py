@@ -18,15 +18,15 @@ LONGEST_NAME = 120  # characters of a name in a message
 
 # What a terminal or a log could take for something else: control characters, line and paragraph separators, and
 # the characters that change the direction of the text.
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
 
 
-WORD = re.compile(r"[0-9]+|[^\W0-9_]+")
+WORD = r"[0-9]+|[^\W0-9_]+"
 
 
 def safe(text: str) -> str:
     """Text for people, with the characters that could act on a terminal or a log written as escapes."""
-    return text if text.isprintable() else UNSAFE.sub(lambda match: ascii(match[0])[1:-1], text)
+    return text if text.isprintable() else re.sub(UNSAFE, lambda match: ascii(match[0])[1:-1], text)
 
 
 def counted(number: int, what: str) -> str:
@@ -202,7 +202,7 @@ def add(groups: Dict[str, List[str]], key: str, name: str) -> None:
 
 def words_of(name: str) -> List[str]:
     """The words and numbers in a name: `conv`, `dw`, `13` in "conv_dw_13"."""
-    return WORD.findall(name.lower())
+    return re.findall(WORD, name.lower())
 
 
 def parts_of(words: List[str]) -> Dict[str, None]:

@@ -18,8 +18,8 @@ __all__ = ["Settings"]
 MARK = "amctcfg:"
 KEYS = ("graph", "flavour", "rules", "ignore")
 
-COMMENT = re.compile(r"""#([^\n]*)|"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'""")
-SETTING = re.compile(r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)""")
+COMMENT = r"""#([^\n]*)|"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'"""
+SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
 
 
 class Settings:
@@ -42,7 +42,7 @@ class Settings:
     def read(self, text: str) -> None:
         head = True
         behind = 0
-        for match in COMMENT.finditer(text):
+        for match in re.finditer(COMMENT, text):
             if match[1] is None or text[behind : match.start()].strip():
                 head = False
             behind = match.end()
@@ -50,7 +50,7 @@ class Settings:
             if not words.startswith(MARK):
                 continue
             start = match.start() + match[0].index(MARK) + len(MARK)
-            for setting in SETTING.finditer(text, start, match.end()):
+            for setting in re.compile(SETTING).finditer(text, start, match.end()):
                 self.setting(setting, head, match.start())
 
     def setting(self, match: re.Match[str], head: bool, comment: int) -> None:
