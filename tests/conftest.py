@@ -14,7 +14,7 @@ from amctcfg.cli import run
 
 DATA = Path(__file__).parent / "data"
 
-slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large, HealthCheck.differing_executors]
+slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 settings.register_profile("default", deadline=None, max_examples=20, suppress_health_check=slow)
 settings.register_profile("thorough", deadline=None, max_examples=200, suppress_health_check=slow)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -202,21 +202,29 @@ def test_each_module_says_what_it_is_for():
 # ---------------------------------------------------------------- regular expressions
 
 
+def literal(node):
+    """What a literal stands for, None for anything else."""
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
 def expressions():
     """Every regular expression of the package, where it stands, with its flags."""
     for name, path in modules():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = {
-            target.id: node.value.value
+            target.id: literal(node.value)
             for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            if isinstance(node, ast.Assign)
             for target in node.targets
             if isinstance(target, ast.Name)
         }
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
                 owner, pattern = node.func.value, node.args[0]
-                value = constants.get(getattr(pattern, "id", None), getattr(pattern, "value", None))
+                value = constants.get(getattr(pattern, "id", None), literal(pattern))
                 if isinstance(owner, ast.Name) and owner.id == "re" and isinstance(value, (str, bytes)):
                     flags = re.VERBOSE if "VERBOSE" in ast.dump(node) else 0
                     flags |= re.MULTILINE if "MULTILINE" in ast.dump(node) else 0

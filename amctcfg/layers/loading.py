@@ -36,7 +36,7 @@ def examine_file(path: PathLike, flavour: Flavour[Any] = TF_ASCEND) -> List[Exam
     from . import onnx, tensorflow  # either is needed for its own files only
 
     name = display_name(path)
-    if os.path.isdir(name):
+    if "\0" not in name and os.path.isdir(name):  # Python 3.7 does not answer for a NUL
         inside = os.path.join(name, "saved_model.pb")
         if not os.path.exists(inside):
             hint = "give the frozen graph itself; for a SavedModel, pass the folder with saved_model.pb. Or "

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast amctcfg is, as ratios against protobuf's own parser, both in one process and one run.
 
-    python tests/bench/bench.py            all of it, about a minute; prints the table of tests/bench/README.md
+    python tests/bench/bench.py            all of it, some minutes; prints the table of tests/bench/README.md
     python tests/bench/bench.py --profile  where the time of reading goes
 
 Each pair is measured alternately, and the median of the paired ratios is shown with their range.
@@ -9,8 +9,11 @@ Each pair is measured alternately, and the median of the paired ratios is shown 
 
 import argparse
 import contextlib
+import functools
 import gc
+import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -98,70 +101,188 @@ def parsing(messages):
     for what, text, times, runs in (
         ("parse the seed's sample, 100 times", seed, 100, 21),
         ("parse 2,000 overrides, {:.1f} MB", configuration(2000), 1, 21),
-        ("parse 20,000 overrides, {:.1f} MB", configuration(20000), 1, 5),
+        ("parse 20,000 overrides, {:.1f} MB", configuration(20000), 1, 7),
         ("parse 2,000 overrides, no two the same", configuration(2000, distinct=True), 1, 21),
-        ("parse 20,000 overrides, no two the same", configuration(20000, distinct=True), 1, 5),
+        ("parse 20,000 overrides, no two the same", configuration(20000, distinct=True), 1, 7),
     ):
         theirs = repeated(lambda text=text: text_format.Parse(text, messages()), times)
+        row(what.format(len(text) / 1e6), "3", theirs, repeated(lambda text=text: amctcfg.parse(text), times), runs)
+
+
+def parsing_pytorch():
+    """PyTorch's dialect, against text_format with the descriptor that amctcfg exports for it."""
+    messages = message_class(amctcfg.PYTORCH)
+    for distinct in (False, True):
+        text = configuration(2000, distinct)
         row(
-            what.format(len(text) / 1e6),
-            "2, aim 3",
-            theirs,
-            repeated(lambda text=text: amctcfg.parse(text), times),
-            runs,
+            "PyTorch: parse 2,000 overrides, {}".format("no two the same" if distinct else "sixty that take turns"),
+            "3",
+            lambda text=text: text_format.Parse(text, messages()),
+            lambda text=text: amctcfg.parse(text, flavour=amctcfg.PYTORCH),
+            21,
+        )
+    document = amctcfg.parse(text, flavour=amctcfg.PYTORCH)
+    layers = [Layer("stage{}.conv{}".format(n // 10, n), "Conv2d") for n in range(2000)]
+    row(
+        "PyTorch: expand 2,000 layers, against parsing that file",
+        "9",
+        lambda: text_format.Parse(text, messages()),
+        lambda: amctcfg.expand(document, layers),
+    )
+
+
+def tree():
+    """What reading the text as fields costs, against one regular expression that only finds the tokens."""
+    token = re.compile(r"[ \t\r\n]+|\#[^\n]*|[A-Za-z_]\w*|[-+.\w]+|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|.")
+    for distinct in (False, True):
+        text = configuration(2000, distinct)
+        row(
+            "the tree only, {}, against one pattern over the text".format(
+                "no two the same" if distinct else "sixty blocks"
+            ),
+            "",
+            lambda text=text: [match.group() for match in token.finditer(text)],
+            lambda text=text: amctcfg.textformat.parse(text),
+            21,
         )
 
 
-FIRST_THEIRS = "import bench_pb2; bench_pb2.text_format.Parse('do_fusion: true', bench_pb2.M())"
-FIRST_OURS = "import amctcfg; amctcfg.parse('do_fusion: true')"
+PROCESSES = {
+    "nothing": ["-c", "pass"],
+    "their import": ["-c", "import bench_pb2"],
+    "our import": ["-c", "import amctcfg"],
+    "their parse": ["-c", "import bench_pb2; bench_pb2.text_format.Parse('do_fusion: true', bench_pb2.M())"],
+    "our parse": ["-c", "import amctcfg; amctcfg.parse('do_fusion: true')"],
+    "argparse": ["-c", "import argparse, dataclasses"],
+    "check": ["-m", "amctcfg", "check", str(ROOT / "tests" / "data" / "valid" / "sample.cfg")],
+}
 
 
-def import_time():
-    """A process that imports, less one that does nothing."""
+def processes():
+    """Whole processes, in turns; the bytecode is cached as it is in an installation."""
     with tempfile.TemporaryDirectory() as folder:
         source = "from google.protobuf import descriptor_pool as p, message_factory as m, text_format\n"
         source += "d = p.Default().AddSerializedFile({!r})\n".format(file_descriptor().SerializeToString())
         source += "M = m.GetMessageClass(p.Default().FindMessageTypeByName('amct.AMCTConfig'))\n"
         Path(folder, "bench_pb2.py").write_text(source, encoding="utf-8")
-        commands = ["pass", "import bench_pb2", "import amctcfg", FIRST_THEIRS, FIRST_OURS]
-        times = {command: [] for command in commands}
-        for _ in range(25):
-            for command in commands:
-                code = "import sys; sys.path[:0] = [{!r}, {!r}]; {}".format(folder, str(ROOT), command)
-                times[command].append(
-                    seconds(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True))
-                )
-        nothing, theirs, ours, first_theirs, first_ours = (statistics.median(times[command]) for command in commands)
-    line = "| {} | {} | **{:.2f}** | | {:.2f} ms |"
-    print(
-        line.format(
-            "import and parse one line",
-            "",
-            (first_theirs - nothing) / (first_ours - nothing),
-            (first_ours - nothing) * 1e3,
+        environment = dict(
+            os.environ, PYTHONPATH=os.pathsep.join([folder, str(ROOT)]), PYTHONPYCACHEPREFIX=str(Path(folder, "cache"))
         )
-    )
-    print(
-        "| import, less the interpreter | 1.5 | **{:.2f}** | | {:.2f} ms |".format(
-            (theirs - nothing) / (ours - nothing), (ours - nothing) * 1e3
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        rounds = []
+        for _ in range(32):
+            rounds.append({})
+            for name, arguments in PROCESSES.items():
+                command = [sys.executable, *arguments]
+                run = functools.partial(subprocess.run, command, env=environment, stdout=subprocess.DEVNULL)
+                rounds[-1][name] = seconds(run)
+        del rounds[:2]
+
+    def line(what, wanted, ours, theirs, less=None):
+        ratios, own = [], []
+        for times in rounds:
+            base = times[less] if less else 0
+            own.append(times[ours] - base)
+            ratios.append(own[-1] / max(times[theirs] - base, 1e-9))
+        spread = statistics.quantiles(ratios, n=10)
+        text = "| {} | {} | **{:.2f}** times the time | {:.2f} to {:.2f} | {:.1f} ms |"
+        print(
+            text.format(what, wanted, statistics.median(ratios), spread[0], spread[-1], statistics.median(own) * 1e3),
+            flush=True,
         )
+
+    line("import, less the interpreter", "", "our import", "their import", "nothing")
+    line("import and parse one line, less the interpreter", "under 0.8, aim 0.6", "our parse", "their parse", "nothing")
+    line(
+        "`amctcfg check`, whole process, against `import argparse, dataclasses`",
+        "under 2.2, aim 1.6",
+        "check",
+        "argparse",
     )
 
 
 def expanding(messages):
-    text = configuration(2000)
-    document, layers = amctcfg.parse(text), model(2000, 500)
+    for distinct in (False, True):
+        text = configuration(2000, distinct)
+        document, layers = amctcfg.parse(text), model(2000, 500)
+        blocks = "no two blocks the same" if distinct else "sixty blocks"
+        theirs = functools.partial(text_format.Parse, text)
+        row(
+            "expand 2,500 layers, {}, against parsing that file".format(blocks),
+            "9",
+            lambda: theirs(messages()),
+            lambda: amctcfg.expand(document, layers),
+        )
+        row(
+            "the same to JSON",
+            "3",
+            lambda: theirs(messages()),
+            lambda: amctcfg.expand(document, layers).to_json(),
+        )
+    other = amctcfg.parse(configuration(2000))
     row(
-        "expand 2,500 layers to JSON, against parsing that file",
+        "diff of two such files on 2,500 layers, against parsing one",
+        "3",
+        lambda: theirs(messages()),
+        lambda: amctcfg.diff(document, other, layers),
+    )
+    plan = amctcfg.expand(document, layers)
+    row(
+        "condense that plan, against parsing the file",
         "1",
-        lambda: text_format.Parse(text, messages()),
-        lambda: amctcfg.expand(document, layers).to_json(),
+        lambda: theirs(messages()),
+        lambda: amctcfg.condense(plan),
+        5,
     )
     row(
         "check with a graph, against parse and expand",
         "0.5",
         lambda: amctcfg.expand(amctcfg.parse(text), layers),
         lambda: amctcfg.check(text, layers=layers),
+    )
+
+
+def suggesting():
+    """Two thousand names that no layer has, against the same file with the right names."""
+    text, layers = configuration(2000), model(2000, 500)
+    wrong = text.replace("/conv", "/covn")
+    middle, least, most, own = ratio(
+        lambda: amctcfg.check(wrong, layers=layers), lambda: amctcfg.check(text, layers=layers), 5
+    )
+    print(
+        "| 2,000 unknown names, each with its suggestion, against right names | under 50 | **{:.1f}** times the time "
+        "| {:.1f} to {:.1f} | {:.0f} ms |".format(middle, least, most, own * middle * 1e3),
+        flush=True,
+    )
+
+
+def many():
+    """A hundred thousand overrides: the time to expand against the time to parse, and the memory of both."""
+    text, layers = configuration(100000), model(100000, 0)
+    document = amctcfg.parse(text)
+    pairs = [
+        (seconds(lambda: amctcfg.expand(document, layers)), seconds(lambda: amctcfg.parse(text))) for _ in range(5)
+    ]
+    ratios = [ours / base for ours, base in pairs]
+    print(
+        "| expand 100,000 overridden layers, against parsing their file | under 0.6 | **{:.2f}** times the time "
+        "| {:.2f} to {:.2f} | {:.0f} ms |".format(
+            statistics.median(ratios), min(ratios), max(ratios), statistics.median(own for own, _ in pairs) * 1e3
+        ),
+        flush=True,
+    )
+    del document
+    tracemalloc.start()
+    document = amctcfg.parse(text)
+    parsed = tracemalloc.get_traced_memory()[0]
+    plan = amctcfg.expand(document, layers)
+    expanded, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    del plan
+    print(
+        "| memory of 100,000 overrides, {:.0f} MB of text | | document {:.0f} MB, plan {:.0f} MB more, peak {:.0f} MB "
+        "| | |".format(len(text) / 1e6, parsed / 1e6, (expanded - parsed) / 1e6, peak / 1e6),
+        flush=True,
     )
 
 
@@ -276,11 +397,15 @@ def main():
     )
     print("| what | wanted | times as fast | range | ours |\n|---|---|---|---|---|")
     messages = message_class()
+    processes()
     parsing(messages)
-    import_time()
+    parsing_pytorch()
+    tree()
     expanding(messages)
     printing(messages)
+    suggesting()
     growth()
+    many()
     memory()
     hostile()
     return None
