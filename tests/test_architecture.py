@@ -289,5 +289,5 @@ for pattern, flags in expressions:
 
 def test_long_runs_of_each_character_come_to_an_end():
     """Forty thousand characters: what is exponential in them does not end, what is cubic takes days."""
-    given = repr(([(e.pattern, e.flags & (re.VERBOSE | re.MULTILINE)) for _, e in EXPRESSIONS], CLASSES))
+    given = repr(([(e.pattern, int(e.flags & (re.VERBOSE | re.MULTILINE))) for _, e in EXPRESSIONS], CLASSES))
     subprocess.run([sys.executable, "-c", RUN], input=given, text=True, check=True, timeout=60)
