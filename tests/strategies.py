@@ -71,7 +71,10 @@ def values(field, names, types):
 def messages(draw, cls, names, types):
     """A message of a class: any of its fields, one member of each oneof."""
     schema, given = cls.__schema__, {}
-    chosen = {oneof: draw(st.sampled_from(schema.members(oneof))) for oneof in schema.oneofs}
+    members = {}
+    for name, spec in schema.fields.items():
+        members.setdefault(spec.oneof, []).append(name)
+    chosen = {oneof: draw(st.sampled_from(names)) for oneof, names in members.items() if oneof}
     for name, field in schema.fields.items():
         if field.oneof and chosen[field.oneof] != name:
             continue

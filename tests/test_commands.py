@@ -399,7 +399,13 @@ def test_an_interrupt_is_130(folder):
         "{}",
     ]
     running = subprocess.Popen(
-        command, cwd=str(folder), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=str(folder),
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Where the tests run in the background of a shell they ignore interrupts, and hand that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     for _ in range(100):
         time.sleep(0.05)

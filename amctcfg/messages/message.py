@@ -115,6 +115,8 @@ class Interval:
 class Choice:
     """One of some numbers."""
 
+    low = high = INFINITY  # no numbers lie between its bounds that need not be asked for
+
     def __init__(self, *values: int) -> None:
         self.values: Tuple[int, ...] = values
         self.words: str = "{} or {}".format(", ".join(map(str, values[:-1])), values[-1])
@@ -217,13 +219,22 @@ class Schema:
         self.required: Tuple[str, ...] = tuple(n for n, f in fields.items() if f.label == REQUIRED)
         self.repeated: Tuple[str, ...] = tuple(n for n, f in fields.items() if f.label == REPEATED)
         self.blank: Dict[str, Any] = {n: () if f.label == REPEATED else None for n, f in fields.items()}
-        self.oneofs: Tuple[str, ...] = tuple(dict.fromkeys(f.oneof for f in fields.values() if f.oneof))
+        # The members of each oneof; one alone excludes nothing.
+        oneofs = [
+            [n for n, f in fields.items() if f.oneof == o] for o in dict.fromkeys(f.oneof for f in fields.values())
+        ]
+        self.oneofs: Tuple[List[str], ...] = tuple(
+            members for members in oneofs if fields[members[0]].oneof and len(members) > 1
+        )
         self.only_optional: bool = not self.required and not self.repeated
         self.has_rules: bool = has_rules
-        self.ranged: Tuple[Field, ...] = tuple(f for f in fields.values() if f.within is not None)
-
-    def members(self, oneof: str) -> List[str]:
-        return [name for name, field in self.fields.items() if field.oneof == oneof]
+        # What has a range, with the bounds between which no more has to be asked.
+        self.ranged: Tuple[Tuple[str, float, float, Any], ...] = tuple(
+            (n, f.within.low, f.within.high, f.within) for n, f in fields.items() if f.within is not None
+        )
+        self.unique: Tuple[Field, ...] = tuple(
+            f for f in fields.values() if f.label == REPEATED and f.unique is not None
+        )
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(required,))
@@ -290,21 +301,23 @@ def problems(cls: Type[Message], values: Mapping[str, Any]) -> List[Problem]:
     """The rules that values of the right kinds break: oneofs, ranges, entries that occur twice, the message's own."""
     schema = cls.__schema__
     found: List[Problem] = []
-    for oneof in schema.oneofs:
-        given = [name for name in schema.members(oneof) if name in values]
+    for members in schema.oneofs:
+        given = [name for name in members if name in values]
         if len(given) > 1:
             message = "{} and {} exclude each other".format(", ".join(given[:-1]), given[-1])
             found.append(Problem("conflicting-fields", (given[-1],), message, "keep one of them"))
-    for field in schema.ranged:
-        value = values.get(field.name)
-        if value is not None and value not in field.within:
-            found.append(out_of_range(field.name, value, field.within.words))
-    for name in schema.repeated:
-        if values.get(name) and schema.fields[name].unique is not None:
-            found += duplicates(schema.fields[name], values[name])
+    for name, low, high, within in schema.ranged:
+        value = values.get(name)
+        if value is not None and not low < value < high and value not in within:
+            found.append(out_of_range(name, value, within.words))
+    for field in schema.unique:
+        if values.get(field.name):
+            found += duplicates(field, values[field.name])
     if schema.has_rules:
-        wrong = {problem.path[0] for problem in found}
-        found += cls._rules({name: None if name in wrong else value for name, value in values.items()})
+        if found:
+            wrong = {problem.path[0] for problem in found}
+            values = {name: None if name in wrong else value for name, value in values.items()}
+        found += cls._rules(values)
     return found
 
 

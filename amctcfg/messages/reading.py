@@ -47,7 +47,7 @@ class Reading:
         self.broken: Set[Path] = set()
         self.diagnostics: List[Diagnostic] = []
         # Blocks by their text, those without a diagnostic: files repeat them.
-        self.blocks: Dict[Tuple[Type[Message], str], Any] = {}
+        self.blocks: Dict[Type[Message], Dict[str, Any]] = {}
         self.firsts: Dict[Path, str] = {}
         end = len(self.text)
         self.config: Any = self.message(root, (None, tree.fields, end, end), ())
@@ -58,13 +58,14 @@ class Reading:
         """The message that a field holds."""
         if not (cls.__schema__.only_optional and self.strict):  # read leniently, a message may go on elsewhere
             return self.read_message(cls, field, path)
-        key = cls, self.text[field[2] : field[3]]
-        if key in self.blocks:
-            return self.blocks[key]
-        reported = len(self.diagnostics)
-        message = self.read_message(cls, field, path)
-        if len(self.diagnostics) == reported:
-            self.blocks[key] = message
+        blocks = self.blocks.setdefault(cls, {})
+        text = self.text[field[2] : field[3]]
+        message = blocks.get(text)
+        if message is None:
+            reported = len(self.diagnostics)
+            message = self.read_message(cls, field, path)
+            if len(self.diagnostics) == reported:
+                blocks[text] = message
         return message
 
     def read_message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
@@ -82,8 +83,13 @@ class Reading:
             else:
                 if name in values:
                     self.duplicate_field(spec, element, fields, path)
-                value = spec.read(raw) if type(raw) is str else None  # the common case
-                values[name] = self.value(spec, element, (*path, name)) if value is None else value
+                if type(raw) is str:
+                    value = spec.read(raw)  # the common case
+                    values[name] = self.value(spec, element, (*path, name)) if value is None else value
+                elif type(raw) is tuple and spec.is_message:
+                    values[name] = self.message(spec.kind, element, (*path, name))
+                else:
+                    values[name] = self.value(spec, element, (*path, name))
         for name in schema.required:
             if name not in values:
                 self.missing_field(cls, specs[name], field, path, values)
@@ -206,7 +212,7 @@ class Reading:
         message = "{} has no '{}'".format(field[0] or cls.__name__, spec.name)
         example = "{} {{ ... }}".format(spec.name) if spec.is_message else "{}: {}".format(spec.name, spec.kind.example)
         if spec.is_message:
-            values[spec.name] = trusted(spec.kind, spec.kind.__schema__.blank)
+            values[spec.name] = trusted(spec.kind, dict(spec.kind.__schema__.blank))
         if self.strict:
             self.report("missing-field", message, name_offsets(field), path, "add " + example)
             values.setdefault(spec.name, None)

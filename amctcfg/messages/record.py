@@ -154,7 +154,7 @@ class Record:
 
 
 def trusted(cls: Type[R], values: Dict[str, Any]) -> R:
-    """A record of values that are checked already, all of them."""
+    """A record of values that are checked already, all of them; the dict becomes its own."""
     built = object.__new__(cls)
-    built.__dict__.update(values)
+    object.__setattr__(built, "__dict__", values)
     return built
