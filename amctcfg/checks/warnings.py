@@ -9,7 +9,7 @@ from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import named
 from ..layers.layer import Layer
 from ..messages.kinds import FLOAT
-from ..resolve.merging import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Origin, Tier, value_at, values_of
+from ..resolve.merging import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Origin, Tier, values_of
 from .context import OVERRIDES, Context, shown
 
 __all__ = ["short", "warnings"]
@@ -252,8 +252,8 @@ def cascading(context: Context, layer: Layer, rules: Optional[str] = None) -> Di
     merger = context.merger if rules is None else context.merger.by_rules(rules)
     decisions = merger.decide(layer, merger.tiers(layer))
     return {
-        name: merger.origin(*decision.winner)
-        for name, decision in decisions.items()
+        name: merger.origin(*winner)
+        for name, winner in decisions.items()
         if steps_to(context, name)[-1].cascades is not None
     }
 
@@ -311,7 +311,7 @@ def forbids(context: Context, layer: Optional[Layer], layer_type: str, layers: S
             part = getattr(tier.block, name)
             for inner in part.__schema__.fields.values() if field.is_message and part is not None else ():
                 for demand in inner.demands:
-                    if value_at(part, (inner,)) in demand.values and demand.common == "error":
+                    if getattr(part, inner.name) in demand.values and demand.common == "error":
                         if not all(context.merger.can(x, demand, tier) for x in layers):
                             return True
     return False

@@ -115,9 +115,9 @@ class Interval:
 class Choice:
     """One of some numbers."""
 
-    low = high = INFINITY  # no numbers lie between its bounds that need not be asked for
-
     def __init__(self, *values: int) -> None:
+        self.low: float = INFINITY  # there are no bounds between which every number is one of them
+        self.high: float = INFINITY
         self.values: Tuple[int, ...] = values
         self.words: str = "{} or {}".format(", ".join(map(str, values[:-1])), values[-1])
 

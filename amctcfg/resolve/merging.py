@@ -140,14 +140,7 @@ class Setting(NamedTuple):
     path: Optional[Path]
 
 
-class Decision(NamedTuple):
-    """What a field is, by which setting, and all settings of it, highest first."""
-
-    winner: Setting
-    settings: List[Setting]
-
-
-Decisions = Dict[str, Decision]
+Decisions = Dict[str, Setting]
 
 DEFAULT, BY_LAYER_TYPE = "default", "layer_type"
 
@@ -302,11 +295,11 @@ class Merger:
         for name, decision in decisions.items():
             part, _, inner = name.partition(".")
             if not inner:
-                values[part] = decision.winner.value
+                values[part] = decision.value
                 continue
             if values[part] is None:
                 values[part] = dict(self.block_class.__schema__.fields[part].kind.__schema__.blank)
-            values[part][inner] = decision.winner.value
+            values[part][inner] = decision.value
         for part, found in values.items():
             if type(found) is dict:
                 values[part] = trusted(self.block_class.__schema__.fields[part].kind, found)
@@ -357,14 +350,14 @@ class Merger:
         top = tiers[0].block if tiers else None
         decisions: Decisions = {}
         for field in self.members.scalars:
-            decisions[field.name] = self.decide_field((field,), tiers, layer)
+            decisions[field.name] = self.decide_field(field, (), [tier.block for tier in tiers], layer, tiers)
         for names, default in self.members.groups:
             chosen = next((name for name in names if top is not None and getattr(top, name) is not None), default)
             if chosen is None or self.is_dropped(chosen, layer, tiers):
                 continue
-            part = self.block_class.__schema__.fields[chosen]
-            for field in part.kind.__schema__.fields.values():
-                decisions[chosen + "." + field.name] = self.decide_field((part, field), tiers, layer)
+            parts = [getattr(tier.block, chosen, None) for tier in tiers]
+            for field in self.block_class.__schema__.fields[chosen].kind.__schema__.fields.values():
+                decisions[chosen + "." + field.name] = self.decide_field(field, (chosen,), parts, layer, tiers)
         return decisions
 
     def is_dropped(self, part: str, layer: Layer, tiers: List[Tier]) -> bool:
@@ -374,35 +367,38 @@ class Merger:
             return False
         return any(self.is_softened(demand, layer, tiers) for demand in demands)
 
-    def decide_field(self, steps: Tuple[Field, ...], tiers: List[Tier], layer: Layer) -> Decision:
-        field = steps[-1]
-        settings: List[Setting] = []
-        for tier in tiers:
-            value = value_at(tier.block, steps)
-            if value is not None:
-                settings.append(Setting(tier.name, value, (*tier.path, *[step.name for step in steps])))
+    def decide_field(
+        self, field: Field, inside: Tuple[str, ...], parts: List[Any], layer: Layer, tiers: List[Tier]
+    ) -> Setting:
+        """One field of the messages that the blocks hold `inside`, None for a block without one."""
+        name = field.name
         if field.cascades is not None:
-            winner = self.decide_cascade(field, settings, tiers)
-        elif settings and value_at(tiers[0].block, steps) is not None:
-            winner = settings[0]
+            winner = self.decide_cascade(field, inside, parts, tiers)
         else:
-            winner = Setting(DEFAULT, self.default(field, layer), None)
+            value = getattr(parts[0], name, None) if parts else None
+            if value is not None:
+                winner = Setting(tiers[0].name, value, (*tiers[0].path, *inside, name))
+            else:
+                winner = Setting(DEFAULT, self.default(field, layer), None)
         for demand in field.demands:
             if winner.value in demand.values and self.is_softened(demand, layer, tiers):
                 winner = Setting(BY_LAYER_TYPE, demand.instead, None)
-        return Decision(winner, settings)
+        return winner
 
-    def decide_cascade(self, field: Field, settings: List[Setting], tiers: List[Tier]) -> Setting:
+    def decide_cascade(self, field: Field, inside: Tuple[str, ...], parts: List[Any], tiers: List[Tier]) -> Setting:
         """The first block that sets it, else the global field of the cascade, else the default."""
-        candidates = list(settings)
-        if self.rules == TOOLKIT and tiers and tiers[0].name == OF_LAYER:
-            candidates = [setting for setting in candidates if setting.tier != OF_TYPE]
-        overall = field.cascades
-        if overall and getattr(self.config, overall) is not None:
-            setting = Setting(overall, getattr(self.config, overall), (overall,))
-            candidates.append(setting)
-            settings.append(setting)
-        return candidates[0] if candidates else Setting(DEFAULT, field.default, None)
+        for tier, part in zip(tiers, parts):
+            if self.rules == TOOLKIT and tier.name == OF_TYPE and tiers[0].name == OF_LAYER:
+                continue
+            value = getattr(part, field.name, None)
+            if value is not None:
+                return Setting(tier.name, value, (*tier.path, *inside, field.name))
+        return next(self.overall(field), Setting(DEFAULT, field.default, None))
+
+    def overall(self, field: Field) -> Iterator[Setting]:
+        """The global field that decides where no block does, if it is set."""
+        if field.cascades and getattr(self.config, field.cascades) is not None:
+            yield Setting(field.cascades, getattr(self.config, field.cascades), (field.cascades,))
 
     def default(self, field: Field, layer: Optional[Layer]) -> Any:
         """What a field that the block leaves out is; None for one that an unknown type decides."""
@@ -437,22 +433,28 @@ class Merger:
     def origins_of(self, layer: Layer) -> Dict[str, Origin]:
         """The origin of each field of a layer, by dotted name."""
         found = {"quant_enable": self.quant_enable(layer), "fuse": self.fuse(layer)}
-        for name, decision in self.decide(layer, self.tiers(layer)).items():
-            losers = tuple(self.origin(*setting) for setting in decision.settings if setting is not decision.winner)
-            found[name] = self.origin(*decision.winner)._replace(shadowed=losers)
+        tiers = self.tiers(layer)
+        for name, winner in self.decide(layer, tiers).items():
+            losers = tuple(self.origin(*setting) for setting in self.settings(name, tiers) if setting != winner)
+            found[name] = self.origin(*winner)._replace(shadowed=losers)
         return found
+
+    def settings(self, name: str, tiers: List[Tier]) -> Iterator[Setting]:
+        """What sets a field of the block, by dotted name: highest first, whether it counts or not."""
+        field: Any = self.block_class.__schema__.fields[name.partition(".")[0]]
+        steps = name.split(".")
+        if len(steps) > 1:
+            field = field.kind.__schema__.fields[steps[1]]
+        for tier in tiers:
+            value = tier.block
+            for step in steps:
+                value = getattr(value, step, None)
+            if value is not None:
+                yield Setting(tier.name, value, (*tier.path, *steps))
+        yield from self.overall(field)
 
     def origin(self, tier: str, value: Any, path: Optional[Path]) -> Origin:
         return Origin(tier, value, path, self.document.span(path) if self.document and path else None)
-
-
-def value_at(block: Any, steps: Tuple[Field, ...]) -> Any:
-    """The value that a block sets, None where it does not."""
-    for step in steps:
-        if block is None:
-            return None
-        block = getattr(block, step.name)
-    return block
 
 
 def asks(block: Any, demand: Demand) -> bool:

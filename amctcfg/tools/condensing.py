@@ -42,7 +42,7 @@ class Cost(NamedTuple):
 IMPOSSIBLE = 10**9  # blocks and lines: no configuration gives a layer this
 
 # What the fields that cascade are without a word of the block: (dotted name, value), of one or two ways to look for it.
-Fallback = FrozenSet[Tuple[str, Any]]
+Fallback = FrozenSet[Tuple[str, str, Any]]
 
 
 def condense(
@@ -137,6 +137,15 @@ class Search:
         self.types: Dict[str, List[Kind]] = {}
         for kind in self.wanted:
             self.types.setdefault(kind.type, []).append(kind)
+        self.layer_of: Dict[Kind, Layer] = {kind: Layer("", kind.type, True, kind.lacks) for kind in self.wanted}
+        self.merger: Merger = Merger(self.base, "documented", self.flavour)
+        # The fields that cascade, with the part that holds each.
+        self.cascades: List[Tuple[str, Field]] = [
+            (part, field)
+            for part, outer in self.block_class.__schema__.fields.items()
+            for field in (outer.kind.__schema__.fields.values() if outer.is_message else ())
+            if field.cascades is not None
+        ]
         self.lines_of: Dict[Any, int] = {}
         self.sums: Dict[Any, Cost] = {}
         self.type_choices: Dict[Any, Any] = {}
@@ -269,25 +278,25 @@ class Search:
         state = tuple(
             (self.outcome(kind, self.tiers(kind, common, None)), self.is_forbidden(kind, common)) for kind in kinds
         )
-        cascading = tuple(self.fallbacks(kind, common, None) for kind in kinds)
-        key = layer_type, state, cascading
+        cascading = [self.fallbacks(kind, common, None) for kind in kinds]
+        key = layer_type, state, tuple(cascading)
         if key not in self.type_choices:
             without = Cost(0, 0)
-            for kind, (outcome, forbidden) in zip(kinds, state):
-                without = without.plus(*self.kind_cost(kind, outcome, forbidden, self.fallbacks(kind, common, None)))
+            for kind, (outcome, forbidden), fallbacks in zip(kinds, state, cascading):
+                without = without.plus(*self.kind_cost(kind, outcome, forbidden, fallbacks))
             entry = self.type_entry(layer_type, common, cascading)
             self.type_choices[key] = min((without, None), entry, key=lambda pair: pair[0])
         found: Tuple[Cost, Any] = self.type_choices[key]
         return found
 
-    def type_entry(self, layer_type: str, common: Any, cascading: Any) -> Tuple[Cost, Any]:
+    def type_entry(self, layer_type: str, common: Any, cascading: List[Fallback]) -> Tuple[Cost, Any]:
         """The cheapest block of a type."""
-        key = layer_type, cascading
+        key = layer_type, tuple(cascading)
         if key not in self.type_choices:
             kinds = self.types[layer_type]
             best: Tuple[Cost, Any] = (Cost(2 * IMPOSSIBLE, 0), None)
-            blocks = {w: kind for kind in kinds for w in self.wanted[kind]}
-            tried = [self.written(w, kind, self.fallbacks(kind, common, None)) for w, kind in blocks.items()]
+            blocks = {w: (kind, fallbacks) for kind, fallbacks in zip(kinds, cascading) for w in self.wanted[kind]}
+            tried = [self.written(w, kind, fallbacks) for w, (kind, fallbacks) in blocks.items()]
             for block in dict.fromkeys(tried or [self.block_class()]):
                 if block is not None and self.is_allowed_for_type(layer_type, block):
                     best = min(best, (self.entry_cost(kinds, common, block), block), key=lambda pair: pair[0])
@@ -336,38 +345,30 @@ class Search:
 
     # ------------------------------------------------------------ what blocks give
 
-    def merger(self, common: Any) -> Merger:
-        merger = Merger(self.base, "documented", self.flavour)
-        merger.common = None if common is None else Tier(COMMON, common, ())
-        return merger
-
     def tiers(self, kind: Kind, common: Any, type_block: Any) -> List[Tier]:
         tiers = [] if type_block is None else [Tier(OF_TYPE, type_block, ())]
         return tiers + ([] if common is None else [Tier(COMMON, common, ())])
 
     def outcome(self, kind: Kind, tiers: List[Tier]) -> Any:
         """The effective block of a layer of a kind without an override of its own."""
-        merger = self.merger(tiers[-1].block if tiers and tiers[-1].name == COMMON else None)
-        return merger.block_of(merger.decide(Layer("", kind.type, True, kind.lacks), tiers))
+        self.merger.common = tiers[-1] if tiers and tiers[-1].name == COMMON else None
+        return self.merger.block_of(self.merger.decide(self.layer_of[kind], tiers))
 
     def fallbacks(self, kind: Kind, common: Any, type_block: Any) -> Fallback:
         """What the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
         found = set()
-        for member, field in self.block_class.__schema__.fields.items():
-            for inner in field.kind.__schema__.fields.values() if field.is_message else ():
-                if inner.cascades is None:
-                    continue
-                below = [value_in(common, member, inner.name), self.overall(inner)]
-                for blocks in ([value_in(type_block, member, inner.name), *below], below):
-                    value = next(v for v in blocks if v is not None)
-                    possible = not inner.demands or self.flavour.can(as_layer(kind), inner.demands[0].ability)
-                    found.add(("{}.{}".format(member, inner.name), value and possible))
+        for part, field in self.cascades:
+            below = [value_in(common, part, field.name), self.overall(field)]
+            possible = not field.demands or self.flavour.can(self.layer_of[kind], field.demands[0].ability)
+            for blocks in ([value_in(type_block, part, field.name), *below], below):
+                value = next(v for v in blocks if v is not None)
+                found.add((part, field.name, value and possible))
         return frozenset(found)
 
     def is_forbidden(self, kind: Kind, common: Any) -> bool:
         """Whether a common block is an error on layers of a kind."""
         return common is not None and any(
-            demand.common == "error" and not self.flavour.can(as_layer(kind), demand.ability)
+            demand.common == "error" and not self.flavour.can(self.layer_of[kind], demand.ability)
             for demand in demands_in(common)
         )
 
@@ -378,15 +379,14 @@ class Search:
                 continue
             if not described.has(demand.of_type):
                 return False
-            if not all(self.flavour.can(as_layer(kind), demand.ability) for kind in self.types[layer_type]):
+            if not all(self.flavour.can(self.layer_of[kind], demand.ability) for kind in self.types[layer_type]):
                 return False
         return True
 
     def written(self, wanted: Any, kind: Kind, fallbacks: Fallback) -> Any:
         """The shortest block of its own that gives a layer what is wanted; None where none does."""
-        layer = as_layer(kind)
+        layer = self.layer_of[kind]
         parts: Dict[str, Any] = {}
-        merger = self.merger(None)
         for names, default in self.members.groups:
             name = next((n for n in names if getattr(wanted, n) is not None), None)
             if name is None:
@@ -397,10 +397,10 @@ class Search:
             for field in part.__schema__.fields.values():
                 value = getattr(part, field.name)
                 if field.cascades is not None:
-                    usual = {v for key, v in fallbacks if key == "{}.{}".format(name, field.name)}
+                    usual = {v for where, key, v in fallbacks if where == name and key == field.name}
                     leave_out = usual == {value}
                 else:
-                    leave_out = value == merger.default(field, layer)
+                    leave_out = value == self.merger.default(field, layer)
                 if not leave_out:
                     fields[field.name] = value
             if fields or name != default:
@@ -415,10 +415,6 @@ class Search:
 
 def kind_of(layer: Layer) -> Kind:
     return Kind(layer.type, layer.lacks)
-
-
-def as_layer(kind: Kind) -> Layer:
-    return Layer("", kind.type, True, kind.lacks)
 
 
 def value_in(block: Any, member: str, field: str) -> Any:

@@ -231,7 +231,7 @@ def expanding(messages):
         "condense that plan, against parsing the file",
         "1",
         lambda: theirs(messages()),
-        lambda: amctcfg.condense(plan),
+        lambda: amctcfg.condense(document, layers),
         5,
     )
     row(
