@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import ConfigError, textformat
+from amctcfg.diagnostics.source import Source
+from amctcfg.textformat.parser import parse_fields
 
 from .conftest import DATA
 from .corpus import CASES, text_of
@@ -220,3 +222,18 @@ def test_lenient_reading_is_strict_about_everything_else():
         amctcfg.parse("do_fusion: 3 do_fusion: true batch_num: 1 " + "override_layer_types{}" * 2, strict=False)
     errors = [(d.code, d.span.column) for d in caught.value.diagnostics if d.severity == "error"]
     assert errors == [("wrong-type", 12), ("unknown-field", 30), ("duplicate-entry", 65)]
+
+
+@given(broken_texts())
+@example("a: 1 # comment\nb { c: 'd' 'e' }")
+@example("a: 0x10")
+@example("[com.x/y] { a < b: -1 > }")
+@example("a: 1 b: 2.5e")
+def test_the_scanner_that_compiles_quickly_agrees_with_the_full_one(text):
+    """Whatever the quick one takes it takes as the full one does, and goes over to that one for the rest."""
+    source = Source(text, "x")
+    try:
+        full = parse_fields(source, False)
+    except ConfigError:
+        full = None
+    assert parse_fields(source, True) == full

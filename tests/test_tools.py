@@ -220,6 +220,67 @@ def fewest_blocks(model, wanted, plan):
     return best
 
 
+SHAPES = [CalibrationConfig()] + [
+    CalibrationConfig(None, amctcfg.FMRQuantize(search_step=step, asymmetric=asymmetric))
+    for step, asymmetric in itertools.product([None, 0.02], [None, True, False])
+]
+
+
+def cost(**fields):
+    """The blocks and the lines of a configuration with one block."""
+    config = AMCTConfig(**fields)
+    return size(config), len(amctcfg.dumps(config).splitlines())
+
+
+def total(costs):
+    return tuple(map(sum, zip((0, 0), *costs)))
+
+
+def fewest_lines(model, wanted):
+    """Every common block, block of a type and own block that there could be, tried with `merge`."""
+
+    def gets(config, layer, block):
+        return all(
+            amctcfg.merge(config, layer, rules).calibration_config == block for rules in ("documented", "toolkit")
+        )
+
+    def own(layer, common, overrides):
+        below = AMCTConfig(common_config=common, override_layer_types=overrides)
+        if gets(below, layer, wanted[layer.name]):
+            return 0, 0
+        return min(
+            cost(override_layer_configs=entries)
+            for shape in SHAPES
+            for entries in [[OverrideLayer(layer.name, shape)]]
+            if gets(dataclasses.replace(below, override_layer_configs=entries), layer, wanted[layer.name])
+        )
+
+    found = []
+    for common in [None, *SHAPES]:
+        costs = [cost(common_config=common) if common else (0, 0)]
+        for layer_type in sorted({layer.type for layer in model}):
+            choices = []
+            for entries in [[], *[[OverrideLayerType(layer_type, shape)] for shape in SHAPES]]:
+                owns = [own(layer, common, entries) for layer in model if layer.type == layer_type]
+                choices.append(total([cost(override_layer_types=entries) if entries else (0, 0), *owns]))
+            costs.append(min(choices))
+        found.append(total(costs))
+    return min(found)
+
+
+@given(st.data())
+def test_condensing_gives_the_fewest_blocks_and_lines(data):
+    wanted, model = {}, []
+    for n in range(data.draw(st.integers(1, 4))):
+        model.append(Layer("l{}".format(n), data.draw(st.sampled_from(["Conv2D", "MatMul"]))))
+        wanted["l{}".format(n)] = data.draw(st.sampled_from(SHAPES))
+    everything = AMCTConfig(override_layer_configs=[OverrideLayer(name, block) for name, block in wanted.items()])
+    plan = amctcfg.expand(everything, model)
+    wanted = {name: effective.calibration_config for name, effective in plan.items()}
+    short = amctcfg.condense(plan.to_json(), model)
+    assert (size(short), len(amctcfg.dumps(short).splitlines())) == fewest_lines(model, wanted)
+
+
 MODEL = [Layer("conv1", "Conv2D"), Layer("conv2", "Conv2D"), Layer("fc", "MatMul"), Layer("relu", "Relu", False)]
 
 

@@ -174,7 +174,7 @@ def load(file: Readable, flavour: Flavour[Any] = TF_ASCEND) -> Any:
 def dumps(config: Message) -> str:
     """The configuration as protobuf text format. Reading it again gives an equal configuration."""
     if not isinstance(config, Message):
-        raise TypeError("dumps takes an AMCTConfig, not {!r}".format(config))
+        raise TypeError("dumps takes an AMCTConfig, not {}".format(type(config).__name__))
     lines: List[str] = []
     print_message(config, "", lines)
     lines.append("")

@@ -202,7 +202,7 @@ def flavour_of(config: Any, flavour: Optional[Flavour[Any]]) -> Flavour[Any]:
         flavour = next((known for known in FLAVOURS.values() if known.config is root), None)
     if flavour is None or root is not flavour.config:
         wanted = "an AMCTConfig or a Document" + (" of flavour {}".format(flavour.name) if flavour else "")
-        raise TypeError("{} is needed, not {!r}".format(wanted, config))
+        raise TypeError("{} is needed, not {}".format(wanted, type(config).__name__))
     return flavour
 
 

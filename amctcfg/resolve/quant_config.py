@@ -81,7 +81,9 @@ class QuantConfig:
         elif hasattr(quant_config, "items"):
             root = json_of(quant_config)
         else:
-            raise TypeError("a JSON quantization config is text or a mapping, not {!r}".format(quant_config))
+            raise TypeError(
+                "a JSON quantization config is text or a mapping, not {}".format(type(quant_config).__name__)
+            )
         self.globals: Dict[str, Any] = {}
         self.messages: Dict[str, List[Any]] = {}  # of global keys that hold objects: the same as messages
         self.places: Dict[str, Optional[Span]] = {}

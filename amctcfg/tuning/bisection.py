@@ -87,7 +87,9 @@ class Bisection:
         repeat: int = 1,
     ) -> None:
         if not isinstance(document, Document):
-            raise TypeError("Bisection takes a Document, as amctcfg.parse gives it, not {!r}".format(document))
+            raise TypeError(
+                "Bisection takes a Document, as amctcfg.parse gives it, not {}".format(type(document).__name__)
+            )
         if repeat < 1 or (budget is not None and budget < 1):
             raise ValueError("repeat and budget have to be at least 1")
         self.document: Document[Any] = document

@@ -226,12 +226,12 @@ def expanding(messages):
         lambda: theirs(messages()),
         lambda: amctcfg.diff(document, other, layers),
     )
-    plan = amctcfg.expand(document, layers)
+    quant_config = amctcfg.expand(document, layers).to_json()
     row(
-        "condense that plan, against parsing the file",
+        "condense that expansion, against parsing the file",
         "1",
         lambda: theirs(messages()),
-        lambda: amctcfg.condense(document, layers),
+        lambda: amctcfg.condense(quant_config, layers),
         5,
     )
     row(
