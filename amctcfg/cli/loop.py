@@ -294,13 +294,13 @@ class Loop:
             raise Stopped("can't run {}: {}".format(quoted(words[0]), error.strerror or error)) from None
         if status < 0:
             raise Stopped(
-                "{} was ended by signal {}, which is no verdict; its output is in {}".format(
+                "{} was ended by signal {}, which is not a verdict; its output is in {}".format(
                     quoted(words[0]), -status, log
                 )
             )
         if status > CANT_TELL:
             what = {126: "could not be executed", 127: "was not found"}.get(status, "exited with {}".format(status))
-            raise Stopped("the command {}, which is no verdict; its output is in {}".format(what, log))
+            raise Stopped("the command {}, which is not a verdict; its output is in {}".format(what, log))
         if status == CANT_TELL:
             return None
         if self.arguments.target is None:

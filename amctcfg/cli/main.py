@@ -23,7 +23,7 @@ def main() -> NoReturn:
         status = run(sys.argv[1:], stdin, stdout, stderr)
         if stdout is not None:
             stdout.flush()
-    except BrokenPipeError:  # the reader of our output has gone; nobody is left to be told
+    except BrokenPipeError:  # the reader of our output has gone; nobody is left to report to
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         status = READER_GONE
     except OSError as error:  # a full disk, a closed descriptor

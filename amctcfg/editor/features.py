@@ -288,7 +288,7 @@ def block_words(analysis: Analysis, node: Node) -> Optional[str]:
 
 
 def users(analysis: Analysis, node: Node) -> Optional[List[Layer]]:
-    """The quantized layers that have the block at a node; None where it is no block, or there is no model."""
+    """The quantized layers that have the block at a node; None where it is not a block, or there is no model."""
     merger, layers = analysis.merger, analysis.layers
     if merger is None or layers is None:
         return None

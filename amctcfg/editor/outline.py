@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fields of a text as far as they can be told, also where it is broken: what stands where, and inside of what."""
+"""The fields of a text as far as they can be recognised, also where it is broken: what stands where, and inside of what."""
 
 from __future__ import annotations
 

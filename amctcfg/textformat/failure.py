@@ -136,7 +136,7 @@ def describe(source: Source, failure: Failure, opened: List[Tuple[Any, ...]]) ->
 
 
 def cure(source: Source, failure: Failure, opened: List[Tuple[Any, ...]]) -> Optional[str]:
-    """What to do about a token that is out of place, where that can be told."""
+    """What to do about a token that is out of place, where that is clear."""
     expected, here = failure.expected, source.text[failure.offset : failure.offset + 2]
     if here in ("//", "/*"):
         return "a comment begins with '#'"
@@ -220,14 +220,14 @@ def explain_escape(text: str, start: int, end: int) -> Explanation:
     if bad[0][1] in "01234567":
         hint = "an octal escape is one byte, at most \\377"
     elif bad[0][1] in "uU":
-        hint = "\\u takes 4 hex digits and \\U takes 8, for a code point up to 10FFFF that is no surrogate"
+        hint = "\\u takes 4 hex digits and \\U takes 8, for a code point up to 10FFFF that is not a surrogate"
     elif bad[0][1] == "x":
         hint = "\\x takes one or two hex digits"
     return Explanation("'{}' is not an escape sequence".format(bad[0]), bad.start(), bad.end(), hint)
 
 
 def explain_number(text: str, failure: Failure) -> Optional[Explanation]:
-    """Digits that are no number: a name glued to it, a leading zero, a sign in front."""
+    """Digits that are not a number: a name glued to it, a leading zero, a sign in front."""
     match = re.compile(r"[+-]?[ \t]*\.?[0-9](?:[eE][+-]|[A-Za-z0-9_.])*").match(text, failure.offset)
     if match is None or "NUMBER" not in failure.expected:
         return None

@@ -119,7 +119,7 @@ class Bisection:
         return self._candidate
 
     def tell(self, candidate: Candidate, verdict: Verdict) -> None:
-        """What became of the candidate: True or False, a score, or None where that can't be told.
+        """What became of the candidate: True or False, a score, or None where it can't be judged.
 
         Raises `ValueError` for another candidate than the one asked about, a score without a target, and NaN.
         """
@@ -141,7 +141,7 @@ class Bisection:
             return bool(verdict)
         score = float(verdict)
         if math.isnan(score):
-            raise ValueError("the score is not a number; tell None where it can't be told")
+            raise ValueError("the score is not a number; tell None where it can't be judged")
         if self.target is None:
             raise ValueError("a score needs a target; give one, or tell True or False")
         return score
