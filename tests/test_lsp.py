@@ -49,10 +49,15 @@ def where(text, words, behind=False):
 
 
 def checked(text, folder, name="quant.cfg"):
-    """What `check --format json` reports on a text, as (code, severity, line, character, line, character)."""
+    """What `check --format json` reports on a text, as (code, severity, line, character, line, character).
+
+    None where an edit made its settings name a model that is not there: check leaves it at that, an editor goes on without.
+    """
     path = folder / name
     path.write_bytes(text.encode("utf-8"))
     found = json.loads(command("check", path, "--format", "json").out)["diagnostics"]
+    if [d["code"] for d in found] == ["unreadable"]:
+        return None
     rows = []
     for d in found:
         span = d["span"] or {"line": 1, "column": 1, "end_line": 1, "end_column": 1}
@@ -88,6 +93,7 @@ def test_random_edits_are_what_check_reports(python, folder):
     with Client(python, capabilities={"general": {"positionEncodings": ["utf-32", "utf-8"]}}) as client:
         assert client.capabilities["capabilities"]["positionEncoding"] == "utf-32"
         client.open(uri, text)
+        unreadable = 0
         for number in range(edits):
             start = chance.randrange(len(text) + 1)
             end = min(len(text), start + chance.choice([0, 0, 1, 3, 12]))
@@ -97,7 +103,9 @@ def test_random_edits_are_what_check_reports(python, folder):
             places = [{"line": line, "character": c} for line, c in zip(lines, characters)]
             client.change(uri, [{"range": {"start": places[0], "end": places[1]}, "text": piece}])
             text = text[:start] + piece + text[end:]
-            assert published(client.diagnostics(uri)) == checked(text, folder)
+            found, wanted = published(client.diagnostics(uri)), checked(text, folder)
+            assert wanted is None or found == wanted
+            unreadable += wanted is None
             for method in ("completion", "hover", "definition"):
                 client.at(uri, method, *[places[0][key] for key in ("line", "character")])
             assert isinstance(client.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}}), list)
@@ -108,7 +116,7 @@ def test_random_edits_are_what_check_reports(python, folder):
         versions = [
             m["params"]["version"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"
         ]
-        assert len(set(versions)) == len(versions)
+        assert len(set(versions)) == len(versions) and unreadable < edits / 4
         assert client.close() == 0 and not any("Traceback" in line for line in client.errors)
 
 

@@ -80,3 +80,14 @@ def test_flavour_and_rules_in_the_head(folder, cli):
         (folder / "x.cfg").write_text(text.format(rules), encoding="utf-8")
         values = json.loads(cli("expand", "x.cfg").out)
         assert values["a"]["activation_quant_params"]["asymmetric"] is expected
+
+
+def test_a_setting_that_can_not_be_followed_stops_its_own_file_only(cli, tmp_path):
+    lost, wrong = tmp_path / "lost.cfg", tmp_path / "wrong.cfg"
+    lost.write_text("# amctcfg: graph=nowhere.csv\n", encoding="utf-8")
+    wrong.write_text("do_fusion: maybe\n", encoding="utf-8")
+    result = cli("check", lost, wrong)
+    assert result.status == 2 and "wrong-type" in result.out and "nowhere.csv: No such file" in result.err
+    found = json.loads(cli("check", lost, wrong, "--format", "json").out)["diagnostics"]
+    assert [d["code"] for d in found] == ["unreadable", "wrong-type"]
+    assert cli("check", lost, "--graph", tmp_path / "nowhere.csv").status == 2

@@ -33,7 +33,12 @@ def check(arguments: Any, console: Console) -> int:
         try:
             job = jobs.open(path)
         except OSError as error:
-            report.unreadable(path, error)
+            report.unreadable(path, "can't read {}".format(path), error.strerror or str(error))
+            continue
+        except Failure as failure:
+            if arguments.graph is not None:
+                raise
+            report.unreadable(path, path, failure.message)  # by a setting of this file; the others may be fine
             continue
         if arguments.fix or arguments.diff or arguments.unsafe_fixes:
             job = report.mend(job, path)
@@ -55,12 +60,12 @@ class Report:
         self.fixable: int = 0
         self.hidden: int = 0
 
-    def unreadable(self, path: str, error: OSError) -> None:
-        why = error.strerror or str(error)
+    def unreadable(self, path: str, what: str, why: str) -> None:
         self.status = TROUBLE
-        self.console.note("can't read {}: {}".format(path, why))
+        self.console.note("{}: {}".format(what, why))
         if self.arguments.format != "text":
-            self.found.append(Diagnostic(ERROR, "unreadable", "can't read this file: {}".format(why), name=path))
+            message = why if what == path else "can't read this file: {}".format(why)
+            self.found.append(Diagnostic(ERROR, "unreadable", message, name=path))
 
     def mend(self, job: Job, path: str) -> Job:
         """Write what the fixes make of the file, or show it, and go on with the result."""

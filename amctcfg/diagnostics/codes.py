@@ -94,7 +94,7 @@ CODES: Dict[str, Code] = {
     ),
     "unreadable": Code(
         ERROR,
-        "The file can't be read. Only in reports for programs; the exit status is 2.",
+        "The file, or the model that its settings name, can't be read. Only in reports for programs; the exit status is 2.",
         "Check the path and its permissions.",
         "",
     ),
