@@ -70,7 +70,7 @@ def parse_fields(source: Source, usual: bool) -> Optional[Tuple[Any, ...]]:
     actions, gotos, rules = tables.ACTIONS, tables.GOTOS, tables.RULES
     states: ListOf[int] = [0]
     values: ListOf[Any] = [None]  # beside each state, the token or the part of the tree that led to it
-    known: Dict[str, str] = {}  # one string for all occurrences of a name or literal
+    known: Dict[Optional[str], Optional[str]] = {}  # one string for all occurrences of a name or literal
     row = actions[0]
     offset, is_full = skip(text).end(), False
     if not usual:
