@@ -122,7 +122,7 @@ def parsing_pytorch():
             21,
         )
     document = amctcfg.parse(text, flavour=amctcfg.PYTORCH)
-    layers = [Layer("stage{}.conv{}".format(n // 10, n), "Conv2d") for n in range(2000)]
+    layers = [Layer(layer.name, "Conv2d") for layer in model(2000, 0)]
     row(
         "PyTorch: expand 2,000 layers, against parsing that file",
         "9",
