@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The algorithms that several flavours have beside ARQ and IFMR, and the templates of their JSON."""
+"""The algorithms that several flavours have beside ARQ and IFMR, the templates of their JSON, and those that are gone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from .flavour import Constant
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any, Dict, Optional, Tuple
 
 __all__ = [
     "ARQ_JSON_8",
     "FAKEQUANT",
     "HFMG_JSON",
     "IFMR_JSON_8",
+    "NUQ_GONE",
     "DMQBalancer",
     "HFMGQuantize",
     "TensorQuantize",
@@ -69,3 +70,6 @@ ARQ_JSON_8: Dict[str, Any] = {
     "channel_wise": "channel_wise",
     "wts_algo": Constant("arq_quantize"),
 }
+
+NUQ: str = "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"
+NUQ_GONE: Tuple[Tuple[str, str], ...] = (("nuq_config", NUQ), ("nuq_quantize", NUQ))

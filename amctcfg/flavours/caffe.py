@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import Interval, Message, optional, repeated, required
-from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, HFMGQuantize
+from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, NUQ_GONE, HFMGQuantize
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Layout, Types
 from .tf_ascend import ARQuantize
@@ -90,11 +90,6 @@ class AMCTConfig(Message):
     """Deprecated: counts as an override of InnerProduct and of Pooling, as conv_calibration_config does."""
 
 
-GONE = (
-    ("nuq_config", "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"),
-    ("nuq_quantize", "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"),
-)
-
 CAFFE: Flavour[AMCTConfig] = Flavour(
     name="caffe",
     proto="calibration_config_caffe.proto",
@@ -116,6 +111,6 @@ CAFFE: Flavour[AMCTConfig] = Flavour(
             "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
         },
     ),
-    gone=GONE,
+    gone=NUQ_GONE,
     stand_ins=(("conv_calibration_config", ()), ("fc_calibration_config", ("InnerProduct", "Pooling"))),
 )

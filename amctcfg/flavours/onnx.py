@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import Interval, Message, optional, repeated, required
-from .algorithms import ARQ_JSON_8, FAKEQUANT, HFMG_JSON, IFMR_JSON_8, DMQBalancer, HFMGQuantize, TensorQuantize
+from .algorithms import (
+    ARQ_JSON_8,
+    FAKEQUANT,
+    HFMG_JSON,
+    IFMR_JSON_8,
+    NUQ_GONE,
+    DMQBalancer,
+    HFMGQuantize,
+    TensorQuantize,
+)
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Layout, Types
 from .tf_ascend import ARQuantize
@@ -95,8 +104,7 @@ class AMCTConfig(Message):
 
 
 GONE = (
-    ("nuq_config", "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"),
-    ("nuq_quantize", "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"),
+    *NUQ_GONE,
     ("quant_bits", "whether onnx has it is not documented; pytorch and ge have it"),
     ("dst_type", "whether onnx has it is not documented; pytorch and ge have it"),
     ("ada_quantize", "whether onnx has it is not documented; pytorch has it"),

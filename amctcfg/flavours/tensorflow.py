@@ -4,10 +4,20 @@
 from __future__ import annotations
 
 from ..messages.kinds import BOOL, STRING, UINT32
-from ..messages.message import Interval, Message, optional, repeated, required
-from .algorithms import ARQ_JSON_8, FAKEQUANT, HFMG_JSON, IFMR_JSON_8, DMQBalancer, HFMGQuantize, TensorQuantize
+from ..messages.message import Interval, Message, optional, repeated
+from .algorithms import (
+    ARQ_JSON_8,
+    FAKEQUANT,
+    HFMG_JSON,
+    IFMR_JSON_8,
+    NUQ_GONE,
+    DMQBalancer,
+    HFMGQuantize,
+    TensorQuantize,
+)
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Layout, Types
+from .onnx import CalibrationConfig, OverrideLayer, OverrideLayerType  # the same blocks
 from .tf_ascend import ARQuantize
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
@@ -28,37 +38,6 @@ __all__ = [
     "OverrideLayerType",
     "TensorQuantize",
 ]
-
-
-class CalibrationConfig(Message):
-    """How a layer is quantized: a block, which replaces lower blocks as a whole."""
-
-    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
-    """The weights by ARQ. Absent is the same as empty."""
-    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
-    """The activations by IFMR, which is what they are quantized by if nothing is said."""
-    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
-    """The activations by HFMG."""
-    dmq_balancer: Optional[DMQBalancer] = optional(DMQBalancer, oneof="tensor_balancer")
-    """Balance activations and weights before quantization. Which types can have it is not documented."""
-
-
-class OverrideLayerType(Message):
-    """The block of all layers of a type that have no block of their own."""
-
-    layer_type: str = required(STRING)
-    """A quantizable layer type."""
-    calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
-
-
-class OverrideLayer(Message):
-    """The block of one layer, by name."""
-
-    layer_name: str = required(STRING)
-    """The layer's name in the model."""
-    calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
 class AMCTConfig(Message):
@@ -97,8 +76,7 @@ class AMCTConfig(Message):
 
 
 GONE = (
-    ("nuq_config", "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"),
-    ("nuq_quantize", "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"),
+    *NUQ_GONE,
     ("quant_bits", "whether tensorflow has it is not documented; pytorch and ge have it"),
     ("dst_type", "whether tensorflow has it is not documented; pytorch and ge have it"),
     ("ada_quantize", "whether tensorflow has it is not documented; pytorch has it"),
