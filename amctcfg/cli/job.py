@@ -12,7 +12,7 @@ from ..checks.checking import check_document, expand
 from ..checks.context import Context
 from ..checks.errors import another_model
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
-from ..diagnostics.words import did_you_mean, listed, nearest
+from ..diagnostics.words import did_you_mean, nearest
 from ..documents.document import Document, read_text
 from ..documents.settings import Settings
 from ..flavours import FLAVOURS
@@ -290,7 +290,3 @@ class Job:
 def types_of(job: Job) -> Dict[str, str]:
     """The types of the layers that can be quantized, by name."""
     return {layer.name: layer.type for layer in job.layers or () if job.flavour.quantizes(layer)}
-
-
-def names_listed(names: List[str]) -> str:
-    return listed(["'{}'".format(name) for name in names], "and")

@@ -172,9 +172,8 @@ def by_score(arguments: Any, console: Console, job: Job) -> Dict[str, Optional[s
 
 SCORE = re.compile(r"^amctcfg-score:[ \t]*([^\s]+)[ \t]*\r?$", re.MULTILINE)
 CANT_TELL = 125
-MOST_BAD = 124
 
-CANDIDATE, EXPANSION, BEST, NEXT = "candidate.cfg", "candidate.json", "best.cfg", "next.cfg"
+CANDIDATE, BEST, NEXT = "candidate.cfg", "best.cfg", "next.cfg"
 
 
 class Stopped(Exception):

@@ -208,10 +208,3 @@ class Outline:
 
     def comment_at(self, offset: int) -> bool:
         return any(start < offset <= end for start, end in self.comments)
-
-    def message_fields(self, node: Node) -> Optional[Dict[str, Any]]:
-        """The fields that may stand in a message; None where that is not known."""
-        if node.spec is None or not node.spec.is_message:
-            return None
-        fields: Dict[str, Any] = node.spec.kind.__schema__.fields
-        return fields

@@ -259,10 +259,6 @@ class Merger:
         """The same configuration without the override of a type."""
         return self.altered(types={name: tier for name, tier in self.types.items() if name != layer_type})
 
-    def without_layer(self, name: str) -> Merger:
-        """The same configuration without the override of a layer."""
-        return self.altered(names={other: tier for other, tier in self.names.items() if other != name})
-
     def altered(self, **attributes: Any) -> Merger:
         other = copy.copy(self)
         other.cached = {}
@@ -426,7 +422,7 @@ class Merger:
             return True
         # The toolkit writes what a type asks for also where a layer of it can't have it, unless common_config asks, too.
         type_can = self.flavour.types[layer.type].has(demand.ability)
-        return not type_can or (self.common is not None and asks(self.common.block, demand))
+        return not type_can or (tiers[-1].name == COMMON and asks(tiers[-1].block, demand))
 
     # ------------------------------------------------------------ where values come from
 

@@ -351,7 +351,6 @@ class Search:
 
     def outcome(self, kind: Kind, tiers: List[Tier]) -> Any:
         """The effective block of a layer of a kind without an override of its own."""
-        self.merger.common = tiers[-1] if tiers and tiers[-1].name == COMMON else None
         return self.merger.block_of(self.merger.decide(self.layer_of[kind], tiers))
 
     def fallbacks(self, kind: Kind, common: Any, type_block: Any) -> Fallback:

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tup
 from ..checks.context import shown
 from ..flavours.flavour import Flavour
 from ..layers.layer import Layer
-from ..resolve.merging import SWITCHES, EffectiveConfig, Merger, Origin, values_of
+from ..resolve.merging import EffectiveConfig, Merger, Origin, values_of
 from ..resolve.plan import Plan
 from .explaining import Explanation, labels
 
@@ -163,7 +163,3 @@ def explained(row: Row, field: str) -> str:
             "not {} at {}: {}".format(shown(lost.value), place, row.explanation.why_not(field, cell.origin, lost))
         )
     return "; ".join(parts)
-
-
-def is_switch(field: str) -> bool:
-    return field in SWITCHES
