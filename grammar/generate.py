@@ -19,6 +19,7 @@ to run the result. Two things happen on the way:
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import sys
 from collections import deque
@@ -49,21 +50,46 @@ if TYPE_CHECKING:
     from typing import Any
 '''
 
-# The usual forms of the tokens, for a scanner that compiles quickly: without comments and escapes between and in them.
-# What a usual form matches, the full one matches to the same end; so none may be followed by a comment, which could go on.
-USUAL_SKIP = r"[ \t\n\v\f\r]*(?![ \t\n\v\f\r#])"
+# The usual forms of the tokens, for a scanner that compiles quickly: no escapes, and comments between steps only.
+# What a usual form matches, the full one matches to the same end.
+BLANKS = r"[ \t\n\v\f\r]*"
+COMMENT = r"#[^\n\0]*(?:\n|\Z)" + BLANKS
 USUAL = {
     "NAME": r"[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])",
     "FIELD_NAME": r"[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])",
     "NUMBER": r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*|)|\.[0-9]+)(?:[eE][+-]?[0-9]+|)[fF]?(?![A-Za-z0-9_.])",
-    "STRING": r"""(?:"[^"\\\n\0]*"|'[^'\\\n\0]*')(?![ \t\n\v\f\r]*["'#])""",
+    "STRING": r"""(?:"[^"\\\n\0]*"|'[^'\\\n\0]*')(?!{}(?:["']|{c}(?:{c})*["']))""".format(BLANKS, c=COMMENT),
 }
+USUAL_END = r"(?![,; \t\n\v\f\r]|{c}(?:{c})*[,;])".format(c=COMMENT)
+# Steps that only this scanner takes. A message of scalars, and of messages of scalars, in their usual forms, is one token
+# where a scalar's literal could stand: two thirds of a file's fields are in such messages. Comments are a token by
+# themselves. None can be read in two ways, so that each costs one pass.
+MESSAGE, MAYBE_COLON, COMMENTS = "SIMPLE_MESSAGE", "MAYBE_COLON", "COMMENTS"
+NEVER = "(?!)"
+
+
+def message_of(value: str) -> str:
+    """A message of some fields, the pattern of what follows a name being given."""
+    return r"\{{{b}(?:[A-Za-z_][A-Za-z0-9_]*{b}{value}{b}(?:[,;]{b}|)){{0,32}}\}}".format(b=BLANKS, value=value)
+
+
+def scalar_of(characters: str) -> str:
+    """A scalar; what may not be in its string is given."""
+    numbers = r"[1-9][0-9]*(?:\.[0-9]+|)(?![A-Za-z0-9_.])|0(?:\.[0-9]+|)(?![A-Za-z0-9_.])"
+    strings = r"""\"[^"{c}]*"|'[^'{c}]*'""".format(c=characters)
+    return "{}|{}|{}".format(USUAL["NAME"], numbers, strings)
+
+
+INNER = message_of(":{}(?:{})".format(BLANKS, scalar_of(r"\\\n\0{}")))  # its end is the first "}"
+USUAL[MESSAGE] = message_of("(?::{}(?:{}|{i})|{i})".format(BLANKS, scalar_of(r"\\\n\0"), i=INNER))
+USUAL[MAYBE_COLON] = r"(?![ \t\n\v\f\r]):?"  # else the blanks around a missing colon could be read in many ways
+USUAL[COMMENTS] = r"{c}(?:{c})*".format(c=COMMENT)
 
 Trie = Dict[str, Any]  # token name -> what may follow it; END marks a phrase's end
 END = ""
 
 # Actions that are no states: the start, to which no shift leads, and numbers that no state has.
-ACCEPT, ERROR, APPEND, CLOSE = 0, 1000, 1001, 1002
+ACCEPT, ERROR, APPEND, PASS, CLOSE = 0, 1000, 1001, 1002, 1003
 
 
 class Scanner(NamedTuple):
@@ -88,12 +114,15 @@ def generate(grammar: str) -> str:
     """The source text of `_tables.py` for a grammar."""
     parser = lark.Lark(grammar, parser="lalr", start="text", keep_all_tokens=True)
     tokens = {t.name: t.pattern.to_regexp() for t in parser.terminals}
-    fixed = {t.name for t in parser.terminals if t.pattern.type == "str"}
+    fixed = {t.name for t in parser.terminals if t.pattern.type == "str"} | {COMMENTS}
     ignored = set(parser.ignore_tokens)
     phrases, rules = fold_phrases(parser.rules)
     skip = fragment(grammar, "SKIP")
-    scanner = build_scanner(phrases, rules, tokens, fixed, skip)
-    usual = build_scanner(phrases, rules, dict(tokens, **USUAL), fixed, USUAL_SKIP, "(?![,;])")
+    steps = with_usual_steps(phrases)
+    scanner = build_scanner(
+        steps, rules, dict(tokens, **{MAYBE_COLON: NEVER, MESSAGE: NEVER, COMMENTS: NEVER}), fixed, skip
+    )
+    usual = build_scanner(steps, rules, dict(tokens, **USUAL), fixed, BLANKS, USUAL_END)
     assert usual.symbols == scanner.symbols, "both scanners have the same groups"
     actions, gotos, reductions = number_states(rules, scanner)
     tables = {
@@ -107,6 +136,7 @@ def generate(grammar: str) -> str:
         "ACCEPT": repr(ACCEPT),
         "ERROR": repr(ERROR),
         "APPEND": repr(APPEND),
+        "PASS": repr(PASS),
         "CLOSE": repr(CLOSE),
         "ACTIONS": block("()", map(repr, actions)),
         "GOTOS": block("()", map(repr, gotos)),
@@ -159,6 +189,15 @@ def fold_phrases(rules: List[Rule]) -> Tuple[Dict[str, Trie], List[Rule]]:
     return phrases, rest
 
 
+def with_usual_steps(phrases: Dict[str, Trie]) -> Dict[str, Trie]:
+    """The phrases with the steps of the usual scanner: a message where a scalar could stand, and comments."""
+    steps = copy.deepcopy(phrases)
+    after_name = steps["scalar"]["FIELD_NAME"]
+    after_name[MAYBE_COLON] = {MESSAGE: after_name["COLON"]["NAME"]}
+    steps[COMMENTS] = {COMMENTS: {END: COMMENTS}}
+    return steps
+
+
 def build_scanner(
     phrases: Dict[str, Trie], rules: List[Rule], tokens: Dict[str, str], fixed: Set[str], skip: str, no_ending: str = ""
 ) -> Scanner:
@@ -202,8 +241,8 @@ def build_scanner(
     return Scanner(pattern + r"|(\Z)|()", tuple(symbols))
 
 
-def order(token: str) -> Tuple[bool, str]:
-    return token != "FIELD_NAME", token  # it has to be group 1
+def order(token: str) -> Tuple[bool, bool, str]:
+    return token != "FIELD_NAME", token != MAYBE_COLON, token  # it has to be group 1; a message is tried first
 
 
 def merge_tries(into: Trie, other: Trie) -> None:
@@ -221,6 +260,7 @@ def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...],
     An action, one for each group of the scanner, is a state to shift to, or the complement (`~`) of a rule's number
     to reduce by, or ACCEPT. Where a shift would lead to a state that can do nothing but reduce, it does both at once:
     APPEND appends what was shifted to the sequence before it, CLOSE and more makes a node by the rule `action - CLOSE`.
+    PASS stands for comments.
     """
     analyzer = LALR_Analyzer(ParserConf(rules, {}, ["text"]))
     analyzer.compute_lalr()  # type: ignore[no-untyped-call]
@@ -251,6 +291,7 @@ def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...],
                 action = ACCEPT
             for group in groups[symbol]:
                 row[group] = action
+        row[groups[COMMENTS][0]] = PASS
         actions.append(tuple(row))
         gotos.append(goto)
     return tuple(actions), tuple(gotos), tuple(map(reduction, rules))

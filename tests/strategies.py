@@ -188,9 +188,9 @@ def expandable(draw, flavour=TF_ASCEND):
 
 
 @st.composite
-def broken_texts(draw, flavour=TF_ASCEND):
+def broken_texts(draw, flavour=TF_ASCEND, names=any_text):
     """A configuration's text with a few characters taken out, doubled, swapped or put in."""
-    text = amctcfg.dumps(draw(configs(any_text, any_text, flavour)))
+    text = amctcfg.dumps(draw(configs(names, names, flavour)))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(text)))
         piece = draw(

@@ -5,17 +5,18 @@ import dataclasses
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import ConfigError, textformat
 from amctcfg.diagnostics.source import Source
+from amctcfg.documents.document import read_text
 from amctcfg.textformat.parser import parse_fields
 
 from .conftest import DATA
 from .corpus import CASES, text_of
-from .strategies import broken_texts
+from .strategies import NAMES, broken_texts, flavours
 
 FUZZED = sorted((DATA / "fuzz").glob("*"))
 
@@ -111,11 +112,14 @@ def test_what_the_fuzzer_found(path):
 
 
 @given(st.binary(max_size=60))
+@example(b'{"')
 def test_the_command_line_takes_any_bytes(data):
     from .conftest import command
 
     result = command("check", "-", stdin=data)
-    assert result.status in (0, 1) and "Traceback" not in result.out + result.err
+    is_json = result.err == "amctcfg: a JSON quantization config is checked on a model: --graph G\n"
+    assert result.status in (0, 1) or (is_json and data.lstrip()[:1] == b"{")
+    assert "Traceback" not in result.out + result.err
 
 
 @pytest.mark.parametrize(
@@ -229,11 +233,51 @@ def test_lenient_reading_is_strict_about_everything_else():
 @example("a: 0x10")
 @example("[com.x/y] { a < b: -1 > }")
 @example("a: 1 b: 2.5e")
+@example("a { b: 1 c: 'd'; e: 0.5, f: g }; h: [1, # i\n 2] # j\n k: 'l' # m\n 'n' o: 1 # p\n ; q: 1 } # r")
+@example("a { b: bc: 1 } c { d: 1e } e { f: 01 }")
 def test_the_scanner_that_compiles_quickly_agrees_with_the_full_one(text):
-    """Whatever the quick one takes it takes as the full one does, and goes over to that one for the rest."""
-    source = Source(text, "x")
+    """Whatever the quick one takes it takes as the full one does, and lets that one take the rest."""
+    assert outcome(text, usual=True) == outcome(text, usual=False)
+
+
+@given(flavours.flatmap(lambda flavour: st.tuples(st.just(flavour), broken_texts(flavour, st.sampled_from(NAMES)))))
+@example(
+    (
+        amctcfg.TF_ASCEND,
+        "common_config { arq_quantize { channel_wise: 1 chanel_wise: true } ifmr_quantize { ".ljust(99) + "} }",
+    )
+)
+@example(
+    (amctcfg.TF_ASCEND, "common_config { arq_quantize { channel_wise: true channel_wise: false } fmr_quantize: 3 }")
+)
+@example((amctcfg.TF_ASCEND, "common_config { ifmr_quantize { search_step: 2 } arq_quantize: { } do_fusion { } }"))
+def test_messages_taken_as_a_whole_say_what_they_say_field_by_field(case):
+    """Those in angle brackets are always read field by field."""
+    flavour, text = case
+    assume("<" not in text and ">" not in text)
+    for strict in (True, False):
+        readings = []
+        for written in (text, text.translate({ord("{"): "<", ord("}"): ">"})):
+            try:
+                reading = read_text(written, strict=strict, flavour=flavour)[1]
+            except ConfigError as error:
+                readings.append((error.diagnostics[0].code, error.diagnostics[0].span))
+            else:
+                found = [(d.severity, d.code, d.span, d.path) for d in reading.diagnostics]
+                readings.append((reading.config, found, reading.broken, reading.errors))
+        assert readings[0] == readings[1]
+
+
+def outcome(text, usual):
     try:
-        full = parse_fields(source, False)
-    except ConfigError:
-        full = None
-    assert parse_fields(source, True) == full
+        return all_opened(parse_fields(Source(text, "x"), usual))
+    except ConfigError as error:
+        (found,) = error.diagnostics
+        return found.code, found.span  # the words may differ in whether they name the token in front
+
+
+def all_opened(fields):
+    return [
+        (name, value if isinstance(value, str) else (type(value), all_opened(value)), start, end)
+        for name, value, start, end in textformat.split(fields)
+    ]

@@ -91,13 +91,18 @@ def names_in(tree: Tree) -> Iterator[Field]:
 def family_of(tree: Tree) -> Optional[Tuple[str, Field]]:
     """Which other kind of configuration a text is, and the field that shows it."""
     best: Optional[Tuple[int, int, Field]] = None
-    signatures = {name: number for number, (_, fields) in enumerate(FAMILIES) for name in fields}
     for field in names_in(tree):
-        prefix = next((number for start, number in PREFIXES if field[0].startswith(start)), None)
-        number = signatures.get(field[0], prefix)
+        number = family_with(field[0])
         if number is not None and (best is None or number < best[0]):
             best = number, field[2], field
     return None if best is None else (FAMILIES[best[0]][0], best[2])
+
+
+@lru_cache(maxsize=512)  # a wrong file has the same names again and again
+def family_with(name: str) -> Optional[int]:
+    """Which of the families has a field."""
+    by_name = (number for number, (_, fields) in enumerate(FAMILIES) if name in fields)
+    return next(by_name, next((number for start, number in PREFIXES if name.startswith(start)), None))
 
 
 def foreign_family(tree: Tree, reading: Reading) -> Optional[Diagnostic]:

@@ -13,7 +13,7 @@ from .flavour import ASYMMETRIC, CHANNEL_WISE, ERROR, KEEP, Constant, Demand
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Mapping, Optional
+    from typing import Any, Dict, Iterable, Mapping, Optional
 
     from ..messages.message import Problem
 
@@ -48,27 +48,28 @@ class FMRQuantize(Message):
     block does not say, the blocks below it do, and then `activation_offset`."""
 
     @classmethod
-    def _rules(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
-        fields = cls.__schema__.fields
-        names = ("search_range_start", "search_range_end", "search_step")
-        start, end, step = [values.get(name, fields[name].default) for name in names]
+    def _rules(cls, values: Mapping[str, Any]) -> Iterable[Problem]:
+        start, end, step = [values.get(name, DEFAULTS[name]) for name in SEARCH]
         if start is None or end is None:
-            return
+            return ()
         if start >= end:
             if "search_range_start" in values:
                 wanted = "less than search_range_end, {}{}".format(end, by_default("search_range_end", values))
-                yield out_of_range("search_range_start", start, wanted)
-            else:
-                wanted = "greater than search_range_start, {} by default".format(start)
-                yield out_of_range("search_range_end", end, wanted)
-        elif step is not None and exceeds(step, start, end):
-            name = next(n for n in reversed(names) if n in values)
-            if name == "search_step":
-                wanted = "at most {}, the width of the search range from {} to {}".format(width(start, end), start, end)
-                yield out_of_range(name, step, wanted)
-                return
-            wanted = "such that it leaves room for search_step, {}{}".format(step, by_default("search_step", values))
-            yield out_of_range(name, values[name], wanted)
+                return (out_of_range("search_range_start", start, wanted),)
+            wanted = "greater than search_range_start, {} by default".format(start)
+            return (out_of_range("search_range_end", end, wanted),)
+        if step is None or not exceeds(step, start, end):
+            return ()
+        name = next(name for name in reversed(SEARCH) if name in values)
+        if name == "search_step":
+            wanted = "at most {}, the width of the search range from {} to {}".format(width(start, end), start, end)
+            return (out_of_range(name, step, wanted),)
+        wanted = "such that it leaves room for search_step, {}{}".format(step, by_default("search_step", values))
+        return (out_of_range(name, values[name], wanted),)
+
+
+SEARCH = ("search_range_start", "search_range_end", "search_step")
+DEFAULTS: Dict[str, float] = {name: FMRQuantize.__schema__.fields[name].default for name in SEARCH}
 
 
 def by_default(name: str, values: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from .kinds import STRING, Kind
+from .kinds import Kind
 from .record import MISSING, Record, dataclass_transform
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     M = TypeVar("M", bound="Message")
 
+    AnyDict = Dict[str, Any]
+
     class Repeated(Generic[T]):
         """A repeated field: takes any iterable and is kept as a tuple."""
 
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
         first: Optional[Tuple[Union[str, int], ...]] = None  # what it repeats
 
 else:
+    AnyDict = dict
     Problem = namedtuple("Problem", "code path message hint first", defaults=(None, None))
 
 __all__ = [
@@ -145,7 +148,7 @@ class Field:
         "label",
         "name",
         "oneof",
-        "read",  # a literal's value, or None
+        "read",  # a literal's value; None for one that is of another kind, a string or out of range
         "unique",  # of a repeated field: what may not occur twice: a field of its messages, "" itself, None nothing
         "within",
     )
@@ -171,7 +174,7 @@ class Field:
         self.unique: Optional[str] = unique
         self.cascades: Optional[str] = cascades
         self.demands: Tuple[Any, ...] = demand if isinstance(demand, tuple) else (demand,) if demand else ()
-        self.read: Callable[[str], Any] = unreadable if self.is_message or kind is STRING else kind.read
+        self.read: Callable[[str], Any] = Values(self).__getitem__
         if not self.is_message and not isinstance(kind, Kind):
             raise TypeError("a field's kind is a Kind or a Message, not {!r}".format(kind))
 
@@ -184,8 +187,26 @@ class Field:
         return self.kind.__name__ if self.is_message else repr(self.kind)
 
 
-def unreadable(raw: str) -> None:
-    return None
+class Values(AnyDict):
+    """The values of a field's literals as it reads them: files repeat theirs, and so do the files of a project."""
+
+    LONGEST: int = 32  # longer ones are not kept, nor more than so many
+    MOST: int = 1024
+
+    def __init__(self, field: Field) -> None:
+        super().__init__()
+        self.field: Field = field
+
+    def __missing__(self, raw: str) -> Any:
+        field = self.field
+        value = None if field.is_message else field.kind.read(raw)
+        if value is not None and field.within is not None and value not in field.within:
+            value = None
+        if len(raw) <= self.LONGEST:
+            if len(self) >= self.MOST:
+                self.clear()
+            self[raw] = value
+        return value
 
 
 def optional(
@@ -269,12 +290,12 @@ class Message(Record):
         return checked
 
     @classmethod
-    def _rules(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+    def _rules(cls, values: Mapping[str, Any]) -> Iterable[Problem]:
         """The rules between fields that values break, each alone in its range.
 
         A missing key is an absent field; None stands for a value that could not be read, and breaks none.
         """
-        return iter(())
+        return ()
 
 
 def checked_value(field: Field, value: Any) -> Any:
@@ -297,8 +318,11 @@ def checked_one(field: Field, value: Any) -> Any:
 # ---------------------------------------------------------------- rules
 
 
-def problems(cls: Type[Message], values: Mapping[str, Any]) -> List[Problem]:
-    """The rules that values of the right kinds break: oneofs, ranges, entries that occur twice, the message's own."""
+def problems(cls: Type[Message], values: Mapping[str, Any], in_range: bool = False) -> List[Problem]:
+    """The rules that values of the right kinds break: oneofs, ranges, entries that occur twice, the message's own.
+
+    `in_range` says that the ranges are known to be kept.
+    """
     schema = cls.__schema__
     found: List[Problem] = []
     for members in schema.oneofs:
@@ -306,12 +330,12 @@ def problems(cls: Type[Message], values: Mapping[str, Any]) -> List[Problem]:
         if len(given) > 1:
             message = "{} and {} exclude each other".format(", ".join(given[:-1]), given[-1])
             found.append(Problem("conflicting-fields", (given[-1],), message, "keep one of them"))
-    for name, low, high, within in schema.ranged:
+    for name, low, high, within in () if in_range else schema.ranged:
         value = values.get(name)
         if value is not None and not low < value < high and value not in within:
             found.append(out_of_range(name, value, within.words))
     for field in schema.unique:
-        if values.get(field.name):
+        if len(values.get(field.name, ())) > 1:
             found += duplicates(field, values[field.name])
     if schema.has_rules:
         if found:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import lru_cache
+
 from ..textformat.literals import unescape
 from ..textformat.tree import List as ListValue
-from ..textformat.tree import MessageList, Tree, mark_offsets, name_offsets, split
+from ..textformat.tree import MessageList, Tree, fields_finder, mark_offsets, name_offsets, opened, split, unopened
 from .kinds import STRING
 from .message import REPEATED, problems
 from .record import trusted
@@ -47,7 +50,7 @@ class Reading:
         self.broken: Set[Path] = set()
         self.diagnostics: List[Diagnostic] = []
         # Blocks by their text, those without a diagnostic: files repeat them.
-        self.blocks: Dict[Type[Message], Dict[str, Any]] = {}
+        self.blocks: Dict[Type[Message], Dict[str, Any]] = defaultdict(dict)
         self.firsts: Dict[Path, str] = {}
         end = len(self.text)
         self.config: Any = self.message(root, (None, tree.fields, end, end), ())
@@ -57,15 +60,37 @@ class Reading:
     def message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
         """The message that a field holds."""
         if not (cls.__schema__.only_optional and self.strict):  # read leniently, a message may go on elsewhere
-            return self.read_message(cls, field, path)
-        blocks = self.blocks.setdefault(cls, {})
-        text = self.text[field[2] : field[3]]
-        message = blocks.get(text)
+            return self.read_message(cls, opened(field), path)
+        if type(field[1]) is str:
+            text, message = field[1], self.simple_message(cls, field[1])
+        else:
+            text = self.text[field[2] : field[3]]
+            message = self.blocks[cls].get(text)
         if message is None:
             reported = len(self.diagnostics)
-            message = self.read_message(cls, field, path)
+            message = self.read_message(cls, opened(field), path)
             if len(self.diagnostics) == reported:
-                blocks[text] = message
+                self.blocks[cls][text] = message
+        return message
+
+    def simple_message(self, cls: Type[Message], text: str) -> Any:
+        """What the text of a simple message says, such as `{ a: 1 }`; None where there may be anything to report."""
+        blocks, schema = self.blocks[cls], cls.__schema__
+        if text in blocks or not schema.only_optional:
+            return blocks.get(text)
+        fields, given = schema.fields, fields_finder().findall(text)
+        values: Dict[str, Any] = {}
+        for name, raw in given:
+            spec = fields.get(name)
+            if spec is None:
+                return None
+            value = self.simple_message(spec.kind, raw) if spec.is_message and raw[0] == "{" else spec.read(raw)
+            if value is None:
+                return None
+            values[name] = value
+        if len(values) < len(given) or problems(cls, values, in_range=True):
+            return None
+        message = blocks[text] = trusted(cls, {**schema.blank, **values})
         return message
 
     def read_message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
@@ -73,23 +98,18 @@ class Reading:
         specs = schema.fields
         fields = field[1] if self.strict else self.unified(cls, field[1], path)
         values: Dict[str, Any] = {}
-        for element in split(fields):
+        for element in unopened(fields):
             name, raw, _, _ = element
             spec = specs.get(name)
             if spec is None:
-                self.unknown_field(cls, element, path)
+                self.unknown_field(cls, opened(element), path)
             elif spec.label == REPEATED:
                 self.extend(spec, values.setdefault(name, []), element, path)
             else:
                 if name in values:
                     self.duplicate_field(spec, element, fields, path)
-                if type(raw) is str:
-                    value = spec.read(raw)  # the common case
-                    values[name] = self.value(spec, element, (*path, name)) if value is None else value
-                elif type(raw) is tuple and spec.is_message:
-                    values[name] = self.message(spec.kind, element, (*path, name))
-                else:
-                    values[name] = self.value(spec, element, (*path, name))
+                value = spec.read(raw) if type(raw) is str and not spec.is_message else None  # the common case
+                values[name] = self.value(spec, element, (*path, name)) if value is None else value
         for name in schema.required:
             if name not in values:
                 self.missing_field(cls, specs[name], field, path, values)
@@ -100,7 +120,7 @@ class Reading:
         for name in schema.repeated:
             if name in values:
                 values[name] = tuple(values[name])
-        return trusted(cls, dict(schema.blank, **values))
+        return trusted(cls, {**schema.blank, **values})
 
     def unified(self, cls: Type[Message], fields: Tuple[Any, ...], path: Path) -> Tuple[Any, ...]:
         """The fields with each singular message that is given several times as one, and one member of each oneof."""
@@ -133,7 +153,7 @@ class Reading:
         value = field[1]
         if type(value) is MessageList and not value and not spec.is_message:
             self.needs_colon(spec, field, path)
-        for element in split(value) if isinstance(value, ListValue) else (field,):
+        for element in unopened(value) if isinstance(value, ListValue) else (field,):
             elements.append(self.value(spec, element, (*path, spec.name, len(elements))))
 
     def value(self, spec: Field, field: TreeField, path: Path) -> Any:
@@ -141,11 +161,11 @@ class Reading:
         raw = field[1]
         if type(raw) is str and spec.kind is STRING and raw[0] in "\"'":
             return self.string(raw, field, path)
-        if type(raw) is tuple and spec.is_message:
+        if spec.is_message and (type(raw) is tuple or (type(raw) is str and raw[0] == "{")):
             return self.message(spec.kind, field, path)
-        value = spec.read(raw) if type(raw) is str else None
+        value = spec.kind.read(raw) if type(raw) is str and not spec.is_message else None
         if value is None:
-            self.wrong_type(spec, field, path)
+            self.wrong_type(spec, opened(field), path)
         return value
 
     def string(self, raw: str, field: TreeField, path: Path) -> Optional[str]:
@@ -170,10 +190,8 @@ class Reading:
     def diagnose(
         self, severity: str, code: str, message: str, offsets: Tuple[int, int], path: Path, hint: Optional[str]
     ) -> None:
-        from ..diagnostics.diagnostic import Diagnostic  # only where there is something to report
-
         span, name = self.tree.source.span(*offsets), self.tree.source.name
-        self.diagnostics.append(Diagnostic(severity, code, message, span=span, path=path, hint=hint or None, name=name))
+        self.diagnostics.append(diagnostic_class()(severity, code, message, span, path, hint or None, name))
 
     def unknown_field(self, cls: Type[Message], field: TreeField, path: Path) -> None:
         self.broken.add((*path, field[0]))
@@ -240,6 +258,14 @@ class Reading:
                 start = places.find_nearest(problem.first)[2]
                 hint = "{}; the first is at line {}".format(hint, self.tree.source.span(start, start).line)
             self.report(problem.code, problem.message, mark_offsets(place), path + problem.path, hint)
+
+
+@lru_cache(maxsize=1)
+def diagnostic_class() -> Type[Diagnostic]:
+    """Imported only where there is something to report."""
+    from ..diagnostics.diagnostic import Diagnostic
+
+    return Diagnostic
 
 
 def wrong_type_words(spec: Field, raw: Any) -> Tuple[str, str, str]:

@@ -153,8 +153,11 @@ class Record:
         return type(self)(**dict({name: self.__dict__[name] for name in self.__attributes__}, **changes))
 
 
+new, set_attribute = object.__new__, object.__setattr__
+
+
 def trusted(cls: Type[R], values: Dict[str, Any]) -> R:
     """A record of values that are checked already, all of them; the dict becomes its own."""
-    built = object.__new__(cls)
-    object.__setattr__(built, "__dict__", values)
+    built = new(cls)
+    set_attribute(built, "__dict__", values)
     return built

@@ -77,7 +77,7 @@ def advanced(states: Sequence[int], group: int) -> Optional[List[int]]:
     stack = list(states)
     while True:
         action = tables.ACTIONS[stack[-1]][group]
-        if action == tables.ERROR:
+        if action in (tables.ERROR, tables.PASS):
             return None
         if action in (tables.ACCEPT, tables.APPEND):
             return stack

@@ -13,11 +13,9 @@ from math import frexp
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
-    from typing import Any, Callable, Match, Optional, Tuple
+    from typing import Any, Match, Optional, Tuple
 
 __all__ = ["parse_bool", "parse_float", "round_float32", "unescape"]
-
-SHORT = 32  # characters
 
 FLOAT32 = struct.Struct("f")
 LARGEST = 3.4028235677973366e38  # what is nearer to the largest float32 than to infinity
@@ -72,10 +70,6 @@ def parse_float(raw: str) -> Optional[float]:
 
     The value is rounded to double and then to float32, as all official implementations do.
     """
-    return parse_short_float(raw) if len(raw) <= SHORT else parse_any_float(raw)
-
-
-def parse_any_float(raw: str) -> Optional[float]:
     digits = raw.lstrip("-")
     if digits[:1] == "0" and digits[1:2].isalnum() and digits[1] not in "eEfF":  # octal or hexadecimal
         return None
@@ -85,14 +79,10 @@ def parse_any_float(raw: str) -> Optional[float]:
         pass
     if raw[0] == "-" and not raw[1].isalnum() and raw[1] != ".":  # blanks or comments behind the sign
         blanks, _, _ = patterns()
-        return parse_any_float("-" + blanks.sub("", raw[1:]))
+        return parse_float("-" + blanks.sub("", raw[1:]))
     if raw[-1] in "fF" and raw[-2:-1] in DIGITS_OR_POINT:  # a suffix, not the end of "inf"
-        return parse_any_float(raw[:-1])
+        return parse_float(raw[:-1])
     return None
-
-
-# Files repeat their numbers, and so do the files of a project. Only short literals are kept, and not too many.
-parse_short_float: Callable[[str], Optional[float]] = lru_cache(maxsize=1024)(parse_any_float)
 
 
 def round_float32(value: float) -> float:

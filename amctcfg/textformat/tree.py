@@ -6,7 +6,9 @@ separator is not part of it). A value is
 
 * a `str`: a scalar exactly as it stands in the text (`1` is a bool or a float only once the field is known;
   `unescape` decodes a string),
-* a `tuple`: the fields of a message, laid out flat, four entries each (`split` puts them together again),
+* a `tuple`: the fields of a message, laid out flat, four entries each (`split` puts them together again). Laid out, a
+  simple message may still be a `str`, `{ a: 1 }`, which `split` opens: it is looked up as a whole where it occurs
+  again, and the places in it are worked out for those who ask,
 * a `List`: the elements of `[...]`, themselves such fields with None for a name, laid out in the same way. It is a
   `MessageList` where they are messages, or can be nothing else (`name []`).
 
@@ -18,7 +20,9 @@ Offsets are turned into lines and columns when somebody asks, by a `Source`.
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
+from functools import lru_cache
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
@@ -59,8 +63,32 @@ class MessageList(List):
 
 def split(flat: Iterable[Any]) -> Iterator[Field]:
     """The fields of a message, or the elements of a list, one by one."""
+    return map(opened, unopened(flat))
+
+
+def unopened(flat: Iterable[Any]) -> Iterator[Field]:
+    """The same, with simple messages as they are laid out, `{ a: 1 }`."""
     entries = iter(flat)
     return zip(entries, entries, entries, entries)
+
+
+def opened(field: Field) -> Field:
+    """The field; where its value is the text of a simple message, with the fields in that."""
+    name, text, start, end = field
+    if type(text) is not str or text[0] != "{":
+        return field
+    offset = end - len(text)
+    inside: ListOf[Any] = []
+    for match in fields_finder().finditer(text):
+        inside += [match[1], match[2], offset + match.start(), offset + match.end()]
+    return name, tuple(inside), start, end
+
+
+@lru_cache(maxsize=1)
+def fields_finder() -> Any:
+    """The regular expression that finds the fields in the text of a simple message, which the scanner has taken."""
+    value = r"""("[^"]*"|'[^']*'|\{[^{}]*\}|[A-Za-z0-9_.]+)"""
+    return re.compile(r"([A-Za-z_][A-Za-z0-9_]*)[ \t\n\v\f\r]*:?[ \t\n\v\f\r]*" + value)
 
 
 class Element(_Element):
