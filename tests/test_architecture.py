@@ -52,7 +52,7 @@ UPWARD = {
 STANDARD = set(
     """
     argparse ast bisect collections contextlib copy csv dataclasses decimal difflib fnmatch functools hashlib html importlib inspect
-    io itertools json math os queue re shutil stat struct subprocess sys tempfile textwrap threading time traceback types
+    io itertools json math operator os queue re shutil stat struct subprocess sys tempfile textwrap threading time traceback types
     typing unicodedata urllib
     """.split()
 )

@@ -174,6 +174,16 @@ def test_condensing_an_expansion(pair, rules):
     assert amctcfg.condense(plan.to_dict(), model) == short
 
 
+def test_condensing_says_for_a_type_what_only_some_of_its_layers_need():
+    text = (
+        'override_layer_types { layer_type: "BatchMatMul" calibration_config { ifmr_quantize { asymmetric: false } } }'
+    )
+    model = [Layer(name, "BatchMatMul") for name in "ab"] + [Layer("c", "BatchMatMul", True, ["asymmetric"])]
+    model.append(Layer("d", "AvgPool"))
+    config = amctcfg.loads(text)
+    assert amctcfg.condense(amctcfg.expand(config, model).to_json(), model) == config
+
+
 @settings(max_examples=40)
 @given(st.data())
 def test_the_common_block_is_optimal(data):

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
 from ..diagnostics.words import named
 from ..flavours.flavour import ERROR as IS_ERROR
-from ..flavours.flavour import SOFTEN, WHERE_USED, Demand
+from ..flavours.flavour import SOFTEN, WHERE_USED, Demand, demands_of
 from ..layers.layer import Layer
-from ..messages.message import Field
 from ..resolve.merging import OF_LAYER, OF_TYPE, TOOLKIT, Tier
 from .context import Context, shown
 
@@ -52,12 +51,18 @@ def skipped_layers(context: Context) -> None:
 
 
 def layer_overrides(context: Context) -> None:
+    fine: Set[Any] = set()  # blocks on layers that can have all of them: many are the same
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None:
             unknown_layer(context, entry.layer_name, (*path, "layer_name"))
-        else:
+            continue
+        key = id(entry.calibration_config), layer.type, layer.lacks, layer.supported
+        if key not in fine:
+            reported = len(context.diagnostics)
             layer_demands(context, layer, Tier(OF_LAYER, entry.calibration_config, (*path, "calibration_config")))
+            if len(context.diagnostics) == reported:
+                fine.add(key)
 
 
 def unfused_layers(context: Context) -> None:
@@ -118,24 +123,8 @@ class Asked(NamedTuple):
 
 
 def demands(tier: Tier) -> Iterator[Asked]:
-    """What a block asks for that not every layer can have."""
-    for name, field in tier.block.__schema__.fields.items():
-        part = getattr(tier.block, name)
-        if part is None:
-            continue
-        if not field.is_message:
-            yield from demand_of(field, part, (*tier.path, name))
-            continue
-        for demand in field.demands:
-            yield Asked(demand, None, (*tier.path, name))
-        for inner in part.__schema__.fields.values():
-            yield from demand_of(inner, getattr(part, inner.name), (*tier.path, name, inner.name))
-
-
-def demand_of(field: Field, value: Any, path: Path) -> Iterator[Asked]:
-    for demand in field.demands:
-        if value is not None and value in demand.values:
-            yield Asked(demand, value, path)
+    """What the block of a tier asks for that not every layer can have."""
+    return (Asked(demand, value, (*tier.path, *inside)) for demand, value, inside in demands_of(tier.block))
 
 
 def words_of(asked: Asked) -> str:

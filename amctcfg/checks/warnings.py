@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+import re
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import named
 from ..layers.layer import Layer
-from ..messages.kinds import FLOAT
-from ..resolve.merging import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Origin, Tier, values_of
+from ..resolve.merging import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier, values_of
 from .context import OVERRIDES, Context, shown
 
 __all__ = ["short", "warnings"]
@@ -67,21 +67,27 @@ def stand_ins(context: Context) -> None:
 
 def rounded_numbers(context: Context) -> None:
     """A number written with more digits than float32 has is another number."""
-    if context.document is None:
+    if context.document is None or not has_long_numbers(context.document.text):
         return
+    exact: Set[int] = set()  # the blocks all of whose numbers are: the same one is read from the same text
     for path, block in blocks(context):
-        for part, field in block.__schema__.fields.items():
-            message = getattr(block, part) if field.is_message else None
-            floats = [] if message is None else [f for f in message.__schema__.fields.values() if f.kind is FLOAT]
-            if not any(getattr(message, f.name) is not None for f in floats):
-                continue
-            written = context.document.tree.inside((*path, part))
-            for f in floats:
-                value = getattr(message, f.name)
-                if value is not None and not same_number(written[f.name][1], value):
-                    words = "{} is {} as a 32-bit float, not {}".format(f.name, value, written[f.name][1])
-                    hint = "write {}".format(value)
-                    context.report(WARNING, "float32-rounding", words, (*path, part, f.name), hint)
+        if id(block) in exact:
+            continue
+        reported = len(context.diagnostics)
+        for name, value in values_of(block).items():
+            if type(value) is float:
+                inside = (*path, *name.split("."))
+                written = str(context.document.tree.find_nearest(inside)[1])
+                if not same_number(written, value):
+                    words = "{} is {} as a 32-bit float, not {}".format(inside[-1], value, written)
+                    context.report(WARNING, "float32-rounding", words, inside, "write {}".format(value))
+        if len(context.diagnostics) == reported:
+            exact.add(id(block))
+
+
+def has_long_numbers(text: str) -> bool:
+    """Whether any number may have more than the six digits that always survive float32."""
+    return "0" * 20 in text or re.search(r"[1-9](?:[0-9.]{6}|[0-9.]*[eE][-+0-9])", text) is not None
 
 
 def same_number(written: str, value: float) -> bool:
@@ -247,15 +253,11 @@ def users(context: Context, layer_type: str) -> List[Layer]:
     return found
 
 
-def cascading(context: Context, layer: Layer, rules: Optional[str] = None) -> Dict[str, Origin]:
-    """The origins of the fields of a layer that are looked for below its block."""
+def cascading(context: Context, layer: Layer, rules: Optional[str] = None) -> Dict[str, Setting]:
+    """What decides the fields of a layer that are looked for below its block."""
     merger = context.merger if rules is None else context.merger.by_rules(rules)
     decisions = merger.decide(layer, merger.tiers(layer))
-    return {
-        name: merger.origin(*winner)
-        for name, winner in decisions.items()
-        if steps_to(context, name)[-1].cascades is not None
-    }
+    return {name: winner for name, winner in decisions.items() if steps_to(context, name)[-1].cascades is not None}
 
 
 def asymmetric_cascades(context: Context) -> None:

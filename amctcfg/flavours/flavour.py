@@ -8,7 +8,7 @@ from ..messages.record import Record
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
-    from typing import Any, Dict, FrozenSet, Generic, Iterator, Mapping, Optional, Tuple, Type
+    from typing import Any, Dict, FrozenSet, Generic, Iterator, List, Mapping, Optional, Tuple, Type
 
     from typing_extensions import TypeVar
 
@@ -38,6 +38,8 @@ __all__ = [
     "Layout",
     "Mapped",
     "Types",
+    "demanded",
+    "demands_of",
 ]
 
 # What an override or common_config becomes on a layer that can't have it.
@@ -94,6 +96,29 @@ class Demand:
         self.supported: bool = supported
         self.unless: Optional[Tuple[str, str]] = unless
         self.code: str = code
+
+
+def demands_of(block: Message) -> Iterator[Tuple[Demand, Any, Tuple[str, ...]]]:
+    """What a block asks for that not every layer can have: the demand, the value that makes it, and where it is.
+
+    The value is None for a message whose presence makes the demand.
+    """
+    for field in block.__schema__.demanding:
+        part = getattr(block, field.name)
+        if part is None:
+            continue
+        for demand in field.demands:
+            if field.is_message or part in demand.values:
+                yield demand, None if field.is_message else part, (field.name,)
+        for inner in part.__schema__.demanding if field.is_message else ():
+            value = getattr(part, inner.name)
+            for demand in inner.demands:
+                if value is not None and value in demand.values:
+                    yield demand, value, (field.name, inner.name)
+
+
+def demanded(block: Message) -> List[Demand]:
+    return [demand for demand, _, _ in demands_of(block)]
 
 
 CHANNEL_WISE, FUSIBLE, SYMMETRIC, ASYMMETRIC = "channel_wise", "fusible", "symmetric only", "asymmetric"

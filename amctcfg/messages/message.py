@@ -253,6 +253,10 @@ class Schema:
         self.ranged: Tuple[Tuple[str, float, float, Any], ...] = tuple(
             (n, f.within.low, f.within.high, f.within) for n, f in fields.items() if f.within is not None
         )
+        # Where something may be that not every layer can have.
+        self.demanding: Tuple[Field, ...] = tuple(
+            f for f in fields.values() if f.demands or (f.is_message and f.kind.__schema__.demanding)
+        )
         self.unique: Tuple[Field, ...] = tuple(
             f for f in fields.values() if f.label == REPEATED and f.unique is not None
         )

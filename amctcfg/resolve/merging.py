@@ -7,12 +7,12 @@ The rules are those of the vendor's page, "Parameter priority"; what the page le
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import Path
 from ..diagnostics.source import Span
 from ..documents.document import Document
-from ..flavours.flavour import ASYMMETRIC, KEEP, SOFTEN, Demand, Flavour
+from ..flavours.flavour import ASYMMETRIC, KEEP, SOFTEN, Demand, Flavour, demanded
 from ..layers.layer import Layer
 from ..messages.message import BY_TYPE, Field, Message
 from ..messages.record import Record, trusted
@@ -41,39 +41,44 @@ class Origin(NamedTuple):
 
 
 class Origins(Mapping[str, Origin]):
-    """The `Origin` of each field of a layer, by dotted name; worked out when it is asked for."""
+    """The `Origin` of each field of a layer, by dotted name; each is worked out when it is asked for."""
 
-    __slots__ = ("_found", "_layer", "_merger")
+    __slots__ = ("_decisions", "_found", "_layer", "_merger")
 
     def __init__(self, merger: Optional[Merger], layer: Layer, found: Optional[Dict[str, Origin]] = None) -> None:
-        self._merger: Optional[Merger] = merger
+        self._merger: Optional[Merger] = merger  # None where all are given
         self._layer: Layer = layer
-        self._found: Optional[Dict[str, Origin]] = found
-
-    def _all(self) -> Dict[str, Origin]:
-        if self._found is None:
-            assert self._merger is not None  # one of the two is given
-            self._found = self._merger.origins_of(self._layer)
-        return self._found
+        self._found: Dict[str, Origin] = {} if found is None else found
+        self._decisions: Optional[Decisions] = None
 
     def __getitem__(self, field: str) -> Origin:
-        return self._all()[field]
+        if field not in self._found and self._merger is not None:
+            self._found[field] = self._merger.origin_of(self._layer, field, self._decided())
+        return self._found[field]
+
+    def _decided(self) -> Decisions:
+        if self._decisions is None and self._merger is not None:
+            self._decisions = self._merger.decide(self._layer, self._merger.tiers(self._layer))
+        return self._decisions or {}
+
+    def _names(self) -> Iterable[str]:
+        return (*SWITCHES, *self._decided()) if self._merger is not None else self._found
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        return iter(self._names())
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(tuple(self._names()))
 
     def __hash__(self) -> int:
         return hash(tuple(self.items()))
 
     def __repr__(self) -> str:
-        return "Origins({!r})".format(self._all())
+        return "Origins({!r})".format(dict(self))
 
     def __reduce__(self) -> Any:
         """Pickled as what they are, without the document that they come from."""
-        return Origins, (None, self._layer, self._all())
+        return Origins, (None, self._layer, dict(self))
 
 
 class EffectiveConfig(Record):
@@ -282,23 +287,24 @@ class Merger:
         own = self.names.get(layer.name)
         key = None if own is None else id(own.block), layer.type, layer.lacks
         if key not in self.cached:
-            self.cached[key] = self.block_of(self.decide(layer, self.tiers(layer)))
+            self.cached[key] = self.block_of(layer, self.tiers(layer))
         return self.cached[key]
 
-    def block_of(self, decisions: Decisions) -> Any:
-        """The block with the values that were decided on, which checked messages held."""
+    def block_of(self, layer: Layer, tiers: List[Tier]) -> Any:
+        """What `decide` decides, as a block; its values are those of messages that were checked."""
         values: Dict[str, Any] = dict(self.block_class.__schema__.blank)
-        for name, decision in decisions.items():
-            part, _, inner = name.partition(".")
-            if not inner:
-                values[part] = decision.value
-                continue
-            if values[part] is None:
-                values[part] = dict(self.block_class.__schema__.fields[part].kind.__schema__.blank)
-            values[part][inner] = decision.value
-        for part, found in values.items():
-            if type(found) is dict:
-                values[part] = trusted(self.block_class.__schema__.fields[part].kind, found)
+        blocks = [tier.block for tier in tiers]
+        for field in self.members.scalars:
+            values[field.name] = self.decide_field(field, (), blocks, layer, tiers).value
+        for chosen, parts in self.chosen_parts(layer, tiers):
+            kind = self.block_class.__schema__.fields[chosen].kind
+            found = dict(kind.__schema__.blank if not parts or parts[0] is None else parts[0].__dict__)
+            for name, field in kind.__schema__.fields.items():
+                if found[name] is None:
+                    found[name] = self.decide_field(field, (chosen,), parts, layer, tiers).value
+                elif field.demands:  # else the layer gets what its highest block says
+                    found[name] = self.softened(field, found[name], layer, tiers)
+            values[chosen] = trusted(kind, found)
         return trusted(self.block_class, values)
 
     # ------------------------------------------------------------ the rules
@@ -343,18 +349,25 @@ class Merger:
         The highest block counts as a whole: what it leaves out has its default. Only fields that cascade are looked for
         further down, in blocks with the same algorithm. What the layer can't have is softened.
         """
-        top = tiers[0].block if tiers else None
         decisions: Decisions = {}
         for field in self.members.scalars:
             decisions[field.name] = self.decide_field(field, (), [tier.block for tier in tiers], layer, tiers)
-        for names, default in self.members.groups:
-            chosen = next((name for name in names if top is not None and getattr(top, name) is not None), default)
-            if chosen is None or self.is_dropped(chosen, layer, tiers):
-                continue
-            parts = [getattr(tier.block, chosen, None) for tier in tiers]
+        for chosen, parts in self.chosen_parts(layer, tiers):
             for field in self.block_class.__schema__.fields[chosen].kind.__schema__.fields.values():
                 decisions[chosen + "." + field.name] = self.decide_field(field, (chosen,), parts, layer, tiers)
         return decisions
+
+    def chosen_parts(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, List[Any]]]:
+        """The algorithm of each group that the layer gets, with what the blocks have of it."""
+        top = tiers[0].block if tiers else None
+        for names, default in self.members.groups:
+            chosen = default
+            for name in names if top is not None else ():
+                if getattr(top, name) is not None:
+                    chosen = name
+                    break
+            if chosen is not None and not self.is_dropped(chosen, layer, tiers):
+                yield chosen, [getattr(tier.block, chosen, None) for tier in tiers]
 
     def is_dropped(self, part: str, layer: Layer, tiers: List[Tier]) -> bool:
         """Whether the layer can't have an algorithm that its block asks for."""
@@ -376,10 +389,15 @@ class Merger:
                 winner = Setting(tiers[0].name, value, (*tiers[0].path, *inside, name))
             else:
                 winner = Setting(DEFAULT, self.default(field, layer), None)
+        value = self.softened(field, winner.value, layer, tiers)
+        return winner if value is winner.value else Setting(BY_LAYER_TYPE, value, None)
+
+    def softened(self, field: Field, value: Any, layer: Layer, tiers: List[Tier]) -> Any:
+        """The value, or what the layer gets instead because it can't have it."""
         for demand in field.demands:
-            if winner.value in demand.values and self.is_softened(demand, layer, tiers):
-                winner = Setting(BY_LAYER_TYPE, demand.instead, None)
-        return winner
+            if value in demand.values and self.is_softened(demand, layer, tiers):
+                value = demand.instead
+        return value
 
     def decide_cascade(self, field: Field, inside: Tuple[str, ...], parts: List[Any], tiers: List[Tier]) -> Setting:
         """The first block that sets it, else the global field of the cascade, else the default."""
@@ -422,18 +440,17 @@ class Merger:
             return True
         # The toolkit writes what a type asks for also where a layer of it can't have it, unless common_config asks, too.
         type_can = self.flavour.types[layer.type].has(demand.ability)
-        return not type_can or (tiers[-1].name == COMMON and asks(tiers[-1].block, demand))
+        return not type_can or (tiers[-1].name == COMMON and demand in demanded(tiers[-1].block))
 
     # ------------------------------------------------------------ where values come from
 
-    def origins_of(self, layer: Layer) -> Dict[str, Origin]:
-        """The origin of each field of a layer, by dotted name."""
-        found = {"quant_enable": self.quant_enable(layer), "fuse": self.fuse(layer)}
-        tiers = self.tiers(layer)
-        for name, winner in self.decide(layer, tiers).items():
-            losers = tuple(self.origin(*setting) for setting in self.settings(name, tiers) if setting != winner)
-            found[name] = self.origin(*winner)._replace(shadowed=losers)
-        return found
+    def origin_of(self, layer: Layer, name: str, decisions: Decisions) -> Origin:
+        """The origin of a field of a layer, by dotted name, after all of its decisions. Raises `KeyError`."""
+        if name in SWITCHES:
+            return self.quant_enable(layer) if name == "quant_enable" else self.fuse(layer)
+        winner = decisions[name]
+        losers = [self.origin(*setting) for setting in self.settings(name, self.tiers(layer)) if setting != winner]
+        return self.origin(*winner)._replace(shadowed=tuple(losers))
 
     def settings(self, name: str, tiers: List[Tier]) -> Iterator[Setting]:
         """What sets a field of the block, by dotted name: highest first, whether it counts or not."""
@@ -451,20 +468,6 @@ class Merger:
 
     def origin(self, tier: str, value: Any, path: Optional[Path]) -> Origin:
         return Origin(tier, value, path, self.document.span(path) if self.document and path else None)
-
-
-def asks(block: Any, demand: Demand) -> bool:
-    """Whether a block makes the same demand, in whatever field."""
-    for name, field in block.__schema__.fields.items():
-        part = getattr(block, name)
-        if part is None:
-            continue
-        if not field.is_message:
-            if demand in field.demands and part in demand.values:
-                return True
-        elif demand in field.demands or asks(part, demand):
-            return True
-    return False
 
 
 def first(settings: List[Origin], default: Origin) -> Origin:

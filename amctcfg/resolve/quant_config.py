@@ -460,7 +460,7 @@ class QuantConfig:
     def effective(self, layer: Layer) -> EffectiveConfig:
         read = self.layers.get(layer.name)
         if read is None:
-            origins = dict(self.usual.origins_of(layer), quant_enable=Origin("default", False), fuse=self.fuse(layer))
+            origins = dict(Origins(self.usual, layer), quant_enable=Origin("default", False), fuse=self.fuse(layer))
             read = Read(False, self.usual.calibration(layer), origins)
         values = {
             "layer": layer,

@@ -156,10 +156,6 @@ class Tree:
             found = self.find(path)
         return found or (None, self.fields, 0, 0)
 
-    def inside(self, path: Path) -> Dict[str, Field]:
-        """The fields of the message that a path leads to, by name."""
-        return {field[0]: field for element in self.find_all(path) for field in split(element[1])}
-
     def find_all(self, path: Path) -> Sequence[Field]:
         """The occurrences of what a path leads to; the top level is looked up, not searched."""
         if self._index is None:
@@ -204,6 +200,6 @@ def descend(elements: Sequence[Field], path: Path) -> Sequence[Field]:
         if isinstance(step, int):
             elements = elements[step : step + 1] if step >= 0 else ()
         else:
-            inside = [f for e in elements if type(e[1]) is tuple for f in split(e[1]) if f[0] == step]
-            elements = [element for field in inside for element in elements_of(field)]
+            inside = [f for e in elements if type(e[1]) is tuple for f in unopened(e[1]) if f[0] == step]
+            elements = [element for field in map(opened, inside) for element in elements_of(field)]
     return elements

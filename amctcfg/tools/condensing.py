@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import product
-from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, Union
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..checks.checking import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
-from ..flavours.flavour import Flavour
+from ..flavours.flavour import Flavour, demanded
 from ..flavours.tf_ascend import TF_ASCEND
 from ..layers.layer import Layer
 from ..messages.kinds import FLOAT
-from ..messages.message import BY_TYPE, Field, Message
+from ..messages.message import BY_TYPE, Field
 from ..messages.printing import print_message
 from ..messages.record import trusted
 from ..resolve.merging import COMMON, OF_LAYER, OF_TYPE, Members, Merger, Tier, members_of, values_of
@@ -37,6 +37,9 @@ class Cost(NamedTuple):
 
     def plus(self, blocks: int, lines: int) -> Cost:
         return Cost(self.blocks + blocks, self.lines + lines)
+
+    def minus(self, other: Cost) -> Cost:
+        return Cost(self.blocks - other.blocks, self.lines - other.lines)
 
 
 IMPOSSIBLE = 10**9  # blocks and lines: no configuration gives a layer this
@@ -153,8 +156,16 @@ class Search:
     # ------------------------------------------------------------ the configuration
 
     def best(self) -> Any:
-        common = min(self.candidates(), key=self.cost)  # the first of the best, which is the plainest
-        if self.cost(common).blocks >= IMPOSSIBLE:
+        common, least = None, self.cost(None)
+        bounds = Bounds(self)
+        for block in {block: None for counts in self.wanted.values() for block in counts}:
+            if not bounds.may_cost_less(block, least):
+                continue
+            for candidate in self.variants(block):
+                cost = self.cost(candidate)
+                if cost < least:  # of the best the first, which is the plainest
+                    common, least = candidate, cost
+        if least.blocks >= IMPOSSIBLE:
             raise ConfigError(list(self.impossible(common)), self.read.text)
         types, names = [], []
         chosen = {}
@@ -222,17 +233,6 @@ class Search:
 
     # ------------------------------------------------------------ candidates for the common block
 
-    def candidates(self) -> Iterator[Any]:
-        """None, and each block that a layer wants, in the variants that other types may need."""
-        yield None
-        seen = set()
-        for counts in self.wanted.values():
-            for block in counts:
-                for candidate in self.variants(block):
-                    if candidate not in seen:
-                        seen.add(candidate)
-                        yield candidate
-
     def variants(self, block: Any) -> Iterator[Any]:
         """The block as common_config: switches that the type decides left out, true or false; the rest as short as can be."""
         parts: List[List[Tuple[str, Any]]] = []
@@ -295,8 +295,10 @@ class Search:
         if key not in self.type_choices:
             kinds = self.types[layer_type]
             best: Tuple[Cost, Any] = (Cost(2 * IMPOSSIBLE, 0), None)
-            blocks = {w: (kind, fallbacks) for kind, fallbacks in zip(kinds, cascading) for w in self.wanted[kind]}
-            tried = [self.written(w, kind, fallbacks) for w, (kind, fallbacks) in blocks.items()]
+            # What two kinds want alike may be written in two ways: one of them has less to say.
+            tried = [
+                self.written(w, kind, fallbacks) for kind, fallbacks in zip(kinds, cascading) for w in self.wanted[kind]
+            ]
             for block in dict.fromkeys(tried or [self.block_class()]):
                 if block is not None and self.is_allowed_for_type(layer_type, block):
                     best = min(best, (self.entry_cost(kinds, common, block), block), key=lambda pair: pair[0])
@@ -351,7 +353,7 @@ class Search:
 
     def outcome(self, kind: Kind, tiers: List[Tier]) -> Any:
         """The effective block of a layer of a kind without an override of its own."""
-        return self.merger.block_of(self.merger.decide(self.layer_of[kind], tiers))
+        return self.merger.block_of(self.layer_of[kind], tiers)
 
     def fallbacks(self, kind: Kind, common: Any, type_block: Any) -> Fallback:
         """What the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
@@ -368,12 +370,12 @@ class Search:
         """Whether a common block is an error on layers of a kind."""
         return common is not None and any(
             demand.common == "error" and not self.flavour.can(self.layer_of[kind], demand.ability)
-            for demand in demands_in(common)
+            for demand in demanded(common)
         )
 
     def is_allowed_for_type(self, layer_type: str, block: Any) -> bool:
         described = self.flavour.types[layer_type]
-        for demand in demands_in(block):
+        for demand in demanded(block):
             if demand.by_type == "soften":
                 continue
             if not described.has(demand.of_type):
@@ -408,8 +410,69 @@ class Search:
             if getattr(wanted, field.name) != field.default:
                 parts[field.name] = getattr(wanted, field.name)
         block = trusted(self.block_class, dict(self.block_class.__schema__.blank, **parts))
-        possible = all(self.flavour.can(layer, demand.ability) for demand in demands_in(block))
+        possible = all(self.flavour.can(layer, demand.ability) for demand in demanded(block))
         return block if possible else None
+
+
+class Bounds:
+    """What common blocks cost at least: most of them need not be tried then.
+
+    Whatever its switches are, a common block gives the layers of a kind what one of the wanted blocks with the same core
+    holds, or nothing that is wanted. A block of a type saves as much as the most frequent one at best.
+    """
+
+    def __init__(self, search: Search) -> None:
+        self.search: Search = search
+        self.alone: Dict[Kind, Cost] = {}  # where each layer has a block of its own
+        self.saved: Dict[
+            Kind, Dict[Any, Cost]
+        ] = {}  # by a block for all layers of a kind, by its core; by any for None
+        for kind, counts in search.wanted.items():
+            alone = Cost(0, 0)
+            saved: Dict[Any, Cost] = {None: Cost(0, 0)}
+            for block, count in counts.items():
+                shortest = search.own_cost(block, kind, self.kindest(block)).lines
+                cost, core = Cost(count, count * shortest), self.core(block)
+                alone = alone.plus(*cost)
+                saved[core], saved[None] = max(saved.get(core, cost), cost), max(saved[None], cost)
+            self.alone[kind], self.saved[kind] = alone, saved
+
+    def may_cost_less(self, block: Any, than: Cost) -> bool:
+        """Whether any variant of a block may be a better common block than one of this cost."""
+        core, least = self.core(block), Cost(1, 0)
+        for kinds in self.search.types.values():
+            without, by_type = Cost(0, 0), Cost(1, 5)
+            for kind in kinds:
+                alone, saved = self.alone[kind], self.saved[kind]
+                without = without.plus(*alone.minus(saved.get(core, Cost(0, 0))))
+                by_type = by_type.plus(*alone.minus(saved[None]))
+            least = least.plus(*min(without, by_type))
+        # The first variant, which leaves out all switches, is the shortest.
+        return least < than and least.plus(0, self.search.lines(next(self.search.variants(block)))) < than
+
+    def kindest(self, block: Any) -> Fallback:
+        """The values in which a block has to say the least."""
+        return frozenset((part, f.name, value_in(block, part, f.name)) for part, f in self.search.cascades)
+
+    def core(self, block: Any) -> Optional[Tuple[Any, ...]]:
+        """What all layers get of a block that is the common one in any variant; None where that is not sure."""
+        values: List[Any] = []
+        for names, default in self.search.members.groups:
+            if any(self.search.block_class.__schema__.fields[name].demands for name in names):
+                continue  # some layers do without
+            name = next((n for n in names if getattr(block, n) is not None), None)
+            if name is None and default is not None:
+                return None
+            values.append(name)
+            part = None if name is None else getattr(block, name)
+            if part is not None:
+                values += [getattr(part, f.name) for f in part.__schema__.fields.values() if is_plain(f)]
+        return tuple(values)
+
+
+def is_plain(field: Field) -> bool:
+    """Whether a field is the same for all layers that have a block."""
+    return field.cascades is None and field.default is not BY_TYPE and not field.demands
 
 
 def kind_of(layer: Layer) -> Kind:
@@ -419,17 +482,3 @@ def kind_of(layer: Layer) -> Kind:
 def value_in(block: Any, member: str, field: str) -> Any:
     part = None if block is None else getattr(block, member)
     return None if part is None else getattr(part, field)
-
-
-def demands_in(block: Message) -> Iterator[Any]:
-    """What a block asks for that not every layer can have."""
-    for name, field in block.__schema__.fields.items():
-        part = getattr(block, name)
-        if part is None:
-            continue
-        if not field.is_message:
-            yield from (demand for demand in field.demands if part in demand.values)
-            continue
-        yield from field.demands
-        for inner in part.__schema__.fields.values():
-            yield from (d for d in inner.demands if getattr(part, inner.name) in d.values)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ..checks.checking import expand
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
@@ -12,7 +12,7 @@ from ..flavours.flavour import Flavour
 from ..layers.layer import Layer
 from ..messages.message import Message
 from ..messages.record import Record
-from ..resolve.merging import DOCUMENTED, Merger, Origin
+from ..resolve.merging import DOCUMENTED, EffectiveConfig, Merger, Origin, values_of
 from ..resolve.plan import Plan
 
 __all__ = ["Change", "diff"]
@@ -94,9 +94,20 @@ def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
         one, other = before.get(name), after.get(name)
         if one == other:
             continue
-        old = {} if one is None else one.origins
-        new = {} if other is None else other.origins
+        old, new = settings(one), settings(other)
         for field in dict.fromkeys((*old, *new)):
-            was, now = old.get(field, ABSENT), new.get(field, ABSENT)
-            if was.value != now.value:
-                yield Change(name, field, was.value, now.value, was, now)
+            was, now = old.get(field), new.get(field)
+            if was != now:
+                yield Change(name, field, was, now, origin_of(one, field), origin_of(other, field))
+
+
+def origin_of(effective: Optional[EffectiveConfig], field: str) -> Origin:
+    return ABSENT if effective is None else effective.origins.get(field, ABSENT)
+
+
+def settings(effective: Optional[EffectiveConfig]) -> Dict[str, Any]:
+    """What a layer gets, by dotted name."""
+    if effective is None:
+        return {}
+    switches = {"quant_enable": effective.quant_enable, "fuse": effective.fuse}
+    return dict(switches, **values_of(effective.calibration_config))
