@@ -60,7 +60,7 @@ def layer_overrides(context: Context) -> None:
         key = id(entry.calibration_config), layer.type, layer.lacks, layer.supported
         if key not in fine:
             reported = len(context.diagnostics)
-            layer_demands(context, layer, Tier(OF_LAYER, entry.calibration_config, (*path, "calibration_config")))
+            layer_demands(context, layer, entry.calibration_config, (*path, "calibration_config"))
             if len(context.diagnostics) == reported:
                 fine.add(key)
 
@@ -141,7 +141,7 @@ def type_demands(context: Context) -> None:
         if layer_type is None or not layer_type.quantizable:
             continue
         for asked in demands(tier):
-            ability = allowed(asked.demand, asked.demand.of_type, tier)
+            ability = allowed(asked.demand, asked.demand.of_type, tier.block)
             if layer_type.has(ability):
                 if context.has_layers:
                     lacking(context, asked, tier, name)
@@ -171,10 +171,11 @@ def users(context: Context, layer_type: str) -> List[Layer]:
     return [x for x in layers if x.name not in context.merger.names and context.flavour.quantizes(x)]
 
 
-def layer_demands(context: Context, layer: Layer, tier: Tier) -> None:
-    for asked in demands(tier):
-        ability = allowed(asked.demand, asked.demand.ability, tier)
+def layer_demands(context: Context, layer: Layer, block: Any, path: Path) -> None:
+    for demand, value, inside in demands_of(block):
+        ability = allowed(demand, demand.ability, block)
         can = context.flavour.can(layer, ability)
+        asked = Asked(demand, value, (*path, *inside))
         if can and asked.demand.supported and not layer.supported:
             message = "{} for '{}', which is not supported".format(words_of(asked), layer.name)
             context.report(ERROR, asked.demand.code, message, asked.path, "delete it here")
@@ -197,9 +198,9 @@ LACKS: Dict[str, str] = {
 }
 
 
-def allowed(demand: Demand, ability: str, tier: Tier) -> str:
+def allowed(demand: Demand, ability: str, block: Any) -> str:
     """The ability that a demand asks for in its block."""
-    return demand.unless[1] if demand.unless and getattr(tier.block, demand.unless[0]) else ability
+    return demand.unless[1] if demand.unless and getattr(block, demand.unless[0]) else ability
 
 
 def refuse(context: Context, asked: Asked, whom: str, ability: str) -> None:
@@ -222,7 +223,7 @@ def common_demands(context: Context) -> None:
             for layer in context.supported
             if layer.name not in context.merger.names
             and layer.type not in context.merger.types
-            and not context.flavour.can(layer, allowed(asked.demand, asked.demand.ability, tier))
+            and not context.flavour.can(layer, allowed(asked.demand, asked.demand.ability, tier.block))
         ]
         if hit and asked.demand.common == IS_ERROR and context.reads(OF_LAYER, OF_TYPE):
             common_error(context, asked, hit)

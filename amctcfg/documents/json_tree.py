@@ -133,7 +133,7 @@ def read_string(text: str, start: int) -> Tuple[str, int]:
         string, end = json.decoder.scanstring(text, start + 1, True)  # type: ignore[attr-defined]
     except json.JSONDecodeError as error:
         raise Failure(error.msg, error.pos) from None
-    if any("\ud800" <= character <= "\udfff" for character in string):
+    if not string.isascii() and any("\ud800" <= character <= "\udfff" for character in string):
         raise Failure("the string holds half a character (a surrogate)", start)
     return string, end
 

@@ -224,6 +224,12 @@ class Types(Record, MappingBase):
         by_name: Dict[str, LayerType] = self.__dict__["_by_name"]
         return by_name[name]
 
+    def get(self, name: str, default: Any = None) -> Any:  # Mapping's own goes a long way round
+        return self.__dict__["_by_name"].get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.__dict__["_by_name"]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.__dict__["_by_name"])
 
@@ -261,35 +267,32 @@ class Flavour(Record, Config[C]):
     stand_ins: Tuple[Tuple[str, Tuple[str, ...]], ...] = ()
 
     def _checked(self, values: Dict[str, Any]) -> Dict[str, Any]:
-        types = values["types"]
-        return dict(values, types=types if isinstance(types, Types) else Types(types))
+        types = values["types"] if isinstance(values["types"], Types) else Types(values["types"])
+        sets = {
+            "_" + what: frozenset(name for name, layer_type in types.items() if getattr(layer_type, what))
+            for what in ("quantizable", "channel_wise", "fusible", "symmetric_only")
+        }
+        return dict(values, types=types, **sets)
 
     @property
     def quantizable_types(self) -> FrozenSet[str]:
         """The types that can be quantized."""
-        return self._types_that("quantizable", lambda layer_type: layer_type.quantizable)
+        return self.__dict__["_quantizable"]  # type: ignore[no-any-return]
 
     @property
     def channel_wise_types(self) -> FrozenSet[str]:
         """The types that may have `channel_wise: true`, and have it by default."""
-        return self._types_that("channel_wise", lambda layer_type: layer_type.channel_wise)
+        return self.__dict__["_channel_wise"]  # type: ignore[no-any-return]
 
     @property
     def fusible_types(self) -> FrozenSet[str]:
         """The types that BN can be fused into."""
-        return self._types_that("fusible", lambda layer_type: layer_type.fusible)
+        return self.__dict__["_fusible"]  # type: ignore[no-any-return]
 
     @property
     def symmetric_only_types(self) -> FrozenSet[str]:
         """The types whose activations are always quantized without offset."""
-        return self._types_that("symmetric_only", lambda layer_type: layer_type.symmetric_only)
-
-    def _types_that(self, what: str, hold: Any) -> FrozenSet[str]:
-        key = "_" + what
-        if key not in self.__dict__:
-            self.__dict__[key] = frozenset(name for name, layer_type in self.types.items() if hold(layer_type))
-        found: FrozenSet[str] = self.__dict__[key]
-        return found
+        return self.__dict__["_symmetric_only"]  # type: ignore[no-any-return]
 
     def quantizes(self, layer: Any) -> bool:
         """Whether a layer can be quantized: a quantizable type, and its condition holds."""

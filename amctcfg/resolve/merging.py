@@ -43,26 +43,20 @@ class Origin(NamedTuple):
 class Origins(Mapping[str, Origin]):
     """The `Origin` of each field of a layer, by dotted name; each is worked out when it is asked for."""
 
-    __slots__ = ("_decisions", "_found", "_layer", "_merger")
+    __slots__ = ("_found", "_layer", "_merger")
 
     def __init__(self, merger: Optional[Merger], layer: Layer, found: Optional[Dict[str, Origin]] = None) -> None:
         self._merger: Optional[Merger] = merger  # None where all are given
         self._layer: Layer = layer
         self._found: Dict[str, Origin] = {} if found is None else found
-        self._decisions: Optional[Decisions] = None
 
     def __getitem__(self, field: str) -> Origin:
         if field not in self._found and self._merger is not None:
-            self._found[field] = self._merger.origin_of(self._layer, field, self._decided())
+            self._found[field] = self._merger.origin_of(self._layer, field)
         return self._found[field]
 
-    def _decided(self) -> Decisions:
-        if self._decisions is None and self._merger is not None:
-            self._decisions = self._merger.decide(self._layer, self._merger.tiers(self._layer))
-        return self._decisions or {}
-
     def _names(self) -> Iterable[str]:
-        return (*SWITCHES, *self._decided()) if self._merger is not None else self._found
+        return self._found if self._merger is None else self._merger.names_of(self._layer)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names())
@@ -271,11 +265,10 @@ class Merger:
         return other
 
     def merge(self, layer: Layer) -> EffectiveConfig:
+        skipped = layer.name in self.skipped_names or layer.type in self.skipped_types
         values = {
             "layer": layer,
-            "quant_enable": layer.name not in self.skipped_names
-            and layer.type not in self.skipped_types
-            and self.flavour.quantizes(layer),
+            "quant_enable": not skipped and self.flavour.quantizes(layer),
             "fuse": layer.name not in self.unfused_names and self.config.do_fusion is not False,
             "calibration_config": self.calibration(layer),
             "origins": Origins(self, layer),
@@ -349,13 +342,18 @@ class Merger:
         The highest block counts as a whole: what it leaves out has its default. Only fields that cascade are looked for
         further down, in blocks with the same algorithm. What the layer can't have is softened.
         """
-        decisions: Decisions = {}
+        return {
+            name: self.decide_field(field, inside, parts, layer, tiers)
+            for name, field, inside, parts in self.fields_of(layer, tiers)
+        }
+
+    def fields_of(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, Field, Tuple[str, ...], List[Any]]]:
+        """The fields that a layer gets: dotted name, field, the name of the part that holds it, and the parts of the blocks."""
         for field in self.members.scalars:
-            decisions[field.name] = self.decide_field(field, (), [tier.block for tier in tiers], layer, tiers)
+            yield field.name, field, (), [tier.block for tier in tiers]
         for chosen, parts in self.chosen_parts(layer, tiers):
             for field in self.block_class.__schema__.fields[chosen].kind.__schema__.fields.values():
-                decisions[chosen + "." + field.name] = self.decide_field(field, (chosen,), parts, layer, tiers)
-        return decisions
+                yield chosen + "." + field.name, field, (chosen,), parts
 
     def chosen_parts(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, List[Any]]]:
         """The algorithm of each group that the layer gets, with what the blocks have of it."""
@@ -444,13 +442,21 @@ class Merger:
 
     # ------------------------------------------------------------ where values come from
 
-    def origin_of(self, layer: Layer, name: str, decisions: Decisions) -> Origin:
-        """The origin of a field of a layer, by dotted name, after all of its decisions. Raises `KeyError`."""
-        if name in SWITCHES:
-            return self.quant_enable(layer) if name == "quant_enable" else self.fuse(layer)
-        winner = decisions[name]
-        losers = [self.origin(*setting) for setting in self.settings(name, self.tiers(layer)) if setting != winner]
-        return self.origin(*winner)._replace(shadowed=tuple(losers))
+    def names_of(self, layer: Layer) -> List[str]:
+        """The names of all that a layer gets."""
+        return [*SWITCHES, *[name for name, _, _, _ in self.fields_of(layer, self.tiers(layer))]]
+
+    def origin_of(self, layer: Layer, wanted: str) -> Origin:
+        """The origin of a field of a layer, by dotted name. Raises `KeyError` for one that the layer does not get."""
+        if wanted in SWITCHES:
+            return self.quant_enable(layer) if wanted == "quant_enable" else self.fuse(layer)
+        tiers = self.tiers(layer)
+        for name, field, inside, parts in self.fields_of(layer, tiers):
+            if name == wanted:
+                winner = self.decide_field(field, inside, parts, layer, tiers)
+                losers = [self.origin(*setting) for setting in self.settings(name, tiers) if setting != winner]
+                return self.origin(*winner)._replace(shadowed=tuple(losers))
+        raise KeyError(wanted)
 
     def settings(self, name: str, tiers: List[Tier]) -> Iterator[Setting]:
         """What sets a field of the block, by dotted name: highest first, whether it counts or not."""
