@@ -24,6 +24,12 @@ WORDS: Dict[str, Any] = {
     "-Infinity": -float("inf"),
 }
 WORD = re.compile(r"true|false|null|NaN|-?Infinity")
+NEXT = re.compile(r"[ \t\r\n]*(?:(,)[ \t\r\n]*)?")
+# A key and a plain value: word, whole number, number with a point, or string. Nearly all of a file is such members.
+PLAIN = re.compile(
+    r""""([^"\\\x00-\x1f]*)"[ \t\r\n]*:[ \t\r\n]*(?:(true|false|null)|(-?(?:0|[1-9][0-9]{0,99}))|"""
+    r"""(-?(?:0|[1-9][0-9]{0,99})\.[0-9]{1,99})|("[^"\\\x00-\x1f]*"))(?=[ \t\r\n,}])"""
+)
 
 DEEPEST = 50
 LONGEST_NUMBER = 400  # digits
@@ -156,13 +162,7 @@ def read_object(text: str, start: int, depth: int) -> Json:
     if text[offset : offset + 1] == "}":
         return Json(entries, start, offset + 1)
     while True:
-        if text[offset : offset + 1] != '"':
-            raise Failure("expected a key in double quotes", offset)
-        key, end = read_string(text, offset)
-        colon = skip(text, end)
-        if text[colon : colon + 1] != ":":
-            raise Failure("expected ':'", colon)
-        value = read_value(text, skip(text, colon + 1), depth + 1)
+        key, end, value = read_plain_member(text, offset) or read_member(text, offset, depth)
         if key in entries:
             entries[key] = entries[key]._replace(repeated=(*entries[key].repeated, (offset, end)))
         else:
@@ -172,17 +172,38 @@ def read_object(text: str, start: int, depth: int) -> Json:
             return Json(entries, start, offset)
 
 
+def read_plain_member(text: str, offset: int) -> Optional[Tuple[str, int, Json]]:
+    """The same as `read_member` gives, None for other members."""
+    match = PLAIN.match(text, offset)
+    if match is None:
+        return None
+    group = match.lastindex or 0
+    raw, (start, end) = match[group], match.span(group)
+    value = WORDS[raw] if group == 2 else int(raw) if group == 3 else float(raw) if group == 4 else raw[1:-1]
+    return match[1], match.end(1) + 1, Json(value, start, end)
+
+
+def read_member(text: str, offset: int, depth: int) -> Tuple[str, int, Json]:
+    """A key, where it ends, and its value."""
+    if text[offset : offset + 1] != '"':
+        raise Failure("expected a key in double quotes", offset)
+    key, end = read_string(text, offset)
+    colon = skip(text, end)
+    if text[colon : colon + 1] != ":":
+        raise Failure("expected ':'", colon)
+    return key, end, read_value(text, skip(text, colon + 1), depth + 1)
+
+
 def next_or_end(text: str, offset: int, closing: str) -> Tuple[int, bool]:
-    offset = skip(text, offset)
-    sign = text[offset : offset + 1]
-    if sign == closing:
-        return offset + 1, True
-    if sign != ",":
-        raise Failure("expected ',' or '{}'".format(closing), offset)
-    offset = skip(text, offset + 1)
-    if text[offset : offset + 1] == closing:
+    match = NEXT.match(text, offset)
+    assert match is not None  # it may be empty
+    offset = match.end()
+    closed = text[offset : offset + 1] == closing
+    if match[1] and closed:
         raise Failure("a ',' stands in front of '{}'".format(closing), offset)
-    return offset, False
+    if not match[1] and not closed:
+        raise Failure("expected ',' or '{}'".format(closing), offset)
+    return offset + closed, closed
 
 
 def json_of(value: Any, depth: int = 0) -> Json:

@@ -153,7 +153,8 @@ class Record:
         return type(self)(**dict({name: self.__dict__[name] for name in self.__attributes__}, **changes))
 
 
-new, set_attribute = object.__new__, object.__setattr__
+new: Any = object.__new__
+set_attribute: Any = object.__setattr__
 
 
 def trusted(cls: Type[R], values: Dict[str, Any]) -> R:
