@@ -183,13 +183,13 @@ def test_our_json_reader_agrees_with_pythons(text):
 
     try:
         expected = json.loads(text, object_pairs_hook=no_duplicates)
-        surrogate = any("\ud800" <= c <= "\udfff" for c in json.dumps(expected, ensure_ascii=False))
+        half = "\\ud800" in text  # which Python takes
     except ValueError:
-        expected, surrogate = None, True
+        expected, half = None, True
     try:
         found = parse_json(text, "x")[1].plain()
     except ConfigError:
-        assert surrogate
+        assert half
     else:
         assert json.dumps(found, sort_keys=True) == json.dumps(expected, sort_keys=True)  # NaN is not equal to itself
 

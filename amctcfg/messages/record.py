@@ -159,6 +159,6 @@ set_attribute: Any = object.__setattr__
 
 def trusted(cls: Type[R], values: Dict[str, Any]) -> R:
     """A record of values that are checked already, all of them; the dict becomes its own."""
-    built = new(cls)
+    built: R = new(cls)
     set_attribute(built, "__dict__", values)
     return built
