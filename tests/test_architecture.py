@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import amctcfg
+from amctcfg.textformat import _tables as tables
 
 try:
     from re import _constants as sre_constants
@@ -232,6 +233,7 @@ def expressions():
 
 
 EXPRESSIONS = list(expressions())
+GENERATED = [("textformat._tables", re.compile(pattern)) for pattern in (tables.SKIP, tables.USUAL, tables.SCANNER)]
 
 CLASSES = ["#", "# ", "#\n", "##", "## x\n", "\r\n", "#\r\n", " ", "\t", "\n", '"', "'", "\\", "a", "a/", "a=", "1", "0", "-", ".", ",", ";",
            "{", "e", "# a # b\n", 'amctcfg: x=y ', '"a" ', "'b'", "é", "\\x", "# txtpbfmt: disable\n", "txtpbfmt: "]  # fmt: skip
@@ -289,5 +291,7 @@ for pattern, flags in expressions:
 
 def test_long_runs_of_each_character_come_to_an_end():
     """Forty thousand characters: what is exponential in them does not end, what is cubic takes days."""
-    given = repr(([(e.pattern, int(e.flags & (re.VERBOSE | re.MULTILINE))) for _, e in EXPRESSIONS], CLASSES))
+    given = repr(
+        ([(e.pattern, int(e.flags & (re.VERBOSE | re.MULTILINE))) for _, e in EXPRESSIONS + GENERATED], CLASSES)
+    )
     subprocess.run([sys.executable, "-c", RUN], input=given, text=True, check=True, timeout=60)

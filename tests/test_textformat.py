@@ -127,12 +127,33 @@ def test_the_command_line_takes_any_bytes(data):
     [
         "{", "}", "<", "[", "]", "a{", "a<", "a:[", "a:[{", '"', "'", "\\", '"a" ', "skip_layers:", "1", "1e", "0", "-",
         "#", "#\n", "# x\n", "\r", ",", "a:1,", "do_fusion: true\n", 'skip_layers: "a"', "common_config{",
-        "common_config{}", "override_layer_types{}", "a ", "a.", "[a.",
+        "common_config{}", "override_layer_types{}", "a ", "a.", "[a.", "a{b:1}", "a{b:1 ", "a{b{c:1}} ", "a{b{c:1 ",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("before", ["", "skip_layers: ", 'skip_layers: "', "common_config{ifmr_quantize{search_step: "])
 def test_depth_and_length_do_no_harm(before, unit):
     survives(before + unit * 20000)
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "#\n"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        "a|x",
+        "a|{",
+        "a|: x",
+        "a:|}",
+        "a {|",
+        "a {| ]",
+        "a { b|: 1 ]",
+        "a { b:| {",
+        "a { b: 1|; ]",
+        "a { b {| c: 1 ] } }",
+        "a: 'b'|'c",
+    ],
+)
+def test_long_blanks_are_read_once(around, blank):
+    survives(around.replace("|", blank * 200000))
 
 
 def test_huge_numbers_are_within_pythons_own_limits():

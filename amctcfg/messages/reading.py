@@ -194,12 +194,13 @@ class Reading:
         self.diagnostics.append(diagnostic_class()(severity, code, message, span, path, hint or None, name))
 
     def unknown_field(self, cls: Type[Message], field: TreeField, path: Path) -> None:
-        self.broken.add((*path, field[0]))
         words = self.unknown(cls, field, path)
+        path = (*path, field[0])
         if words is not None:
-            self.report(words[0], words[1], name_offsets(field), (*path, field[0]), words[2])
+            self.report(words[0], words[1], name_offsets(field), path, words[2])
         else:
             self.errors += 1
+            self.broken.add(path)
 
     def first_place(self, fields: Any, path: Path) -> str:
         """Where a field stands that is given again."""

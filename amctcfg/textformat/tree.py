@@ -87,8 +87,10 @@ def opened(field: Field) -> Field:
 @lru_cache(maxsize=1)
 def fields_finder() -> Any:
     """The regular expression that finds the fields in the text of a simple message, which the scanner has taken."""
-    value = r"""("[^"]*"|'[^']*'|\{[^{}]*\}|[A-Za-z0-9_.]+)"""
-    return re.compile(r"([A-Za-z_][A-Za-z0-9_]*)[ \t\n\v\f\r]*:?[ \t\n\v\f\r]*" + value)
+    return re.compile(
+        r"([A-Za-z_][A-Za-z0-9_]*)[ \t\n\v\f\r]*:?[ \t\n\v\f\r]*"
+        r"""("[^"]*"|'[^']*'|\{[^{}]*\}|[A-Za-z0-9_.]+)"""
+    )
 
 
 class Element(_Element):

@@ -131,12 +131,14 @@ class Search:
             if key in read.config_fields and value != read.config_fields[key].default and value != []
         }
         self.base: Any = self.flavour.config(**self.globals)
+        same: Dict[Any, Any] = {}  # one object for equal blocks
+        self.blocks: Dict[str, Any] = {name: same.setdefault(x.block, x.block) for name, x in read.layers.items()}
         self.wanted: Dict[Kind, Counter[Any]] = {}
         self.sizes: Counter[Kind] = Counter(map(kind_of, supported))
         for layer in supported:
             counts = self.wanted.setdefault(kind_of(layer), Counter())
-            if layer.name in read.layers:
-                counts[read.layers[layer.name].block] += 1
+            if layer.name in self.blocks:
+                counts[self.blocks[layer.name]] += 1
         self.types: Dict[str, List[Kind]] = {}
         for kind in self.wanted:
             self.types.setdefault(kind.type, []).append(kind)
@@ -174,10 +176,13 @@ class Search:
             chosen[layer_type] = block
             if block is not None:
                 types.append(self.entry(OF_TYPE, layer_type, block))
+        own_blocks: Dict[Any, Any] = {}
         for layer in self.supported:
-            own = self.own_block(layer, common, chosen[layer.type])
-            if own is not None:
-                names.append(self.entry(OF_LAYER, layer.name, own))
+            key = kind_of(layer), id(self.blocks.get(layer.name))
+            if key not in own_blocks:
+                own_blocks[key] = self.own_block(layer, common, chosen[layer.type])
+            if own_blocks[key] is not None:
+                names.append(self.entry(OF_LAYER, layer.name, own_blocks[key]))
         skipped_types, skipped_layers = self.skips()
         fields = dict(
             self.globals,
@@ -197,12 +202,12 @@ class Search:
         kind = kind_of(layer)
         tiers = self.tiers(kind, common, type_block)
         forced = type_block is None and self.is_forbidden(kind, common)
-        read = self.read.layers.get(layer.name)
-        if read is None:  # nothing is wanted of it, but common_config would be an error on it
+        wanted = self.blocks.get(layer.name)
+        if wanted is None:  # nothing is wanted of it, but common_config would be an error on it
             return self.block_class() if forced else None
-        if not forced and read.block == self.outcome(kind, tiers):
+        if not forced and wanted == self.outcome(kind, tiers):
             return None
-        return self.written(read.block, kind, self.fallbacks(kind, common, type_block))
+        return self.written(wanted, kind, self.fallbacks(kind, common, type_block))
 
     def skips(self) -> Tuple[List[str], List[str]]:
         """Types none of whose layers are quantized, where that is shorter; then the remaining layers."""

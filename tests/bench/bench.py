@@ -64,6 +64,12 @@ def configuration(overrides, distinct=False):
     return "".join(parts)
 
 
+def commented(text):
+    """A file with two comments in each override: in front of it, and in its block."""
+    text = text.replace("override_layer_configs", "# found by hand\noverride_layer_configs")
+    return re.sub("(search_step : .*)", r"\1  # a step of the search", text)
+
+
 def model(overrides, others):
     named = [Layer("resnet/block{}/conv{}/Conv2D".format(n // 10, n), "Conv2D") for n in range(overrides)]
     return named + [Layer("other{}".format(n), "MatMul") for n in range(others)]
@@ -104,6 +110,7 @@ def parsing(messages):
         ("parse 20,000 overrides, {:.1f} MB", configuration(20000), 1, 7),
         ("parse 2,000 overrides, no two the same", configuration(2000, distinct=True), 1, 21),
         ("parse 20,000 overrides, no two the same", configuration(20000, distinct=True), 1, 7),
+        ("parse 2,000 overrides, no two the same, with comments", commented(configuration(2000, distinct=True)), 1, 21),
     ):
         theirs = repeated(lambda text=text: text_format.Parse(text, messages()), times)
         row(what.format(len(text) / 1e6), "3", theirs, repeated(lambda text=text: amctcfg.parse(text), times), runs)
@@ -349,6 +356,9 @@ UNITS = [
     '"a" ',
     "do_fusion: true\n",
     "a:1,",
+    "a{b:1 ",
+    "a{b{c:1}} ",
+    "a{b{c:1 ",
 ]
 
 
