@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 from hypothesis import assume, example, given
@@ -18,6 +19,7 @@ from .conftest import DATA
 from .corpus import CASES, text_of
 from .strategies import NAMES, broken_texts, flavours
 
+STRINGS_OR_BRACES = r"""\"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[{}]"""
 FUZZED = sorted((DATA / "fuzz").glob("*"))
 
 
@@ -271,14 +273,16 @@ def test_the_scanner_that_compiles_quickly_agrees_with_the_full_one(text):
 @example(
     (amctcfg.TF_ASCEND, "common_config { arq_quantize { channel_wise: true channel_wise: false } fmr_quantize: 3 }")
 )
+@example((amctcfg.TF_ASCEND, 'override_layer_types { layer_type: "{a" calibration_config { } }'))
 @example((amctcfg.TF_ASCEND, "common_config { ifmr_quantize { search_step: 2 } arq_quantize: { } do_fusion { } }"))
 def test_messages_taken_as_a_whole_say_what_they_say_field_by_field(case):
     """Those in angle brackets are always read field by field."""
     flavour, text = case
     assume("<" not in text and ">" not in text)
+    angular = re.sub(STRINGS_OR_BRACES, lambda match: {"{": "<", "}": ">"}.get(match[0], match[0]), text)
     for strict in (True, False):
         readings = []
-        for written in (text, text.translate({ord("{"): "<", ord("}"): ">"})):
+        for written in (text, angular):
             try:
                 reading = read_text(written, strict=strict, flavour=flavour)[1]
             except ConfigError as error:
