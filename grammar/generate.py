@@ -72,9 +72,10 @@ MESSAGE, MAYBE_COLON, COMMENTS = "SIMPLE_MESSAGE", "MAYBE_COLON", "COMMENTS"
 NEVER = "(?!)"
 
 
-def message_of(value: str) -> str:
-    """A message of some fields, the pattern of what follows a name being given."""
-    return r"\{{{b}(?:[A-Za-z_][A-Za-z0-9_]*{b}{value}{b}(?:[,;]{b}|)){{0,32}}\}}".format(b=BLANKS, value=value)
+def message_of(value: str, comment: str) -> str:
+    """A message of some fields; the patterns of what follows a name, and of the characters in a comment, are given."""
+    field = r"[A-Za-z_][A-Za-z0-9_]*{b}{value}{b}(?:[,;]{b}|)".format(b=BLANKS, value=value)
+    return r"\{{{b}(?:{field}|#[^\n\0{c}]*\n{b}){{0,64}}\}}".format(b=BLANKS, field=field, c=comment)
 
 
 def scalar_of(characters: str) -> str:
@@ -84,8 +85,9 @@ def scalar_of(characters: str) -> str:
     return "{}|{}|{}".format(USUAL["NAME"], numbers, strings)
 
 
-INNER = message_of(":{}(?:{})".format(BLANKS, scalar_of(r"\\\n\0{}")))  # its end is the first "}"
-USUAL[MESSAGE] = message_of("(?::{}(?:{}|{i})|{i})".format(BLANKS, scalar_of(r"\\\n\0"), i=INNER))
+# In the inner message no string and no comment has brackets: its end is the first "}".
+INNER = message_of(":{}(?:{})".format(BLANKS, scalar_of(r"\\\n\0{}")), comment="{}")
+USUAL[MESSAGE] = message_of("(?::{}(?:{}|{i})|{i})".format(BLANKS, scalar_of(r"\\\n\0"), i=INNER), comment="")
 USUAL[MAYBE_COLON] = r"(?![ \t\n\v\f\r]):?"  # else the blanks around a missing colon could be read in many ways
 USUAL[COMMENTS] = r"{c}(?:{c})*".format(c=COMMENT)
 

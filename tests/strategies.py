@@ -194,7 +194,30 @@ def broken_texts(draw, flavour=TF_ASCEND, names=any_text):
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(text)))
         piece = draw(
-            st.sampled_from(["", "{", "}", "[", "]", "<", ">", ":", ",", ";", '"', "'", "\\", "#", "-", "0", "1_", "x"])
+            st.sampled_from(
+                [
+                    "",
+                    "{",
+                    "}",
+                    "[",
+                    "]",
+                    "<",
+                    ">",
+                    ":",
+                    ",",
+                    ";",
+                    '"',
+                    "'",
+                    "\\",
+                    "#",
+                    "-",
+                    "0",
+                    "1_",
+                    "x",
+                    "# y\n",
+                    "#}: 1\n",
+                ]
+            )
         )
         text = text[:at] + piece + text[at + draw(st.integers(0, 3)) :]
     return text

@@ -257,6 +257,7 @@ def test_lenient_reading_is_strict_about_everything_else():
 @example("[com.x/y] { a < b: -1 > }")
 @example("a: 1 b: 2.5e")
 @example("a { b: 1 c: 'd'; e: 0.5, f: g }; h: [1, # i\n 2] # j\n k: 'l' # m\n 'n' o: 1 # p\n ; q: 1 } # r")
+@example("a { # b: 1\n c: 'd#' # e }\n f { g: 1 # h\n } } i { j { # k }\n } l: 1 # m\n , n: 2 # {\n }")
 @example("a { b: bc: 1 } c { d: 1e } e { f: 01 }")
 def test_the_scanner_that_compiles_quickly_agrees_with_the_full_one(text):
     """Whatever the quick one takes it takes as the full one does, and lets that one take the rest."""
@@ -273,6 +274,7 @@ def test_the_scanner_that_compiles_quickly_agrees_with_the_full_one(text):
 @example(
     (amctcfg.TF_ASCEND, "common_config { arq_quantize { channel_wise: true channel_wise: false } fmr_quantize: 3 }")
 )
+@example((amctcfg.TF_ASCEND, "common_config { ifmr_quantize { search_step: 0.02 # search_step: 1\n } # }\n }"))
 @example((amctcfg.TF_ASCEND, 'override_layer_types { layer_type: "{a" calibration_config { } }'))
 @example((amctcfg.TF_ASCEND, "common_config { ifmr_quantize { search_step: 2 } arq_quantize: { } do_fusion { } }"))
 def test_messages_taken_as_a_whole_say_what_they_say_field_by_field(case):

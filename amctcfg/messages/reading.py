@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from ..textformat.literals import unescape
 from ..textformat.tree import List as ListValue
-from ..textformat.tree import MessageList, Tree, fields_finder, mark_offsets, name_offsets, opened, split, unopened
+from ..textformat.tree import MessageList, Tree, fields_in, mark_offsets, name_offsets, opened, split, unopened
 from .kinds import STRING
 from .message import REPEATED, problems
 from .record import trusted
@@ -78,7 +78,7 @@ class Reading:
         blocks, schema = self.blocks[cls], cls.__schema__
         if text in blocks or not schema.only_optional:
             return blocks.get(text)
-        fields, given = schema.fields, fields_finder().findall(text)
+        fields, given = schema.fields, fields_in(text)
         values: Dict[str, Any] = {}
         for name, raw in given:
             spec = fields.get(name)

@@ -79,18 +79,28 @@ def opened(field: Field) -> Field:
         return field
     offset = end - len(text)
     inside: ListOf[Any] = []
-    for match in fields_finder().finditer(text):
-        inside += [match[1], match[2], offset + match.start(), offset + match.end()]
+    for match in fields_finder("#" in text).finditer(text):
+        if match[1]:
+            inside += [match[1], match[2], offset + match.start(), offset + match.end()]
     return name, tuple(inside), start, end
 
 
-@lru_cache(maxsize=1)
-def fields_finder() -> Any:
-    """The regular expression that finds the fields in the text of a simple message, which the scanner has taken."""
-    return re.compile(
+def fields_in(text: str) -> ListOf[Tuple[str, str]]:
+    """The names and values of the fields in the text of a simple message, which the scanner has taken."""
+    if "#" in text:
+        return [field for field in fields_finder(True).findall(text) if field[0]]
+    found: ListOf[Tuple[str, str]] = fields_finder(False).findall(text)
+    return found
+
+
+@lru_cache(maxsize=2)
+def fields_finder(comments: bool) -> Any:
+    """The regular expression that finds them, and with `comments` also each of these, as a field without a name."""
+    field = (
         r"([A-Za-z_][A-Za-z0-9_]*)[ \t\n\v\f\r]*:?[ \t\n\v\f\r]*"
         r"""("[^"]*"|'[^']*'|\{[^{}]*\}|[A-Za-z0-9_.]+)"""
     )
+    return re.compile("#[^\n]*|" + field if comments else field)
 
 
 class Element(_Element):
