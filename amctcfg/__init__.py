@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from .layers.loading import load_layers
     from .layers.tensorflow import layers_from_graph
     from .layers.torch import layers_from_module
-    from .resolve.merging import EffectiveConfig, Origin, merge
+    from .resolve.effective import EffectiveConfig, Origin
+    from .resolve.merging import merge
     from .resolve.plan import Plan
     from .resolve.quant_config import read_plan
     from .tools.auditing import Finding, audit
@@ -79,7 +80,8 @@ _HOMES = {
     "layers.loading": ("load_layers",),
     "layers.tensorflow": ("layers_from_graph",),
     "layers.torch": ("layers_from_module",),
-    "resolve.merging": ("EffectiveConfig", "Origin", "merge"),
+    "resolve.effective": ("EffectiveConfig", "Origin"),
+    "resolve.merging": ("merge",),
     "resolve.plan": ("Plan",),
     "resolve.quant_config": ("read_plan",),
     "tools.auditing": ("Finding", "audit"),

@@ -12,7 +12,8 @@ from ..documents.document import Document
 from ..flavours.flavour import Flavour
 from ..layers.layer import Layer
 from ..messages.message import Message
-from ..resolve.merging import DOCUMENTED, EffectiveConfig, Merger, Tier
+from ..resolve.effective import EffectiveConfig
+from ..resolve.merging import DOCUMENTED, Merger, Tier
 
 __all__ = ["Context", "layer_names", "shown"]
 

@@ -9,7 +9,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set,
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import named
 from ..layers.layer import Layer
-from ..resolve.merging import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier, values_of
+from ..resolve.effective import values_of
+from ..resolve.merging import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier
 from .context import OVERRIDES, Context, shown
 
 __all__ = ["short", "warnings"]

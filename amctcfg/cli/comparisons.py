@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Se
 
 from ..checks.context import shown
 from ..diagnostics.words import counted, named, quoted, safe
-from ..resolve.merging import Origin
+from ..resolve.effective import Origin
 from ..tools.auditing import Finding
 from ..tools.diffing import Change
 from .reports import FORMAT_VERSION

@@ -99,7 +99,7 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
     named, layer = node.first("layer_name"), analysis.layer(text_of(node, "layer_name") or "")
     if named is None or named.value is None or layer is None or layer.type in merger.types:
         return
-    block = merger.names.get(layer.name)
+    block = merger.own(layer.name)
     types = {other.name: other.type for other in analysis.layers or ()}
     edits = [
         Edit(node.start, node.start + len(OF_LAYER), OF_TYPE),
@@ -110,7 +110,7 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
         name = text_of(other, "layer_name")
         if other is node or other.name != OF_LAYER or types.get(name or "") != layer.type or block is None:
             continue
-        tier = merger.names.get(name or "")
+        tier = merger.own(name or "")
         if tier is not None and tier.block == block.block:
             edits.append(removal(analysis.text.text, other.start, other.end))
             same += 1

@@ -150,7 +150,7 @@ class Record:
         self.__dict__.update(state)
 
     def __replace__(self: R, **changes: Any) -> R:
-        return type(self)(**dict({name: self.__dict__[name] for name in self.__attributes__}, **changes))
+        return type(self)(**dict({name: getattr(self, name) for name in self.__attributes__}, **changes))
 
 
 new: Any = object.__new__

@@ -9,12 +9,14 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from ..flavours.flavour import Constant, Flavour, Layout, Mapped
 from ..messages.kinds import Bool, Enum
 from ..messages.message import REPEATED
-from .merging import EffectiveConfig, Merger, values_of
+from .effective import EffectiveConfig, values_of
+from .merging import Merger
 
 __all__ = ["Writer", "global_values"]
 
 VERSION = 1  # of the JSON quantization config
 INDENT = "    "
+NEXT = ",\n" + INDENT
 ENABLED = {value: ':{{\n{0}{0}"quant_enable":{1}'.format(INDENT, str(value).lower()) for value in (True, False)}
 
 
@@ -96,12 +98,12 @@ class Writer:
 
         return json.dumps(values, indent=4, separators=(",", ":"))
 
-    def layer(self, effective: EffectiveConfig) -> str:
-        """A layer's entry, as `json.dumps(indent=4, separators=(",", ":"))` writes it."""
+    def layer(self, effective: EffectiveConfig) -> Tuple[str, str, str, str]:
+        """The pieces of a layer's entry, as `json.dumps(indent=4, separators=(",", ":"))` writes it."""
         block = effective.calibration_config
         if id(block) not in self.blocks:
             self.blocks[id(block)] = self.block(block)
-        return INDENT + self.quote(effective.layer.name) + ENABLED[effective.quant_enable] + self.blocks[id(block)]
+        return NEXT, self.quote(effective.layer.name), ENABLED[effective.quant_enable], self.blocks[id(block)]
 
     def block(self, block: Any) -> str:
         members = tuple([name for name in self.parts if getattr(block, name) is not None])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The effective configuration of one layer, and where each of its values comes from.
+"""The rules: what a layer gets, and what decides each of its values.
 
 The rules are those of the vendor's page, "Parameter priority"; what the page leaves open is as the toolkit does it.
 """
@@ -7,120 +7,21 @@ The rules are those of the vendor's page, "Parameter priority"; what the page le
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import Path
-from ..diagnostics.source import Span
 from ..documents.document import Document
 from ..flavours.flavour import ASYMMETRIC, KEEP, SOFTEN, Demand, Flavour, demanded
 from ..layers.layer import Layer
 from ..messages.message import BY_TYPE, Field, Message
-from ..messages.record import Record, trusted
+from ..messages.record import trusted
+from .effective import SWITCHES, EffectiveConfig, Origin
 
-__all__ = ["EffectiveConfig", "Merger", "Origin", "Origins", "Tier", "merge"]
+__all__ = ["Merger", "Tier", "merge"]
 
 DOCUMENTED, TOOLKIT = "documented", "toolkit"
 
 OF_LAYER, OF_TYPE, COMMON = "override_layer_configs", "override_layer_types", "common_config"
-
-SWITCHES = ("quant_enable", "fuse")
-
-
-class Origin(NamedTuple):
-    """Where a value comes from.
-
-    `tier` is what decided; `path` and `span` are the place, None where no text sets it; `shadowed` are the settings
-    of the same field that lost, highest first.
-    """
-
-    tier: str
-    value: Any
-    path: Optional[Path] = None
-    span: Optional[Span] = None
-    shadowed: Tuple[Origin, ...] = ()
-
-
-class Origins(Mapping[str, Origin]):
-    """The `Origin` of each field of a layer, by dotted name; each is worked out when it is asked for."""
-
-    __slots__ = ("_found", "_layer", "_merger")
-
-    def __init__(self, merger: Optional[Merger], layer: Layer, found: Optional[Dict[str, Origin]] = None) -> None:
-        self._merger: Optional[Merger] = merger  # None where all are given
-        self._layer: Layer = layer
-        self._found: Dict[str, Origin] = {} if found is None else found
-
-    def __getitem__(self, field: str) -> Origin:
-        if field not in self._found and self._merger is not None:
-            self._found[field] = self._merger.origin_of(self._layer, field)
-        return self._found[field]
-
-    def _names(self) -> Iterable[str]:
-        return self._found if self._merger is None else self._merger.names_of(self._layer)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
-
-    def __len__(self) -> int:
-        return len(tuple(self._names()))
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.items()))
-
-    def __repr__(self) -> str:
-        return "Origins({!r})".format(dict(self))
-
-    def __reduce__(self) -> Any:
-        """Pickled as what they are, without the document that they come from."""
-        return Origins, (None, self._layer, dict(self))
-
-
-class EffectiveConfig(Record):
-    """What a layer gets: every field of `calibration_config` is set.
-
-    quant_enable -- whether the layer is quantized. fuse -- whether BN may be fused into it. calibration_config -- the
-    block, with one member of each group of algorithms. origins -- where each value comes from, by dotted name
-    ("ifmr_quantize.search_step"); two that differ in origins only are equal.
-    """
-
-    layer: Layer
-    quant_enable: bool
-    fuse: bool
-    calibration_config: Any
-    origins: Mapping[str, Origin]
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, EffectiveConfig):
-            return NotImplemented
-        return self._compared() == other._compared()
-
-    def __hash__(self) -> int:
-        return hash(self._compared())
-
-    def _compared(self) -> Tuple[Any, ...]:
-        return self.layer, self.quant_enable, self.fuse, self.calibration_config
-
-    def __repr__(self) -> str:
-        values = ["{}={}".format(name, value) for name, value in values_of(self.calibration_config).items()]
-        switches = ["quantized" if self.quant_enable else "not quantized", "BN fused" if self.fuse else "BN not fused"]
-        head = "<EffectiveConfig {!r} ({})".format(self.layer.name, self.layer.type)
-        return "{}: {}>".format(head, ", ".join(switches + values))
-
-
-def values_of(block: Optional[Message]) -> Dict[str, Any]:
-    """What a block sets, by dotted name."""
-    found: Dict[str, Any] = {}
-    for name, field in block.__schema__.fields.items() if block is not None else ():
-        value = getattr(block, name)
-        if value is None:
-            continue
-        if not field.is_message:
-            found[name] = value
-            continue
-        for inner in value.__schema__.fields:
-            if getattr(value, inner) is not None:
-                found[name + "." + inner] = getattr(value, inner)
-    return found
 
 
 class Tier(NamedTuple):
@@ -223,21 +124,28 @@ class Merger:
         self.skipped_names: Dict[str, int] = indices(root.skip_layers)
         self.skipped_types: Dict[str, int] = indices(root.skip_layer_types)
         self.unfused_names: Dict[str, int] = indices(root.skip_fusion_layers)
-        # Where the block of a layer, of a type and of the rest is.
-        self.names: Dict[str, Tier] = self.blocks(OF_LAYER, "layer_name")
-        self.types: Dict[str, Tier] = self.blocks(OF_TYPE, "layer_type")
+        # Where the block of a layer (by its index: there may be many), of a type and of the rest is.
+        entries = enumerate(root.override_layer_configs)
+        self.names: Dict[str, int] = {
+            entry.layer_name: index for index, entry in entries if has_name(entry, "layer_name")
+        }
+        self.types: Dict[str, Tier] = {
+            entry.layer_type: Tier(OF_TYPE, entry.calibration_config, (OF_TYPE, index, "calibration_config"))
+            for index, entry in enumerate(root.override_layer_types)
+            if has_name(entry, "layer_type")
+        }
         common = root.common_config
         self.common: Optional[Tier] = None if common is None else Tier(COMMON, common, (COMMON,))
         self.stand_ins()
         self.cached: Dict[Any, Any] = {}  # the block of layers by what decides it: many have the same
 
-    def blocks(self, field: str, key: str) -> Dict[str, Tier]:
-        found = {}
-        for index, entry in enumerate(getattr(self.config, field)):
-            if entry is not None and getattr(entry, key) is not None:
-                path = (field, index, "calibration_config")
-                found[getattr(entry, key)] = Tier(field, entry.calibration_config, path)
-        return found
+    def own(self, name: str) -> Optional[Tier]:
+        """The block of a layer for itself."""
+        index = self.names.get(name)
+        if index is None:
+            return None
+        block = self.config.override_layer_configs[index].calibration_config
+        return Tier(OF_LAYER, block, (OF_LAYER, index, "calibration_config"))
 
     def stand_ins(self) -> None:
         """Deprecated fields count where the configuration has neither common_config nor overrides of types."""
@@ -266,19 +174,21 @@ class Merger:
 
     def merge(self, layer: Layer) -> EffectiveConfig:
         skipped = layer.name in self.skipped_names or layer.type in self.skipped_types
-        values = {
-            "layer": layer,
-            "quant_enable": not skipped and self.flavour.quantizes(layer),
-            "fuse": layer.name not in self.unfused_names and self.config.do_fusion is not False,
-            "calibration_config": self.calibration(layer),
-            "origins": Origins(self, layer),
-        }
-        return trusted(EffectiveConfig, values)
+        # Attributes one by one need no dict (from Python 3.11 on): many layers are a burden to the garbage collector.
+        effective: EffectiveConfig = object.__new__(EffectiveConfig)
+        put = object.__setattr__
+        put(effective, "layer", layer)
+        put(effective, "quant_enable", not skipped and self.flavour.quantizes(layer))
+        put(effective, "fuse", layer.name not in self.unfused_names and self.config.do_fusion is not False)
+        put(effective, "calibration_config", self.calibration(layer))
+        put(effective, "_merger", self)
+        return effective
 
     def calibration(self, layer: Layer) -> Any:
         """The block of a layer, every field set."""
-        own = self.names.get(layer.name)
-        key = None if own is None else id(own.block), layer.type, layer.lacks
+        index = self.names.get(layer.name)
+        own = None if index is None else self.config.override_layer_configs[index].calibration_config
+        key = id(own), layer.type, layer.lacks
         if key not in self.cached:
             self.cached[key] = self.block_of(layer, self.tiers(layer))
         return self.cached[key]
@@ -329,7 +239,7 @@ class Merger:
 
     def tiers_of(self, name: Optional[str], layer_type: Optional[str]) -> List[Tier]:
         """The same where the name or the type is not known."""
-        found = (self.names.get(name or ""), self.types.get(layer_type or ""), self.common)
+        found = (self.own(name or ""), self.types.get(layer_type or ""), self.common)
         if name is None:
             found = (None, *found[1:])
         if layer_type is None:
@@ -479,6 +389,11 @@ class Merger:
 def first(settings: List[Origin], default: Origin) -> Origin:
     """The first setting, which shadows the others, or the default."""
     return settings[0]._replace(shadowed=tuple(settings[1:])) if settings else default
+
+
+def has_name(entry: Any, key: str) -> bool:
+    """Whether an override could be read as far as that."""
+    return entry is not None and getattr(entry, key) is not None
 
 
 def indices(names: Tuple[str, ...]) -> Dict[str, int]:

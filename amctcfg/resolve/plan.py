@@ -7,8 +7,9 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 
 from ..diagnostics.diagnostic import Diagnostic
 from ..flavours.flavour import Flavour
+from .effective import EffectiveConfig
 from .layout import Writer, global_values, rows
-from .merging import EffectiveConfig, Merger
+from .merging import Merger
 
 __all__ = ["Plan"]
 
@@ -104,8 +105,10 @@ class Plan(Mapping[str, EffectiveConfig]):
         if self.flavour.layout is None:
             raise ValueError("the toolkit of {} writes no JSON quantization config".format(self.flavour.name))
         writer = Writer(self.flavour)
-        layers = [writer.layer(self._layers[name]) for name in sorted(self._layers)]
-        return ",\n".join([writer.head(self._globals)[: -len("\n}")], *layers]) + "\n}"
+        pieces = [writer.head(self._globals)[: -len("\n}")]]
+        for name in sorted(self._layers):
+            pieces += writer.layer(self._layers[name])
+        return "".join([*pieces, "\n}"])
 
     def to_dict(self) -> Dict[str, Any]:
         """The JSON quantization config as Python values."""

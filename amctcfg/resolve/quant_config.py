@@ -15,8 +15,9 @@ from ..flavours.tf_ascend import TF_ASCEND
 from ..layers.layer import Layer
 from ..messages.message import Field, problems
 from ..messages.record import trusted
+from .effective import EffectiveConfig, Origin, Origins
 from .layout import VERSION
-from .merging import DOCUMENTED, EffectiveConfig, Merger, Origin, Origins
+from .merging import DOCUMENTED, Merger
 from .plan import Plan
 
 __all__ = ["QuantConfig", "read_plan"]

@@ -9,7 +9,7 @@ from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..documents.json_tree import entry_of
 from ..messages.kinds import BOOL, FLOAT
 from ..messages.record import Record
-from ..resolve.merging import Origin, values_of
+from ..resolve.effective import Origin, values_of
 from ..resolve.plan import Plan
 from ..resolve.quant_config import QuantConfig
 from ..textformat.literals import unescape

@@ -16,7 +16,8 @@ from ..messages.kinds import FLOAT
 from ..messages.message import BY_TYPE, Field
 from ..messages.printing import print_message
 from ..messages.record import trusted
-from ..resolve.merging import COMMON, OF_LAYER, OF_TYPE, Members, Merger, Tier, members_of, values_of
+from ..resolve.effective import values_of
+from ..resolve.merging import COMMON, OF_LAYER, OF_TYPE, Members, Merger, Tier, members_of
 from ..resolve.quant_config import QuantConfig
 
 __all__ = ["condense"]

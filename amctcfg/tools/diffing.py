@@ -12,7 +12,8 @@ from ..flavours.flavour import Flavour
 from ..layers.layer import Layer
 from ..messages.message import Message
 from ..messages.record import Record
-from ..resolve.merging import DOCUMENTED, EffectiveConfig, Merger, Origin, values_of
+from ..resolve.effective import EffectiveConfig, Origin, values_of
+from ..resolve.merging import DOCUMENTED, Merger
 from ..resolve.plan import Plan
 
 __all__ = ["Change", "diff"]

@@ -11,7 +11,8 @@ from ..documents.document import Document
 from ..flavours.flavour import Flavour
 from ..layers.layer import Layer
 from ..messages.message import BY_TYPE, Message
-from ..resolve.merging import DOCUMENTED, OF_TYPE, SWITCHES, TOOLKIT, EffectiveConfig, Merger, Origin
+from ..resolve.effective import SWITCHES, EffectiveConfig, Origin
+from ..resolve.merging import DOCUMENTED, OF_TYPE, TOOLKIT, Merger
 from ..resolve.plan import Plan
 
 __all__ = ["Explanation", "explain", "labels"]

@@ -8,7 +8,8 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tup
 from ..checks.context import shown
 from ..flavours.flavour import Flavour
 from ..layers.layer import Layer
-from ..resolve.merging import EffectiveConfig, Merger, Origin, values_of
+from ..resolve.effective import EffectiveConfig, Origin, values_of
+from ..resolve.merging import Merger
 from ..resolve.plan import Plan
 from .explaining import Explanation, labels
 
