@@ -12,7 +12,7 @@ from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..messages.message import Message, messages_of
 from ..messages.reading import Reading
-from ..textformat.tree import Field, Tree, split
+from ..textformat.tree import Field, Tree, split, unopened
 
 __all__ = ["FAMILIES", "family_of", "known_mistakes", "type_hint", "unknown_field", "unknown_type"]
 
@@ -134,7 +134,7 @@ def known_mistakes(tree: Tree, reading: Reading) -> None:
 
 def second_file(tree: Tree) -> Optional[int]:
     """Where the field with which a text begins begins it again, with half of the first copy's fields behind it."""
-    names = [(field[0], field[2]) for field in split(tree.fields)]
+    names = [(field[0], field[2]) for field in unopened(tree.fields)]
     if len(names) < 4:
         return None
     again = next((index for index, (name, _) in enumerate(names) if index and name == names[0][0]), 0)

@@ -102,7 +102,7 @@ class Reading:
             name, raw, _, _ = element
             spec = specs.get(name)
             if spec is None:
-                self.unknown_field(cls, opened(element), path)
+                self.unknown_field(cls, element, path)
             elif spec.label == REPEATED:
                 self.extend(spec, values.setdefault(name, []), element, path)
             else:
