@@ -7,7 +7,7 @@ from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.message import Message
 from ..messages.printing import print_message
 from ..messages.reading import Reading
-from ..messages.record import Record
+from ..messages.record import Record, trusted
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import mark_offsets
 from .files import display_name, read, write
@@ -119,7 +119,14 @@ def read_text(
         from ..checks.foreign import known_mistakes  # only where there are errors
 
         known_mistakes(tree, reading)
-    return Document(reading.config, tree, flavour, tuple(reading.diagnostics), strict), reading
+    values = {
+        "config": reading.config,
+        "tree": tree,
+        "flavour": flavour,
+        "diagnostics": tuple(reading.diagnostics),
+        "strict": strict,
+    }
+    return trusted(Document, values), reading
 
 
 @overload

@@ -247,8 +247,11 @@ class Schema:
         self.oneofs: Tuple[List[str], ...] = tuple(
             members for members in oneofs if fields[members[0]].oneof and len(members) > 1
         )
+        # How the literals of the scalars are read.
+        self.readers: Dict[str, Callable[[str], Any]] = {n: f.read for n, f in fields.items() if not f.is_message}
         self.only_optional: bool = not self.required and not self.repeated
         self.has_rules: bool = has_rules
+        self.has_relations: bool = has_rules or bool(self.oneofs)  # between optional fields
         # What has a range, with the bounds between which no more has to be asked.
         self.ranged: Tuple[Tuple[str, float, float, Any], ...] = tuple(
             (n, f.within.low, f.within.high, f.within) for n, f in fields.items() if f.within is not None

@@ -78,17 +78,20 @@ class Reading:
         blocks, schema = self.blocks[cls], cls.__schema__
         if text in blocks or not schema.only_optional:
             return blocks.get(text)
-        fields, given = schema.fields, fields_in(text)
+        readers, given = schema.readers, fields_in(text)
         values: Dict[str, Any] = {}
         for name, raw in given:
-            spec = fields.get(name)
-            if spec is None:
+            read = readers.get(name)
+            if read is not None:
+                value = read(raw)
+            elif raw[0] == "{" and name in schema.fields:
+                value = self.simple_message(schema.fields[name].kind, raw)
+            else:
                 return None
-            value = self.simple_message(spec.kind, raw) if spec.is_message and raw[0] == "{" else spec.read(raw)
             if value is None:
                 return None
             values[name] = value
-        if len(values) < len(given) or problems(cls, values, in_range=True):
+        if len(values) < len(given) or (schema.has_relations and problems(cls, values, in_range=True)):
             return None
         message = blocks[text] = trusted(cls, {**schema.blank, **values})
         return message
