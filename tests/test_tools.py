@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import AMCTConfig, CalibrationConfig, ConfigError, Layer, OverrideLayer, OverrideLayerType
+from amctcfg.documents.document import read_text
+from amctcfg.resolve.merging import Merger
 
 from .conftest import DATA
 from .strategies import any_text, configs, expandable
@@ -172,6 +174,20 @@ def test_condensing_an_expansion(pair, rules):
         assert amctcfg.expand(short, model, rules=either).to_dict() == plan.to_dict()
     assert size(short) <= size(config)
     assert amctcfg.condense(plan.to_dict(), model) == short
+
+
+def test_a_block_that_could_not_be_read_says_nothing_about_other_layers():
+    """Its layer is left out of account; the others have the block of their type, whichever is asked for first."""
+    text = (
+        'override_layer_types { layer_type: "MatMul" calibration_config { ifmr_quantize { search_step: 0.02 } } }\n'
+        'override_layer_configs { layer_name: "a" calibration_config: 3 }\n'
+    )
+    config = read_text(text)[0].config
+    first, other = Layer("a", "MatMul"), Layer("b", "MatMul")
+    for order in ((first, other), (other, first)):
+        merger = Merger(config)
+        steps = {layer.name: merger.calibration(layer).ifmr_quantize.search_step for layer in order}
+        assert steps == {"a": 0.01, "b": 0.02}
 
 
 def test_condensing_says_for_a_type_what_only_some_of_its_layers_need():

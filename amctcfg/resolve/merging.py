@@ -187,8 +187,8 @@ class Merger:
     def calibration(self, layer: Layer) -> Any:
         """The block of a layer, every field set."""
         index = self.names.get(layer.name)
-        own = None if index is None else self.config.override_layer_configs[index].calibration_config
-        key = id(own), layer.type, layer.lacks
+        own = None if index is None else id(self.config.override_layer_configs[index].calibration_config)
+        key = own, layer.type, layer.lacks
         if key not in self.cached:
             self.cached[key] = self.block_of(layer, self.tiers(layer))
         return self.cached[key]
