@@ -148,7 +148,7 @@ class Field:
         "label",
         "name",
         "oneof",
-        "read",  # a literal's value; None for one that is of another kind, a string or out of range
+        "read",  # a scalar's literal's value; None for one that is of another kind, a string or out of range
         "unique",  # of a repeated field: what may not occur twice: a field of its messages, "" itself, None nothing
         "within",
     )
@@ -199,7 +199,7 @@ class Values(AnyDict):
 
     def __missing__(self, raw: str) -> Any:
         field = self.field
-        value = None if field.is_message else field.kind.read(raw)
+        value = field.kind.read(raw)
         if value is not None and field.within is not None and value not in field.within:
             value = None
         if len(raw) <= self.LONGEST:

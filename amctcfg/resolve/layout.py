@@ -83,13 +83,12 @@ class Writer:
 
     def __init__(self, flavour: Flavour[Any]) -> None:
         assert flavour.layout is not None  # the plan asks
-        self.flavour: Flavour[Any] = flavour
         self.layout: Layout = flavour.layout
         from json.encoder import encode_basestring_ascii
 
         self.quote: Callable[[str], str] = encode_basestring_ascii
-        block_fields = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
-        self.parts: List[str] = [name for name, field in block_fields.items() if field.is_message]
+        self.block_fields: Dict[str, Any] = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
+        self.parts: List[str] = [name for name, field in self.block_fields.items() if field.is_message]
         self.templates: Dict[Tuple[str, ...], Template] = {}
         self.blocks: Dict[int, str] = {}  # what is written for a block: many layers have the same
 
@@ -117,7 +116,7 @@ class Writer:
 
     def template(self, members: Tuple[str, ...]) -> Template:
         shape: Dict[str, Any] = {}
-        found = Template(self.flavour)
+        found = Template(self.block_fields)
         for key, member, field in self.layout.switches:
             if member in members:
                 shape[key] = found.place(member, field)
@@ -136,8 +135,8 @@ class Template:
     written as numbers, with what is written for each value.
     """
 
-    def __init__(self, flavour: Flavour[Any]) -> None:
-        self.block_fields: Any = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
+    def __init__(self, block_fields: Dict[str, Any]) -> None:
+        self.block_fields: Dict[str, Any] = block_fields
         self.text: str = ""
         self.values: Callable[[Any], Tuple[Any, ...]] = lambda block: ()
         self.words: List[Tuple[int, Dict[Any, str]]] = []

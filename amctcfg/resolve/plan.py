@@ -108,7 +108,8 @@ class Plan(Mapping[str, EffectiveConfig]):
         pieces = [writer.head(self._globals)[: -len("\n}")]]
         for name in sorted(self._layers):
             pieces += writer.layer(self._layers[name])
-        return "".join([*pieces, "\n}"])
+        pieces.append("\n}")
+        return "".join(pieces)
 
     def to_dict(self) -> Dict[str, Any]:
         """The JSON quantization config as Python values."""
