@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import importlib
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+from ._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from typing import Any, List
 
     from . import textformat, tuning
-    from .checks.checking import check, expand
-    from .checks.detecting import detect
+    from .checks.checking import check
+    from .checks.expanding import expand
     from .diagnostics.diagnostic import ConfigError, Diagnostic
     from .diagnostics.source import Span
+    from .documents.detecting import detect
     from .documents.document import Document, dump, dumps, load, loads, parse
     from .flavours import FLAVOURS
     from .flavours.caffe import CAFFE
     from .flavours.flavour import Flavour, LayerType
     from .flavours.ge import GE
+    from .flavours.layer import Layer
     from .flavours.mindspore import MINDSPORE
     from .flavours.onnx import ONNX
     from .flavours.pytorch import PYTORCH
@@ -38,14 +41,13 @@ if TYPE_CHECKING:
         OverrideLayer,
         OverrideLayerType,
     )
-    from .layers.layer import Layer
-    from .layers.loading import load_layers
-    from .layers.tensorflow import layers_from_graph
-    from .layers.torch import layers_from_module
+    from .models.loading import load_layers
+    from .models.tensorflow import layers_from_graph
+    from .models.torch import layers_from_module
     from .resolve.effective import EffectiveConfig, Origin
-    from .resolve.merging import merge
+    from .resolve.json_reading import read_plan
     from .resolve.plan import Plan
-    from .resolve.quant_config import read_plan
+    from .resolve.resolver import merge
     from .tools.auditing import Finding, audit
     from .tools.condensing import condense
     from .tools.diffing import Change, diff
@@ -58,8 +60,9 @@ __version__ = "0.3.0"
 
 # Where each public name is defined. It is imported when it is first asked for, so that `import amctcfg` costs nothing.
 _HOMES = {
-    "checks.checking": ("check", "expand"),
-    "checks.detecting": ("detect",),
+    "checks.checking": ("check",),
+    "checks.expanding": ("expand",),
+    "documents.detecting": ("detect",),
     "diagnostics.diagnostic": ("ConfigError", "Diagnostic"),
     "diagnostics.source": ("Span",),
     "documents.document": ("Document", "dump", "dumps", "load", "loads", "parse"),
@@ -76,14 +79,14 @@ _HOMES = {
         "TF_ASCEND", "AMCTConfig", "ARQuantize", "CalibrationConfig", "FMRQuantize", "OverrideLayer",
         "OverrideLayerType",
     ),
-    "layers.layer": ("Layer",),
-    "layers.loading": ("load_layers",),
-    "layers.tensorflow": ("layers_from_graph",),
-    "layers.torch": ("layers_from_module",),
+    "flavours.layer": ("Layer",),
+    "models.loading": ("load_layers",),
+    "models.tensorflow": ("layers_from_graph",),
+    "models.torch": ("layers_from_module",),
     "resolve.effective": ("EffectiveConfig", "Origin"),
-    "resolve.merging": ("merge",),
+    "resolve.resolver": ("merge",),
     "resolve.plan": ("Plan",),
-    "resolve.quant_config": ("read_plan",),
+    "resolve.json_reading": ("read_plan",),
     "tools.auditing": ("Finding", "audit"),
     "tools.condensing": ("condense",),
     "tools.diffing": ("Change", "diff"),

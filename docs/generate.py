@@ -15,11 +15,12 @@ sys.path.insert(0, str(ROOT))
 
 from amctcfg import FLAVOURS  # noqa: E402
 from amctcfg.cli.arguments import COMMANDS, parser_of  # noqa: E402
+from amctcfg.cli.codes import EXAMPLE_LAYERS, example_of  # noqa: E402
 from amctcfg.cli.console import Console  # noqa: E402
-from amctcfg.cli.manual import EVIDENCE, EXAMPLE_LAYERS, example_of  # noqa: E402
+from amctcfg.cli.flavours import EVIDENCE  # noqa: E402
 from amctcfg.diagnostics.codes import CODES  # noqa: E402
 from amctcfg.diagnostics.diagnostic import render  # noqa: E402
-from amctcfg.messages.documentation import field_meanings  # noqa: E402
+from amctcfg.messages.meanings import field_meanings  # noqa: E402
 from amctcfg.messages.message import BY_TYPE, messages_of  # noqa: E402
 
 NOTE = "<!-- Made by docs/generate.py; edit the code that it is made of. -->\n\n"

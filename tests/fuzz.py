@@ -31,7 +31,7 @@ with atheris.instrument_imports(include=["amctcfg"]):
         parse,
         skip,
         unskip,
-    )  # fmt: skip
+    )
     from amctcfg.documents.settings import Settings
     from amctcfg.tools.auditing import read_record
 

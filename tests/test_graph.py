@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import TF_ASCEND, ConfigError, Layer
-from amctcfg.layers.loading import examine_file
-from amctcfg.layers.tables import layers_to_csv, layers_to_json
+from amctcfg.models.loading import examine_file
+from amctcfg.models.tables import layers_to_csv, layers_to_json
 
 from .conftest import DATA
 from .strategies import any_text
 
 pytest.importorskip("google.protobuf", reason="graphs are read with protobuf")
 
-from amctcfg.layers import graphs
-from amctcfg.layers.tensorflow import FIELDS
+from amctcfg.models import graphs
+from amctcfg.models.tensorflow import FIELDS
 
 MODELS = DATA / "models"
 EXPECTED = json.loads((MODELS / "expected_layers.json").read_text(encoding="utf-8"))
@@ -266,7 +266,7 @@ def test_truncated_graphs_are_refused():
 
 
 def read(data):
-    from amctcfg.layers.tensorflow import read_graph
+    from amctcfg.models.tensorflow import read_graph
 
     return tuple(examined.layer for examined in read_graph(data, "graph.pb", TF_ASCEND))
 

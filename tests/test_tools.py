@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import amctcfg
 from amctcfg import AMCTConfig, CalibrationConfig, ConfigError, Layer, OverrideLayer, OverrideLayerType
 from amctcfg.documents.document import read_text
-from amctcfg.resolve.merging import Merger
+from amctcfg.resolve.resolver import Resolver
 
 from .conftest import DATA
 from .strategies import any_text, configs, expandable
@@ -185,7 +185,7 @@ def test_a_block_that_could_not_be_read_says_nothing_about_other_layers():
     config = read_text(text)[0].config
     first, other = Layer("a", "MatMul"), Layer("b", "MatMul")
     for order in ((first, other), (other, first)):
-        merger = Merger(config)
+        merger = Resolver(config)
         steps = {layer.name: merger.calibration(layer).ifmr_quantize.search_step for layer in order}
         assert steps == {"a": 0.01, "b": 0.02}
 

@@ -3,23 +3,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Optional, Tuple, Union
+from typing import Any, Iterable, Optional, Tuple, Union
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
-from ..documents.document import Document, read_text
+from ..diagnostics.diagnostic import ConfigError, Diagnostic, position
+from ..documents.document import read_text
 from ..documents.files import display_name
 from ..documents.settings import Settings
 from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
-from ..layers.layer import Layer
-from ..messages.message import Message
-from ..resolve.merging import DOCUMENTED
-from ..resolve.plan import Plan, plan_of
+from ..resolve.resolver import DOCUMENTED
 from .context import Context
 from .errors import errors, type_errors
 from .warnings import warnings
-
-__all__ = ["check", "check_document", "expand"]
 
 
 def check(
@@ -55,39 +51,3 @@ def check_document(context: Context) -> Tuple[Diagnostic, ...]:
     read = context.document.diagnostics if context.document else ()
     found = errors(context) if context.has_layers else type_errors(context)
     return tuple(sorted(read + found + warnings(context), key=position))
-
-
-def expand(
-    config: Union[Message, Document[Any]],
-    layers: Iterable[Layer],
-    rules: str = DOCUMENTED,
-    flavour: Optional[Flavour[Any]] = None,
-) -> Plan:
-    """The effective configuration of every supported layer of a model, skipped ones included.
-
-    Raises `ConfigError` with all errors that the configuration has on these layers, `ValueError` for two layers
-    of one name. `rules` and `flavour` as for `merge`.
-    """
-    return plan_in(Context(config, layers, rules, flavour))
-
-
-def plan_in(context: Context) -> Plan:
-    """The plan of what a context holds, checked."""
-    found: List[Diagnostic] = list(errors(context))
-    text = context.document.text if context.document else None
-    if any(diagnostic.severity == ERROR for diagnostic in found):
-        raise ConfigError([d for d in found if d.severity == ERROR], text)
-
-    def make_warnings() -> Tuple[Diagnostic, ...]:
-        read = context.document.diagnostics if context.document else ()
-        everything = tuple(sorted((*read, *found, *warnings(context)), key=position))
-        return everything if text is None else Settings(text, "").without_ignored(everything)
-
-    source = context.document or context.config
-    remake = plan_again, (source, context.layers, context.rules, context.flavour)
-    return plan_of(context.merger, context.supported, make_warnings, remake)
-
-
-def plan_again(config: Any, layers: Tuple[Layer, ...], rules: str, flavour: Flavour[Any]) -> Plan:
-    """The plan that pickle makes again."""
-    return plan_in(Context(config, layers, rules, flavour))

@@ -7,15 +7,14 @@ from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Seq
 
 from ..diagnostics.diagnostic import Diagnostic, Path, position
 from ..diagnostics.source import Span
-from ..diagnostics.words import Names, did_you_mean, named
+from ..diagnostics.suggestions import NameIndex, did_you_mean
+from ..diagnostics.words import quote_names
 from ..documents.document import Document
 from ..flavours.flavour import Flavour
-from ..layers.layer import Layer
+from ..flavours.layer import Layer
 from ..messages.message import Message
 from ..resolve.effective import EffectiveConfig
-from ..resolve.merging import DOCUMENTED, Merger, Tier
-
-__all__ = ["Context", "layer_names", "shown"]
+from ..resolve.resolver import DOCUMENTED, Resolver, Tier
 
 # Repeated fields of names, and what they name.
 NAMES_OF_LAYERS = ("skip_layers", "skip_fusion_layers")
@@ -40,7 +39,7 @@ class Context:
         flavour: Optional[Flavour[Any]] = None,
         broken: Iterable[Path] = (),
     ) -> None:
-        self.merger: Merger = Merger(config, rules, flavour)
+        self.merger: Resolver = Resolver(config, rules, flavour)
         self.config: Any = self.merger.config
         self.document: Optional[Document[Any]] = self.merger.document
         self.flavour: Flavour[Any] = self.merger.flavour
@@ -57,7 +56,7 @@ class Context:
         self.diagnostics: List[Diagnostic] = []
         # Every part of a broken path is incomplete.
         self.incomplete: Set[Path] = {path[:length] for path in broken for length in range(1, len(path) + 1)}
-        self._names: Optional[Names] = None
+        self._names: Optional[NameIndex] = None
         self._patterns: int = 0  # names with signs of a pattern so far
         self._merged: Dict[str, EffectiveConfig] = {}
 
@@ -113,7 +112,9 @@ class Context:
         found = matching(name, self.supported) if self._patterns <= MOST_PATTERNS else []
         lead = "this file has no patterns"
         return (
-            "{}; name each layer: {}".format(lead, named(found)) if found else lead + ", and no layer matches this one"
+            "{}; name each layer: {}".format(lead, quote_names(found))
+            if found
+            else lead + ", and no layer matches this one"
         )
 
 
@@ -132,11 +133,11 @@ def repeated_name(layers: Iterable[Layer]) -> str:
     return next(layer.name for layer in layers if layer.name in seen or seen.add(layer.name))  # type: ignore[func-returns-value]
 
 
-def layer_names(layers: Iterable[Layer], flavour: Flavour[Any]) -> Names:
+def layer_names(layers: Iterable[Layer], flavour: Flavour[Any]) -> NameIndex:
     """An index over the names of layers, those that can be quantized preferred."""
     layers = tuple(layers)
     quantizable: FrozenSet[str] = frozenset(layer.name for layer in layers if flavour.quantizes(layer))
-    return Names((layer.name for layer in layers), quantizable.__contains__)
+    return NameIndex((layer.name for layer in layers), quantizable.__contains__)
 
 
 def matching(pattern: str, layers: Sequence[Layer]) -> List[str]:
@@ -150,8 +151,3 @@ def matching(pattern: str, layers: Sequence[Layer]) -> List[str]:
         if found:
             return found
     return []
-
-
-def shown(value: Any) -> str:
-    """A value as the file writes it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

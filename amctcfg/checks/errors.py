@@ -6,14 +6,12 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
-from ..diagnostics.words import named
+from ..diagnostics.words import format_value, quote_names
 from ..flavours.flavour import ERROR as IS_ERROR
 from ..flavours.flavour import SOFTEN, WHERE_USED, Demand, demands_of
-from ..layers.layer import Layer
-from ..resolve.merging import OF_LAYER, OF_TYPE, TOOLKIT, Tier
-from .context import Context, shown
-
-__all__ = ["another_model", "errors", "type_errors"]
+from ..flavours.layer import Layer
+from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT, Tier
+from .context import Context
 
 
 def errors(context: Context) -> Tuple[Diagnostic, ...]:
@@ -90,7 +88,7 @@ def another_model(config: Any, layers: Sequence[Layer]) -> Optional[str]:
     unknown = [name for name in named_here if name not in known]
     if len(unknown) < 3 or 2 * len(unknown) <= len(named_here):
         return None
-    example = "; its layers are {}".format(named((layer.name for layer in layers), 2)) if layers else ""
+    example = "; its layers are {}".format(quote_names((layer.name for layer in layers), 2)) if layers else ""
     counts = "{} of the {} layers that the file names are not in it".format(len(unknown), len(named_here))
     return "this looks like another model's graph: {}{}".format(counts, example)
 
@@ -106,7 +104,7 @@ def type_names(context: Context) -> None:
             hint = "the quantizable types are {}".format(", ".join(sorted(context.flavour.quantizable_types)))
             context.report(ERROR, "not-quantizable", message, path, hint)
         else:
-            from .foreign import unknown_type  # only where there is one
+            from ..documents.foreign import unknown_type
 
             context.report(ERROR, "unknown-type", *unknown_type(context.flavour, name, path))
 
@@ -132,7 +130,7 @@ def words_of(asked: Asked) -> str:
     name = str(asked.path[-1])
     if asked.value is None:
         return "{} is not possible".format(name)
-    return "{} can't be {}".format(name, shown(asked.value))
+    return "{} can't be {}".format(name, format_value(asked.value))
 
 
 def type_demands(context: Context) -> None:
@@ -154,7 +152,7 @@ def lacking(context: Context, asked: Asked, tier: Tier, layer_type: str) -> None
     lack = [layer for layer in users(context, layer_type) if not context.merger.can(layer, asked.demand, tier)]
     if not lack:
         return
-    names = named(layer.name for layer in lack)
+    names = quote_names(layer.name for layer in lack)
     if asked.demand.by_type == SOFTEN:
         softened(context, asked, lack)
     elif context.rules == TOOLKIT:
@@ -236,7 +234,7 @@ def common_error(context: Context, asked: Asked, hit: List[Layer]) -> None:
     field = str(asked.path[0])
     message = "{} for {}, of type {}, {} {} applies to{}".format(
         words_of(asked),
-        named(layer.name for layer in hit),
+        quote_names(layer.name for layer in hit),
         " and ".join(types),
         "which" if len(hit) == 1 else "all of which",
         field,
@@ -253,10 +251,10 @@ def softened(context: Context, asked: Asked, layers: List[Layer]) -> None:
     if not layers:
         return
     instead = asked.demand.instead
-    gets = "{} {} instead".format("it gets" if len(layers) == 1 else "they get", shown(instead))
+    gets = "{} {} instead".format("it gets" if len(layers) == 1 else "they get", format_value(instead))
     if instead is None:
         gets = "{} quantized without it".format("it is" if len(layers) == 1 else "they are")
-    message = "{} for {}; {}".format(words_of(asked), named(layer.name for layer in layers), gets)
+    message = "{} for {}; {}".format(words_of(asked), quote_names(layer.name for layer in layers), gets)
     types = " and ".join(sorted({layer.type for layer in layers}))
     hint = "to say so, add an override without it for {}".format(types)
     context.report(WARNING, "softened", message, asked.path, hint)

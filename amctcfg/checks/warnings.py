@@ -7,13 +7,11 @@ import re
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
-from ..diagnostics.words import named
-from ..layers.layer import Layer
+from ..diagnostics.words import format_value, quote_names
+from ..flavours.layer import Layer
 from ..resolve.effective import values_of
-from ..resolve.merging import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier
-from .context import OVERRIDES, Context, shown
-
-__all__ = ["short", "warnings"]
+from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier
+from .context import OVERRIDES, Context
 
 MANY_STEPS = 10000
 
@@ -192,8 +190,8 @@ def partial_override(context: Context, path: Path, tiers: Sequence[Tier], layer:
         fallback = context.merger.default(steps[-1], layer)
         if fallback == value:  # inherited or not, it is the same
             continue
-        words = "the type's default" if fallback is None else shown(fallback)
-        reported.append("{} falls back to {} ({} has {})".format(short(field), words, tier_name, shown(value)))
+        words = "the type's default" if fallback is None else format_value(fallback)
+        reported.append("{} falls back to {} ({} has {})".format(short(field), words, tier_name, format_value(value)))
     if reported:
         lower = " and ".join(dict.fromkeys(tier.name for tier in tiers[1:]))
         message = "this block replaces {} as a whole: {}".format(lower, ", ".join(reported))
@@ -274,7 +272,7 @@ def asymmetric_cascades(context: Context) -> None:
             tool = toolkit[field]
             if page.value != tool.value:
                 message = "{} of '{}' is {} by the documented rules ({}), but {} for the toolkit ({})".format(
-                    short(field), layer.name, shown(page.value), page.tier, shown(tool.value), tool.tier
+                    short(field), layer.name, format_value(page.value), page.tier, format_value(tool.value), tool.tier
                 )
                 hint = "set {} in this override".format(short(field))
                 context.report(WARNING, "asymmetric-cascade", message, (*path, "layer_name"), hint)
@@ -300,7 +298,7 @@ def redundant_overrides(context: Context) -> None:
         if forbids(context, layer, layer.type, [layer]):
             continue
         if all(a.calibration(layer) == b.calibration(layer) for a, b in zip(mergers, without)):
-            redundant_override(context, (*path, "layer_name"), named([layer.name]))
+            redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
 
 
 def forbids(context: Context, layer: Optional[Layer], layer_type: str, layers: Sequence[Layer]) -> bool:

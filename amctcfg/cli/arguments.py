@@ -10,10 +10,8 @@ import sys
 from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 from .. import __version__
-from ..diagnostics.words import did_you_mean, nearest
-from .console import TROUBLE, Console, Exit, Failure
-
-__all__ = ["COMMANDS", "Command", "Parser", "parse_arguments", "parser_of"]
+from ..diagnostics.suggestions import did_you_mean, nearest
+from .console import EXIT_FAILURE, Console, Exit, Failure
 
 EPILOG = "Exit status: 0 fine, 1 errors in the configuration, 2 wrong usage or unreadable file."
 
@@ -87,169 +85,41 @@ HIGH = option("--high-is-sensitive", action="store_true", help="layers with high
 SENSITIVITY = (SCORES, COLUMN, LOW, HIGH)
 
 
-class Command(NamedTuple):
-    """A command: what it does in a few words, where its function is, and its options."""
-
-    summary: str
-    home: str  # module:function
-    options: Tuple[Option, ...] = ()
-
-
 def formats(*names: str) -> Option:
     return option("--format", choices=list(names), default=names[0], help="default: {}".format(names[0]))
 
 
-COMMANDS: Dict[str, Command] = {
-    "check": Command(
-        "report every error and warning of configurations",
-        "reading:check",
-        (
-            CFGS,
-            *READING,
-            formats("text", "concise", "json", "github", "sarif"),
-            option("-q", "--quiet", action="store_true", help="no excerpts and no summary"),
-            option("--statistics", action="store_true", help="count the diagnostics by code"),
-            option("--fix", action="store_true", help="mend what can be mended safely, in place"),
-            option("--unsafe-fixes", action="store_true", help="with --fix, also what is only likely to be meant"),
-            option("--diff", action="store_true", help="show what --fix would change, and write nothing"),
-        ),
-    ),
-    "expand": Command(
-        "write the JSON quantization config of a model", "reading:expand_command", (CFG, OUTPUT, *READING)
-    ),
-    "show": Command(
-        "show what each layer of a model gets, as a table",
-        "reading:show",
-        (
-            CFG,
-            *READING,
-            formats("text", "csv", "json", "html"),
-            option("--against", metavar="OLD", help="another configuration: show before and after"),
-            *SENSITIVITY,
-            OUTPUT,
-        ),
-    ),
-    "explain": Command(
-        "show where each value of a layer comes from, and the settings it overrides",
-        "reading:explain",
-        (
-            CFG,
-            option(
-                "layers", nargs="*", metavar="LAYER", type=plain, help="a name, the end of a path, or a pattern with *"
-            ),
-            option("--all", action="store_true", help="every layer that can be quantized"),
-            option("--type", metavar="T", help="the layers' type, where no graph is given"),
-            formats("text", "json"),
-            *READING,
-        ),
-    ),
-    "fmt": Command(
-        "format configurations in place, keeping comments",
-        "reading:fmt",
-        (
-            CFGS,
-            option("--check", action="store_true", help="write nothing; exit with 1 if a file would change"),
-            option("--diff", action="store_true", help="write nothing; show what would change, and exit with 1 if any"),
-            *READING,
-        ),
-    ),
-    "diff": Command(
-        "show which layers get something else from B than from A, and because of which line",
-        "reading:diff_command",
-        (
-            option("before", metavar="A", type=plain, help="a configuration or a JSON quantization config; - is stdin"),
-            option("after", metavar="B", type=plain, help="another one"),
-            formats("text", "json", "markdown"),
-            option("--all", action="store_true", help="list every layer"),
-            *READING,
-        ),
-    ),
-    "condense": Command(
-        "find the shortest configuration for a JSON quantization config",
-        "reading:condense_command",
-        (
-            option("json", metavar="JSON", type=plain, help="the JSON, possibly edited; - is standard input"),
-            GRAPH, FLAVOUR, OUTPUT, STRICT,
-        ),
-    ),
-    "layers": Command(
-        "list the layers of a graph: name, type, quantizable or why not",
-        "reading:layers",
-        (
-            option("graph", metavar="G", type=plain, help="a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
-            formats("text", "json", "csv"),
-            option("--quantizable", action="store_true", help="only those that can be quantized"),
-            option("--match", metavar="GLOB", help="only those whose name matches; * also matches /"),
-            FLAVOUR,
-        ),
-    ),
-    "suggest": Command(
-        "skip the sensitive layers of a model",
-        "loop:suggest",
-        (
-            CFG, *READING, *SENSITIVITY,
-            option("--worst", metavar="N", type=int, help="the N most sensitive layers"),
-            option("--below", metavar="X", type=float, help="layers with a score below X"),
-            option("--above", metavar="X", type=float, help="layers with a score above X"),
-            option("--skip", metavar="GLOB", action="append", default=[], help="layers whose name matches"),
-            OUTPUT,
-            option("-i", "--in-place", action="store_true", help="change the file itself"),
-        ),
-    ),
-    "bisect": Command(
-        "find the layers that have to be skipped, by running a command on candidates",
-        "loop:bisect",
-        (
-            CFG,
-            option("run", nargs="*", metavar="-- COMMAND", type=plain, help="{} is the candidate, {json} its expansion"),
-            *READING, *SENSITIVITY,
-            option("--target", metavar="X", type=float, help="the score that is good; read from 'amctcfg-score: N'"),
-            option("--budget", metavar="N", type=int, help="the most runs"),
-            option("--repeat", metavar="K", type=int, default=1, help="runs of each candidate; the majority counts"),
-            option("--state", metavar="DIR", help="the journal and the results; CFG.bisect if left out"),
-            option("--next", action="store_true", help="write the next candidate and leave"),
-            option("--tell", metavar="STATUS", help="the exit status or score of the candidate written by --next"),
-        ),
-    ),
-    "audit": Command(
-        "compare what the toolkit did with what a configuration asks",
-        "loop:audit",
-        (
-            CFG, *READING,
-            option("--config", dest="json", metavar="JSON", help="the toolkit's JSON quantization config"),
-            option("--record", metavar="TXT", help="the toolkit's record file"),
-            formats("text", "json"),
-        ),
-    ),
-    "init": Command("write a commented configuration for a model", "manual:init", (GRAPH, FLAVOUR, OUTPUT)),
-    "flavours": Command(
-        "list the dialects of the file",
-        "manual:flavours",
-        (
-            option("name", nargs="?", metavar="NAME", type=plain, help="one of them"),
-            option("--proto", action="store_true", help="print its messages as a .proto file"),
-        ),
-    ),
-    "codes": Command(
-        "explain the diagnostics, with example and cure",
-        "manual:codes",
-        (option("code", nargs="?", metavar="CODE", type=plain, help="one of them"),),
-    ),
-    "completion": Command(
-        "print the completion of a shell",
-        "manual:completion",
-        (
-            option("shell", choices=["bash", "zsh", "fish", "query"], metavar="SHELL", help="bash, zsh or fish"),
-            option("words", nargs="*", type=plain, help=argparse.SUPPRESS),
-        ),
-    ),
-    "lsp": Command("run the language server on standard input and output", "manual:lsp"),
-    "help": Command(
-        "show the help of a command",
-        "manual:help_command",
-        (option("command_name", nargs="?", metavar="COMMAND", type=plain),),
-    ),
-}  # fmt: skip
+# Each command with its summary; the module of its name has its OPTIONS and its `run`.
+COMMANDS: Dict[str, str] = {
+    "check": "report every error and warning of configurations",
+    "expand": "write the JSON quantization config of a model",
+    "show": "show what each layer of a model gets, as a table",
+    "explain": "show where each value of a layer comes from, and the settings it overrides",
+    "fmt": "format configurations in place, keeping comments",
+    "diff": "show which layers get something else from B than from A, and because of which line",
+    "condense": "find the shortest configuration for a JSON quantization config",
+    "layers": "list the layers of a graph: name, type, quantizable or why not",
+    "suggest": "skip the sensitive layers of a model",
+    "bisect": "find the layers that have to be skipped, by running a command on candidates",
+    "audit": "compare what the toolkit did with what a configuration asks",
+    "init": "write a commented configuration for a model",
+    "flavours": "list the dialects of the file",
+    "codes": "explain the diagnostics, with example and cure",
+    "completion": "print the completion of a shell",
+    "lsp": "run the language server on standard input and output",
+    "help": "show the help of a command",
+}
+
+
+def module_of(name: str) -> Any:
+    """Import the module of a command."""
+    return importlib.import_module("." + name, __package__)
+
+
+def options_of(name: str) -> Tuple[Option, ...]:
+    """Return the options of a command."""
+    options: Tuple[Option, ...] = module_of(name).OPTIONS
+    return options
 
 
 def formatter(prog: str) -> argparse.HelpFormatter:
@@ -298,7 +168,7 @@ class Parser(argparse.ArgumentParser):
         if self.console.stderr is not None:
             self.console.stderr.write(self.format_usage())
         self.console.note(message.replace(PLAIN, ""))
-        raise Exit(TROUBLE)
+        raise Exit(EXIT_FAILURE)
 
 
 def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
@@ -316,15 +186,14 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
         what = "option" if argv[0].startswith("-") else "command"
         raise Failure("there is no {} '{}'; {}".format(what, argv[0], hint))
     parser = parser_of(argv[0], console)
-    arguments = parser.parse_args(arranged(argv[1:], parser))
-    module, _, function = COMMANDS[argv[0]].home.partition(":")
-    command: Callable[[Any, Console], int] = getattr(importlib.import_module("." + module, __package__), function)
+    arguments = parser.parse_args(put_options_first(argv[1:], parser))
+    command: Callable[[Any, Console], int] = module_of(argv[0]).run
     arguments.command = command
     arguments.strict_warnings = getattr(arguments, "strict_warnings", False)
     return arguments
 
 
-def arranged(argv: List[str], parser: Parser) -> List[str]:
+def put_options_first(argv: List[str], parser: Parser) -> List[str]:
     """The options in front of the other arguments, so that they may be mixed.
 
     argparse's own way of doing that is to format the usage first, which takes as long as checking a small file.
@@ -352,11 +221,10 @@ def takes_value(option: str, parser: Parser) -> bool:
 
 
 def parser_of(name: str, console: Console) -> Parser:
-    command = COMMANDS[name]
-    summary = command.summary[0].upper() + command.summary[1:] + "."
+    summary = COMMANDS[name][0].upper() + COMMANDS[name][1:] + "."
     parser = Parser(prog="amctcfg " + name, description=summary, epilog=EPILOG, formatter_class=formatter)
     parser.console = console
-    for names, settings in command.options:
+    for names, settings in options_of(name):
         parser.add_argument(*names, **settings)
     parser.add_argument("-V", "--version", action="version", version="amctcfg " + __version__)
     return parser
@@ -364,7 +232,7 @@ def parser_of(name: str, console: Console) -> Parser:
 
 def top_parser(console: Console) -> Parser:
     width = max(map(len, COMMANDS)) + 2
-    rows = ["  {:<{}}{}".format(name, width, command.summary) for name, command in COMMANDS.items()]
+    rows = ["  {:<{}}{}".format(name, width, summary) for name, summary in COMMANDS.items()]
     parser = Parser(
         prog="amctcfg",
         usage="amctcfg COMMAND ...",

@@ -6,15 +6,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import IO, Any, Iterable, Optional, Tuple
+from typing import IO, Any, Iterable, List, Optional, Tuple
 
-from ..diagnostics.diagnostic import Diagnostic, render
-from ..diagnostics.words import safe
+from ..diagnostics.diagnostic import ERROR, Diagnostic, render
+from ..diagnostics.words import escape_controls
 from ..documents.files import read, write
 
-__all__ = ["ERRORS", "FINE", "TROUBLE", "Console", "Exit", "Failure", "as_text"]
-
-FINE, ERRORS, TROUBLE = 0, 1, 2
+EXIT_OK, EXIT_FINDINGS, EXIT_FAILURE = 0, 1, 2
 
 
 class Failure(Exception):
@@ -73,7 +71,7 @@ class Console:
 
     def lines(self, lines: Iterable[str]) -> None:
         """Output for people; whatever of a file's content is in a line can't act on the terminal or the log."""
-        self.result("".join("{}\n".format(safe(line)) for line in lines))
+        self.result("".join("{}\n".format(escape_controls(line)) for line in lines))
 
     def output(self, text: str, path: Optional[str], inputs: Iterable[Optional[str]] = ()) -> None:
         """A result into a file, which is replaced in one step, or to standard output. Refuses to replace an input."""
@@ -106,12 +104,12 @@ class Console:
     def note(self, text: str) -> None:
         """A sentence about the run."""
         if self.stderr is not None:
-            self.stderr.write("amctcfg: {}\n".format(safe(text)))
+            self.stderr.write("amctcfg: {}\n".format(escape_controls(text)))
 
     def progress(self, text: str) -> None:
         """What long work is at, on a terminal, after a second; the line is replaced by the next."""
         if self.stderr is not None and self.is_terminal(self.stderr) and time.monotonic() - self.started > 1:
-            self.stderr.write("\r\x1b[K{}".format(safe(text)))
+            self.stderr.write("\r\x1b[K{}".format(escape_controls(text)))
             self.stderr.flush()
 
     def done(self) -> None:
@@ -157,3 +155,29 @@ def standard_streams() -> Tuple[Any, Any, Any]:
     if sys.stderr is not None and hasattr(sys.stderr, "reconfigure"):
         sys.stderr.reconfigure(errors="backslashreplace")
     return sys.stdin, sys.stdout, sys.stderr
+
+
+def verdict(found: Iterable[Diagnostic], arguments: Any) -> int:
+    found = tuple(found)
+    return (
+        EXIT_FINDINGS if any(d.severity == ERROR for d in found) or (arguments.strict_warnings and found) else EXIT_OK
+    )
+
+
+def difference(before: str, after: str, name: str, what: str) -> str:
+    """A unified diff, with missing final newlines marked as git marks them."""
+    import difflib
+
+    if before == after:
+        return ""
+    name = escape_controls(name)
+    lines = []
+    for line in difflib.unified_diff(lines_of(before), lines_of(after), name, "{} ({})".format(name, what)):
+        lines.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
+    return "".join(lines)
+
+
+def lines_of(text: str) -> List[str]:
+    """The lines with their ends; only line feeds end one."""
+    parts = text.split("\n")
+    return [part + "\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])

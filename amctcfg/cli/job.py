@@ -8,25 +8,25 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
-from ..checks.checking import check_document, expand
+from ..checks.checking import check_document
 from ..checks.context import Context
 from ..checks.errors import another_model
+from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
-from ..diagnostics.words import did_you_mean, nearest
+from ..diagnostics.suggestions import did_you_mean, nearest
 from ..documents.document import Document, read_text
 from ..documents.settings import Settings
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
-from ..layers.layer import Layer
-from ..resolve.merging import DOCUMENTED, TOOLKIT, Merger
 from ..resolve.plan import Plan
-from .console import ERRORS, Console, Exit, Failure, as_text
+from ..resolve.resolver import DOCUMENTED, TOOLKIT, Resolver
+from .console import EXIT_FINDINGS, Console, Exit, Failure, as_text
 
 if TYPE_CHECKING:
-    from ..layers.graphs import Examined
+    from ..models.graphs import Examined
 
-__all__ = ["Job", "Jobs", "Model"]
 
 AUTO = "auto"
 
@@ -116,7 +116,7 @@ def flavour_by_name(name: str) -> Flavour[Any]:
 
 
 def examine_graph(path: str, flavour: Flavour[Any]) -> List[Examined]:
-    from ..layers.loading import examine_file  # only where there is a graph
+    from ..models.loading import examine_file
 
     try:
         return examine_file(path, flavour)
@@ -135,11 +135,11 @@ def detected(text: str, name: str, graph: Optional[str], jobs: Jobs, is_json: bo
     with contextlib.suppress(ConfigError):
         tree = None if is_json else parse_text(text, name)
     if kind not in ("onnx", "table"):
-        from ..checks.fitting import fits_tf_ascend
+        from ..documents.detecting import fits_tf_ascend
 
         if tree is None or fits_tf_ascend(tree):
             return (TF_ASCEND, "") if not is_json or kind else json_flavour(text)
-    from ..checks.detecting import detect, evidence
+    from ..documents.detecting import detect, evidence
 
     layers = jobs.model(graph or "", TF_ASCEND).layers if kind == "table" else []
     found = [f for f in detect(text, layers) if kind in ("", "table") or f.graphs == kind] if tree is not None else []
@@ -230,7 +230,7 @@ class Job:
         if self.is_json:
             if self.layers is None:
                 raise Failure("a JSON quantization config is checked on a model: --graph G")
-            from ..resolve.quant_config import QuantConfig
+            from ..resolve.json_reading import QuantConfig
 
             try:
                 return tuple(QuantConfig(self.raw, tuple(self.layers), self.name, self.flavour).errors)
@@ -264,12 +264,12 @@ class Job:
 
     def fail(self, found: Any) -> Any:
         self.jobs.console.diagnostics(found, self.text)
-        raise Exit(ERRORS)
+        raise Exit(EXIT_FINDINGS)
 
     def plan(self) -> Plan:
         """The plan, or the end of the command with all errors."""
         if self.is_json:
-            from ..resolve.quant_config import read_plan
+            from ..resolve.json_reading import read_plan
 
             try:
                 return read_plan(self.raw, self.layers or (), self.name, self.flavour)
@@ -283,8 +283,8 @@ class Job:
             self.fail(error.diagnostics)
             raise AssertionError("fail leaves") from None
 
-    def merger(self) -> Merger:
-        return Merger(self.document(), self.rules, self.flavour)
+    def merger(self) -> Resolver:
+        return Resolver(self.document(), self.rules, self.flavour)
 
 
 def types_of(job: Job) -> Dict[str, str]:

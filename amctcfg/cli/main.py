@@ -9,9 +9,7 @@ from typing import IO, NoReturn, Optional, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
 from .arguments import parse_arguments
-from .console import ERRORS, TROUBLE, Console, Exit, Failure, standard_streams
-
-__all__ = ["main", "run"]
+from .console import EXIT_FAILURE, EXIT_FINDINGS, Console, Exit, Failure, standard_streams
 
 INTERRUPTED, READER_GONE = 130, 141
 
@@ -30,7 +28,7 @@ def main() -> NoReturn:
         if stderr is not None:
             stderr.write("amctcfg: can't write the output: {}\n".format(error.strerror or error))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        status = TROUBLE
+        status = EXIT_FAILURE
     except KeyboardInterrupt:
         status = INTERRUPTED
     sys.exit(status)
@@ -49,7 +47,7 @@ def run(argv: Sequence[str], stdin: Optional[IO[str]], stdout: Optional[IO[str]]
         return exit_.status
     except ConfigError as error:
         console.diagnostics(error.diagnostics, error.text)
-        return ERRORS
+        return EXIT_FINDINGS
     except Failure as failure:
         console.note(failure.message)
         if failure.details and stderr is not None:
@@ -60,4 +58,4 @@ def run(argv: Sequence[str], stdin: Optional[IO[str]], stdout: Optional[IO[str]]
         raise
     except OSError as error:
         console.note("can't read or write {}: {}".format(error.filename or "a file", error.strerror or error))
-    return TROUBLE
+    return EXIT_FAILURE

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Sequence
 
 from .. import __version__
 from ..diagnostics.diagnostic import ERROR
-from ..diagnostics.words import counted, safe
+from ..diagnostics.words import escape_controls, format_value, pluralize
+from ..resolve.effective import Origin
 
 if TYPE_CHECKING:
     from ..diagnostics.diagnostic import Diagnostic
 
-__all__ = ["FORMATS", "FORMAT_VERSION", "summary_line"]
 
 FORMAT_VERSION = 1  # of the JSON reports
 
@@ -21,9 +21,9 @@ def summary_line(found: Sequence[Diagnostic], files: int, fixed: int = 0, fixabl
     """`Found 3 errors and 1 warning in 2 files; 2 fixable with --fix.`"""
     errors = sum(diagnostic.severity == ERROR for diagnostic in found)
     warnings = len(found) - errors
-    where = "" if files == 1 else " in {}".format(counted(files, "file"))
-    parts = [counted(errors, "error")] if errors or not warnings else []
-    parts += [counted(warnings, "warning")] if warnings else []
+    where = "" if files == 1 else " in {}".format(pluralize(files, "file"))
+    parts = [pluralize(errors, "error")] if errors or not warnings else []
+    parts += [pluralize(warnings, "warning")] if warnings else []
     line = "Found {}{}".format(" and ".join(parts), where) if found else "All is fine{}".format(where)
     notes = ["{} fixed".format(fixed)] if fixed else []
     notes += ["{} fixable with --fix".format(fixable)] if fixable else []
@@ -65,7 +65,7 @@ def github_line(diagnostic: Diagnostic) -> str:
     properties["title"] = diagnostic.code
     text = diagnostic.message + (" ({})".format(diagnostic.hint) if diagnostic.hint else "")
     listed = ",".join("{}={}".format(name, escaped(value, "%\r\n:,")) for name, value in properties.items())
-    return safe("::{} {}::{}".format(diagnostic.severity, listed, escaped(text, "%\r\n"))) + "\n"
+    return escape_controls("::{} {}::{}".format(diagnostic.severity, listed, escaped(text, "%\r\n"))) + "\n"
 
 
 def escaped(text: str, characters: str) -> str:
@@ -125,3 +125,15 @@ FORMATS: Dict[str, Callable[[Iterable[Diagnostic]], str]] = {
     "github": to_github,
     "sarif": to_sarif,
 }
+
+
+def origin_row(origin: Origin, file: str) -> Dict[str, Any]:
+    line, column = origin.span[:2] if origin.span else (None, None)
+    path = list(origin.path) if origin.path else None
+    return {"tier": origin.tier, "path": path, "file": file if path else None, "line": line, "column": column}
+
+
+def shown_value(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return "[{}]".format(", ".join(str(element) for element in value))
+    return format_value(value)

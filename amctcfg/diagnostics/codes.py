@@ -7,8 +7,6 @@ from typing import Dict, NamedTuple
 
 from .diagnostic import ERROR, WARNING
 
-__all__ = ["CODES", "Code"]
-
 
 class Code(NamedTuple):
     """What a code means, and how to mend what it is about.

@@ -7,9 +7,7 @@ from functools import lru_cache
 from typing import Iterable, List, NamedTuple, Optional, Tuple, Union
 
 from .source import Source, Span
-from .words import safe
-
-__all__ = ["ConfigError", "Diagnostic", "Path", "render"]
+from .words import escape_controls
 
 Path = Tuple[Union[str, int], ...]
 
@@ -37,7 +35,7 @@ class Diagnostic(NamedTuple):
     name: str = "<string>"
 
     def __str__(self) -> str:
-        hint = " ({})".format(safe(self.hint)) if self.hint else ""
+        hint = " ({})".format(escape_controls(self.hint)) if self.hint else ""
         return _headline(self) + hint
 
 
@@ -74,19 +72,19 @@ def _render_one(diagnostic: Diagnostic, source: Optional[Source], color: bool, w
     if source is not None and diagnostic.span is not None:
         lines += _excerpt(diagnostic, source, color, width)
     elif diagnostic.hint:
-        lines.append("  {}".format(safe(diagnostic.hint)))
+        lines.append("  {}".format(escape_controls(diagnostic.hint)))
     return "\n".join(lines)
 
 
 def _headline(diagnostic: Diagnostic, color: bool = False) -> str:
-    place = safe(diagnostic.name)
+    place = escape_controls(diagnostic.name)
     if diagnostic.span is not None:
         place += ":{}:{}".format(diagnostic.span.line, diagnostic.span.column)
     label = "{}[{}]".format(diagnostic.severity, diagnostic.code)
     if color:
         place = BOLD + place + PLAIN
         label = (RED if diagnostic.severity == ERROR else YELLOW) + label + PLAIN
-    return "{}: {}: {}".format(place, label, safe(diagnostic.message))
+    return "{}: {}: {}".format(place, label, escape_controls(diagnostic.message))
 
 
 def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) -> List[str]:
@@ -101,7 +99,7 @@ def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) ->
     end = span.end_column if span.end_line == span.line else span.column + room
     line, start, end = _cut(line, span.column - 1 - skipped, max(end - 1, span.column) - skipped, room, skipped > 0)
     before, marked = _cells(line[:start]), _cells(line[start:end])
-    bar, caret, hint = " | ", "^" * max(_columns(marked), 1), safe(diagnostic.hint or "")
+    bar, caret, hint = " | ", "^" * max(_columns(marked), 1), escape_controls(diagnostic.hint or "")
     if color:
         bar, caret = BLUE + bar + PLAIN, (RED if diagnostic.severity == ERROR else YELLOW) + caret + PLAIN
     pointer = " " * _columns(before) + caret

@@ -7,9 +7,12 @@ import sys
 from bisect import bisect_right
 from collections import namedtuple
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+from .._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
-    from typing import List, NamedTuple, Optional
+    from typing import List, NamedTuple, Optional, Union
+
+    from .diagnostic import ConfigError
 
     class _Span(NamedTuple):
         line: int
@@ -19,8 +22,6 @@ if TYPE_CHECKING:
 
 else:  # the same, without typing on the way to the first parse
     _Span = namedtuple("_Span", "line column end_line end_column")
-
-__all__ = ["Source", "Span"]
 
 
 class Span(_Span):
@@ -62,3 +63,30 @@ class Source:
                 newline = self.text.find("\n", newline + 1)
             self._line_starts = starts
         return self._line_starts
+
+
+def decode(text: Union[str, bytes], name: str) -> str:
+    """The text, checked to be UTF-8 (a `str`: to be free of lone surrogates). Raises `ConfigError`, code `encoding`."""
+    if isinstance(text, str):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            code = ord(text[error.start])
+            raise encoding_error(text[: error.start], "U+{:04X} is half a character (a surrogate)".format(code), name)
+        return text
+    if not isinstance(text, (bytes, bytearray, memoryview)):
+        raise TypeError("text has to be str or bytes, not {}".format(type(text).__name__))
+    data = bytes(text)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        message = "byte 0x{:02X} is not UTF-8".format(data[error.start])
+        raise encoding_error(data[: error.start].decode("utf-8"), message, name)
+
+
+def encoding_error(before: str, message: str, name: str) -> ConfigError:
+    from .diagnostic import ERROR, ConfigError, Diagnostic
+
+    span = Source(before, name).span(len(before), len(before))
+    span = span._replace(end_column=span.end_column + 1)
+    return ConfigError([Diagnostic(ERROR, "encoding", message, span, None, "save the file as UTF-8", name)])

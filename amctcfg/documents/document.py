@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.message import Message
 from ..messages.printing import print_message
@@ -12,7 +13,6 @@ from ..textformat.parser import parse as parse_text
 from ..textformat.tree import mark_offsets
 from .files import display_name, read, write
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any, Dict, Generic, List, Optional, Tuple, Type, Union, overload
 
@@ -35,9 +35,6 @@ else:
 
     def overload(function):
         return function
-
-
-__all__ = ["Document", "dump", "dumps", "load", "loads", "parse", "read_text"]
 
 
 class Document(Record, Generic[C]):
@@ -108,7 +105,7 @@ def read_text(
     def unknown(cls: Type[Message], field: Field, path: Path) -> Optional[Tuple[str, str, Optional[str]]]:
         key = cls, field[0]
         if key not in words:
-            from ..checks.foreign import unknown_field  # only where there is one
+            from .foreign import unknown_field
 
             words[key] = unknown_field(flavour, tree, cls, field, path)
         found: Tuple[str, str, Optional[str]] = words[key]
@@ -116,7 +113,7 @@ def read_text(
 
     reading = Reading(tree, flavour.config, strict, unknown)
     if reading.errors:
-        from ..checks.foreign import known_mistakes  # only where there are errors
+        from .foreign import known_mistakes
 
         known_mistakes(tree, reading)
     values = {

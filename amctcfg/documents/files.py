@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+from .._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from typing import IO, Any, Tuple, Union
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     Writable = Union[PathLike, IO[str]]
 else:
     PathLike = Readable = Writable = object
-
-__all__ = ["display_name", "open_file", "read", "write"]
 
 
 def display_name(name: Any) -> str:
@@ -46,7 +45,7 @@ def read(file: Readable) -> Tuple[Union[str, bytes], str]:
     try:
         return stream.read(), name
     except UnicodeDecodeError as error:
-        from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic  # only where there is an error
+        from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 
         message = "byte 0x{:02X} is not {}".format(error.object[error.start], error.encoding)
         hint = "open the file in binary mode, or save it as UTF-8"

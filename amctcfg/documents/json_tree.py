@@ -8,10 +8,7 @@ import re
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
-from ..diagnostics.source import Source
-from ..textformat.encoding import decode
-
-__all__ = ["Json", "json_of", "parse_json"]
+from ..diagnostics.source import Source, decode
 
 BLANKS = re.compile(r"[ \t\r\n]*")
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:(\.[0-9]+)?([eE][+-]?[0-9]+)?)")

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import re
 
+from .._typing import TYPE_CHECKING
 from ..diagnostics.source import Source
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Dict, Iterable, List, Optional, Set, Tuple
 
     from ..diagnostics.diagnostic import Diagnostic
 
-__all__ = ["Settings"]
 
 MARK = "amctcfg:"
 KEYS = ("graph", "flavour", "rules", "ignore")
@@ -85,8 +84,8 @@ class Settings:
         return line + 1
 
     def check_codes(self, value: str, match: re.Match[str]) -> None:
-        from ..diagnostics.codes import CODES  # only where a file has such comments
-        from ..diagnostics.words import did_you_mean, nearest
+        from ..diagnostics.codes import CODES
+        from ..diagnostics.suggestions import did_you_mean, nearest
 
         for code in filter(None, value.split(",")):
             if code not in CODES:
@@ -96,7 +95,7 @@ class Settings:
                 self.report("'{}' is an error; only warnings can be ignored".format(code), match)
 
     def unknown(self, key: str, match: re.Match[str]) -> None:
-        from ..diagnostics.words import did_you_mean, nearest
+        from ..diagnostics.suggestions import did_you_mean, nearest
 
         hint = did_you_mean(nearest(key, KEYS)) or "the settings are {}".format(", ".join(KEYS))
         self.report("there is no setting '{}'".format(key), match, hint)

@@ -1,4 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
 """A language server for configurations: the Language Server Protocol 3.17. A host may delete this folder."""
-
-__all__ = []

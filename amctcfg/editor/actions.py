@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from ..diagnostics.diagnostic import ConfigError
 from ..messages.kinds import STRING
-from ..resolve.merging import OF_LAYER, OF_TYPE
+from ..resolve.resolver import OF_LAYER, OF_TYPE
 from ..tools.edits import Edit, removal, skip, unskip
 from ..tools.fixing import fixes, mended, without_slips
 from ..tools.formatting import format as formatted
@@ -16,8 +16,6 @@ from .analysis import Analysis
 from .features import diagnostic_of, name_at, text_of
 from .outline import Node
 from .text import whole_edit
-
-__all__ = ["code_actions", "formatting"]
 
 QUICK_FIX, REFACTOR, FIX_ALL = "quickfix", "refactor", "source.fixAll.amctcfg"
 

@@ -14,12 +14,10 @@ from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.document import Document, read_text
 from ..documents.settings import Settings as FileSettings
 from ..flavours.flavour import Flavour
-from ..layers.layer import Layer
-from ..resolve.merging import DOCUMENTED, Merger
+from ..flavours.layer import Layer
+from ..resolve.resolver import DOCUMENTED, Resolver
 from .outline import Outline
 from .text import Text
-
-__all__ = ["Analysis", "Settings", "Workshop", "path_of"]
 
 
 def path_of(uri: str) -> str:
@@ -151,11 +149,11 @@ class Analysis:
         return found
 
     @property
-    def merger(self) -> Optional[Merger]:
+    def merger(self) -> Optional[Resolver]:
         document = self.document
         if document is None or type(document.config) is not self.flavour.config:
             return None
-        return Merger(document, self.job.rules, self.flavour)
+        return Resolver(document, self.job.rules, self.flavour)
 
     def layer(self, name: str) -> Optional[Layer]:
         return next((layer for layer in self.layers or () if layer.name == name), None)

@@ -6,20 +6,15 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
-from ..diagnostics.words import counted, named, safe
-from ..layers.layer import Layer
-from ..messages.documentation import field_meanings
+from ..diagnostics.words import escape_controls, pluralize, quote_names
+from ..flavours.layer import Layer
 from ..messages.kinds import BOOL, STRING, Enum
+from ..messages.meanings import field_meanings
 from ..messages.message import BY_TYPE
-from ..resolve.merging import COMMON, OF_LAYER, OF_TYPE, Merger
+from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
 from ..tools.explaining import Explanation
 from .analysis import Analysis
 from .outline import Node
-
-__all__ = [
-    "completion", "definition", "diagnostics_of", "document_symbols", "folding_ranges", "hover", "inlay_hints", "name_at",
-    "references",
-]  # fmt: skip
 
 NAMES_OF_LAYERS = ("skip_layers", "skip_fusion_layers", "layer_name", "skip_approximation_layers")
 NAMES_OF_TYPES = ("skip_layer_types", "layer_type")
@@ -46,7 +41,7 @@ def diagnostics_of(analysis: Analysis) -> List[Dict[str, Any]]:
 def diagnostic_of(analysis: Analysis, diagnostic: Diagnostic) -> Dict[str, Any]:
     zero = {"line": 0, "character": 0}
     place = {"start": zero, "end": zero} if diagnostic.span is None else analysis.text.span_range(diagnostic.span)
-    message = safe(diagnostic.message) + ("\n" + safe(diagnostic.hint) if diagnostic.hint else "")
+    message = escape_controls(diagnostic.message) + ("\n" + escape_controls(diagnostic.hint) if diagnostic.hint else "")
     found: Dict[str, Any] = {
         "range": place,
         "severity": 1 if diagnostic.severity == ERROR else 2,
@@ -208,7 +203,7 @@ def names_for(analysis: Analysis, field: str, message: Node, node: Optional[Node
         order = sorted(flavour.quantizable_types, key=lambda name: (-counts.get(name, 0), name))
         for name in order:
             if name not in listed:
-                yield name, KIND_TYPE, counted(counts.get(name, 0), "layer") if layers else ""
+                yield name, KIND_TYPE, pluralize(counts.get(name, 0), "layer") if layers else ""
         return
     for layer in layers:
         if layer.name not in listed and may_stand(analysis, field, message, layer):
@@ -283,7 +278,7 @@ def block_words(analysis: Analysis, node: Node) -> Optional[str]:
     if not found:
         return "No layer of the model gets this block."
     return "{} of the model: {}".format(
-        counted(len(found), "layer"), named((layer.name for layer in found), MOST_NAMED)
+        pluralize(len(found), "layer"), quote_names((layer.name for layer in found), MOST_NAMED)
     )
 
 
@@ -332,7 +327,7 @@ def type_words(analysis: Analysis, name: str) -> Optional[str]:
     layers = [layer for layer in analysis.layers or () if layer.type == name]
     if analysis.layers is not None:
         words += "\n\n{} of the model{}".format(
-            counted(len(layers), "layer"), ": " + named((x.name for x in layers), MOST_NAMED) if layers else ""
+            pluralize(len(layers), "layer"), ": " + quote_names((x.name for x in layers), MOST_NAMED) if layers else ""
         )
     return words
 
@@ -358,7 +353,7 @@ def inlay_hints(analysis: Analysis, start: int, end: int) -> List[Dict[str, Any]
             continue
         count = counts.get((field, node.text or ""), 0)
         if field == OF_TYPE or not count:
-            label = "→ {}".format(counted(count, "layer") if count else "nothing")
+            label = "→ {}".format(pluralize(count, "layer") if count else "nothing")
             found.append({"position": analysis.text.position(node.end), "label": label, "paddingLeft": True})
     return found
 
@@ -373,7 +368,7 @@ def symbol(analysis: Analysis, node: Node) -> Dict[str, Any]:
     key = text_of(node, "layer_name") or text_of(node, "layer_type")
     found: Dict[str, Any] = {
         "name": name,
-        "detail": safe(key or node.value or ""),
+        "detail": escape_controls(key or node.value or ""),
         "kind": SYMBOL_ARRAY if node.is_list else SYMBOL_OBJECT if node.opening is not None else SYMBOL_FIELD,
         "range": text.range(node.start, max(node.end, node.start)),
         "selectionRange": text.range(node.start, node.start + len(node.name or "")),
@@ -419,7 +414,7 @@ def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     override: Optional[Node] = node
     while override is not None and override.field not in (OF_LAYER, OF_TYPE):
         override = override.parent
-    merger: Optional[Merger] = analysis.merger
+    merger: Optional[Resolver] = analysis.merger
     if merger is None:
         return []
     name: Optional[str] = None

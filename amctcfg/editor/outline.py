@@ -9,8 +9,6 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from ..flavours.flavour import Flavour
 from ..textformat.literals import unescape
 
-__all__ = ["Node", "Outline"]
-
 TOKEN = re.compile(
     r"""(?P<comment>\#[^\n]*)
       | (?P<string>"(?:[^"\\\n]|\\[^\n])*(?:"|(?=\n)|\Z)|'(?:[^'\\\n]|\\[^\n])*(?:'|(?=\n)|\Z))

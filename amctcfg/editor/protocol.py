@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 from typing import IO, Any, Dict, Optional
 
-__all__ = ["BrokenHeader", "NotJson", "ResponseError", "Writer", "read_frame"]
-
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
 INVALID_PARAMS, INTERNAL_ERROR, NOT_INITIALIZED = -32602, -32603, -32002
 REQUEST_CANCELLED, REQUEST_FAILED = -32800, -32803

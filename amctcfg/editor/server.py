@@ -27,11 +27,9 @@ from .features import (
     hover,
     inlay_hints,
     references,
-)  # fmt: skip
+)
 from .protocol import BrokenHeader, NotJson, ResponseError, Writer, read_frame
 from .text import ENCODINGS, Text
-
-__all__ = ["Server", "serve"]
 
 DEBOUNCE = 0.15  # seconds without an edit before a file is checked
 WATCH = 1.0  # seconds between two looks at the files of models

@@ -10,8 +10,6 @@ from typing import Any, Dict, List, Sequence
 from ..diagnostics.source import Span
 from ..tools.edits import Edit
 
-__all__ = ["ENCODINGS", "Text", "whole_edit"]
-
 ENCODINGS = ("utf-16", "utf-8", "utf-32")
 
 LINE_END = re.compile(r"\r\n|\n|\r")

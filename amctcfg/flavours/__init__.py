@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import importlib
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+from .._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Mapping
 

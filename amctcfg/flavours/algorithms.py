@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
 from ..messages.message import Choice, Interval, Message, optional, required
 from .common import ASK_OFFSET, IFMR_JSON, FMRQuantize
 from .flavour import Constant
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional, Tuple
 

@@ -7,11 +7,11 @@ toolkit's own checks.
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from ..messages.kinds import BOOL, FLOAT
 from ..messages.message import PERCENTILE, POSITIVE, Message, optional, out_of_range
 from .flavour import ASYMMETRIC, CHANNEL_WISE, ERROR, KEEP, Constant, Demand
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, Mapping, Optional
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from ..messages.message import Message
 from ..messages.record import Record
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any, Dict, FrozenSet, Generic, Iterator, List, Mapping, Optional, Tuple, Type
 

@@ -6,12 +6,12 @@ Its types are the names of the Ascend IR. It writes no JSON.
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from ..messages.kinds import BOOL, INT32, STRING, UINT32, enum
 from ..messages.message import BY_TYPE, Choice, Message, Problem, optional, repeated, required
 from . import common
 from .flavour import CHANNEL_WISE, ERROR, KEEP, Demand, Flavour, LayerType, Types
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any, Iterator, Mapping, Optional
 

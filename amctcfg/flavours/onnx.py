@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import Interval, Message, optional, repeated, required
 from .algorithms import (
@@ -19,7 +20,6 @@ from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Layout, Types
 from .tf_ascend import ARQuantize
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Optional
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
 from ..messages.message import (
     BY_TYPE,
@@ -16,7 +17,7 @@ from ..messages.message import (
     out_of_range,
     repeated,
     required,
-)  # fmt: skip
+)
 from . import algorithms, common
 from .algorithms import FAKEQUANT, DMQBalancer
 from .common import ASK_CHANNEL_WISE, IFMR_JSON
@@ -35,7 +36,6 @@ from .flavour import (
     Types,
 )
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, Mapping, Optional
 

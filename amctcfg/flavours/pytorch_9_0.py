@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from ..messages.kinds import enum
 from ..messages.message import optional, repeated, required
 from . import pytorch
 from .flavour import Flavour, Types
 from .pytorch import ADAquantize, ARQuantize, DMQBalancer
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Optional
 

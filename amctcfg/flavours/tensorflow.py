@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import Interval, Message, optional, repeated
 from .algorithms import (
@@ -17,10 +18,9 @@ from .algorithms import (
 )
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Layout, Types
-from .onnx import CalibrationConfig, OverrideLayer, OverrideLayerType  # the same blocks
+from .onnx import CalibrationConfig, OverrideLayer, OverrideLayerType
 from .tf_ascend import ARQuantize
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Optional
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from ..messages.kinds import BOOL, STRING
 from ..messages.message import BY_TYPE, Message, optional, repeated, required
 from .common import ASK_CHANNEL_WISE, IFMR_JSON, FMRQuantize
 from .flavour import Constant, Flavour, LayerType, Layout, Types
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Optional
 

@@ -1,4 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of any proto2 schema: described in one line a field, read from a syntax tree, and printed."""
-
-__all__ = []

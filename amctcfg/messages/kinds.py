@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 
+from .._typing import TYPE_CHECKING
 from ..textformat.literals import parse_bool, parse_float, round_float32
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any, Dict, Generic, Optional, Tuple, TypeVar
 
@@ -21,8 +21,6 @@ else:
         def __class_getitem__(cls, item):
             return cls
 
-
-__all__ = ["BOOL", "FLOAT", "INT32", "STRING", "UINT32", "Enum", "Kind", "enum"]
 
 INFINITY = float("inf")
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from .._typing import TYPE_CHECKING
 from .kinds import Kind
 from .record import MISSING, Record, dataclass_transform
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import (
         Any,
@@ -63,25 +63,6 @@ else:
     AnyDict = dict
     Problem = namedtuple("Problem", "code path message hint first", defaults=(None, None))
 
-__all__ = [
-    "BY_TYPE",
-    "FRACTION",
-    "OPTIONAL",
-    "PERCENTILE",
-    "POSITIVE",
-    "REPEATED",
-    "REQUIRED",
-    "Choice",
-    "Field",
-    "Interval",
-    "Message",
-    "Problem",
-    "messages_of",
-    "optional",
-    "out_of_range",
-    "repeated",
-    "required",
-]
 
 OPTIONAL, REQUIRED, REPEATED = "optional", "required", "repeated"
 

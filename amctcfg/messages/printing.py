@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
+from .._typing import TYPE_CHECKING
 from .message import Message
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import List
 
-__all__ = ["print_message"]
 
 INDENT = "  "
 

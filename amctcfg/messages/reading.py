@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from functools import lru_cache
 
+from .._typing import TYPE_CHECKING
 from ..textformat.literals import unescape
 from ..textformat.tree import List as ListValue
 from ..textformat.tree import MessageList, Tree, fields_in, mark_offsets, name_offsets, opened, split, unopened
@@ -13,7 +14,6 @@ from .kinds import STRING
 from .message import REPEATED, problems
 from .record import trusted
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     # The words for an unknown field: code, message and hint; None where all has been said about it.
     Unknown = Callable[[Type[Message], TreeField, Path], Optional[Tuple[str, str, Optional[str]]]]
 
-__all__ = ["Reading"]
 
 ERROR, WARNING = "error", "warning"
 

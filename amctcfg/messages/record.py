@@ -7,12 +7,13 @@ import and its generated code took half of the time of a first parse.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+from .._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     import dataclasses
     from typing import Any, Callable, ClassVar, Dict, Tuple, Type, TypeVar
 
-    from typing_extensions import dataclass_transform
+    from typing_extensions import dataclass_transform as dataclass_transform  # noqa: PLC0414  # message takes it from here
 
     R = TypeVar("R", bound="Record")
     C = TypeVar("C", bound=Type[Any])
@@ -20,9 +21,6 @@ else:
 
     def dataclass_transform(**how):
         return lambda cls: cls
-
-
-__all__ = ["MISSING", "Record", "dataclass_transform", "trusted"]
 
 
 class Missing:

@@ -10,8 +10,6 @@ from ..resolve.plan import Plan
 from ..tools.tabulating import Table
 from .table import STYLE, kinds_of, table_html, text
 
-__all__ = ["page"]
-
 FILTERS: Tuple[Tuple[str, str], ...] = (
     ("skipped", "not quantized"),
     ("overridden", "overridden"),

@@ -6,12 +6,9 @@ from __future__ import annotations
 from html import escape
 from typing import Iterator, List, Optional, Tuple
 
-from ..checks.context import shown
-from ..diagnostics.words import safe
+from ..diagnostics.words import escape_controls, format_value
 from ..resolve.plan import Plan
 from ..tools.tabulating import Cell, Row, Table, explained, tabulated
-
-__all__ = ["plan_table", "table_html"]
 
 MOST_ROWS = 200  # of a plan in a notebook
 
@@ -44,7 +41,7 @@ STYLE = """\
 
 def text(words: str) -> str:
     """Words as the content of an element or of an attribute."""
-    return escape(safe(words))
+    return escape(escape_controls(words))
 
 
 def plan_table(plan: Plan) -> str:
@@ -103,9 +100,9 @@ def kinds_of(row: Row) -> Iterator[str]:
 
 
 def cell_html(row: Row, field: str, cell: Cell, links: bool, words: str = "") -> str:
-    value = text(words or ("" if cell.value is None else shown(cell.value)))
+    value = text(words or ("" if cell.value is None else format_value(cell.value)))
     if cell.is_changed:
-        before = "none" if cell.before is None else shown(cell.before)
+        before = "none" if cell.before is None else format_value(cell.before)
         value = "<del>{}</del> <ins>{}</ins>".format(text(before), value or "none")
     kind = TIERS.get(cell.origin.tier, "")
     if not kind and not cell.origin.shadowed:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, NamedT
 
 from ..diagnostics.diagnostic import Path
 from ..diagnostics.source import Span
-from ..layers.layer import Layer
+from ..flavours.layer import Layer
 from ..messages.message import Message
 from ..messages.record import Record
 
 if TYPE_CHECKING:
-    from .merging import Merger
+    from .resolver import Resolver
 
-__all__ = ["SWITCHES", "EffectiveConfig", "Origin", "Origins", "values_of"]
 
 SWITCHES = ("quant_enable", "fuse")
 
@@ -38,8 +37,8 @@ class Origins(Mapping[str, Origin]):
 
     __slots__ = ("_found", "_layer", "_merger")
 
-    def __init__(self, merger: Optional[Merger], layer: Layer, found: Optional[Dict[str, Origin]] = None) -> None:
-        self._merger: Optional[Merger] = merger  # None where all are given
+    def __init__(self, merger: Optional[Resolver], layer: Layer, found: Optional[Dict[str, Origin]] = None) -> None:
+        self._merger: Optional[Resolver] = merger  # None where all are given
         self._layer: Layer = layer
         self._found: Dict[str, Origin] = {} if found is None else found
 

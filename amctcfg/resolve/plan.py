@@ -8,10 +8,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 from ..diagnostics.diagnostic import Diagnostic
 from ..flavours.flavour import Flavour
 from .effective import EffectiveConfig
-from .layout import Writer, global_values, rows
-from .merging import Merger
-
-__all__ = ["Plan"]
+from .json_writing import Writer, global_values, rows
+from .resolver import Resolver
 
 Warnings = Callable[[], Tuple[Diagnostic, ...]]
 
@@ -83,7 +81,7 @@ class Plan(Mapping[str, EffectiveConfig]):
         return "\n".join([text, *shown, *more]) + ">"
 
     def _repr_html_(self) -> str:
-        from ..pages.table import plan_table  # only notebooks ask for it
+        from ..pages.table import plan_table
 
         return plan_table(self)
 
@@ -128,7 +126,7 @@ class Plan(Mapping[str, EffectiveConfig]):
         return dict(self._globals)
 
 
-def plan_of(merger: Merger, supported: Iterable[Any], make_warnings: Warnings, remake: Any) -> Plan:
+def build_plan(merger: Resolver, supported: Iterable[Any], make_warnings: Warnings, remake: Any) -> Plan:
     """The plan of a configuration that has no errors on the layers."""
     layout = merger.flavour.layout
     global_keys = global_values(merger, layout) if layout else {}

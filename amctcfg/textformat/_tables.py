@@ -7,7 +7,8 @@ sha256 5ac8d03c74e7cb4005501949c9b136e92ccc2966db4fda62c2ce8e9ee0fdbb00. Do not 
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+from .._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from typing import Any
 

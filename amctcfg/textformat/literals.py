@@ -11,7 +11,8 @@ import struct
 from functools import lru_cache
 from math import frexp
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+from .._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from typing import Any, Match, Optional, Tuple
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ..diagnostics.source import Source
+from .._typing import TYPE_CHECKING
+from ..diagnostics.source import Source, decode
 from . import _tables as tables
-from .encoding import decode
 from .tree import List, MessageList, Tree
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional, Tuple, Union
     from typing import List as ListOf
@@ -103,7 +102,7 @@ def parse_fields(source: Source, usual: bool = True) -> Tuple[Any, ...]:
             matches = scanner.finditer(text, match.end())
             continue
         if type(matches) is tuple:
-            from .failure import syntax_error  # only where there is an error
+            from .syntax_errors import syntax_error
 
             raise syntax_error(source, match.start(), states, values)
         matches = (compiled(tables.SCANNER).match(text, skip.match(text, match.start()).end()),)

@@ -24,7 +24,8 @@ import re
 from collections import namedtuple
 from functools import lru_cache
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+from .._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
     from typing import List as ListOf

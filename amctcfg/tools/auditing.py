@@ -10,13 +10,11 @@ from ..documents.json_tree import entry_of
 from ..messages.kinds import BOOL, FLOAT
 from ..messages.record import Record
 from ..resolve.effective import Origin, values_of
+from ..resolve.json_reading import QuantConfig
 from ..resolve.plan import Plan
-from ..resolve.quant_config import QuantConfig
 from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
-
-__all__ = ["Finding", "audit", "invisible", "read_record"]
 
 ACTIVATION_TYPES = ("INT4", "INT8", "INT16")
 WEIGHT_BITS = {"INT4": 4, "INT6": 6, "INT7": 7, "INT8": 8}

@@ -7,20 +7,18 @@ from collections import Counter
 from itertools import product
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from ..checks.checking import expand
+from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..flavours.flavour import Flavour, demanded
+from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
-from ..layers.layer import Layer
 from ..messages.kinds import FLOAT
 from ..messages.message import BY_TYPE, Field
 from ..messages.printing import print_message
 from ..messages.record import trusted
 from ..resolve.effective import values_of
-from ..resolve.merging import COMMON, OF_LAYER, OF_TYPE, Members, Merger, Tier, members_of
-from ..resolve.quant_config import QuantConfig
-
-__all__ = ["condense"]
+from ..resolve.json_reading import QuantConfig
+from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Members, Resolver, Tier, members_of
 
 
 class Kind(NamedTuple):
@@ -144,7 +142,7 @@ class Search:
         for kind in self.wanted:
             self.types.setdefault(kind.type, []).append(kind)
         self.layer_of: Dict[Kind, Layer] = {kind: Layer("", kind.type, True, kind.lacks) for kind in self.wanted}
-        self.merger: Merger = Merger(self.base, "documented", self.flavour)
+        self.merger: Resolver = Resolver(self.base, "documented", self.flavour)
         # The fields that cascade, with the part that holds each.
         self.cascades: List[Tuple[str, Field]] = [
             (part, field)

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
-from ..checks.checking import expand
+from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.document import Document
 from ..flavours.flavour import Flavour
-from ..layers.layer import Layer
+from ..flavours.layer import Layer
 from ..messages.message import Message
 from ..messages.record import Record
 from ..resolve.effective import EffectiveConfig, Origin, values_of
-from ..resolve.merging import DOCUMENTED, Merger
 from ..resolve.plan import Plan
-
-__all__ = ["Change", "diff"]
+from ..resolve.resolver import DOCUMENTED, Resolver
 
 Side = Union[Message, Document[Any], Plan]
 
@@ -87,7 +85,7 @@ def global_origin(side: Side, key: str, value: Any) -> Origin:
     if written is None or written == ():
         return Origin("default", value)
     path = (key,) if not isinstance(written, tuple) else (key, len(written) - 1)
-    return Merger(side).origin(key, value, path)
+    return Resolver(side).origin(key, value, path)
 
 
 def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:

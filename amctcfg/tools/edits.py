@@ -14,8 +14,6 @@ from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Field, Tree, elements_of, split
 from ..textformat.tree import List as ListValue
 
-__all__ = ["Edit", "applied", "removal", "skip", "unskip"]
-
 SKIP = "skip_layers"
 
 BLANKS = " \t\r\v\f"

@@ -5,17 +5,14 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, List, Optional, Union
 
-from ..checks.context import shown
-from ..diagnostics.words import listed, safe
+from ..diagnostics.words import escape_controls, format_value, join_words
 from ..documents.document import Document
 from ..flavours.flavour import Flavour
-from ..layers.layer import Layer
+from ..flavours.layer import Layer
 from ..messages.message import BY_TYPE, Message
 from ..resolve.effective import SWITCHES, EffectiveConfig, Origin
-from ..resolve.merging import DOCUMENTED, OF_TYPE, TOOLKIT, Merger
 from ..resolve.plan import Plan
-
-__all__ = ["Explanation", "explain", "labels"]
+from ..resolve.resolver import DOCUMENTED, OF_TYPE, TOOLKIT, Resolver
 
 
 def explain(
@@ -40,7 +37,7 @@ def explained(config: Any, layer: Layer, rules: str, flavour: Optional[Flavour[A
         return None, config[layer.name]
     if not isinstance(layer, Layer):
         raise TypeError("explain takes a Layer, such as Layer('conv1', 'Conv2D'), not {!r}".format(layer))
-    merger = Merger(config, rules, flavour)
+    merger = Resolver(config, rules, flavour)
     return merger, merger.merge(layer)
 
 
@@ -53,8 +50,10 @@ def labels(fields: Any) -> Dict[str, str]:
 class Explanation:
     """The words for one layer; `reason` is why it is not supported, if that is known."""
 
-    def __init__(self, merger: Optional[Merger], effective: EffectiveConfig, reason: str = "", name: str = "") -> None:
-        self.merger: Optional[Merger] = merger
+    def __init__(
+        self, merger: Optional[Resolver], effective: EffectiveConfig, reason: str = "", name: str = ""
+    ) -> None:
+        self.merger: Optional[Resolver] = merger
         self.effective: EffectiveConfig = effective
         self.layer: Layer = effective.layer
         self.reason: str = reason
@@ -139,17 +138,17 @@ class Explanation:
         lines = ["{} ({})".format(self.layer.name, self.layer.type)]
         lines += ["  " + line for line in self.headline()]
         if self.layer.lacks:
-            lines.append("  can't have: {}".format(listed(list(self.layer.lacks), "and")))
+            lines.append("  can't have: {}".format(join_words(list(self.layer.lacks), "and")))
         names = labels(self.effective.origins)
         width = max([19, *map(len, names.values())])
         for field, origin in self.effective.origins.items():
-            value, source = shown(origin.value), self.source(field, origin)
+            value, source = format_value(origin.value), self.source(field, origin)
             lines.append("  {:<{}} {:<11} {}".format(names[field], width, value, source))
             for lost in self.shadowed(field, origin):
                 place = "{}:{}".format(*lost.span[:2]) if lost.span else self.place(lost)
                 why = self.why_not(field, origin, lost)
-                lines.append("      {} {} at {}: {}".format(name_in(lost), shown(lost.value), place, why))
-        return "".join(safe(line) + "\n" for line in lines)
+                lines.append("      {} {} at {}: {}".format(name_in(lost), format_value(lost.value), place, why))
+        return "".join(escape_controls(line) + "\n" for line in lines)
 
     def values(self) -> Dict[str, Any]:
         """The same for programs: layer, type, quantized, notes, and for each field its value, origin and what lost."""

@@ -9,8 +9,6 @@ from ..flavours.flavour import Flavour
 from ..messages.kinds import Enum
 from ..messages.message import BY_TYPE, Field, messages_of
 
-__all__ = ["proto"]
-
 INDENT = "  "
 
 

@@ -6,23 +6,22 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from ..checks.checking import check_document, expand
+from ..checks.checking import check_document
 from ..checks.context import Context
+from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span
 from ..documents.document import read_text
 from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
-from ..layers.layer import Layer
 from ..messages.kinds import STRING
-from ..resolve.merging import DOCUMENTED, TOOLKIT
-from ..textformat.failure import LOOKALIKES
+from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from ..textformat.parser import parse as parse_text
+from ..textformat.syntax_errors import LOOKALIKES
 from ..textformat.tree import Field, Tree, elements_of, split
 from ..textformat.tree import List as ListValue
 from .edits import Edit, applied, removal
-
-__all__ = ["Fix", "fix", "fix_job", "fixes", "fixes_for", "mended"]
 
 MOST_SLIPS = 500  # of the syntax, each of which takes a parse
 MOST_ROUNDS = 5
@@ -66,7 +65,7 @@ def mended(
     text: Union[str, bytes], layers: Optional[Iterable[Layer]], unsafe: bool, flavour: Flavour[Any]
 ) -> Tuple[str, int]:
     """The text with its fixes, and how many there were."""
-    from ..textformat.encoding import decode
+    from ..diagnostics.source import decode
 
     layers = None if layers is None else tuple(layers)
     whole, count = without_slips(decode(text, "<string>"))

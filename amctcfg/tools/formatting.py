@@ -14,8 +14,6 @@ from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
 
-__all__ = ["content", "find_comments", "format"]
-
 WIDTH = 80
 INDENT = "  "
 DEEPEST = 40  # levels of indentation: a text that is nested n times must not get n * n blanks

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
-from ..checks.context import shown
+from ..diagnostics.words import format_value
 from ..flavours.flavour import Flavour
-from ..layers.layer import Layer
+from ..flavours.layer import Layer
 from ..resolve.effective import EffectiveConfig, Origin, values_of
-from ..resolve.merging import Merger
 from ..resolve.plan import Plan
+from ..resolve.resolver import Resolver
 from .explaining import Explanation, labels
-
-__all__ = ["Cell", "Row", "Table", "tabulated"]
 
 READ, NOTHING = "quant_config", "default"
 
@@ -67,7 +65,7 @@ class Table(NamedTuple):
 
 def tabulated(
     plan: Plan,
-    merger: Optional[Merger] = None,
+    merger: Optional[Resolver] = None,
     name: str = "",
     before: Optional[Plan] = None,
     scores: Optional[Mapping[str, float]] = None,
@@ -79,8 +77,8 @@ def tabulated(
     compare with. scores -- of layers. others -- layers that can't be quantized, each with the reason.
     """
     if merger is None and plan.config is not None:
-        merger = Merger(plan.config, flavour=plan.flavour)
-    usual = Merger(plan.flavour.config(), flavour=plan.flavour)
+        merger = Resolver(plan.config, flavour=plan.flavour)
+    usual = Resolver(plan.flavour.config(), flavour=plan.flavour)
     old: Mapping[str, EffectiveConfig] = before if before is not None else {}
     rows = []
     for effective in plan.values():
@@ -101,7 +99,7 @@ def reason(origin: Origin) -> str:
     return {"skip_layers": "skipped", "skip_layer_types": "type skipped"}.get(origin.tier, "not quantized")
 
 
-def tier_of(layer: Layer, merger: Optional[Merger], is_read: bool) -> str:
+def tier_of(layer: Layer, merger: Optional[Resolver], is_read: bool) -> str:
     """The tier whose block a layer has."""
     if is_read or merger is None:
         return READ
@@ -110,7 +108,7 @@ def tier_of(layer: Layer, merger: Optional[Merger], is_read: bool) -> str:
 
 
 def cells_of(
-    effective: EffectiveConfig, usual: Merger, old: Optional[EffectiveConfig], compared: bool
+    effective: EffectiveConfig, usual: Resolver, old: Optional[EffectiveConfig], compared: bool
 ) -> Dict[str, Cell]:
     defaults: Dict[str, Any] = dict(
         {"quant_enable": True, "fuse": True}, **values_of(usual.calibration(effective.layer))
@@ -138,8 +136,8 @@ def cells_of(
 
 def words_of(field: str, label: str, cell: Cell) -> str:
     """`search_step=0.02`, with what it was before."""
-    value = "none" if cell.value is None else shown(cell.value)
-    was = " (was {})".format("none" if cell.before is None else shown(cell.before)) if cell.is_changed else ""
+    value = "none" if cell.value is None else format_value(cell.value)
+    was = " (was {})".format("none" if cell.before is None else format_value(cell.before)) if cell.is_changed else ""
     return "{}={}{}".format(label, value, was)
 
 
@@ -161,6 +159,8 @@ def explained(row: Row, field: str) -> str:
     for lost in row.explanation.shadowed(field, cell.origin):
         place = row.explanation.place(lost)
         parts.append(
-            "not {} at {}: {}".format(shown(lost.value), place, row.explanation.why_not(field, cell.origin, lost))
+            "not {} at {}: {}".format(
+                format_value(lost.value), place, row.explanation.why_not(field, cell.origin, lost)
+            )
         )
     return "; ".join(parts)

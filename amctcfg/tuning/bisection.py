@@ -24,9 +24,9 @@ from typing import (
     Union,
 )  # fmt: skip
 
-from ..checks.checking import expand
+from ..checks.expanding import expand
 from ..documents.document import Document, parse
-from ..layers.layer import Layer
+from ..flavours.layer import Layer
 from ..resolve.plan import Plan
 from ..tools.edits import skip
 from .scores import ranked

@@ -10,11 +10,11 @@ import re
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
-from ..diagnostics.source import Source
-from ..diagnostics.words import did_you_mean, listed, nearest
+from ..diagnostics.source import Source, decode
+from ..diagnostics.suggestions import did_you_mean, nearest
+from ..diagnostics.words import join_words
 from ..documents.files import PathLike, display_name, read
 from ..documents.json_tree import parse_json_sequence
-from ..textformat.encoding import decode
 
 __all__ = ["Scores", "load_scores", "ranked"]
 
@@ -120,7 +120,7 @@ def from_csv(text: str, name: str, column: Optional[str]) -> Scores:
     keys = [re.sub(r"[^a-z]", "", cell.lower()) for cell in header]
     of_name = next((keys.index(key) for key in NAME_COLUMNS if key in keys), None)
     if of_name is None:
-        raise problem("no column holds the names of layers; there are {}".format(listed(header, "and")), name)
+        raise problem("no column holds the names of layers; there are {}".format(join_words(header, "and")), name)
     of_score, direction = score_column(header, keys, of_name, column, name)
     pairs = []
     for number, row in enumerate(rows[1:], 2):
@@ -146,7 +146,7 @@ def score_column(
 ) -> Tuple[int, Optional[bool]]:
     if column is not None:
         if column not in header:
-            hint = did_you_mean(nearest(column, header)) or "there are {}".format(listed(header, "and"))
+            hint = did_you_mean(nearest(column, header)) or "there are {}".format(join_words(header, "and"))
             raise problem("there is no column '{}'".format(column), name, hint)
         index = header.index(column)
         return index, KNOWN_COLUMNS.get(keys[index])
@@ -158,7 +158,7 @@ def score_column(
     others = [index for index in range(len(header)) if index != of_name]
     if len(others) == 1:
         return others[0], KNOWN_COLUMNS.get(keys[others[0]])
-    hint = "choose one with --column: {}".format(listed([header[i] for i in others], "or"))
+    hint = "choose one with --column: {}".format(join_words([header[i] for i in others], "or"))
     raise problem("several columns could hold the score", name, hint)
 
 

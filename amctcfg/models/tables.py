@@ -8,9 +8,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span
 from ..diagnostics.words import shorten
-from .layer import Layer
-
-__all__ = ["csv_rows", "json_rows", "layers_to_csv", "layers_to_json", "table_layers"]
+from ..flavours.layer import Layer
 
 COLUMNS = ("name", "type", "supported", "lacks")
 WORDS = {"": True, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

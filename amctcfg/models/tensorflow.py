@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
 from .graphs import Condition, Examined, Fields, Finding, Graph, Node, decoded, examine, graph_error, message_classes
-from .layer import Layer
-
-__all__ = ["layers_from_graph", "read_graph"]
 
 # Operations through which a filter may pass on its way from a constant.
 TRANSPARENT = ("Identity", "Enter", "Reshape", "Cast")

@@ -7,14 +7,13 @@ from functools import lru_cache
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic, Path
-from ..diagnostics.words import did_you_mean, listed, nearest, quoted
+from ..diagnostics.suggestions import did_you_mean, nearest
+from ..diagnostics.words import join_words, quote_name
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..messages.message import Message, messages_of
 from ..messages.reading import Reading
 from ..textformat.tree import Field, Tree, split, unopened
-
-__all__ = ["FAMILIES", "family_of", "known_mistakes", "type_hint", "unknown_field", "unknown_type"]
 
 # Other kinds of AMCT configurations in text format: what each is, and the fields that only it has.
 FAMILIES: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
@@ -163,10 +162,10 @@ def field_hint(flavour: Flavour[Any], cls: Type[Message], name: str) -> str:
     others = [other.name for other in flavours_with(cls.__name__, name) if other.name != flavour.name]
     if others:
         choose = "--flavour {}".format(others[0])
-        return "it is a field of {}; {} reads the file as that".format(listed(others, "and"), choose)
+        return "it is a field of {}; {} reads the file as that".format(join_words(others, "and"), choose)
     former = [other.name for other in FLAVOURS.values() if name in dict(other.gone) and other.name != flavour.name]
     if former:
-        return "older versions of {} had it; delete it here".format(listed(former, "and"))
+        return "older versions of {} had it; delete it here".format(join_words(former, "and"))
     known = cls.__schema__.fields
     return did_you_mean(nearest(name, known)) or "its fields are {}".format(", ".join(known))
 
@@ -183,7 +182,7 @@ def flavours_with(message: str, name: str) -> Iterator[Flavour[Any]]:
 
 def unknown_type(flavour: Flavour[Any], name: str, path: Path) -> Tuple[str, Path, str]:
     """Message, path and hint for a type that the flavour does not have."""
-    return "{} is not a quantizable type".format(quoted(name)), path, type_hint(flavour, name)
+    return "{} is not a quantizable type".format(quote_name(name)), path, type_hint(flavour, name)
 
 
 @lru_cache(maxsize=512)  # the same wrong type is there again and again
@@ -201,4 +200,4 @@ def type_hint(flavour: Flavour[Any], name: str) -> str:
     hint = did_you_mean(similar or nearest(name, quantizable))
     hint = hint or "the quantizable types are {}".format(", ".join(quantizable))
     owners = [other.name for other in FLAVOURS.values() if name in other.quantizable_types]
-    return "{} ({} is a type of {})".format(hint, name, listed(owners, "and")) if owners else hint
+    return "{} ({} is a type of {})".format(hint, name, join_words(owners, "and")) if owners else hint

@@ -6,16 +6,13 @@ from __future__ import annotations
 import os
 from typing import Any, List, Tuple
 
-from ..diagnostics.source import Source
+from ..diagnostics.source import Source, decode
 from ..documents.files import PathLike, display_name, open_file
 from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
-from ..textformat.encoding import decode
 from .graphs import Examined, graph_error
-from .layer import Layer
 from .tables import csv_rows, json_rows, table_layers
-
-__all__ = ["describe", "examine_file", "load_layers"]
 
 
 def load_layers(path: PathLike, flavour: Flavour[Any] = TF_ASCEND) -> Tuple[Layer, ...]:
@@ -33,7 +30,7 @@ def load_layers(path: PathLike, flavour: Flavour[Any] = TF_ASCEND) -> Tuple[Laye
 
 def examine_file(path: PathLike, flavour: Flavour[Any] = TF_ASCEND) -> List[Examined]:
     """The layers in a file, each with what keeps it from being quantized, where that is known."""
-    from . import onnx, tensorflow  # either is needed for its own files only
+    from . import onnx, tensorflow
 
     name = display_name(path)
     if "\0" not in name and os.path.isdir(name):  # Python 3.7 does not answer for a NUL

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of the tuning loop: suggest, bisect, audit."""
+"""The command bisect: find the layers that have to be skipped, by running a command on candidates."""
 
 from __future__ import annotations
 
@@ -7,172 +7,38 @@ import os
 import re
 import subprocess
 import time
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
-from ..diagnostics.diagnostic import ERROR, ConfigError
-from ..diagnostics.words import listed, quoted
+from ..diagnostics.words import quote_name
 from ..documents.files import write
-from .console import ERRORS, FINE, Console, Failure
+from .arguments import CFG, READING, SENSITIVITY, option, plain
+from .console import EXIT_OK, Console, Failure
 from .job import Job, Jobs
+from .scoring import read_scores, require_direction, require_tuning
+from .suggest import classify
 
-if TYPE_CHECKING:  # the room may be deleted
-    from ..tuning import Bisection, Candidate, Journal, Scores
-
-__all__ = ["audit", "bisect", "scores_of", "suggest"]
-
-
-def room(console: Console) -> Any:
-    """The room that these commands need, or the end of the command where a host has deleted it."""
-    try:
-        from .. import tuning
-    except ImportError:
-        raise Failure("this copy of amctcfg is without its folder 'tuning', which this command needs") from None
-    return tuning
+if TYPE_CHECKING:
+    from ..tuning import Bisection, Candidate, Journal
 
 
-# ---------------------------------------------------------------- scores
+OPTIONS = (
+    CFG,
+    option("run", nargs="*", metavar="-- COMMAND", type=plain, help="{} is the candidate, {json} its expansion"),
+    *READING,
+    *SENSITIVITY,
+    option("--target", metavar="X", type=float, help="the score that is good; read from 'amctcfg-score: N'"),
+    option("--budget", metavar="N", type=int, help="the most runs"),
+    option("--repeat", metavar="K", type=int, default=1, help="runs of each candidate; the majority counts"),
+    option("--state", metavar="DIR", help="the journal and the results; CFG.bisect if left out"),
+    option("--next", action="store_true", help="write the next candidate and leave"),
+    option("--tell", metavar="STATUS", help="the exit status or score of the candidate written by --next"),
+)
 
-
-def scores_of(arguments: Any, console: Console) -> Scores:
-    """The scores that the options name, with the direction that they or the file give."""
-    tuning = room(console)
-    if arguments.low_is_sensitive and arguments.high_is_sensitive:
-        raise Failure("--low-is-sensitive and --high-is-sensitive exclude each other")
-    try:
-        scores = tuning.load_scores(arguments.scores, arguments.column)
-    except ConfigError as error:
-        raise Failure("can't use {} as scores".format(arguments.scores), str(error)) from None
-    except OSError as error:
-        raise Failure("can't read {}: {}".format(arguments.scores, error.strerror or error)) from None
-    direction = (
-        True if arguments.low_is_sensitive else False if arguments.high_is_sensitive else scores.low_is_sensitive
-    )
-    if direction is not None and not (arguments.low_is_sensitive or arguments.high_is_sensitive):
-        console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
-    found: Scores = tuning.Scores(scores, direction, scores.kind)
-    return found
-
-
-def directed(scores: Scores, arguments: Any) -> Scores:
-    if scores.low_is_sensitive is None:
-        message = (
-            "{} does not show whether low or high scores are sensitive; say --low-is-sensitive or --high-is-sensitive"
-        )
-        raise Failure(message.format(arguments.scores))
-    return scores
-
-
-class Names(NamedTuple):
-    """What becomes of the names in a file of scores: those that could be skipped, and the others by reason."""
-
-    usable: List[str]
-    already: List[str]
-    unknown: List[str]
-    unsupported: List[str]
-
-    def notes(self, where: str) -> List[str]:
-        rows = (
-            (self.unknown, "are not in the model (fusion renames nodes)", "is not in the model (fusion renames nodes)"),
-            (self.unsupported, "can't be quantized", "can't be quantized"),
-            (self.already, "are skipped already", "is skipped already"),
-        )
-        found = []
-        for names, many, one in rows:
-            if names:
-                lead = "1 layer" if len(names) == 1 else "{} layers".format(len(names))
-                everything = listed([quoted(name) for name in names], "and")
-                found.append("{} of {} {}: {}".format(lead, where, one if len(names) == 1 else many, everything))
-        return found
-
-
-def sorted_out(names: List[str], job: Job) -> Names:
-    plan, known = job.plan(), {layer.name for layer in job.layers or ()}
-    found = Names([], [], [], [])
-    for name in names:
-        if name not in known:
-            found.unknown.append(name)
-        elif name not in plan:
-            found.unsupported.append(name)
-        elif not plan[name].quant_enable:
-            found.already.append(name)
-        else:
-            found.usable.append(name)
-    return found
-
-
-# ---------------------------------------------------------------- suggest
-
-
-def suggest(arguments: Any, console: Console) -> int:
-    from ..tools.edits import skip
-
-    ways = [way for way in (arguments.worst, arguments.below, arguments.above) if way is not None]
-    if len(ways) > 1:
-        raise Failure("--worst, --below and --above exclude each other")
-    if bool(ways) != bool(arguments.scores) or not (ways or arguments.skip):
-        raise Failure("say which layers: --scores R with --worst N, --below X or --above X; or --skip GLOB")
-    if arguments.worst is not None and arguments.worst < 0:
-        raise Failure("--worst takes a number of layers, not {}".format(arguments.worst))
-    if arguments.in_place and (arguments.output or arguments.config == "-"):
-        raise Failure("-i changes the file itself; leave it out with -o and for standard input")
-    job = Jobs(arguments, console).open(arguments.config, needs_model=True)
-    if job.is_json:
-        raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(job.name))
-    document = job.document()
-    chosen: Dict[str, Optional[str]] = {}
-    if ways:
-        chosen.update(by_score(arguments, console, job))
-    for glob in arguments.skip:
-        matching = [name for name in job.plan() if fnmatchcase(name, glob)]
-        if not matching:
-            console.note("no layer that can be quantized matches {}".format(quoted(glob)))
-        chosen.update((name, chosen.get(name)) for name in matching)
-    names = sorted_out(list(chosen), job)
-    comments = {name: comment for name, comment in chosen.items() if comment}
-    text = skip(document.text, names.usable, comments, flavour=job.flavour)
-    for note in names.notes("these"):
-        console.note(note)
-    console.note(
-        "{} added to skip_layers".format(
-            "1 layer is" if len(names.usable) == 1 else "{} layers are".format(len(names.usable))
-        )
-    )
-    result = job.jobs.job(text, job.name, True)
-    errors = [diagnostic for diagnostic in result.check() if diagnostic.severity == ERROR]
-    if errors:
-        console.diagnostics(errors, text)
-        return ERRORS
-    if arguments.in_place:
-        if text != document.text:
-            write(text, arguments.config)
-        return FINE
-    inputs = (arguments.config, arguments.scores, job.model and job.model.path)
-    console.output(text, arguments.output, inputs)
-    return FINE
-
-
-def by_score(arguments: Any, console: Console, job: Job) -> Dict[str, Optional[str]]:
-    """The layers that the scores choose, the most sensitive first, each with its score as a comment."""
-    scores = scores_of(arguments, console)
-    plan = job.plan()
-    if arguments.worst is not None:
-        order = room(console).scores.ranked(directed(scores, arguments))
-        known = [name for name in order if name in plan]
-        cut = known[: arguments.worst]
-        chosen = order[: order.index(cut[-1]) + 1] if cut else []
-    elif arguments.below is not None:
-        chosen = sorted((name for name in scores if scores[name] < arguments.below), key=scores.__getitem__)
-    else:
-        chosen = sorted((name for name in scores if scores[name] > arguments.above), key=lambda name: -scores[name])
-    return {name: "{:.4g}".format(scores[name]) for name in chosen}
-
-
-# ---------------------------------------------------------------- bisect
 
 SCORE = re.compile(r"^amctcfg-score:[ \t]*([^\s]+)[ \t]*\r?$", re.MULTILINE)
-CANT_TELL = 125
 
+
+CANT_TELL = 125
 CANDIDATE, BEST, NEXT = "candidate.cfg", "best.cfg", "next.cfg"
 
 
@@ -180,7 +46,7 @@ class Stopped(Exception):
     """The command gave no verdict, so that the search can't go on."""
 
 
-def bisect(arguments: Any, console: Console) -> int:
+def run(arguments: Any, console: Console) -> int:
     if (arguments.next or arguments.tell is not None) == bool(arguments.run):
         raise Failure(
             "give the command behind --, such as: amctcfg bisect quant.cfg --graph G -- ./test.sh {}; or --next, --tell"
@@ -189,14 +55,14 @@ def bisect(arguments: Any, console: Console) -> int:
         raise Failure(
             "the command never sees the candidate; write {} where its file belongs, or {json} for its expansion"
         )
-    tuning = room(console)
+    tuning = require_tuning(console)
     job = Jobs(arguments, console).open(arguments.config, needs_model=True)
     if job.is_json:
         raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(job.name))
     job.plan()  # ends with its errors
-    scores = None if not arguments.scores else directed(scores_of(arguments, console), arguments)
+    scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
     if scores is not None:
-        for note in sorted_out(list(scores), job).notes(arguments.scores):
+        for note in classify(list(scores), job).notes(arguments.scores):
             console.note(note)
     folder = arguments.state or ("bisect" if arguments.config == "-" else arguments.config + ".bisect")
     journal = tuning.Journal(folder)
@@ -230,7 +96,7 @@ class Loop:
         self.own_runs: int = 0
 
     def run(self) -> int:
-        status = FINE
+        status = EXIT_OK
         try:
             candidate = self.next()
             while candidate is not None:
@@ -255,7 +121,7 @@ class Loop:
         return self.finish(status)
 
     def next(self) -> Optional[Candidate]:
-        found: Optional[Candidate] = room(self.console).replay(self.search, self.journal)
+        found: Optional[Candidate] = require_tuning(self.console).replay(self.search, self.journal)
         return found
 
     def finish(self, status: int) -> int:
@@ -290,11 +156,11 @@ class Loop:
                     process.wait()
                     raise
         except OSError as error:
-            raise Stopped("can't run {}: {}".format(quoted(words[0]), error.strerror or error)) from None
+            raise Stopped("can't run {}: {}".format(quote_name(words[0]), error.strerror or error)) from None
         if status < 0:
             raise Stopped(
                 "{} was ended by signal {}, which is not a verdict; its output is in {}".format(
-                    quoted(words[0]), -status, log
+                    quote_name(words[0]), -status, log
                 )
             )
         if status > CANT_TELL:
@@ -330,10 +196,10 @@ class Loop:
             for old in (path, os.path.splitext(path)[0] + ".json"):
                 if os.path.exists(old):
                     os.unlink(old)
-            return self.finish(FINE)
+            return self.finish(EXIT_OK)
         self.write(candidate, NEXT)
         self.console.lines([path])
-        return FINE
+        return EXIT_OK
 
     def take(self, told: str) -> int:
         candidate = self.next()
@@ -342,14 +208,14 @@ class Loop:
         verdict = self.told_verdict(told)
         self.journal.write(candidate, verdict)
         self.search.tell(candidate, verdict)
-        return FINE
+        return EXIT_OK
 
     def told_verdict(self, told: str) -> Union[bool, float, None]:
         try:
             number = float(told)
         except ValueError:
             raise Failure(
-                "--tell takes an exit status, or a score with --target, not {}".format(quoted(told))
+                "--tell takes an exit status, or a score with --target, not {}".format(quote_name(told))
             ) from None
         if self.arguments.target is not None:
             if number != number:
@@ -421,34 +287,3 @@ def duration(seconds: float) -> str:
         if minutes
         else "{} s".format(rest)
     )
-
-
-# ---------------------------------------------------------------- audit
-
-
-def audit(arguments: Any, console: Console) -> int:
-    from ..tools.auditing import audit as compare
-    from ..tools.auditing import invisible, read_record
-    from .comparisons import audit_json, audit_text
-
-    if arguments.json is None and arguments.record is None:
-        raise Failure("say what to compare with: --config JSON, --record TXT, or both")
-    job = Jobs(arguments, console).open(arguments.config, needs_model=True)
-    plan = job.plan()
-    contents: Dict[str, Any] = {}
-    for option in ("json", "record"):
-        path = getattr(arguments, option)
-        if path is not None:
-            try:
-                contents[option] = console.read(path)[0]
-            except OSError as error:
-                raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
-    try:
-        findings = compare(plan, contents.get("json"), contents.get("record"))
-    except ConfigError as error:
-        named_path = arguments.json if any(d.name == "<json>" for d in error.diagnostics) else arguments.record
-        raise Failure("can't use {}".format(named_path), str(error)) from None
-    unseen = {} if arguments.record is None else invisible(plan, read_record(contents["record"]))
-    report = audit_json if arguments.format == "json" else audit_text
-    console.result(report(findings, unseen, job.name))
-    return ERRORS if findings else FINE

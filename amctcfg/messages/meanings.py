@@ -9,8 +9,6 @@ import sys
 from functools import lru_cache
 from typing import Any, Dict
 
-__all__ = ["field_meanings"]
-
 
 def field_meanings(cls: Any) -> Dict[str, str]:
     """The meaning of each field; of those that a base class describes, the base's. Empty where there is no source."""

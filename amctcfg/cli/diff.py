@@ -1,20 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports of what differs: between two configurations, and between what was asked for and what the toolkit did."""
+"""The command diff: the layers that get something else, and because of which line."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
-from ..checks.context import shown
-from ..diagnostics.words import counted, named, quoted, safe
-from ..resolve.effective import Origin
-from ..tools.auditing import Finding
+from ..diagnostics.diagnostic import ERROR, Diagnostic
+from ..diagnostics.words import escape_controls, pluralize, quote_name, quote_names
 from ..tools.diffing import Change
-from .reports import FORMAT_VERSION
+from .arguments import READING, formats, option, plain
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
+from .job import Jobs, types_of
+from .reports import FORMAT_VERSION, origin_row, shown_value
 
-__all__ = ["DIFF_FORMATS", "audit_json", "audit_text"]
+OPTIONS = (
+    option("before", metavar="A", type=plain, help="a configuration or a JSON quantization config; - is stdin"),
+    option("after", metavar="B", type=plain, help="another one"),
+    formats("text", "json", "markdown"),
+    option("--all", action="store_true", help="list every layer"),
+    *READING,
+)
+
+
+def run(arguments: Any, console: Console) -> int:
+    from ..tools.diffing import diff
+
+    jobs = Jobs(arguments, console)
+    before, after = jobs.open(arguments.before), jobs.open(arguments.after)
+    models = [job.model for job in (after, before) if job.model is not None]
+    if not models:
+        raise Failure("a model is needed: --graph G, or a comment '# amctcfg: graph=G' in the head of a file")
+    found: List[Diagnostic] = []
+    for job in (before, after):
+        job.model = job.model or jobs.model(models[0].path, job.flavour)
+        told = job.check()
+        errors = [d for d in told if d.severity == ERROR]
+        console.diagnostics(told if arguments.strict_warnings else errors, job.text)
+        found += told
+    if any(d.severity == ERROR for d in found):
+        return EXIT_FAILURE if all(d.code == "unreadable" for d in found) else EXIT_FINDINGS
+    both = [job.plan() if job.is_json else job.document() for job in (before, after)]
+    if before.flavour != after.flavour:
+        both = [job.plan() for job in (before, after)]
+    changes = diff(
+        both[0],
+        both[1],
+        after.layers or [],
+        rules=after.rules,
+        flavour=None if before.flavour != after.flavour else after.flavour,
+    )
+    text = DIFF_FORMATS[arguments.format](changes, types_of(after), before.name, after.name, arguments.all)
+    console.result(wrapped(text, console.width(console.stdout)) if arguments.format == "text" else text)
+    return max(
+        EXIT_FINDINGS if changes else EXIT_OK, verdict(found, arguments) if arguments.strict_warnings else EXIT_OK
+    )
+
+
+def wrapped(text: str, width: Optional[int]) -> str:
+    """Lines that are too long for a terminal, with the rest indented."""
+    if width is None:
+        return text
+    import textwrap
+
+    lines: List[str] = []
+    for line in text.splitlines():
+        fold = textwrap.wrap(
+            line, max(width, 40), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+        lines += fold or [line]
+    return "".join(line + "\n" for line in lines)
 
 
 class Row(NamedTuple):
@@ -41,8 +97,8 @@ def summary(changes: Iterable[Change], types: Dict[str, str], before: str, after
         names = [other.layer for other in group if other.layer is not None]
         whom = ""
         if names:
-            who = ", ".join(map(quoted, names)) if every else named_or_types(names, types, sizes)
-            whom = "{}: {}".format(counted(len(names), "layer"), who)
+            who = ", ".join(map(quote_name, names)) if every else named_or_types(names, types, sizes)
+            whom = "{}: {}".format(pluralize(len(names), "layer"), who)
         yield Row(change.field.rpartition(".")[2], *values, names, whom, because(change, before, after))
 
 
@@ -51,7 +107,7 @@ def named_or_types(names: List[str], types: Dict[str, str], sizes: Dict[str, int
     counts = Counter(types.get(name, "") for name in names)
     if len(names) > 1 and all(count == sizes.get(layer_type) for layer_type, count in counts.items()):
         return ", ".join(sorted(counts))
-    return named(names)
+    return quote_names(names)
 
 
 def because(change: Change, before: str, after: str) -> str:
@@ -74,7 +130,7 @@ def diff_text(changes: Sequence[Change], types: Dict[str, str], before: str, aft
         )
         for row in summary(changes, types, before, after, every)
     ]
-    return "".join(safe(line) + "\n" for line in lines) or "no layer changes\n"
+    return "".join(escape_controls(line) + "\n" for line in lines) or "no layer changes\n"
 
 
 def diff_markdown(changes: Sequence[Change], types: Dict[str, str], before: str, after: str, every: bool) -> str:
@@ -82,7 +138,7 @@ def diff_markdown(changes: Sequence[Change], types: Dict[str, str], before: str,
     rows = []
     for row in summary(changes, types, before, after, every):
         cells = (row.field, row.before, row.after, row.whom or "global", row.because)
-        rows.append("| {} |\n".format(" | ".join(safe(cell).replace("|", "\\|") for cell in cells)))
+        rows.append("| {} |\n".format(" | ".join(escape_controls(cell).replace("|", "\\|") for cell in cells)))
     if not rows:
         return "No layer changes.\n"
     return "| field | before | after | for | because of |\n|---|---|---|---|---|\n" + "".join(rows)
@@ -104,53 +160,4 @@ def diff_json(changes: Sequence[Change], types: Dict[str, str], before: str, aft
     return json.dumps({"version": FORMAT_VERSION, "changes": rows}, indent=2, ensure_ascii=False) + "\n"
 
 
-def origin_row(origin: Origin, file: str) -> Dict[str, Any]:
-    line, column = origin.span[:2] if origin.span else (None, None)
-    path = list(origin.path) if origin.path else None
-    return {"tier": origin.tier, "path": path, "file": file if path else None, "line": line, "column": column}
-
-
-def shown_value(value: Any) -> str:
-    if isinstance(value, (tuple, list)):
-        return "[{}]".format(", ".join(str(element) for element in value))
-    return shown(value)
-
-
 DIFF_FORMATS: Dict[str, DiffReport] = {"text": diff_text, "json": diff_json, "markdown": diff_markdown}
-
-
-# ---------------------------------------------------------------- audit
-
-
-def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
-    """A line for each finding: `conv1: channel_wise is false, asked true (common_config, quant.cfg:3:5)`"""
-    lines = []
-    for finding in findings:
-        place = finding.origin.tier
-        if finding.origin.span is not None:
-            place = "{}, {}:{}:{}".format(place, file, *finding.origin.span[:2])
-        who = "global" if finding.layer is None else quoted(finding.layer)
-        done, asked = shown_value(finding.done), shown_value(finding.asked)
-        name = finding.field.rpartition(".")[2]
-        lines.append("{}: {} is {}, asked for was {} ({})".format(who, name, done, asked, place))
-    lines += ["not visible in the record: {} of {}".format(f, counted(n, "layer")) for f, n in unseen.items()]
-    lines.append(
-        "{} found".format(counted(len(findings), "difference")) if findings else "what was done is what was asked for"
-    )
-    return "".join(safe(line) + "\n" for line in lines)
-
-
-def audit_json(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
-    """One object: `version`, `file`, `findings`, and for each field the number of layers for which it is not visible."""
-    rows = [
-        {
-            "layer": finding.layer,
-            "field": finding.field,
-            "asked": finding.asked,
-            "origin": origin_row(finding.origin, file),
-            "done": finding.done,
-        }
-        for finding in findings
-    ]
-    report = {"version": FORMAT_VERSION, "file": file, "findings": rows, "not_visible": unseen}
-    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"

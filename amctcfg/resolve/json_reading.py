@@ -7,20 +7,19 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tup
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, Path
 from ..diagnostics.source import Source, Span
-from ..diagnostics.words import Names, did_you_mean, listed, nearest, shorten
+from ..diagnostics.suggestions import NameIndex, did_you_mean, nearest
+from ..diagnostics.words import join_words, shorten
 from ..documents.files import display_name
 from ..documents.json_tree import Entry, Json, json_of, parse_json
 from ..flavours.flavour import ASYMMETRIC, CHANNEL_WISE, Constant, Flavour, Mapped
+from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
-from ..layers.layer import Layer
 from ..messages.message import Field, problems
 from ..messages.record import trusted
 from .effective import EffectiveConfig, Origin, Origins
-from .layout import VERSION
-from .merging import DOCUMENTED, Merger
+from .json_writing import VERSION
 from .plan import Plan
-
-__all__ = ["QuantConfig", "read_plan"]
+from .resolver import DOCUMENTED, Resolver
 
 READ = "quant_config"  # the tier of values that were read
 
@@ -69,14 +68,14 @@ class QuantConfig:
         self.name: str = display_name(name)
         self.known: Tuple[Layer, ...] = layers
         self.by_name: Dict[str, Layer] = {layer.name: layer for layer in layers}
-        self.names: Optional[Names] = None
+        self.names: Optional[NameIndex] = None
         self.errors: List[Diagnostic] = []
         self.source: Optional[Source] = None
         self.layers: Dict[str, Read] = {}
         self.config_fields: Dict[str, Field] = flavour.config.__schema__.fields
         self.block_class: Any = self.config_fields["common_config"].kind
         # What a layer without a word gets.
-        self.usual: Merger = Merger(flavour.config(), DOCUMENTED, flavour)
+        self.usual: Resolver = Resolver(flavour.config(), DOCUMENTED, flavour)
         if isinstance(quant_config, (str, bytes, bytearray, memoryview)):
             self.source, root = parse_json(quant_config, self.name)  # type: ignore[arg-type]
         elif hasattr(quant_config, "items"):
@@ -198,11 +197,13 @@ class QuantConfig:
         return False
 
     def unknown_layer(self, path: Path, name: str, start: int, end: int) -> None:
-        from ..diagnostics.words import quoted
+        from ..diagnostics.words import quote_name
 
         if self.names is None:
-            self.names = Names(layer.name for layer in self.known if self.flavour.quantizes(layer))
-        message = "the model has no layer {}".format(quoted(name)) if len(path) > 1 else "the model has no such layer"
+            self.names = NameIndex(layer.name for layer in self.known if self.flavour.quantizes(layer))
+        message = (
+            "the model has no layer {}".format(quote_name(name)) if len(path) > 1 else "the model has no such layer"
+        )
         global_key = nearest(name, self.layout.globals) if len(path) == 1 else []
         hint = did_you_mean(self.names.nearest(name) or global_key)
         self.report("unknown-layer", path, message, Json(None, start, end), hint)
@@ -419,7 +420,7 @@ class QuantConfig:
         for meaning, written in spec.values.items():
             if written == value.value and not isinstance(value.value, bool):
                 return value._replace(value=meaning)
-        allowed = listed([str(v) for v in spec.values.values()], "or")
+        allowed = join_words([str(v) for v in spec.values.values()], "or")
         self.report("out-of-range", path, "it is {}; it has to be {}".format(brief(value), allowed), value)
         return value._replace(value=next(iter(spec.values)))
 

@@ -11,10 +11,8 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
 from .graphs import Condition, Examined, Fields, Finding, Graph, Node, decoded, examine, graph_error, message_classes
-from .layer import Layer
-
-__all__ = ["is_onnx", "read_model"]
 
 # Operations through which a weight may pass on its way from a constant.
 TRANSPARENT = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of `show` in its formats: text, CSV, JSON; the HTML page has a room of its own."""
+"""The command show: the plan as a table, in its formats."""
 
 from __future__ import annotations
 
@@ -10,23 +10,65 @@ import textwrap
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
-from ..diagnostics.words import counted, safe
+from ..diagnostics.words import escape_controls, pluralize
 from ..resolve.plan import Plan
 from ..tools.tabulating import Row, Table, others_of, tabulated, words_of
-from .console import Failure
-from .job import Job
+from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
+from .console import Console, Failure, verdict
+from .job import Job, Jobs
 from .reports import FORMAT_VERSION
 
-__all__ = ["View", "to_csv", "to_html", "to_json", "to_text"]
+OPTIONS = (
+    CFG,
+    *READING,
+    formats("text", "csv", "json", "html"),
+    option("--against", metavar="OLD", help="another configuration: show before and after"),
+    *SENSITIVITY,
+    OUTPUT,
+)
+
+
+def run(arguments: Any, console: Console) -> int:
+    jobs = Jobs(arguments, console)
+    job = jobs.open(arguments.config, needs_model=True)
+    plan = job.plan()
+    old = None if arguments.against is None else jobs.open(arguments.against, needs_model=True)
+    before = None if old is None else old.plan()
+    scores = None
+    if arguments.scores:
+        from .scoring import read_scores
+
+        scores = read_scores(arguments, console)
+    warnings = job.kept(plan.warnings)
+    view = View(job, plan, before, scores, warnings)
+    inputs = (arguments.config, arguments.against, arguments.scores, job.model and job.model.path)
+    if arguments.format == "text":
+        console.diagnostics(warnings, job.text)
+        if arguments.output:
+            console.output(to_text(view, None, False), arguments.output, inputs)
+        else:
+            width = console.width(console.stdout)
+            console.result(to_text(view, width, console.colors(console.stdout)))
+    elif arguments.format == "html":
+        console.output(to_html(view), arguments.output, inputs)
+    else:
+        console.output({"csv": to_csv, "json": to_json}[arguments.format](view), arguments.output, inputs)
+    return verdict(warnings, arguments)
+
 
 PLAIN, DIM = "\x1b[0m", "\x1b[2m"
+
+
 COLOURS = {
     "override_layer_configs": "\x1b[35m",
     "override_layer_types": "\x1b[36m",
     "common_config": "\x1b[32m",
     "quant_config": "\x1b[34m",
 }
+
+
 NOT_QUANTIZED = "\x1b[33m"
+
 
 NARROWEST = 60  # columns that a table takes at least
 
@@ -47,13 +89,10 @@ class View(NamedTuple):
         return tabulated(self.plan, merger, self.job.name, self.before, self.scores, rest)
 
 
-# ---------------------------------------------------------------- text
-
-
 def to_text(view: View, width: Optional[int], color: bool) -> str:
     """One row a layer; what is not the default stands in the last column, which is wrapped to the width."""
     table = view.table()
-    cells = [[safe(text) for text in cells_of(row, table)] for row in table.rows]
+    cells = [[escape_controls(text) for text in cells_of(row, table)] for row in table.rows]
     head = ["layer", "type", "quantized", "by"] + (["score"] if table.has_scores else []) + ["not the default"]
     widths = [max(len(row[column]) for row in [head, *cells]) for column in range(len(head) - 1)]
     if width is not None:  # the names give way first
@@ -101,13 +140,10 @@ def colour_of(row: Row) -> str:
 
 def summary(table: Table) -> str:
     quantized = sum(row.is_quantized for row in table.rows)
-    words = "{}, {} quantized".format(counted(len(table.rows), "layer"), quantized)
+    words = "{}, {} quantized".format(pluralize(len(table.rows), "layer"), quantized)
     if table.has_before:
         words += ", {} changed".format(sum(bool(row.changed) for row in table.rows))
     return words
-
-
-# ---------------------------------------------------------------- for programs
 
 
 def flat_rows(view: View) -> List[Dict[str, Any]]:

@@ -10,9 +10,7 @@ from ..flavours.flavour import Constant, Flavour, Layout, Mapped
 from ..messages.kinds import Bool, Enum
 from ..messages.message import REPEATED
 from .effective import EffectiveConfig, values_of
-from .merging import Merger
-
-__all__ = ["Writer", "global_values"]
+from .resolver import Resolver
 
 VERSION = 1  # of the JSON quantization config
 INDENT = "    "
@@ -20,7 +18,7 @@ NEXT = ",\n" + INDENT
 ENABLED = {value: ':{{\n{0}{0}"quant_enable":{1}'.format(INDENT, str(value).lower()) for value in (True, False)}
 
 
-def global_values(merger: Merger, layout: Layout) -> Dict[str, Any]:
+def global_values(merger: Resolver, layout: Layout) -> Dict[str, Any]:
     """The keys in front of the layers."""
     config: Any = merger.config
     found: Dict[str, Any] = {}
@@ -41,7 +39,7 @@ def global_values(merger: Merger, layout: Layout) -> Dict[str, Any]:
     return found
 
 
-def tensor_values(merger: Merger, layout: Layout, entry: Any) -> Dict[str, Any]:
+def tensor_values(merger: Resolver, layout: Layout, entry: Any) -> Dict[str, Any]:
     """An entry of tensor_quantize: the input of a layer, with the activations' part of a block."""
     found = {name: getattr(entry, name) for name, f in entry.__schema__.fields.items() if not f.is_message}
     for key, templates in layout.parts.items():
@@ -54,7 +52,7 @@ def tensor_values(merger: Merger, layout: Layout, entry: Any) -> Dict[str, Any]:
     return found
 
 
-def tensor_block(merger: Merger, entry: Any, part: str) -> Dict[str, Any]:
+def tensor_block(merger: Resolver, entry: Any, part: str) -> Dict[str, Any]:
     """The values of a tensor's algorithm; `asymmetric` cascades as that of a layer without other blocks."""
     block, values = getattr(entry, part), {}
     common = merger.common and getattr(merger.common.block, part)

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Se
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source
-from ..diagnostics.words import listed, shorten
+from ..diagnostics.words import join_words, shorten
 from . import _tables as tables
 
 __all__ = ["syntax_error"]
@@ -252,4 +252,4 @@ def found_at(text: str, offset: int) -> Tuple[str, int]:
 def in_words(expected: Set[str]) -> str:
     """`':' or '{'`"""
     words = sorted({WORDS[token] for token in expected if RARE.get(token) not in expected})
-    return listed(words, "or")
+    return join_words(words, "or")

@@ -12,12 +12,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 from ..diagnostics.diagnostic import Path
 from ..documents.document import Document
 from ..flavours.flavour import ASYMMETRIC, KEEP, SOFTEN, Demand, Flavour, demanded
-from ..layers.layer import Layer
+from ..flavours.layer import Layer
 from ..messages.message import BY_TYPE, Field, Message
 from ..messages.record import trusted
 from .effective import SWITCHES, EffectiveConfig, Origin
-
-__all__ = ["Merger", "Tier", "merge"]
 
 DOCUMENTED, TOOLKIT = "documented", "toolkit"
 
@@ -86,7 +84,7 @@ def merge(
     """
     if not isinstance(layer, Layer):
         raise TypeError("merge takes a Layer, such as Layer('conv1', 'Conv2D'), not {!r}".format(layer))
-    return Merger(config, rules, flavour).merge(layer)
+    return Resolver(config, rules, flavour).merge(layer)
 
 
 def flavour_of(config: Any, flavour: Optional[Flavour[Any]]) -> Flavour[Any]:
@@ -106,7 +104,7 @@ def flavour_of(config: Any, flavour: Optional[Flavour[Any]]) -> Flavour[Any]:
     return flavour
 
 
-class Merger:
+class Resolver:
     """`merge` for many layers of one configuration: its entries are looked up, not searched."""
 
     def __init__(
@@ -158,15 +156,15 @@ class Merger:
             elif block is not None:
                 self.common = Tier(COMMON, block, (field,))
 
-    def by_rules(self, rules: str) -> Merger:
+    def by_rules(self, rules: str) -> Resolver:
         """The same configuration under other rules."""
         return self if rules == self.rules else self.altered(rules=rules)
 
-    def without_type(self, layer_type: str) -> Merger:
+    def without_type(self, layer_type: str) -> Resolver:
         """The same configuration without the override of a type."""
         return self.altered(types={name: tier for name, tier in self.types.items() if name != layer_type})
 
-    def altered(self, **attributes: Any) -> Merger:
+    def altered(self, **attributes: Any) -> Resolver:
         other = copy.copy(self)
         other.cached = {}
         other.__dict__.update(attributes)

@@ -10,9 +10,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..flavours.flavour import Flavour
-from .layer import Layer
-
-__all__ = ["examine_module", "layers_from_module"]
+from ..flavours.layer import Layer
 
 
 def layers_from_module(module: Any, flavour: Optional[Flavour[Any]] = None) -> Tuple[Layer, ...]:

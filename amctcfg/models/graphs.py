@@ -8,9 +8,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..flavours.flavour import Flavour
-from .layer import Layer
-
-__all__ = ["Condition", "Examined", "Finding", "Graph", "Node", "decoded", "examine", "graph_error", "message_classes"]
+from ..flavours.layer import Layer
 
 
 class Node(NamedTuple):

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""expand: the plan of a configuration on layers, with all errors where there are any."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, List, Optional, Tuple, Union
+
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
+from ..documents.document import Document
+from ..documents.settings import Settings
+from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
+from ..messages.message import Message
+from ..resolve.plan import Plan, build_plan
+from ..resolve.resolver import DOCUMENTED
+from .context import Context
+from .errors import errors
+from .warnings import warnings
+
+
+def expand(
+    config: Union[Message, Document[Any]],
+    layers: Iterable[Layer],
+    rules: str = DOCUMENTED,
+    flavour: Optional[Flavour[Any]] = None,
+) -> Plan:
+    """The effective configuration of every supported layer of a model, skipped ones included.
+
+    Raises `ConfigError` with all errors that the configuration has on these layers, `ValueError` for two layers
+    of one name. `rules` and `flavour` as for `merge`.
+    """
+    return expand_context(Context(config, layers, rules, flavour))
+
+
+def expand_context(context: Context) -> Plan:
+    """The plan of what a context holds, checked."""
+    found: List[Diagnostic] = list(errors(context))
+    text = context.document.text if context.document else None
+    if any(diagnostic.severity == ERROR for diagnostic in found):
+        raise ConfigError([d for d in found if d.severity == ERROR], text)
+
+    def make_warnings() -> Tuple[Diagnostic, ...]:
+        read = context.document.diagnostics if context.document else ()
+        everything = tuple(sorted((*read, *found, *warnings(context)), key=position))
+        return everything if text is None else Settings(text, "").without_ignored(everything)
+
+    source = context.document or context.config
+    remake = unpickle_plan, (source, context.layers, context.rules, context.flavour)
+    return build_plan(context.merger, context.supported, make_warnings, remake)
+
+
+def unpickle_plan(config: Any, layers: Tuple[Layer, ...], rules: str, flavour: Flavour[Any]) -> Plan:
+    """The plan that pickle makes again."""
+    return expand_context(Context(config, layers, rules, flavour))

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command audit: what the toolkit did, compared with what a configuration asks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, Sequence
+
+from ..diagnostics.diagnostic import ConfigError
+from ..diagnostics.words import escape_controls, pluralize, quote_name
+from ..tools.auditing import Finding
+from .arguments import CFG, READING, formats, option
+from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
+from .job import Jobs
+from .reports import FORMAT_VERSION, origin_row, shown_value
+
+OPTIONS = (
+    CFG,
+    *READING,
+    option("--config", dest="json", metavar="JSON", help="the toolkit's JSON quantization config"),
+    option("--record", metavar="TXT", help="the toolkit's record file"),
+    formats("text", "json"),
+)
+
+
+def run(arguments: Any, console: Console) -> int:
+    from ..tools.auditing import audit as compare
+    from ..tools.auditing import invisible, read_record
+
+    if arguments.json is None and arguments.record is None:
+        raise Failure("say what to compare with: --config JSON, --record TXT, or both")
+    job = Jobs(arguments, console).open(arguments.config, needs_model=True)
+    plan = job.plan()
+    contents: Dict[str, Any] = {}
+    for source in ("json", "record"):
+        path = getattr(arguments, source)
+        if path is not None:
+            try:
+                contents[source] = console.read(path)[0]
+            except OSError as error:
+                raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
+    try:
+        findings = compare(plan, contents.get("json"), contents.get("record"))
+    except ConfigError as error:
+        named_path = arguments.json if any(d.name == "<json>" for d in error.diagnostics) else arguments.record
+        raise Failure("can't use {}".format(named_path), str(error)) from None
+    unseen = {} if arguments.record is None else invisible(plan, read_record(contents["record"]))
+    report = audit_json if arguments.format == "json" else audit_text
+    console.result(report(findings, unseen, job.name))
+    return EXIT_FINDINGS if findings else EXIT_OK
+
+
+def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
+    """A line for each finding: `conv1: channel_wise is false, asked true (common_config, quant.cfg:3:5)`"""
+    lines = []
+    for finding in findings:
+        place = finding.origin.tier
+        if finding.origin.span is not None:
+            place = "{}, {}:{}:{}".format(place, file, *finding.origin.span[:2])
+        who = "global" if finding.layer is None else quote_name(finding.layer)
+        done, asked = shown_value(finding.done), shown_value(finding.asked)
+        name = finding.field.rpartition(".")[2]
+        lines.append("{}: {} is {}, asked for was {} ({})".format(who, name, done, asked, place))
+    lines += ["not visible in the record: {} of {}".format(f, pluralize(n, "layer")) for f, n in unseen.items()]
+    lines.append(
+        "{} found".format(pluralize(len(findings), "difference")) if findings else "what was done is what was asked for"
+    )
+    return "".join(escape_controls(line) + "\n" for line in lines)
+
+
+def audit_json(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
+    """One object: `version`, `file`, `findings`, and for each field the number of layers for which it is not visible."""
+    rows = [
+        {
+            "layer": finding.layer,
+            "field": finding.field,
+            "asked": finding.asked,
+            "origin": origin_row(finding.origin, file),
+            "done": finding.done,
+        }
+        for finding in findings
+    ]
+    report = {"version": FORMAT_VERSION, "file": file, "findings": rows, "not_visible": unseen}
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command codes: the diagnostics with an example and the cure."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+from ..diagnostics.codes import CODES, Code
+from ..diagnostics.diagnostic import ConfigError, Diagnostic, render
+from ..diagnostics.suggestions import did_you_mean, nearest
+from ..flavours import FLAVOURS
+from ..flavours.layer import Layer
+from .arguments import option, plain
+from .console import EXIT_OK, Console, Failure
+
+OPTIONS = (option("code", nargs="?", metavar="CODE", type=plain, help="one of them"),)
+
+
+# The models that the examples are checked on.
+EXAMPLE_LAYERS: Dict[str, Tuple[Layer, ...]] = {
+    "tf-ascend": (
+        Layer("conv1", "Conv2D"),
+        Layer("conv2", "Conv2D"),
+        Layer("conv_dynamic", "Conv2D", False),
+        Layer("relu1", "Relu"),
+        Layer("stage/fc", "MatMul"),
+    ),
+    "pytorch": (
+        Layer("conv1", "Conv2d"),
+        Layer("conv3", "Conv3d"),
+        Layer("pool", "AvgPool2d"),
+        Layer("fc", "Linear"),
+    ),
+}
+
+
+def example_of(code: str) -> Tuple[Diagnostic, ...]:
+    """What `check` reports of that code for the example."""
+    described = CODES[code]
+    flavour, layers = FLAVOURS[described.flavour], EXAMPLE_LAYERS[described.flavour]
+    if code == "invalid-json":
+        from ..resolve.json_reading import read_plan
+
+        try:
+            read_plan(described.example, layers, "config.json")
+        except ConfigError as error:
+            return error.diagnostics
+    from ..checks.checking import check
+    from ..documents.settings import Settings
+
+    if code == "unused-ignore":
+        return tuple(Settings(described.example, "quant.cfg").unused(()))
+    if code == "reserved-name":
+        layers = (*layers, Layer("version", "Conv2D"))
+    for model in (None, layers):
+        found = check(described.example, "quant.cfg", model, flavour=flavour)
+        if any(d.code == code for d in found):
+            return tuple(d for d in found if d.code == code)
+    return ()
+
+
+def run(arguments: Any, console: Console) -> int:
+    if arguments.code is None:
+        width = max(map(len, CODES))
+        console.lines("{:<{}}  {:<7}  {}".format(name, width, c.severity, c.summary) for name, c in CODES.items())
+        return EXIT_OK
+    if arguments.code not in CODES:
+        hint = did_you_mean(nearest(arguments.code, CODES)) or "`amctcfg codes` lists them"
+        raise Failure("there is no diagnostic '{}'; {}".format(arguments.code, hint))
+    console.result(code_text(arguments.code, CODES[arguments.code]))
+    return EXIT_OK
+
+
+def code_text(name: str, described: Code) -> str:
+    parts = ["{} ({})\n\n{}\n".format(name, described.severity, described.summary)]
+    if described.example:
+        read = "" if described.flavour == "tf-ascend" else ", read as {}".format(described.flavour)
+        shown = "".join("    {}\n".format(line) for line in described.example.splitlines())
+        told = render(example_of(name), described.example)
+        parts.append(
+            "\nExample{}:\n\n{}\n{}\n".format(read, shown, "".join("    {}\n".format(x) for x in told.splitlines()))
+        )
+    parts.append("{}Cure: {}\n".format("" if described.example else "\n", described.cure))
+    return "".join(parts)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command explain: where each value of a layer comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Tuple
+
+from ..diagnostics.diagnostic import ERROR, Diagnostic
+from ..diagnostics.suggestions import NameIndex, did_you_mean
+from ..diagnostics.words import escape_controls, quote_names
+from .arguments import CFG, READING, formats, option, plain
+from .console import Console, Failure, verdict
+from .job import Job, Jobs
+
+if TYPE_CHECKING:
+    from ..models.graphs import Examined
+
+
+OPTIONS = (
+    CFG,
+    option("layers", nargs="*", metavar="LAYER", type=plain, help="a name, the end of a path, or a pattern with *"),
+    option("--all", action="store_true", help="every layer that can be quantized"),
+    option("--type", metavar="T", help="the layers' type, where no graph is given"),
+    formats("text", "json"),
+    *READING,
+)
+
+
+def run(arguments: Any, console: Console) -> int:
+    from ..checks.context import Context
+    from ..checks.errors import errors
+    from ..flavours.layer import Layer
+    from ..models.graphs import Examined
+    from ..resolve.resolver import Resolver
+    from ..tools.explaining import Explanation
+
+    job = Jobs(arguments, console).open(arguments.config)
+    if job.model is None and (not arguments.type or arguments.all or not arguments.layers):
+        raise Failure("explain needs --graph, or the names of layers and their --type")
+    if job.model is not None and arguments.type:
+        raise Failure("--type is for layers without a graph; leave it out, the graph has their types")
+    if arguments.all and arguments.layers:
+        raise Failure("give the names of layers or --all, not both")
+    examined = (
+        job.model.examined if job.model else [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
+    )
+    chosen = choose_layers(examined, arguments, job) if job.model else examined
+    found: Tuple[Diagnostic, ...] = ()
+    if job.is_json:
+        plan = job.plan()
+        explained = [Explanation(None, plan[e.layer.name], name=job.name) for e in chosen if e.layer.name in plan]
+    else:
+        document = job.document()
+        merger = Resolver(document, job.rules, job.flavour)
+        explained = [Explanation(merger, merger.merge(e.layer), e.reason or "") for e in chosen]
+        if job.model:
+            job.note_other_model(document.config)
+            found = errors(Context(document, job.layers, job.rules, job.flavour))
+            warnings = job.kept(job.plan().warnings) if not any(d.severity == ERROR for d in found) else ()
+            found = (*job.kept(found), *(warnings if arguments.strict_warnings else ()))
+    console.diagnostics(found, job.text)
+    if arguments.format == "json":
+        import json
+
+        values = {"version": 1, "file": job.name, "layers": [one.values() for one in explained]}
+        console.result(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    else:
+        for number, one in enumerate(explained):
+            console.result(("\n" if number else "") + one.text())
+    return verdict(found, arguments)
+
+
+def choose_layers(examined: List[Examined], arguments: Any, job: Job) -> List[Examined]:
+    """The layers that are meant by names, ends of paths and patterns; all that can't be found are reported."""
+    if arguments.all:
+        return [e for e in examined if job.flavour.quantizes(e.layer)]
+    if not arguments.layers:
+        raise Failure("explain needs the names of layers, or --all")
+    by_name = {e.layer.name: e for e in examined}
+    chosen: Dict[str, Examined] = {}
+    unknown: List[str] = []
+    for word in arguments.layers:
+        found = [word] if word in by_name else matching(word, by_name)
+        unknown += [] if found else [word]
+        chosen.update((name, by_name[name]) for name in found)
+    if unknown:
+        names = NameIndex(by_name, lambda name: job.flavour.quantizes(by_name[name].layer))
+        lines = []
+        for word in unknown:
+            hint = did_you_mean(names.nearest(word))
+            lines.append(
+                "{} has no layer '{}'{}".format(job.model and job.model.path, word, "; " + hint if hint else "")
+            )
+        raise Failure(lines[0], "\n".join("amctcfg: " + escape_controls(line) for line in lines[1:]))
+    return list(chosen.values())
+
+
+def matching(word: str, names: Iterable[str]) -> List[str]:
+    """The name with this end of its path, or those that match a pattern. Raises `Failure` for an ambiguous end."""
+    from fnmatch import fnmatchcase
+
+    names = list(names)
+    ends = [name for name in names if name.endswith(("/" + word, "." + word))]
+    if len(ends) > 1:
+        raise Failure("'{}' is the end of several names: {}".format(word, quote_names(ends, 5)))
+    return ends or [name for name in names if fnmatchcase(name, word)]

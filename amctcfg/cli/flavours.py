@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command flavours: the dialects of the file."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from ..diagnostics.words import join_words
+from ..flavours import FLAVOURS
+from ..flavours.flavour import Flavour
+from .arguments import option, plain
+from .console import EXIT_OK, Console, Failure
+from .job import flavour_by_name
+
+OPTIONS = (
+    option("name", nargs="?", metavar="NAME", type=plain, help="one of them"),
+    option("--proto", action="store_true", help="print its messages as a .proto file"),
+)
+
+
+def run(arguments: Any, console: Console) -> int:
+    if arguments.proto and arguments.name is None:
+        raise Failure("--proto prints one flavour; say which: {}".format(join_words(list(FLAVOURS), "or")))
+    if arguments.name is not None:
+        flavour = flavour_by_name(arguments.name)
+        if arguments.proto:
+            from ..tools.exporting import proto
+
+            console.result(proto(flavour))
+        else:
+            console.lines(described_flavour(flavour))
+        return EXIT_OK
+    rows = [(f.name, f.title, f.versions or "", f.evidence) for f in FLAVOURS.values()]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        console.lines(
+            [
+                "{:<{}}  {:<{}}  {:<{}}  evidence: {}".format(
+                    row[0], widths[0], row[1], widths[1], row[2], widths[2], row[3]
+                )
+            ]
+        )
+    return EXIT_OK
+
+
+EVIDENCE = {
+    "code": "compared with the toolkit's own code",
+    "pages": "known from the vendor's pages only; what they leave open is left out here",
+}
+
+
+def described_flavour(flavour: Flavour[Any]) -> Iterator[str]:
+    from ..messages.message import messages_of
+
+    yield "{}: {}".format(flavour.name, flavour.title)
+    yield "  schema    {}".format(flavour.proto or "not named by the vendor's pages")
+    if flavour.versions:
+        yield "  versions  {}".format(flavour.versions)
+    yield "  evidence  {}".format(EVIDENCE[flavour.evidence])
+    yield "  JSON      {}".format("written by the toolkit" if flavour.layout else "none")
+    yield "  types"
+    width = max(map(len, flavour.types))
+    for name, layer_type in flavour.types.items():
+        words = [
+            words
+            for words, holds in (
+                ("tensor_quantize only", not layer_type.quantizable),
+                ("channel_wise", layer_type.channel_wise),
+                ("BN fused", layer_type.fusible),
+                ("symmetric only", layer_type.symmetric_only),
+            )
+            if holds
+        ]
+        words += [ability for ability in layer_type.abilities if " by type" not in ability]
+        yield "    {:<{}}  {}".format(name, width, ", ".join(words)).rstrip()
+    yield "  messages"
+    for message in messages_of(flavour.config):
+        yield "    {}: {}".format(message.__name__, ", ".join(message.__schema__.fields))

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command fmt: format configurations in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..diagnostics.diagnostic import ConfigError
+from ..documents.files import write
+from .arguments import CFGS, READING, option
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, as_text, difference, verdict
+from .job import Jobs
+
+OPTIONS = (
+    CFGS,
+    option("--check", action="store_true", help="write nothing; exit with 1 if a file would change"),
+    option("--diff", action="store_true", help="write nothing; show what would change, and exit with 1 if any"),
+    *READING,
+)
+
+
+def run(arguments: Any, console: Console) -> int:
+    from ..tools.formatting import format as format_text
+
+    status = EXIT_OK
+    for path in arguments.configs:
+        contents = console.try_read(path)
+        if contents is None:
+            status = EXIT_FAILURE
+            continue
+        text, name = contents
+        before = as_text(text)
+        try:
+            after = format_text(text, name)
+        except ConfigError as error:
+            console.diagnostics(error.diagnostics, before)
+            status = max(status, EXIT_FINDINGS)
+            continue
+        if arguments.strict_warnings:
+            found = Jobs(arguments, console).job(text, name).check()
+            console.diagnostics(found, before)
+            status = max(status, verdict(found, arguments))
+        status = max(status, formatted(before, after, path, name, arguments, console))
+    return status
+
+
+def formatted(before: str, after: str, path: str, name: str, arguments: Any, console: Console) -> int:
+    changed = after != before
+    if arguments.diff and changed:
+        console.result(difference(before, after, name, "formatted"))
+    if arguments.check or arguments.diff:
+        if changed:
+            console.note("would reformat {}".format(name))
+        return EXIT_FINDINGS if changed else EXIT_OK
+    if path == "-":
+        console.result(after)
+    elif changed:
+        try:
+            write(after, path)
+        except OSError as error:
+            console.note("can't write {}: {}".format(path, error.strerror or error))
+            return EXIT_FAILURE
+        console.note("reformatted {}".format(name))
+    return EXIT_OK

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command help."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..diagnostics.suggestions import did_you_mean, nearest
+from .arguments import COMMANDS, option, parser_of, plain, top_parser
+from .console import EXIT_OK, Console, Failure
+
+OPTIONS = (option("command_name", nargs="?", metavar="COMMAND", type=plain),)
+
+
+def run(arguments: Any, console: Console) -> int:
+    name = arguments.command_name
+    if name is None:
+        top_parser(console).print_help()
+    elif name in COMMANDS:
+        parser_of(name, console).print_help()
+    else:
+        hint = did_you_mean(nearest(name, COMMANDS)) or "`amctcfg help` lists the commands"
+        raise Failure("there is no command '{}'; {}".format(name, hint))
+    return EXIT_OK

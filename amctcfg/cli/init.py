@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command init: a commented configuration for a model."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Sequence
+
+from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
+from .arguments import FLAVOUR, GRAPH, OUTPUT
+from .console import EXIT_OK, Console, Failure
+from .job import AUTO, Jobs, detected, flavour_by_name
+
+OPTIONS = (GRAPH, FLAVOUR, OUTPUT)
+
+
+def run(arguments: Any, console: Console) -> int:
+    if arguments.graph is None:
+        raise Failure("a model is needed: --graph G")
+    jobs = Jobs(arguments, console)
+    if arguments.flavour in (None, AUTO):
+        flavour, why = detected("", arguments.graph, arguments.graph, jobs, False)
+        if flavour.name != "tf-ascend":
+            jobs.note("written for {}: {}".format(flavour.name, why))
+    else:
+        flavour = flavour_by_name(arguments.flavour)
+    layers = jobs.model(arguments.graph, flavour).layers
+    folder = os.path.dirname(arguments.output) if arguments.output not in (None, "-") else ""
+    graph = os.path.relpath(arguments.graph, folder or os.curdir)
+    console.output(template(flavour, layers, graph.replace(os.sep, "/")), arguments.output, (arguments.graph,))
+    return EXIT_OK
+
+
+def template(flavour: Flavour[Any], layers: Sequence[Layer], graph: str) -> str:
+    """A configuration of defaults for a model, with a comment for each field."""
+    from ..messages.kinds import STRING
+    from ..messages.meanings import field_meanings
+
+    quantizable = [layer for layer in layers if flavour.quantizes(layer)]
+    counts: Dict[str, int] = {}
+    for layer in quantizable:
+        counts[layer.type] = counts.get(layer.type, 0) + 1
+    setting = 'graph="{}"'.format(graph) if " " in graph else "graph={}".format(graph)
+    lines = ["# amctcfg: {} flavour={}".format(setting, flavour.name)]
+    listing = ["{} {}".format(count, name) for name, count in counts.items()]
+    lines.append("# {} layers can be quantized: {}.".format(len(quantizable), ", ".join(listing) or "none"))
+    ends = list(dict.fromkeys(layer.name for layer in (*quantizable[:1], *quantizable[-1:])))
+    type_name = next(iter(counts), "") or next(iter(flavour.quantizable_types))
+    for name, meaning in field_meanings(flavour.config).items():
+        field = flavour.config.__schema__.fields[name]
+        if name in dict(flavour.stand_ins):
+            continue
+        lines += ["", "# {}".format(meaning)]
+        if name == "skip_layers":
+            lines += [
+                "# The first and the last layer are usual candidates.",
+                *["# skip_layers: {}".format(STRING.written(n)) for n in ends],
+            ]
+        elif name == "skip_layer_types":
+            lines.append("# skip_layer_types: {}".format(STRING.written(type_name)))
+        elif name == "skip_fusion_layers":
+            fused = next((layer.name for layer in layers if layer.type in flavour.fusible_types), None)
+            lines.append("# skip_fusion_layers: {}".format(STRING.written(fused or "a layer")))
+        elif name == "common_config":
+            lines += block_lines(field.kind, "common_config {", "")
+        elif name == "override_layer_types":
+            lines += override(name, "layer_type", type_name)
+        elif name == "override_layer_configs":
+            lines += override(name, "layer_name", ends[0] if ends else "a layer")
+        elif field.is_message:
+            lines.append("# {} {{ ... }}".format(name))
+        elif field.label == "repeated":
+            lines.append("# {}: {}".format(name, STRING.written(ends[0] if ends else "a layer")))
+        elif field.default is None:
+            lines.append("# {}: {}".format(name, field.kind.example))
+        else:
+            lines.append("{}: {}".format(name, field.kind.written(field.default)))
+    return "\n".join(lines) + "\n"
+
+
+def override(field: str, key: str, name: str) -> List[str]:
+    from ..messages.kinds import STRING
+
+    return [
+        "# {} {{".format(field),
+        "#   {}: {}".format(key, STRING.written(name)),
+        "#   calibration_config { ifmr_quantize { search_step: 0.02 } }",
+        "# }",
+    ]
+
+
+def block_lines(block: Any, head: str, indent: str) -> List[str]:
+    """A block with the defaults of its default algorithms, and what else there is as comments."""
+    from ..messages.meanings import field_meanings
+    from ..messages.message import BY_TYPE
+
+    lines = [indent + head]
+    inner = indent + "  "
+    for part, meaning in field_meanings(block).items():
+        field = block.__schema__.fields[part]
+        lines.append("{}# {}".format(inner, meaning))
+        if not field.is_message or (field.default is None):
+            lines.append(
+                "{}# {}{}".format(inner, part, " { }" if field.is_message else ": {}".format(field.kind.example))
+            )
+            continue
+        lines.append("{}{} {{".format(inner, part))
+        for name, words in field_meanings(field.kind).items():
+            leaf = field.kind.__schema__.fields[name]
+            lines.append("{}  # {}".format(inner, words))
+            if leaf.default is BY_TYPE or leaf.cascades is not None:
+                lines.append("{}  # {}: {}".format(inner, name, leaf.kind.example))
+            else:
+                lines.append("{}  {}: {}".format(inner, name, leaf.kind.written(leaf.default)))
+        lines.append(inner + "}")
+    return [*lines, indent + "}"]

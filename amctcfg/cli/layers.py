@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command layers: the layers of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..diagnostics.words import escape_controls
+from .arguments import FLAVOUR, formats, option, plain
+from .console import EXIT_OK, Console
+from .job import AUTO, Jobs, detected, examine_graph, flavour_by_name
+
+OPTIONS = (
+    option("graph", metavar="G", type=plain, help="a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
+    formats("text", "json", "csv"),
+    option("--quantizable", action="store_true", help="only those that can be quantized"),
+    option("--match", metavar="GLOB", help="only those whose name matches; * also matches /"),
+    FLAVOUR,
+)
+
+
+def run(arguments: Any, console: Console) -> int:
+    from fnmatch import fnmatchcase
+
+    from ..models.loading import describe
+    from ..models.tables import layers_to_csv, layers_to_json
+
+    wanted = arguments.flavour
+    if wanted in (None, AUTO):
+        flavour, _ = detected("", arguments.graph, arguments.graph, Jobs(arguments, console), False)
+    else:
+        flavour = flavour_by_name(wanted)
+    examined = examine_graph(arguments.graph, flavour)
+    if arguments.quantizable:
+        examined = [e for e in examined if flavour.quantizes(e.layer)]
+    if arguments.match:
+        examined = [e for e in examined if fnmatchcase(e.layer.name, arguments.match)]
+    if arguments.format != "text":
+        console.result({"json": layers_to_json, "csv": layers_to_csv}[arguments.format]([e.layer for e in examined]))
+        return EXIT_OK
+    rows = [(escape_controls(e.layer.name), escape_controls(e.layer.type), describe(e, flavour)) for e in examined]
+    widths = [max([len(row[column]) for row in rows] + [0]) for column in (0, 1)]
+    console.lines("{:<{}}  {:<{}}  {}".format(n, widths[0], t, widths[1], s).rstrip() for n, t, s in rows)
+    return EXIT_OK

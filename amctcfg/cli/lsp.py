@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command lsp: the door to the language server."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from .console import Console, Failure
+
+OPTIONS = ()
+
+
+def run(arguments: Any, console: Console) -> int:
+    try:
+        from ..editor.server import serve
+    except ImportError:
+        raise Failure("this copy of amctcfg is without its folder 'editor', which the language server needs") from None
+    # Unbuffered, as a thread waits in it when the interpreter ends; a buffer's lock would be in the way.
+    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
+        return serve(stdin, sys.stdout.buffer)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores for the commands that take them, and the room that reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..diagnostics.diagnostic import ConfigError
+from .console import Console, Failure
+
+if TYPE_CHECKING:
+    from ..tuning import Scores
+
+
+def require_tuning(console: Console) -> Any:
+    """The room that these commands need, or the end of the command where a host has deleted it."""
+    try:
+        from .. import tuning
+    except ImportError:
+        raise Failure("this copy of amctcfg is without its folder 'tuning', which this command needs") from None
+    return tuning
+
+
+def read_scores(arguments: Any, console: Console) -> Scores:
+    """The scores that the options name, with the direction that they or the file give."""
+    tuning = require_tuning(console)
+    if arguments.low_is_sensitive and arguments.high_is_sensitive:
+        raise Failure("--low-is-sensitive and --high-is-sensitive exclude each other")
+    try:
+        scores = tuning.load_scores(arguments.scores, arguments.column)
+    except ConfigError as error:
+        raise Failure("can't use {} as scores".format(arguments.scores), str(error)) from None
+    except OSError as error:
+        raise Failure("can't read {}: {}".format(arguments.scores, error.strerror or error)) from None
+    direction = (
+        True if arguments.low_is_sensitive else False if arguments.high_is_sensitive else scores.low_is_sensitive
+    )
+    if direction is not None and not (arguments.low_is_sensitive or arguments.high_is_sensitive):
+        console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
+    found: Scores = tuning.Scores(scores, direction, scores.kind)
+    return found
+
+
+def require_direction(scores: Scores, arguments: Any) -> Scores:
+    if scores.low_is_sensitive is None:
+        message = (
+            "{} does not show whether low or high scores are sensitive; say --low-is-sensitive or --high-is-sensitive"
+        )
+        raise Failure(message.format(arguments.scores))
+    return scores

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The existing names that a wrong name may be meant for: "did you mean"."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from .words import join_words, quote_name
+
+if TYPE_CHECKING:
+    from typing import Callable, Dict, Iterable, List, Optional
+
+
+WORD = r"[0-9]+|[^\W0-9_]+"
+
+
+def did_you_mean(names: Iterable[str]) -> Optional[str]:
+    """`did you mean 'a' or 'b'?`"""
+    found = [quote_name(name) for name in names]
+    return "did you mean {}?".format(join_words(found, "or")) if found else None
+
+
+def nearest(name: str, known: Iterable[str]) -> List[str]:
+    """At most three of a few known names, such as the fields of a message, the likeliest first."""
+    return NameIndex(known).nearest(name)
+
+
+class NameIndex:
+    """An index over the names of a model, to find the nearest ones in a time that does not grow with the model.
+
+    A path is split at "/". Found are, in this order: the same name but for case; the same end of a path; paths with the
+    name as a component; names that share the most words and pairs of words, the rare ones counting most. A number is a
+    word. Words that no name has are corrected first. Among equals, names that `is_preferred` come first.
+    """
+
+    DEEPEST = 4  # components of the ends of paths that are indexed
+    LONGEST = 200  # characters of a name that are compared
+    FEW = 64  # names that are kept under a key
+    CANDIDATES = 60  # names that are compared
+    WIDEST = 300  # words of the same beginning that one without a match is compared with
+    CLOSE = 0.5  # the share of a name's words, by weight, that another one has to have
+    MOST_CORRECTED = 500  # words in all
+
+    def __init__(self, known: Iterable[str], is_preferred: Callable[[str], bool] = bool) -> None:
+        self.known: List[str] = list(dict.fromkeys(known))
+        self.is_preferred: Callable[[str], bool] = is_preferred
+        self.ends: Dict[str, List[str]] = {}
+        self.components: Dict[str, List[str]] = {}
+        self.parts: Dict[str, List[int]] = {}  # of names: the indices of those that have a word or a pair of words
+        self.counts: Dict[str, int] = {}
+        self.own_parts: List[Dict[str, None]] = []  # of names: the words and pairs in them,
+        self.totals: List[float] = []  # and their weight together
+        self.weights: Dict[str, float] = {}
+        self.initials: Dict[str, List[str]] = {}  # words by their first letter
+        self.corrected: Dict[str, str] = {}
+        for name in self.known:
+            parts = name.lower().split("/")
+            for depth in range(1, min(self.DEEPEST, len(parts)) + 1):
+                add(self.ends, "/".join(parts[-depth:]), name)
+            if len(parts) > self.DEEPEST:
+                add(self.ends, name.lower(), name)
+            for part in parts[:-1]:
+                add(self.components, part, name)
+
+    def nearest(self, name: str) -> List[str]:
+        """At most three known names, the likeliest first."""
+        lowered = name.lower()
+        found = self.sorted(self.ends.get(lowered, ()), lowered)
+        parts = lowered.split("/")
+        for depth in range(min(self.DEEPEST, len(parts) - 1), 0, -1):
+            ends = self.ends.get("/".join(parts[-depth:]), ())
+            # An end that most names share tells nothing about which of them is meant.
+            found += self.sorted(ends, lowered) if len(ends) <= MOST_SUGGESTED or depth > 1 else []
+        if len(found) < MOST_SUGGESTED:
+            found += self.sorted(self.components.get(lowered, ()), lowered)
+        if not found and len(self.known) <= self.FEW:
+            import difflib  # only where there is a mistake
+
+            lower = {known.lower(): known for known in self.known}
+            found = [lower[close] for close in difflib.get_close_matches(lowered[: self.LONGEST], lower, 3, 0.75)]
+        if not found:
+            found = self.similar(name)
+        preferred = [close for close in found if self.is_preferred(close)]
+        return list(dict.fromkeys(preferred or found))[:MOST_SUGGESTED]
+
+    def sorted(self, names: Iterable[str], lowered: str) -> List[str]:
+        return sorted(names, key=lambda n: (n.lower() != lowered, not self.is_preferred(n)))[: 2 * MOST_SUGGESTED]
+
+    # ------------------------------------------------------------ by words
+
+    def similar(self, name: str) -> List[str]:
+        if not self.counts:
+            self.count_words()
+        wanted = parts_of([self.correct(word) for word in words_of(name[: self.LONGEST])])
+        total = sum(map(self.weight, wanted))
+        rarest = sorted((part for part in wanted if part in self.parts), key=lambda part: self.counts[part])
+        candidates: Dict[int, None] = {}
+        for part in rarest:
+            candidates.update(dict.fromkeys(self.parts[part]))
+            if len(candidates) >= self.CANDIDATES:
+                break
+        scored = []
+        for index in candidates:
+            own = self.own_parts[index]
+            shared = sum([self.weights[part] for part in wanted if part in own])
+            if shared >= self.CLOSE * total:
+                scored.append((shared - 0.05 * (self.totals[index] - shared), index))
+        if not scored:
+            return []
+        best = max(scored)[0]
+        close = [(not self.is_preferred(self.known[i]), -score, i) for score, i in scored if score >= 0.8 * best]
+        return [self.known[index] for _, _, index in sorted(close)[:MOST_SUGGESTED]]
+
+    def count_words(self) -> None:
+        for index, name in enumerate(self.known):
+            words = words_of(name[: self.LONGEST])
+            parts = parts_of(words)
+            self.own_parts.append(parts)
+            for part in parts:
+                self.counts[part] = self.counts.get(part, 0) + 1
+                indices = self.parts.setdefault(part, [])
+                if len(indices) < self.FEW:
+                    indices.append(index)
+            for word in words:
+                group = self.initials.setdefault(word[0], [])
+                if self.counts[word] == 1 and len(group) < self.WIDEST:
+                    group.append(word)
+        self.weights = {part: self.weight(part) for part in self.counts}
+        self.totals = [sum(map(self.weights.__getitem__, parts)) for parts in self.own_parts]
+
+    def weight(self, part: str) -> float:
+        """Of a word or a pair: the rarer, the more it tells."""
+        return math.log(1 + len(self.known) / self.counts.get(part, 1))
+
+    def correct(self, word: str) -> str:
+        """The known word that is meant by an unknown one; numbers are what they are."""
+        if word in self.counts or word.isdigit():
+            return word
+        if word not in self.corrected:
+            if len(self.corrected) >= self.MOST_CORRECTED:
+                return word
+            import difflib  # only where there is a mistake
+
+            known = [other for other in self.initials.get(word[0], ()) if abs(len(other) - len(word)) <= 2]
+            self.corrected[word] = (difflib.get_close_matches(word, known, 1, 0.7) or [word])[0]
+        return self.corrected[word]
+
+
+def add(groups: Dict[str, List[str]], key: str, name: str) -> None:
+    """Keep a name under a key, but not the thousandth of a kind."""
+    group = groups.setdefault(key, [])
+    if len(group) < NameIndex.FEW and (not group or group[-1] is not name):
+        group.append(name)
+
+
+def words_of(name: str) -> List[str]:
+    """The words and numbers in a name: `conv`, `dw`, `13` in "conv_dw_13"."""
+    return re.findall(WORD, name.lower())
+
+
+def parts_of(words: List[str]) -> Dict[str, None]:
+    """Words, and pairs of neighbours: "13" tells little, "dw 13" which layer it is."""
+    return dict.fromkeys([*words, *map(" ".join, zip(words, words[1:]))])
+
+
+MOST_SUGGESTED = 3
