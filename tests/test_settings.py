@@ -2,11 +2,13 @@
 """The settings that a file carries in its comments."""
 
 import json
+import os
 
 import pytest
 
 import amctcfg
 from amctcfg import Layer
+from amctcfg.documents.settings import rewrite_head_paths
 
 STEP = "common_config { ifmr_quantize { search_step: 0.0100000001 } }"
 
@@ -91,3 +93,32 @@ def test_a_setting_that_can_not_be_followed_stops_its_own_file_only(cli, tmp_pat
     found = json.loads(cli("check", lost, wrong, "--format", "json").out)["diagnostics"]
     assert [d["code"] for d in found] == ["unreadable", "wrong-type"]
     assert cli("check", lost, "--graph", tmp_path / "nowhere.csv").status == 2
+
+
+@pytest.mark.parametrize(
+    "head, copy, expected",
+    [
+        ("# amctcfg: graph=../l.csv rules=toolkit\n", "q.cfg", "# amctcfg: graph=l.csv rules=toolkit\n"),
+        ("# amctcfg: graph=../l.csv\n", "sub/deep/q.cfg", "# amctcfg: graph=../../l.csv\n"),
+        ("# amctcfg: graph=../l.csv\n", "sub/copy.cfg", None),  # the same folder: every byte as it was
+        ("# amctcfg: graph=/abs/l.csv\n", "q.cfg", None),
+        ('# amctcfg: graph="../my models/l.csv"\n', "q.cfg", '# amctcfg: graph="my models/l.csv"\n'),
+        ("# amctcfg: graph=l.csv\n", "my copies/deep/q.cfg", "# amctcfg: graph=../../sub/l.csv\n"),
+        ("# amctcfg: graph=l.csv\n", "q.cfg", "# amctcfg: graph=sub/l.csv\n"),
+        ("do_fusion: true\n# amctcfg: graph=../l.csv\n", "q.cfg", None),  # not in the head
+        ("do_fusion: true\n", "q.cfg", None),
+    ],
+)
+def test_a_copy_finds_the_files_that_the_head_names(folder, head, copy, expected):
+    assert rewrite_head_paths(head, "sub/q.cfg", copy) == (head if expected is None else expected)
+    assert rewrite_head_paths(head, str(folder / "sub" / "q.cfg"), copy) == (head if expected is None else expected)
+
+
+def test_a_copy_in_a_linked_folder_finds_them_too(folder):
+    (folder / "far" / "away").mkdir(parents=True)
+    try:
+        os.symlink(str(folder / "far" / "away"), str(folder / "near"))
+    except (OSError, NotImplementedError):
+        pytest.skip("symbolic links can't be made here")
+    text = rewrite_head_paths("# amctcfg: graph=../l.csv\n", "sub/q.cfg", "near/q.cfg")
+    assert text == "# amctcfg: graph=../../l.csv\n"  # as the system follows it from the folder itself

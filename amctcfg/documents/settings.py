@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from .._typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MARK = "amctcfg:"
 KEYS = ("graph", "flavour", "rules", "ignore")
+PATHS = ("graph",)  # settings whose value is a path, relative to the file
 
 COMMENT = r"""#([^\n]*)|"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'"""
 SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
@@ -25,7 +27,8 @@ class Settings:
     """What the comments of a text ask for.
 
     values -- those of the head, which is the comments in front of the first field. ignored -- codes that are left out
-    everywhere. lines -- codes that are left out on a line. Unknown settings are `diagnostics`.
+    everywhere. lines -- codes that are left out on a line. paths -- the offsets of the head's values that are paths.
+    Unknown settings are `diagnostics`.
     """
 
     def __init__(self, text: str, name: str) -> None:
@@ -34,6 +37,7 @@ class Settings:
         self.ignored: Set[str] = set()
         self.lines: Dict[int, Set[str]] = {}
         self.places: List[Tuple[str, Optional[int], int, int]] = []  # of each ignored code: the line it is for, offsets
+        self.paths: List[Tuple[int, int]] = []
         self.diagnostics: List[Diagnostic] = []
         if MARK in text:  # most files have none
             self.read(text)
@@ -63,6 +67,8 @@ class Settings:
             self.check_codes(value, match)
         elif key in KEYS and head:
             self.values[key] = value
+            if key in PATHS:
+                self.paths.append(match.span(2))
         elif key in KEYS:
             self.report("{} stands in the head of a file, before the first field".format(key), match)
         else:
@@ -137,3 +143,38 @@ class Settings:
                     Diagnostic(WARNING, "unused-ignore", message, span=span, hint="delete it", name=self.source.name)
                 )
         return unused
+
+
+def rewrite_head_paths(text: str, original: str, copy: str) -> str:
+    """Rewrite the relative paths in a text's head so that a copy of the file at another place finds the same files.
+
+    Args:
+        text: The text of the file.
+        original: The path of the file, or a name in the current folder such as `<stdin>`.
+        copy: The path where the text is going to be written.
+
+    Returns:
+        The text, the same where both places are in one folder or no path of the head is relative.
+    """
+    source, target = (os.path.realpath(os.path.dirname(path) or ".") for path in (original, copy))
+    if source == target:
+        return text
+    for start, end in reversed(Settings(text, original).paths):
+        path = text[start:end].strip('"')
+        if path and not os.path.isabs(path):
+            text = text[:start] + quote_path(relative_path(os.path.join(source, path), target)) + text[end:]
+    return text
+
+
+def relative_path(path: str, folder: str) -> str:
+    """Return the path as seen from a folder, or the whole path where they are on different drives."""
+    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    try:
+        return os.path.relpath(real, folder)
+    except ValueError:
+        return real
+
+
+def quote_path(path: str) -> str:
+    """Return a path as the value of a setting."""
+    return '"{}"'.format(path) if re.search(r"\s", path) else path
