@@ -7,6 +7,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,7 @@ BESIDE_THE_CORE = [
     "tools", "tuning", "pages", "editor", "cli", "__main__.py", "flavours/algorithms.py", "flavours/pytorch.py",
     "flavours/pytorch_9_0.py", "flavours/tensorflow.py", "flavours/onnx.py", "flavours/caffe.py", "flavours/mindspore.py",
     "flavours/ge.py", "models", "messages/meanings.py", "documents/detecting.py",
+    "documents/json_tree.py", "resolve/json_reading.py",
 ]  # fmt: skip
 
 
@@ -259,3 +261,51 @@ def test_a_pickled_layer_is_small():
     assert len(data) < 5000 < len(text)
     clone = pickle.loads(data)
     assert clone == effective and dict(clone.origins) == dict(effective.origins)
+
+
+EIGHT = 8
+
+
+def in_threads(work):
+    """What each of eight threads gets that begin at once."""
+    barrier = threading.Barrier(EIGHT)
+
+    def begin():
+        barrier.wait()
+        return work()
+
+    with concurrent.futures.ThreadPoolExecutor(EIGHT) as pool:
+        return [future.result() for future in [pool.submit(begin) for _ in range(EIGHT)]]
+
+
+LAZY = {
+    "warnings": lambda document, plan: plan.warnings,
+    "origins": lambda document, plan: [dict(effective.origins) for effective in plan.values()],
+    "to_json": lambda document, plan: plan.to_json(),
+    "html": lambda document, plan: plan._repr_html_(),
+    "hash": lambda document, plan: (hash(plan), hash(document.config)),
+    "span": lambda document, plan: document.span(("override_layer_configs", 150, "calibration_config")),
+    "explain": lambda document, plan: amctcfg.explain(document, plan["l7"].layer),
+    "pickle": lambda document, plan: pickle.loads(pickle.dumps(plan)).warnings,
+}
+
+
+@pytest.mark.parametrize("what", sorted(LAZY))
+def test_eight_threads_get_what_one_gets(what):
+    """Everything that is worked out when it is first asked for, asked for by eight threads at once."""
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(200)]
+    text = "common_config { ifmr_quantize { search_step: 0.02 } }\n" + "".join(
+        "override_layer_configs { layer_name: 'l%d' calibration_config { ifmr_quantize { max_percentile: 0.9 } } }\n"
+        % n
+        for n in range(200)
+    )
+
+    def fresh():
+        document = amctcfg.parse(text)
+        return document, amctcfg.expand(document, layers)
+
+    expected = LAZY[what](*fresh())
+    for _ in range(3):
+        document, plan = fresh()
+        assert in_threads(lambda: LAZY[what](document, plan)) == [expected] * EIGHT
+        assert LAZY[what](document, plan) == expected

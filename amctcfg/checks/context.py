@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from ..diagnostics.diagnostic import Diagnostic, Path, position
@@ -97,10 +98,15 @@ class Context:
             self._merged[layer.name] = self.merger.merge(layer)
         return self._merged[layer.name]
 
-    def taken(self) -> Tuple[Diagnostic, ...]:
-        """The diagnostics reported since the last call, in the order of their places."""
-        reported, self.diagnostics = self.diagnostics, []
-        return tuple(sorted(reported, key=position))
+    def collecting(self) -> Context:
+        """Return the same context with diagnostics of its own: those of one run of the rules, whatever thread runs it."""
+        run = copy.copy(self)
+        run.diagnostics = []
+        return run
+
+    def sorted_diagnostics(self) -> Tuple[Diagnostic, ...]:
+        """Return what was reported, in the order of its places."""
+        return tuple(sorted(self.diagnostics, key=position))
 
     def nearest_layers(self, name: str) -> Optional[str]:
         """What a name could have meant, in words; layers that can be quantized come first."""

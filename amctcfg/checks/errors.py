@@ -16,6 +16,7 @@ from .context import Context
 
 def errors(context: Context) -> Tuple[Diagnostic, ...]:
     """All errors, in the order of their places; those without a place come last."""
+    context = context.collecting()
     skipped_layers(context)
     layer_overrides(context)
     unfused_layers(context)
@@ -25,14 +26,15 @@ def errors(context: Context) -> Tuple[Diagnostic, ...]:
     tensors(context)
     reserved_names(context)
     nothing_to_quantize(context)
-    return context.taken()
+    return context.sorted_diagnostics()
 
 
 def type_errors(context: Context) -> Tuple[Diagnostic, ...]:
     """The errors that the types of the flavour alone decide."""
+    context = context.collecting()
     type_names(context)
     type_demands(context)
-    return context.taken()
+    return context.sorted_diagnostics()
 
 
 # ---------------------------------------------------------------- names

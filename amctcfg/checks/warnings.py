@@ -22,9 +22,10 @@ SEARCH = ("search_step", "search_range_end", "search_range_start")
 
 def warnings(context: Context) -> Tuple[Diagnostic, ...]:
     """All warnings, in the order of their places. Without layers, those that the configuration alone shows."""
+    context = context.collecting()
     for check in FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()):
         check(context)
-    return context.taken()
+    return context.sorted_diagnostics()
 
 
 # ---------------------------------------------------------------- shown by the configuration alone
