@@ -401,3 +401,55 @@ def test_adding_a_float_field_touches_its_line_and_the_layouts(tmp_path):
 
 def test_golden_files_are_ours():
     assert (DATA / "pytorch_expansion.json").exists()
+
+
+# ---------------------------------------------------------------- what reviews found
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_an_offset_is_refused_to_symmetric_types_alone(flavour):
+    """A layer whose type the toolkit does not know is ignored, its values unchecked; a Conv3d is not, supported or not."""
+    text = 'override_layer_configs {{ layer_name: "x" calibration_config {{ {} {{ asymmetric: true }} }} }}'
+    block = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
+    model = [Layer("fine", sorted(flavour.quantizable_types)[0])]
+    for algorithm in [name for name in ("ifmr_quantize", "hfmg_quantize") if name in block]:
+        assert "algorithm-unsupported" not in codes(
+            text.format(algorithm), flavour, [*model, Layer("x", "FusedBatchNormV3")]
+        )
+        for symmetric in flavour.symmetric_only_types:
+            for supported in (True, False):
+                unfit = Layer("x", symmetric, supported)
+                assert "algorithm-unsupported" in codes(text.format(algorithm), flavour, [*model, unfit])
+
+
+@pytest.mark.parametrize(
+    "wrong, code",
+    [
+        ("dst_type: INT4", "out-of-range"),
+        ("nope: 1", "unknown-field"),
+        ("asymmetric: maybe", "wrong-type"),
+        ("num_of_bins: -5", "out-of-range"),
+        ("asymmetric { }", "wrong-type"),
+    ],
+)
+@pytest.mark.parametrize("again", ["", " hfmg_quantize { }"])
+def test_the_member_of_a_oneof_that_loses_is_read_as_well(wrong, code, again):
+    text = "common_config { hfmg_quantize { %s } ifmr_quantize { }%s }" % (wrong, again)
+    found = [d for d in amctcfg.check(text, strict=False, flavour=PYTORCH) if d.severity == "error"]
+    assert [d.code for d in found] == [code]
+    assert wrong.split(":")[0].split()[0] in found[0].message
+
+
+def test_of_the_member_that_loses_the_ranges_count_for_nothing():
+    text = "common_config { hfmg_quantize { num_of_bins: 5 } ifmr_quantize { } }"
+    assert codes(text, PYTORCH, strict=False) == ["conflicting-fields"]
+
+
+@pytest.mark.parametrize("flavour", [flavour for flavour in FLAVOURS if flavour.name in ("pytorch-9.0", "pytorch-9.1")])
+def test_four_bits_are_written_as_asked_before_9_2(flavour):
+    config = amctcfg.loads("common_config { arq_quantize { quant_bits: 4 } }", flavour=flavour)
+    layers = [Layer("grouped", "Conv2d", True, ["int4"]), Layer("plain", "Conv2d")]
+    plan = amctcfg.expand(config, layers)
+    assert [e.calibration_config.arq_quantize.quant_bits for e in plan.values()] == [4, 4] and plan.warnings == ()
+    newest = amctcfg.expand(amctcfg.loads(amctcfg.dumps(config), flavour=PYTORCH), layers)
+    assert [e.calibration_config.arq_quantize.quant_bits for e in newest.values()] == [8, 4]

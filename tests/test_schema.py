@@ -4,6 +4,7 @@
 import copy
 import dataclasses
 import pickle
+import re
 
 import pytest
 
@@ -175,3 +176,22 @@ def test_equal_whether_built_or_read():
     built = AMCTConfig(override_layer_configs=[OverrideLayer("a", CalibrationConfig(ARQuantize()))])
     assert amctcfg.loads(text) == built and hash(amctcfg.loads(text)) == hash(built)
     assert repr(amctcfg.loads(text)) == repr(built)
+
+
+@pytest.mark.parametrize("values", [(0, 2), (0, 0), (0, 2, 0), (2, 0), (-1, 2), (-1, 0, 3)])
+def test_each_value_of_a_field_that_is_given_again_is_judged(values):
+    text = " ".join("batch_num: {}".format(value) for value in values)
+    found = amctcfg.check(text, flavour=amctcfg.PYTORCH)
+    assert [d.code for d in found].count("out-of-range") == sum(value < 1 for value in values)
+    assert [d.code for d in found].count("duplicate-field") == len(values) - 1
+    columns = [d.span.column for d in found if d.code == "out-of-range"]
+    numbers = [match.start() for match in re.finditer(r"-?[0-9]", text)]
+    assert columns == [start + 1 for start, value in zip(numbers, values) if value < 1]
+
+
+def test_a_plan_keeps_its_attributes():
+    plan = amctcfg.expand(AMCTConfig(), [amctcfg.Layer("a", "Conv2D")])
+    for change in (lambda: delattr(plan, "config"), lambda: setattr(plan, "config", None)):
+        with pytest.raises(AttributeError, match="a Plan can't be changed"):
+            change()
+    assert plan.config == AMCTConfig()

@@ -299,9 +299,14 @@ class Flavour(Record, Config[C]):
         return layer.supported and layer.type in self.quantizable_types
 
     def can(self, layer: Any, ability: str) -> bool:
-        """Whether a layer can have what a demand asks for: its type has the ability, and the layer does not lack it."""
+        """Whether a layer can have what a demand asks for: its type has the ability, and the layer does not lack it.
+
+        An offset is refused to layers of symmetric types alone: the toolkit ignores it on one whose type it does not know.
+        """
         layer_type = self.types.get(layer.type)
-        return layer_type is not None and layer_type.has(ability) and ability not in layer.lacks
+        if layer_type is None:
+            return ability == ASYMMETRIC
+        return layer_type.has(ability) and ability not in layer.lacks
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Flavour):

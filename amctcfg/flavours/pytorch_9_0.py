@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
-from ..messages.kinds import enum
-from ..messages.message import optional, repeated, required
+from ..messages.kinds import UINT32, enum
+from ..messages.message import Choice, optional, repeated, required
 from . import pytorch
 from .flavour import Flavour, Types
-from .pytorch import ADAquantize, ARQuantize, DMQBalancer
+from .pytorch import ASK_LOW_BITS, ADAquantize, DMQBalancer
 
 if TYPE_CHECKING:
     from typing import Optional
@@ -31,6 +31,14 @@ __all__ = [
 DST_TYPE = enum("DataType", "INT8")
 
 
+class ARQuantize(pytorch.ARQuantize):
+    __doc__ = pytorch.ARQuantize.__doc__
+
+    # Four bits are written whatever the channels; the check that softens them is of 9.2.
+    quant_bits: Optional[int] = optional(UINT32, default=8, within=Choice(4, 6, 7, 8), demand=ASK_LOW_BITS)
+    """The width of the weights in bits (the vendor's page lists 6, 7 and 8 only)."""
+
+
 class FMRQuantize(pytorch.FMRQuantize):
     __doc__ = pytorch.FMRQuantize.__doc__
 
@@ -48,6 +56,8 @@ class HFMGQuantize(pytorch.HFMGQuantize):
 class CalibrationConfig(pytorch.CalibrationConfig):
     __doc__ = pytorch.CalibrationConfig.__doc__
 
+    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+    """The weights by ARQ, which is what they are quantized by if nothing is said."""
     ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
     """The activations by IFMR, which is what they are quantized by if nothing is said."""
     hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")

@@ -11,7 +11,7 @@ from ..textformat.literals import unescape
 from ..textformat.tree import List as ListValue
 from ..textformat.tree import MessageList, Tree, fields_in, mark_offsets, name_offsets, opened, split, unopened
 from .kinds import STRING
-from .message import REPEATED, problems
+from .message import REPEATED, out_of_range, problems
 from .record import trusted
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Reading:
         # Blocks by their text, those without a diagnostic: files repeat them.
         self.blocks: Dict[Type[Message], Dict[str, Any]] = defaultdict(dict)
         self.firsts: Dict[Path, str] = {}
+        self.in_force: bool = True  # false in a member of a oneof that another one replaces
         end = len(self.text)
         self.config: Any = self.message(root, (None, tree.fields, end, end), ())
         if self.diagnostics:
@@ -100,6 +101,7 @@ class Reading:
         specs = schema.fields
         fields = field[1] if self.strict else self.unified(cls, field[1], path)
         values: Dict[str, Any] = {}
+        repeats = False
         for element in unopened(fields):
             name, raw, _, _ = element
             spec = specs.get(name)
@@ -109,13 +111,16 @@ class Reading:
                 self.extend(spec, values.setdefault(name, []), element, path)
             else:
                 if name in values:
+                    repeats = True
                     self.duplicate_field(spec, element, fields, path)
                 value = spec.read(raw) if type(raw) is str and not spec.is_message else None  # the common case
                 values[name] = self.value(spec, element, (*path, name)) if value is None else value
         for name in schema.required:
             if name not in values:
                 self.missing_field(cls, specs[name], field, path, values)
-        found = problems(cls, values)
+        if repeats and self.strict:
+            self.earlier_values(cls, fields, path)
+        found = problems(cls, values) if self.in_force else []
         if found:
             self.problems(found, fields, path)
             values.update({str(p.path[0]): None for p in found if len(p.path) == 1 and p.code == "out-of-range"})
@@ -139,7 +144,7 @@ class Reading:
                 lost: Any = chosen.get(spec.oneof, name)
                 if lost != name:
                     self.conflicting_field(lost, element, path)
-                    del result[lost], parts[lost]
+                    self.replaced_member(cls.__schema__.fields[lost], result.pop(lost), parts.pop(lost), path)
                 chosen[spec.oneof] = name
             if name in parts:
                 self.duplicate_field(spec, element, fields, path)
@@ -149,6 +154,26 @@ class Reading:
                 result[name] = element
         merged = [(e[0], tuple(parts[key]), e[2], e[3]) if key in parts else e for key, e in result.items()]
         return tuple([entry for element in merged for entry in element])
+
+    def replaced_member(self, spec: Field, field: TreeField, fields: List[Any], path: Path) -> None:
+        """Report what is no value at all in a member of a oneof that does not count; ranges and rules judge what does."""
+        self.in_force, before = False, self.in_force
+        self.message(spec.kind, (field[0], tuple(fields), field[2], field[3]), (*path, spec.name))
+        self.in_force = before
+
+    def earlier_values(self, cls: Type[Message], fields: Tuple[Any, ...], path: Path) -> None:
+        """Report values out of range of scalars that are given again; `problems` sees the last of them alone."""
+        last: Dict[str, TreeField] = {}
+        for element in split(fields):
+            spec = cls.__schema__.fields.get(element[0])
+            if spec is None or spec.within is None:
+                continue
+            field = last.get(spec.name)
+            last[spec.name] = element
+            value = spec.kind.read(field[1]) if field is not None and type(field[1]) is str else None
+            if field is not None and value is not None and value not in spec.within:
+                found = out_of_range(spec.name, value, spec.within.words)
+                self.report(found.code, found.message, mark_offsets(field), (*path, spec.name), found.hint)
 
     def extend(self, spec: Field, elements: List[Any], field: TreeField, path: Path) -> None:
         """Add what one occurrence of a repeated field holds."""

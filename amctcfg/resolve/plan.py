@@ -61,6 +61,9 @@ class Plan(Mapping[str, EffectiveConfig]):
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a Plan can't be changed")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a Plan can't be changed")
+
     def __getitem__(self, name: str) -> EffectiveConfig:
         return self._layers[name]
 
