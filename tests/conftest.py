@@ -15,9 +15,14 @@ from amctcfg.cli import run
 DATA = Path(__file__).parent / "data"
 
 slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-settings.register_profile("default", deadline=None, max_examples=20, suppress_health_check=slow)
-settings.register_profile("thorough", deadline=None, max_examples=200, suppress_health_check=slow)
+# Under CI hypothesis begins with a profile that draws the same examples for ever: derandomize is said here.
+profile = dict(deadline=None, derandomize=False, print_blob=True, suppress_health_check=slow)
+settings.register_profile("default", max_examples=20, **profile)
+settings.register_profile("thorough", max_examples=200, **profile)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# For laws that take a millisecond an example: five times as many.
+often = settings(max_examples=5 * settings().max_examples)
 
 
 class Result:

@@ -2,6 +2,7 @@
 """What the property tests draw from: configurations, layers and blocks of any flavour, by its description."""
 
 import dataclasses
+import itertools
 from functools import lru_cache
 
 from hypothesis import reject
@@ -182,6 +183,88 @@ def expandable(draw, flavour=TF_ASCEND):
             else:
                 config = without(config, wrong.path)
     return reject()
+
+
+# ---------------------------------------------------------------- contests: what the priority rules are about
+
+THIRD = (None, True, False)
+
+# The fields that tiers fight over, each with few values, so that several tiers set one, and differ.
+FOUGHT = {
+    "channel_wise": THIRD, "asymmetric": THIRD, "search_step": (None, 0.01, 0.02, 0.03), "max_percentile": (None, 0.9999),
+    "num_of_bins": (None, 1024), "dst_type": (None, "INT8", "INT16"), "quant_bits": (None, 4, 6, 8),
+    "migration_strength": (None, 0.25), "num_iteration": (None, 7),
+}  # fmt: skip
+TIERS = ("override_layer_configs", "override_layer_types", "common_config")
+
+
+@lru_cache(maxsize=None)
+def combinations(values, count):
+    """A value for each of `count` tiers; drawn at once, as hypothesis likes to repeat a draw."""
+    return st.sampled_from(list(itertools.product(values, repeat=count)))
+
+
+def fields_of(cls):
+    return cls.__schema__.fields
+
+
+def block_class(flavour):
+    return fields_of(flavour.config)["common_config"].kind
+
+
+@st.composite
+def fought_blocks(draw, flavour):
+    """A block for each tier, None for a tier that has none, and the global field that asymmetric ends with."""
+    groups = {}
+    for name, field in fields_of(block_class(flavour)).items():
+        if field.is_message:
+            groups.setdefault(field.oneof or name, []).append(name)
+    given = [{}, {}, {}]
+    *asymmetric, offset = draw(combinations(THIRD, 4))
+    for members in groups.values():
+        # As the default is the first, most tiers have it; each draw is of all three tiers.
+        chosen = draw(combinations((None, members[0], members[0], members[-1]), 3))
+        fields = {name for member in members for name in fields_of(fields_of(block_class(flavour))[member].kind)}
+        drawn = {name: draw(combinations(FOUGHT[name], 3)) for name in sorted(fields & set(FOUGHT))}
+        if members[0] == "ifmr_quantize":
+            drawn["asymmetric"] = asymmetric
+        for tier, member in enumerate(chosen):
+            if member is not None:
+                kind = fields_of(block_class(flavour))[member].kind
+                values = {name: by_tier[tier] for name, by_tier in drawn.items() if name in fields_of(kind)}
+                given[tier][member] = kind(**values)
+    there = draw(st.sampled_from([*[(1, 1, 1)] * 8, *itertools.product([1, 0], repeat=3)]))
+    try:
+        return [block_class(flavour)(**parts) if t else None for t, parts in zip(there, given)], offset
+    except ValueError:
+        return reject()
+
+
+@st.composite
+def contests(draw, flavour=TF_ASCEND):
+    """A layer and a configuration whose tiers fight over it."""
+    kinds = [*sorted(flavour.quantizable_types), OTHER_TYPES[0]]
+    lacks = draw(st.lists(st.sampled_from(LACKS), unique=True, max_size=2)) if flavour is not TF_ASCEND else ()
+    name, other = draw(st.sampled_from(list(itertools.permutations(NAMES, 2))))
+    kind, other_kind = draw(st.sampled_from(list(itertools.permutations(kinds, 2))))
+    layer = amctcfg.Layer(name, kind, draw(st.sampled_from([True, True, True, False])), lacks)
+    (own, typed, common), offset = draw(fought_blocks(flavour))
+    (by_name, by_type, _), _ = draw(fought_blocks(flavour))
+    named, of_type = (fields_of(flavour.config)[tier].kind for tier in TIERS[:2])
+    names = [(name, own), (other, by_name)]
+    types = [(kind, typed), (other_kind, by_type)]
+    near = st.lists(st.sampled_from([name, name.rpartition("/")[2], name + "1", other]), unique=True, max_size=2)
+    config = flavour.config(
+        activation_offset=offset,
+        common_config=common,
+        override_layer_types=[of_type(k, block) for k, block in draw(st.permutations(types)) if block is not None],
+        override_layer_configs=[named(n, block) for n, block in draw(st.permutations(names)) if block is not None],
+        skip_layers=draw(near),
+        skip_layer_types=draw(st.lists(st.sampled_from([kind, other_kind]), unique=True, max_size=1)),
+        do_fusion=draw(st.sampled_from(THIRD)),
+        skip_fusion_layers=draw(near),
+    )
+    return config, layer
 
 
 # ---------------------------------------------------------------- texts

@@ -2,16 +2,18 @@
 """The laws of the priority rules, on any configuration and any layers."""
 
 import dataclasses
+import itertools
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import AMCTConfig, CalibrationConfig, ConfigError, Layer, OverrideLayer, OverrideLayerType
 
-from .strategies import NAMES, TYPES, any_text, blocks, configs, expandable, layers, rule_sets
+from .conftest import often
+from .strategies import NAMES, TYPES, any_text, blocks, configs, contests, expandable, layers, rule_sets
 
 FULL = {
     "arq_quantize": ["channel_wise"],
@@ -63,8 +65,76 @@ def statement(config, layer, rules):
     return said
 
 
-@given(configs(), layers, rule_sets)
-def test_priority_rules(config, layer, rules):
+# ---------------------------------------------------------------- contests
+
+
+def tier_texts(own=None, by_type=None, common=None, rest=""):
+    """A configuration with a block for each tier, of layer stage/conv of type Conv2D, and a layer of it."""
+    text = rest + "\n"
+    if own is not None:
+        text += "override_layer_configs { layer_name: 'stage/conv' calibration_config { %s } }" % own
+    if by_type is not None:
+        text += "override_layer_types { layer_type: 'Conv2D' calibration_config { %s } }" % by_type
+    if common is not None:
+        text += "common_config { %s }" % common
+    return amctcfg.loads(text), Layer("stage/conv", "Conv2D")
+
+
+YES, NO = ("ifmr_quantize { asymmetric: %s }" % value for value in ("true", "false"))
+STEP = "ifmr_quantize { search_step: %s }"
+
+# Every corner of the rules: each is an example of the laws below, so that no draw has to find it.
+CORNERS = [
+    tier_texts(YES, NO, NO, "activation_offset: false"),
+    tier_texts(NO, YES, YES, "activation_offset: true"),
+    tier_texts("", YES, NO, "activation_offset: true"),  # the toolkit looks past the type's block
+    tier_texts("", YES, "", "activation_offset: false"),
+    tier_texts("", YES, None),
+    tier_texts("", "", NO, "activation_offset: true"),
+    tier_texts(None, "", NO, "activation_offset: true"),
+    tier_texts(None, NO, YES, "activation_offset: true"),
+    tier_texts(None, None, NO, "activation_offset: true"),
+    tier_texts(None, None, "", "activation_offset: false"),
+    tier_texts(STEP % 0.02, STEP % 0.03, STEP % 0.04),
+    tier_texts(None, STEP % 0.03, STEP % 0.04),
+    tier_texts("", STEP % 0.03, STEP % 0.04),  # an empty block is a block
+    tier_texts("arq_quantize { }", "arq_quantize { channel_wise: false }", STEP % 0.04),
+    tier_texts("ifmr_quantize { max_percentile: 0.9999 }", STEP % 0.03, STEP % 0.04),
+    tier_texts(STEP % 0.02, None, None, "skip_layers: 'stage/conv'"),  # a block of its own does not un-skip
+    tier_texts(STEP % 0.02, STEP % 0.03, None, "skip_layer_types: 'Conv2D'"),
+    tier_texts(STEP % 0.02, None, None, "skip_layers: 'conv' skip_fusion_layers: 'conv'"),  # names are whole
+    tier_texts(None, None, None, "skip_layers: 'stage' skip_fusion_layers: ['stage/conv1', 'stage/con']"),
+    tier_texts(None, None, None, "skip_layers: 'stage/conv' skip_layer_types: 'Conv2D' do_fusion: true"),
+    tier_texts(None, None, None, "skip_fusion_layers: 'stage/conv' do_fusion: true"),
+    tier_texts(None, None, None, "skip_fusion_layers: 'stage/conv' do_fusion: false"),
+]
+
+
+def with_corners(test):
+    for pair in CORNERS:
+        test = example(pair, "toolkit")(example(pair, "documented")(test))
+    return test
+
+
+def fought_over(config, layer):
+    """What a drawn contest is about, for hypothesis's statistics (--hypothesis-show-statistics)."""
+    by_tier = settings_of(config, layer, "ifmr_quantize", "asymmetric")
+    event("blocks: {}".format(len(by_tier)))
+    event("asymmetric differs: {}".format(len({v for v in by_tier.values() if v is not None}) > 1))
+    event("all blocks and the offset: {}".format(len(by_tier) == 3 and config.activation_offset is not None))
+    event("the rules differ: {}".format(statement(config, layer, "toolkit") != statement(config, layer, "documented")))
+
+
+# Of five pairs, one is any configuration and any layer.
+any_contest = st.integers(0, 4).flatmap(lambda n: contests() if n else st.tuples(configs(), layers))
+
+
+@with_corners
+@often
+@given(any_contest, rule_sets)
+def test_priority_rules(pair, rules):
+    config, layer = pair
+    fought_over(config, layer)
     effective = amctcfg.merge(config, layer, rules=rules)
     expected = statement(config, layer, rules)
     found = {
@@ -78,9 +148,12 @@ def test_priority_rules(config, layer, rules):
         assert getattr(getattr(effective.calibration_config, part), name) == value
 
 
-@given(configs(), layers)
-def test_quant_enable_and_fuse(config, layer):
-    effective = amctcfg.merge(config, layer)
+@with_corners
+@often
+@given(any_contest, rule_sets)
+def test_quant_enable_and_fuse(pair, rules):
+    config, layer = pair
+    effective = amctcfg.merge(config, layer, rules=rules)
     reasons = [
         reason
         for reason, holds in [
@@ -93,13 +166,46 @@ def test_quant_enable_and_fuse(config, layer):
     origin = effective.origins["quant_enable"]
     assert effective.quant_enable is (not reasons)
     assert [origin.tier] + [lost.tier for lost in origin.shadowed] == (reasons or ["default"])
+    unfused = ["skip_fusion_layers"] * (layer.name in config.skip_fusion_layers)
+    unfused += ["do_fusion"] * (config.do_fusion is not None)
+    origin = effective.origins["fuse"]
     assert effective.fuse is (config.do_fusion is not False and layer.name not in config.skip_fusion_layers)
-    assert effective.origins["fuse"].value is effective.fuse
+    assert origin.value is effective.fuse
+    assert [origin.tier] + [lost.tier for lost in origin.shadowed] == (unfused or ["default"])
 
 
-@given(configs(), layers, rule_sets)
-def test_origins_lead_to_their_values(config, layer, rules):
+@pytest.mark.parametrize("rules", ["documented", "toolkit"])
+@pytest.mark.parametrize("field, values", [("asymmetric", [True, False]), ("search_step", [0.02, 0.03])])
+def test_every_combination_of_the_tiers(rules, field, values):
+    """Draws leave out a corner now and then: each tier has no block, an empty one, or one of two values."""
+    absent, layer = object(), Layer("stage/conv", "Conv2D")
+    settings = [absent, None, *values]
+
+    def block(value):
+        return CalibrationConfig(ifmr_quantize=None if value is None else amctcfg.FMRQuantize(**{field: value}))
+
+    for own, typed, common in itertools.product(settings, repeat=3):
+        for offset in (None, True, False):
+            config = AMCTConfig(
+                activation_offset=offset,
+                common_config=None if common is absent else block(common),
+                override_layer_types=[] if typed is absent else [OverrideLayerType(layer.type, block(typed))],
+                override_layer_configs=[] if own is absent else [OverrideLayer(layer.name, block(own))],
+            )
+            effective, name = amctcfg.merge(config, layer, rules=rules), "ifmr_quantize." + field
+            origin = effective.origins[name]
+            found = origin.value, origin.tier, [lost.tier for lost in origin.shadowed]
+            assert found == statement(config, layer, rules)[name], config
+            assert getattr(effective.calibration_config.ifmr_quantize, field) == found[0]
+
+
+# ---------------------------------------------------------------- places, order, other layers
+
+
+@given(any_contest, rule_sets)
+def test_origins_lead_to_their_values(pair, rules):
     """Each path leads to the value in the configuration, each span to its text."""
+    config, layer = pair
     document = amctcfg.parse(amctcfg.dumps(config))
     for origin in amctcfg.merge(document, layer, rules=rules).origins.values():
         for setting in (origin, *origin.shadowed):
@@ -142,8 +248,11 @@ def test_the_order_of_overrides_does_not_matter(data, config, some, rules):
         assert [o.tier for o in one.origins.values()] == [o.tier for o in other.origins.values()]
 
 
-@given(configs(), blocks, layers, rule_sets)
-def test_a_lower_tier_never_changes_what_a_higher_one_decides(config, block, layer, rules):
+@often
+@given(any_contest, blocks, rule_sets)
+def test_a_lower_tier_never_changes_what_a_higher_one_decides(pair, block, rules):
+    config, layer = pair
+
     def without_asymmetric(effective):
         block = effective.calibration_config
         return dataclasses.replace(block, ifmr_quantize=dataclasses.replace(block.ifmr_quantize, asymmetric=None))
@@ -162,8 +271,10 @@ def test_a_lower_tier_never_changes_what_a_higher_one_decides(config, block, lay
         assert without_asymmetric(after) == without_asymmetric(before)
 
 
-@given(configs(), layers, layers, rule_sets)
-def test_a_fully_set_block_is_what_the_layer_gets(config, donor, layer, rules):
+@often
+@given(any_contest, layers, rule_sets)
+def test_a_fully_set_block_is_what_the_layer_gets(pair, donor, rules):
+    config, layer = pair
     full = amctcfg.merge(config, donor).calibration_config
     kept = [o for o in config.override_layer_configs if o.layer_name != layer.name]
     config = dataclasses.replace(config, override_layer_configs=[*kept, OverrideLayer(layer.name, full)])
