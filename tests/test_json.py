@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import FLAVOURS, PYTORCH, ConfigError, Layer
+from amctcfg.flavours import pytorch
 
 from .strategies import expandable, flavours_with_json, rule_sets
 
@@ -51,7 +52,10 @@ def test_what_is_left_out_has_its_default():
     )
     plan = read(values)
     assert not plan["conv"].quant_enable and plan["fc"].quant_enable
-    assert plan["c3"].calibration_config.ifmr_quantize.asymmetric is False
+    assert (
+        plan["c3"].calibration_config.ifmr_quantize.asymmetric is True
+    )  # activation_offset, whatever the type can have
+    assert plan["fc"].calibration_config.arq_quantize == pytorch.ARQuantize(channel_wise=False, quant_bits=8)
     assert plan.config is None and list(plan) == ["conv", "c3", "fc"]
     values = default()
     del values["conv"]
@@ -83,7 +87,10 @@ WRONG = [
     (dict(relu={}), "not-quantizable", "can't be quantized"),
     (dict(conv=[]), "wrong-type", "a layer has an object"),
     (dict(conv__quant_enable=1), "wrong-type", "true or false, not 1"),
+    (dict(version=1.0), "out-of-range", "only 1 is known"),
     (dict(conv__activation_quant_params=None), "missing-field", "has 'activation_quant_params'"),
+    (dict(conv__activation_quant_params=None, conv__quant_enable=False), "missing-field", "has 'activation_quant"),
+    (dict(conv__activation_quant_params__num_bits=8.0), "out-of-range", "it is 8.0"),
     (dict(conv__weight_quant_params__channel_wisee=True), "unknown-field", "did you mean 'channel_wise'?"),
     (dict(conv__activation_quant_params__num_bits=7), "out-of-range", "8 or 16"),
     (dict(conv__activation_quant_params__num_of_bins=4096), "unknown-field", "no such key"),
@@ -163,6 +170,33 @@ def test_what_no_configuration_can_say():
         assert read(default(**changes))
         with pytest.raises(ConfigError, match="no configuration can give a layer of type"):
             amctcfg.condense(default(**changes), LAYERS, flavour=PYTORCH)
+
+
+def test_the_toolkit_leaves_out_the_weights_of_a_layer_that_cant_have_what_was_asked():
+    """Where ada_quantize of common_config is dropped, nothing is read in its place; elsewhere ARQ with its defaults."""
+    config = amctcfg.loads("common_config { ada_quantize { } }", flavour=PYTORCH)
+    plan = amctcfg.expand(config, LAYERS)
+    values = plan.to_dict()
+    assert "weight_quant_params" not in values["c3"] and read(values).to_dict() == values
+    del values["conv"]["weight_quant_params"]
+    assert read(values)["conv"].calibration_config.arq_quantize == pytorch.ARQuantize(channel_wise=True, quant_bits=8)
+    short = amctcfg.condense(values, LAYERS, flavour=PYTORCH)
+    assert amctcfg.diff(amctcfg.expand(short, LAYERS), read(values), LAYERS) == ()
+
+
+def test_what_the_toolkit_converts():
+    """It reads a percentile in quotes, a float that is whole, and the mode that is the one without a word."""
+    config = amctcfg.loads("common_config { ada_quantize { } }", flavour=PYTORCH)
+    values = amctcfg.expand(config, LAYERS).to_dict()
+    values["fakequant_precision_mode"] = "DEFAULT"
+    values["conv"]["activation_quant_params"]["max_percentile"] = "0.9999"
+    values["conv"]["weight_quant_params"]["num_iteration"] = 5000.0
+    plan = read(values)
+    block = plan["conv"].calibration_config
+    assert (block.ifmr_quantize.max_percentile, block.ada_quantize.num_iteration) == (0.9999, 5000)
+    assert "fakequant_precision_mode" not in plan.to_dict() and read(plan.to_json()) == plan
+    short = amctcfg.condense(values, LAYERS, flavour=PYTORCH)
+    assert amctcfg.diff(amctcfg.expand(short, LAYERS), plan, LAYERS) == ()
 
 
 JSON_PIECES = st.sampled_from(

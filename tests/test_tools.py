@@ -326,7 +326,7 @@ def edited(**changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        dict(activation_quant_params=None, weight_quant_params=None),
+        dict(weight_quant_params=None),
         dict(activation_quant_params__search_range=None),
         dict(activation_quant_params__asymmetric=None, activation_quant_params__act_algo=None),
         dict(weight_quant_params__channel_wise=None, weight_quant_params__wts_algo=None),

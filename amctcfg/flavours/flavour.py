@@ -186,7 +186,8 @@ class Layout(Fact):
     that are written only where the configuration has them. switches -- members of a block that stand beside the parts as
     a single value: key, member and field. parts -- the key of each part of a layer, and for each member of the block
     that may stand there, the template: key -> name of a field, list of names, `Mapped` or `Constant`. tolerated -- keys
-    that are accepted with this value and not written.
+    that are accepted with this value and not written. same_as_unset -- global keys with a value that means the same as
+    none. needed -- parts without which the toolkit can't read a layer, quantized or not.
     """
 
     def __init__(
@@ -196,12 +197,15 @@ class Layout(Fact):
         when_set: Tuple[str, ...] = (),
         switches: Tuple[Tuple[str, str, str], ...] = (),
         tolerated: Optional[Dict[str, Any]] = None,
+        same_as_unset: Optional[Dict[str, Any]] = None,
     ) -> None:
         self.globals: Tuple[str, ...] = globals
         self.parts: Dict[str, Dict[str, Dict[str, Any]]] = parts
         self.when_set: Tuple[str, ...] = when_set
         self.switches: Tuple[Tuple[str, str, str], ...] = switches
         self.tolerated: Dict[str, Any] = tolerated or {}
+        self.same_as_unset: Dict[str, Any] = same_as_unset or {}
+        self.needed: Tuple[str, ...] = ("activation_quant_params",)
 
 
 class Types(Record, MappingBase):

@@ -137,6 +137,7 @@ ONNX: Flavour[AMCTConfig] = Flavour(
             "skip_fusion_layers", "tensor_quantize",
         ),
         when_set=("fakequant_precision_mode",),
+        same_as_unset={"fakequant_precision_mode": "DEFAULT"},
         switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
         parts={
             "activation_quant_params": {"ifmr_quantize": IFMR_JSON_8, "hfmg_quantize": HFMG_JSON},

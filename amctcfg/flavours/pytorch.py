@@ -206,6 +206,7 @@ LAYOUT = Layout(
         "version", "batch_num", "activation_offset", "do_fusion", "fakequant_precision_mode", "skip_fusion_layers",
     ),
     when_set=("fakequant_precision_mode",),
+    same_as_unset={"fakequant_precision_mode": "DEFAULT"},
     switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
     parts={
         "activation_quant_params": {

@@ -14,7 +14,8 @@ from ..documents.json_tree import Entry, Json, json_of, parse_json
 from ..flavours.flavour import ASYMMETRIC, CHANNEL_WISE, Constant, Flavour, Mapped
 from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
-from ..messages.message import Field, problems
+from ..messages.kinds import UINT32
+from ..messages.message import PERCENTILE, Field, problems
 from ..messages.record import trusted
 from .effective import EffectiveConfig, Origin, Origins
 from .json_writing import VERSION
@@ -105,6 +106,8 @@ class QuantConfig:
         for key in self.layout.globals:
             if key == "version":
                 self.globals[key] = self.version(root)
+            elif key in root.value and root.value[key].value.value == self.layout.same_as_unset.get(key, root):
+                self.places[key] = self.span(root.value[key].start, root.value[key].value.end)
             elif key in root.value or key not in self.layout.when_set:
                 self.globals[key] = self.global_value(root, key)
         for key, entry in root.value.items():
@@ -113,7 +116,7 @@ class QuantConfig:
 
     def version(self, root: Json) -> int:
         entry = root.value.get("version")
-        if entry is not None and (entry.value.value != VERSION or isinstance(entry.value.value, bool)):
+        if entry is not None and not is_same(entry.value.value, VERSION):
             message = "it is {}, and only {} is known".format(brief(entry.value), VERSION)
             self.report("out-of-range", ("version",), message, entry.value)
         return VERSION
@@ -224,7 +227,7 @@ class QuantConfig:
             if key in value.value:
                 block[member] = self.switch(member, field_name, key, value.value[key], path, origins)
         for key, templates in self.layout.parts.items():
-            found = self.part(layer, key, templates, value, path, origins, enabled)
+            found = self.part(layer, key, templates, value, path, origins)
             if found is not None:
                 block[found[0]] = found[1]
         self.layers[layer.name] = Read(enabled, trusted(self.block_class, block), origins)
@@ -267,17 +270,15 @@ class QuantConfig:
         value: Json,
         path: Path,
         origins: Dict[str, Origin],
-        enabled: bool,
     ) -> Optional[Tuple[str, Any]]:
         """The member of the block that a part is, and its values."""
         entry = value.value.get(key)
         fields = self.block_class.__schema__.fields
         if entry is None:
-            droppable = any(fields[member].demands for member in templates)
-            if droppable:
+            if any(not self.flavour.can(layer, d.ability) for member in templates for d in fields[member].demands):
                 return None  # the toolkit leaves it out where a layer can't have what was asked
-            if enabled and len(templates) > 1:
-                self.report("missing-field", path, "a layer that is quantized has '{}'".format(key), value)
+            if key in self.layout.needed:
+                self.report("missing-field", path, "a layer has '{}'".format(key), value)
             entry = Entry(Json({}, value.start, value.start), value.start, value.start)
         elif not entry.value.is_object:
             self.report("wrong-type", (*path, key), "it is an object, not {}".format(brief(entry.value)), entry.value)
@@ -370,8 +371,7 @@ class QuantConfig:
         """What a key that is left out means."""
         if field.cascades is None:
             return self.usual.default(field, layer)
-        value = self.globals.get(field.cascades, field.default) if field.cascades else field.default
-        return value if not value or layer is None or self.flavour.can(layer, field.demands[0].ability) else False
+        return self.globals.get(field.cascades, field.default) if field.cascades else field.default
 
     def demands(
         self,
@@ -398,7 +398,7 @@ class QuantConfig:
 
     def scalar(self, field: Field, value: Json, path: Path, default: Any) -> Any:
         """A value of the field's kind; floats are kept as they are written."""
-        plain = value.value
+        plain = number_in(field, value.value)
         try:
             checked = field.kind.checked(field.name, plain)
         except (TypeError, ValueError) as error:
@@ -418,14 +418,14 @@ class QuantConfig:
 
     def mapped(self, spec: Mapped, value: Json, path: Path) -> Json:
         for meaning, written in spec.values.items():
-            if written == value.value and not isinstance(value.value, bool):
+            if is_same(value.value, written):
                 return value._replace(value=meaning)
         allowed = join_words([str(v) for v in spec.values.values()], "or")
         self.report("out-of-range", path, "it is {}; it has to be {}".format(brief(value), allowed), value)
         return value._replace(value=next(iter(spec.values)))
 
     def constant(self, only: Any, value: Json, path: Path) -> None:
-        if value.value != only or isinstance(value.value, bool):
+        if not is_same(value.value, only):
             self.report("out-of-range", path, "it is {}; only {!r} can be here".format(brief(value), only), value)
 
     def known_keys(self, value: Json, keys: Iterable[str], path: Path) -> None:
@@ -483,6 +483,23 @@ class QuantConfig:
         if remake is None:
             object.__setattr__(plan, "_remake", (read_plan, (plan.to_json(), self.known, self.name, self.flavour)))
         return plan
+
+
+def is_same(value: Any, only: Any) -> bool:
+    """Return whether a value is just that one: neither 1.0 nor true is 1."""
+    return type(value) is type(only) and bool(value == only)
+
+
+def number_in(field: Field, value: Any) -> Any:
+    """Return a value as the toolkit converts it first: a percentile from a string, iterations from a whole float."""
+    if field.within is PERCENTILE and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    if field.kind is UINT32 and field.within is None and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def brief(value: Json) -> str:
