@@ -11,7 +11,7 @@ from ..diagnostics.words import escape_controls, pluralize, quote_name
 from ..tools.auditing import Finding
 from .arguments import CFG, READING, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
-from .job import Jobs
+from .opening import open_workspace
 from .reports import FORMAT_VERSION, origin_row, shown_value
 
 OPTIONS = (
@@ -29,8 +29,8 @@ def run(arguments: Any, console: Console) -> int:
 
     if arguments.json is None and arguments.record is None:
         raise Failure("say what to compare with: --config JSON, --record TXT, or both")
-    job = Jobs(arguments, console).open(arguments.config, needs_model=True)
-    plan = job.plan()
+    job = open_workspace(arguments, console).open(arguments.config, needs_model=True)
+    plan = job.plan
     contents: Dict[str, Any] = {}
     for source in ("json", "record"):
         path = getattr(arguments, source)

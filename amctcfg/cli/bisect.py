@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 from ..diagnostics.words import quote_name
 from ..documents.files import write
+from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, SENSITIVITY, option, plain
 from .console import EXIT_OK, Console, Failure
-from .job import Job, Jobs
+from .opening import open_workspace
 from .scoring import read_scores, require_direction, require_tuning
 from .suggest import classify
 
@@ -56,10 +57,10 @@ def run(arguments: Any, console: Console) -> int:
             "the command never sees the candidate; write {} where its file belongs, or {json} for its expansion"
         )
     tuning = require_tuning(console)
-    job = Jobs(arguments, console).open(arguments.config, needs_model=True)
+    job = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     if job.is_json:
         raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(job.name))
-    job.plan()  # ends with its errors
+    job.require_plan()
     scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
     if scores is not None:
         for note in classify(list(scores), job).notes(arguments.scores):
@@ -68,7 +69,7 @@ def run(arguments: Any, console: Console) -> int:
     journal = tuning.Journal(folder)
     try:
         search = tuning.Bisection(
-            job.document(), job.layers or (), scores, arguments.target, arguments.budget, arguments.repeat
+            job.document, job.layers or (), scores, arguments.target, arguments.budget, arguments.repeat
         )
     except ValueError as error:
         raise Failure(str(error)) from None
@@ -84,12 +85,12 @@ class Loop:
     """A search, its journal and its folder."""
 
     def __init__(
-        self, search: Bisection, journal: Journal, folder: str, job: Job, arguments: Any, console: Console
+        self, search: Bisection, journal: Journal, folder: str, job: ConfigFile, arguments: Any, console: Console
     ) -> None:
         self.search: Bisection = search
         self.journal: Journal = journal
         self.folder: str = folder
-        self.job: Job = job
+        self.job: ConfigFile = job
         self.arguments: Any = arguments
         self.console: Console = console
         self.started: float = time.monotonic()

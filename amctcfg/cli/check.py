@@ -7,9 +7,10 @@ from typing import Any, List, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..documents.files import write
+from ..workspace.file import ConfigFile
 from .arguments import CFGS, READING, formats, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, difference, verdict
-from .job import Job, Jobs
+from .opening import open_workspace
 
 OPTIONS = (
     CFGS,
@@ -24,23 +25,21 @@ OPTIONS = (
 
 
 def run(arguments: Any, console: Console) -> int:
-    jobs, report = Jobs(arguments, console), Report(arguments, console)
+    workspace, report = open_workspace(arguments, console), Report(arguments, console)
     for number, path in enumerate(arguments.configs, 1):
         if len(arguments.configs) > 20:
             console.progress("checking {} of {} ...".format(number, len(arguments.configs)))
         try:
-            job = jobs.open(path)
+            file = workspace.open(path)
         except OSError as error:
             report.unreadable(path, "can't read {}".format(path), error.strerror or str(error))
             continue
-        except Failure as failure:
-            if arguments.graph is not None:
-                raise
-            report.unreadable(path, path, failure.message)  # by a setting of this file; the others may be fine
+        except Failure as failure:  # this file's settings or model; the others may be fine
+            report.unusable(path, failure)
             continue
         if arguments.fix or arguments.diff or arguments.unsafe_fixes:
-            job = report.mend(job, path)
-        report.add(job)
+            file = report.mend(file, path)
+        report.add(file)
     console.done()
     return report.finish()
 
@@ -65,27 +64,32 @@ class Report:
             message = why if what == path else "can't read this file: {}".format(why)
             self.found.append(Diagnostic(ERROR, "unreadable", message, name=path))
 
-    def mend(self, job: Job, path: str) -> Job:
-        """Write what the fixes make of the file, or show it, and go on with the result."""
-        from ..tools.fixing import fix_job
+    def unusable(self, path: str, failure: Failure) -> None:
+        """Report a file whose settings can't be followed, or whose model can't be used."""
+        self.status = EXIT_FAILURE
+        self.console.failure(failure)
+        if self.arguments.format != "text":
+            self.found.append(Diagnostic(ERROR, "unreadable", failure.message, name=path))
 
-        if job.is_json:
-            return job
-        after, count = fix_job(job, self.arguments.unsafe_fixes)
+    def mend(self, file: ConfigFile, path: str) -> ConfigFile:
+        """Write what the fixes make of the file, or show it, and go on with the result."""
+        if file.is_json:
+            return file
+        after, count = file.fix(self.arguments.unsafe_fixes)
         self.fixed += count
         if self.arguments.diff:
-            self.console.result(difference(job.text, after, job.name, "fixed"))
-            if after != job.text:
+            self.console.result(difference(file.text, after, file.name, "fixed"))
+            if after != file.text:
                 self.status = max(self.status, EXIT_FINDINGS)
-            return job
+            return file
         if path == "-":
             self.console.result(after)
-        elif after != job.text:
+        elif after != file.text:
             write(after, path)
-        return job.jobs.job(after, job.name)
+        return file.workspace.file(after, file.name)
 
-    def add(self, job: Job) -> None:
-        found = job.check()
+    def add(self, file: ConfigFile) -> None:
+        found = file.check()
         self.files += 1
         self.found += found
         if self.arguments.format != "text" or self.arguments.diff:
@@ -93,15 +97,13 @@ class Report:
         if self.arguments.quiet:
             self.console.lines(map(str, found))
         else:
-            self.console.diagnostics(found, job.text, on_stdout=True)
-            self.count_fixable(job, found)
+            self.console.diagnostics(found, file.text, on_stdout=True)
+            self.count_fixable(file, found)
 
-    def count_fixable(self, job: Job, found: Tuple[Diagnostic, ...]) -> None:
-        if not found or job.is_json:
+    def count_fixable(self, file: ConfigFile, found: Tuple[Diagnostic, ...]) -> None:
+        if not found:
             return
-        from ..tools.fixing import fixes_for
-
-        safe_fixes, unsafe_fixes = fixes_for(job)
+        safe_fixes, unsafe_fixes = file.count_fixes()
         self.fixable += safe_fixes
         self.hidden += unsafe_fixes
 

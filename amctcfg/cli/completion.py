@@ -9,9 +9,11 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from ..diagnostics.codes import CODES
 from ..flavours import FLAVOURS
+from ..workspace.failure import Failure
+from ..workspace.model import Model
+from ..workspace.workspace import AUTO, Options, Workspace
 from .arguments import COMMANDS, option, options_of, plain
 from .console import EXIT_OK, Console
-from .job import AUTO
 
 OPTIONS = (
     option("shell", choices=["bash", "zsh", "fish", "query"], metavar="SHELL", help="bash, zsh or fish"),
@@ -104,22 +106,19 @@ def values_of(name: str, settings: Dict[str, Any], words: Sequence[str]) -> List
 
 
 def layer_names(words: Sequence[str]) -> List[str]:
-    """The layers of the model that the command line, or the head of a file on it, names."""
-    from ..documents.settings import Settings
-    from ..models.loading import load_layers
-
-    graph: Optional[str] = None
-    for before, word in zip(words, words[1:]):
-        if before == "--graph":
-            graph = word
-    for word in words[1:-1] if graph is None else ():
-        if word.endswith(".cfg") and os.path.exists(word):
-            with open(word, encoding="utf-8", errors="replace") as file:
-                found = Settings(file.read(), word).values.get("graph")
-            graph = found and os.path.join(os.path.dirname(word), found)
-        elif words[0] == "layers":
-            graph = word
+    """The layers that can be quantized of the model that the command line, or the head of a file on it, names."""
+    graph = next((word for before, word in zip(words, words[1:]) if before == "--graph"), None)
+    flavour = next((word for before, word in zip(words, words[1:]) if before == "--flavour"), None)
+    files = [word for word in words[1:-1] if os.path.isfile(word)]
     try:
-        return [layer.name for layer in load_layers(graph) if "\n" not in layer.name] if graph else []
-    except (OSError, ValueError, ImportError):
+        workspace = Workspace(Options(graph=graph, flavour=flavour))
+        if words[0] == "layers" or not files:
+            graph = graph or files[0]
+            kind, _ = workspace.flavour_of_model(graph)
+            model: Optional[Model] = workspace.model(graph, kind)
+        else:
+            file = workspace.open(files[0])
+            kind, model = file.flavour, file.model
+    except (OSError, ValueError, IndexError, Failure):
         return []
+    return [] if model is None else [layer.name for layer in model.layers if kind.quantizes(layer)]

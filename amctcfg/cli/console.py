@@ -11,17 +11,9 @@ from typing import IO, Any, Iterable, List, Optional, Tuple
 from ..diagnostics.diagnostic import ERROR, Diagnostic, render
 from ..diagnostics.words import escape_controls
 from ..documents.files import read, write
+from ..workspace.failure import Failure as Failure  # noqa: PLC0414 - which every command takes from here
 
 EXIT_OK, EXIT_FINDINGS, EXIT_FAILURE = 0, 1, 2
-
-
-class Failure(Exception):
-    """Wrong usage, or a file that can't be used: exit status 2. `details` is text that is neutralised already."""
-
-    def __init__(self, message: str, details: str = "") -> None:
-        super().__init__(message)
-        self.message: str = message
-        self.details: str = details
 
 
 class Exit(Exception):
@@ -106,6 +98,12 @@ class Console:
         if self.stderr is not None:
             self.stderr.write("amctcfg: {}\n".format(escape_controls(text)))
 
+    def failure(self, failure: Failure) -> None:
+        """Report why the work ends."""
+        self.note(failure.message)
+        if failure.details and self.stderr is not None:
+            self.stderr.write(failure.details + "\n")
+
     def progress(self, text: str) -> None:
         """What long work is at, on a terminal, after a second; the line is replaced by the next."""
         if self.stderr is not None and self.is_terminal(self.stderr) and time.monotonic() - self.started > 1:
@@ -141,11 +139,6 @@ def same_file(one: str, other: str) -> bool:
         return os.path.exists(other) and os.path.samefile(one, other)
     except (OSError, ValueError):
         return False
-
-
-def as_text(contents: Any) -> str:
-    """A file's contents for showing, also where they are not UTF-8."""
-    return contents if isinstance(contents, str) else str(contents, "utf-8", "replace")
 
 
 def standard_streams() -> Tuple[Any, Any, Any]:

@@ -10,9 +10,10 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.words import escape_controls, pluralize, quote_name, quote_names
 from ..tools.diffing import Change
+from ..workspace.file import quantizable_types
 from .arguments import READING, formats, option, plain
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
-from .job import Jobs, types_of
+from .opening import open_workspace
 from .reports import FORMAT_VERSION, origin_row, shown_value
 
 OPTIONS = (
@@ -27,23 +28,25 @@ OPTIONS = (
 def run(arguments: Any, console: Console) -> int:
     from ..tools.diffing import diff
 
-    jobs = Jobs(arguments, console)
-    before, after = jobs.open(arguments.before), jobs.open(arguments.after)
+    workspace = open_workspace(arguments, console)
+    before, after = workspace.open(arguments.before), workspace.open(arguments.after)
     models = [job.model for job in (after, before) if job.model is not None]
     if not models:
         raise Failure("a model is needed: --graph G, or a comment '# amctcfg: graph=G' in the head of a file")
     found: List[Diagnostic] = []
+    before, after = (
+        job if job.model else job.with_model(workspace.model(models[0].path, job.flavour)) for job in (before, after)
+    )
     for job in (before, after):
-        job.model = job.model or jobs.model(models[0].path, job.flavour)
         told = job.check()
         errors = [d for d in told if d.severity == ERROR]
         console.diagnostics(told if arguments.strict_warnings else errors, job.text)
         found += told
     if any(d.severity == ERROR for d in found):
         return EXIT_FAILURE if all(d.code == "unreadable" for d in found) else EXIT_FINDINGS
-    both = [job.plan() if job.is_json else job.document() for job in (before, after)]
+    both = [job.plan if job.is_json else job.document for job in (before, after)]
     if before.flavour != after.flavour:
-        both = [job.plan() for job in (before, after)]
+        both = [job.plan for job in (before, after)]
     changes = diff(
         both[0],
         both[1],
@@ -51,7 +54,7 @@ def run(arguments: Any, console: Console) -> int:
         rules=after.rules,
         flavour=None if before.flavour != after.flavour else after.flavour,
     )
-    text = DIFF_FORMATS[arguments.format](changes, types_of(after), before.name, after.name, arguments.all)
+    text = DIFF_FORMATS[arguments.format](changes, quantizable_types(after), before.name, after.name, arguments.all)
     console.result(wrapped(text, console.width(console.stdout)) if arguments.format == "text" else text)
     return max(
         EXIT_FINDINGS if changes else EXIT_OK, verdict(found, arguments) if arguments.strict_warnings else EXIT_OK

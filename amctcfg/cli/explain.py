@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Tuple
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.suggestions import NameIndex, did_you_mean
 from ..diagnostics.words import escape_controls, quote_names
+from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option, plain
 from .console import Console, Failure, verdict
-from .job import Job, Jobs
+from .opening import open_workspace
 
 if TYPE_CHECKING:
     from ..models.graphs import Examined
@@ -34,7 +35,7 @@ def run(arguments: Any, console: Console) -> int:
     from ..resolve.resolver import Resolver
     from ..tools.explaining import Explanation
 
-    job = Jobs(arguments, console).open(arguments.config)
+    job = open_workspace(arguments, console).open(arguments.config)
     if job.model is None and (not arguments.type or arguments.all or not arguments.layers):
         raise Failure("explain needs --graph, or the names of layers and their --type")
     if job.model is not None and arguments.type:
@@ -47,17 +48,17 @@ def run(arguments: Any, console: Console) -> int:
     chosen = choose_layers(examined, arguments, job) if job.model else examined
     found: Tuple[Diagnostic, ...] = ()
     if job.is_json:
-        plan = job.plan()
+        plan = job.plan
         explained = [Explanation(None, plan[e.layer.name], name=job.name) for e in chosen if e.layer.name in plan]
     else:
-        document = job.document()
+        document = job.document
         merger = Resolver(document, job.rules, job.flavour)
         explained = [Explanation(merger, merger.merge(e.layer), e.reason or "") for e in chosen]
         if job.model:
             job.note_other_model(document.config)
             found = errors(Context(document, job.layers, job.rules, job.flavour))
-            warnings = job.kept(job.plan().warnings) if not any(d.severity == ERROR for d in found) else ()
-            found = (*job.kept(found), *(warnings if arguments.strict_warnings else ()))
+            warnings = job.without_ignored(job.plan.warnings) if not any(d.severity == ERROR for d in found) else ()
+            found = (*job.without_ignored(found), *(warnings if arguments.strict_warnings else ()))
     console.diagnostics(found, job.text)
     if arguments.format == "json":
         import json
@@ -70,7 +71,7 @@ def run(arguments: Any, console: Console) -> int:
     return verdict(found, arguments)
 
 
-def choose_layers(examined: List[Examined], arguments: Any, job: Job) -> List[Examined]:
+def choose_layers(examined: List[Examined], arguments: Any, job: ConfigFile) -> List[Examined]:
     """The layers that are meant by names, ends of paths and patterns; all that can't be found are reported."""
     if arguments.all:
         return [e for e in examined if job.flavour.quantizes(e.layer)]

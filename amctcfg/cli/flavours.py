@@ -8,9 +8,9 @@ from typing import Any, Iterator
 from ..diagnostics.words import join_words
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
+from ..workspace.choosing import flavour_by_name
 from .arguments import option, plain
 from .console import EXIT_OK, Console, Failure
-from .job import flavour_by_name
 
 OPTIONS = (
     option("name", nargs="?", metavar="NAME", type=plain, help="one of them"),

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..diagnostics.diagnostic import ConfigError
 from ..documents.files import write
+from ..workspace.workspace import as_text
 from .arguments import CFGS, READING, option
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, as_text, difference, verdict
-from .job import Jobs
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, difference, verdict
+from .opening import open_workspace
 
 OPTIONS = (
     CFGS,
@@ -37,7 +38,7 @@ def run(arguments: Any, console: Console) -> int:
             status = max(status, EXIT_FINDINGS)
             continue
         if arguments.strict_warnings:
-            found = Jobs(arguments, console).job(text, name).check()
+            found = open_workspace(arguments, console).file(text, name).check()
             console.diagnostics(found, before)
             status = max(status, verdict(found, arguments))
         status = max(status, formatted(before, after, path, name, arguments, console))

@@ -10,7 +10,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from .arguments import FLAVOUR, GRAPH, OUTPUT
 from .console import EXIT_OK, Console, Failure
-from .job import AUTO, Jobs, detected, flavour_by_name
+from .opening import open_workspace
 
 OPTIONS = (GRAPH, FLAVOUR, OUTPUT)
 
@@ -18,14 +18,11 @@ OPTIONS = (GRAPH, FLAVOUR, OUTPUT)
 def run(arguments: Any, console: Console) -> int:
     if arguments.graph is None:
         raise Failure("a model is needed: --graph G")
-    jobs = Jobs(arguments, console)
-    if arguments.flavour in (None, AUTO):
-        flavour, why = detected("", arguments.graph, arguments.graph, jobs, False)
-        if flavour.name != "tf-ascend":
-            jobs.note("written for {}: {}".format(flavour.name, why))
-    else:
-        flavour = flavour_by_name(arguments.flavour)
-    layers = jobs.model(arguments.graph, flavour).layers
+    workspace = open_workspace(arguments, console)
+    flavour, why = workspace.flavour_of_model(arguments.graph)
+    if why and flavour.name != "tf-ascend":
+        console.note("written for {}: {}".format(flavour.name, why))
+    layers = workspace.model(arguments.graph, flavour).layers
     folder = os.path.dirname(arguments.output) if arguments.output not in (None, "-") else ""
     graph = os.path.relpath(arguments.graph, folder or os.curdir)
     console.output(template(flavour, layers, graph.replace(os.sep, "/")), arguments.output, (arguments.graph,))

@@ -8,7 +8,7 @@ from typing import Any
 from ..diagnostics.words import escape_controls
 from .arguments import FLAVOUR, formats, option, plain
 from .console import EXIT_OK, Console
-from .job import AUTO, Jobs, detected, examine_graph, flavour_by_name
+from .opening import open_workspace
 
 OPTIONS = (
     option("graph", metavar="G", type=plain, help="a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
@@ -25,12 +25,9 @@ def run(arguments: Any, console: Console) -> int:
     from ..models.loading import describe
     from ..models.tables import layers_to_csv, layers_to_json
 
-    wanted = arguments.flavour
-    if wanted in (None, AUTO):
-        flavour, _ = detected("", arguments.graph, arguments.graph, Jobs(arguments, console), False)
-    else:
-        flavour = flavour_by_name(wanted)
-    examined = examine_graph(arguments.graph, flavour)
+    workspace = open_workspace(arguments, console)
+    flavour, _ = workspace.flavour_of_model(arguments.graph)
+    examined = workspace.model(arguments.graph, flavour).examined
     if arguments.quantizable:
         examined = [e for e in examined if flavour.quantizes(e.layer)]
     if arguments.match:

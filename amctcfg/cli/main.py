@@ -49,9 +49,7 @@ def run(argv: Sequence[str], stdin: Optional[IO[str]], stdout: Optional[IO[str]]
         console.diagnostics(error.diagnostics, error.text)
         return EXIT_FINDINGS
     except Failure as failure:
-        console.note(failure.message)
-        if failure.details and stderr is not None:
-            stderr.write(failure.details + "\n")
+        console.failure(failure)
     except ImportError as error:
         console.note(str(error))
     except BrokenPipeError:

@@ -13,9 +13,10 @@ from ..diagnostics.diagnostic import Diagnostic
 from ..diagnostics.words import escape_controls, pluralize
 from ..resolve.plan import Plan
 from ..tools.tabulating import Row, Table, others_of, tabulated, words_of
+from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
 from .console import Console, Failure, verdict
-from .job import Job, Jobs
+from .opening import open_workspace
 from .reports import FORMAT_VERSION
 
 OPTIONS = (
@@ -29,17 +30,17 @@ OPTIONS = (
 
 
 def run(arguments: Any, console: Console) -> int:
-    jobs = Jobs(arguments, console)
-    job = jobs.open(arguments.config, needs_model=True)
-    plan = job.plan()
-    old = None if arguments.against is None else jobs.open(arguments.against, needs_model=True)
-    before = None if old is None else old.plan()
+    workspace = open_workspace(arguments, console)
+    job = workspace.open(arguments.config, needs_model=True)
+    plan = job.plan
+    old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
+    before = None if old is None else old.plan
     scores = None
     if arguments.scores:
         from .scoring import read_scores
 
         scores = read_scores(arguments, console)
-    warnings = job.kept(plan.warnings)
+    warnings = job.without_ignored(plan.warnings)
     view = View(job, plan, before, scores, warnings)
     inputs = (arguments.config, arguments.against, arguments.scores, job.model and job.model.path)
     if arguments.format == "text":
@@ -76,14 +77,14 @@ NARROWEST = 60  # columns that a table takes at least
 class View(NamedTuple):
     """What is shown: a job and its plan, another plan to compare with, scores, and the warnings."""
 
-    job: Job
+    job: ConfigFile
     plan: Plan
     before: Optional[Plan]
     scores: Optional[Mapping[str, float]]
     warnings: Tuple[Diagnostic, ...]
 
     def table(self, others: bool = True) -> Table:
-        merger = None if self.job.is_json else self.job.merger()
+        merger = None if self.job.is_json else self.job.resolver
         examined = self.job.model.examined if self.job.model and others else ()
         rest = others_of(examined, self.job.flavour)
         return tabulated(self.plan, merger, self.job.name, self.before, self.scores, rest)

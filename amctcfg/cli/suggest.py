@@ -9,9 +9,10 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from ..diagnostics.diagnostic import ERROR
 from ..diagnostics.words import join_words, quote_name
 from ..documents.files import write
+from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
-from .job import Job, Jobs
+from .opening import open_workspace
 from .scoring import read_scores, require_direction, require_tuning
 
 OPTIONS = (
@@ -50,8 +51,8 @@ class Selection(NamedTuple):
         return found
 
 
-def classify(names: List[str], job: Job) -> Selection:
-    plan, known = job.plan(), {layer.name for layer in job.layers or ()}
+def classify(names: List[str], job: ConfigFile) -> Selection:
+    plan, known = job.plan, {layer.name for layer in job.layers or ()}
     found = Selection([], [], [], [])
     for name in names:
         if name not in known:
@@ -77,15 +78,15 @@ def run(arguments: Any, console: Console) -> int:
         raise Failure("--worst takes a number of layers, not {}".format(arguments.worst))
     if arguments.in_place and (arguments.output or arguments.config == "-"):
         raise Failure("-i changes the file itself; leave it out with -o and for standard input")
-    job = Jobs(arguments, console).open(arguments.config, needs_model=True)
+    job = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     if job.is_json:
         raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(job.name))
-    document = job.document()
+    document = job.document
     chosen: Dict[str, Optional[str]] = {}
     if ways:
         chosen.update(by_score(arguments, console, job))
     for glob in arguments.skip:
-        matching = [name for name in job.plan() if fnmatchcase(name, glob)]
+        matching = [name for name in job.plan if fnmatchcase(name, glob)]
         if not matching:
             console.note("no layer that can be quantized matches {}".format(quote_name(glob)))
         chosen.update((name, chosen.get(name)) for name in matching)
@@ -99,7 +100,7 @@ def run(arguments: Any, console: Console) -> int:
             "1 layer is" if len(names.usable) == 1 else "{} layers are".format(len(names.usable))
         )
     )
-    result = job.jobs.job(text, job.name, True)
+    result = job.workspace.file(text, job.name)
     errors = [diagnostic for diagnostic in result.check() if diagnostic.severity == ERROR]
     if errors:
         console.diagnostics(errors, text)
@@ -113,10 +114,10 @@ def run(arguments: Any, console: Console) -> int:
     return EXIT_OK
 
 
-def by_score(arguments: Any, console: Console, job: Job) -> Dict[str, Optional[str]]:
+def by_score(arguments: Any, console: Console, job: ConfigFile) -> Dict[str, Optional[str]]:
     """The layers that the scores choose, the most sensitive first, each with its score as a comment."""
     scores = read_scores(arguments, console)
-    plan = job.plan()
+    plan = job.plan
     if arguments.worst is not None:
         order = require_tuning(console).scores.ranked(require_direction(scores, arguments))
         known = [name for name in order if name in plan]

@@ -35,11 +35,15 @@ def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) ->
     ['pytorch', 'ge']
     """
     try:
-        tree = parse_text(text, "<string>")
+        return rank_flavours(parse_text(text, "<string>"), layers or ())
     except ConfigError:
         return ()
+
+
+def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour[Any], ...]:
+    """Return what `detect` does, for a text that is parsed already."""
     names = set(types_in(tree))
-    known = {layer.type for layer in layers or ()}
+    known = {layer.type for layer in layers}
     order = list(FLAVOURS.values())
     fits = {flavour.name: misfit(tree, names, known, flavour) for flavour in order}
     if min(fit.fields for fit in fits.values()) and family_of(tree) is not None:
@@ -54,9 +58,8 @@ def misfit(tree: Tree, names: Set[str], known: Set[str], flavour: Flavour[Any]) 
     return Misfit(sum(1 for _ in unknown_fields(tree, flavour)), -len(known & flavour.quantizable_types), len(wrong))
 
 
-def evidence(text: Union[str, bytes], flavour: Flavour[Any]) -> List[str]:
-    """What in a text speaks for a flavour and against TF-Ascend: fields, then types."""
-    tree = parse_text(text, "<string>")
+def evidence(tree: Tree, flavour: Flavour[Any]) -> List[str]:
+    """Return what in a text speaks for a flavour and against TF-Ascend: fields, then types."""
     missing = set(unknown_fields(tree, flavour))
     fields = [name for name in dict.fromkeys(unknown_fields(tree, TF_ASCEND)) if name not in missing]
     types = [name for name in dict.fromkeys(types_in(tree)) if name in flavour.types and name not in TF_ASCEND.types]

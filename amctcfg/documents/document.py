@@ -98,8 +98,11 @@ def read_text(
 
     Raises `ConfigError` for a text that is not text format.
     """
-    tree = parse_text(text, display_name(name))
+    return read_tree(parse_text(text, display_name(name)), strict, flavour)
 
+
+def read_tree(tree: Tree, strict: bool, flavour: Flavour[Any]) -> Tuple[Document[Any], Reading]:
+    """Return the document of a syntax tree, as `read_text` does."""
     words: Dict[Tuple[Any, str], Any] = {}  # of unknown fields: the same one is there again and again
 
     def unknown(cls: Type[Message], field: Field, path: Path) -> Optional[Tuple[str, str, Optional[str]]]:

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import os
-from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
-from ..cli.console import Console, Failure
-from ..cli.job import Job, Jobs, Model, detected
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.document import Document, read_text
-from ..documents.settings import Settings as FileSettings
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from ..resolve.resolver import DOCUMENTED, Resolver
+from ..resolve.resolver import Resolver
+from ..workspace.failure import Failure
+from ..workspace.file import ConfigFile
+from ..workspace.model import Model
+from ..workspace.workspace import Options, Workspace
 from .outline import Outline
 from .text import Text
 
@@ -43,39 +43,30 @@ class Settings:
         self.ignore: List[str] = [code for code in ignore if isinstance(code, str)] if isinstance(ignore, list) else []
         self.hints: bool = values.get("inlayHints") is not False
 
-    def arguments(self) -> Any:
-        """The same as the command line has it."""
-        return SimpleNamespace(
-            graph=self.graph, flavour=self.flavour, rules=self.rules, lenient=self.lenient, ignore=self.ignore,
-            strict_warnings=False,
-        )  # fmt: skip
+    def options(self) -> Options:
+        """Return the same as a workspace takes it."""
+        return Options(self.graph, self.flavour, self.rules, self.lenient, tuple(self.ignore))
 
 
 def text_or_none(value: Any) -> Optional[str]:
     return value if isinstance(value, str) and value else None
 
 
-class Workshop(Jobs):
-    """The jobs of a session: a model is read again when its file has changed."""
+class EditorWorkspace(Workspace):
+    """The files of a session: a model is read again when its file has changed."""
 
-    def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
-        super().__init__(settings.arguments(), Console(None, None, None))
-        self.tell: Callable[[str], None] = tell
+    def __init__(self, options: Options, note: Callable[[str], None]) -> None:
+        super().__init__(options, note)
         self.stamps: Dict[str, Any] = {}
 
-    def note(self, text: str) -> None:
-        if text not in self.noted:
-            self.noted[text] = None
-            self.tell(text)
-
-    def model(self, path: str, flavour: Flavour[Any]) -> Model:
+    def model(self, path: str, flavour: Flavour[Any], by_head: bool = False) -> Model:
         stamp = stamp_of(path)
         if self.stamps.setdefault(path, stamp) != stamp:
             self.stamps[path] = stamp
             self.models: Dict[Tuple[str, str], Model] = {
                 key: model for key, model in self.models.items() if key[0] != path
             }
-        return super().model(path, flavour)
+        return super().model(path, flavour, by_head)
 
     def changed(self) -> List[str]:
         """The models whose files are not what they were when they were read."""
@@ -93,40 +84,34 @@ def stamp_of(path: str) -> Any:
 class Analysis:
     """One version of a file."""
 
-    def __init__(self, text: Text, name: str, workshop: Workshop, before: Optional[Analysis]) -> None:
+    def __init__(self, text: Text, name: str, workspace: EditorWorkspace, before: Optional[Analysis]) -> None:
         self.text: Text = text
         self.name: str = name
         self.trouble: Optional[str] = None  # why the file can't be looked at on its model
         try:
-            self.job: Job = workshop.job(text.text, name)
-        except (Failure, ImportError) as failure:
+            self.file: ConfigFile = workspace.file(text.text, name)
+        except Failure as failure:
             self.trouble = str(failure)
-            self.job = self.alone(workshop)
+            self.file = workspace.file_alone(text.text, name)
         self._diagnostics: Optional[Tuple[Diagnostic, ...]] = None
         self._outline: Optional[Outline] = None
         self._document: Any = None
         self._before: Optional[Document[Any]] = before.document if before is not None else None
 
-    def alone(self, workshop: Workshop) -> Job:
-        """The job without the model that can't be read, and without settings that are wrong."""
-        settings = FileSettings(self.text.text, self.name)
-        flavour, _ = detected(self.text.text, self.name, None, workshop, False)
-        return Job(workshop, self.text.text, self.name, flavour, DOCUMENTED, None, settings, False)
-
     @property
     def flavour(self) -> Flavour[Any]:
-        return self.job.flavour
+        return self.file.flavour
 
     @property
     def layers(self) -> Optional[List[Layer]]:
-        return self.job.layers
+        return self.file.layers
 
     @property
     def diagnostics(self) -> Tuple[Diagnostic, ...]:
         """What `check` reports."""
         if self._diagnostics is None:
             try:
-                self._diagnostics = self.job.check()
+                self._diagnostics = self.file.check()
             except Failure as failure:
                 self.trouble, self._diagnostics = str(failure), ()
         return self._diagnostics
@@ -153,7 +138,7 @@ class Analysis:
         document = self.document
         if document is None or type(document.config) is not self.flavour.config:
             return None
-        return Resolver(document, self.job.rules, self.flavour)
+        return Resolver(document, self.file.rules, self.flavour)
 
     def layer(self, name: str) -> Optional[Layer]:
         return next((layer for layer in self.layers or () if layer.name == name), None)

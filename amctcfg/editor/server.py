@@ -17,7 +17,7 @@ from typing import IO, Any, Callable, Dict, List, Optional, Set
 from .. import __version__
 from . import protocol
 from .actions import code_actions, formatting
-from .analysis import Analysis, Settings, Workshop, path_of
+from .analysis import Analysis, EditorWorkspace, Settings, path_of
 from .features import (
     completion,
     definition,
@@ -84,7 +84,7 @@ class Server:
         self.encoding: str = ENCODINGS[0]
         self.snippets: bool = False
         self.settings: Settings = Settings({})
-        self.workshop: Workshop = Workshop(self.settings, self.log)
+        self.workspace: EditorWorkspace = EditorWorkspace(self.settings.options(), self.log)
         self.initialized: bool = False
         self.shut_down: bool = False
         self.watched: float = time.monotonic()
@@ -140,7 +140,7 @@ class Server:
                 return  # what has come meanwhile is first
         if now >= self.watched + WATCH:
             self.watched = now
-            if self.workshop.changed():
+            if self.workspace.changed():
                 self.recheck()
 
     def recheck(self) -> None:
@@ -165,7 +165,7 @@ class Server:
 
     def analysis(self, file: File) -> Analysis:
         if file.analysis is None:
-            file.analysis = Analysis(file.text, path_of(file.uri), self.workshop, file.before)
+            file.analysis = Analysis(file.text, path_of(file.uri), self.workspace, file.before)
         return file.analysis
 
     def log(self, text: str) -> None:
@@ -252,7 +252,7 @@ class Server:
 
     def configure(self, values: Any) -> None:
         self.settings = Settings(values)
-        self.workshop = Workshop(self.settings, self.log)
+        self.workspace = EditorWorkspace(self.settings.options(), self.log)
         self.troubles.clear()
         self.recheck()
 

@@ -326,20 +326,3 @@ MAKERS: Dict[str, Maker] = dict(
         "missing-field": add_block,
     },
 )
-
-
-# ---------------------------------------------------------------- for the command line
-
-
-def fix_job(job: Any, unsafe: bool) -> Tuple[str, int]:
-    """What the fixes make of a job's file, and how many there were."""
-    try:
-        return mended(job.raw, job.layers, unsafe, job.flavour)
-    except ConfigError:  # not UTF-8
-        return job.text, 0
-
-
-def fixes_for(job: Any) -> Tuple[int, int]:
-    """How many fixes there are: safe ones, and more with the unsafe ones."""
-    safe_count = fix_job(job, False)[1]
-    return safe_count, max(fix_job(job, True)[1] - safe_count, 0)

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A configuration, or a JSON quantization config, with everything that it is looked at with; each is made once."""
+
+from __future__ import annotations
+
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Generic,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+)
+
+from ..checks.checking import check_document
+from ..checks.context import Context
+from ..checks.errors import another_model
+from ..checks.expanding import expand
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
+from ..documents.document import Document, read_tree
+from ..documents.settings import Settings
+from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
+from ..flavours.tf_ascend import TF_ASCEND
+from ..messages.reading import Reading
+from ..resolve.plan import Plan
+from ..resolve.resolver import DOCUMENTED, Resolver
+from ..textformat.parser import parse as parse_text
+from ..textformat.tree import Tree
+from .failure import Failure
+from .model import Model
+
+if TYPE_CHECKING:
+    from .workspace import Workspace
+
+V = TypeVar("V")
+
+
+class cached(Generic[V]):  # noqa: N801 - it reads as a decorator
+    """A property that is computed once; `functools.cached_property` came with Python 3.8."""
+
+    def __init__(self, compute: Callable[[Any], V]) -> None:
+        self.compute: Callable[[Any], V] = compute
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, instance: Any, owner: Any) -> V:
+        value = self.compute(instance)
+        instance.__dict__[self.compute.__name__] = value  # which is found before this descriptor from now on
+        return value
+
+
+class Read(NamedTuple):
+    """What reading a file gave: a document with what was found on the way, or why there is none."""
+
+    document: Optional[Document[Any]]
+    reading: Optional[Reading]
+    error: Optional[ConfigError]
+
+
+class ConfigFile:
+    """A file with its model, flavour, rules and settings. `Workspace` makes it.
+
+    contents -- as they were read. text -- the same, decoded as far as possible. model -- None where none is named.
+    """
+
+    flavour: Flavour[Any] = TF_ASCEND
+    rules: str = DOCUMENTED
+    model: Optional[Model] = None
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        contents: Union[str, bytes],
+        text: str,
+        name: str,
+        settings: Settings,
+        is_json: bool,
+    ) -> None:
+        self.workspace: Workspace = workspace
+        self.contents: Union[str, bytes] = contents
+        self.text: str = text
+        self.name: str = name
+        self.settings: Settings = settings
+        self.is_json: bool = is_json
+
+    def with_model(self, model: Model) -> ConfigFile:
+        """Return this file, looked at on another model."""
+        other = ConfigFile(self.workspace, self.contents, self.text, self.name, self.settings, self.is_json)
+        other.flavour, other.rules, other.model = self.flavour, self.rules, model
+        return other
+
+    @property
+    def layers(self) -> Optional[List[Layer]]:
+        """The layers of the model, None where none is named."""
+        return None if self.model is None else self.model.layers
+
+    def require_model(self) -> Model:
+        """Return the model. Raises `Failure` where none is named."""
+        if self.model is None:
+            words = "a model is needed: --graph G, or a comment '# amctcfg: graph=G' in the head of {}"
+            raise Failure(words.format(self.name))
+        return self.model
+
+    # ------------------------------------------------------------ reading
+
+    @cached
+    def parsed(self) -> Union[Tree, ConfigError]:
+        """The syntax tree, or what keeps the file from being text format."""
+        try:
+            return parse_text(self.contents, self.name)
+        except ConfigError as error:
+            return error
+
+    @property
+    def tree(self) -> Optional[Tree]:
+        """The syntax tree; None for JSON, and for what is not text format."""
+        return self.parsed if not self.is_json and isinstance(self.parsed, Tree) else None
+
+    @cached
+    def read(self) -> Read:
+        """What reading the configuration gave, also where it has errors."""
+        if not isinstance(self.parsed, Tree):
+            return Read(None, None, self.parsed)
+        document, reading = read_tree(self.parsed, not self.workspace.options.lenient, self.flavour)
+        return Read(document, reading, None)
+
+    # ------------------------------------------------------------ checking
+
+    def check(self) -> Tuple[Diagnostic, ...]:
+        """Return all diagnostics, without those that options or comments leave out."""
+        found = self.diagnostics
+        kept = self.settings.without_ignored(found)
+        if self.workspace.options.strict_warnings:
+            kept = tuple(sorted([*kept, *self.settings.unused(found)], key=position))
+        return self.without_ignored(kept)
+
+    def without_ignored(self, found: Iterable[Diagnostic]) -> Tuple[Diagnostic, ...]:
+        """Return the diagnostics that the options don't leave out."""
+        ignored = self.workspace.options.ignore
+        return tuple(d for d in found if d.severity == ERROR or d.code not in ignored)
+
+    @cached
+    def diagnostics(self) -> Tuple[Diagnostic, ...]:
+        """Every error and warning."""
+        if self.is_json:
+            return self.diagnostics_of_json()
+        document, reading, error = self.read
+        if document is None or reading is None:
+            return error.diagnostics if error else ()
+        if reading.foreign:
+            return document.diagnostics
+        self.note_other_model(reading.config)
+        return check_document(Context(document, self.layers, self.rules, self.flavour, reading.broken))
+
+    def diagnostics_of_json(self) -> Tuple[Diagnostic, ...]:
+        """Return the errors of a JSON quantization config."""
+        if self.layers is None:
+            raise Failure("a JSON quantization config is checked on a model: --graph G")
+        from ..resolve.json_reading import QuantConfig
+
+        try:
+            return tuple(QuantConfig(self.contents, tuple(self.layers), self.name, self.flavour).errors)
+        except ConfigError as error:
+            return error.diagnostics
+
+    def note_other_model(self, config: Any) -> None:
+        """Note that the configuration seems to be another model's."""
+        words = another_model(config, self.layers) if self.layers is not None else None
+        if words:
+            self.workspace.note("{}: {}".format(self.name, words))
+
+    # ------------------------------------------------------------ what comes out
+
+    @cached
+    def document(self) -> Document[Any]:
+        """The configuration. Raises `ConfigError` with all diagnostics where it has errors."""
+        document, reading, error = self.read
+        if document is None or reading is None:
+            raise error or AssertionError("a file has a document or an error")
+        if reading.errors:
+            raise ConfigError(self.check(), self.text)
+        return document
+
+    @cached
+    def plan(self) -> Plan:
+        """The plan on the model's layers. Raises `ConfigError` with all errors."""
+        if self.is_json:
+            from ..resolve.json_reading import read_plan
+
+            return read_plan(self.contents, self.layers or (), self.name, self.flavour)
+        self.note_other_model(self.document.config)
+        return expand(self.document, self.layers or (), self.rules, self.flavour)
+
+    def require_plan(self) -> None:
+        """Raise `ConfigError` where the file has no plan."""
+        _ = self.plan
+
+    @cached
+    def resolver(self) -> Resolver:
+        """The rules over the configuration, for layers of any name. Raises `ConfigError` where it has errors."""
+        return Resolver(self.document, self.rules, self.flavour)
+
+    # ------------------------------------------------------------ fixes
+
+    def fix(self, unsafe: bool) -> Tuple[str, int]:
+        """Return the text with what can be fixed, and how many fixes there were."""
+        from ..tools.fixing import mended
+
+        try:
+            return mended(self.contents, self.layers, unsafe, self.flavour)
+        except ConfigError:  # not UTF-8
+            return self.text, 0
+
+    def count_fixes(self) -> Tuple[int, int]:
+        """Return how many fixes there are: safe ones, and more with the unsafe ones."""
+        from ..tools.fixing import MAKERS
+
+        if self.is_json or not any(d.code == "syntax" or d.code in MAKERS for d in self.diagnostics):
+            return 0, 0
+        safe_count = self.fix(False)[1]
+        return safe_count, max(self.fix(True)[1] - safe_count, 0)
+
+
+def quantizable_types(file: ConfigFile) -> Dict[str, str]:
+    """Return the types of the layers that can be quantized, by name."""
+    return {layer.name: layer.type for layer in file.layers or () if file.flavour.quantizes(layer)}

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of one run or session, with the options that hold for all of them; each model is read once."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+
+from ..documents.files import read
+from ..documents.settings import Settings
+from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
+from ..flavours.tf_ascend import TF_ASCEND
+from ..resolve.resolver import DOCUMENTED, TOOLKIT
+from .choosing import choose_flavour, flavour_by_name
+from .failure import Failure
+from .file import ConfigFile
+from .model import Model, read_model, read_named_model
+
+AUTO = "auto"
+
+OBJECT = r'\A\s*\{\s*["}]'  # with which JSON begins, and no text format
+
+Notify = Callable[[str], None]
+Read = Callable[[str], Tuple[Union[str, bytes], str]]
+
+
+class Options(NamedTuple):
+    """What is asked for all files; a file's own settings fill in what is None here."""
+
+    graph: Optional[str] = None
+    flavour: Optional[str] = None
+    rules: Optional[str] = None
+    lenient: bool = False
+    ignore: Tuple[str, ...] = ()
+    strict_warnings: bool = False
+
+
+def stay_silent(text: str) -> None:
+    """Drop a note or a line of progress."""
+
+
+class Workspace:
+    """Files and the models that they are looked at on; models are read once, notes are given once.
+
+    Args:
+        options: What holds for all files.
+        note: Called with each sentence about the run.
+        progress: Called with what long work is at, and with "" when it has ended.
+        read: Gives the contents and the name of a file; raises `OSError`.
+
+    Raises:
+        Failure: There is no flavour of the name that the options ask for.
+    """
+
+    def __init__(
+        self, options: Options, note: Notify = stay_silent, progress: Notify = stay_silent, read: Read = read
+    ) -> None:
+        self.options: Options = options
+        self.wanted: Optional[Flavour[Any]] = None
+        if options.flavour not in (None, AUTO):
+            self.wanted = flavour_by_name(str(options.flavour))
+        self.models: Dict[Tuple[str, str], Model] = {}
+        self._note: Notify = note
+        self._progress: Notify = progress
+        self._read: Read = read
+        self._noted: Dict[str, None] = {}
+
+    def note(self, text: str) -> None:
+        """Give a note, unless it was given before."""
+        if text not in self._noted:
+            self._noted[text] = None
+            self._note(text)
+
+    # ------------------------------------------------------------ files
+
+    def open(self, path: str, needs_model: bool = False) -> ConfigFile:
+        """Open a file.
+
+        Raises:
+            OSError: It can't be read.
+            Failure: Its settings can't be followed, or it names no model and needs one.
+        """
+        file = self.file(*self._read(path))
+        if needs_model:
+            file.require_model()
+        return file
+
+    def open_json(self, path: str) -> ConfigFile:
+        """Open a JSON quantization config, whatever it is called."""
+        contents, name = self._read(path)
+        return self.file(contents, name, is_json=True)
+
+    def file(
+        self, contents: Union[str, bytes], name: str, folder: Optional[str] = None, is_json: bool = False
+    ) -> ConfigFile:
+        """Return the file with these contents; relative paths in its head are relative to `folder`, or where it lies."""
+        text = as_text(contents)
+        is_json = (
+            is_json or name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, text) is not None)
+        )
+        settings = Settings("" if is_json else text, name)
+        graph, by_head = self.options.graph, False
+        if graph is None and "graph" in settings.values:
+            folder = os.path.dirname("" if name == "<stdin>" else name) if folder is None else folder
+            graph, by_head = os.path.join(folder, settings.values["graph"]), True
+        rules = self.options.rules or settings.values.get("rules") or DOCUMENTED
+        if rules not in (DOCUMENTED, TOOLKIT):
+            raise Failure("{}: rules is '{}'; it has to be 'documented' or 'toolkit'".format(name, rules))
+        found = ConfigFile(self, contents, text, name, settings, is_json)
+        found.rules = rules
+        found.flavour = self.flavour_of(found, graph, by_head)
+        found.model = None if graph is None else self.model(graph, found.flavour, by_head)
+        return found
+
+    def file_alone(self, text: str, name: str) -> ConfigFile:
+        """Return a file without the model that can't be read, and without settings that are wrong."""
+        found = ConfigFile(self, text, text, name, Settings(text, name), False)
+        found.flavour, _ = choose_flavour(found)
+        return found
+
+    # ------------------------------------------------------------ flavours and models
+
+    def flavour_of(self, file: ConfigFile, graph: Optional[str], by_head: bool) -> Flavour[Any]:
+        """Return the flavour that the options or the file's head name, else the one that suits text and model best."""
+        own = file.settings.values.get("flavour", AUTO) if self.options.flavour is None else AUTO
+        flavour = self.wanted or (flavour_by_name(own) if own != AUTO else None)
+        if flavour is not None:
+            if graph and graph.lower().endswith(".onnx") and flavour.graphs != "onnx":
+                self.note("{} is an ONNX model; its nodes are seen by the types of {}".format(graph, flavour.name))
+            return flavour
+        flavour, why = choose_flavour(file, graph, lambda: self.layers_of_table(graph or "", by_head))
+        if flavour is not TF_ASCEND:
+            self.note("{} is read as {}: {}".format(file.name, flavour.name, why))
+        return flavour
+
+    def layers_of_table(self, path: str, by_head: bool) -> List[Layer]:
+        """Return the layers of a table, whose types tell flavours apart."""
+        return self.model(path, TF_ASCEND, by_head).layers
+
+    def flavour_of_model(self, graph: str) -> Tuple[Flavour[Any], str]:
+        """Return the flavour for a model without a configuration, and why; the one of the options where they name one."""
+        if self.wanted is not None:
+            return self.wanted, ""
+        nothing = ConfigFile(self, "", "", graph, Settings("", graph), False)
+        return choose_flavour(nothing, graph, lambda: self.layers_of_table(graph, False))
+
+    def model(self, path: str, flavour: Flavour[Any], by_head: bool = False) -> Model:
+        """Return a model as a flavour sees it. Raises `Failure` for a file that can't be used."""
+        key = path, flavour.name
+        if key not in self.models:
+            self._progress("reading {} ...".format(path))
+            self.models[key] = (read_named_model if by_head else read_model)(path, flavour)
+            self._progress("")
+        return self.models[key]
+
+
+def as_text(contents: Any) -> str:
+    """Return a file's contents for showing, also where they are not UTF-8."""
+    return contents if isinstance(contents, str) else str(contents, "utf-8", "replace")

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file with its model, flavour, rules and settings: each read once, and nothing of a model that a head names is shown."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import amctcfg
+from amctcfg.textformat import parser
+from amctcfg.workspace.failure import Failure
+from amctcfg.workspace.workspace import Options, Workspace
+
+ROOT = Path(amctcfg.__file__).parent.parent
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "l.csv").write_text("name,type\na,Conv2D\nb,Conv2D\n", encoding="utf-8")
+    return tmp_path
+
+
+def write(path, text):
+    path.write_text("# amctcfg: graph=l.csv\n" + text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def parses(monkeypatch):
+    """How often a text was parsed."""
+    seen = []
+    original = parser.parse_fields
+    monkeypatch.setattr(parser, "parse_fields", lambda *given, **more: seen.append(given) or original(*given, **more))
+    return seen
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'skip_layers: "a"\n',
+        "common_config { ifmr_quantize { search_step: 0.00001 } }\n",
+        'skip_fusion_layers: "a"\ndo_fusion: false\n',
+    ],
+)
+def test_check_reads_a_file_once(folder, cli, parses, text):
+    write(folder / "q.cfg", text)
+    assert cli("check", "q.cfg").status == 0
+    assert len(parses) == 1
+
+
+def test_a_file_reads_each_of_its_parts_once(folder, parses):
+    write(folder / "q.cfg", 'skip_layers: "a"\n')
+    file = Workspace(Options()).open("q.cfg")
+    assert file.plan is file.plan and file.document is file.document and file.diagnostics is file.diagnostics
+    assert len(parses) == 1
+    other = file.with_model(file.model)
+    assert other.plan == file.plan and other.plan is not file.plan
+
+
+def test_models_are_read_once_and_notes_given_once(folder):
+    notes = []
+    workspace = Workspace(Options(), notes.append)
+    for name in ("q.cfg", "r.cfg"):
+        write(folder / name, "batch_num: 2\n")
+    first, second = workspace.open("q.cfg"), workspace.open("r.cfg")
+    assert first.flavour is second.flavour is not amctcfg.TF_ASCEND
+    assert first.model is second.model
+    workspace.note("once")
+    workspace.note("once")
+    assert [note.split(" is read as")[0] for note in notes] == ["q.cfg", "r.cfg", "once"]
+
+
+def test_a_flavour_that_does_not_exist_is_the_options_fault():
+    with pytest.raises(Failure, match="did you mean"):
+        Workspace(Options(flavour="pytorchh"))
+
+
+# ---------------------------------------------------------------- a model that the head of a file names
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+@pytest.mark.parametrize("special", ["fifo", "/dev/zero", "/dev/stdin"])
+def test_a_head_can_not_name_what_never_ends(folder, special):
+    if special == "fifo":
+        os.mkfifo("fifo")
+    (folder / "q.cfg").write_text("# amctcfg: graph={}\nx: 1\n".format(special), encoding="utf-8")
+    for arguments in (["check", "q.cfg"], ["completion", "query", "explain", "q.cfg", ""]):
+        done = subprocess.run(
+            [sys.executable, "-m", "amctcfg", *arguments],
+            stdin=subprocess.PIPE, capture_output=True, timeout=30, env=dict(os.environ, PYTHONPATH=str(ROOT)), check=False,
+        )  # fmt: skip
+        if arguments[0] == "check":
+            assert done.returncode == 2 and b"not a regular file" in done.stderr, done.stderr
+        else:
+            assert done.stdout == b""
+
+
+@pytest.mark.parametrize("name", ["secret.json", "secret.csv", "secret.pbtxt", "secret.pb"])
+@pytest.mark.parametrize("command", [["check"], ["expand"], ["show"], ["diff", "q.cfg"], ["suggest", "--skip", "a"]])
+def test_nothing_of_a_file_that_a_head_names_is_shown(folder, cli, name, command):
+    (folder / name).write_text('{"auths": "c2VjcmV0"}\nc2VjcmV0: c2VjcmV0\n', encoding="utf-8")
+    (folder / "q.cfg").write_text("# amctcfg: graph={}\n".format(name), encoding="utf-8")
+    done = cli(command[0], "q.cfg", *command[1:])
+    assert done.status == 2
+    assert name in done.err and "c2VjcmV0" not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    "bad", ["rules=z", "flavour=nope", "graph=missing.csv", "graph=bad.json"], ids=lambda bad: bad.split("=")[0]
+)
+@pytest.mark.parametrize("options", [(), ("--graph", "l.csv")], ids=["head", "option"])
+def test_a_file_that_can_not_be_used_hides_no_other(folder, cli, bad, options):
+    (folder / "bad.json").write_text("[1", encoding="utf-8")
+    (folder / "evil.cfg").write_text("# amctcfg: {}\n".format(bad), encoding="utf-8")
+    (folder / "victim.cfg").write_text("x: 1\n", encoding="utf-8")
+    done = cli("check", "evil.cfg", "victim.cfg", "--format", "json", *options)
+    found = [(d["file"], d["code"]) for d in json.loads(done.out)["diagnostics"]]
+    assert ("victim.cfg", "unknown-field") in found
+    unreadable = not (options and bad.startswith("graph"))
+    assert done.status == (2 if unreadable else 1)
+    assert (("evil.cfg", "unreadable") in found) is unreadable
