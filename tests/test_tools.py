@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import os
+import pickle
 import re
 
 import pytest
@@ -406,3 +407,68 @@ def test_condense_command(cli, tmp_path):
     result = cli("condense", values, "--graph", graph, "-o", out)
     assert result.status == 1 and "error[wrong-type]: conv1 > quant_enable: it is true or false, not 2" in result.err
     assert out.read_text(encoding="utf-8") == 'skip_layers: "conv1"\n'
+
+
+# ---------------------------------------------------------------- a plan knows what made it
+
+CASCADE = """common_config { ifmr_quantize { asymmetric: false } }
+override_layer_types { layer_type: "Conv2D" calibration_config { ifmr_quantize { asymmetric: true } } }
+override_layer_configs { layer_name: "conv1" calibration_config { } }
+"""
+
+
+@pytest.mark.parametrize("rules", ["documented", "toolkit"])
+def test_a_plan_explains_by_the_rules_and_the_document_that_made_it(rules):
+    document = amctcfg.parse(CASCADE, name="some.cfg")
+    layer = Layer("conv1", "Conv2D")
+    plan = amctcfg.expand(document, [layer], rules=rules)
+    expected = amctcfg.explain(document, layer, rules=rules)
+    assert amctcfg.explain(plan, layer) == amctcfg.explain(plan, "conv1") == expected
+    assert ("the toolkit skips override_layer_types" in expected) is (rules == "toolkit")
+    assert "some.cfg:" in expected
+    assert ("the toolkit skips override_layer_types" in plan._repr_html_()) is (rules == "toolkit")
+    clone = pickle.loads(pickle.dumps(plan))
+    assert amctcfg.explain(clone, "conv1") == expected
+    with pytest.raises(KeyError, match="nope"):
+        amctcfg.explain(plan, "nope")
+
+
+def test_a_plan_that_was_read_explains_by_its_text():
+    layer = Layer("conv1", "Conv2D")
+    written = amctcfg.expand(amctcfg.loads(CASCADE), [layer]).to_json()
+    assert "quant_config, some.json:" in amctcfg.explain(amctcfg.read_plan(written, [layer], "some.json"), "conv1")
+
+
+def test_two_plans_differ_without_their_layers():
+    one, other = amctcfg.parse(""), amctcfg.parse("activation_offset: false")
+    model = [Layer("conv1", "Conv2D"), Layer("relu", "Relu")]
+    plans = [amctcfg.expand(document, model) for document in (one, other)]
+    assert amctcfg.diff(*plans) == amctcfg.diff(one, other, model) != ()
+    assert amctcfg.diff(*plans)[0].after_origin.span.column == 1
+    with pytest.raises(TypeError, match="needs the layers"):
+        amctcfg.diff(one, plans[1])
+
+
+GLOBAL_FIELDS = [
+    ("ge", "version: 2", "version", 1, 2),
+    ("ge", "joint_quant: true", "joint_quant", False, True),
+    ("ge", "activation_offset: false", "activation_offset", True, False),
+    (
+        "ge", "tensor_quantize { layer_name: 'm' input_index: 0 }", "tensor_quantize",
+        [], [{"layer_name": "m", "input_index": 0}],
+    ),
+    ("tensorflow", "skip_approximation_layers: 'c'", "skip_approximation_layers", [], ["c"]),
+    ("tensorflow", "fakequant_precision_mode: FORCE_FP16_QUANT", "fakequant_precision_mode", None, "FORCE_FP16_QUANT"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("flavour, text, key, before, after", GLOBAL_FIELDS)
+def test_diff_sees_what_holds_for_the_model_as_a_whole(flavour, text, key, before, after):
+    flavour = amctcfg.FLAVOURS[flavour]
+    model = [Layer("c", "Conv2D"), Layer("m", "MaxPool")]
+    changes = amctcfg.diff(amctcfg.loads("", flavour=flavour), amctcfg.parse(text, flavour=flavour), model)
+    found = [(c.layer, c.field, c.before, c.after) for c in changes if c.layer is None]
+    assert found == [(None, key, before, after)]
+    assert changes[0].after_origin.tier == key and changes[0].after_origin.span.column == 1
+    again = amctcfg.diff(amctcfg.parse(text, flavour=flavour), amctcfg.loads(text, flavour=flavour), model)
+    assert again == ()

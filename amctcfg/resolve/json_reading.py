@@ -479,7 +479,7 @@ class QuantConfig:
         plain = self.text if self.source else None
         arguments = (plain, self.known, self.name, self.flavour)
         remake = (read_plan, arguments) if plain is not None else None
-        plan = Plan(map(self.effective, supported), None, self.flavour, self.globals, None, remake)
+        plan = Plan(map(self.effective, supported), None, self.flavour, self.globals, None, remake, None, self.name)
         if remake is None:
             object.__setattr__(plan, "_remake", (read_plan, (plan.to_json(), self.known, self.name, self.flavour)))
         return plan

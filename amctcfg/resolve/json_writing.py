@@ -8,9 +8,12 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..flavours.flavour import Constant, Flavour, Layout, Mapped
 from ..messages.kinds import Bool, Enum
-from ..messages.message import REPEATED
+from ..messages.message import REPEATED, Message
 from .effective import EffectiveConfig, values_of
-from .resolver import Resolver
+from .resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
+
+# The fields of a configuration that say what single layers get.
+OF_LAYERS = ("skip_layers", "skip_layer_types", COMMON, OF_TYPE, OF_LAYER)
 
 VERSION = 1  # of the JSON quantization config
 INDENT = "    "
@@ -37,6 +40,26 @@ def global_values(merger: Resolver, layout: Layout) -> Dict[str, Any]:
         else:
             found[key] = field.default if value is None else value
     return found
+
+
+def settings_beside(config: Any, flavour: Flavour[Any], keys: Iterable[str]) -> Dict[str, Any]:
+    """What a configuration says of the model as a whole that is not among the keys; absent fields have their default."""
+    blocks = (*OF_LAYERS, *(name for name, _ in flavour.stand_ins))
+    found: Dict[str, Any] = {}
+    for name, field in config.__schema__.fields.items():
+        if name not in keys and name not in blocks:
+            value = getattr(config, name)
+            value = field.default if value is None else value
+            found[name] = [plain(element) for element in value] if field.label == REPEATED else plain(value)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """A message as a dictionary of what it sets, for the eyes; anything else as it is."""
+    if not isinstance(value, Message):
+        return value
+    values = {name: getattr(value, name) for name in value.__schema__.fields}
+    return {name: plain(inner) for name, inner in values.items() if inner is not None}
 
 
 def tensor_values(merger: Resolver, layout: Layout, entry: Any) -> Dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 from ..diagnostics.diagnostic import Diagnostic
 from ..flavours.flavour import Flavour
 from .effective import EffectiveConfig
-from .json_writing import Writer, global_values, rows
+from .json_writing import Writer, global_values, rows, settings_beside
 from .resolver import Resolver
 
 Warnings = Callable[[], Tuple[Diagnostic, ...]]
@@ -18,13 +18,26 @@ class Plan(Mapping[str, EffectiveConfig]):
     """The effective configuration of each supported layer, by name, in the order of the layers; immutable.
 
     config -- the configuration, None where the plan was read from JSON. flavour -- what it was expanded for. warnings --
-    what is worth knowing about it, worked out when it is asked for.
+    what is worth knowing about it, worked out when it is asked for. resolver -- what decided: the configuration or
+    document under the rules of the plan; None where it was read from JSON. name -- of the file that it comes from.
     """
 
-    __slots__ = ("_globals", "_layers", "_make_warnings", "_origins", "_remake", "_warnings", "config", "flavour")
+    __slots__ = (
+        "_globals",
+        "_layers",
+        "_make_warnings",
+        "_remake",
+        "_warnings",
+        "config",
+        "flavour",
+        "name",
+        "resolver",
+    )
 
     config: Any
     flavour: Flavour[Any]
+    resolver: Optional[Resolver]
+    name: str
     _layers: Dict[str, EffectiveConfig]
     _globals: Dict[str, Any]
     _make_warnings: Optional[Warnings]
@@ -39,6 +52,8 @@ class Plan(Mapping[str, EffectiveConfig]):
         global_keys: Dict[str, Any],
         make_warnings: Optional[Warnings] = None,
         remake: Any = None,
+        resolver: Optional[Resolver] = None,
+        name: str = "",
     ) -> None:
         put = object.__setattr__
         put(self, "_layers", {effective.layer.name: effective for effective in layers})
@@ -48,6 +63,8 @@ class Plan(Mapping[str, EffectiveConfig]):
         put(self, "_make_warnings", make_warnings)
         put(self, "_warnings", None)
         put(self, "_remake", remake)  # how pickle makes it again
+        put(self, "resolver", resolver)
+        put(self, "name", name)
 
     @property
     def warnings(self) -> Tuple[Diagnostic, ...]:
@@ -128,9 +145,17 @@ class Plan(Mapping[str, EffectiveConfig]):
         """The keys of the JSON that are not layers."""
         return dict(self._globals)
 
+    @property
+    def model_settings(self) -> Dict[str, Any]:
+        """What holds for the model as a whole: the global keys, and fields of the configuration that no JSON has."""
+        beside = {} if self.config is None else settings_beside(self.config, self.flavour, self._globals)
+        return dict(self._globals, **beside)
 
-def build_plan(merger: Resolver, supported: Iterable[Any], make_warnings: Warnings, remake: Any) -> Plan:
+
+def build_plan(resolver: Resolver, supported: Iterable[Any], make_warnings: Warnings, remake: Any) -> Plan:
     """The plan of a configuration that has no errors on the layers."""
-    layout = merger.flavour.layout
-    global_keys = global_values(merger, layout) if layout else {}
-    return Plan(map(merger.merge, supported), merger.config, merger.flavour, global_keys, make_warnings, remake)
+    layout = resolver.flavour.layout
+    global_keys = global_values(resolver, layout) if layout else {}
+    name = resolver.document.name if resolver.document else ""
+    effective = map(resolver.merge, supported)
+    return Plan(effective, resolver.config, resolver.flavour, global_keys, make_warnings, remake, resolver, name)

@@ -14,7 +14,7 @@ from ..messages.message import Message
 from ..messages.record import Record
 from ..resolve.effective import EffectiveConfig, Origin, values_of
 from ..resolve.plan import Plan
-from ..resolve.resolver import DOCUMENTED, Resolver
+from ..resolve.resolver import DOCUMENTED
 
 Side = Union[Message, Document[Any], Plan]
 
@@ -40,20 +40,23 @@ ABSENT = Origin("default", None)
 def diff(
     a: Side,
     b: Side,
-    layers: Iterable[Layer],
+    layers: Optional[Iterable[Layer]] = None,
     rules: str = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> Tuple[Change, ...]:
     """What `b` changes against `a` on a model: global keys, then layers in their order; empty for a mere rewording.
 
-    Each is a configuration, a document, or a plan. Raises `ConfigError` with the errors of both on these layers.
+    Each is a configuration, a document, or a plan; two plans need no `layers`, and keep their rules. Raises `ConfigError`
+    with the errors of both on these layers.
 
     >>> from amctcfg import AMCTConfig
     >>> changes = diff(AMCTConfig(), AMCTConfig(skip_layers=["c"]), [Layer("c", "Conv2D"), Layer("d", "Conv2D")])
     >>> [(change.layer, change.field, change.after) for change in changes]
     [('c', 'quant_enable', False)]
     """
-    layers = tuple(layers)
+    if layers is None and not (isinstance(a, Plan) and isinstance(b, Plan)):
+        raise TypeError("diff needs the layers of the model, but for two Plans")
+    layers = tuple(layers or ())
     plans: List[Plan] = []
     errors: List[Diagnostic] = []
     for side in (a, b):
@@ -65,27 +68,28 @@ def diff(
         texts = {side.text for side in (a, b) if isinstance(side, Document)}
         raise ConfigError(errors, texts.pop() if len(texts) == 1 else None)
     before, after = plans
-    found = list(global_changes(before, after, a, b))
+    found = list(global_changes(before, after))
     return tuple(found + list(layer_changes(before, after)))
 
 
-def global_changes(before: Plan, after: Plan, a: Side, b: Side) -> Iterator[Change]:
-    old, new = before.global_values, after.global_values
+def global_changes(before: Plan, after: Plan) -> Iterator[Change]:
+    old, new = before.model_settings, after.model_settings
+    if before.config is None or after.config is None:  # JSON has less than a configuration
+        old, new = before.global_values, after.global_values
     for key in dict.fromkeys((*old, *new)):
         if old.get(key) != new.get(key):
-            origins = global_origin(a, key, old.get(key)), global_origin(b, key, new.get(key))
+            origins = global_origin(before, key, old.get(key)), global_origin(after, key, new.get(key))
             yield Change(None, key, old.get(key), new.get(key), *origins)
 
 
-def global_origin(side: Side, key: str, value: Any) -> Origin:
-    if isinstance(side, Plan):
-        return Origin("default" if side.config is not None else "quant_config", value)
-    config: Any = side.config if isinstance(side, Document) else side
-    written = getattr(config, key, None)
+def global_origin(plan: Plan, key: str, value: Any) -> Origin:
+    if plan.resolver is None:
+        return Origin("quant_config", value)
+    written = getattr(plan.config, key, None)
     if written is None or written == ():
         return Origin("default", value)
     path = (key,) if not isinstance(written, tuple) else (key, len(written) - 1)
-    return Resolver(side).origin(key, value, path)
+    return plan.resolver.origin(key, value, path)
 
 
 def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:

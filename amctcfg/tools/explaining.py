@@ -17,28 +17,26 @@ from ..resolve.resolver import DOCUMENTED, OF_TYPE, TOOLKIT, Resolver
 
 def explain(
     config: Union[Message, Document[Any], Plan],
-    layer: Layer,
+    layer: Union[Layer, str],
     rules: str = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> str:
     """What `amctcfg explain` prints for a layer: its values, one a line, and below each the settings that lost and why.
 
-    `rules` and `flavour` as for `merge`.
+    `rules` and `flavour` as for `merge`. A plan explains by what made it, and takes the name of a layer, too; `KeyError`
+    for one that it does not have.
 
     >>> from amctcfg import loads
     >>> print(explain(loads("skip_layers: 'a'"), Layer("a", "MatMul")).splitlines()[1])
       not quantized: skip_layers at skip_layers.0
     """
-    return Explanation(*explained(config, layer, rules, flavour)).text()
-
-
-def explained(config: Any, layer: Layer, rules: str, flavour: Optional[Flavour[Any]]) -> Any:
     if isinstance(config, Plan):
-        return None, config[layer.name]
+        name = layer.name if isinstance(layer, Layer) else layer
+        return Explanation(config.resolver, config[name], name=config.name).text()
     if not isinstance(layer, Layer):
         raise TypeError("explain takes a Layer, such as Layer('conv1', 'Conv2D'), not {!r}".format(layer))
-    merger = Resolver(config, rules, flavour)
-    return merger, merger.merge(layer)
+    resolver = Resolver(config, rules, flavour)
+    return Explanation(resolver, resolver.merge(layer)).text()
 
 
 def labels(fields: Any) -> Dict[str, str]:

@@ -76,8 +76,7 @@ def tabulated(
     merger -- what the plan was made by, for the reasons of its values. name -- of the file. before -- another plan to
     compare with. scores -- of layers. others -- layers that can't be quantized, each with the reason.
     """
-    if merger is None and plan.config is not None:
-        merger = Resolver(plan.config, flavour=plan.flavour)
+    merger, name = merger or plan.resolver, name or plan.name
     usual = Resolver(plan.flavour.config(), flavour=plan.flavour)
     old: Mapping[str, EffectiveConfig] = before if before is not None else {}
     rows = []
