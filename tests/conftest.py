@@ -23,6 +23,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # For laws that take a millisecond an example: five times as many.
 often = settings(max_examples=5 * settings().max_examples)
+# For laws that run once for each flavour.
+each = settings(max_examples=settings().max_examples // 3)
 
 
 class Result:

@@ -2,34 +2,37 @@
 """Every flavour by its description: the laws of priority, printing, expansion and condensing; what each can't have."""
 
 import dataclasses
+import itertools
 import json
 import pickle
 import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import GE, ONNX, PYTORCH, PYTORCH_9_0, TENSORFLOW, TF_ASCEND, ConfigError, Layer
 from amctcfg.flavours import caffe, pytorch
 
-from .conftest import DATA
+from . import facts
+from .conftest import each, often
 from .strategies import (
     FLAVOURS,
+    TIERS,
     any_text,
+    block_class,
     blocks_of,
     broken_texts,
     configs,
+    contests,
     expandable,
-    flavours,
-    flavours_with_json,
+    fields_of,
     layers_of_flavour,
     rule_sets,
 )  # fmt: skip
 
-ALGORITHMS = {"weights": ("arq_quantize", "ada_quantize"), "activations": ("ifmr_quantize", "hfmg_quantize")}
 DEFAULTS = {
     "search_range_start": 0.7, "search_range_end": 1.3, "search_step": 0.01, "max_percentile": 0.999999,
     "min_percentile": 0.999999, "num_of_bins": 4096, "quant_bits": 8, "num_iteration": 10000, "reg_param": 0.01,
@@ -37,87 +40,167 @@ DEFAULTS = {
 }  # fmt: skip
 
 
-# ---------------------------------------------------------------- an independent statement of the rules of PyTorch
-
-CAN = {  # FLAVOURS.md, section 1.2
-    "channel_wise": {"Conv2d", "Conv3d", "ConvTranspose2d", "Conv1d", "ConvTranspose1d", "LSTM", "GRU"},
-    "int16": {"Conv2d", "Linear", "ConvTranspose2d", "Conv1d", "ConvTranspose1d", "LSTM", "GRU"},
-    "ada": {"Conv2d", "Linear", "ConvTranspose2d"},
-    "bits": {"Conv2d"},
-    "dmq": {"Conv2d", "Conv3d", "Linear", "ConvTranspose2d", "Conv1d", "ConvTranspose1d", "LSTM", "GRU"},
-}
+# ---------------------------------------------------------------- an independent statement of the rules
 
 
-def pytorch_block(config, layer, rules):
-    """What the pages and the toolkit say that a layer gets: part -> field -> value; None for one that is dropped."""
+def stated_block(config, layer, rules, name):
+    """What the pages and the toolkit say that a layer gets: part -> field -> value, without a part that is dropped."""
+
+    def can(letter, lack=None):
+        return letter in facts.types_of(name).get(layer.type, ()) and lack not in layer.lacks
+
     own = next((o.calibration_config for o in config.override_layer_configs if o.layer_name == layer.name), None)
     typed = next((o.calibration_config for o in config.override_layer_types if o.layer_type == layer.type), None)
     common = config.common_config
-    block = own or typed or common or pytorch.CalibrationConfig()
-    weights = "ada_quantize" if block.ada_quantize else "arq_quantize"
-    activations = "hfmg_quantize" if block.hfmg_quantize else "ifmr_quantize"
-    found = {activations: {}, weights: {}}
-    for part in (activations, weights):
-        given = getattr(block, part)
-        for field in dataclasses.fields(pytorch.CalibrationConfig.__schema__.fields[part].kind):
-            value = getattr(given, field.name, None)
-            found[part][field.name] = DEFAULTS.get(field.name) if value is None else value
-    if found[weights]["channel_wise"] is None:
-        found[weights]["channel_wise"] = layer.type in CAN["channel_wise"]
+    if name.startswith("caffe") and common is None and not config.override_layer_types:  # the deprecated blocks
+        common = config.conv_calibration_config
+        typed = config.fc_calibration_config if layer.type in ("InnerProduct", "Pooling") else None
+    block = next((b for b in (own, typed, common) if b is not None), None)
+    kinds = {field.name: field for field in dataclasses.fields(block_class(amctcfg.FLAVOURS[name]))}
+    found = {}
+    for group in facts.BLOCK[name].split():
+        members = group.split("|")
+        chosen = next((member for member in members if getattr(block, member, None) is not None), members[0])
+        if chosen not in facts.MEMBERS or (chosen == "dmq_balancer" and getattr(block, chosen, None) is None):
+            continue
+        fields = facts.MEMBERS[chosen].split() + facts.MORE.get(name, {}).get(chosen, "").split()
+        given = [getattr(getattr(block, chosen, None), field, None) for field in fields]
+        found[chosen] = {f: DEFAULTS.get(f) if value is None else value for f, value in zip(fields, given)}
+        if "channel_wise" in fields and found[chosen]["channel_wise"] is None:
+            found[chosen]["channel_wise"] = can("c")
+    assert set(found) <= set(kinds)
     # asymmetric: only blocks whose algorithm is the one that the layer ends up with.
-    order = [own, common] if own and rules == "toolkit" else [own, typed, common]
-    said = [getattr(b, activations).asymmetric for b in order if b and getattr(b, activations)]
+    (activations,) = {"ifmr_quantize", "hfmg_quantize"} & set(found)
+    order = [own, common] if own is not None and rules == "toolkit" else [own, typed, common]
+    said = [getattr(b, activations).asymmetric for b in order if b is not None and getattr(b, activations) is not None]
     said = [value for value in (*said, config.activation_offset, True) if value is not None]
-    found[activations]["asymmetric"] = said[0] and layer.type != "Conv3d" and "asymmetric" not in layer.lacks
-    # A demand of common_config is softened.
-    if found[activations]["dst_type"] == "INT16" and (layer.type not in CAN["int16"] or "int16" in layer.lacks):
-        from_type = own is None and typed is not None and layer.type in CAN["int16"]
-        commons = [getattr(common, a).dst_type for a in ALGORITHMS["activations"] if common and getattr(common, a)]
-        if not (from_type and "INT16" not in commons):
-            found[activations]["dst_type"] = "INT8"
-    if weights == "arq_quantize":
-        bits = found[weights]["quant_bits"]
-        if (bits in (6, 7) and layer.type not in CAN["bits"]) or (bits == 4 and "int4" in layer.lacks):
-            found[weights]["quant_bits"] = 8
-    if weights == "ada_quantize" and layer.type not in CAN["ada"]:
-        del found[weights]
-    if block.dmq_balancer and layer.type in CAN["dmq"]:
-        strength = block.dmq_balancer.migration_strength
-        found["dmq_balancer"] = {"migration_strength": 0.5 if strength is None else strength}
+    symmetric = layer.type in facts.types_with(name, "s") or "asymmetric" in layer.lacks
+    known = layer.type in facts.types_of(name)
+    found[activations]["asymmetric"] = said[0] and not (symmetric and known)
+    if name.startswith("pytorch") and known:
+        soften(found, activations, (own, typed, common), can, name)
     return found
 
 
-@given(expandable(PYTORCH), rule_sets)
-def test_pytorch_by_an_independent_statement(pair, rules):
-    config, model = pair
+def soften(found, activations, blocks, can, name):
+    """PyTorch: what a layer can't have it gets something else for."""
+    own, typed, common = blocks
+    if found[activations]["dst_type"] == "INT16" and not can("16", "int16"):
+        from_type = own is None and typed is not None and can("16")
+        parts = [getattr(common, part, None) for part in ("ifmr_quantize", "hfmg_quantize")]
+        if not (from_type and "INT16" not in [getattr(part, "dst_type", None) for part in parts]):
+            found[activations]["dst_type"] = "INT8"
+    bits = found.get("arq_quantize", {}).get("quant_bits")
+    if (bits in (6, 7) and not can("b")) or (bits == 4 and name == "pytorch" and not can("q", "int4")):
+        found["arq_quantize"]["quant_bits"] = 8
+    if not can("a"):
+        found.pop("ada_quantize", None)
+    if not can("d"):
+        found.pop("dmq_balancer", None)
+
+
+STATED = [name for name in amctcfg.FLAVOURS if name != "ge"]  # there, channel_wise depends on another field
+
+
+def plain(block):
+    return {name: value for name, value in dataclasses.asdict(block).items() if value is not None}
+
+
+def agrees(config, layer, rules, name):
+    block = plain(amctcfg.merge(config, layer, rules=rules).calibration_config)
+    assert block == stated_block(config, layer, rules, name), (config, layer)
+
+
+@pytest.mark.parametrize("name", STATED)
+@often
+@given(st.data(), rule_sets)
+def test_an_independent_statement_of_the_rules(name, data, rules):
+    agrees(*data.draw(contests(amctcfg.FLAVOURS[name])), rules, name)
+
+
+@pytest.mark.parametrize("name", ["pytorch", "caffe", "onnx"])
+@given(st.data(), rule_sets)
+def test_plans_by_the_same_statement(name, data, rules):
+    config, model = data.draw(expandable(amctcfg.FLAVOURS[name]))
     for effective in amctcfg.expand(config, model, rules=rules).values():
-        block = {k: v for k, v in dataclasses.asdict(effective.calibration_config).items() if v is not None}
-        assert block == pytorch_block(config, effective.layer, rules), effective.layer
+        assert plain(effective.calibration_config) == stated_block(config, effective.layer, rules, name), (
+            effective.layer
+        )
+
+
+@pytest.mark.parametrize("rules", ["documented", "toolkit"])
+def test_every_combination_of_algorithm_and_offset(rules):
+    """asymmetric cascades through blocks with the same algorithm only: each tier has none of eight blocks or one."""
+    absent = object()
+    members = [("ifmr_quantize", pytorch.FMRQuantize), ("hfmg_quantize", pytorch.HFMGQuantize)]
+    blocks = [absent, pytorch.CalibrationConfig()]
+    blocks += [pytorch.CalibrationConfig(**{m: cls(asymmetric=a)}) for m, cls in members for a in (None, True, False)]
+    layer = Layer("a", "Linear")
+    for own, typed, common in itertools.product(blocks, repeat=3):
+        config = pytorch.AMCTConfig(
+            activation_offset=False,
+            common_config=None if common is absent else common,
+            override_layer_types=[] if typed is absent else [pytorch.OverrideLayerType("Linear", typed)],
+            override_layer_configs=[] if own is absent else [pytorch.OverrideLayer("a", own)],
+        )
+        agrees(config, layer, rules, "pytorch")
+
+
+DEMANDING = [
+    "arq_quantize { quant_bits: 4 }",
+    "arq_quantize { quant_bits: 6 }",
+    "ifmr_quantize { dst_type: INT16 }",
+    "hfmg_quantize { dst_type: INT16 }",
+    "ada_quantize { } dmq_balancer { }",
+]
+
+
+@pytest.mark.parametrize("lacks", [(), ("int4",), ("int16",)])
+@pytest.mark.parametrize("name", [name for name in amctcfg.FLAVOURS if name.startswith("pytorch")])
+def test_every_demand_of_every_tier(name, lacks):
+    """Each tier asks for something that not every layer can have, or does not; what the layer gets, as stated."""
+    flavour, asked = amctcfg.FLAVOURS[name], [None]
+    for block in DEMANDING:
+        try:
+            asked.append(amctcfg.loads("common_config { %s }" % block, flavour=flavour).common_config)
+        except ConfigError:  # 9.0 has INT8 alone
+            assert "INT16" in block and name == "pytorch-9.0"
+    of_type, of_layer = (fields_of(flavour.config)[tier].kind for tier in TIERS[:2][::-1])
+    for kind, own, typed, common in itertools.product(flavour.types, asked, asked, asked):
+        config = flavour.config(
+            common_config=common,
+            override_layer_types=[of_type(kind, typed)] if typed else [],
+            override_layer_configs=[of_layer("a", own)] if own else [],
+        )
+        agrees(config, Layer("a", kind, True, lacks), "documented", name)
 
 
 # ---------------------------------------------------------------- laws of each flavour
 
 
-def with_layers(flavour):
-    return st.tuples(st.just(flavour), configs(flavour=flavour), layers_of_flavour(flavour))
+def each_flavour(test):
+    """The law once for each flavour, so that no draw leaves one out."""
+    return pytest.mark.parametrize("name", amctcfg.FLAVOURS)(each(test))
 
 
-@given(flavours.flatmap(with_layers), rule_sets)
-def test_every_field_of_an_effective_block_is_set_and_has_an_origin(drawn, rules):
-    flavour, config, layer = drawn
+@each_flavour
+@given(st.data(), rule_sets)
+def test_every_field_of_an_effective_block_is_set_and_has_an_origin(name, data, rules):
+    flavour = amctcfg.FLAVOURS[name]
+    config, layer = data.draw(configs(flavour=flavour)), data.draw(layers_of_flavour(flavour))
     effective = amctcfg.merge(config, layer, rules=rules)
     schema = type(effective.calibration_config).__schema__.fields
     fields = {"quant_enable", "fuse"}
     groups = {}
-    for name, field in schema.items():
-        part = getattr(effective.calibration_config, name)
+    for member, field in schema.items():
+        part = getattr(effective.calibration_config, member)
         if field.is_message and part is not None:
-            groups.setdefault(field.oneof or name, []).append(name)
+            groups.setdefault(field.oneof or member, []).append(member)
             for inner, value in ((f, getattr(part, f)) for f in field.kind.__schema__.fields):
                 assert value is not None
-                fields.add(name + "." + inner)
+                fields.add(member + "." + inner)
         elif not field.is_message:
-            fields.add(name)
+            fields.add(member)
     assert all(len(members) == 1 for members in groups.values())
     assert set(effective.origins) == fields
     assert effective.quant_enable is effective.origins["quant_enable"].value
@@ -127,27 +210,33 @@ def test_every_field_of_an_effective_block_is_set_and_has_an_origin(drawn, rules
             assert origin.value == getattr(getattr(effective.calibration_config, part), inner)
 
 
-@given(flavours.flatmap(lambda f: st.tuples(with_layers(f), blocks_of(f))), rule_sets)
-def test_an_override_of_another_layer_changes_nothing(drawn, rules):
-    (flavour, config, layer), block = drawn
+@each_flavour
+@given(st.data(), rule_sets)
+def test_an_override_of_another_layer_changes_nothing(name, data, rules):
+    flavour = amctcfg.FLAVOURS[name]
+    (config, layer), block = data.draw(contests(flavour)), data.draw(blocks_of(flavour))
     entry = flavour.config.__schema__.fields["override_layer_configs"].kind("another layer", block)
     more = dataclasses.replace(config, override_layer_configs=(*config.override_layer_configs, entry))
     before, after = (amctcfg.merge(c, layer, rules=rules) for c in (config, more))
     assert (before, before.origins) == (after, after.origins)
 
 
-@given(flavours.flatmap(lambda f: st.tuples(st.just(f), configs(any_text, any_text, f))))
-def test_printing_then_parsing_is_the_identity(drawn):
-    flavour, config = drawn
+@each_flavour
+@given(st.data())
+def test_printing_then_parsing_is_the_identity(name, data):
+    flavour = amctcfg.FLAVOURS[name]
+    config = data.draw(configs(any_text, any_text, flavour))
     text = amctcfg.dumps(config)
     assert amctcfg.loads(text, flavour=flavour) == config
     assert amctcfg.format(text) == text
     assert pickle.loads(pickle.dumps(config)) == config
 
 
-@given(flavours.flatmap(lambda f: st.tuples(st.just(f), broken_texts(f))))
-def test_any_text_is_a_value_or_an_error(drawn):
-    flavour, text = drawn
+@each_flavour
+@given(st.data())
+def test_any_text_is_a_value_or_an_error(name, data):
+    flavour = amctcfg.FLAVOURS[name]
+    text = data.draw(broken_texts(flavour))
     try:
         config = amctcfg.loads(text, flavour=flavour)
     except ConfigError as error:
@@ -159,9 +248,12 @@ def test_any_text_is_a_value_or_an_error(drawn):
     assert all(isinstance(found, amctcfg.Flavour) for found in amctcfg.detect(text))
 
 
-@given(flavours_with_json.flatmap(lambda f: st.tuples(st.just(f), expandable(f))), rule_sets)
-def test_expansion_is_read_back_and_condensed(drawn, rules):
-    flavour, (config, model) = drawn
+@pytest.mark.parametrize("name", [name for name in amctcfg.FLAVOURS if name in facts.JSON])
+@each
+@given(st.data(), rule_sets)
+def test_expansion_is_read_back_and_condensed(name, data, rules):
+    flavour = amctcfg.FLAVOURS[name]
+    config, model = data.draw(expandable(flavour))
     plan = amctcfg.expand(config, model, rules=rules)
     written = plan.to_json()
     assert json.dumps(json.loads(written), indent=4, separators=(",", ":")) == written
@@ -171,14 +263,16 @@ def test_expansion_is_read_back_and_condensed(drawn, rules):
         short = amctcfg.condense(written, model, flavour=flavour)
     except ConfigError as error:  # what only a demand of common_config gives, a layer beside it may make impossible
         assert {d.code for d in error.diagnostics} == {"algorithm-unsupported"}
-        return
+        reject()
     for either in ("documented", "toolkit"):
         assert amctcfg.expand(short, model, rules=either).to_json() == written
 
 
-@given(flavours.flatmap(lambda f: st.tuples(st.just(f), expandable(f))))
-def test_warnings_are_about_what_is_there(drawn):
-    flavour, (config, model) = drawn
+@each_flavour
+@given(st.data())
+def test_warnings_are_about_what_is_there(name, data):
+    flavour = amctcfg.FLAVOURS[name]
+    config, model = data.draw(expandable(flavour))
     document = amctcfg.parse(amctcfg.dumps(config), flavour=flavour)
     plan = amctcfg.expand(document, model)
     assert {d.severity for d in plan.warnings} <= {"warning"}
@@ -288,12 +382,32 @@ def test_tensor_quantize():
     assert [list(value) for value in values] == [["layer_name", "input_index", "activation_quant_params"]] * 3
     assert [v["activation_quant_params"]["act_algo"] for v in values] == ["ifmr", "hfmg", "ifmr"]
     assert [v["activation_quant_params"]["asymmetric"] for v in values] == [False, True, True]
-    assert amctcfg.condense(amctcfg.expand(amctcfg.loads(TENSOR, flavour=ONNX), LAYERS).to_json(), LAYERS, flavour=ONNX)
     common = "common_config { %s { asymmetric: true } }"
     for algorithm, expected in (("ifmr_quantize", True), ("hfmg_quantize", False)):
         config = amctcfg.loads(common % algorithm + TENSOR, flavour=ONNX)
         first = amctcfg.expand(config, LAYERS).to_dict()["tensor_quantize"][0]
         assert first["activation_quant_params"]["asymmetric"] is expected
+
+
+def test_tensors_are_read_back_and_condensed():
+    config = amctcfg.loads(TENSOR, flavour=ONNX)
+    written = amctcfg.expand(config, LAYERS).to_json()
+    assert amctcfg.read_plan(written, LAYERS, flavour=ONNX).to_json() == written
+    short = amctcfg.condense(written, LAYERS, flavour=ONNX)
+    assert amctcfg.expand(short, LAYERS).to_json() == written
+    assert [(t.layer_name, t.input_index) for t in short.tensor_quantize] == [("pool", 0), ("add", 1), ("add", 1)]
+    assert short.tensor_quantize[1].hfmg_quantize.num_of_bins == 1024
+
+
+def test_many_steps_of_a_tensor():
+    entry = "tensor_quantize { layer_name: 'add' input_index: 1 ifmr_quantize { search_step: 0.00001 } }"
+    assert codes(entry, ONNX) == ["many-steps"]
+
+
+def test_a_tensor_without_index_is_the_first_one_leniently():
+    document = amctcfg.parse("tensor_quantize { layer_name: 'add' }", strict=False, flavour=ONNX)
+    assert [(t.layer_name, t.input_index) for t in document.config.tensor_quantize] == [("add", 0)]
+    assert [d.code for d in document.diagnostics] == ["missing-field"]
 
 
 def test_tensor_quantize_makes_a_model_valid_and_names_layers():
@@ -397,59 +511,3 @@ def test_adding_a_float_field_touches_its_line_and_the_layouts(tmp_path):
     path.write_text(text + "\n", encoding="utf-8")
     done = subprocess.run([sys.executable, "-c", FIELD], cwd=str(tmp_path), capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
-
-
-def test_golden_files_are_ours():
-    assert (DATA / "pytorch_expansion.json").exists()
-
-
-# ---------------------------------------------------------------- what reviews found
-
-
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_an_offset_is_refused_to_symmetric_types_alone(flavour):
-    """A layer whose type the toolkit does not know is ignored, its values unchecked; a Conv3d is not, supported or not."""
-    text = 'override_layer_configs {{ layer_name: "x" calibration_config {{ {} {{ asymmetric: true }} }} }}'
-    block = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
-    model = [Layer("fine", sorted(flavour.quantizable_types)[0])]
-    for algorithm in [name for name in ("ifmr_quantize", "hfmg_quantize") if name in block]:
-        assert "algorithm-unsupported" not in codes(
-            text.format(algorithm), flavour, [*model, Layer("x", "FusedBatchNormV3")]
-        )
-        for symmetric in flavour.symmetric_only_types:
-            for supported in (True, False):
-                unfit = Layer("x", symmetric, supported)
-                assert "algorithm-unsupported" in codes(text.format(algorithm), flavour, [*model, unfit])
-
-
-@pytest.mark.parametrize(
-    "wrong, code",
-    [
-        ("dst_type: INT4", "out-of-range"),
-        ("nope: 1", "unknown-field"),
-        ("asymmetric: maybe", "wrong-type"),
-        ("num_of_bins: -5", "out-of-range"),
-        ("asymmetric { }", "wrong-type"),
-    ],
-)
-@pytest.mark.parametrize("again", ["", " hfmg_quantize { }"])
-def test_the_member_of_a_oneof_that_loses_is_read_as_well(wrong, code, again):
-    text = "common_config { hfmg_quantize { %s } ifmr_quantize { }%s }" % (wrong, again)
-    found = [d for d in amctcfg.check(text, strict=False, flavour=PYTORCH) if d.severity == "error"]
-    assert [d.code for d in found] == [code]
-    assert wrong.split(":")[0].split()[0] in found[0].message
-
-
-def test_of_the_member_that_loses_the_ranges_count_for_nothing():
-    text = "common_config { hfmg_quantize { num_of_bins: 5 } ifmr_quantize { } }"
-    assert codes(text, PYTORCH, strict=False) == ["conflicting-fields"]
-
-
-@pytest.mark.parametrize("flavour", [flavour for flavour in FLAVOURS if flavour.name in ("pytorch-9.0", "pytorch-9.1")])
-def test_four_bits_are_written_as_asked_before_9_2(flavour):
-    config = amctcfg.loads("common_config { arq_quantize { quant_bits: 4 } }", flavour=flavour)
-    layers = [Layer("grouped", "Conv2d", True, ["int4"]), Layer("plain", "Conv2d")]
-    plan = amctcfg.expand(config, layers)
-    assert [e.calibration_config.arq_quantize.quant_bits for e in plan.values()] == [4, 4] and plan.warnings == ()
-    newest = amctcfg.expand(amctcfg.loads(amctcfg.dumps(config), flavour=PYTORCH), layers)
-    assert [e.calibration_config.arq_quantize.quant_bits for e in newest.values()] == [8, 4]
