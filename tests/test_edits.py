@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import ConfigError, Layer
+from amctcfg.tools import edits, fixing
 
 from .strategies import NAMES, any_text, configs, expandable
 
@@ -236,6 +237,125 @@ def test_overrides_without_effect_go_and_comments_around_stay():
     done = amctcfg.fix(REDUNDANT, layers)
     assert done == '# head\ncommon_config { ifmr_quantize { search_step: 0.02 } }\n\n# about conv1\nskip_layers: "fc"\n'
     assert amctcfg.fix(REDUNDANT) == REDUNDANT  # on another model they may have an effect
+
+
+# ---------------------------------------------------------------- laws of all fixes
+
+ELEMENTS = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from([", ", ",", ",\n  ", ", # first\n  ", "\n,\n"])),
+    max_size=6,
+)
+
+
+@st.composite
+def texts_with_duplicates(draw):
+    """Entries and lists of skip_layers with duplicates, comments and separators; other fields, right and wrong, between."""
+    parts = []
+    for _ in range(draw(st.integers(1, 5))):
+        elements = draw(ELEMENTS)
+        inside = "".join('"{}"{}'.format(name, comma) for name, comma in elements[:-1])
+        last = '"{}"'.format(elements[-1][0]) if elements else ""
+        parts.append(
+            draw(
+                st.sampled_from(
+                    [
+                        "skip_layers: [{}{}]".format(inside, last),
+                        'skip_layers: "a"',
+                        'skip_layers: "b"  # b',
+                        "do_fusion: yes",
+                        "common_config { ifmr_quantize { search_step: 0.0100000001 } }",
+                        'override_layer_configs { layer_name: "a" }',
+                        "skip_layerz: 'c'",
+                    ]
+                )
+            )
+        )
+        parts.append(draw(st.sampled_from(["\n", " ", "\n\n", "; ", ",\n", "  # x\n", "\r\n"])))
+    return "".join(parts)
+
+
+@given(texts_with_duplicates(), st.booleans())
+def test_a_second_run_changes_nothing_and_no_text_grows_beyond_what_its_fixes_write(text, unsafe):
+    after, made = fixing.fix_text(text, None, unsafe, amctcfg.TF_ASCEND)
+    assert amctcfg.fix(after, unsafe=unsafe) == after
+    assert len(after) <= len(text) + sum(len(edit.text) for one in made for edit in one.edits)
+    assert (after == text) == (not made)
+    for one in fixing.find_fixes(text, None, amctcfg.TF_ASCEND):
+        assert edits.order_edits(one.edits, len(text)) == sorted(one.edits)
+        alone = amctcfg.check(edits.apply_edits(text, one.edits))
+        assert len(alone) < len(amctcfg.check(text)) or not one.is_safe
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ('skip_layers: "a"\nskip_layers: ["a", "b"]\n', 'skip_layers: "a"\nskip_layers: ["b"]\n'),
+        (
+            'skip_layers: ["a", "b"]\n\nskip_layers: [\n  "a",  # first\n  "b"  # last\n]\n',
+            'skip_layers: ["a", "b"]\n\n',
+        ),
+        ('skip_layers: ["a", "a", "a", "b", "b"]', 'skip_layers: ["a", "b"]'),
+        ('skip_layers: "a" skip_layers: [ "a", "a", "b" ]', 'skip_layers: "a" skip_layers: [ "b" ]'),
+    ],
+)
+def test_duplicates_wherever_they_stand_in_their_list(before, after):
+    assert amctcfg.fix(before) == after
+
+
+@pytest.mark.parametrize("wrong", [[(3, 1)], [(0, 3), (2, 4)], [(0, 9)], [(-1, 0)]])
+def test_edits_that_cross_are_refused(wrong):
+    with pytest.raises(ValueError):
+        edits.apply_edits("12345", [edits.Edit(start, end) for start, end in wrong])
+
+
+WRONG = """common_config { ifmr_quantize { search_step: 0.0100000001 asymmetric: yes search_range_start: "0.5" } }
+do_fuson: true
+skip_layers: "conv11"
+skip_layers: fc
+skip_layer_types: "conv2d"
+"""
+
+
+def test_fixes_do_not_read_the_words_of_a_hint(monkeypatch):
+    layers = [Layer("conv1", "Conv2D"), Layer("fc", "MatMul")]
+    wanted = amctcfg.fix(WRONG, layers, unsafe=True)
+    assert [line for line in wanted.splitlines() if line in WRONG.splitlines()] == []
+
+    def reworded(diagnostics):
+        return [d._replace(hint="other words", message="other words") for d in diagnostics]
+
+    whole = fixing.check_document
+    monkeypatch.setattr(fixing, "check_document", lambda context: reworded(whole(context)))
+    assert amctcfg.fix(WRONG, layers, unsafe=True) == wanted
+
+
+def test_the_replacement_of_a_diagnostic_is_what_to_write():
+    found = {d.code: d.replacement for d in amctcfg.check(WRONG, layers=[Layer("conv1", "Conv2D")])}
+    assert found["float32-rounding"] == "0.01"
+    assert found["unknown-field"] == "do_fusion"
+    assert found["unknown-layer"] == '"conv1"'
+    assert found["unknown-type"] == '"Conv2D"'
+    assert amctcfg.Diagnostic("error", "syntax", "words").replacement is None
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        (
+            "a：1 // “x”\nskip_layers: “y：z”，do_fusion：true ＃ ：",
+            'a:1 # “x”\nskip_layers: "y：z",do_fusion:true # ：',
+        ),
+        ('do_fusion：true\nskip_layers: "open\ndo_fusion：true', 'do_fusion:true\nskip_layers: "open\ndo_fusion：true'),
+        ("a：1\n}\nb：2", "a:1\n}\nb：2"),
+        ("skip_layers: ['a', ]  x: 1, ]", "skip_layers: ['a' ]  x: 1, ]"),
+        ("skip_layers: “a'”", 'skip_layers: "a\'"'),
+        ('skip_layers: “a"”', 'skip_layers: “a"”'),
+        ("x ｛ y：［1，2，］｝", "x { y:[1,2]}"),
+    ],
+)
+def test_slips_are_mended_up_to_the_first_error_that_is_left(before, after):
+    assert fixing.fix_syntax(before)[0] == after
+    assert fixing.fix_syntax(after)[0] == after
 
 
 def test_fix_on_the_command_line(cli, tmp_path):

@@ -299,7 +299,7 @@ def test_actions(session):
     assert "AvgPool" not in found["Delete the override"]
     found = actions(session, "do_fusion: yes\n", "yes")
     assert found["Write true (unsafe)"] == "do_fusion: true\n"
-    assert actions(session, "do_fusion：true\n", "do_fusion")["Mend the syntax"] == "do_fusion:true\n"
+    assert actions(session, "do_fusion：true\n", "do_fusion")["Fix the syntax"] == "do_fusion:true\n"
     head = "# amctcfg: graph=l.csv\n"
     block = (
         'override_layer_configs {{ layer_name: "{}" calibration_config {{ ifmr_quantize {{ search_step: 0.04 }} }} }}\n'

@@ -13,6 +13,7 @@ from ..diagnostics.words import quote_names
 from ..documents.document import Document
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
+from ..messages.kinds import STRING
 from ..messages.message import Message
 from ..resolve.effective import EffectiveConfig
 from ..resolve.resolver import DOCUMENTED, Resolver, Tier
@@ -62,14 +63,20 @@ class Context:
         self._merged: Dict[str, EffectiveConfig] = {}
 
     def report(
-        self, severity: str, code: str, message: str, path: Optional[Path] = None, hint: Optional[str] = None
+        self,
+        severity: str,
+        code: str,
+        message: str,
+        path: Optional[Path] = None,
+        hint: Optional[str] = None,
+        replacement: Optional[str] = None,
     ) -> None:
         """Add a diagnostic at the literal, or the name of the message, that a path leads to."""
         span: Optional[Span] = None
         name = self.document.name if self.document else "<config>"
         if self.document and path:
             span = self.document.mark(path)
-        self.diagnostics.append(Diagnostic(severity, code, message, span=span, path=path, hint=hint, name=name))
+        self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint, name, replacement))
 
     def entries(self, field: str) -> Iterator[Tuple[Path, Any]]:
         """The entries of a repeated field, each with its path; without those that could not be read."""
@@ -108,20 +115,21 @@ class Context:
         """Return what was reported, in the order of its places."""
         return tuple(sorted(self.diagnostics, key=position))
 
-    def nearest_layers(self, name: str) -> Optional[str]:
-        """What a name could have meant, in words; layers that can be quantized come first."""
+    def nearest_layers(self, name: str) -> Tuple[Optional[str], Optional[str]]:
+        """Return what a name could have meant, in words, and the literal to write where it is a single layer.
+
+        Layers that can be quantized come first.
+        """
         if self._names is None:
             self._names = layer_names(self.layers, self.flavour)
         if not any(sign in name for sign in "*?["):
-            return did_you_mean(self._names.nearest(name))
+            close = self._names.nearest(name)
+            return did_you_mean(close), STRING.written(close[0]) if len(close) == 1 else None
         self._patterns += 1
         found = matching(name, self.supported) if self._patterns <= MOST_PATTERNS else []
-        lead = "this file has no patterns"
-        return (
-            "{}; name each layer: {}".format(lead, quote_names(found))
-            if found
-            else lead + ", and no layer matches this one"
-        )
+        if found:
+            return "this file has no patterns; name each layer: {}".format(quote_names(found)), None
+        return "this file has no patterns, and no layer matches this one", None
 
 
 def checked_layers(layers: Iterable[Layer]) -> Tuple[Layer, ...]:

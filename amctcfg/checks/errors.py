@@ -78,8 +78,9 @@ def unfused_layers(context: Context) -> None:
 
 
 def unknown_layer(context: Context, name: str, path: Path) -> None:
-    hint = context.nearest_layers(name) or "`amctcfg layers` lists the layers of a graph"
-    context.report(ERROR, "unknown-layer", "the model has no layer '{}'".format(name), path, hint)
+    hint, replacement = context.nearest_layers(name)
+    hint = hint or "`amctcfg layers` lists the layers of a graph"
+    context.report(ERROR, "unknown-layer", "the model has no layer '{}'".format(name), path, hint, replacement)
 
 
 def another_model(config: Any, layers: Sequence[Layer]) -> Optional[str]:
@@ -108,7 +109,8 @@ def type_names(context: Context) -> None:
         else:
             from ..documents.foreign import unknown_type
 
-            context.report(ERROR, "unknown-type", *unknown_type(context.flavour, name, path))
+            code, message, type_hint, replacement = unknown_type(context.flavour, name)
+            context.report(ERROR, code, message, path, type_hint, replacement)
 
 
 # ---------------------------------------------------------------- demands that a layer can't have

@@ -80,7 +80,8 @@ def rounded_numbers(context: Context) -> None:
                 written = str(context.document.tree.find_nearest(inside)[1])
                 if not same_number(written, value):
                     words = "{} is {} as a 32-bit float, not {}".format(inside[-1], value, written)
-                    context.report(WARNING, "float32-rounding", words, inside, "write {}".format(value))
+                    hint, replacement = "write {}".format(value), str(value)
+                    context.report(WARNING, "float32-rounding", words, inside, hint, replacement)
         if len(context.diagnostics) == reported:
             exact.add(id(block))
 

@@ -75,8 +75,8 @@ class Report:
         """Write what the fixes make of the file, or show it, and go on with the result."""
         if file.is_json:
             return file
-        after, count = file.fix(self.arguments.unsafe_fixes)
-        self.fixed += count
+        after, made = file.fix(self.arguments.unsafe_fixes)
+        self.fixed += len(made)
         if self.arguments.diff:
             self.console.result(difference(file.text, after, file.name, "fixed"))
             if after != file.text:

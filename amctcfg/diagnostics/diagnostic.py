@@ -23,7 +23,8 @@ class Diagnostic(NamedTuple):
     """One error or warning.
 
     `code` is one of the documented codes. `span` is the exact place, where there is a text; `path` leads
-    to the field, as for `Document.span`; `hint` is the cure. `name` is the file's.
+    to the field, as for `Document.span`; `hint` is the cure in words. `name` is the file's. `replacement` is what to
+    write at the span instead, where that is known.
     """
 
     severity: str
@@ -33,6 +34,7 @@ class Diagnostic(NamedTuple):
     path: Optional[Path] = None
     hint: Optional[str] = None
     name: str = "<string>"
+    replacement: Optional[str] = None
 
     def __str__(self) -> str:
         hint = " ({})".format(escape_controls(self.hint)) if self.hint else ""

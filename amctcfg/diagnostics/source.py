@@ -47,6 +47,10 @@ class Source:
         end_line = line if end == start else bisect_right(starts, end)
         return Span(line, start - starts[line - 1] + 1, end_line, end - starts[end_line - 1] + 1)
 
+    def offset(self, line: int, column: int) -> int:
+        """Return the offset of a line and a column."""
+        return self.line_starts()[line - 1] + column - 1
+
     def line(self, number: int, first: int = 0, last: int = sys.maxsize) -> str:
         """A line without its end, or the part of it between two of its columns, counted from 0."""
         starts = self.line_starts()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..diagnostics.source import Span
     from ..flavours.flavour import Flavour
     from ..flavours.tf_ascend import AMCTConfig
+    from ..messages.kinds import Wording
     from ..textformat.tree import Field, Tree
     from .files import Readable, Writable
 
@@ -105,13 +106,13 @@ def read_tree(tree: Tree, strict: bool, flavour: Flavour[Any]) -> Tuple[Document
     """Return the document of a syntax tree, as `read_text` does."""
     words: Dict[Tuple[Any, str], Any] = {}  # of unknown fields: the same one is there again and again
 
-    def unknown(cls: Type[Message], field: Field, path: Path) -> Optional[Tuple[str, str, Optional[str]]]:
+    def unknown(cls: Type[Message], field: Field, path: Path) -> Optional[Wording]:
         key = cls, field[0]
         if key not in words:
             from .foreign import unknown_field
 
             words[key] = unknown_field(flavour, tree, cls, field, path)
-        found: Tuple[str, str, Optional[str]] = words[key]
+        found: Wording = words[key]
         return found
 
     reading = Reading(tree, flavour.config, strict, unknown)

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Type
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic, Path
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..diagnostics.words import join_words, quote_name
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
+from ..messages.kinds import STRING
 from ..messages.message import Message, messages_of
 from ..messages.reading import Reading
 from ..textformat.tree import Field, Tree, split, unopened
+
+if TYPE_CHECKING:
+    from ..messages.kinds import Wording
 
 # Other kinds of AMCT configurations in text format: what each is, and the fields that only it has.
 FAMILIES: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
@@ -144,15 +148,18 @@ def second_file(tree: Tree) -> Optional[int]:
 # ---------------------------------------------------------------- fields
 
 
-def unknown_field(
-    flavour: Flavour[Any], tree: Tree, cls: Type[Message], field: Field, path: Path
-) -> Tuple[str, str, Optional[str]]:
-    """Code, message and hint for a field that a message does not have."""
+def unknown_field(flavour: Flavour[Any], tree: Tree, cls: Type[Message], field: Field, path: Path) -> Wording:
+    """Word the diagnostic for a field that a message does not have."""
     name = field[0]
-    return "unknown-field", "{} has no field '{}'".format(cls.__name__, name), field_hint(flavour, cls, name)
+    close = nearest(name, cls.__schema__.fields)
+    hint = belongs_elsewhere(flavour, cls, name)
+    replacement = close[0] if hint is None and len(close) == 1 else None
+    hint = hint or did_you_mean(close) or "its fields are {}".format(", ".join(cls.__schema__.fields))
+    return "unknown-field", "{} has no field '{}'".format(cls.__name__, name), hint, replacement
 
 
-def field_hint(flavour: Flavour[Any], cls: Type[Message], name: str) -> str:
+def belongs_elsewhere(flavour: Flavour[Any], cls: Type[Message], name: str) -> Optional[str]:
+    """Say where a field belongs that other messages, flavours or versions have; None where none has it."""
     gone = dict(flavour.gone).get(name)
     if gone:
         return gone
@@ -166,8 +173,7 @@ def field_hint(flavour: Flavour[Any], cls: Type[Message], name: str) -> str:
     former = [other.name for other in FLAVOURS.values() if name in dict(other.gone) and other.name != flavour.name]
     if former:
         return "older versions of {} had it; delete it here".format(join_words(former, "and"))
-    known = cls.__schema__.fields
-    return did_you_mean(nearest(name, known)) or "its fields are {}".format(", ".join(known))
+    return None
 
 
 def flavours_with(message: str, name: str) -> Iterator[Flavour[Any]]:
@@ -180,14 +186,9 @@ def flavours_with(message: str, name: str) -> Iterator[Flavour[Any]]:
 # ---------------------------------------------------------------- types
 
 
-def unknown_type(flavour: Flavour[Any], name: str, path: Path) -> Tuple[str, Path, str]:
-    """Message, path and hint for a type that the flavour does not have."""
-    return "{} is not a quantizable type".format(quote_name(name)), path, type_hint(flavour, name)
-
-
 @lru_cache(maxsize=512)  # the same wrong type is there again and again
-def type_hint(flavour: Flavour[Any], name: str) -> str:
-    """The name that this flavour uses for a type, and the flavours that have the name."""
+def unknown_type(flavour: Flavour[Any], name: str) -> Wording:
+    """Word the diagnostic for a type that the flavour does not have: its own name for it, and who has this one."""
     quantizable = sorted(flavour.quantizable_types)
     same = [known for known in quantizable if known.lower() == name.lower()]
     does = {t.does for known in FLAVOURS.values() for t in (known.types.get(name),) if t is not None}
@@ -197,7 +198,10 @@ def type_hint(flavour: Flavour[Any], name: str) -> str:
         for known in quantizable
         if flavour.types[known].does in does or flavour.types[known].does == word or name in flavour.types[known].also
     ]
-    hint = did_you_mean(similar or nearest(name, quantizable))
-    hint = hint or "the quantizable types are {}".format(", ".join(quantizable))
+    close = similar or nearest(name, quantizable)
+    hint = did_you_mean(close) or "the quantizable types are {}".format(", ".join(quantizable))
     owners = [other.name for other in FLAVOURS.values() if name in other.quantizable_types]
-    return "{} ({} is a type of {})".format(hint, name, join_words(owners, "and")) if owners else hint
+    if owners:
+        hint = "{} ({} is a type of {})".format(hint, name, join_words(owners, "and"))
+    replacement = STRING.written(close[0]) if len(close) == 1 else None
+    return "unknown-type", "{} is not a quantizable type".format(quote_name(name)), hint, replacement

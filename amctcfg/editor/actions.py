@@ -9,8 +9,8 @@ from typing import Any, Dict, Iterator, List, Optional
 from ..diagnostics.diagnostic import ConfigError
 from ..messages.kinds import STRING
 from ..resolve.resolver import OF_LAYER, OF_TYPE
-from ..tools.edits import Edit, removal, skip, unskip
-from ..tools.fixing import fixes, mended, without_slips
+from ..tools.edits import Edit, join_edits, order_edits, remove_field, skip, unskip
+from ..tools.fixing import find_fixes, fix_syntax, fix_text
 from ..tools.formatting import format as formatted
 from .analysis import Analysis
 from .features import diagnostic_of, name_at, text_of
@@ -29,7 +29,8 @@ def code_actions(analysis: Analysis, uri: str, start: int, end: int, only: Optio
         found += skipping(analysis, uri, start)
         found += extraction(analysis, uri, start)
     if only and wanted(FIX_ALL, only):  # it takes a while, and editors ask for the rest with each move of the cursor
-        after = mended(analysis.text.text, analysis.layers, False, analysis.flavour)[0]
+        layers = None if analysis.layers is None else tuple(analysis.layers)
+        after = fix_text(analysis.text.text, layers, False, analysis.flavour)[0]
         if after != analysis.text.text:
             found.append(
                 action(
@@ -44,7 +45,8 @@ def wanted(kind: str, only: Optional[List[str]]) -> bool:
 
 
 def action(title: str, kind: str, analysis: Analysis, uri: str, edits: Any, **more: Any) -> Dict[str, Any]:
-    changes = {uri: [analysis.text.edit(edit) for edit in edits]}
+    ordered = order_edits(edits, len(analysis.text.text))  # the protocol, too, has none that overlap
+    changes = {uri: [analysis.text.edit(edit) for edit in ordered]}
     return dict({"title": title, "kind": kind, "edit": {"changes": changes}}, **more)
 
 
@@ -53,12 +55,13 @@ def action(title: str, kind: str, analysis: Analysis, uri: str, edits: Any, **mo
 
 def quick_fixes(analysis: Analysis, uri: str, start: int, end: int) -> Iterator[Dict[str, Any]]:
     text = analysis.text.text
-    slips, count = without_slips(text)
-    if count:
-        yield action("Mend the syntax", QUICK_FIX, analysis, uri, whole_edit(text, slips), isPreferred=True)
+    slips = fix_syntax(text)[1]
+    if slips:
+        edits = [edit for slip in slips for edit in slip.edits]
+        yield action("Fix the syntax", QUICK_FIX, analysis, uri, edits, isPreferred=True)
     layers = None if analysis.layers is None else tuple(analysis.layers)
     first, last = analysis.text.position(start)["line"], analysis.text.position(end)["line"]
-    for fix in fixes(text, layers, analysis.flavour):
+    for fix in find_fixes(text, layers, analysis.flavour):
         place = diagnostic_of(analysis, fix.diagnostic)
         if place["range"]["start"]["line"] <= last and place["range"]["end"]["line"] >= first:
             title = fix.title if fix.is_safe else "{} (unsafe)".format(fix.title)
@@ -110,12 +113,12 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
             continue
         tier = merger.own(name or "")
         if tier is not None and tier.block == block.block:
-            edits.append(removal(analysis.text.text, other.start, other.end))
+            edits.append(remove_field(analysis.text.text, other.start, other.end))
             same += 1
     title = "Extract to an override of the type {}".format(layer.type)
     if same:
         title += ", instead of {} overrides".format(same + 1)
-    yield action(title, REFACTOR, analysis, uri, edits)
+    yield action(title, REFACTOR, analysis, uri, join_edits(edits))
 
 
 # ---------------------------------------------------------------- layout

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Generic, Optional, Tuple, TypeVar
 
     T = TypeVar("T")
+    Wording = Tuple[str, str, str, Optional[str]]  # code, message, hint, and what to write instead
 else:
     T = None
 
@@ -52,9 +53,14 @@ class Kind(Generic[T]):
         """The literal."""
         return str(value)
 
-    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
-        """The code, message and hint for a literal that `read` does not take."""
+    def wrong(self, name: str, raw: str) -> Wording:
+        """Word the diagnostic for a literal that `read` does not take."""
         raise NotImplementedError
+
+    def without_quotes(self, raw: str) -> Optional[str]:
+        """Return the literal in quotes that need not be there; None where there are none, or no literal inside."""
+        bare = raw.strip("\"'")
+        return bare if raw[0] in "\"'" and bare and self.read(bare) is not None else None
 
     def refuse(self, name: str, value: Any) -> TypeError:
         return TypeError("{} has to be {}, not {!r}".format(name, self.noun, value))
@@ -81,11 +87,11 @@ class Bool(Kind[bool]):
     def written(self, value: bool) -> str:
         return "true" if value else "false"
 
-    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
+    def wrong(self, name: str, raw: str) -> Wording:
         bare = raw.strip("\"'").lower()
         meant = "true" if bare in TRUE_WORDS else "false" if bare in FALSE_WORDS else None
         hint = "write " + (meant or "true or false") + (" without quotes" if meant and raw[0] in "\"'" else "")
-        return "wrong-type", "{} is true or false, not {}".format(name, raw), hint
+        return "wrong-type", "{} is true or false, not {}".format(name, raw), hint, meant
 
 
 class Float(Kind[float]):
@@ -110,10 +116,10 @@ class Float(Kind[float]):
     def written(self, value: float) -> str:
         return repr(value)
 
-    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
+    def wrong(self, name: str, raw: str) -> Wording:
         quoted = raw[0] in "\"'"
         hint = "write the number without quotes" if quoted else "write a decimal number such as 0.7"
-        return "wrong-type", "{} is a decimal number, not {}".format(name, raw), hint
+        return "wrong-type", "{} is a decimal number, not {}".format(name, raw), hint, self.without_quotes(raw)
 
 
 class Integer(Kind[int]):
@@ -139,11 +145,16 @@ class Integer(Kind[int]):
             raise ValueError("{} is {}; it has to be from {} to {}".format(name, brief(value), self.least, self.most))
         return int(value)
 
-    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
+    def wrong(self, name: str, raw: str) -> Wording:
         if whole_number(raw) is not None:
-            return "out-of-range", "{} is {}; it has to be from {} to {}".format(name, raw, self.least, self.most), ""
+            return (
+                "out-of-range",
+                "{} is {}; it has to be from {} to {}".format(name, raw, self.least, self.most),
+                "",
+                None,
+            )
         hint = "write the number without quotes" if raw[0] in "\"'" else "write a whole number such as 1"
-        return "wrong-type", "{} is a whole number, not {}".format(name, raw), hint
+        return "wrong-type", "{} is a whole number, not {}".format(name, raw), hint, self.without_quotes(raw)
 
 
 class String(Kind[str]):
@@ -166,8 +177,9 @@ class String(Kind[str]):
             return '"{}"'.format(value)
         return '"{}"'.format(re.sub(r'["\\\x00-\x1f\x7f]', escape, value))
 
-    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
-        return "wrong-type", "{} is a string, not {}".format(name, raw), 'put it in quotes: "{}"'.format(raw)
+    def wrong(self, name: str, raw: str) -> Wording:
+        hint = 'put it in quotes: "{}"'.format(raw)
+        return "wrong-type", "{} is a string, not {}".format(name, raw), hint, self.written(raw)
 
 
 class Enum(Kind[str]):
@@ -198,13 +210,14 @@ class Enum(Kind[str]):
             raise ValueError("{} is {!r}; it has to be {}".format(name, value, " or ".join(self.names)))
         return str(value)
 
-    def wrong(self, name: str, raw: str) -> Tuple[str, str, str]:
+    def wrong(self, name: str, raw: str) -> Wording:
         wanted = "write {}".format(" or ".join(self.names))
         if raw[0] in "\"'":
-            return "wrong-type", "{} is a bare name, not {}".format(name, raw), wanted + " without quotes"
+            message, bare = "{} is a bare name, not {}".format(name, raw), self.without_quotes(raw)
+            return "wrong-type", message, wanted + " without quotes", bare
         if whole_number(raw) is None and not raw[0].isalpha() and raw[0] != "_":
-            return "wrong-type", "{} is a name, not {}".format(name, raw), wanted
-        return "out-of-range", "{} is {}; it has to be {}".format(name, raw, " or ".join(self.names)), wanted
+            return "wrong-type", "{} is a name, not {}".format(name, raw), wanted, None
+        return "out-of-range", "{} is {}; it has to be {}".format(name, raw, " or ".join(self.names)), wanted, None
 
 
 def enum(type_name: str, *names: str) -> Enum:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from ..diagnostics.diagnostic import Diagnostic, Path
     from ..textformat.tree import Field as TreeField
+    from .kinds import Wording
     from .message import Field, Message, Problem
 
-    # The words for an unknown field: code, message and hint; None where all has been said about it.
-    Unknown = Callable[[Type[Message], TreeField, Path], Optional[Tuple[str, str, Optional[str]]]]
+    # The wording for an unknown field; None where all has been said about it.
+    Unknown = Callable[[Type[Message], TreeField, Path], Optional[Wording]]
 
 
 ERROR, WARNING = "error", "warning"
@@ -209,22 +210,39 @@ class Reading:
 
     # ------------------------------------------------------------ what can be wrong
 
-    def report(self, code: str, message: str, offsets: Tuple[int, int], path: Path, hint: Optional[str] = None) -> None:
+    def report(
+        self,
+        code: str,
+        message: str,
+        offsets: Tuple[int, int],
+        path: Path,
+        hint: Optional[str] = None,
+        replacement: Optional[str] = None,
+    ) -> None:
         self.errors += 1
         self.broken.add(path)
-        self.diagnose(ERROR, code, message, offsets, path, hint)
+        self.diagnose(ERROR, code, message, offsets, path, hint, replacement)
 
     def diagnose(
-        self, severity: str, code: str, message: str, offsets: Tuple[int, int], path: Path, hint: Optional[str]
+        self,
+        severity: str,
+        code: str,
+        message: str,
+        offsets: Tuple[int, int],
+        path: Path,
+        hint: Optional[str],
+        replacement: Optional[str] = None,
     ) -> None:
         span, name = self.tree.source.span(*offsets), self.tree.source.name
-        self.diagnostics.append(diagnostic_class()(severity, code, message, span, path, hint or None, name))
+        found = diagnostic_class()(severity, code, message, span, path, hint or None, name, replacement)
+        self.diagnostics.append(found)
 
     def unknown_field(self, cls: Type[Message], field: TreeField, path: Path) -> None:
         words = self.unknown(cls, field, path)
         path = (*path, field[0])
         if words is not None:
-            self.report(words[0], words[1], name_offsets(field), path, words[2])
+            code, message, hint, replacement = words
+            self.report(code, message, name_offsets(field), path, hint, replacement)
         else:
             self.errors += 1
             self.broken.add(path)
@@ -269,8 +287,8 @@ class Reading:
         self.diagnose(WARNING, "missing-field", message, name_offsets(field), path, "add " + example)
 
     def wrong_type(self, spec: Field, field: TreeField, path: Path) -> None:
-        code, message, hint = wrong_type_words(spec, field[1])
-        self.report(code, message, mark_offsets(field), path, hint)
+        code, message, hint, replacement = word_wrong_type(spec, field[1])
+        self.report(code, message, mark_offsets(field), path, hint, replacement)
 
     def needs_colon(self, spec: Field, field: TreeField, path: Path) -> None:
         name, _, start, end = field
@@ -296,18 +314,18 @@ def diagnostic_class() -> Type[Diagnostic]:
     return Diagnostic
 
 
-def wrong_type_words(spec: Field, raw: Any) -> Tuple[str, str, str]:
-    """Code, message and hint for a value of the wrong shape or kind."""
+def word_wrong_type(spec: Field, raw: Any) -> Wording:
+    """Word the diagnostic for a value of the wrong shape or kind."""
     name = spec.name
     if spec.is_message:
         hint = "write '{} {{ ... }}'".format(name)
         if isinstance(raw, ListValue):
-            return "wrong-type", "{} takes one message, not a list".format(name), hint
-        return "wrong-type", "{} takes a message, not {}".format(name, raw), hint
+            return "wrong-type", "{} takes one message, not a list".format(name), hint, None
+        return "wrong-type", "{} takes a message, not {}".format(name, raw), hint, None
     if isinstance(raw, ListValue):
-        return "wrong-type", "{} takes one value, not a list".format(name), "write the value without brackets"
+        return "wrong-type", "{} takes one value, not a list".format(name), "write the value without brackets", None
     if isinstance(raw, tuple):
         hint = "write '{}: {}'".format(name, spec.kind.example)
-        return "wrong-type", "{} takes a value, not a message".format(name), hint
-    code, message, hint = spec.kind.wrong(name, raw)
-    return code, message, hint
+        return "wrong-type", "{} takes a value, not a message".format(name), hint, None
+    found: Wording = spec.kind.wrong(name, raw)
+    return found

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
+from ..diagnostics.source import Source
 from ..flavours.flavour import Flavour
 from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.kinds import STRING
@@ -29,38 +31,62 @@ class Edit(NamedTuple):
     text: str = ""
 
 
-def applied(text: str, edits: Iterable[Edit]) -> str:
-    """The text with all edits made; of two that overlap the first one counts, removals are joined.
+def order_edits(edits: Iterable[Edit], length: int) -> List[Edit]:
+    """Sort the edits of a text of some length. Raises `ValueError` for edits that overlap or leave the text."""
+    ordered, done = sorted(edits, key=lambda edit: (edit.start, edit.end)), 0
+    for edit in ordered:
+        if not done <= edit.start <= edit.end <= length:
+            raise ValueError("{} begins before {}, or ends outside the text".format(edit, done))
+        done = edit.end
+    return ordered
+
+
+def join_edits(edits: Iterable[Edit]) -> List[Edit]:
+    """Join removals that overlap; of other edits that overlap keep the first."""
+    joined: List[Edit] = []
+    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+        if not joined or edit.start >= joined[-1].end:
+            joined.append(edit)
+        elif not edit.text:
+            joined[-1] = joined[-1]._replace(end=max(joined[-1].end, edit.end))
+    return joined
+
+
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
+    """Make all edits. Raises `ValueError` for edits that overlap.
 
     Where the end of a text without a final newline goes, so does the newline in front of it.
     """
     pieces, done = [], 0
-    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
-        if edit.start >= done:
-            pieces += [text[done : edit.start], edit.text]
-            done = edit.end
-        elif not edit.text:
-            done = max(done, edit.end)
+    for edit in order_edits(edits, len(text)):
+        pieces += [text[done : edit.start], edit.text]
+        done = edit.end
     result = "".join([*pieces, text[done:]])
     if done == len(text) and result.endswith("\n") and not text.endswith("\n"):
         result = result[: -2 if result.endswith("\r\n") else -1]
     return result
 
 
-def removal(text: str, start: int, end: int) -> Edit:
-    """The removal of a field with its separator; a line that this empties goes with its comment."""
-    separator = SEPARATOR.match(text, end)
-    if separator:
-        end = separator.end()
-    line = text.rfind("\n", 0, start) + 1
+def remove_field(text: str, start: int, end: int) -> Edit:
+    """Remove a field with its separator; a line that this empties goes with its comment."""
+    end = behind_separator(text, end)
+    line = start
+    while text[line - 1 : line] and text[line - 1] in BLANKS:
+        line -= 1
     rest = REST_OF_LINE.match(text, end)
     assert rest is not None  # it may be empty
     stop = rest.end()
-    if not text[line:start].strip(BLANKS) and text[stop : stop + 1] in ("", "\n"):
+    if text[line - 1 : line] in ("", "\n") and text[stop : stop + 1] in ("", "\n"):
         return Edit(line, stop + 1 if stop < len(text) else stop)
     if text[end : end + 1] in (" ", "\t") and text[start - 1 : start] in (" ", "\t", "\n", ""):
         end += 1
     return Edit(start, end)
+
+
+def behind_separator(text: str, end: int) -> int:
+    """Return the offset behind the separator of a field that ends at `end`; `end` where it has none."""
+    separator = SEPARATOR.match(text, end)
+    return separator.end() if separator else end
 
 
 def named_in(field: Field) -> Optional[str]:
@@ -128,10 +154,11 @@ def with_lines(text: str, tree: Tree, entries: Sequence[Field], lines: List[str]
 
 def line_end(text: str, tree: Tree, offset: int) -> int:
     """The end of the line on which an entry ends, behind its newline; further down where another field goes on there."""
-    end = text.find("\n", offset)
+    end = text.find("\n", behind_separator(text, offset))
     end = len(text) if end < 0 else end + 1
-    for _, _, start, stop in split(tree.fields):
-        if start < end < stop or (start < end and stop > end):
+    for _, _, start, behind in split(tree.fields):
+        stop = behind_separator(text, behind) if start < end else behind
+        if start < end < stop:
             follows = text.find("\n", stop)
             end = len(text) if follows < 0 else follows + 1
     return end
@@ -152,37 +179,37 @@ def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Flavour[Any] 
         if field[0] != SKIP:
             continue
         if isinstance(field[1], ListValue):
-            edits += from_list(whole, field, gone)
+            elements = list(split(field[1]))
+            edits += remove_elements(whole, field, [i for i, e in enumerate(elements) if named_in(e) in gone])
         elif named_in(field) in gone:
-            edits.append(removal(whole, field[2], field[3]))
-    return applied(whole, merged(whole, edits))
+            edits.append(remove_field(whole, field[2], field[3]))
+    return apply_edits(whole, join_edits(take_lines(whole, edits)))
 
 
-def from_list(text: str, field: Field, gone: Any) -> List[Edit]:
-    """The removals from a list: the whole field where nothing is left, else elements with one of their commas."""
-    elements = list(split(field[1]))
-    leave = [named_in(element) not in gone for element in elements]
+def remove_elements(text: str, field: Field, indices: Iterable[int]) -> List[Edit]:
+    """Remove elements of a list, each with one of its commas; the whole field where nothing is left."""
+    elements, gone = list(split(field[1])), set(indices)
+    leave = [index not in gone for index in range(len(elements))]
     if all(leave):
         return []
     if not any(leave):
-        return [removal(text, field[2], field[3])]
+        return [remove_field(text, field[2], field[3])]
     edits = []
     last = max(index for index, stays in enumerate(leave) if stays)
     for index, element in enumerate(elements):
         if leave[index]:
             continue
         if index < last:  # with the comma behind it
-            edits.append(from_list_forward(text, element, elements[index + 1]))
+            edits.append(remove_forward(text, element, elements[index + 1]))
         else:
             edits.append(Edit(elements[index - 1][3], element[3], comments_between(text, elements[index - 1], element)))
     return edits
 
 
-def from_list_forward(text: str, element: Field, following: Field) -> Edit:
-    separator = SEPARATOR.match(text, element[3])
-    assert separator is not None  # elements are separated
-    edit = removal(text, element[2], element[3])
-    between = text[separator.end() : following[2]]
+def remove_forward(text: str, element: Field, following: Field) -> Edit:
+    """Remove an element of a list with the comma behind it."""
+    edit = remove_field(text, element[2], element[3])
+    between = text[behind_separator(text, element[3]) : following[2]]
     if "\n" in text[edit.start : edit.end] or between.strip():
         return edit
     return Edit(element[2], following[2])
@@ -198,20 +225,20 @@ def comments_between(text: str, left: Field, right: Field) -> str:
     return kept if "#" in kept else ""
 
 
-def merged(text: str, edits: List[Edit]) -> List[Edit]:
-    """Edits that leave only blanks of a line between them take the line as well."""
+def take_lines(text: str, edits: List[Edit]) -> List[Edit]:
+    """Let edits that leave only blanks of a line between them take the line as well."""
+    starts = Source(text, "").line_starts()
     by_line: Dict[int, List[Edit]] = {}
     result = []
     for edit in edits:
         if edit.text or "\n" in text[edit.start : edit.end]:
             result.append(edit)
         else:
-            by_line.setdefault(text.rfind("\n", 0, edit.start), []).append(edit)
-    for newline, group in by_line.items():
-        line = newline + 1
+            by_line.setdefault(starts[bisect_right(starts, edit.start) - 1], []).append(edit)
+    for line, group in by_line.items():
         end = text.find("\n", line)
         end = len(text) if end < 0 else end
-        left = applied(text[line:end], [Edit(e.start - line, e.end - line) for e in group])
+        left = apply_edits(text[line:end], join_edits(Edit(e.start - line, e.end - line) for e in group))
         bare = left.split("#", 1)[0].strip(BLANKS + ",;")
         if bare or any(e.end > end for e in group):
             result += group

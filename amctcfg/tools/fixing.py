@@ -1,44 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mending what a diagnostic is about: safe fixes are proven to leave every layer what it gets, unsafe ones are likely."""
+"""Fixing what diagnostics report: safe fixes are proven to leave every layer what it gets, unsafe ones are likely."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from ..checks.checking import check_document
 from ..checks.context import Context
+from ..checks.errors import errors, type_errors
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
-from ..diagnostics.source import Source, Span
-from ..documents.document import read_text
+from ..diagnostics.source import Source, Span, decode
+from ..diagnostics.words import shorten
+from ..documents.document import Document, read_text
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
-from ..messages.kinds import STRING
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from ..textformat.parser import parse as parse_text
 from ..textformat.syntax_errors import LOOKALIKES
-from ..textformat.tree import Field, Tree, elements_of, split
+from ..textformat.tree import Field, split
 from ..textformat.tree import List as ListValue
-from .edits import Edit, applied, removal
+from .edits import Edit, apply_edits, join_edits, remove_elements, remove_field
 
-MOST_SLIPS = 500  # of the syntax, each of which takes a parse
-MOST_ROUNDS = 5
+MOST_ROUNDS = 20
+MOST_TRIALS = 100  # readings of the whole text to tell good fixes from bad ones; what is not tried by then stays
 
 REMOVABLE = ("redundant-override", "unused-override", "ignored-override")
-
-SUGGESTED = re.compile(r"did you mean '([^']*)'\?(?: \(.*\))?\Z")
-BARE_WORD = re.compile(r"write (true|false)\b")
+SAFE_REPLACEMENTS = ("float32-rounding",)
 
 
 class Fix(NamedTuple):
-    """What would mend a diagnostic: the edits of the text, and whether they are sure to change no layer."""
+    """The fix of a diagnostic.
+
+    Attributes:
+        diagnostic: What it fixes.
+        title: What it does, as an editor offers it.
+        done: What it did, as a report lists it.
+        edits: The edits of the text, if it is the only fix.
+        is_safe: Whether it is sure to change no layer.
+        element: Of a fix that removes one element of a list, the list's field and the index in it: several such fixes
+            of one list share its commas.
+    """
 
     diagnostic: Diagnostic
     title: str
+    done: str
     edits: Tuple[Edit, ...]
     is_safe: bool
+    element: Optional[Tuple[Field, int]] = None
 
 
 def fix(
@@ -47,148 +58,240 @@ def fix(
     unsafe: bool = False,
     flavour: Flavour[Any] = TF_ASCEND,
 ) -> str:
-    """The text with what can be mended safely, and what is not mended as it was, byte for byte.
+    """Fix what can be fixed safely, and leave the rest as it was, byte for byte.
 
     Safe fixes are slips of the syntax whose meaning is certain, duplicates in lists, numbers that are written with more
     digits than they have, and overrides without effect. Where the text expands on `layers`, the plan is the same before
-    and after, under both sets of rules; without `layers`, only what holds on every model is mended. `unsafe` adds names
-    with a single near one, `yes` for `true`, and missing blocks. The text is read leniently. No fix makes an error, and a
-    second run changes nothing. Raises `ConfigError` for text that is not UTF-8.
+    and after, under both sets of rules; without `layers`, only what holds on every model is fixed. The text is read
+    leniently. No fix makes an error, and a second run changes nothing, unless so many of thousands of fixes failed that
+    the search for the good ones was stopped.
 
-    >>> fix('skip_layers: ["a", "a",]')
-    'skip_layers: ["a"]'
+    Args:
+        text: The configuration.
+        layers: The layers of the model, if it is known.
+        unsafe: Whether to write the only near name for an unknown one, `true` for `yes`, and missing blocks as well.
+        flavour: The dialect of the text.
+
+    Returns:
+        The fixed text.
+
+    Raises:
+        ConfigError: The text is not UTF-8.
+
+    Example:
+        >>> fix('skip_layers: ["a", "a",]')
+        'skip_layers: ["a"]'
     """
-    return mended(text, layers, unsafe, flavour)[0]
+    return fix_text(text, None if layers is None else tuple(layers), unsafe, flavour)[0]
 
 
-def mended(
-    text: Union[str, bytes], layers: Optional[Iterable[Layer]], unsafe: bool, flavour: Flavour[Any]
-) -> Tuple[str, int]:
-    """The text with its fixes, and how many there were."""
-    from ..diagnostics.source import decode
-
-    layers = None if layers is None else tuple(layers)
-    whole, count = without_slips(decode(text, "<string>"))
+def fix_text(
+    text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe: bool, flavour: Flavour[Any]
+) -> Tuple[str, List[Fix]]:
+    """Fix a text; return it with the fixes that were made."""
+    whole, made = fix_syntax(decode(text, "<string>"))
     for _ in range(MOST_ROUNDS):
-        chosen = [one for one in fixes(whole, layers, flavour) if one.is_safe or unsafe]
-        after, made = best_of(whole, chosen, layers, flavour)
-        if not made:
+        chosen = [one for one in find_fixes(whole, layers, flavour) if one.is_safe or unsafe]
+        kept = select_fixes(whole, chosen, layers, flavour)[0]
+        if not kept:
             break
-        whole, count = after, count + made
-    return whole, count
+        whole = apply_fixes(whole, kept)
+        made += kept
+    return whole, made
 
 
-def best_of(
-    text: str, chosen: Sequence[Fix], layers: Optional[Tuple[Layer, ...]], flavour: Flavour[Any]
-) -> Tuple[str, int]:
-    """The text with all fixes if together they keep what they promise, else with those that do one after the other."""
-    judge = Judge(text, layers, flavour)
-    if judge.plans is None:  # without a plan there is no proof that an override has no effect
+def count_fixes(text: Union[str, bytes], layers: Optional[Sequence[Layer]], flavour: Flavour[Any]) -> Tuple[int, int]:
+    """Count the diagnostics of a text that can be fixed safely, and those that unsafe fixes cover beyond them."""
+    try:
+        whole, slips = fix_syntax(decode(text, "<string>"))
+    except ConfigError:  # not UTF-8
+        return 0, 0
+    found = find_fixes(whole, layers, flavour)
+    kept, verifier = select_fixes(whole, [one for one in found if one.is_safe], layers, flavour)
+    more = select_fixes(whole, [one for one in found if not one.is_safe], layers, flavour, verifier, kept)[0]
+    return len(slips) + len(kept), len(more) - len(kept)
+
+
+def apply_fixes(text: str, made: Sequence[Fix]) -> str:
+    """Apply fixes of one text together."""
+    edits = [edit for one in made if one.element is None for edit in one.edits]
+    lists: Dict[int, Tuple[Field, Set[int]]] = {}
+    for one in made:
+        if one.element is not None:
+            field, index = one.element
+            lists.setdefault(field[2], (field, set()))[1].add(index)
+    for field, indices in lists.values():
+        edits += remove_elements(text, field, indices)
+    return apply_edits(text, join_edits(edits))
+
+
+def select_fixes(
+    text: str,
+    chosen: Sequence[Fix],
+    layers: Optional[Sequence[Layer]],
+    flavour: Flavour[Any],
+    verifier: Optional[Verifier] = None,
+    kept: Sequence[Fix] = (),
+) -> Tuple[List[Fix], Optional[Verifier]]:
+    """Select the fixes that keep what they promise, beside those that are kept already.
+
+    All together are tried first, then halves of those that fail, down to the single ones.
+    """
+    made = list(kept)
+    if not chosen:
+        return made, verifier
+    verifier = verifier or Verifier(text, layers, flavour)
+    if verifier.plans is None:  # without a plan there is no proof that an override has no effect
         chosen = [one for one in chosen if one.diagnostic.code not in REMOVABLE]
-    together = applied(text, [edit for one in chosen for edit in one.edits])
-    if together != text and judge.accepts(together, all(one.is_safe for one in chosen)):
-        return together, len(chosen)
-    if len(chosen) < 2 or len(chosen) > 200:
-        return text, 0
-    kept: List[Fix] = []
-    for one in chosen:
-        trial = applied(text, [edit for other in (*kept, one) for edit in other.edits])
-        if trial != text and judge.accepts(trial, one.is_safe and all(other.is_safe for other in kept)):
-            kept.append(one)
-    return applied(text, [edit for one in kept for edit in one.edits]), len(kept)
+    pending = [list(chosen)] if chosen else []
+    for _ in range(MOST_TRIALS):
+        if not pending:
+            break
+        group = pending.pop()
+        trial = apply_fixes(text, [*made, *group])
+        if trial != text and verifier.accepts(trial, all(one.is_safe for one in (*made, *group))):
+            made += group
+        elif len(group) > 1:
+            middle = len(group) // 2
+            pending += [group[middle:], group[:middle]]
+    return made, verifier
 
 
-class Judge:
+class Verifier:
     """Says whether a changed text makes no error, and if it is to be safe, gives every layer the same as before."""
 
-    def __init__(self, text: str, layers: Optional[Tuple[Layer, ...]], flavour: Flavour[Any]) -> None:
-        self.layers: Optional[Tuple[Layer, ...]] = layers
+    def __init__(self, text: str, layers: Optional[Sequence[Layer]], flavour: Flavour[Any]) -> None:
+        self.layers: Optional[Sequence[Layer]] = layers
         self.flavour: Flavour[Any] = flavour
-        self.errors: int = self.count(text)
-        self.plans: Any = self.plan(text)
+        self.errors, document = self.count_errors(text)
+        self.plans: Any = self.expand(document)
 
-    def count(self, text: str) -> int:
+    def count_errors(self, text: str) -> Tuple[int, Optional[Document[Any]]]:
+        """Count the errors of a text; return its document as well, where reading found none."""
         try:
             document, reading = read_text(text, "<string>", False, self.flavour)
         except ConfigError as error:
-            return len(error.diagnostics)
+            return len(error.diagnostics), None
         context = Context(document, self.layers, DOCUMENTED, self.flavour, reading.broken)
-        return sum(diagnostic.severity == ERROR for diagnostic in check_document(context))
+        found = errors(context) if context.has_layers else type_errors(context)
+        count = sum(diagnostic.severity == ERROR for diagnostic in (*document.diagnostics, *found))
+        return count, None if reading.errors else document
 
-    def plan(self, text: str) -> Any:
-        if self.layers is None:
+    def expand(self, document: Optional[Document[Any]]) -> Any:
+        """Expand a document under both sets of rules; None where that can't be done."""
+        if self.layers is None or document is None:
             return None
         try:
-            document, reading = read_text(text, "<string>", False, self.flavour)
-            if reading.errors:
-                return None
             plans = [expand(document, self.layers, rules, self.flavour) for rules in (DOCUMENTED, TOOLKIT)]
         except ConfigError:
             return None
         return [plan.to_json() if self.flavour.layout else tuple(plan.items()) for plan in plans]
 
     def accepts(self, text: str, safe: bool) -> bool:
-        if self.count(text) > self.errors:
+        """Whether a text has no more errors than the one before, and, to be safe, the same plan."""
+        count, document = self.count_errors(text)
+        if count > self.errors:
             return False
-        return not safe or self.plans is None or self.plan(text) == self.plans
+        return not safe or self.plans is None or self.expand(document) == self.plans
 
 
 # ---------------------------------------------------------------- slips of the syntax
 
-
-def without_slips(text: str) -> Tuple[str, int]:
-    """The text with the slips mended that keep it from being text format, as far as their meaning is certain."""
-    count = 0
-    while count < MOST_SLIPS:
-        try:
-            parse_text(text, "<string>")
-            return text, count
-        except ConfigError as error:
-            span = error.diagnostics[0].span
-        edits = slip_at(text, offset_of(text, span)) if span else ()
-        if not edits:
-            return text, count
-        text = applied(text, edits)
-        count += 1
-    return text, count
+# What may be a slip, and what hides one or tells its meaning: comments, strings, brackets.
+SLIP = re.compile(
+    r"""#[^\n]*|"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'|//|([,，、])(?=[ \t\r\n]*[\]］】])"""
+    r"""|["'\[\]{{}}<>\ufeff\u200b\u00a0\u3000{}]""".format("".join(LOOKALIKES))
+)
+MEANT = dict(LOOKALIKES, **{"//": "#", "\ufeff": "", "\u200b": "", "\u00a0": " ", "\u3000": " "})
+CLOSED_BY = {"[": "]", "{": "}", "<": ">"}
 
 
-def offset_of(text: str, span: Span) -> int:
-    source = Source(text, "")
-    return source.line_starts()[span.line - 1] + span.column - 1
+def fix_syntax(text: str) -> Tuple[str, List[Fix]]:
+    """Fix the slips that keep a text from being text format, as far as their meaning is certain.
+
+    All slips are found in one pass. Those behind the first error that is left don't count: their meaning depends on it.
+    """
+    failed = syntax_error_in(text)
+    if failed is None:
+        return text, []
+    slips = list(find_slips(text))
+    failed = syntax_error_in(apply_fixes(text, slips))
+    kept, moved = [], 0
+    for slip in slips:
+        if failed is not None and slip.edits[0].start + moved > failed:
+            break
+        kept.append(slip)
+        moved += sum(edit.start - edit.end + len(edit.text) for edit in slip.edits)
+    return apply_fixes(text, kept), kept
 
 
-def slip_at(text: str, offset: int) -> Tuple[Edit, ...]:
-    """The edits for the slip that stands at an offset; none where its meaning is not certain."""
-    here = text[offset : offset + 1]
-    if text.startswith("//", offset):
-        return (Edit(offset, offset + 2, "#"),)
-    if here in ("\ufeff", "\u200b"):
-        return (Edit(offset, offset + 1),)
-    if here in ("\u00a0", "\u3000"):
-        return (Edit(offset, offset + 1, " "),)
-    if here == "]":
-        before = text[:offset].rstrip(" \t\r\n")
-        return (Edit(len(before) - 1, len(before)),) if before.endswith(",") else ()
-    meant = LOOKALIKES.get(here)
-    if meant is None:
-        return ()
-    if meant not in "\"'":
-        return (Edit(offset, offset + 1, meant),)
-    end = text.find("\n", offset)
-    for index in range(offset + 1, len(text) if end < 0 else end):
-        if text[index] in "\"'\\" and text[index] == meant:
-            return ()  # quotes of both kinds: not certain
-        if LOOKALIKES.get(text[index]) == meant or text[index] == meant:
-            return (Edit(offset, offset + 1, meant), Edit(index, index + 1, meant))
-    return ()
+def syntax_error_in(text: str) -> Optional[int]:
+    """Return the offset of the error that keeps a text from being text format; None where it is."""
+    try:
+        parse_text(text, "<string>")
+        return None
+    except ConfigError as error:
+        span = error.diagnostics[0].span or Span(1, 1, 1, 1)
+        return Source(text, "").offset(span.line, span.column)
+
+
+def find_slips(text: str) -> Iterator[Fix]:
+    """Find the slips in a text, up to a string that is not closed."""
+    source, opened = Source(text, "<string>"), [""]
+    match = SLIP.search(text)
+    while match:
+        found, start, end = match[0], match.start(), match.end()
+        is_last_comma = match[1] and opened[-1] == "[" and last_character(text, start) not in "[,"
+        meant = "" if is_last_comma else MEANT.get(found, found)
+        edits: Tuple[Edit, ...] = (Edit(start, end, meant),) if meant != found else ()
+        if meant in ("'", '"'):
+            closing = None if meant == found else closing_quote(text, end, meant)
+            if closing is None:
+                return
+            edits, end = (*edits, Edit(closing, closing + 1, meant)), closing + 1
+        elif meant in CLOSED_BY:
+            opened.append(meant)
+        elif meant and meant == CLOSED_BY.get(opened[-1]):
+            opened.pop()
+        elif meant == "#" or found[0] == "#":
+            end = text.find("\n", end)
+            end = len(text) if end < 0 else end
+        if edits:
+            yield slip_fix(source, found, meant, edits)
+        match = SLIP.search(text, end)
+
+
+def last_character(text: str, end: int) -> str:
+    """Return the last character before `end` that is not blank."""
+    while end and text[end - 1] in " \t\r\n":
+        end -= 1
+    return text[end - 1 : end]
+
+
+def closing_quote(text: str, start: int, meant: str) -> Optional[int]:
+    """Return where a string closes that a look-alike of a quote opens; None where that is not certain."""
+    end = text.find("\n", start)
+    for index in range(start, len(text) if end < 0 else end):
+        if text[index] == meant:
+            return None  # quotes of both kinds
+        if LOOKALIKES.get(text[index]) == meant:
+            return index
+    return None
+
+
+def slip_fix(source: Source, found: str, meant: str, edits: Tuple[Edit, ...]) -> Fix:
+    """Make the fix of a slip."""
+    span = source.span(edits[0].start, edits[0].end)
+    done = "{} for {}".format(meant, found) if meant.strip() else "{} deleted".format(ascii(found).strip("'"))
+    diagnostic = Diagnostic(ERROR, "syntax", "'{}' is not text format here".format(found), span, name=source.name)
+    return Fix(diagnostic, "Fix the syntax", done, edits, True)
 
 
 # ---------------------------------------------------------------- fixes of diagnostics
 
 
-def fixes(text: str, layers: Optional[Tuple[Layer, ...]], flavour: Flavour[Any]) -> List[Fix]:
-    """A fix for each diagnostic that has one."""
+def find_fixes(text: str, layers: Optional[Sequence[Layer]], flavour: Flavour[Any]) -> List[Fix]:
+    """Find a fix for each diagnostic that has one."""
     try:
         document, reading = read_text(text, "<string>", False, flavour)
     except ConfigError:
@@ -196,133 +299,88 @@ def fixes(text: str, layers: Optional[Tuple[Layer, ...]], flavour: Flavour[Any])
     if reading.foreign:
         return []
     context = Context(document, layers, DOCUMENTED, flavour, reading.broken)
-    found = []
-    for diagnostic in check_document(context):
-        make = MAKERS.get(diagnostic.code)
-        one = make(text, document.tree, diagnostic) if make and diagnostic.path else None
-        if one is not None:
-            found.append(one)
-    return found
+    places = Places(document)
+    made = (make_fix(places, diagnostic) for diagnostic in check_document(context) if diagnostic.path)
+    return [one for one in made if one is not None]
 
 
-def delete_override(text: str, tree: Tree, diagnostic: Diagnostic) -> Optional[Fix]:
-    field = written_field(tree, (diagnostic.path or ())[:2])
-    if field is None:
+class Places:
+    """Where the elements of the lists at the top of a text stand, each looked up once."""
+
+    def __init__(self, document: Document[Any]) -> None:
+        self.document: Document[Any] = document
+        self.text: str = document.text
+        self.elements: Dict[str, List[Tuple[Field, int]]] = {}
+        for field in split(document.tree.fields):
+            count = len(list(split(field[1]))) if isinstance(field[1], ListValue) else 1
+            self.elements.setdefault(field[0], []).extend((field, index) for index in range(count))
+
+    def offset(self, line: int, column: int) -> int:
+        return self.document.tree.source.offset(line, column)
+
+
+def make_fix(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
+    """Make the fix of a diagnostic, if it has one: what it says to write, or what its code tells."""
+    if diagnostic.replacement is not None:
+        return replace_span(places, diagnostic, diagnostic.replacement)
+    make = MAKERS.get(diagnostic.code)
+    return make(places, diagnostic) if make else None
+
+
+def replace_span(places: Places, diagnostic: Diagnostic, replacement: str) -> Optional[Fix]:
+    span = diagnostic.span
+    if span is None:
         return None
-    return Fix(diagnostic, "Delete the override", (removal(text, field[2], field[3]),), True)
+    edit = Edit(places.offset(span.line, span.column), places.offset(span.end_line, span.end_column), replacement)
+    found = shorten(places.text[edit.start : edit.end])
+    safe = diagnostic.code in SAFE_REPLACEMENTS
+    done = "{} for {}".format(shorten(replacement), found)
+    return Fix(diagnostic, "Write {}".format(shorten(replacement)), done, (edit,), safe)
 
 
-def delete_entry(text: str, tree: Tree, diagnostic: Diagnostic) -> Optional[Fix]:
+def delete_override(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
+    field = places.document.tree.find((diagnostic.path or ())[:2])
+    if field is None or field[0] is None:  # an element of a list
+        return None
+    edit = remove_field(places.text, field[2], field[3])
+    return Fix(diagnostic, "Delete the override", "override deleted", (edit,), True)
+
+
+def delete_entry(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
     path = diagnostic.path or ()
-    if len(path) != 2:
+    if len(path) != 2 or not isinstance(path[1], int):
         return None  # two overrides of one name are not equal as a rule
-    for field in split(tree.fields):
-        if field[0] != path[0]:
-            continue
-        for element in elements_of(field):
-            if element == tree.find(path):
-                return Fix(diagnostic, "Delete it here", element_removal(text, field, element), True)
-    return None
-
-
-def element_removal(text: str, field: Field, element: Field) -> Tuple[Edit, ...]:
-    """The removal of one element of a list, with the comma in front of it, or of the field."""
+    field, index = places.elements[str(path[0])][path[1]]
+    found = places.document.tree.find(path)
+    done = "{} deleted".format(shorten(str(found[1])) if found else "entry")
     if not isinstance(field[1], ListValue):
-        return (removal(text, field[2], field[3]),)
-    elements = list(split(field[1]))
-    index = elements.index(element)
-    between = text[elements[index - 1][3] : element[2]]
-    kept = between.replace(",", "", 1) if "#" in between else ""
-    return (Edit(elements[index - 1][3], element[3], kept),)
+        return Fix(diagnostic, "Delete it here", done, (remove_field(places.text, field[2], field[3]),), True)
+    edits = tuple(join_edits(remove_elements(places.text, field, [index])))
+    return Fix(diagnostic, "Delete it here", done, edits, True, (field, index))
 
 
-def written_field(tree: Tree, path: Sequence[Any]) -> Optional[Field]:
-    """The field of a repeated message, where it is written alone; None for an element of a list."""
-    found = tree.find(path)
-    return found if found is not None and found[0] is not None else None
-
-
-def write_number(text: str, tree: Tree, diagnostic: Diagnostic) -> Optional[Fix]:
-    field = tree.find(diagnostic.path or ())
-    value = (diagnostic.hint or "").rpartition(" ")[2]
-    if field is None or not isinstance(field[1], str) or not value:
-        return None
-    edit = Edit(field[3] - len(field[1]), field[3], value)
-    return Fix(diagnostic, "Write {}".format(value), (edit,), True)
-
-
-def use_suggestion(text: str, tree: Tree, diagnostic: Diagnostic) -> Optional[Fix]:
-    match = SUGGESTED.match(diagnostic.hint or "")
-    if match is None or "…" in match[1]:
-        return None
-    name, path = match[1], diagnostic.path or ()
-    if diagnostic.code == "unknown-field":
-        offset = offset_of(text, diagnostic.span) if diagnostic.span else -1
-        if not text.startswith(str(path[-1]), offset):
-            return None
-        edit = Edit(offset, offset + len(str(path[-1])), name)
-    else:
-        field = tree.find(path)
-        if field is None or not isinstance(field[1], str):
-            return None
-        edit = Edit(field[3] - len(field[1]), field[3], STRING.written(name))
-    return Fix(diagnostic, "Write {}".format(name), (edit,), False)
-
-
-def write_word(text: str, tree: Tree, diagnostic: Diagnostic) -> Optional[Fix]:
-    """`yes` for `true`, a value in quotes that needs none."""
-    field = tree.find(diagnostic.path or ())
-    if field is None or not isinstance(field[1], str):
-        return None
-    raw, match = field[1], BARE_WORD.match(diagnostic.hint or "")
-    bare = raw.strip("\"'")
-    if match and "or" not in (diagnostic.hint or ""):
-        word = match[1]
-    elif raw[0] in "\"'" and "without quotes" in (diagnostic.hint or "") and re.match(r"[\w.+-]+\Z", bare):
-        word = bare
-    elif "put it in quotes" in (diagnostic.hint or ""):
-        word = STRING.written(raw)
-    else:
-        return None
-    return Fix(diagnostic, "Write {}".format(word), (Edit(field[3] - len(raw), field[3], word),), False)
-
-
-def add_block(text: str, tree: Tree, diagnostic: Diagnostic) -> Optional[Fix]:
-    path = diagnostic.path or ()
-    field = tree.find(path[:-1])
+def add_block(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
+    text, path = places.text, diagnostic.path or ()
+    field = places.document.tree.find(path[:-1])
     if field is None or path[-1] != "calibration_config" or isinstance(field[1], str):
         return None
-    end = field[3] - 1
+    title, done, end = "Add an empty block", "empty calibration_config added", field[3] - 1
     line = text.rfind("\n", 0, end) + 1
     if text[line:end].strip():
         addition = "calibration_config { }" if text[end - 1] in " \t{" else " calibration_config { }"
-        return Fix(diagnostic, "Add an empty block", (Edit(end, end, addition + " "),), False)
+        return Fix(diagnostic, title, done, (Edit(end, end, addition + " "),), False)
     ending = "\r\n" if text[line - 2 : line] == "\r\n" else "\n"
-    return Fix(
-        diagnostic,
-        "Add an empty block",
-        (
-            Edit(
-                line,
-                line,
-                "  {}calibration_config {{\n  {}}}\n".format(text[line:end], text[line:end]).replace("\n", ending),
-            ),
-        ),
-        False,
-    )
+    block = "  {0}calibration_config {{\n  {0}}}\n".format(text[line:end]).replace("\n", ending)
+    return Fix(diagnostic, title, done, (Edit(line, line, block),), False)
 
 
-Maker = Callable[[str, Tree, Diagnostic], Optional[Fix]]
+Maker = Callable[[Places, Diagnostic], Optional[Fix]]
 
 MAKERS: Dict[str, Maker] = dict(
-    dict.fromkeys(REMOVABLE, delete_override),
-    **{
-        "duplicate-entry": delete_entry,
-        "float32-rounding": write_number,
-        "unknown-field": use_suggestion,
-        "unknown-layer": use_suggestion,
-        "unknown-type": use_suggestion,
-        "wrong-type": write_word,
-        "missing-field": add_block,
-    },
+    dict.fromkeys(REMOVABLE, delete_override), **{"duplicate-entry": delete_entry, "missing-field": add_block}
 )
+
+
+def is_fixable(diagnostic: Diagnostic) -> bool:
+    """Whether a diagnostic may have a fix."""
+    return diagnostic.code == "syntax" or diagnostic.code in MAKERS or diagnostic.replacement is not None

@@ -37,6 +37,7 @@ from .failure import Failure
 from .model import Model
 
 if TYPE_CHECKING:
+    from ..tools.fixing import Fix
     from .workspace import Workspace
 
 V = TypeVar("V")
@@ -208,23 +209,22 @@ class ConfigFile:
 
     # ------------------------------------------------------------ fixes
 
-    def fix(self, unsafe: bool) -> Tuple[str, int]:
-        """Return the text with what can be fixed, and how many fixes there were."""
-        from ..tools.fixing import mended
+    def fix(self, unsafe: bool) -> Tuple[str, List[Fix]]:
+        """Return the text with what can be fixed, and the fixes that were made."""
+        from ..tools.fixing import fix_text
 
         try:
-            return mended(self.contents, self.layers, unsafe, self.flavour)
+            return fix_text(self.contents, self.layers, unsafe, self.flavour)
         except ConfigError:  # not UTF-8
-            return self.text, 0
+            return self.text, []
 
     def count_fixes(self) -> Tuple[int, int]:
         """Return how many fixes there are: safe ones, and more with the unsafe ones."""
-        from ..tools.fixing import MAKERS
+        from ..tools.fixing import count_fixes, is_fixable
 
-        if self.is_json or not any(d.code == "syntax" or d.code in MAKERS for d in self.diagnostics):
+        if self.is_json or not any(map(is_fixable, self.diagnostics)):
             return 0, 0
-        safe_count = self.fix(False)[1]
-        return safe_count, max(self.fix(True)[1] - safe_count, 0)
+        return count_fixes(self.contents, self.layers, self.flavour)
 
 
 def quantizable_types(file: ConfigFile) -> Dict[str, str]:
