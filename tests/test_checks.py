@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each rule of the checks on both sides of its edge: which code, at which text, for which layers.
+
+A case is a text and what is reported for it: codes, each with what is written at its place. The words of the messages
+are in `tests/data/broken/`.
+"""
+
+import pytest
+
+import amctcfg
+from amctcfg import CAFFE, GE, ONNX, PYTORCH, TF_ASCEND, ConfigError, Layer
+
+
+def found(text, flavour=TF_ASCEND, layers=None, **options):
+    """(code, the first line of the text at its place) of each diagnostic."""
+    lines, places = text.split("\n"), []
+    for d in amctcfg.check(text, layers=layers, flavour=flavour, **options):
+        at = None
+        if d.span is not None:
+            end = d.span.end_column - 1 if d.span.end_line == d.span.line else None
+            at = lines[d.span.line - 1][d.span.column - 1 : end]
+        places.append((d.code, at))
+    return places
+
+
+def own(name, block=""):
+    return "override_layer_configs { layer_name: '%s' calibration_config { %s } }\n" % (name, block)
+
+
+def of_type(kind, block=""):
+    return "override_layer_types { layer_type: '%s' calibration_config { %s } }\n" % (kind, block)
+
+
+def common(block):
+    return "common_config { %s }\n" % block
+
+
+CHANNELS = "arq_quantize { channel_wise: true }"
+STEP = "ifmr_quantize { search_step: 0.02 }"
+YES, NO = ("ifmr_quantize { asymmetric: %s }" % value for value in ("true", "false"))
+INT16, ADA, DMQ = "ifmr_quantize { dst_type: INT16 }", "ada_quantize { }", "dmq_balancer { }"
+
+PARTIAL = ("partial-override", "calibration_config")
+
+ASCEND = [
+    Layer("conv", "Conv2D"), Layer("fc", "MatMul"), Layer("pool", "AvgPool"), Layer("odd", "Conv2D", False),
+    Layer("odd/fc", "MatMul", False), Layer("relu", "Relu", False),
+]  # fmt: skip
+
+ON_A_MODEL = [
+    # names of layers
+    ("skip_layers: 'conv'", []),
+    ("skip_layers: 'odd'", []),  # an unsupported layer of a quantizable type
+    ("skip_layers: 'relu'", [("not-quantizable", "'relu'")]),
+    ("skip_layers: 'cnv'", [("unknown-layer", "'cnv'")]),
+    ("skip_fusion_layers: 'conv'", []),
+    ("skip_fusion_layers: 'odd'", []),
+    ("skip_fusion_layers: 'fc'", [("not-fusible", "'fc'")]),
+    ("skip_fusion_layers: 'cnv'", [("unknown-layer", "'cnv'")]),
+    ("do_fusion: false skip_fusion_layers: ['fc']", [("fusion-off", "'fc'"), ("not-fusible", "'fc'")]),
+    ("do_fusion: true skip_fusion_layers: 'conv'", []),
+    # names of types
+    ("skip_layer_types: 'Conv2D'", []),
+    ("skip_layer_types: 'Conv2DBackpropInput'", []),  # a type that the model does not have
+    ("skip_layer_types: 'Relu'", [("not-quantizable", "'Relu'")]),
+    ("skip_layer_types: 'Conv'", [("unknown-type", "'Conv'")]),
+    (of_type("Relu", STEP), [("not-quantizable", "'Relu'")]),
+    (of_type("Conv", STEP), [("unknown-type", "'Conv'")]),
+    # channel_wise
+    (own("conv", CHANNELS), [("redundant-override", "'conv'")]),
+    (own("fc", CHANNELS), [("channel-wise-unsupported", "true")]),
+    (own("odd/fc", CHANNELS), [("ignored-override", "'odd/fc'"), ("channel-wise-unsupported", "true")]),
+    (own("relu", CHANNELS), [("ignored-override", "'relu'"), ("channel-wise-unsupported", "true")]),
+    (of_type("MatMul", CHANNELS), [("channel-wise-unsupported", "true")]),
+    (common(CHANNELS), [("channel-wise-unsupported", "true")]),
+    (common(CHANNELS) + own("fc") + own("pool"), [PARTIAL, PARTIAL]),  # so that nothing is asked of them
+    (common(CHANNELS) + of_type("MatMul") + of_type("AvgPool"), [PARTIAL, PARTIAL]),
+    (common(CHANNELS) + of_type("MatMul") + own("pool"), [PARTIAL, PARTIAL]),
+    (common(CHANNELS) + "skip_layers: ['fc', 'pool']", [("channel-wise-unsupported", "true")]),
+    # nothing to quantize
+    ("skip_layers: ['conv', 'fc', 'pool']", [("nothing-to-quantize", None)]),
+    ("skip_layers: ['conv', 'fc']", []),
+    ("skip_layer_types: ['Conv2D', 'MatMul'] skip_layers: 'pool'", [("nothing-to-quantize", None)]),
+    # overrides without effect
+    (own("odd", STEP), [("ignored-override", "'odd'")]),
+    (own("relu", STEP), [("ignored-override", "'relu'")]),
+    (own("conv", STEP), []),
+    (own("conv"), [("redundant-override", "'conv'")]),
+    (own("conv", "ifmr_quantize { search_step: 0.01 }"), [("redundant-override", "'conv'")]),
+    (own("conv") + common(STEP), [PARTIAL]),
+    (own("conv", STEP) + common(STEP), [("redundant-override", "'conv'")]),
+    (own("conv", STEP) + common("ifmr_quantize { search_step: 0.03 }"), []),
+    (of_type("Conv2D", STEP), []),
+    (of_type("Conv2D"), [("redundant-override", "'Conv2D'")]),
+    (of_type("BatchMatMul", STEP), [("unused-override", "'BatchMatMul'")]),
+    (of_type("Conv2D", STEP) + own("conv", "ifmr_quantize { search_step: 0.03 }"), [("unused-override", "'Conv2D'")]),
+    # the type's block still gives asymmetric to a layer with a block of its own: it is used
+    (of_type("Conv2D", NO) + own("conv", STEP), [("asymmetric-cascade", "'conv'")]),
+    (of_type("Conv2D", NO) + own("conv", YES), [("unused-override", "'Conv2D'")]),
+    (of_type("Conv2D", YES) + own("conv", STEP), [("redundant-override", "'Conv2D'")]),
+    (of_type("Conv2D", YES) + own("odd", STEP), [("redundant-override", "'Conv2D'"), ("ignored-override", "'odd'")]),
+    (of_type("Conv2D", STEP) + "skip_layer_types: 'Conv2D'", [("skipped-override", "'Conv2D'")]),
+    (own("conv", STEP) + "skip_layer_types: 'Conv2D'", [("skipped-override", "'conv'")]),
+    (own("conv", STEP) + "skip_layers: 'conv'", [("skipped-override", "'conv'")]),
+    (own("conv", STEP) + "skip_layers: 'fc'", []),
+    (of_type("Conv2D", STEP) + "skip_layers: 'conv'", []),
+    # partial overrides
+    (of_type("Conv2D", NO) + common(STEP), [PARTIAL]),
+    (of_type("BatchMatMul", NO) + common(STEP), [("unused-override", "'BatchMatMul'")]),
+    (of_type("Conv2D", NO) + common(YES), []),  # asymmetric cascades
+    (own("conv", NO) + common("ifmr_quantize { search_step: 0.01 }"), []),  # the default anyway
+    (own("conv", NO) + common("arq_quantize { channel_wise: false }"), [PARTIAL]),
+    (own("fc", NO) + common("arq_quantize { channel_wise: false }"), []),
+    (own("odd", NO) + common(STEP), [("ignored-override", "'odd'")]),
+    (own("conv", NO) + common(STEP) + "skip_layers: 'conv'", [("skipped-override", "'conv'")]),
+    (own("conv", NO) + of_type("Conv2D", STEP) + common("ifmr_quantize { max_percentile: 0.9999 }"), [PARTIAL, ("unused-override", "'Conv2D'")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text, expected", ON_A_MODEL)
+def test_rules_on_a_model(text, expected):
+    assert sorted(found(text, layers=ASCEND), key=str) == sorted(expected, key=str)
+    errors = {"unknown", "not-", "channel", "nothing"}
+    if not any(code.startswith(tuple(errors)) for code, _ in expected):
+        warnings = amctcfg.expand(amctcfg.parse(text), ASCEND).warnings
+        assert sorted(d.code for d in warnings) == sorted(code for code, _ in expected)
+    else:
+        with pytest.raises(ConfigError):
+            amctcfg.expand(amctcfg.parse(text), ASCEND)
+
+
+ALONE = [
+    ("skip_layers: 'anything'", []),
+    (of_type("MatMul", CHANNELS), [("channel-wise-unsupported", "true")]),
+    (of_type("Conv2D", CHANNELS), []),
+    (own("x", CHANNELS), []),
+    (own("x") + common(STEP), [PARTIAL]),
+    (own("x") + of_type("Conv2D", STEP), []),  # of which type x is, nobody knows
+    (of_type("Conv2D") + common(STEP), [PARTIAL]),
+    (of_type("Conv2D") + common(STEP) + "skip_layer_types: 'Conv2D'", [("skipped-override", "'Conv2D'")]),
+    (own("x") + common(STEP) + "skip_layers: 'x'", [("skipped-override", "'x'")]),
+    (own("x") + common("arq_quantize { channel_wise: true }"), [PARTIAL]),
+    ("skip_layers: 'Opname'", [("placeholder", "'Opname'")]),
+    ("skip_layer_types: 'Optype'", [("placeholder", "'Optype'"), ("unknown-type", "'Optype'")]),
+    ("skip_fusion_layers: 'Opname'", [("placeholder", "'Opname'")]),
+    (own("Opname", STEP), [("placeholder", "'Opname'")]),
+]
+
+
+@pytest.mark.parametrize("text, expected", ALONE)
+def test_rules_without_a_model(text, expected):
+    assert sorted(found(text), key=str) == sorted(expected, key=str)
+
+
+def search(start, end, step):
+    values = [("search_range_start", start), ("search_range_end", end), ("search_step", step)]
+    return common("ifmr_quantize { %s }" % " ".join("%s: %s" % pair for pair in values if pair[1] is not None))
+
+
+NUMBERS = [
+    (search(None, None, "0.00006"), []),  # 10,000 steps
+    (search(None, None, "0.00005999"), [("many-steps", "0.00005999")]),
+    (search("0.5", "100.5", None), []),  # 10,000 again
+    (search("0.5", "100.6", None), [("many-steps", "100.6")]),
+    (search("0.25", "1000.25", "0.1"), []),
+    (search("0.25", "1000.5", "0.1"), [("many-steps", "0.1")]),
+    (search(None, None, "0.0100000001"), [("float32-rounding", "0.0100000001")]),
+    (search(None, None, "0.01000000000"), []),
+    (search(None, None, "0.0123456"), []),
+    (search(None, None, "1e-2"), []),
+    (search(None, "1.30000001", None), [("float32-rounding", "1.30000001")]),
+    (own("x", "ifmr_quantize { search_step: 0.0100000001 }"), [("float32-rounding", "0.0100000001")]),
+    (of_type("Conv2D", "ifmr_quantize { search_step: 0.0100000001f }"), [("float32-rounding", "0.0100000001f")]),
+]
+
+
+@pytest.mark.parametrize("text, expected", NUMBERS)
+def test_numbers(text, expected):
+    assert found(text) == expected
+
+
+# ---------------------------------------------------------------- demands, in PyTorch
+
+TORCH = [
+    Layer("conv", "Conv2d"), Layer("packed", "Conv2d", True, ("int4",)), Layer("fc", "Linear"),
+    Layer("bare", "Linear", True, ("int16",)), Layer("pool", "AvgPool2d"), Layer("odd", "Conv2d", False), Layer("c3", "Conv3d"),
+]  # fmt: skip
+
+UNSUPPORTED = "algorithm-unsupported"
+DEMANDS = [
+    # in a block of its own
+    (own("conv", INT16), []),
+    (own("fc", INT16), []),
+    (own("bare", INT16), [(UNSUPPORTED, "INT16")]),
+    (own("pool", INT16), [(UNSUPPORTED, "INT16")]),
+    (own("odd", INT16), [("ignored-override", "'odd'"), (UNSUPPORTED, "INT16")]),
+    (own("odd", "arq_quantize { quant_bits: 6 }"), [("ignored-override", "'odd'")]),
+    (own("pool", "arq_quantize { quant_bits: 6 }"), [(UNSUPPORTED, "6")]),
+    (own("packed", "arq_quantize { quant_bits: 4 }"), [("softened", "4")]),
+    (own("conv", "arq_quantize { quant_bits: 4 }"), []),
+    (own("pool", ADA), [(UNSUPPORTED, "ada_quantize")]),
+    (own("odd", ADA), [("ignored-override", "'odd'"), (UNSUPPORTED, "ada_quantize")]),
+    (own("pool", DMQ), [(UNSUPPORTED, "dmq_balancer")]),
+    (own("c3", YES), [(UNSUPPORTED, "true")]),
+    # in an override of a type
+    (of_type("Linear", INT16), [(UNSUPPORTED, "INT16")]),  # bare lacks it
+    (of_type("Linear", INT16) + own("bare", STEP), []),
+    (of_type("Conv2d", "arq_quantize { quant_bits: 4 }"), [("softened", "4")]),
+    (of_type("Conv2d", "arq_quantize { quant_bits: 4 }") + own("packed", STEP), []),
+    (of_type("AvgPool2d", ADA), [(UNSUPPORTED, "ada_quantize")]),
+    (of_type("LSTM", DMQ), [(UNSUPPORTED, "dmq_balancer"), ("unused-override", "'LSTM'")]),
+    (of_type("LSTM", ADA), [(UNSUPPORTED, "ada_quantize"), ("unused-override", "'LSTM'")]),
+    # AdaRound with channel_wise: an error of a type where a layer uses it only
+    (of_type("Linear", "ada_quantize { channel_wise: true }"), [("channel-wise-unsupported", "true")]),
+    (of_type("Linear", "ada_quantize { channel_wise: true }") + own("fc", STEP) + own("bare", STEP), [("unused-override", "'Linear'")]),
+    # in common_config
+    (common(INT16), [("softened", "INT16")]),
+    (common(ADA), [("softened", "ada_quantize")]),
+    (common(DMQ), [("softened", "dmq_balancer")]),
+    (common("arq_quantize { quant_bits: 6 }"), [("softened", "6")]),
+    (common("arq_quantize { quant_bits: 4 }"), [("softened", "4")]),
+    (common("arq_quantize { quant_bits: 4 }") + "skip_layers: 'packed'", []),
+    (common(DMQ) + "skip_layers: 'pool'", []),
+    (common(DMQ) + of_type("AvgPool2d", STEP), []),
+    (common("arq_quantize { quant_bits: 8 }"), []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text, expected", DEMANDS)
+def test_demands(text, expected):
+    beside = ("partial-override", "redundant-override")  # as the tables above have it
+    ours = [pair for pair in found(text, PYTORCH, TORCH) if pair[0] not in beside]
+    assert sorted(ours, key=str) == sorted(expected, key=str)
+
+
+def names_in(text, flavour, layers):
+    """Which layers a diagnostic is about, of those of the model."""
+    (d,) = (d for d in amctcfg.check(text, layers=layers, flavour=flavour) if d.code in ("softened", UNSUPPORTED))
+    return [layer.name for layer in layers if "'%s'" % layer.name in d.message]
+
+
+def test_a_demand_names_the_layers_that_it_is_about():
+    assert names_in(common(DMQ), PYTORCH, TORCH) == ["pool"]
+    assert names_in(common(INT16), PYTORCH, TORCH) == ["bare", "pool", "c3"]
+    assert names_in(of_type("Linear", INT16), PYTORCH, TORCH) == ["bare"]
+    assert names_in(of_type("Linear", INT16) + common(INT16), PYTORCH, TORCH[:4]) == ["bare"]
+    assert names_in(common("arq_quantize { quant_bits: 4 }"), PYTORCH, TORCH) == ["packed"]
+
+
+def test_a_layer_without_what_its_type_could_have_is_a_warning_by_the_toolkits_rules():
+    text = of_type("Linear", INT16)
+    (d,) = amctcfg.check(text, layers=TORCH, flavour=PYTORCH, rules="toolkit")
+    assert (d.severity, d.code) == ("warning", UNSUPPORTED)
+    plan = amctcfg.expand(amctcfg.loads(text, flavour=PYTORCH), TORCH, rules="toolkit")
+    assert plan["bare"].calibration_config.ifmr_quantize.dst_type == "INT16"
+    with pytest.raises(ConfigError):
+        amctcfg.expand(amctcfg.loads(text, flavour=PYTORCH), TORCH)
+
+
+def test_four_bits_where_they_can_not_be_packed():
+    config = amctcfg.loads(own("a", "arq_quantize { quant_bits: 4 }"), flavour=PYTORCH)
+    for lacks, bits in (((), 4), (("int4",), 8), (("int16",), 4)):
+        effective = amctcfg.merge(config, Layer("a", "Conv2d", True, lacks))
+        assert effective.calibration_config.arq_quantize.quant_bits == bits
+        tier = "override_layer_configs" if bits == 4 else "layer_type"
+        assert effective.origins["arq_quantize.quant_bits"].tier == tier
+
+
+# ---------------------------------------------------------------- the others
+
+TENSORS = [Layer("conv", "Conv"), Layer("add", "Add"), Layer("relu", "Relu")]
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("add", []),
+        ("conv", [("not-quantizable", "'conv'")]),
+        ("relu", [("not-quantizable", "'relu'")]),
+        ("ad", [("unknown-layer", "'ad'")]),
+    ],
+)
+def test_tensors(name, expected):
+    assert found("tensor_quantize { layer_name: '%s' input_index: 0 }" % name, ONNX, TENSORS) == expected
+
+
+@pytest.mark.parametrize(
+    "flavour, kind", [(TF_ASCEND, "Conv2D"), (ONNX, "Conv"), (PYTORCH, "Conv2d"), (CAFFE, "Convolution")]
+)
+def test_names_that_the_json_has_for_itself(flavour, kind):
+    for key in flavour.layout.globals:
+        assert found("", flavour, [Layer(key, kind)]) == [("reserved-name", None)]
+        assert found("", flavour, [Layer(key, kind, False), Layer("a", kind)]) == []
+    assert found("", flavour, [Layer("Version", kind)]) == []
+    assert found("", GE, [Layer("version", "Conv2D")]) == []  # it has no JSON
+
+
+def test_an_error_hides_no_other():
+    text = (
+        "skip_layers: 'cnv'\nskip_layer_types: 'Conv'\n" + own("nope") + common(CHANNELS) + "do_fusion: maybe\nx: 1\n"
+    )
+    codes = [code for code, _ in found(text, layers=ASCEND)]
+    assert codes == [
+        "unknown-layer",
+        "unknown-type",
+        "unknown-layer",
+        "channel-wise-unsupported",
+        "wrong-type",
+        "unknown-field",
+    ]
+
+
+def test_values_of_bools():
+    assert found("do_fusion: x1") == [("wrong-type", "x1")]
+    for value in ("x1", "10", "2", "00x1", "1.0", "yes"):
+        assert [code for code, _ in found("do_fusion: " + value)] in (["wrong-type"], ["syntax"]), value
+
+
+def test_two_layers_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="the layer 'a' occurs twice"):
+        amctcfg.check("", layers=[Layer("b", "Conv2D"), Layer("a", "Conv2D"), Layer("a", "MatMul")])
