@@ -49,6 +49,20 @@ class ConfigError(ValueError):
         self._text: Optional[str] = text
         super().__init__(self.diagnostics, text)  # what pickle calls __init__ with again
 
+    @classmethod
+    def single(
+        cls,
+        code: str,
+        message: str,
+        span: Optional[Span] = None,
+        hint: Optional[str] = None,
+        name: str = "<string>",
+        text: Optional[str] = None,
+        path: Optional[Path] = None,
+    ) -> ConfigError:
+        """Make the exception for one error."""
+        return cls([Diagnostic(ERROR, code, message, span, path, hint, name)], text)
+
     @property
     def text(self) -> Optional[str]:
         """The text that the places are in, if all are in one."""

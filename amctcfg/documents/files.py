@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from .._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import IO, Any, Tuple, Union
+    from typing import IO, Any, Optional, Tuple, Union
 
     PathLike = Union[str, "os.PathLike[str]"]
     Readable = Union[PathLike, IO[str], IO[bytes]]
@@ -27,15 +28,28 @@ def display_name(name: Any) -> str:
 
 
 def open_file(path: Any, mode: str) -> Any:
-    """`open`, with `OSError` also for a path that no file can have."""
+    """Open a file; `OSError` also for a path that no file can have, and for a device that has no end."""
     try:
-        return open(path, mode) if "b" in mode else open(path, mode, encoding="utf-8", newline="")
+        text: Any = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+        opened: Any = open(path, mode, **text)  # noqa: SIM115 - for the caller to close
     except ValueError as error:  # a NUL, or half a character
         raise OSError(22, str(error), os.fspath(path)) from None
+    if stat.S_ISCHR(os.fstat(opened.fileno()).st_mode) and not opened.isatty() and not same_file(path, os.devnull):
+        opened.close()
+        raise OSError(22, "it is a device", os.fspath(path))
+    return opened
+
+
+def same_file(path: Any, other: Any) -> bool:
+    """Whether two paths, or a path and the number of an open file, are the same file."""
+    try:
+        return os.path.samestat(os.stat(path), os.stat(other))
+    except (OSError, ValueError):
+        return False
 
 
 def read(file: Readable) -> Tuple[Union[str, bytes], str]:
-    """The contents of a path or an open file, and the name to show. Raises `OSError`."""
+    """Read a path or an open file; return the contents and the name to show. Raises `OSError`."""
     stream: Any = file
     if not hasattr(stream, "read"):
         with open_file(stream, "rb") as opened:
@@ -45,39 +59,56 @@ def read(file: Readable) -> Tuple[Union[str, bytes], str]:
     try:
         return stream.read(), name
     except UnicodeDecodeError as error:
-        from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+        from ..diagnostics.diagnostic import ConfigError
 
         message = "byte 0x{:02X} is not {}".format(error.object[error.start], error.encoding)
         hint = "open the file in binary mode, or save it as UTF-8"
-        raise ConfigError([Diagnostic(ERROR, "encoding", message, hint=hint, name=name)]) from None
+        raise ConfigError.single("encoding", message, hint=hint, name=name) from None
 
 
-def write(text: str, file: Writable) -> None:
+def write(text: str, file: Writable, before: Optional[bytes] = None) -> None:
     """Write to an open text file, or replace the file at a path in one step: it never holds half of the text.
 
-    A pipe or a device is written to. The file's permissions are kept, and its owner where that is possible. The new text
-    is on the disk (`fsync`) before it replaces the old one.
+    A pipe or a device is written to, and so is the process's own output where the path leads there. A file's owner,
+    permissions, access list and extended attributes are kept as far as the system allows; the new text is on the disk
+    (`fsync`) before it replaces the old one. Another name (hard link) of the file keeps the old text.
+
+    Args:
+        text: The text.
+        file: A path, or an open text file.
+        before: What the file held when it was read: it is not replaced where somebody has changed it since.
+
+    Raises:
+        OSError: The file can't be written, or has changed.
     """
     stream: Any = file
     if hasattr(stream, "write"):
         stream.write(text)
         return
+    data = text.encode("utf-8")
     try:
         path = os.path.realpath(stream)
-        replaceable = os.path.isfile(path) or not os.path.exists(stream)
-    except ValueError as error:  # a NUL in the path
+        own = next((number for number in (1, 2) if same_file(stream, number)), None)
+        if own is not None:
+            write_all(os.dup(own), data)
+        elif os.path.isfile(path) or not os.path.exists(stream):
+            replace(data, path, before)
+        else:
+            write_all(os.open(stream, os.O_WRONLY), data)
+    except ValueError as error:  # a NUL in the path, or half a character
         raise OSError(22, str(error), os.fspath(stream)) from None
-    if replaceable and not str(os.fspath(stream)).startswith(("/dev/", "/proc/")):
-        replace(text.encode("utf-8"), path)
-        return
-    descriptor = os.open(stream, os.O_WRONLY | getattr(os, "O_APPEND", 0))
+
+
+def write_all(descriptor: int, data: bytes) -> None:
     with open(descriptor, "wb") as opened:
-        opened.write(text.encode("utf-8"))
+        opened.write(data)
 
 
-def replace(data: bytes, path: str) -> None:
+def replace(data: bytes, path: str, before: Optional[bytes]) -> None:
     import tempfile  # slow to import, and only needed for writing
 
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        raise PermissionError(13, "Permission denied", path)
     folder = os.path.dirname(path)
     try:
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".amctcfg-")
@@ -89,6 +120,10 @@ def replace(data: bytes, path: str) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         copy_status(path, temporary)
+        if before is not None:
+            with open(path, "rb") as current:
+                if current.read() != before:
+                    raise OSError(11, "somebody else has changed it in the meantime", path)
         os.replace(temporary, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None
@@ -98,7 +133,7 @@ def replace(data: bytes, path: str) -> None:
 
 
 def copy_status(path: str, temporary: str) -> None:
-    """Give the new file the owner and the permissions of the old one, or those of any new file."""
+    """Give the new file the owner, permissions and attributes of the old one, or those of any new file."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -111,4 +146,22 @@ def copy_status(path: str, temporary: str) -> None:
 
         with suppress(PermissionError):  # only the administrator can give files away
             os.chown(temporary, status.st_uid, status.st_gid)
-    os.chmod(temporary, status.st_mode & 0o7777)
+    mode = status.st_mode & 0o7777
+    os.chmod(temporary, mode)
+    if hasattr(os, "listxattr") and not copy_attributes(path, temporary):
+        os.chmod(temporary, mode & ~0o070)  # what the group's bits allow stood in the access list
+
+
+def copy_attributes(path: str, temporary: str) -> bool:
+    """Copy the extended attributes, as far as the system allows; False where an access list was lost."""
+    kept = True
+    try:
+        names = os.listxattr(path)
+    except OSError:  # the file system has none
+        return kept
+    for name in names:
+        try:
+            os.setxattr(temporary, name, os.getxattr(path, name))
+        except OSError:
+            kept = kept and name != "system.posix_acl_access"
+    return kept
