@@ -353,35 +353,6 @@ def test_layers_can_be_chosen(folder, cli):
     assert [line.split()[0] for line in cli("layers", "l.csv", "--quantizable").out.splitlines()] == ["a", "b"]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion(folder, cli, shell):
-    import shutil
-
-    script = cli("completion", shell).out
-    assert cli("completion", "query", "--", "explain", "q.cfg", "--graph", "l.csv", "").out == "a\nb\n"
-    assert "--flavour" in cli("completion", "query", "--", "check", "q.cfg", "--").out
-    path = shutil.which(shell)
-    if path is None:
-        pytest.skip("{} is not installed".format(shell))
-    if shell == "bash":
-        driver = (
-            script
-            + 'COMP_WORDS=(amctcfg explain q.cfg --graph l.csv ""); COMP_CWORD=5; _amctcfg; printf "%s\\n" "${COMPREPLY[@]}"'
-        )
-        (folder / "amctcfg").write_text(
-            '#!/bin/sh\nexec "{}" -m amctcfg "$@"\n'.format(sys.executable), encoding="utf-8"
-        )
-        (folder / "amctcfg").chmod(0o755)
-        environment = dict(ENVIRONMENT, PATH=str(folder) + os.pathsep + os.environ["PATH"])
-        done = subprocess.run(
-            [path, "-c", driver], capture_output=True, text=True, env=environment, check=False, cwd=str(folder)
-        )
-        assert done.stdout.split() == ["a", "b"], done.stderr
-    else:
-        done = subprocess.run([path, "-n"], input=script, capture_output=True, text=True, check=False)  # the syntax
-        assert done.returncode == 0, done.stderr
-
-
 def test_an_interrupt_is_130(folder):
     body = "import sys, time\nprint('amctcfg-score', flush=True)\ntime.sleep(30)\n"
     (folder / "slow.py").write_text(body, encoding="utf-8")

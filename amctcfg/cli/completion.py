@@ -1,32 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command completion: what shells ask for."""
+"""The command completion: what shells ask for. Names come from models, so they are data wherever they are inserted."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from typing import Any, Dict, List, Optional, Sequence
+import re
+from collections import Counter
+from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 from ..diagnostics.codes import CODES
 from ..flavours import FLAVOURS
+from ..flavours.layer import Layer
 from ..workspace.failure import Failure
-from ..workspace.model import Model
 from ..workspace.workspace import AUTO, Options, Workspace
-from .arguments import COMMANDS, option, options_of, plain
+from .arguments import COMMANDS, Option, option, options_of, plain
 from .console import EXIT_OK, Console
 
-OPTIONS = (
-    option("shell", choices=["bash", "zsh", "fish", "query"], metavar="SHELL", help="bash, zsh or fish"),
-    option("words", nargs="*", type=plain, help=argparse.SUPPRESS),
-)
-
+SHELLS = ("bash", "zsh", "fish")
+QUERY = "query"  # what the scripts ask with
 
 SCRIPTS = {
+    # Each candidate is a line of its own, never a word that the shell expands, and is quoted where it is inserted; one
+    # that needs quotes is left out where the user began with a quote.
     "bash": """\
 # bash completion of amctcfg: eval "$(amctcfg completion bash)"
 _amctcfg() {
-    local IFS=$'\\n' word=${COMP_WORDS[COMP_CWORD]}
-    COMPREPLY=($(compgen -W "$(amctcfg completion query -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "$word"))
+    local line word=${COMP_WORDS[COMP_CWORD]}
+    COMPREPLY=()
+    while IFS= read -r line; do
+        line=${line%%$'\\t'*}
+        case $word in
+            [\\"\\']*) case $line in *[!A-Za-z0-9_./:@%+=,-]*) continue ;; esac ;;
+            *) printf -v line %q "$line" ;;
+        esac
+        COMPREPLY+=("$line")
+    done < <(amctcfg completion query -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 }
 complete -o default -o bashdefault -F _amctcfg amctcfg
 """,
@@ -34,9 +43,13 @@ complete -o default -o bashdefault -F _amctcfg amctcfg
 #compdef amctcfg
 # zsh completion of amctcfg: eval "$(amctcfg completion zsh)"
 _amctcfg() {
-    local -a found
-    found=(${(f)"$(amctcfg completion query -- "${words[@]:1:$((CURRENT-1))}" 2>/dev/null)"})
-    if (( ${#found} )); then compadd -- "${found[@]}"; else _files; fi
+    local line
+    local -a values shown
+    while IFS= read -r line; do
+        values+=("${line%%$'\\t'*}")
+        shown+=("${line/$'\\t'/  -- }")
+    done < <(amctcfg completion query -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)
+    if (( ${#values} )); then compadd -l -d shown -- "${values[@]}"; else _files; fi
 }
 compdef _amctcfg amctcfg
 """,
@@ -44,81 +57,144 @@ compdef _amctcfg amctcfg
 # fish completion of amctcfg: amctcfg completion fish | source
 function __amctcfg
     set -l words (commandline -opc) (commandline -ct)
-    amctcfg completion query -- $words[2..-1] 2>/dev/null
+    set -l found (amctcfg completion query -- $words[2..-1] 2>/dev/null)
+    if test (count $found) -gt 0
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
 end
-complete -c amctcfg -a '(__amctcfg)'
+complete -c amctcfg -f -a '(__amctcfg)'
 """,
 }
 
+Candidate = Tuple[str, str]  # what is inserted, and what it is
+
+
+def shell_name(word: str) -> str:
+    """Return the name of a shell, for argparse."""
+    if word not in (*SHELLS, QUERY):
+        raise argparse.ArgumentTypeError("there is no completion for '{}'; there is bash, zsh and fish".format(word))
+    return word
+
+
+OPTIONS = (
+    option("shell", type=shell_name, metavar="SHELL", help="bash, zsh or fish"),
+    option("words", nargs="*", type=plain, help=argparse.SUPPRESS),
+)
+
 
 def run(arguments: Any, console: Console) -> int:
-    if arguments.shell == "query":
-        console.result("".join("{}\n".format(word) for word in completions(arguments.words)))
-    else:
+    if arguments.shell != QUERY:
         console.result(SCRIPTS[arguments.shell])
+        return EXIT_OK
+    for value, words in candidates(arguments.words):
+        if value.isprintable():  # a name with a line feed or a tab would be two
+            console.result("{}\t{}\n".format(value, words) if words else value + "\n")
     return EXIT_OK
 
 
-def completions(words: Sequence[str]) -> List[str]:
-    """What could stand in place of the last word; nothing where only the shell knows, as for files."""
-    if len(words) <= 1:
-        return list(COMMANDS)
+def candidates(words: Sequence[str]) -> List[Candidate]:
+    """Return what could stand in place of the last word; nothing where only the shell knows, as for files."""
+    words = joined(words)
+    if not words:
+        return list(COMMANDS.items())
+    current = words[-1]
+    lead = ""
+    if current.startswith("--") and "=" in current:
+        name, _, current = current.partition("=")
+        lead = name + "="
+        words = [*words[:-1], name, current]
+    prefixes = (current, unquoted(current))
+    found = [(value, what) for value, what in offered(words) if value.startswith(prefixes)]
+    if not found and words[0] == "explain":
+        found = ends_of_paths(offered(words), prefixes[1])
+    return [(lead + value, what) for value, what in found]
+
+
+def joined(words: Sequence[str]) -> List[str]:
+    """Return the words with `--option = value`, as bash splits it at the sign, like `--option value`."""
+    signs = [word == "=" and before.startswith("--") for word, before in zip(words, ["", *words])]
+    return [word for word, sign in zip(words, signs) if not sign] + ([""] if signs[-1:] == [True] else [])
+
+
+def unquoted(word: str) -> str:
+    """Return a word without the shell's quoting."""
+    return re.sub(r"\\(.)", r"\1", word.lstrip("'\""))
+
+
+def offered(words: Sequence[str]) -> Iterable[Candidate]:
+    """Return everything that can stand in place of the last word, whatever it begins with."""
+    if len(words) == 1:
+        return COMMANDS.items()
     if words[0] not in COMMANDS:
         return []
     options = {name: o for o in options_of(words[0]) for name in o.names if name.startswith("-")}
-    before, current = words[-2], words[-1]
-    if before in options and takes_value(options[before]):
-        return values_of(before, options[before].settings, words)
-    if current.startswith("-"):
-        return sorted([*options, "--help", "--version"])
+    if words[-2] in options and takes_value(options[words[-2]]):
+        return values_of(words[-2], options[words[-2]].settings, words)
+    if words[-1].startswith("-"):
+        helps = {name: str(o.settings.get("help", "")) for name, o in options.items()}
+        return sorted({**helps, "--help": "show the options", "--version": "show the version"}.items())
     positionals = [o for o in options_of(words[0]) if not o.names[0].startswith("-")]
-    given = [
-        w
-        for w, b in zip(words[1:-1], words)
-        if not w.startswith("-") and not (b in options and takes_value(options[b]))
-    ]
     if not positionals:
         return []
+    given = [
+        word
+        for word, before in zip(words[1:-1], words)
+        if not word.startswith("-") and not (before in options and takes_value(options[before]))
+    ]
     at = positionals[min(len(given), len(positionals) - 1)]
-    if words[0] == "help":
-        return list(COMMANDS)
     return values_of(at.names[0], at.settings, words)
 
 
-def takes_value(option: Any) -> bool:
-    return option.settings.get("action") not in ("store_true",)
+def takes_value(option: Option) -> bool:
+    return option.settings.get("action") not in ("store_true", "count")
 
 
-def values_of(name: str, settings: Dict[str, Any], words: Sequence[str]) -> List[str]:
+def values_of(name: str, settings: Dict[str, Any], words: Sequence[str]) -> Iterable[Candidate]:
+    """Return the values of an option or a positional argument."""
     if settings.get("choices"):
-        return [choice for choice in settings["choices"] if choice != "query"]
-    if name == "--flavour":
-        return [*FLAVOURS, AUTO]
-    if name == "--ignore":
-        return [code for code, described in CODES.items() if described.severity == "warning"]
-    if name == "name" and words[0] == "flavours":
-        return list(FLAVOURS)
-    if name == "code":
-        return list(CODES)
+        return [(str(choice), "") for choice in settings["choices"]]
+    if name == "shell":
+        return [(shell, "") for shell in SHELLS]
+    if name == "--flavour" or (name == "name" and words[0] == "flavours"):
+        own = [(AUTO, "what fits model and file")] if name == "--flavour" else []
+        return [*[(flavour.name, flavour.title) for flavour in FLAVOURS.values()], *own]
+    if name in ("--ignore", "code"):
+        kinds = ("warning",) if name == "--ignore" else ("error", "warning")
+        return [(code, described.summary) for code, described in CODES.items() if described.severity in kinds]
+    if name == "command_name":
+        return COMMANDS.items()
     if name in ("layers", "--skip", "--match"):
-        return layer_names(words)
+        return ((layer.name, layer.type) for layer in quantizable_layers(words))
     return []
 
 
-def layer_names(words: Sequence[str]) -> List[str]:
-    """The layers that can be quantized of the model that the command line, or the head of a file on it, names."""
+def quantizable_layers(words: Sequence[str]) -> Iterator[Layer]:
+    """Yield the layers of the model that the command line, or the head of a file on it, names."""
     graph = next((word for before, word in zip(words, words[1:]) if before == "--graph"), None)
     flavour = next((word for before, word in zip(words, words[1:]) if before == "--flavour"), None)
     files = [word for word in words[1:-1] if os.path.isfile(word)]
     try:
         workspace = Workspace(Options(graph=graph, flavour=flavour))
         if words[0] == "layers" or not files:
-            graph = graph or files[0]
-            kind, _ = workspace.flavour_of_model(graph)
-            model: Optional[Model] = workspace.model(graph, kind)
+            kind, _ = workspace.flavour_of_model(graph or files[0])
+            layers = workspace.model(graph or files[0], kind).layers
         else:
             file = workspace.open(files[0])
-            kind, model = file.flavour, file.model
+            kind, layers = file.flavour, file.layers or []
     except (OSError, ValueError, IndexError, Failure):
-        return []
-    return [] if model is None else [layer.name for layer in model.layers if kind.quantizes(layer)]
+        return
+    yield from filter(kind.quantizes, layers)
+
+
+def ends_of_paths(names: Iterable[Candidate], prefix: str) -> List[Candidate]:
+    """Return the ends of paths that begin so and that one name alone has, as `explain` takes them."""
+    ends = [
+        (name[match.end() :], what)
+        for name, what in names
+        for match in re.finditer(r"[/.]", name)
+        if name.startswith(prefix, match.end())
+    ]
+    counts = Counter(end for end, _ in ends)
+    return [(end, what) for end, what in ends if end and counts[end] == 1]
