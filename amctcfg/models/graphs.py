@@ -25,11 +25,12 @@ class Node(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """A layer; why it is not supported where its type is quantizable; what is not known of it."""
+    """A layer; why it is not supported where its type is quantizable; what is not known of it; if its name is certain."""
 
     layer: Layer
     reason: Optional[str]
     note: Optional[str] = None
+    certain: bool = True
 
 
 class Finding(NamedTuple):
@@ -43,10 +44,10 @@ class Finding(NamedTuple):
 class Graph:
     """Nodes by name, and where constants come from."""
 
-    def __init__(self, nodes: Iterable[Node], name: str, constants: Dict[str, Optional[int]], transparent: Any) -> None:
+    def __init__(self, nodes: Iterable[Node], name: str, constants: Any, transparent: Any) -> None:
         self.nodes: List[Node] = list(nodes)
         self.by_name: Dict[str, Node] = {}
-        self.constants: Dict[str, Optional[int]] = constants  # names of constants that are not nodes, and their ranks
+        self.constants: Any = constants  # names of constants that are not nodes
         self.transparent: Any = transparent  # types through which a constant may pass
         self.origins: Dict[str, Tuple[str, bool]] = {}  # of the nodes looked at: what feeds them, and if it is constant
         for node in self.nodes:

@@ -3,32 +3,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import Any, List, Tuple
+from typing import Any, Iterable, List, Optional, Tuple
 
 from ..diagnostics.source import Source, decode
+from ..diagnostics.words import quote_names
 from ..documents.files import PathLike, display_name, open_file
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
+from ..flavours.onnx import ONNX
 from ..flavours.tf_ascend import TF_ASCEND
 from .graphs import Examined, graph_error
 from .tables import csv_rows, json_rows, table_layers
 
 
-def load_layers(path: PathLike, flavour: Flavour[Any] = TF_ASCEND) -> Tuple[Layer, ...]:
-    """The layers of a model, in its order: from a frozen TensorFlow graph (`.pb`, `.pbtxt`), an ONNX model (`.onnx`), or a
-    table (`.json`, `.csv`).
+def load_layers(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> Tuple[Layer, ...]:
+    """Read the layers of a model, in its order.
 
-    For a SavedModel, pass the folder. A table is `[{"name":..., "type":..., "supported":..., "lacks":[...]}]`, or
-    `name,type[,supported[,lacks]]` with that header; `supported` is true where it is left out. Which nodes of a graph are
-    supported follows the types of the `flavour`. Raises `ConfigError` for a file that is none of these, or a row that is
-    wrong, `OSError` for one that can't be read, and `ImportError` where a graph is to be read and the package protobuf is
-    missing.
+    Args:
+        path: A frozen TensorFlow graph (`.pb`, `.pbtxt`), the folder of a SavedModel, an ONNX model, both recognised by
+            their content, or a table (`.json`, `.csv`): `[{"name":..., "type":..., "supported":..., "lacks":[...]}]`, or
+            `name,type[,supported[,lacks]]` with that header; `supported` is true where it is left out.
+        flavour: Decides by its types which nodes are supported. Left out: ONNX for an ONNX model, else TF-Ascend. Under a
+            PyTorch flavour, the layers of an ONNX model are called what the modules are called that it was exported from.
+
+    Raises:
+        ConfigError: The file is none of these, or a row is wrong.
+        OSError: The file can't be read.
+        ImportError: A graph is to be read and the package protobuf is missing.
     """
     return tuple(examined.layer for examined in examine_file(path, flavour))
 
 
-def examine_file(path: PathLike, flavour: Flavour[Any] = TF_ASCEND) -> List[Examined]:
+def examine_file(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> List[Examined]:
     """The layers in a file, each with what keeps it from being quantized, where that is known."""
     from . import onnx, tensorflow
 
@@ -48,14 +56,48 @@ def examine_file(path: PathLike, flavour: Flavour[Any] = TF_ASCEND) -> List[Exam
             source = Source(source.text[1:], name)
         rows = json_rows(source) if extension == ".json" else csv_rows(source)
         return [Examined(layer, None) for layer in table_layers(source, rows)]
-    if extension == ".onnx" or onnx.is_onnx(data):
-        return onnx.read_model(data, name, flavour)
-    return tensorflow.read_graph(data, name, flavour)
+    if kind_of(data, name) == "onnx":
+        return onnx.read_model(data, name, flavour or ONNX)
+    return tensorflow.read_graph(data, name, flavour or TF_ASCEND)
+
+
+def graph_kind(path: Optional[PathLike]) -> str:
+    """Tell the kind of a model's file by its first bytes: "onnx", "tensorflow", "table", or "" where there is none."""
+    if path is None:
+        return ""
+    name, data = display_name(path), b""
+    if name.lower().endswith((".json", ".csv")):
+        return "table"
+    with contextlib.suppress(OSError, ValueError):  # what can't be read is reported where it is needed
+        if os.path.isfile(name):
+            with open(name, "rb") as file:
+                data = file.read(3)
+    return kind_of(data, name)
+
+
+def kind_of(data: bytes, name: str) -> str:
+    from . import onnx
+
+    if onnx.is_onnx(data):
+        return "onnx"
+    begins_with_node = data.startswith(b"\n")  # as a GraphDef does
+    return "onnx" if name.lower().endswith(".onnx") and not begins_with_node else "tensorflow"
+
+
+def doubt_names(examined: Iterable[Examined]) -> Optional[str]:
+    """Say which names of layers are not certain, and how to export them; None where all are."""
+    from .modules import KEEPS_NAMES
+
+    names = [found.layer.name for found in examined if not found.certain]
+    if not names:
+        return None
+    lead = "the name {} is not certain" if len(names) == 1 else "the names {} are not certain"
+    return "{}: the export lost what they were part of; {}".format(lead.format(quote_names(names, 5)), KEEPS_NAMES)
 
 
 def describe(examined: Examined, flavour: Flavour[Any]) -> str:
     """Whether a layer can be quantized, or why not, in words."""
-    layer, reason, note = examined
+    layer, reason, note, _ = examined
     layer_type = flavour.types.get(layer.type)
     if layer_type is None:
         return ""

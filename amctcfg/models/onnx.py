@@ -8,14 +8,13 @@ counts as fulfilled, and the layer's note says so.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from .graphs import Condition, Examined, Fields, Finding, Graph, Node, decoded, examine, graph_error, message_classes
-
-# Operations through which a weight may pass on its way from a constant.
-TRANSPARENT = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
+from .modules import Module, find_modules
+from .values import TRANSPARENT, Origin, Values, attributes_of
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
 FIELDS: Fields = {
@@ -27,12 +26,13 @@ FIELDS: Fields = {
     "Tensor": {"dims": (1, "int64*"), "name": (8, "string")},
     "SparseTensor": {"values": (1, "Tensor"), "dims": (3, "int64*")},
     "Attribute": {
-        "name": (1, "string"), "f": (2, "float"), "i": (3, "int64"), "t": (5, "Tensor"), "g": (6, "GraphProto"),
-        "ints": (8, "int64*"), "graphs": (11, "GraphProto*"), "type": (20, "int32"),
+        "name": (1, "string"), "f": (2, "float"), "i": (3, "int64"), "s": (4, "bytes"), "t": (5, "Tensor"),
+        "g": (6, "GraphProto"), "ints": (8, "int64*"), "graphs": (11, "GraphProto*"), "type": (20, "int32"),
     },
+    "StringEntry": {"key": (1, "string"), "value": (2, "string")},
     "NodeProto": {
         "input": (1, "string*"), "output": (2, "string*"), "name": (3, "string"), "op_type": (4, "string"),
-        "attribute": (5, "Attribute*"), "domain": (7, "string"),
+        "attribute": (5, "Attribute*"), "domain": (7, "string"), "metadata_props": (9, "StringEntry*"),
     },
     "GraphProto": {
         "node": (1, "NodeProto*"), "initializer": (5, "Tensor*"), "input": (11, "ValueInfo*"),
@@ -44,9 +44,13 @@ FIELDS: Fields = {
 DEPTH = 50  # of subgraphs in subgraphs
 
 
+# The tags of the fields that may follow the IR version with which an ONNX model begins.
+SECOND_FIELDS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
+
+
 def is_onnx(data: bytes) -> bool:
-    """An ONNX ModelProto begins with its IR version, 3 to 99, and its producer's name; a SavedModel with version 1."""
-    return len(data) > 2 and data[0] == 0x08 and 3 <= data[1] < 100 and data[2] in (0x12, 0x3A, 0x42)
+    """Tell whether bytes begin as an ONNX ModelProto: with an IR version from 3 to 99. A SavedModel has version 1."""
+    return len(data) > 2 and data[0] == 0x08 and 3 <= data[1] < 100 and data[2] in SECOND_FIELDS
 
 
 def read_model(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
@@ -55,10 +59,12 @@ def read_model(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
     if model is None or not model.graph.node:
         hint = "is the file complete? It has to be an ONNX model with a graph"
         raise graph_error("encoding", "this is not an ONNX model, or only a part of one", name, hint)
-    known = OnnxGraph(model.graph, name)
-    outer = examine(known, flavour, CONDITIONS)
+    if flavour.graphs == "torch":
+        outer = examine_modules(model.graph, flavour)
+    else:
+        outer = examine(OnnxGraph(model.graph, name), flavour, CONDITIONS)
     found: List[Examined] = []
-    for (node, _), examined in zip(known.named, outer):
+    for node, examined in zip(model.graph.node, outer):
         found.append(examined)
         found += [Examined(Layer(inner, kind, False), None) for inner, kind in inner_nodes(node, examined.layer.name)]
     names: Set[str] = set()
@@ -69,46 +75,94 @@ def read_model(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
     return found
 
 
+# ---------------------------------------------------------------- where a layer is
+
+
+class Place(NamedTuple):
+    """Where a layer is in a graph.
+
+    node -- the node that computes it. weight -- where the value of its weight comes from, None where it has none that is
+    constant; `weight.value` is the name of an initializer or of what a Constant makes. bias -- the value that is added.
+    add -- the Add behind a MatMul that adds it, where the layer is a module of PyTorch.
+    """
+
+    node: Any
+    weight: Optional[Origin] = None
+    bias: Optional[str] = None
+    add: Any = None
+
+
+def locate_layers(graph: Any, flavour: Flavour[Any]) -> Dict[str, Place]:
+    """Find the layers of a flavour's quantizable types in a GraphProto, by name, in the order of its nodes.
+
+    The names are those of `load_layers`. The graph is one of this package's messages or of the package onnx.
+    """
+    if flavour.graphs == "torch":
+        return {m.name: Place(m.node, m.weight, m.bias, m.add) for m in find_modules(graph)}
+    values, found = Values(graph), {}
+    for node, name in node_names(graph):
+        if node.op_type not in flavour.quantizable_types:
+            continue
+        weight = values.origin(node.input[1]) if len(node.input) > 1 else None
+        has_bias = node.op_type in ("Conv", "ConvTranspose", "Gemm") and len(node.input) > 2 and node.input[2]
+        constant = weight if weight is not None and weight.constant else None
+        found[name] = Place(node, constant, node.input[2] if has_bias else None)
+    return found
+
+
+def examine_modules(graph: Any, flavour: Flavour[Any]) -> List[Examined]:
+    """The nodes of an exported graph: modules as the toolkit names them, the others as they are."""
+    modules: Dict[int, Module] = {id(module.node): module for module in find_modules(graph)}
+    taken = {module.name for module in modules.values()}
+    found = []
+    for node, name in node_names(graph, taken):
+        module = modules.get(id(node))
+        if module is None:
+            found.append(Examined(Layer(name, node.op_type, False), None))
+            continue
+        supported = module.type in flavour.quantizable_types and module.reason is None
+        layer = Layer(module.name, module.type, supported, module.lacks)
+        found.append(Examined(layer, module.reason, certain=module.certain))
+    return found
+
+
 class OnnxGraph(Graph):
     """A graph whose nodes are found by the values that they make."""
 
     def __init__(self, graph: Any, name: str) -> None:
-        self.named: List[Tuple[Any, str]] = list(node_names(graph))
-        makers = {output: label for node, label in self.named for output in node.output if output}
+        named = list(node_names(graph))
+        makers = {output: label for node, label in named for output in node.output if output}
+        self.tensors: Values = Values(graph)
         self.ranks: Dict[str, int] = {}
         for value in [*graph.input, *graph.value_info, *graph.output]:
             if value.type.tensor_type.HasField("shape"):
                 self.ranks[value.name] = len(value.type.tensor_type.shape.dim)
-        constants: Dict[str, Optional[int]] = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
-        constants.update((tensor.values.name, len(tensor.dims)) for tensor in graph.sparse_initializer)
-        self.ranks.update({key: rank for key, rank in constants.items() if rank is not None})
-        self.values: Dict[str, List[str]] = {label: list(node.input) for node, label in self.named}
-        nodes = []
-        for node, label in self.named:
-            if node.op_type == "Constant" and node.output:
-                tensor = [attribute for attribute in node.attribute if attribute.name == "value"]
-                if tensor:
-                    self.ranks[node.output[0]] = len(tensor[0].t.dims)
-            sources = [makers.get(value, value) for value in node.input]
-            nodes.append(Node(label, node.op_type, sources, attributes_of(node)))
-        super().__init__(nodes, name, constants, TRANSPARENT)
+        self.values: Dict[str, List[str]] = {label: list(node.input) for node, label in named}
+        nodes = [
+            Node(label, node.op_type, [makers.get(value, value) for value in node.input], attributes_of(node))
+            for node, label in named
+        ]
+        super().__init__(nodes, name, {key: None for key in self.tensors.constants if key not in makers}, TRANSPARENT)
 
     def rank(self, node: Node, index: int) -> Optional[int]:
         """The number of dimensions of an input, None where the model does not say."""
         inputs = self.values[node.name]
-        return self.ranks.get(inputs[index]) if index < len(inputs) else None
+        if index >= len(inputs):
+            return None
+        shape = self.tensors.origin(inputs[index]).shape
+        return len(shape) if shape is not None else self.ranks.get(inputs[index])
 
 
-def node_names(graph: Any) -> Iterator[Tuple[Any, str]]:
+def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, str]]:
     """Each node with its name; one without gets its type and its index among all nodes, one that is taken a suffix."""
-    taken: Set[str] = {node.name for node in graph.node if node.name}
-    seen: Set[str] = set()
+    given: Set[str] = {node.name for node in graph.node if node.name}
+    seen: Set[str] = set(reserved)
+    suffixes: Dict[str, int] = {}  # the last one of each name: thousands of one name are no longer work
     for index, node in enumerate(graph.node):
-        name = node.name or "{}_{}".format(node.op_type, index)
-        suffix = 0
-        while name in seen or (suffix and name in taken):
-            suffix += 1
-            name = "{}_{}".format(node.name or "{}_{}".format(node.op_type, index), suffix)
+        wanted = name = node.name or "{}_{}".format(node.op_type, index)
+        while name in seen or (name is not wanted and name in given):
+            suffixes[wanted] = suffixes.get(wanted, 0) + 1
+            name = "{}_{}".format(wanted, suffixes[wanted])
         seen.add(name)
         yield node, name
 
@@ -126,16 +180,6 @@ def inner_nodes(node: Any, prefix: str) -> Iterator[Tuple[str, str]]:
                     yield "{}/{}".format(inside, name), inner.op_type
                     if depth < DEPTH:
                         pending.append((inner, "{}/{}".format(inside, name), depth + 1))
-
-
-def attributes_of(node: Any) -> Any:
-    def attribute(name: str) -> Any:
-        found = next((entry for entry in node.attribute if entry.name == name), None)
-        if found is None:
-            return None
-        return {1: found.f, 2: found.i, 7: list(found.ints)}.get(found.type, found.i)
-
-    return attribute
 
 
 # ---------------------------------------------------------------- conditions

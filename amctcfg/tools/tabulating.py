@@ -143,7 +143,7 @@ def words_of(field: str, label: str, cell: Cell) -> str:
 def others_of(examined: Iterable[Any], flavour: Flavour[Any]) -> List[Tuple[Layer, str]]:
     """The layers of quantizable types that can't be quantized, with the reason."""
     found = []
-    for layer, why, _ in examined:
+    for layer, why, *_ in examined:
         if layer.type in flavour.quantizable_types and not flavour.quantizes(layer):
             found.append((layer, why or "not supported"))
     return found

@@ -61,11 +61,19 @@ def read_named_model(path: str, flavour: Flavour[Any]) -> Model:
         raise
 
 
+def doubt_names(model: Model) -> Optional[str]:
+    """Say which names an export does not keep for certain; None where there are none."""
+    if all(found.certain for found in model.examined):
+        return None
+    from ..models.loading import doubt_names as say
+
+    return say(model.examined)
+
+
 def kind_of_model(path: Optional[str]) -> str:
     """Return the kind of a model's file: "onnx", "tensorflow", "table", or "" where there is none."""
     if path is None:
         return ""
-    lower = path.lower()
-    if lower.endswith(".onnx"):
-        return "onnx"
-    return "table" if lower.endswith((".json", ".csv")) else "tensorflow"
+    from ..models.loading import graph_kind
+
+    return graph_kind(path)

@@ -16,7 +16,7 @@ from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from .choosing import choose_flavour, flavour_by_name
 from .failure import Failure
 from .file import ConfigFile
-from .model import Model, read_model, read_named_model
+from .model import Model, doubt_names, kind_of_model, read_model, read_named_model
 
 AUTO = "auto"
 
@@ -127,7 +127,7 @@ class Workspace:
         own = file.settings.values.get("flavour", AUTO) if self.options.flavour is None else AUTO
         flavour = self.wanted or (flavour_by_name(own) if own != AUTO else None)
         if flavour is not None:
-            if graph and graph.lower().endswith(".onnx") and flavour.graphs != "onnx":
+            if flavour.graphs not in ("onnx", "torch") and kind_of_model(graph) == "onnx":
                 self.note("{} is an ONNX model; its nodes are seen by the types of {}".format(graph, flavour.name))
             return flavour
         flavour, why = choose_flavour(file, graph, lambda: self.layers_of_table(graph or "", by_head))
@@ -153,6 +153,9 @@ class Workspace:
             self._progress("reading {} ...".format(path))
             self.models[key] = (read_named_model if by_head else read_model)(path, flavour)
             self._progress("")
+            doubts = doubt_names(self.models[key])
+            if doubts:
+                self.note("{}: {}".format(path, doubts))
         return self.models[key]
 
 

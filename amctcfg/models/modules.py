@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The modules of PyTorch in an exported ONNX graph: what the toolkit calls them, and what they can't do.
+
+An export keeps a module's name in up to three places; they are trusted in this order: the name of the weight's
+initializer (`layer1.0.conv1.weight`), the scope in the node's metadata (newer exporter), and the path in the node's name
+(`/layer1/layer1.0/conv1/Conv`). Works on the reduced messages of this package and on those of the package onnx alike.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from .values import Origin, Values, attributes_of
+
+SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
+
+# What keeps the names in an export, for those who read that one is not certain.
+KEEPS_NAMES = (
+    "torch.onnx.export(..., dynamo=True) keeps them;"
+    " the older exporter does with do_constant_folding=False, training=TrainingMode.PRESERVE"
+)
+
+CONVOLUTIONS = ("Conv", "ConvTranspose")
+RECURRENT = ("LSTM", "GRU")
+MODULES = (
+    *("{}{}d".format(kind, rank) for kind in (*CONVOLUTIONS, "AvgPool") for rank in (1, 2, 3)),
+    *("Linear", *RECURRENT),
+)
+
+# The types whose weights the toolkit counts to see which are shared.
+COUNTED = ("Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Linear")
+
+
+class Module(NamedTuple):
+    """A module that a node computes.
+
+    certain -- whether the export keeps its name without doubt. weight -- where its weight comes from, None where it has
+    none that is constant. bias -- the value that is added, None where there is none. add -- the Add behind a MatMul that
+    adds it. reason -- why it can't be quantized although its type can. lacks -- as `Layer.lacks`.
+    """
+
+    name: str
+    type: str
+    node: Any
+    certain: bool = True
+    weight: Optional[Origin] = None
+    bias: Optional[str] = None
+    add: Any = None
+    reason: Optional[str] = None
+    lacks: Tuple[str, ...] = ()
+
+
+class Clues(NamedTuple):
+    """What a node's surroundings tell about its module's name."""
+
+    type: str
+    node: Any
+    path: Optional[str]  # out of the node's name; None where that is not a path
+    scope: Optional[str]  # the innermost module of the metadata,
+    kind: str  # and its class
+    weight: Optional[Origin]
+    sole: bool  # whether the weight's initializer is read here alone
+    bias: Optional[str]
+    add: Any
+
+
+def find_modules(graph: Any) -> List[Module]:
+    """Find the modules in a graph, in its order, one for each name; one that is called again is not listed again."""
+    values = Values(graph)
+    paths = {id(node): path_of(node) for node in graph.node}
+    clues = [found for found in (read_clues(node, values, paths) for node in graph.node) if found is not None]
+    containers = set(outer_paths(path for path in paths.values() if path))
+    containers.update(owners_of_children(values.constants))
+    named = [Named(clue, *name_module(clue, containers)) for clue in clues]
+    certain = {found.name: found.clue for found in named if found.certain}
+    doubted = doubted_paths(named)
+    modules = []
+    for name, calls in gather_calls(named, certain).items():
+        paths_of_calls = {clue.path for clue in calls}
+        # Two of one path that nothing else names are functional calls in a module of the user's own.
+        if name in certain or len(paths_of_calls) == len(calls) or calls[0].type in RECURRENT:
+            modules.append(make_module(name, calls, values, name in certain or not doubted & paths_of_calls))
+    return refuse_shared_weights(modules)
+
+
+def gather_calls(named: Sequence[Named], certain: Dict[Optional[str], Clues]) -> Dict[str, List[Clues]]:
+    """Gather the nodes that compute each module, by its name."""
+    again = calls_of_one([*(found.clue for found in named if not found.certain), *certain.values()])
+    calls: Dict[str, List[Clues]] = {}
+    for clue, found, is_certain in named:
+        name = found if found is None or is_certain else again.get(found, found)
+        if name in certain and not is_certain and not same_weight(certain[name], clue):
+            name = clue.node.name  # the name of its container is lost
+        if name is not None:
+            calls.setdefault(name, []).append(clue)
+    return calls
+
+
+class Named(NamedTuple):
+    """A node with the name of its module, None for a functional call, and whether more than a path tells it."""
+
+    clue: Clues
+    name: Optional[str]
+    certain: bool
+
+
+# ---------------------------------------------------------------- what a node tells
+
+
+def read_clues(node: Any, values: Values, paths: Dict[int, Optional[str]]) -> Optional[Clues]:
+    """Read what a node tells of its module; None for one that computes no module that the toolkit quantizes."""
+    weight = None
+    if node.op_type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul"):
+        weight = values.origin(node.input[1]) if len(node.input) > 1 else None
+        if weight is not None and not weight.constant:
+            weight = None
+        if weight is None and node.op_type not in RECURRENT:
+            return None
+    kind = module_type(node, weight)
+    if kind is None:
+        return None
+    bias, add = bias_of(node, values, paths)
+    sole = weight is not None and len(values.readers.get(weight.value, ())) == 1 and not weight.is_copy
+    scope, scope_class = scope_of(node)
+    return Clues(kind, node, paths[id(node)], scope, scope_class, weight, sole, bias, add)
+
+
+def module_type(node: Any, weight: Optional[Origin]) -> Optional[str]:
+    """Tell the type of the module that a node computes, by the rank of its weight or kernel."""
+    rank = len(weight.shape) if weight is not None and weight.shape is not None else None
+    if node.op_type in CONVOLUTIONS:
+        return "{}{}d".format(node.op_type, rank - 2) if rank is not None and 3 <= rank <= 5 else None
+    if node.op_type in ("Gemm", "MatMul"):
+        return "Linear" if rank == 2 else None
+    if node.op_type == "AveragePool":
+        kernel = attributes_of(node)("kernel_shape") or ()
+        return "AvgPool{}d".format(len(kernel)) if 1 <= len(kernel) <= 3 else None
+    return node.op_type if node.op_type in RECURRENT else None
+
+
+def bias_of(node: Any, values: Values, paths: Dict[int, Optional[str]]) -> Tuple[Optional[str], Any]:
+    """Find the bias of a module: an input of its node, or what the Add behind a MatMul adds."""
+    if node.op_type in (*CONVOLUTIONS, "Gemm"):
+        return (node.input[2] if len(node.input) > 2 and node.input[2] else None), None
+    if node.op_type != "MatMul":
+        return None, None
+    readers = values.readers.get(node.output[0], ())
+    if len(readers) != 1 or readers[0].op_type != "Add":
+        return None, None
+    add = readers[0]
+    others = [value for value in add.input if value != node.output[0]]
+    if len(others) != 1 or not values.origin(others[0]).constant:
+        return None, None
+    same_place = paths[id(node)] == paths[id(add)] and scope_of(node)[0] == scope_of(add)[0]
+    return (others[0], add) if same_place else (None, None)
+
+
+def path_of(node: Any) -> Optional[str]:
+    """Read the path of modules in a node's name: `layer1.0.conv1` of "/layer1/layer1.0/conv1/Conv"."""
+    if not node.name.startswith("/"):
+        return None
+    parts: List[str] = []
+    for part in node.name.split("/")[1:-1]:
+        if parts and part.startswith(parts[-1] + "."):
+            parts[-1] = part
+        else:
+            parts.append(part)
+    return ".".join(parts)
+
+
+def scope_of(node: Any) -> Tuple[Optional[str], str]:
+    """Read the innermost module that the metadata of a node names, and its class."""
+    entries = {entry.key: entry.value for entry in getattr(node, "metadata_props", ())}
+    if SCOPES not in entries or CLASSES not in entries:
+        return None, ""
+    scopes, classes = read_list(entries[SCOPES]), read_list(entries[CLASSES])
+    inner = [(scope, kind) for scope, kind in zip(scopes, classes) if not kind.startswith("aten.")]
+    scope, kind = inner[-1] if inner else ("", "")
+    return scope, kind.rpartition(".")[2]
+
+
+def read_list(text: str) -> List[str]:
+    """Read a list of strings as Python writes it; empty where it is something else."""
+    try:
+        found = ast.literal_eval(text) if len(text) < 100000 else []
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return []
+    return [str(word) for word in found] if isinstance(found, list) else []
+
+
+# ---------------------------------------------------------------- which name it is
+
+
+def name_module(clue: Clues, containers: Set[str]) -> Tuple[Optional[str], bool]:
+    """Choose the name of a module: the name, None for a functional call; and whether more than a path tells it."""
+    own = owner_of(clue.weight.value, "weight") if clue.weight is not None else None
+    if clue.scope is not None and clue.kind not in MODULES and "BatchNorm" not in clue.kind:
+        return None, False
+    if own is not None and clue.sole:
+        return own, True
+    if clue.scope and clue.kind in MODULES:
+        return clue.scope, True
+    by_bias = owner_of(clue.bias, "bias") if clue.bias is not None else None
+    for name in (own, by_bias):
+        if name is not None and clue.path and agrees(name, clue.path):
+            return name, True
+    if clue.path is None:
+        return own, own is not None
+    return (clue.path, False) if clue.path and clue.path not in containers else (None, False)
+
+
+def owner_of(value: str, parameter: str) -> Optional[str]:
+    """Name the module that has a parameter: `fc` of "fc.weight"; None for another name."""
+    owner, dot, name = value.rpartition(".")
+    return owner if dot and owner and name == parameter else None
+
+
+def agrees(name: str, path: str) -> bool:
+    """Tell whether a path can be that of a module: it may lack the names of containers, and count calls."""
+    return any(name == one or name.endswith("." + one) for one in (path, *without_counts(path)))
+
+
+def without_counts(path: str) -> Iterator[str]:
+    """Give the paths that a repeated path may repeat: `c1` of "c1_1"."""
+    parts = path.split(".")
+    stripped = [re.sub(r"_[0-9]+\Z", "", part) for part in parts]
+    for index, part in enumerate(stripped):
+        if part and part != parts[index]:
+            yield ".".join([*parts[:index], part, *parts[index + 1 :]])
+    if stripped != parts and all(stripped):
+        yield ".".join(stripped)
+
+
+def outer_paths(paths: Iterable[str]) -> Iterator[str]:
+    """Give the paths that other paths begin with."""
+    for path in paths:
+        outer, dot, _ = path.rpartition(".")
+        while dot:
+            yield outer
+            outer, dot, _ = outer.rpartition(".")
+
+
+def owners_of_children(values: Iterable[str]) -> Iterator[str]:
+    """Give the modules that have modules, by the names of parameters: `a` and `a.b` of "a.b.c.weight"."""
+    return outer_paths(value.rpartition(".")[0] for value in values if "::" not in value)
+
+
+def calls_of_one(clues: Sequence[Clues]) -> Dict[str, str]:
+    """Find the paths that are further calls of another one: the same weight, and a path that counts."""
+    first = {clue.path: clue for clue in reversed(clues)}
+    found: Dict[str, str] = {}
+    for clue in clues:
+        for base in without_counts(clue.path or ""):
+            other = first.get(base)
+            if other is not None and same_weight(clue, other):
+                found[clue.path or ""] = base
+    return found
+
+
+def same_weight(one: Clues, other: Clues) -> bool:
+    return one.weight is not None and other.weight is not None and one.weight.value == other.weight.value
+
+
+def doubted_paths(named: Sequence[Named]) -> Set[Optional[str]]:
+    """Find the paths that may not be a module's name: two of one name, or beside one that lost its container's."""
+    certain = {found.name: found.clue.path or "" for found in named if found.certain and found.name}
+    by_path = {found.name for found in named if found.name and not found.certain}
+    lost = {path.rpartition(".")[0] for name, path in certain.items() if path and name and name.endswith("." + path)}
+    doubted: Set[Optional[str]] = set()
+    for path in by_path:
+        bases = by_path.intersection(without_counts(path))
+        if bases or path in certain or path.rpartition(".")[0] in lost:
+            doubted.update(bases | {path})
+    return doubted
+
+
+# ---------------------------------------------------------------- what it can
+
+
+def make_module(name: str, calls: Sequence[Clues], values: Values, certain: bool) -> Module:
+    """Make a module of the nodes that compute it."""
+    clue = calls[0]
+    if name == clue.node.name and not certain:
+        reason: Optional[str] = "the export does not keep its name"
+    elif len(calls) > 1:
+        several = "it has several layers, or is called several times"
+        reason = several if clue.type in RECURRENT else "it is called {} times".format(len(calls))
+    else:
+        reason = why_not(clue, name, values)
+    lacks = tuple(lacks_of(clue))
+    return Module(name, clue.type, clue.node, certain, clue.weight, clue.bias, clue.add, reason, lacks)
+
+
+def why_not(clue: Clues, name: str, values: Values) -> Optional[str]:
+    """Tell why a module can't be quantized, as far as its export shows it."""
+    attribute = attributes_of(clue.node)
+    if clue.path and name.startswith(clue.path + "."):
+        return "its weight is used by '{}' itself, the module is not called".format(clue.path)
+    if clue.type.startswith("Conv") and is_padded(clue, values):
+        return "its padding_mode is not 'zeros'"
+    dilations = attribute("dilations") or ()
+    if clue.type == "Conv3d" and dilations and dilations[0] != 1:
+        return "its dilation in depth is {}, not 1".format(dilations[0])
+    if attribute("transA"):
+        return "its transA is 1"
+    if clue.type in RECURRENT and attribute("direction") not in (None, b"forward", "forward"):
+        return "it is not a plain forward {}".format(clue.type)
+    return None
+
+
+def refuse_shared_weights(modules: Sequence[Module]) -> List[Module]:
+    """Refuse modules that share a weight, as the toolkit counts them."""
+    owners: Dict[str, List[str]] = {}
+    for module in modules:
+        if module.type in COUNTED and module.weight is not None and not module.weight.is_copy:
+            owners.setdefault(module.weight.value, []).append(module.name)
+    sharing = {name: names for names in owners.values() if len(names) > 1 for name in names}
+    return [
+        module._replace(reason="it shares its weight with '{}'".format(other_than(module.name, sharing[module.name])))
+        if module.name in sharing and module.reason is None
+        else module
+        for module in modules
+    ]
+
+
+def other_than(name: str, names: Sequence[str]) -> str:
+    return next(other for other in names if other != name)
+
+
+def is_padded(clue: Clues, values: Values) -> bool:
+    """Tell whether a convolution has a padding of its own in front, which only other modes than 'zeros' have."""
+    maker = values.makers.get(clue.node.input[0])
+    if maker is None or maker.op_type not in ("Pad", "Concat"):
+        return False
+    if maker.op_type == "Pad" and attributes_of(maker)("mode") in (None, b"constant", "constant"):
+        return False
+    own_scope = scope_of(maker)[0]
+    return path_of(maker) == clue.path and own_scope == clue.scope and (clue.path or own_scope) is not None
+
+
+def lacks_of(clue: Clues) -> Iterator[str]:
+    """Give what a module can't do although its type can."""
+    if clue.type == "Linear" and clue.bias is None:
+        yield "int16"
+    shape = clue.weight.shape if clue.weight is not None else None
+    attribute = attributes_of(clue.node)
+    if clue.type in RECURRENT:
+        widths = [attribute("hidden_size") or 0, shape[2] if shape is not None and len(shape) == 3 else 0]
+        if any(width % 2 for width in widths):
+            yield "int4"
+    elif shape is not None:
+        grouped = clue.type.startswith("Conv") and (attribute("group") or 1) != 1
+        turned = clue.node.op_type in ("MatMul", "ConvTranspose") or (
+            clue.node.op_type == "Gemm" and not attribute("transB")
+        )
+        if grouped or shape[0 if turned else 1] % 2:
+            yield "int4"

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values of an ONNX graph: who makes and who reads each, and which come from a constant."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+# Operations through which a weight may pass on its way from a constant.
+TRANSPARENT = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
+
+Shape = Optional[Tuple[int, ...]]
+
+
+class Origin(NamedTuple):
+    """Where a value comes from: the value at the beginning, the operations on the way, whether it is constant, its shape
+    where it arrives."""
+
+    value: str
+    through: Tuple[str, ...]
+    constant: bool
+    shape: Shape
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it came through an Identity: exporters put one where two constants are equal."""
+        return "Identity" in self.through
+
+
+class Values:
+    """The values of a graph, of the reduced messages or of those of the package onnx."""
+
+    def __init__(self, graph: Any) -> None:
+        self.makers: Dict[str, Any] = {}
+        self.readers: Dict[str, List[Any]] = {}
+        self.constants: Dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+        self.constants.update((tensor.values.name, tuple(tensor.dims)) for tensor in graph.sparse_initializer)
+        self.origins: Dict[str, Origin] = {}
+        for node in graph.node:
+            self.makers.update((value, node) for value in node.output if value)
+            for value in dict.fromkeys(node.input):
+                self.readers.setdefault(value, []).append(node)
+            if node.op_type == "Constant" and node.output:
+                self.constants[node.output[0]] = constant_shape(node)
+
+    def origin(self, value: str) -> Origin:
+        """Follow a value backwards through the operations that a weight may pass. Each value is followed once."""
+        passed: Dict[str, None] = {}
+        while value not in self.origins:
+            maker = self.makers.get(value)
+            if value in self.constants:
+                self.origins[value] = Origin(value, (), True, self.constants[value])
+            elif maker is None or maker.op_type not in TRANSPARENT or not maker.input or value in passed:
+                self.origins[value] = Origin(value, (), False, None)
+            else:
+                passed[value] = None
+                value = maker.input[0]
+        found = self.origins[value]
+        for value in reversed(list(passed)):
+            maker = self.makers[value]
+            through = found.through if maker.op_type in found.through else (*found.through, maker.op_type)
+            found = Origin(found.value, through, found.constant, changed_shape(maker, found.shape))
+            self.origins[value] = found
+        return found
+
+
+def constant_shape(node: Any) -> Shape:
+    """Tell the shape of what a Constant makes; None where it is not written."""
+    for attribute in node.attribute:
+        if attribute.name == "value":
+            return tuple(attribute.t.dims)
+        if attribute.name in ("value_float", "value_int", "value_string"):
+            return ()
+    return None
+
+
+def changed_shape(node: Any, shape: Shape) -> Shape:
+    """Tell the shape behind an operation that a weight may pass."""
+    if shape is None or node.op_type == "Reshape":
+        return None
+    if node.op_type != "Transpose":
+        return shape
+    order = attributes_of(node)("perm") or tuple(reversed(range(len(shape))))
+    return tuple(shape[axis] for axis in order) if sorted(order) == list(range(len(shape))) else None
+
+
+def attributes_of(node: Any) -> Any:
+    """Make a look-up of a node's attributes: numbers, lists of integers, bytes; None for one that is not there."""
+
+    def attribute(name: str) -> Any:
+        found = next((entry for entry in node.attribute if entry.name == name), None)
+        if found is None:
+            return None
+        return {1: found.f, 2: found.i, 3: found.s, 7: list(found.ints)}.get(found.type, found.i)
+
+    return attribute
