@@ -198,7 +198,7 @@ def test_fmt_goes_on_after_a_file_that_it_cannot_write(folder, cli, monkeypatch)
         (folder / name).write_text("do_fusion:true", encoding="utf-8")
     written = fmt.write
 
-    def write(text, path):
+    def write(text, path, before=None):
         if path == "x.cfg":
             raise OSError(30, "Read-only file system", path)
         written(text, path)

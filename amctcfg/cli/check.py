@@ -85,7 +85,12 @@ class Report:
         if path == "-":
             self.console.result(after)
         elif after != file.text:
-            write(after, path)
+            try:
+                write(after, path, before=file.text.encode("utf-8"))
+            except OSError as error:  # the other files may be fine
+                self.fixed -= len(made)
+                self.unreadable(path, "can't write {}".format(path), error.strerror or str(error))
+                return file
         return file.workspace.file(after, file.name)
 
     def add(self, file: ConfigFile) -> None:

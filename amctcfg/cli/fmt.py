@@ -57,7 +57,7 @@ def formatted(before: str, after: str, path: str, name: str, arguments: Any, con
         console.result(after)
     elif changed:
         try:
-            write(after, path)
+            write(after, path, before=before.encode("utf-8"))
         except OSError as error:
             console.note("can't write {}: {}".format(path, error.strerror or error))
             return EXIT_FAILURE

@@ -107,7 +107,7 @@ def run(arguments: Any, console: Console) -> int:
         return EXIT_FINDINGS
     if arguments.in_place:
         if text != document.text:
-            write(text, arguments.config)
+            write(text, arguments.config, before=document.text.encode("utf-8"))
         return EXIT_OK
     inputs = (arguments.config, arguments.scores, job.model and job.model.path)
     console.output(text, arguments.output, inputs)
