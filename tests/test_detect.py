@@ -32,6 +32,9 @@ ASCEND, PLAIN, ONNX, PYTORCH = (FLAVOURS[name] for name in ("tf-ascend", "tensor
         ('skip_layer_types: "Conv2d"', "tf-ascend"),  # differs by case alone: a slip
         ("common_config { ifmr_quantize { dst_type: INT16 } }", "pytorch"),
         ("bacth_num: 2", "tf-ascend"),
+        ("common_config { arq_quantize { quant_bits: 6 } }", "pytorch"),  # by a field alone
+        ("common_config { hfmg_quantize { } }", "tensorflow"),
+        ("common_config { dmq_balancer { } }", "tensorflow"),
     ],
 )
 def test_detect(text, name):

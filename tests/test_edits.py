@@ -5,7 +5,7 @@ import dataclasses
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import amctcfg
@@ -162,7 +162,7 @@ def test_safe_fixes_change_no_plan_and_make_no_error(pair, data):
     if name not in {o.layer_name for o in config.override_layer_configs} and data.draw(st.booleans()):
         text += 'override_layer_configs {{ layer_name: "{}" calibration_config {{}} }}\n'.format(name)
     try:
-        before = both_plans(amctcfg.dumps(config), model) and both_plans(text.replace("nothing", ""), model)
+        before = both_plans(text, model)
     except ConfigError:
         before = None
     done = amctcfg.fix(text, model)
@@ -175,11 +175,12 @@ def test_safe_fixes_change_no_plan_and_make_no_error(pair, data):
     assert sum(d.severity == "error" for d in amctcfg.check(unsafe, layers=model, strict=False)) <= errors[0]
 
 
-@given(configs(any_text, any_text))
+@given(configs())
 def test_a_text_without_a_mistake_stays_as_it_is(config):
     text = amctcfg.dumps(config)
-    if not amctcfg.check(text):
-        assert amctcfg.fix(text) == text == amctcfg.fix(text, unsafe=True)
+    fixable = {"out-of-range", "redundant-override", "unused-override", "duplicate-entry", "float32-rounding"}
+    assume(not {d.code for d in amctcfg.check(text)} & fixable)
+    assert amctcfg.fix(text) == text == amctcfg.fix(text, unsafe=True)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,8 @@ def test_a_text_without_a_mistake_stays_as_it_is(config):
         ("do_fusion: true // yes\n", "do_fusion: true # yes\n"),
         ("skip_layers: ['a', 'b',]", "skip_layers: ['a', 'b']"),
         ("skip_layers: “conv1”", 'skip_layers: "conv1"'),
+        ("skip_layers: “”", 'skip_layers: ""'),
+        ("skip_layers： ‘a’", "skip_layers: 'a'"),
         ("\ufeffdo_fusion: true", "do_fusion: true"),
         ('skip_layers: ["a", "b", "a"]  # c\n', 'skip_layers: ["a", "b"]  # c\n'),
         ('skip_layers: "a"\n# x\nskip_layers: "a"  # again\n', 'skip_layers: "a"\n# x\n'),

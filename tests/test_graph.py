@@ -149,6 +149,32 @@ def test_anything_shaped_like_a_graph():
         amctcfg.layers_from_graph("frozen.pb")
 
 
+def test_a_graph_in_memory_whose_inputs_are_tensors_of_operations():
+    """A `tf.Graph` has operations; their inputs are tensors, which know their operation, or at least have a name."""
+    weight = Thing(name="w", type="Const", inputs=[], get_attr=lambda name: None)
+    image = Thing(name="x", type="Placeholder", inputs=[], get_attr=lambda name: None)
+
+    def conv(name, tensor):
+        return Thing(name=name, type="Conv2D", inputs=[Thing(op=image), tensor], get_attr={"dilations": [1] * 4}.get)
+
+    operations = [weight, image, conv("a", Thing(op=weight)), conv("b", Thing(name="w:0")), conv("c", Thing(op=image))]
+    found = amctcfg.layers_from_graph(Thing(get_operations=lambda: operations))
+    assert {layer.name: layer.supported for layer in found if layer.type == "Conv2D"} == {
+        "a": True,
+        "b": True,
+        "c": False,
+    }
+    assert [layer.name for layer in found] == ["w", "x", "a", "b", "c"]
+
+
+@pytest.mark.parametrize("data", [b"\x08", b"\x08\x07", b"\x08\x07\x12", b"\x0a", b"\x00"])
+def test_files_of_a_few_bytes_are_refused(data, tmp_path):
+    for name in ("a.pb", "a.onnx"):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ConfigError):
+            amctcfg.load_layers(tmp_path / name)
+
+
 def test_a_node_name_that_occurs_twice():
     with pytest.raises(ConfigError, match="the node name 'a' occurs twice"):
         amctcfg.layers_from_graph(graph_def(("a", "Relu", [], {}), ("a", "Conv2D", [], {})))
@@ -306,9 +332,10 @@ def test_tables_are_read_back(name, form, cli, tmp_path):
 
 
 names = any_text.filter(lambda text: text and "\0" not in text)
+lacking = st.lists(st.sampled_from(["int16", "int4", "asymmetric"]), unique=True, max_size=2)
 
 
-@given(st.lists(st.builds(Layer, names, names, st.booleans()), unique_by=lambda layer: layer.name))
+@given(st.lists(st.builds(Layer, names, names, st.booleans(), lacking), unique_by=lambda layer: layer.name))
 def test_any_layers_survive_a_table(tmp_path_factory, layers):
     folder = tmp_path_factory.mktemp("tables")
     for form, write in (("json", layers_to_json), ("csv", layers_to_csv)):
@@ -317,9 +344,27 @@ def test_any_layers_survive_a_table(tmp_path_factory, layers):
         assert amctcfg.load_layers(path) == tuple(layers)
 
 
+def test_what_layers_lack_is_in_tables_only_where_one_lacks_something(tmp_path):
+    layers = (Layer("a", "Linear", True, ("int16", "int4")), Layer("b", "Conv2d"))
+    for form, write, shown in (
+        ("json", layers_to_json, '"lacks": ["int16", "int4"]'),
+        ("csv", layers_to_csv, "int16 int4"),
+    ):
+        assert shown in write(layers) and "lacks" in write(layers) and "lacks" not in write(layers[1:])
+        path = tmp_path / ("l." + form)
+        path.write_text(write(layers), encoding="utf-8")
+        assert amctcfg.load_layers(path) == layers
+    path = tmp_path / "l.csv"
+    path.write_text("name,type,supported,lacks\na,Linear,yes, int16  int4 \n", encoding="utf-8")
+    assert amctcfg.load_layers(path) == layers[:1]
+
+
 @pytest.mark.parametrize(
     "name, text, error",
     [
+        ("a.json", '[{"name": "a", "type": "b", "lacks": [1]}]', "'lacks' is a list of names, not [1]"),
+        ("a.json", '[{"name": "a", "type": "b", "lacks": "int4"}]', "'lacks' is a list of names, not 'int4'"),
+        ("a.csv", "name,type,lacks\na,b,int4\n", "1:1: error[syntax]: the first line has to be 'name,type'"),
         ("a.json", "", "1:1: error[syntax]: a table of layers is a list"),
         ("a.json", "{}", "1:1: error[syntax]: a table of layers is a list"),
         ("a.json", '[{"name": "a", "type": "b"}\n', "2:1: error[syntax]: expected ',' or ']'"),

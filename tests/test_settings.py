@@ -38,6 +38,14 @@ def test_a_graph_in_the_head_makes_the_option_optional(folder, cli):
         ("# amctcfg: ignore=float32-rounding\n" + STEP, []),
         (STEP + "  # amctcfg: ignore=float32-rounding\n", []),
         ("do_fusion: true\n# amctcfg: ignore=float32-rounding\n\n# more\n" + STEP, []),
+        (
+            "# amctcfg: ignore=float32-rounding\ndo_fusion: true\nactivation_offset: true\n" + STEP,
+            [],
+        ),  # the head is for all
+        ("activation_offset: true\n" + STEP[:-3] + "\n}  # amctcfg: ignore=float32-rounding\n}", ["float32-rounding"]),
+        ("do_fusion: true\n# amctcfg: ignore=float32-rounding\n# more\n\n" + STEP, []),
+        ("do_fusion: true  # amctcfg: ignore=float32-rounding\n" + STEP, ["float32-rounding"]),
+        ("# x\ndo_fusion: true\n# amctcfg: ignore=many-steps\n" + STEP, ["float32-rounding"]),
         ("do_fusion: true\n# amctcfg: ignore=float32-rounding\nactivation_offset: true\n" + STEP, ["float32-rounding"]),
         ("# amctcfg: ignore=many-steps,float32-rounding\n" + STEP, []),
         ("# amctcfg : ignore=float32-rounding\n" + STEP, ["float32-rounding"]),
