@@ -226,6 +226,70 @@ def test_the_ceilings(row, mode):
     assert math.exp(statistics.mean(sizes)) <= largest
 
 
+@given(st.integers(2, 9), st.randoms(use_true_random=False), st.integers(1, 3))
+def test_scores_that_are_not_finite_are_bad_and_the_search_ends(count, chance, repeat):
+    told = {}
+
+    def verdict(skip):
+        told.setdefault(skip, []).append(chance.choice([math.nan, math.inf, -math.inf, 10**400, 0.5, 0.95]))
+        return told[skip][-1]
+
+    search = searched(count, verdict, target=0.9, repeat=repeat)
+    if search.best is not None:
+        assert all(math.isfinite(score) for score in map(float, told[frozenset(search.best.skip)]))
+
+
+@given(st.integers(2, 12), st.randoms(use_true_random=False), st.none() | st.just(0.9))
+def test_nothing_is_asked_after_the_proof_and_nothing_larger_than_the_best(count, chance, target):
+    """Whatever the answers: errors that cancel in part are what real models have."""
+    told = {}
+
+    def good(skip):
+        return told[skip] is True or (not isinstance(told[skip], bool) and told[skip] >= 0.9)
+
+    def verdict(skip):
+        passed = [one for one in told if good(one)]
+        for one in passed:
+            assert len(skip) <= len(one)
+            assert not all(one - {x} in told and not good(one - {x}) for x in one), "asked after the proof"
+        told[skip] = chance.choice([False, False, True]) if target is None else chance.choice([0.8, 0.85, 0.7, 0.95])
+        return told[skip]
+
+    searched(count, verdict, target=target)
+
+
+def test_errors_that_cancel_in_part():
+    """Skipping one of two layers is worse than skipping none, skipping both is good: the proof ends the search."""
+
+    def score(skip):
+        return {0: 0.9492, 1: 0.88, 2: 0.9766}[len(skip & {"l7", "l30"})] - 0.0001 * len(skip)
+
+    ranking = {"l{}".format(n): 0.0 if n in (7, 30) else 1.0 + n for n in range(54)}
+    search = searched(54, score, ranking, target=0.97)
+    assert search.best.skip == ("l7", "l30") and search.minimal and search.runs <= 10
+
+
+@pytest.mark.parametrize("count", [5, 8, 54])
+@pytest.mark.parametrize("verdict", [False, None, 0.5])
+def test_what_never_is_good_is_found_hopeless_in_four_runs(count, verdict):
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(count)]
+    search = Bisection(amctcfg.parse(""), layers, target=0.9 if verdict == 0.5 else None)
+    sizes = []
+    while not search.hopeless:
+        candidate = search.ask()
+        sizes.append(len(candidate.skip))
+        search.tell(candidate, verdict)
+    assert len(sizes) == 4 and sizes[0] == 0 and sizes[3] == count - 1
+    assert search.ask() is not None  # whether to go on is for those who ask to say
+
+
+def test_a_largest_set_that_is_better_is_not_hopeless():
+    search = searched(12, lambda skip: len(skip) / 100, target=0.5)
+    assert not search.hopeless and search.best is None
+    search = searched(12, lambda skip: "l6" in skip)
+    assert not search.hopeless and search.best.skip == ("l6",)
+
+
 def test_what_is_good_already_and_what_never_is():
     search = searched(3, lambda skip: True)
     assert search.best.skip == () and search.runs == 1 and search.minimal and search.needed == ()
@@ -264,8 +328,9 @@ def test_wrong_arguments():
         search.tell(candidate._replace(skip=("a",)), True)
     with pytest.raises(ValueError):
         Bisection(amctcfg.parse(""), layers, repeat=0)
-    with pytest.raises(ValueError, match="not a number"):
-        Bisection(amctcfg.parse(""), layers, target=0.5).tell(candidate, float("nan"))
+    for target in (math.nan, math.inf, -math.inf):
+        with pytest.raises(ValueError, match="finite"):
+            Bisection(amctcfg.parse(""), layers, target=target)
 
 
 def test_the_documents_own_skips_stay():

@@ -8,7 +8,8 @@ import json
 import os
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from .bisection import Bisection, Candidate, Verdict
+from .bisection import Bisection, Candidate
+from .strategy import Verdict
 
 __all__ = ["Journal", "replay"]
 

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The questions of a search, one after another: a generator that is sent what became of each.
+
+It is a search by groups. Layers are ranked, the most sensitive first, and each has a guess of how likely it has to be
+skipped; every question is put such that either answer is about as likely. Both searches end with the same proof: each
+layer of the smallest set that was good is quantized again once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Dict, FrozenSet, Generator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+from .scores import ranked
+
+Verdict = Union[bool, float, None]
+Names = Tuple[str, ...]
+Told = Mapping[FrozenSet[str], Verdict]
+
+EXPECTED = 6.0  # layers that have to be skipped, before anything is known
+LIKELIEST = 0.9  # how sure a ranking can make us of one layer
+ENDS = 4.0  # how much likelier the first and the last layer of a model are, where there is no ranking
+
+TOLERANCE = 1e-12  # of sums of gains
+FIRST_RUNS = 3  # after so many that were not good, the largest set shows whether any can be
+SMALL = 4  # layers of a model whose sets are tried to the end all the same
+
+
+class Question(NamedTuple):
+    """A set of layers to skip, and the answers that may be supposed meanwhile, each with its likelihood."""
+
+    names: Names
+    answers: Tuple[Tuple[Verdict, float], ...]
+
+
+Search = Generator[Question, Verdict, None]
+
+
+class Strategy:
+    """Which set of layers to try next, given what became of the sets before.
+
+    Args:
+        names: The layers that can be skipped, in the order of the model.
+        scores: How sensitive layers are; low is sensitive unless its `low_is_sensitive` is False.
+        target: The score that is good enough, where answers are scores.
+    """
+
+    def __init__(self, names: Sequence[str], scores: Optional[Mapping[str, float]], target: Optional[float]) -> None:
+        self.order: Names = rank_layers(names, scores)
+        self.target: Optional[float] = target
+        self._rank: Dict[str, int] = {name: index for index, name in enumerate(self.order)}
+        self._guesses: List[float] = guess_needs(len(self.order), bool(scores))
+        self._sums: List[float] = [0.0]  # of the guesses in front of each layer
+        for guess in self._guesses:
+            self._sums.append(self._sums[-1] + guess)
+
+    # ------------------------------------------------------------ what is known
+
+    def is_good(self, verdict: Verdict) -> bool:
+        """Return whether a verdict is good: True, or a score from the target on."""
+        if verdict is None or isinstance(verdict, bool):
+            return verdict is True
+        return self.target is not None and verdict >= self.target
+
+    def is_proven(self, names: FrozenSet[str], told: Told) -> bool:
+        """Return whether each layer of a set was quantized again, and none of that was good."""
+        without = (told.get(names - {name}) for name in names)
+        return all(verdict is not None and not self.is_good(verdict) for verdict in without)
+
+    def smallest(self, told: Told) -> Optional[FrozenSet[str]]:
+        """Return the smallest set that was good, of equal size the proven one, then the most sensitive one."""
+        good = [names for names, verdict in told.items() if self.is_good(verdict)]
+        least = min(map(len, good), default=0)
+
+        def key(names: FrozenSet[str]) -> Tuple[bool, List[int]]:
+            return not self.is_proven(names, told), sorted(self._rank[name] for name in names)
+
+        return min((names for names in good if len(names) == least), key=key, default=None)
+
+    def is_hopeless(self, told: Told) -> bool:
+        """Return whether neither the first sets nor the largest were good, or had a better score than no set at all."""
+        first = list(told)[: FIRST_RUNS + 1]
+        if len(first) <= FIRST_RUNS or len(self.order) <= SMALL or self.largest(first[:FIRST_RUNS]) != first[-1]:
+            return False
+        return self._has_gained_nothing({names: told[names] for names in first})
+
+    def _has_gained_nothing(self, told: Told) -> bool:
+        verdicts = list(told.values())
+        scores = [-math.inf if verdict is None or isinstance(verdict, bool) else verdict for verdict in verdicts]
+        return not any(map(self.is_good, verdicts)) and max(scores) == scores[0]
+
+    def largest(self, bad: Sequence[FrozenSet[str]]) -> Optional[FrozenSet[str]]:
+        """Return all layers but the least likely one, such that no set around it was bad."""
+        everything = frozenset(self.order)
+        choices = (everything - {name} for name in reversed(self.order))
+        return next((names for names in choices if not any(names <= other for other in bad)), None)
+
+    # ------------------------------------------------------------ the search
+
+    def questions(self, told: Told) -> Search:
+        """Ask, until there is nothing left to ask or the answer is proven.
+
+        Args:
+            told: What the sets came to that were asked so far, in this order; whoever sends an answer adds it here first.
+        """
+        search = self._search(told)
+        answer: Verdict = None
+        has_tried_largest = False
+        with_answer = False
+        while True:
+            try:
+                question = search.send(answer) if with_answer else next(search)
+            except StopIteration:
+                return
+            answer, with_answer = (yield question), True
+            best = self.smallest(told)
+            if best is not None and self.is_proven(best, told):
+                return
+            if len(told) == FIRST_RUNS and not has_tried_largest and self._has_gained_nothing(told):
+                has_tried_largest = True
+                largest = self.largest(list(told))
+                if largest is not None:
+                    yield self._asked(self._in_order(largest), 0.9)
+
+    def _search(self, told: Told) -> Search:
+        if not self.order:
+            return
+        first = yield self._asked((), 0.02)
+        if self.is_good(first) or len(self.order) == 1:  # to skip every layer is nothing that the toolkit takes
+            return
+        ranking: Optional[Names] = self.order
+        if first is not None and not isinstance(first, bool):
+            ranking = yield from self._by_scores(first, told)
+        if ranking is not None:
+            best = self.smallest(told)
+            yield from self._by_verdicts(tuple(name for name in ranking if best is None or name in best))
+        yield from self._prove(told)
+
+    def _asked(self, names: Names, likelihood: float) -> Question:
+        """Return a question whose answer is good with a likelihood; where answers are scores, near the target."""
+        good: Verdict = True if self.target is None else self.target
+        bad: Verdict = False if self.target is None else self.target - 1.0
+        return Question(names, ((good, likelihood), (bad, 1 - likelihood)))
+
+    def _in_order(self, names: FrozenSet[str]) -> Names:
+        return tuple(name for name in self.order if name in names)
+
+    def _by_verdicts(self, order: Names) -> Search:
+        """Find the layers that a good set needs, one after another, the lowest of the ranking first.
+
+        With those found, the shortest beginning of the ranking is looked for that is good when it is skipped, too. Its last
+        layer is needed, and what comes behind it is not. That everything skipped is good is assumed and never asked.
+        """
+        found: Names = ()
+        known = len(order)
+        while True:
+            # chances[m]: how likely none of the layers from m on is needed
+            chances = [1.0] * (known + 1)
+            for index in range(known - 1, -1, -1):
+                chances[index] = chances[index + 1] * (1 - self._guesses[index])
+            bad, good = -1, known
+            while good - bad > 1:
+                below = chances[bad] if bad >= 0 else 0.0
+                wanted = (below + chances[good]) / 2
+                middle = nearest_index(chances, wanted, bad + 1, good)
+                likelihood = (chances[middle] - below) / max(chances[good] - below, TOLERANCE)
+                told = yield self._asked((*found, *order[:middle]), likelihood)
+                if self.is_good(told):
+                    good = middle
+                else:
+                    bad = middle
+            if good == 0:
+                return
+            found = (*found, order[good - 1])
+            known = good - 1
+
+    def _by_scores(self, base: float, known: Told) -> Generator[Question, Verdict, Optional[Names]]:
+        """Split the group whose skipping gains most, until single layers gain enough; what is split off costs one run.
+
+        Nothing larger than the smallest good set is asked. Gives None where a set of single layers was good, else a
+        ranking by what was gained, for a search by verdicts.
+        """
+        assert self.target is not None  # scores have one
+        order, missing = self.order, self.target - base
+        groups: List[Tuple[float, int, int]] = [(math.inf, 0, len(order))]  # gain, beginning and end in the ranking
+        taken: List[str] = []
+        gained = 0.0
+        while groups:
+            groups.sort(key=lambda group: (-group[0], group[1]))
+            gain, start, end = groups.pop(0)
+            if end - start == 1 and gain < math.inf:
+                taken.append(order[start])
+                gained += gain
+                if base + gained >= self.target - TOLERANCE and len(taken) < len(order):
+                    if len(taken) > self._most(known):
+                        break
+                    if self.is_good((yield self._asked(tuple(taken), 0.8))):
+                        return None
+                continue
+            middle = min(self._middle(start, end), start + self._most(known))
+            if (
+                gain == math.inf and middle < end
+            ):  # the larger part first, as it is not asked once the other one is good
+                right = gain_of((yield self._split(middle, end, end, base, missing, gain)), base)
+                left = gain_of((yield self._split(start, middle, end, base, missing, gain)), base)
+            else:
+                left = gain_of((yield self._split(start, middle, end, base, missing, gain)), base)
+                right = gain - left
+            groups.append((left, start, middle))
+            if middle < end:
+                groups.append((right, middle, end))
+        return (*taken, *[name for name in order if name not in taken])
+
+    def _most(self, told: Told) -> int:
+        """Return how many layers the next set may have."""
+        best = self.smallest(told)
+        return len(self.order) - 1 if best is None else len(best)
+
+    def _split(self, start: int, middle: int, end: int, base: float, missing: float, gain: float) -> Question:
+        """Return the question what a part of a group gains: most of the group's gain, or little of it."""
+        if gain == math.inf:
+            gain = 1.5 * missing * (self._sums[end] - self._sums[start]) / self._sums[-1]
+        share = (self._sums[middle] - self._sums[start]) / (self._sums[end] - self._sums[start])
+        names = self.order[start:middle]
+        return Question(names, ((base + 0.9 * gain, share), (base + 0.1 * gain, 1 - share)))
+
+    def _middle(self, start: int, end: int) -> int:
+        """Return where a group is split: half of the likelihood on either side."""
+        if end - start == 1:
+            return end
+        half, total = sum(self._guesses[start:end]) / 2, 0.0
+        for middle in range(start + 1, end):
+            total += self._guesses[middle - 1]
+            if total + self._guesses[middle] / 2 >= half:
+                return middle
+        return end - 1
+
+    def _prove(self, told: Told) -> Search:
+        """Quantize each layer of the smallest good set again once, the least sensitive first, until none can be."""
+        while True:
+            names = self.smallest(told)
+            if names is None:
+                return
+            for name in [name for name in reversed(self.order) if name in names]:
+                rest = tuple(other for other in self.order if other in names and other != name)
+                if self.is_good((yield self._asked(rest, 0.1))):
+                    break
+            else:
+                return
+
+
+def nearest_index(rising: Sequence[float], wanted: float, start: int, end: int) -> int:
+    """Return the index from `start` to `end` whose value is nearest; `rising` never falls."""
+    from bisect import bisect_left
+
+    index = bisect_left(rising, wanted, start, end)
+    if index == end or (index > start and wanted - rising[index - 1] <= rising[index] - wanted):
+        index -= 1
+    return bisect_left(rising, rising[index], start, end)  # the first of equal ones
+
+
+def gain_of(told: Verdict, base: float) -> float:
+    """Return what skipping a group gains; nothing is known where it could not be told."""
+    return 0.0 if told is None or isinstance(told, bool) else told - base
+
+
+def rank_layers(names: Sequence[str], scores: Optional[Mapping[str, float]]) -> Names:
+    """Return the layers by their likely sensitivity; without scores the first and the last, then scope by scope."""
+    if scores:
+        inside = set(names)
+        best = [name for name in ranked(scores) if name in inside]
+        return (*best, *[name for name in names if name not in scores])
+    ends = list(dict.fromkeys((*names[:1], *names[-1:])))
+    scopes: Dict[str, List[str]] = {}
+    for name in names:
+        if name not in ends:
+            scopes.setdefault(name.rpartition("/")[0] if "/" in name else name.rpartition(".")[0], []).append(name)
+    return (*ends, *[name for scope in scopes.values() for name in scope])
+
+
+def guess_needs(count: int, has_ranking: bool) -> List[float]:
+    """Return how likely each layer has to be skipped: by a ranking, in inverse proportion to its place."""
+    weights = [1 / (index + 2) if has_ranking else ENDS if index < 2 else 1.0 for index in range(count)]
+    total = sum(weights)
+    expected = min(EXPECTED, count / 4)
+    return [min(LIKELIEST, max(expected, 1) * weight / total) for weight in weights]
