@@ -10,7 +10,7 @@ from ..diagnostics.diagnostic import ConfigError
 from ..messages.kinds import STRING
 from ..resolve.resolver import OF_LAYER, OF_TYPE
 from ..tools.edits import Edit, join_edits, order_edits, remove_field, skip, unskip
-from ..tools.fixing import find_fixes, fix_syntax, fix_text
+from ..tools.fixing import State, find_fixes, fix_syntax, fix_text
 from ..tools.formatting import format as formatted
 from .analysis import Analysis
 from .features import diagnostic_of, name_at, text_of
@@ -61,7 +61,7 @@ def quick_fixes(analysis: Analysis, uri: str, start: int, end: int) -> Iterator[
         yield action("Fix the syntax", QUICK_FIX, analysis, uri, edits, isPreferred=True)
     layers = None if analysis.layers is None else tuple(analysis.layers)
     first, last = analysis.text.position(start)["line"], analysis.text.position(end)["line"]
-    for fix in find_fixes(text, layers, analysis.flavour):
+    for fix in find_fixes(State(analysis.file.tree or text, layers, analysis.flavour)):
         place = diagnostic_of(analysis, fix.diagnostic)
         if place["range"]["start"]["line"] <= last and place["range"]["end"]["line"] >= first:
             title = fix.title if fix.is_safe else "{} (unsafe)".format(fix.title)

@@ -13,14 +13,14 @@ from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span, decode
 from ..diagnostics.words import shorten
-from ..documents.document import Document, read_text
+from ..documents.document import Document, read_text, read_tree
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from ..textformat.parser import parse as parse_text
 from ..textformat.syntax_errors import LOOKALIKES
-from ..textformat.tree import Field, split
+from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
 from .edits import Edit, apply_edits, join_edits, remove_elements, remove_field
 
@@ -91,8 +91,8 @@ def fix_text(
     """Fix a text; return it with the fixes that were made."""
     whole, made = fix_syntax(decode(text, "<string>"))
     for _ in range(MOST_ROUNDS):
-        chosen = [one for one in find_fixes(whole, layers, flavour) if one.is_safe or unsafe]
-        kept = select_fixes(whole, chosen, layers, flavour)[0]
+        state = State(whole, layers, flavour)
+        kept = select_fixes(state, [one for one in find_fixes(state) if one.is_safe or unsafe])[0]
         if not kept:
             break
         whole = apply_fixes(whole, kept)
@@ -100,16 +100,48 @@ def fix_text(
     return whole, made
 
 
-def count_fixes(text: Union[str, bytes], layers: Optional[Sequence[Layer]], flavour: Flavour[Any]) -> Tuple[int, int]:
-    """Count the diagnostics of a text that can be fixed safely, and those that unsafe fixes cover beyond them."""
-    try:
-        whole, slips = fix_syntax(decode(text, "<string>"))
-    except ConfigError:  # not UTF-8
-        return 0, 0
-    found = find_fixes(whole, layers, flavour)
-    kept, verifier = select_fixes(whole, [one for one in found if one.is_safe], layers, flavour)
-    more = select_fixes(whole, [one for one in found if not one.is_safe], layers, flavour, verifier, kept)[0]
+def count_fixes(
+    text: Union[str, bytes], layers: Optional[Sequence[Layer]], flavour: Flavour[Any], tree: Optional[Tree] = None
+) -> Tuple[int, int]:
+    """Count the diagnostics of a text that can be fixed safely, and those that unsafe fixes cover beyond them.
+
+    `tree` is that of the text, where it has been parsed.
+    """
+    slips: List[Fix] = []
+    if tree is None:
+        try:
+            text, slips = fix_syntax(decode(text, "<string>"))
+        except ConfigError:  # not UTF-8
+            return 0, 0
+    state = State(text if tree is None else tree, layers, flavour)
+    found = find_fixes(state)
+    kept, verifier = select_fixes(state, [one for one in found if one.is_safe])
+    more = select_fixes(state, [one for one in found if not one.is_safe], verifier, kept)[0]
     return len(slips) + len(kept), len(more) - len(kept)
+
+
+class State:
+    """What a text says before it is fixed, read once.
+
+    document -- None where it is not text format. diagnostics -- every error and warning. Both are read leniently.
+    """
+
+    def __init__(self, text: Union[str, bytes, Tree], layers: Optional[Sequence[Layer]], flavour: Flavour[Any]) -> None:
+        self.layers: Optional[Sequence[Layer]] = layers
+        self.flavour: Flavour[Any] = flavour
+        self.document: Optional[Document[Any]] = None
+        self.is_readable: bool = False
+        try:
+            tree = text if isinstance(text, Tree) else parse_text(text, "<string>")
+        except ConfigError as error:
+            self.diagnostics: Tuple[Diagnostic, ...] = error.diagnostics
+            return
+        self.document, reading = read_tree(tree, False, flavour)
+        self.is_readable = not reading.errors
+        if reading.foreign:
+            self.diagnostics = self.document.diagnostics
+            return
+        self.diagnostics = check_document(Context(self.document, layers, DOCUMENTED, flavour, reading.broken))
 
 
 def apply_fixes(text: str, made: Sequence[Fix]) -> str:
@@ -126,21 +158,17 @@ def apply_fixes(text: str, made: Sequence[Fix]) -> str:
 
 
 def select_fixes(
-    text: str,
-    chosen: Sequence[Fix],
-    layers: Optional[Sequence[Layer]],
-    flavour: Flavour[Any],
-    verifier: Optional[Verifier] = None,
-    kept: Sequence[Fix] = (),
+    state: State, chosen: Sequence[Fix], verifier: Optional[Verifier] = None, kept: Sequence[Fix] = ()
 ) -> Tuple[List[Fix], Optional[Verifier]]:
     """Select the fixes that keep what they promise, beside those that are kept already.
 
     All together are tried first, then halves of those that fail, down to the single ones.
     """
     made = list(kept)
-    if not chosen:
+    if not chosen or state.document is None:
         return made, verifier
-    verifier = verifier or Verifier(text, layers, flavour)
+    text = state.document.text
+    verifier = verifier or Verifier(state)
     if verifier.plans is None:  # without a plan there is no proof that an override has no effect
         chosen = [one for one in chosen if one.diagnostic.code not in REMOVABLE]
     pending = [list(chosen)] if chosen else []
@@ -160,11 +188,11 @@ def select_fixes(
 class Verifier:
     """Says whether a changed text makes no error, and if it is to be safe, gives every layer the same as before."""
 
-    def __init__(self, text: str, layers: Optional[Sequence[Layer]], flavour: Flavour[Any]) -> None:
-        self.layers: Optional[Sequence[Layer]] = layers
-        self.flavour: Flavour[Any] = flavour
-        self.errors, document = self.count_errors(text)
-        self.plans: Any = self.expand(document)
+    def __init__(self, state: State) -> None:
+        self.layers: Optional[Sequence[Layer]] = state.layers
+        self.flavour: Flavour[Any] = state.flavour
+        self.errors: int = sum(diagnostic.severity == ERROR for diagnostic in state.diagnostics)
+        self.plans: Any = self.expand(state.document if state.is_readable else None)
 
     def count_errors(self, text: str) -> Tuple[int, Optional[Document[Any]]]:
         """Count the errors of a text; return its document as well, where reading found none."""
@@ -290,17 +318,12 @@ def slip_fix(source: Source, found: str, meant: str, edits: Tuple[Edit, ...]) ->
 # ---------------------------------------------------------------- fixes of diagnostics
 
 
-def find_fixes(text: str, layers: Optional[Sequence[Layer]], flavour: Flavour[Any]) -> List[Fix]:
+def find_fixes(state: State) -> List[Fix]:
     """Find a fix for each diagnostic that has one."""
-    try:
-        document, reading = read_text(text, "<string>", False, flavour)
-    except ConfigError:
+    if state.document is None:
         return []
-    if reading.foreign:
-        return []
-    context = Context(document, layers, DOCUMENTED, flavour, reading.broken)
-    places = Places(document)
-    made = (make_fix(places, diagnostic) for diagnostic in check_document(context) if diagnostic.path)
+    places = Places(state.document)
+    made = (make_fix(places, diagnostic) for diagnostic in state.diagnostics if diagnostic.path)
     return [one for one in made if one is not None]
 
 

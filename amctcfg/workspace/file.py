@@ -224,7 +224,7 @@ class ConfigFile:
 
         if self.is_json or not any(map(is_fixable, self.diagnostics)):
             return 0, 0
-        return count_fixes(self.contents, self.layers, self.flavour)
+        return count_fixes(self.contents, self.layers, self.flavour, self.tree)
 
 
 def quantizable_types(file: ConfigFile) -> Dict[str, str]:
