@@ -13,7 +13,7 @@ from amctcfg import ConfigError, Layer
 from amctcfg.cli import check as check_command
 from amctcfg.tools import edits, fixing
 
-from .strategies import NAMES, any_text, configs, expandable
+from .strategies import NAMES, configs, expandable
 
 LAYERS = [Layer(name, "Conv2D") for name in NAMES]
 

@@ -6,12 +6,14 @@ import json
 import random
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import FLAVOURS, PYTORCH, ConfigError, Layer
+from amctcfg.documents.json_tree import parse_json
 from amctcfg.flavours import pytorch
+from amctcfg.tools.auditing import invisible, read_record
 
 from .strategies import expandable, flavours_with_json, rule_sets
 
@@ -337,8 +339,7 @@ def test_every_fault_in_a_record_that_it_can_show_is_found(drawn, chance):
     plan = amctcfg.expand(config, model)
     text = record_of(plan, flavour)
     records = text.split("record {")[1:]
-    if not records:
-        return
+    assume(records)
     index = chance.randrange(len(records))
     name = json.loads(records[index].split("key: ")[1].split("\n")[0])
     fault = chance.choice(["gone", "fusion", "symmetric", "channels", "width", "more"])
@@ -361,6 +362,105 @@ def test_every_fault_in_a_record_that_it_can_show_is_found(drawn, chance):
         name = "another"
     found = amctcfg.audit(plan, record="".join("record {" + one for one in faulty))
     assert {finding.layer for finding in found} == {name}
+
+
+def test_an_audit_says_which_is_which():
+    plan = amctcfg.expand(amctcfg.parse("activation_offset: false", flavour=PYTORCH), LAYERS)
+    values = plan.to_dict()
+    values["conv"]["activation_quant_params"]["search_step"] = 0.05
+    values["batch_num"] = 4
+    values["fc"]["quant_enable"] = False
+    found = [(f.layer, f.field, f.asked, f.done, f.origin.tier) for f in amctcfg.audit(plan, values)]
+    assert found == [
+        (None, "batch_num", 1, 4, "default"),
+        ("conv", "ifmr_quantize.search_step", 0.01, 0.05, "default"),
+        ("fc", "quant_enable", True, False, "default"),
+    ]
+    values = plan.to_dict()
+    values["relu"] = {"quant_enable": True}
+    assert [(f.layer, f.field, f.asked, f.done) for f in amctcfg.audit(plan, values)] == [
+        ("relu", "quant_enable", False, True)
+    ]
+    values["relu"] = {"quant_enable": False}
+    assert amctcfg.audit(plan, values) == ()
+
+
+RECORD = 'record { key: "conv" value { scale_d: 1 offset_d: %s %s skip_fusion: %s act_type: "%s" wts_type: "%s" %s } }'
+
+
+@pytest.mark.parametrize(
+    "values, expected",
+    [
+        ((-1, "scale_w: 1 scale_w: 2", "false", "INT8", "INT8", ""), []),
+        ((-1, "scale_w: 1", "false", "INT8", "INT8", ""), []),  # it may have one channel
+        ((0, "scale_w: 1 scale_w: 2", "false", "INT8", "INT8", ""), []),  # an offset may be 0 by chance
+        ((-1, "scale_w: 1 scale_w: 2", "true", "INT8", "INT8", ""), [("fuse", True, False)]),
+        ((-1, "scale_w: 1 scale_w: 2", "false", "INT16", "INT8", ""), [("ifmr_quantize.dst_type", "INT8", "INT16")]),
+        ((-1, "scale_w: 1 scale_w: 2", "false", "FLOAT", "INT8", ""), []),
+        ((-1, "scale_w: 1 scale_w: 2", "false", "INT8", "INT6", ""), [("arq_quantize.quant_bits", 8, 6)]),
+        ((-1, "scale_w: 1 scale_w: 2", "false", "INT8", "INT4", ""), [("arq_quantize.quant_bits", 8, 4)]),
+        ((-1, "scale_w: 1 scale_w: 2", "false", "INT8", "INT8", "tensor_balance_factor: 1"),
+         [("dmq_balancer.migration_strength", None, "on")]),
+    ],
+)  # fmt: skip
+def test_what_a_record_shows(values, expected):
+    plan = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), LAYERS[:1])
+    found = amctcfg.audit(plan, record=RECORD % values)
+    assert [(f.field, f.asked, f.done) for f in found] == expected
+
+
+def test_a_record_against_symmetric_layers_and_one_scale():
+    text = "common_config { arq_quantize { channel_wise: false } dmq_balancer { } } activation_offset: false"
+    plan = amctcfg.expand(amctcfg.loads(text, flavour=PYTORCH), LAYERS[:1])
+    values = (-1, "scale_w: 1 scale_w: 2", "false", "INT8", "INT8", "tensor_balance_factor: 1")
+    found = [(f.field, f.asked, f.done) for f in amctcfg.audit(plan, record=RECORD % values)]
+    assert found == [("arq_quantize.channel_wise", False, True), ("ifmr_quantize.asymmetric", False, True)]
+
+
+def test_what_a_record_shows_is_visible():
+    plan = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), LAYERS[:1])
+    for values, fields in [
+        ((-1, "scale_w: 1 scale_w: 2", "false", "INT8", "INT8", ""), set()),
+        ((0, "scale_w: 1", "false", "INT8", "INT8", ""), {"arq_quantize.channel_wise", "ifmr_quantize.asymmetric"}),
+    ]:
+        hidden = invisible(plan, read_record(RECORD % values))
+        shown = {
+            "arq_quantize.channel_wise",
+            "arq_quantize.quant_bits",
+            "ifmr_quantize.asymmetric",
+            "ifmr_quantize.dst_type",
+            "fuse",
+        }
+        assert shown & set(hidden) == fields and set(hidden.values()) == {1}
+        assert "ifmr_quantize.search_step" in hidden
+    bare = invisible(plan, read_record('record { key: "conv" value { scale_d: 1 } }'))
+    assert {"fuse", "ifmr_quantize.dst_type", "arq_quantize.quant_bits"} <= set(bare)
+
+
+def test_global_keys_that_the_json_leaves_out_have_their_defaults():
+    plan = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), LAYERS)
+    values = plan.to_dict()
+    for key in ("batch_num", "activation_offset", "do_fusion", "skip_fusion_layers"):
+        del values[key]
+    assert amctcfg.read_plan(values, LAYERS, flavour=PYTORCH).global_values == plan.global_values
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": "\x01"}', '{"a\nb": 1}', "[" * 60 + "]" * 60, '{"a": 01}', '{"a": 1,}', "[1,]", "{'a': 1}"]
+)
+def test_what_the_json_module_takes_or_not_is_an_error_here(text):
+    with pytest.raises(ConfigError) as caught:
+        parse_json(text, "x.json")
+    assert [d.code for d in caught.value.diagnostics] == ["invalid-json"]
+
+
+def test_how_deep_json_may_be():
+    for depth, fine in ((50, True), (51, False)):
+        text = "[" * depth + "1" + "]" * depth
+        try:
+            assert parse_json(text, "x.json")[1].plain() == json.loads(text) and fine
+        except ConfigError:
+            assert not fine
 
 
 def test_what_a_record_cannot_show_is_not_visible(folder, cli):

@@ -308,3 +308,13 @@ def all_opened(fields):
         (name, value if isinstance(value, str) else (type(value), all_opened(value)), start, end)
         for name, value, start, end in textformat.split(fields)
     ]
+
+
+def test_powers_of_two_have_their_shortest_decimal():
+    """Where floats are spaced unevenly: below a power of two they are twice as dense as above it."""
+    numpy = pytest.importorskip("numpy", reason="numpy's shortest decimals are the witness")
+    for exponent in range(-149, 128):
+        number = 2.0**exponent
+        assert textformat.round_float32(number) == float(str(numpy.float32(number))), exponent
+        below = float(numpy.nextafter(numpy.float32(number), numpy.float32(0)))
+        assert textformat.round_float32(below) == float(str(numpy.float32(below))), exponent

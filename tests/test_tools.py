@@ -132,6 +132,25 @@ override_layer_configs { layer_name: 'conv1' calibration_config {} }
 """
 
 
+def test_a_diff_says_where_both_values_come_from():
+    one = amctcfg.parse('skip_fusion_layers: "a"\nskip_fusion_layers: "b"\nactivation_offset: false\n')
+    other = amctcfg.parse("do_fusion: true\n")
+    model = [Layer("a", "Conv2D"), Layer("b", "Conv2D")]
+    changes = {(c.layer, c.field): c for c in amctcfg.diff(one, other, model)}
+    names = changes[None, "skip_fusion_layers"]
+    assert (list(names.before), list(names.after)) == (["a", "b"], [])
+    assert names.before_origin.path == ("skip_fusion_layers", 1) and names.before_origin.span.line == 2
+    assert (names.after_origin.tier, names.after_origin.path) == ("default", None)
+    offset = changes[None, "activation_offset"]
+    assert (offset.before_origin.span.line, offset.after_origin.tier) == (3, "default")
+    fuse = changes["b", "fuse"]
+    assert (fuse.before, fuse.after) == (False, True)
+    assert (fuse.before_origin.span.line, fuse.after_origin.tier, fuse.after_origin.span.line) == (2, "do_fusion", 1)
+    assert (None, "do_fusion") not in changes  # true either way
+    gone = amctcfg.diff(amctcfg.expand(other, model), amctcfg.expand(other, model[:1]))
+    assert {(c.layer, c.after, c.after_origin.tier) for c in gone} == {("b", None, "default")}
+
+
 def test_diff_command(cli, tmp_path):
     a, b, reworded = (tmp_path / name for name in ("a.cfg", "b.cfg", "c.cfg"))
     a.write_text(A, encoding="utf-8")
