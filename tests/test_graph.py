@@ -183,6 +183,45 @@ def test_a_node_name_that_occurs_twice():
 # ---------------------------------------------------------------- other files
 
 
+# What TensorFlow's own messages say of `saved_model/`, which TensorFlow 2.21 saved: two functions deep, a variable, a constant.
+# The nodes of the signature, `call` standing for StatefulPartitionedCall; the other two calls save and restore it.
+SAVED = """
+    kernel VarHandleOp
+    kernel/Read/ReadVariableOp ReadVariableOp
+    serving_default_image Placeholder
+    call StatefulPartitionedCall
+    call/call StatefulPartitionedCall
+    call/call/PartitionedCall PartitionedCall
+    call/call/PartitionedCall/Const Const
+    call/call/PartitionedCall/inside Conv2D
+    call/call/PartitionedCall/Identity Identity
+    call/call/variable/ReadVariableOp ReadVariableOp
+    call/call/variable Conv2D
+    call/call/pool AvgPool
+    call/call/Identity Identity
+    call/call/NoOp NoOp
+    call/Identity Identity
+    call/NoOp NoOp
+    NoOp NoOp
+    Const Const
+    saver_filename Placeholder
+"""
+
+
+def test_a_real_saved_model(cli):
+    """Its numbers of fields are TensorFlow's, not ours; arguments of functions are not layers."""
+    layers = amctcfg.load_layers(MODELS / "saved_model")
+    found = [(layer.name.replace("StatefulPartitionedCall", "call"), layer.type) for layer in layers]
+    expected = [tuple(line.split()) for line in SAVED.split("\n") if line.strip()]
+    assert found[: len(expected)] == expected
+    inside = [name.rpartition("/")[0] for name, _ in found[len(expected) :]]
+    assert {name.partition("/")[0] for name in inside} <= {"", "call_1", "call_2"} and len(
+        found
+    ) == 9 + 3 + 6 + 3 + 9 + 20  # by graph and function
+    assert [layer.name.rpartition("/")[2] for layer in layers if layer.supported] == ["inside", "pool"]
+    assert "ReadVariableOp; freeze the graph" in cli("layers", MODELS / "saved_model").out
+
+
 def test_a_saved_model_is_laid_open(tmp_path):
     """Layers in functions go by the name of the call, and filters are followed through arguments."""
     saved = protobuf_messages()["SavedModel"]()
