@@ -15,7 +15,7 @@ from ._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any, List
 
-    from . import textformat, tuning
+    from . import simulation, textformat, tuning
     from .checks.checking import check
     from .checks.expanding import expand
     from .diagnostics.diagnostic import ConfigError, Diagnostic
@@ -96,7 +96,7 @@ _HOMES = {
     "tools.formatting": ("format",),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_ROOMS = ("textformat", "tuning")  # modules that are public as a whole
+_ROOMS = ("simulation", "textformat", "tuning")  # modules that are public as a whole
 
 __all__ = [
     "CAFFE", "FLAVOURS", "GE", "MINDSPORE", "ONNX", "PYTORCH", "PYTORCH_9_0", "TENSORFLOW", "TF_ASCEND",

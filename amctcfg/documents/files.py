@@ -9,13 +9,14 @@ import stat
 from .._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import IO, Any, Optional, Tuple, Union
+    from typing import IO, Any, Callable, Optional, Tuple, Union
 
     PathLike = Union[str, "os.PathLike[str]"]
     Readable = Union[PathLike, IO[str], IO[bytes]]
     Writable = Union[PathLike, IO[str]]
+    Fillable = Union[bytes, Callable[[IO[bytes]], None]]
 else:
-    PathLike = Readable = Writable = object
+    PathLike = Readable = Writable = Fillable = object
 
 
 def display_name(name: Any) -> str:
@@ -85,26 +86,37 @@ def write(text: str, file: Writable, before: Optional[bytes] = None) -> None:
     if hasattr(stream, "write"):
         stream.write(text)
         return
-    data = text.encode("utf-8")
+    write_bytes(text.encode("utf-8"), stream, before)
+
+
+def write_bytes(data: Fillable, file: PathLike, before: Optional[bytes] = None) -> None:
+    """Replace the file at a path as `write` does, by bytes, or by what a function writes that is given the open file."""
     try:
-        path = os.path.realpath(stream)
-        own = next((number for number in (1, 2) if same_file(stream, number)), None)
+        path = os.path.realpath(file)
+        own = next((number for number in (1, 2) if same_file(file, number)), None)
         if own is not None:
             write_all(os.dup(own), data)
-        elif os.path.isfile(path) or not os.path.exists(stream):
+        elif os.path.isfile(path) or not os.path.exists(file):
             replace(data, path, before)
         else:
-            write_all(os.open(stream, os.O_WRONLY), data)
+            write_all(os.open(file, os.O_WRONLY), data)
     except ValueError as error:  # a NUL in the path, or half a character
-        raise OSError(22, str(error), os.fspath(stream)) from None
+        raise OSError(22, str(error), os.fspath(file)) from None
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: Fillable) -> None:
     with open(descriptor, "wb") as opened:
+        fill(opened, data)
+
+
+def fill(opened: IO[bytes], data: Fillable) -> None:
+    if callable(data):
+        data(opened)
+    else:
         opened.write(data)
 
 
-def replace(data: bytes, path: str, before: Optional[bytes]) -> None:
+def replace(data: Fillable, path: str, before: Optional[bytes]) -> None:
     import tempfile  # slow to import, and only needed for writing
 
     if os.path.exists(path) and not os.access(path, os.W_OK):
@@ -116,7 +128,7 @@ def replace(data: bytes, path: str, before: Optional[bytes]) -> None:
         raise OSError(error.errno, error.strerror, path) from None  # not the name of the temporary file
     try:
         with open(handle, "wb") as opened:
-            opened.write(data)
+            fill(opened, data)
             opened.flush()
             os.fsync(opened.fileno())
         copy_status(path, temporary)

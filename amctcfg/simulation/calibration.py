@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values that layers see: computed for as many layers at a time as fit into a limit of memory."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, List, Sequence, Tuple
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from .network import Network, Runner
+
+__all__ = ["Batch", "Sizes", "captured", "portions"]
+
+Batch = Dict[str, np.ndarray]
+
+
+class Sizes:
+    """How many bytes each value of a network has for each batch.
+
+    From shape inference; what that leaves open is computed, by running the network for nothing but shapes.
+    """
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        self.batches: Sequence[Batch] = batches
+        self.known: Dict[Tuple[Tuple[int, ...], ...], Dict[str, int]] = {}
+
+    def of(self, network: Network, values: Sequence[str]) -> Dict[str, List[int]]:
+        """The bytes of each value in each batch."""
+        found: Dict[str, List[int]] = {value: [] for value in values}
+        for batch in self.batches:
+            shapes = tuple(batch[name].shape for name in sorted(batch))
+            known = self.known.setdefault(shapes, {})
+            if any(value not in known for value in values):
+                known.update(inferred(network, batch))
+            missing = [value for value in values if value not in known]
+            if missing:
+                known.update(computed(network, batch, missing))
+            for value in values:
+                found[value].append(known[value])
+        return found
+
+
+def inferred(network: Network, batch: Batch) -> Dict[str, int]:
+    model = onnx.ModelProto()
+    model.CopyFrom(network.model)
+    del model.graph.value_info[:]
+    for value in model.graph.input:
+        if value.name in batch:
+            del value.type.tensor_type.shape.dim[:]
+            for length in batch[value.name].shape:
+                value.type.tensor_type.shape.dim.add(dim_value=length)
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    try:
+        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except Exception:  # of the compiled module; the shapes are computed then
+        return {}
+    found = {name: array.nbytes for name, array in batch.items()}
+    for value in (*model.graph.value_info, *model.graph.output):
+        kind = value.type.tensor_type
+        if kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim) and kind.elem_type:
+            count = int(np.prod([dim.dim_value for dim in kind.shape.dim], dtype=np.int64))
+            found[value.name] = count * helper.tensor_dtype_to_np_dtype(kind.elem_type).itemsize
+    return found
+
+
+def computed(network: Network, batch: Batch, values: Sequence[str]) -> Dict[str, int]:
+    nodes = [helper.make_node("Size", [value], [value + "/size"]) for value in values]
+    sizes = network.with_nodes([*network.graph.node, *nodes], {}, [value + "/size" for value in values])
+    return {value: 4 * int(size) for value, size in zip(values, Runner(sizes).run(batch))}
+
+
+def portions(values: Sequence[str], sizes: Dict[str, int], memory: int) -> List[List[str]]:
+    """Values in their order, divided into as few runs as hold no more than the memory; one alone may be larger."""
+    found: List[List[str]] = []
+    used = 0
+    for value in values:
+        if not found or used + sizes[value] > memory:
+            found.append([])
+            used = 0
+        found[-1].append(value)
+        used += sizes[value]
+    return found
+
+
+def captured(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> Iterator[List[np.ndarray]]:
+    """The values of each batch, one batch after the other; the arrays are the caller's to change."""
+    outside = {v.name for v in network.inputs()}
+    inside = [value for value in values if value not in outside and value not in network.tensors]
+    runner = Runner(network.with_nodes(network.graph.node, {}, inside)) if inside else None
+    for batch in batches:
+        found: Dict[str, np.ndarray] = {name: batch[name].copy() for name in values if name in outside}
+        found.update((name, np.array(network.constant(name))) for name in values if name in network.tensors)
+        if runner is not None:
+            found.update(zip(inside, runner.run(batch)))
+        yield [found[value] for value in values]

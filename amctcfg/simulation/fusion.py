@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batch normalization folded into the convolution in front of it, as the toolkit does before it quantizes."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+import onnx
+
+from .network import Network, unique
+
+__all__ = ["fuse"]
+
+
+def fuse(network: Network, wanted: Callable[[onnx.NodeProto], bool]) -> Network:
+    """The network with normalization folded into the convolutions that are `wanted`, whose only user it is.
+
+    BatchNormalization, and what TensorFlow's graphs have instead: a Mul by a constant of each channel, then an Add.
+    """
+    users, taken = network.users(), set(network.tensors)
+    nodes: List[onnx.NodeProto] = []
+    arrays: Dict[str, np.ndarray] = {}
+    gone = set()
+    for node in network.graph.node:
+        if node.output and node.output[0] in gone:
+            continue
+        found = (
+            normalization(network, node, users) if node.op_type in ("Conv", "ConvTranspose") and wanted(node) else None
+        )
+        if found is None:
+            nodes.append(node)
+            continue
+        folded, scale, (mean, shift), passed = found
+        gone |= set(passed)
+        weight, bias = network.constant(node.input[1]), constant_bias(network, node)
+        assert weight is not None
+        fused = onnx.NodeProto()
+        fused.CopyFrom(node)
+        del fused.input[:], fused.output[:]
+        names = [unique("{}/fused_{}".format(node.name, part), taken) for part in ("weight", "bias")]
+        fused.input.extend([node.input[0], *names])
+        fused.output.append(folded)
+        arrays[names[0]] = weight * by_output(scale, node, weight)
+        before = np.zeros_like(scale) if bias is None else bias
+        arrays[names[1]] = ((before - mean) * scale + shift).astype(np.float32)
+        nodes.append(fused)
+    return network.with_nodes(nodes, arrays) if arrays else network
+
+
+Found = Tuple[str, np.ndarray, Tuple[np.ndarray, np.ndarray], List[str]]
+
+
+def normalization(network: Network, node: onnx.NodeProto, users: Dict[str, List[onnx.NodeProto]]) -> Optional[Found]:
+    """What follows a convolution and can be folded into it: its result, k, mean and beta, and the values that go."""
+    weight = network.constant(node.input[1])
+    if weight is None or (len(node.input) > 2 and node.input[2] and constant_bias(network, node) is None):
+        return None
+    after = only_user(users, node.output[0])
+    if after is None:
+        return None
+    if after.op_type == "BatchNormalization":
+        return batch_normalization(network, after, node.output[0])
+    channels = output_channels(node, weight)
+    scale = per_channel(network, after, "Mul", node.output[0], channels, weight.ndim)
+    if scale is None:
+        return None
+    end = after.output[0]
+    adding = only_user(users, end)
+    shift = None if adding is None else per_channel(network, adding, "Add", end, channels, weight.ndim)
+    if adding is None or shift is None:
+        return end, scale, (np.zeros_like(scale), np.zeros_like(scale)), [end]
+    return adding.output[0], scale, (np.zeros_like(scale), shift), [end, adding.output[0]]
+
+
+def batch_normalization(network: Network, node: onnx.NodeProto, value: str) -> Optional[Found]:
+    parts = [network.constant(name) for name in node.input[1:5]]
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    training = attributes["training_mode"].i if "training_mode" in attributes else 0
+    if node.input[0] != value or training or len([name for name in node.output if name]) != 1 or len(parts) != 4:
+        return None
+    gamma, beta, mean, variance = (None if part is None else part.astype(np.float32) for part in parts)
+    if gamma is None or beta is None or mean is None or variance is None:
+        return None
+    epsilon = np.float32(attributes["epsilon"].f if "epsilon" in attributes else 1e-5)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale = gamma * (np.float32(1) / np.sqrt(variance + epsilon))
+    return node.output[0], scale, (mean, beta), [node.output[0]]
+
+
+def only_user(users: Dict[str, List[onnx.NodeProto]], value: str) -> Optional[onnx.NodeProto]:
+    found = users.get(value, [])
+    return found[0] if len(found) == 1 and found[0].op_type else None
+
+
+def per_channel(
+    network: Network, node: onnx.NodeProto, operation: str, value: str, channels: int, rank: int
+) -> Optional[np.ndarray]:
+    """The constant of each channel by which a node multiplies a value, or which it adds; None for another node."""
+    if node.op_type != operation or list(node.input).count(value) != 1:
+        return None
+    constant = network.constant(node.input[1 - list(node.input).index(value)])
+    if constant is None or constant.dtype != np.float32 or constant.size != channels:
+        return None
+    wanted = [1] * rank
+    wanted[1] = channels
+    shape = [1] * (rank - constant.ndim) + list(constant.shape)
+    return constant.reshape(-1) if shape == wanted or (channels == 1 and len(shape) == rank) else None
+
+
+def constant_bias(network: Network, node: onnx.NodeProto) -> Optional[np.ndarray]:
+    return network.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+
+
+def groups_of(node: onnx.NodeProto) -> int:
+    return next((int(attribute.i) for attribute in node.attribute if attribute.name == "group"), 1)
+
+
+def output_channels(node: onnx.NodeProto, weight: np.ndarray) -> int:
+    return int(weight.shape[0] if node.op_type == "Conv" else weight.shape[1] * groups_of(node))
+
+
+def by_output(scale: np.ndarray, node: onnx.NodeProto, weight: np.ndarray) -> np.ndarray:
+    """Factors of the output channels in a shape that multiplies the weight."""
+    ones = (1,) * (weight.ndim - 2)
+    if node.op_type == "Conv":
+        return scale.reshape(-1, 1, *ones)
+    groups = groups_of(node)
+    each = np.repeat(scale.reshape(groups, 1, -1), weight.shape[0] // groups, axis=1)
+    return each.reshape(weight.shape[0], weight.shape[1], *ones)

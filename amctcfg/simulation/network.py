@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An ONNX model taken apart: its nodes, and its weights as arrays, so that either can be replaced without copying the other."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
+
+__all__ = [
+    "INLINE",
+    "Network",
+    "Runner",
+    "SimulationError",
+    "inputs_of",
+    "needed",
+    "read_network",
+    "unique",
+    "used_tensors",
+]
+
+OLDEST = 11  # the opset that has Round and Clip as they are needed
+SMALL = 1024  # bytes: what is smaller may be a shape, and stays in the graph
+INLINE = 1_900_000_000  # bytes of weights that fit into one protobuf message
+ELSEWHERE = "amctcfg-weights"  # never opened: onnxruntime is given the arrays
+HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+CONSTANT_NODES = ("Identity", "Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "DequantizeLinear", "Flatten")
+
+
+class SimulationError(ValueError):
+    """A model or data that can't be simulated, in a sentence."""
+
+
+class Network:
+    """A model whose larger weights are arrays beside the graph.
+
+    model -- the ModelProto without the data of `arrays`. arrays -- initializers by name. folder -- where external data of
+    the file lies, None for a model whose weights are inside. notes -- what was converted.
+    """
+
+    def __init__(self, model: onnx.ModelProto, arrays: Dict[str, np.ndarray], folder: Optional[str] = None) -> None:
+        self.model: onnx.ModelProto = model
+        self.arrays: Dict[str, np.ndarray] = arrays
+        self.folder: Optional[str] = folder
+        self.notes: List[str] = []
+        self.declared: List[onnx.ValueInfoProto] = []  # the inputs as the file has them, before anything was converted
+        self.tensors: Dict[str, onnx.TensorProto] = {tensor.name: tensor for tensor in model.graph.initializer}
+        self.makers: Dict[str, onnx.NodeProto] = {value: n for n in model.graph.node for value in n.output if value}
+
+    @property
+    def graph(self) -> onnx.GraphProto:
+        return self.model.graph
+
+    def inputs(self) -> List[onnx.ValueInfoProto]:
+        """The inputs that a batch has to give."""
+        return list(self.graph.input)
+
+    def outputs(self) -> List[str]:
+        return [value.name for value in self.graph.output]
+
+    def constant(self, name: str) -> Optional[np.ndarray]:
+        """The array that a value always has, also behind a Transpose and its like; None for any other value."""
+        if name in self.arrays:
+            return self.arrays[name]
+        if name in self.tensors:
+            return numpy_helper.to_array(self.tensors[name])
+        node = self.makers.get(name)
+        if node is None or len(node.output) != 1 or node.op_type not in ("Constant", *CONSTANT_NODES):
+            return None
+        given: Dict[str, np.ndarray] = {}
+        for value in filter(None, node.input):
+            found = self.constant(value)
+            if found is None:
+                return None
+            given[value] = found
+        from onnx.reference import ReferenceEvaluator
+
+        graph = helper.make_graph(
+            [node],
+            "constant",
+            [
+                helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+                for n, a in given.items()
+            ],
+            [onnx.ValueInfoProto(name=name)],
+        )
+        model = helper.make_model(graph, opset_imports=self.model.opset_import)
+        (result,) = ReferenceEvaluator(model).run(None, given)
+        return np.asarray(result)
+
+    def users(self) -> Dict[str, List[onnx.NodeProto]]:
+        """The nodes that read each value; an output of the model counts as one more, and so does a subgraph."""
+        found: Dict[str, List[onnx.NodeProto]] = {}
+        for node in self.graph.node:
+            for value in (*node.input, *outer_values(node)):
+                found.setdefault(value, []).append(node)
+        for value in self.outputs():
+            found.setdefault(value, []).append(onnx.NodeProto())
+        return found
+
+    def with_nodes(
+        self, nodes: Iterable[onnx.NodeProto], arrays: Dict[str, np.ndarray], outputs: Optional[Iterable[str]] = None
+    ) -> Network:
+        """A network of other nodes and some further or other weights; outputs -- those to compute, None for its own."""
+        outputs = None if outputs is None else list(outputs)
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        del model.graph.node[:]
+        model.graph.node.extend(nodes if outputs is None else needed(list(nodes), outputs))
+        known = set(self.tensors)
+        model.graph.initializer.extend(placeholder(name, array) for name, array in arrays.items() if name not in known)
+        if outputs is not None:
+            own = {value.name: value for value in self.graph.output}
+            del model.graph.output[:]
+            model.graph.output.extend(own.get(name) or onnx.ValueInfoProto(name=name) for name in outputs)
+        result = Network(model, {**self.arrays, **arrays}, self.folder)
+        result.notes = self.notes
+        return result
+
+    def proto(self) -> onnx.ModelProto:
+        """The whole model, with all weights inside that are used."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        tensors = [self.filled(tensor) for tensor in used_tensors(self)]
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(tensors)
+        return model
+
+    def filled(self, tensor: onnx.TensorProto) -> onnx.TensorProto:
+        if tensor.data_location != TensorProto.EXTERNAL:
+            return tensor
+        return numpy_helper.from_array(np.ascontiguousarray(self.arrays[tensor.name]), tensor.name)
+
+    def size(self) -> int:
+        """The bytes of all weights."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+
+def needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> List[onnx.NodeProto]:
+    """The nodes that some values depend on; onnxruntime computes the others, too, if they are there."""
+    makers = {value: index for index, node in enumerate(nodes) for value in node.output}
+    pending, kept = list(outputs), set()
+    while pending:
+        index = makers.get(pending.pop())
+        if index is not None and index not in kept:
+            kept.add(index)
+            pending += [*nodes[index].input, *outer_values(nodes[index])]
+    return [nodes[index] for index in sorted(kept)]
+
+
+def used_tensors(network: Network) -> List[onnx.TensorProto]:
+    """The initializers that a node reads, or that are outputs."""
+    used = {value for node in network.graph.node for value in (*node.input, *outer_values(node))}
+    used.update(network.outputs())
+    return [tensor for tensor in network.graph.initializer if tensor.name in used]
+
+
+def outer_values(node: onnx.NodeProto) -> Iterator[str]:
+    """The values that the subgraphs of a node read, among them those of the graph around it."""
+    for attribute in node.attribute:
+        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+            for inner in graph.node:
+                yield from inner.input
+                yield from outer_values(inner)
+            for output in graph.output:
+                yield output.name
+
+
+def placeholder(name: str, array: np.ndarray) -> onnx.TensorProto:
+    """An initializer whose data is given at run time, or the data itself where it is small."""
+    if array.nbytes < SMALL:
+        return numpy_helper.from_array(np.ascontiguousarray(array), name)
+    tensor = TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
+    take_out(tensor)
+    return tensor
+
+
+def take_out(tensor: onnx.TensorProto) -> None:
+    tensor.data_location = TensorProto.EXTERNAL
+    del tensor.external_data[:]
+    tensor.external_data.add(key="location", value=ELSEWHERE)
+
+
+def unique(name: str, taken: Any) -> str:
+    """A name that is not taken, and is taken from now on."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = "{}_{}".format(name, number)
+    taken.add(found)
+    return found
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_network(model: Union[str, os.PathLike[str], onnx.ModelProto], keep: Any = None) -> Network:
+    """A model from a file or from memory, at opset 11 or newer and in float32. Raises `SimulationError`, `OSError`.
+
+    keep -- called with the graph before anything is converted: it may give names to its nodes.
+    """
+    folder = None
+    if isinstance(model, onnx.ModelProto):
+        proto = onnx.ModelProto()
+        proto.CopyFrom(model)
+    else:
+        proto, folder = read_file(model)
+    if not proto.graph.node:
+        raise SimulationError("the model has no nodes")
+    if keep is not None:
+        keep(proto.graph)
+    external = any(external_data_helper.uses_external_data(tensor) for tensor in proto.graph.initializer)
+    if external and folder is None:
+        raise SimulationError("the model's weights lie in a file of their own: give the path of the model")
+    declared = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in inputs_of(proto)]
+    del proto.graph.input[:]  # the constants were inputs, too, before IR version 4
+    proto.graph.input.extend(declared)
+    proto.ir_version = max(proto.ir_version, 4)
+    proto, notes = at_newer_opset(proto, folder or "")
+    arrays = taken_apart(proto, folder or "")
+    notes += in_float32(proto, arrays)
+    network = Network(proto, arrays, folder if external else None)
+    network.notes, network.declared = notes, declared
+    return network
+
+
+def inputs_of(model: Any) -> List[onnx.ValueInfoProto]:
+    """The inputs that a batch has to give. Raises `SimulationError`, `OSError`."""
+    proto = model if isinstance(model, onnx.ModelProto) else read_file(model)[0]
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    return [value for value in proto.graph.input if value.name not in constants]
+
+
+def read_file(path: Any) -> Tuple[onnx.ModelProto, str]:
+    name = os.fspath(path)
+    proto = onnx.ModelProto()
+    with open(name, "rb") as file:
+        data = file.read()
+    try:
+        proto.ParseFromString(data)
+    except Exception:  # the error's class depends on protobuf's build
+        raise SimulationError("{} is not an ONNX model".format(name)) from None
+    return proto, os.path.dirname(os.path.abspath(name))
+
+
+def opset_of(proto: onnx.ModelProto) -> int:
+    return next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
+
+
+def at_newer_opset(proto: onnx.ModelProto, folder: str) -> Tuple[onnx.ModelProto, List[str]]:
+    version = opset_of(proto)
+    if version >= OLDEST:
+        return proto, []
+    from onnx import version_converter
+
+    if folder:
+        onnx.load_external_data_for_model(proto, folder)
+    try:
+        converted = version_converter.convert_version(proto, OLDEST)
+    except Exception as error:
+        words = str(error).strip().partition("\n")[0]
+        message = "the model has opset {}; it can't be converted to {}, the oldest that is simulated: {}"
+        raise SimulationError(message.format(version, OLDEST, words)) from None
+    return converted, ["the model was converted from opset {} to {}".format(version, OLDEST)]
+
+
+def taken_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
+    """The arrays of the larger initializers, whose data leaves the model; external data is mapped, not read."""
+    arrays: Dict[str, np.ndarray] = {}
+    for tensor in proto.graph.initializer:
+        external = external_data_helper.uses_external_data(tensor)
+        array = mapped(tensor, folder) if external else None
+        if array is None and (not external or tensor.data_type in HALVES):
+            if external:
+                external_data_helper.load_external_data_for_tensor(tensor, folder)
+                tensor.data_location = TensorProto.DEFAULT
+                del tensor.external_data[:]
+            array = numpy_helper.to_array(tensor)
+        if array is None or tensor.data_type == TensorProto.STRING or (array.nbytes < SMALL and not external):
+            continue
+        arrays[tensor.name] = array
+        for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
+            tensor.ClearField(field)
+        take_out(tensor)
+    return arrays
+
+
+def mapped(tensor: onnx.TensorProto, folder: str) -> Optional[np.ndarray]:
+    """External data as a view of its file."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    path = os.path.join(folder, entries.get("location", ""))
+    dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    count = int(np.prod(tensor.dims, dtype=np.int64))
+    offset = int(entries.get("offset", 0))
+    if not os.path.isfile(path) or os.path.getsize(path) < offset + count * dtype.itemsize:
+        raise SimulationError("the weights of the model are missing: {}, or a part of it".format(path))
+    if count == 0:
+        return np.zeros(tuple(tensor.dims), dtype)
+    return np.memmap(path, dtype, "r", offset, tuple(tensor.dims))
+
+
+def in_float32(proto: onnx.ModelProto, arrays: Dict[str, np.ndarray]) -> List[str]:
+    """Turn the halves of a model into float32: weights, inputs, outputs, casts, constants."""
+    changed = False
+    for tensor in proto.graph.initializer:
+        if tensor.data_type in HALVES:
+            changed = True
+            array = arrays.get(tensor.name)
+            wide = (numpy_helper.to_array(tensor) if array is None else array).astype(np.float32)
+            if array is not None:
+                arrays[tensor.name] = wide
+                tensor.data_type = TensorProto.FLOAT
+            else:
+                tensor.CopyFrom(numpy_helper.from_array(wide, tensor.name))
+    for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
+        if value.type.tensor_type.elem_type in HALVES:
+            changed = True
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+    for node in proto.graph.node:
+        for attribute in node.attribute:
+            if attribute.name in ("to", "dtype") and attribute.i in HALVES:
+                attribute.i = TensorProto.FLOAT
+            if attribute.HasField("t") and attribute.t.data_type in HALVES:
+                wide = numpy_helper.to_array(attribute.t).astype(np.float32)
+                attribute.t.CopyFrom(numpy_helper.from_array(wide, attribute.t.name))
+    return ["the model is in float16; it is computed in float32"] if changed else []
+
+
+# ---------------------------------------------------------------- running
+
+
+class Runner:
+    """A network that onnxruntime computes."""
+
+    def __init__(self, network: Network, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = 4
+        options.intra_op_num_threads = threads
+        self.outputs: List[str] = network.outputs()
+        self.given: List[Any] = []  # onnxruntime reads the arrays where they are
+        names = []
+        model = onnx.ModelProto()
+        model.CopyFrom(network.model)
+        kept = used_tensors(network)
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(kept)
+        for tensor in kept:
+            if tensor.data_location == TensorProto.EXTERNAL:
+                array = np.ascontiguousarray(network.arrays[tensor.name])
+                self.given.append((array, onnxruntime.OrtValue.ortvalue_from_numpy(array)))
+                names.append(tensor.name)
+        if names:
+            options.add_external_initializers(names, [value for _, value in self.given])
+        try:
+            self.session: Any = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # classes of the compiled module
+            raise SimulationError("onnxruntime can't load the model: {}".format(first_line(error))) from None
+        self.names: List[str] = [value.name for value in self.session.get_inputs()]
+
+    def run(self, batch: Dict[str, np.ndarray]) -> List[np.ndarray]:
+        """The outputs for a batch."""
+        try:
+            found = self.session.run(self.outputs, {name: batch[name] for name in self.names})
+        except Exception as error:
+            raise SimulationError("onnxruntime can't run the model: {}".format(first_line(error))) from None
+        return [np.asarray(value) for value in found]
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much each layer suffers: its output, or the model's, in floats and with this layer alone quantized."""
+
+from __future__ import annotations
+
+import math
+from typing import Iterable, List, Sequence
+
+import numpy as np
+
+from .calibration import Batch
+from .network import Network, Runner
+
+__all__ = ["Agreement", "model_decibels", "model_outputs"]
+
+PIECE = 1 << 20  # values that are compared at a time in float64
+NOTHING_DIFFERS = 200.0  # decibels
+
+
+class Agreement:
+    """How near the outputs of several batches are to others: their mean cosine, and the signal against the noise."""
+
+    def __init__(self) -> None:
+        self.cosines: List[float] = []
+        self.signal: float = 0.0
+        self.noise: float = 0.0
+
+    def add(self, wanted: np.ndarray, found: np.ndarray) -> None:
+        """Compare the outputs of a batch."""
+        both = one = other = noise = 0.0
+        wanted, found = wanted.reshape(-1), found.reshape(-1)
+        for begin in range(0, len(wanted), PIECE):
+            a = wanted[begin : begin + PIECE].astype(np.float64)
+            b = found[begin : begin + PIECE].astype(np.float64)
+            both += float(np.dot(a, b))
+            one += float(np.dot(a, a))
+            other += float(np.dot(b, b))
+            np.subtract(a, b, out=b)
+            noise += float(np.dot(b, b))
+        cosine = 1.0 if not one else 0.5 + 0.5 * both / math.sqrt(one * other) if other else 0.0
+        self.cosines.append(min(max(cosine, 0.0), 1.0))
+        self.signal += one
+        self.noise += noise
+
+    @property
+    def cosine(self) -> float:
+        """0.5 + 0.5 · cosine of the outputs, the mean over the batches."""
+        return math.fsum(self.cosines) / len(self.cosines)
+
+    @property
+    def decibels(self) -> float:
+        """10 · log10 of the squares of the outputs over those of the differences; 200 where nothing differs."""
+        if not self.noise:
+            return NOTHING_DIFFERS
+        return 10 * math.log10(self.signal / self.noise) if self.signal else -NOTHING_DIFFERS
+
+
+def model_outputs(network: Network, batches: Iterable[Batch]) -> List[List[np.ndarray]]:
+    """The outputs of a model that are numbers in floats, for each batch."""
+    runner = Runner(network)
+    return [[array for array in runner.run(batch) if array.dtype.kind == "f"] for batch in batches]
+
+
+def model_decibels(wanted: Sequence[Sequence[np.ndarray]], found: Sequence[Sequence[np.ndarray]]) -> float:
+    """The signal against the noise of a model's outputs, all together."""
+    agreement = Agreement()
+    for one, other in zip(wanted, found):
+        for a, b in zip(one, other):
+            agreement.add(a, b)
+    return agreement.decibels

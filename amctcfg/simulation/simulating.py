@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulation of a plan on a model, and what it shows: factors, record, a model, how much each layer suffers."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+import onnx
+
+from ..documents.files import PathLike
+from ..resolve.plan import Plan
+from .batches import check_batches
+from .calibration import Batch, portions
+from .editing import Factors, Piece, calibrated, plain, quantized, woven
+from .naming import Nodes, named_layers
+from .network import Network, Runner, SimulationError, read_network
+from .record import record_of
+from .saving import save_network
+from .sensitivity import Agreement, model_decibels, model_outputs
+from .simulator import Progress, Refusal, Simulated, Simulator
+from .sites import Site
+
+if TYPE_CHECKING:
+    from ..tuning.scores import Scores
+
+__all__ = ["Simulation", "simulate"]
+
+KINDS = {
+    "cosine": "simulated cosines of the layers' outputs",
+    "sqnr": "simulated decibels of the layers' outputs",
+    "output": "simulated decibels of the model's output",
+}
+
+
+class Simulation:
+    """What a simulation of a plan shows.
+
+    Attributes:
+        factors: The factors of each layer that is quantized, in the order of the model.
+        refused: The layers at which the toolkit stops, with the reason; here they stay in floats.
+        notes: What is worth knowing, in sentences: what was converted, what stays in floats, what is not simulated.
+    """
+
+    def __init__(
+        self, simulator: Simulator, simulated: Simulated, plan: Plan, count: int, notes: Sequence[str]
+    ) -> None:
+        self._simulator: Simulator = simulator
+        self._simulated: Simulated = simulated
+        self._batches: List[Batch] = list(simulator.batches[:count])
+        self._plan: Plan = plan
+        self._network: Optional[Network] = None
+        self._measured: Dict[str, Mapping[str, float]] = {}
+        self._wanted: Optional[List[List[np.ndarray]]] = None
+        self.factors: Mapping[str, Factors] = MappingProxyType(simulated.factors)
+        self.refused: Tuple[Refusal, ...] = simulated.refused
+        self.notes: Tuple[str, ...] = (*simulated.notes, *notes)
+
+    def __repr__(self) -> str:
+        return "<Simulation of {} layers, {} refused>".format(len(self.factors), len(self.refused))
+
+    # ------------------------------------------------------------ what the toolkit writes
+
+    @property
+    def record(self) -> str:
+        """The toolkit's record file, as text."""
+        pairs = [(site, self.factors[site.name]) for site in self._simulated.sites]
+        return record_of(pairs, skip_fusion=self._plan.flavour.graphs != "torch")
+
+    @property
+    def network(self) -> Network:
+        """The simulated model, its weights apart."""
+        if self._network is None:
+            self._network = woven(self._simulated.network, [self._quantized(site) for site in self._simulated.sites])
+        return self._network
+
+    @property
+    def model(self) -> onnx.ModelProto:
+        """The model that computes as the quantized one does, with standard operators; weights inside."""
+        return self.network.proto()
+
+    def save(self, path: PathLike) -> None:
+        """Write the simulated model; a file that is there is replaced in one step.
+
+        Weights go into a second file beside it (`PATH.data`) where those of the model did, or where they are too large.
+        Raises `OSError`.
+        """
+        save_network(self.network, path)
+
+    def _quantized(self, site: Site, tag: str = "") -> Piece:
+        factors = self.factors[site.name]
+        weights = None if site.weight is None else self._simulator.quantized_weight(site, factors.balance)
+        return quantized(site, factors, weights, tag)
+
+    # ------------------------------------------------------------ how much is lost
+
+    def sensitivity(self, what: str = "cosine") -> Scores:
+        """How much each layer suffers; low is sensitive.
+
+        Args:
+            what: "cosine": 0.5 + 0.5 · cosine of the layer's output in floats and quantized, as the toolkit ranks layers;
+                "sqnr": decibels of the same; "output": decibels of the model's output where only this layer is quantized.
+
+        Returns:
+            The layers with their scores, the most sensitive first.
+
+        Raises:
+            ValueError: `what` is none of these.
+        """
+        from ..tuning.scores import Scores  # the room may be deleted
+
+        if what not in KINDS:
+            raise ValueError("what is {!r}; it has to be {}".format(what, " or ".join(map(repr, KINDS))))
+        if what not in self._measured:
+            if what == "output":
+                self._measured["output"] = self._alone()
+            else:
+                found = self._layers()
+                self._measured["cosine"] = {name: agreement.cosine for name, agreement in found.items()}
+                self._measured["sqnr"] = {name: agreement.decibels for name, agreement in found.items()}
+        values = self._measured[what]
+        return Scores({name: values[name] for name in sorted(values, key=values.__getitem__)}, True, KINDS[what])
+
+    @property
+    def output_sqnr(self) -> float:
+        """Decibels of the model's output, everything quantized, over all calibration batches."""
+        if "whole" not in self._measured:
+            found = model_outputs(self.network, self._batches)
+            self._measured["whole"] = {"": model_decibels(self._outputs_in_floats(), found)}
+        return self._measured["whole"][""]
+
+    def _outputs_in_floats(self) -> List[List[np.ndarray]]:
+        if self._wanted is None:
+            self._wanted = model_outputs(self._simulated.network, self._batches)
+        return self._wanted
+
+    def _alone(self) -> Dict[str, float]:
+        found: Dict[str, float] = {}
+        wanted, sites = self._outputs_in_floats(), self._simulated.sites
+        for done, site in enumerate(sites):
+            self._simulator.progress(site.name, done, len(sites))
+            outputs = model_outputs(woven(self._simulated.network, [self._quantized(site)]), self._batches)
+            found[site.name] = model_decibels(wanted, outputs)
+        return found
+
+    def _layers(self) -> Dict[str, Agreement]:
+        """Each layer's output in floats against its quantized one, on the inputs that it saw when it was calibrated."""
+        sites = {site.name: site for site in self._simulated.sites}
+        simulator = self._simulator
+        network = woven(self._simulated.network, [self._calibrated(site) for site in sites.values()])
+        _, sizes = simulator.prepared(self._plan)
+        each = sizes.of(self._simulated.network, [site.result for site in sites.values()])
+        bytes_of = {name: 2 * max(each[site.result]) for name, site in sites.items()}
+        found = {name: Agreement() for name in sites}
+        done = 0
+        for portion in portions(list(sites), bytes_of, simulator.memory):
+            simulator.progress(portion[0], done, len(sites))
+            pieces = [
+                piece for n in portion for piece in (plain(sites[n], "/floats"), self._quantized(sites[n], "/ints"))
+            ]
+            outputs = [piece.apart() for piece in pieces]
+            runner = Runner(woven(network, (), outputs, beside=pieces))
+            for batch in self._batches:
+                results = runner.run(batch)
+                for index, name in enumerate(portion):
+                    found[name].add(results[2 * index], results[2 * index + 1])
+            done += len(portion)
+            simulator.progress(portion[-1], done, len(sites))
+        return found
+
+    def _calibrated(self, site: Site) -> Piece:
+        balance = self.factors[site.name].balance
+        weights = None if site.weight is None else self._simulator.quantized_weight(site, balance)
+        return calibrated(site, weights, balance)
+
+
+def simulate(
+    plan: Plan,
+    model: Any,
+    batches: Iterable[Mapping[str, Any]],
+    progress: Optional[Progress] = None,
+    memory: int = 1 << 30,
+    jobs: int = 1,
+) -> Simulation:
+    """Quantize a model as the toolkit does with a plan, in plain numpy and onnxruntime.
+
+    Args:
+        plan: What each layer gets, from `amctcfg.expand` or `amctcfg.read_plan`.
+        model: The path of an ONNX model, or an onnx.ModelProto.
+        batches: The calibration data: for each batch a mapping of input name to array. As many are used as the plan's
+            `batch_num` says.
+        progress: Called with what is worked at, how many parts are done, and of how many.
+        memory: How many bytes of activations are held at a time, at most; one layer's alone may take more.
+        jobs: How many layers' scales are searched at a time.
+
+    Returns:
+        The factors, the record file, the simulated model, the layers that the toolkit would refuse.
+
+    Raises:
+        OSError: The model can't be read.
+        ValueError: The model can't be simulated, or the batches are not what it takes.
+
+    Source: the vendor's public PyTorch toolkit; other flavours document the same algorithms, and were not compared.
+
+    Example:
+        >>> plan = amctcfg.expand(config, layers)  # doctest: +SKIP
+        >>> simulate(plan, "model.onnx", batches).factors["conv1"].scale_d  # doctest: +SKIP
+        0.0295
+    """
+    network, nodes = opened(model, plan)
+    given = check_batches(network.declared, batches)
+    asked = plan.global_values.get("batch_num")
+    count = len(given) if asked is None else int(asked)
+    if len(given) < count:
+        raise SimulationError("the plan takes {} batches (batch_num), and {} are given".format(count, len(given)))
+    notes = unsimulated(plan)
+    if len(given) > count:
+        notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))
+    simulator = Simulator(network, nodes, given[:count], progress, memory, jobs)
+    return Simulation(simulator, simulator.simulate(plan), plan, count, notes)
+
+
+def opened(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
+    """The model, with the node of each layer."""
+    nodes: Dict[str, Nodes] = {}
+
+    def name(graph: onnx.GraphProto) -> None:
+        nodes.update(named_layers(graph, plan.flavour))
+
+    return read_network(model, name), nodes
+
+
+def unsimulated(plan: Plan) -> List[str]:
+    """What a plan asks for that is not simulated, in sentences."""
+    notes = []
+    if plan.global_values.get("tensor_quantize"):
+        notes.append("tensor_quantize is not simulated: these inputs stay in floats")
+    if plan.global_values.get("joint_quant"):
+        notes.append("joint_quant is not simulated: each layer has factors of its own")
+    if any(getattr(e.calibration_config, "weight_compress_only", None) for e in plan.values() if e.quant_enable):
+        notes.append("weight_compress_only is not simulated: these layers are quantized as the others")
+    if plan.flavour.evidence != "code":
+        notes.append(
+            "the algorithms are those that the pages of {} name; its toolkit was not run".format(plan.flavour.name)
+        )
+    return notes
