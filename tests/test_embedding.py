@@ -89,7 +89,7 @@ def test_a_copied_folder_works(version, python, tmp_path):
 
 # What a host can delete, if it only reads and expands configurations of TF-Ascend.
 BESIDE_THE_CORE = [
-    "tools", "tuning", "pages", "editor", "cli", "__main__.py", "flavours/algorithms.py", "flavours/pytorch.py",
+    "tools", "tuning", "simulation", "pages", "editor", "workspace", "cli", "__main__.py", "flavours/algorithms.py", "flavours/pytorch.py",
     "flavours/pytorch_9_0.py", "flavours/tensorflow.py", "flavours/onnx.py", "flavours/caffe.py", "flavours/mindspore.py",
     "flavours/ge.py", "models", "messages/meanings.py", "documents/detecting.py",
     "documents/json_tree.py", "resolve/json_reading.py",
@@ -112,11 +112,11 @@ def test_the_core_works_alone(tmp_path):
         assert (result.returncode, result.stdout, result.stderr) == (0, "cases done\n", "")
     code = "import sys; sys.path.insert(0, sys.argv[1]); from vendored.deeper import quantcfg as q\n"
     code += "print(list(q.FLAVOURS))\n"
-    for name in ("tuning", "condense", "PYTORCH", "load_layers", "detect"):
+    for name in ("tuning", "simulation", "condense", "PYTORCH", "load_layers", "detect"):
         code += "try: q.{0}\nexcept AttributeError as error: print(error)\n".format(name)
     lines = run("-c", code, str(tmp_path)).stdout.splitlines()
     assert lines[0] == "['tf-ascend']"
-    assert len(lines) == 6 and all("was deleted from this copy" in line for line in lines[1:])
+    assert len(lines) == 7 and all("was deleted from this copy" in line for line in lines[1:])
 
 
 @pytest.mark.parametrize(
