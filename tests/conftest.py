@@ -40,7 +40,8 @@ def command(*arguments, stdin=b""):
 
 
 @pytest.fixture
-def cli():
+def cli(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)  # which xdist sets
     return command
 
 

@@ -65,7 +65,7 @@ BACK = {
 
 STANDARD = set(
     """
-    argparse ast bisect collections contextlib copy csv dataclasses decimal difflib fnmatch functools hashlib html importlib inspect
+    argparse ast base64 bisect collections contextlib copy csv dataclasses decimal difflib fnmatch functools hashlib html importlib inspect
     io itertools json math operator os queue re shutil stat struct subprocess sys tempfile textwrap threading time traceback types
     typing unicodedata urllib
     """.split()

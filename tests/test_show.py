@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan as a table: text, CSV, JSON, the page of HTML in a real browser, and what notebooks show."""
+"""The plan as a table: text, CSV, JSON."""
 
 import csv
 import io
 import json
 import re
-import shutil
-import subprocess
-from html import unescape
-from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import Layer
@@ -46,12 +44,17 @@ def folder(tmp_path, monkeypatch):
 def test_text(folder, cli):
     result = cli("show", "q.cfg", "--graph", "l.csv")
     lines = [re.split(r"  +", line) for line in result.out.splitlines()]
-    assert lines[0] == ["layer", "type", "quantized", "by", "not the default"]
-    assert lines[1] == ["conv1", "Conv2D", "yes", "override_layer_configs", "fuse=false, search_range_start=0.5"]
-    assert lines[2] == ["conv2", "Conv2D", "yes", "common_config", "fuse=false, search_step=0.02"]
-    assert lines[3][:3] == ["fc", "MatMul", "skipped"]
-    assert lines[4][:3] == ["dyn", "Conv2D", "not supported"]
-    assert result.out.endswith("4 layers, 2 quantized\n") and "relu" not in result.out
+    assert lines[0] == ["All 3 layers: fuse=false"]
+    assert lines[1] == ["layer", "type", "quantized", "by", "not the default"]
+    special = "search_range_start=0.5, search_step=0.01 (default)"  # the default, although common_config sets another
+    assert lines[2] == ["conv1", "Conv2D", "yes", "override_layer_configs", special]
+    assert lines[3] == ["conv2", "Conv2D", "yes", "common_config", "search_step=0.02"]
+    assert lines[4][:3] == ["fc", "MatMul", "skipped"]
+    assert lines[5][:3] == ["dyn", "Conv2D", "not supported"]
+    assert "relu" not in result.out
+    assert lines[6] == [
+        "4 layers, 2 quantized, 1 skipped, 1 not quantizable, 1 border between quantized and float layers"
+    ]
 
 
 def test_against_and_scores(folder, cli):
@@ -73,143 +76,167 @@ def test_csv_is_what_to_rows_gives(folder, cli):
     assert plan.to_rows()[0]["ifmr_quantize.search_range_start"] == 0.5
 
 
-@pytest.mark.parametrize("columns", [60, 100])
-def test_wrapped_to_a_terminal(folder, monkeypatch, columns):
-    from .test_cli import on_terminal
-
-    text = on_terminal(monkeypatch, ["show", "q.cfg", "--graph", "l.csv"], columns, NO_COLOR="1")
-    assert all(len(line) <= max(columns, 90) for line in text.splitlines())
-    assert "\x1b[35m" in on_terminal(monkeypatch, ["show", "q.cfg", "--graph", "l.csv"], columns)
+# ---------------------------------------------------------------- text: what is special
 
 
-# ---------------------------------------------------------------- HTML
-
-
-class Page(HTMLParser):
-    """The table of a page: a list a row, of (text, title); all ids, links and elements."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.rows, self.ids, self.links, self.tags = [], set(), [], set()
-        self.cell = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.tags.add(tag)
-        self.ids.add(attributes.get("id"))
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th") and self.rows:
-            self.rows[-1].append(["", attributes.get("title")])
-        elif tag == "a" and self.rows:
-            self.links.append(attributes["href"])
-            self.rows[-1][-1][1] = attributes.get("title")
-
-    def handle_endtag(self, tag):
-        if tag == "table":
-            self.rows.append([["", None]])
-
-    def handle_data(self, data):
-        if self.rows and self.rows[-1]:
-            self.rows[-1][-1][0] += data.strip("\n")
-
-
-def test_every_cell_is_what_explain_says(folder, cli):
-    html = cli("show", "q.cfg", "--graph", "l.csv", "--format", "html").out
-    page = Page(html)
-    head = [text for text, _ in page.rows[0]]
-    explained = json.loads(cli("explain", "q.cfg", "--all", "--graph", "l.csv", "--format", "json").out)["layers"]
-    labels = {"fuse": "fuse"}
-    for row, layer in zip(page.rows[1:], explained):
-        cells = dict(zip(head, row))
-        assert cells["layer"][0] == layer["layer"] and cells["type"][0] == layer["type"]
-        for field, value in layer["fields"].items():
-            if field == "quant_enable":
-                assert (cells["quantized"][0] == "yes") is value["value"]
-                continue
-            text, title = cells[labels.get(field, field.rpartition(".")[2])]
-            assert text == str(value["value"]).lower()
-            if value["line"] is not None:
-                assert "{}, q.cfg:{}:{}".format(value["tier"], value["line"], value["column"]) in title
-            for lost in value["shadowed"]:
-                assert (
-                    "not {} at q.cfg:{}:{}: {}".format(
-                        str(lost["value"]).lower(), lost["line"], lost["column"], lost["why"]
-                    )
-                    in title
-                )
-    assert {link[1:] for link in page.links} <= page.ids
-    assert "script" not in page.tags and "http" not in html
-    assert not any(diagnostic in html for diagnostic in ("readthedocs",))
-
-
-def test_names_are_escaped():
-    evil = "<script>alert(1)</script>\"'&\x1b"
-    text = "skip_layers: {}\n".format(json.dumps(evil))
-    plan = amctcfg.expand(amctcfg.parse(text), [Layer(evil, "Conv2D"), Layer("b", "Conv2D")])
-    html = plan._repr_html_()
-    assert "<script>" not in html and "\x1b" not in html and "&lt;script&gt;" in html
-
-
-def test_a_thousand_layers_are_under_a_megabyte(folder, cli):
-    rows = "name,type\n" + "".join(
-        "resnet50/stage{}/unit{}/conv{}/Conv2D,Conv2D\n".format(n // 100, n // 10, n) for n in range(1000)
-    )
-    (folder / "big.csv").write_text(rows, encoding="utf-8")
-    text = CONFIG.replace('skip_layers: "fc"\n', "").replace('"conv1"', '"resnet50/stage0/unit0/conv1/Conv2D"')
-    text += 'override_layer_types { layer_type: "Conv2D" calibration_config { arq_quantize { channel_wise: false } ifmr_quantize { search_step: 0.03 asymmetric: false } } }\n'
-    (folder / "big.cfg").write_text(text, encoding="utf-8")
-    html = cli("show", "big.cfg", "--graph", "big.csv", "--format", "html").out
-    assert html.count("<tr ") == 1000 and len(html.encode()) < 1000000
-
-
-def test_notebooks_show_the_same_table():
-    plan = amctcfg.expand(amctcfg.parse(CONFIG), [Layer("conv1", "Conv2D"), Layer("fc", "MatMul")])
-    page = Page(plan._repr_html_())
-    assert [row[0][0] for row in page.rows[:3]] == ["layer", "conv1", "fc"]
-    assert len(repr(plan).splitlines()) <= 5 and "conv1" in repr(plan)
-    assert len(repr(plan["conv1"]).splitlines()) == 1
-    many = amctcfg.expand(amctcfg.AMCTConfig(), [Layer("l{}".format(n), "Conv2D") for n in range(500)])
-    assert "and 300 more layers" in many._repr_html_() and len(repr(many).splitlines()) <= 5
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-SHOWN = """
-<script>
-window.onload = () => {
-  const visible = () => [...document.querySelectorAll('tbody tr')].filter(r => r.offsetParent !== null).map(r => r.cells[0].textContent);
-  const found = {all: visible()};
-  for (const id of ['skipped', 'overridden', 'shadowed', 'changed']) {
-    document.querySelector('label[for=' + id + ']').click();
-    found[id] = visible();
-  }
-  document.title = JSON.stringify(found);
-  document.documentElement.setAttribute('data-found', JSON.stringify(found));
-};
-</script>
+NAMES = ["net/block{}/{}".format(block, part) for block in range(300) for part in ("conv", "bn_conv", "out")]
+SPECIAL = """common_config {{ ifmr_quantize {{ search_step: 0.02 }} }}
+override_layer_configs {{ layer_name: "{0}" calibration_config {{ arq_quantize {{ channel_wise: true }} }} }}
+skip_layers: "{1}"
 """
 
 
-def test_in_a_browser(folder, cli, tmp_path):
-    """The filters work without a script of the page's own; the only one is the test's."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here: apt-get install chromium")
-    html = cli("show", "q.cfg", "--graph", "l.csv", "--against", "old.cfg", "--format", "html").out
-    (folder / "plan.html").write_text(html.replace("</body>", SHOWN + "</body>"), encoding="utf-8")
-    command = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage",
-        "--user-data-dir=" + str(tmp_path / "profile"), "--enable-logging=stderr", "--dump-dom", "--virtual-time-budget=2000",
-        (folder / "plan.html").as_uri(),
+@pytest.fixture
+def large(folder):
+    """Nine hundred layers, two of which have something else."""
+    (folder / "large.csv").write_text("name,type\n" + "".join(n + ",Conv2D\n" for n in NAMES), encoding="utf-8")
+    (folder / "large.cfg").write_text(SPECIAL.format(NAMES[100], NAMES[500]), encoding="utf-8")
+    (folder / "before.cfg").write_text("common_config { ifmr_quantize { search_step: 0.02 } }\n", encoding="utf-8")
+    (folder / "scores.json").write_text(
+        json.dumps([[name, 1 - 0.1 / (at + 2)] for at, name in enumerate(NAMES)]), encoding="utf-8"
+    )
+    return folder
+
+
+def names_in(out, names=NAMES):
+    found = set(re.findall(r"[^ \n]+", out))
+    return [name for name in names if name in found]
+
+
+def test_a_large_model_is_a_screen(large, cli):
+    out = cli("show", "large.cfg", "--graph", "large.csv").out
+    lines = out.splitlines()
+    assert len(lines) == 8 and names_in(out) == [NAMES[100], NAMES[500]]
+    assert lines[0] == "All 900 layers: Conv2D"
+    assert [line.split("  ")[0] for line in lines[2:7]] == [
+        "100 layers net/…", NAMES[100], "399 layers net/…", NAMES[500], "399 layers net/…",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    found = json.loads(unescape(re.search(r'data-found="([^"]*)"', done.stdout).group(1)))
-    assert found == {
-        "all": ["conv1", "conv2", "fc", "dyn"],
-        "skipped": ["fc", "dyn"],
-        "overridden": ["conv1"],
-        "shadowed": ["conv1"],
-        "changed": ["conv1", "conv2", "fc"],
-    }
-    assert "CONSOLE" not in done.stderr
+    assert "search_step=0.01 (default)" in lines[3] and lines[-1].startswith(
+        "900 layers, 899 quantized, 1 skipped, 2 b"
+    )
+    assert names_in(cli("show", "large.cfg", "--graph", "large.csv", "--all").out) == NAMES
+
+
+@pytest.mark.parametrize(
+    "options, chosen",
+    [
+        (["--match", "net/block33/*"], NAMES[99:102]),
+        (["--match", "*/out"], NAMES[2::3]),
+        (["--skipped"], [NAMES[500]]),
+        (["--changed", "--against", "before.cfg"], [NAMES[100], NAMES[500]]),
+        (["--match", "*33/*", "--skipped"], []),
+    ],
+)
+def test_rows_that_are_asked_for(large, cli, options, chosen):
+    common = ["show", "large.cfg", "--graph", "large.csv", *options]
+    assert names_in(cli(*common, "--all").out) == chosen
+    assert [row["layer"] for row in json.loads(cli(*common, "--format", "json").out)["layers"]] == chosen
+    assert cli(*common).out.splitlines()[-1].endswith("; {} shown".format(len(chosen)))
+
+
+def test_sorted_by_what_hurts_and_by_name(large, cli):
+    common = ["show", "large.cfg", "--graph", "large.csv", "--scores", "scores.json"]
+    assert names_in(cli(*common, "--sort", "score").out) == NAMES  # each is on its own
+    rows = json.loads(cli(*common, "--sort", "score", "--high-is-sensitive", "--format", "json").out)["layers"]
+    assert [row["layer"] for row in rows] == NAMES[::-1]
+    rows = json.loads(cli(*common, "--sort", "name", "--format", "json").out)["layers"]
+    assert [row["layer"] for row in rows] == sorted(NAMES)
+
+
+@pytest.mark.parametrize("options, words", [(["--changed"], "--against OLD"), (["--sort", "score"], "--scores R")])
+def test_options_that_need_others(folder, cli, options, words):
+    done = cli("show", "q.cfg", "--graph", "l.csv", *options)
+    assert done.status == 2 and words in done.err
+
+
+def test_neighbours_of_a_comparison_are_folded_by_having_changed(large, cli):
+    out = cli("show", "large.cfg", "--graph", "large.csv", "--against", "before.cfg").out
+    assert names_in(out) == [NAMES[100], NAMES[500]] and len(out.splitlines()) == 8
+    assert "channel_wise" not in out and "search_step=0.01 (was 0.02)" in out  # true is the default of a Conv2D
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_folding_loses_no_layer_and_hides_no_difference(data):
+    """The counts of the rows add up to the layers, and neighbouring rows differ."""
+    from amctcfg.cli.table_text import FEWEST, Writer
+    from amctcfg.tools.tabulating import tabulated
+
+    types = data.draw(st.lists(st.sampled_from(["Conv2D", "MatMul"]), min_size=1, max_size=30))
+    layers = [Layer("n/l{}".format(at), kind) for at, kind in enumerate(types)]
+    names = [layer.name for layer in layers]
+    skipped = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=len(names) - 1))
+    table = tabulated(amctcfg.expand(amctcfg.AMCTConfig(skip_layers=skipped), layers))
+    writer = Writer(table, every=False)
+    runs = writer.runs(table.rows)
+    assert [row.layer.name for run in runs for row in run] == names
+    states = [[row.state for row in run] for run in runs]
+    assert all(len(set(run)) == 1 for run in states) and all(len(run) == 1 or len(run) >= FEWEST for run in runs)
+    for run, after in zip(runs, runs[1:]):
+        if max(len(run), len(after)) >= FEWEST:
+            assert writer.key(run[-1]) != writer.key(after[0])
+
+
+# ---------------------------------------------------------------- text: the width
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 100, 200])
+def test_at_most_as_wide_as_the_terminal(large, monkeypatch, cli, columns):
+    from .test_cli import on_terminal
+
+    for command in (
+        ["show", "large.cfg", "--graph", "large.csv", "--against", "before.cfg", "--scores", "scores.json"],
+        ["show", "q.cfg", "--graph", "l.csv"],
+        ["show", "large.cfg", "--graph", "large.csv", "--all", "--match", "*block3*"],
+    ):
+        text = on_terminal(monkeypatch, command, columns, NO_COLOR="1")
+        assert max(map(len, text.splitlines())) <= columns
+    monkeypatch.setenv("COLUMNS", str(columns))  # also where the output is no terminal
+    assert max(map(len, cli("show", "large.cfg", "--graph", "large.csv").out.splitlines())) <= columns
+
+
+def test_colours_of_tiers(folder, monkeypatch):
+    from .test_cli import on_terminal
+
+    assert "\x1b[35m" in on_terminal(monkeypatch, ["show", "q.cfg", "--graph", "l.csv"], 100)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(allow_nan=False), unique=True, min_size=1, max_size=6))
+def test_scores_are_told_from_their_neighbours(scores):
+    from amctcfg.tools.tabulating import score_texts
+
+    texts = score_texts(scores)
+    for one, other in zip(sorted(scores), sorted(scores)[1:]):
+        if 1e-4 <= abs(one) < 1e9 and abs(one - other) >= 1e-8:
+            assert texts[one] != texts[other]
+
+
+def test_nearly_one_is_not_one():
+    from amctcfg.tools.tabulating import score_texts
+
+    assert score_texts([0.999991, 1.0, 0.5]) == {0.999991: "0.99999", 1.0: "1.00000", 0.5: "0.50"}
+
+
+# ---------------------------------------------------------------- for programs
+
+
+def test_scores_that_are_not_finite_are_json(folder, cli):
+    (folder / "odd.csv").write_text("name,score\nconv1,inf\nconv2,0.5\nfc,-inf\n", encoding="utf-8")
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    options = ["show", "q.cfg", "--graph", "l.csv", "--scores", "odd.csv", "--low-is-sensitive"]
+    rows = json.loads(cli(*options, "--format", "json").out, parse_constant=refuse)["layers"]
+    assert [row["score"] for row in rows] == [None, 0.5, None]
+    assert "nan" not in cli(*options, "--format", "html").out.partition("</style>")[2].partition("<script")[0].lower()
+
+
+def test_a_carriage_return_in_a_name_ends_no_row(folder, cli):
+    names = ["a\rb", 'c"d', "e,f\r\n"]
+    (folder / "odd.json").write_text(json.dumps([{"name": n, "type": "Conv2D"} for n in names]), encoding="utf-8")
+    (folder / "empty.cfg").write_text("", encoding="utf-8")
+    out = cli("show", "empty.cfg", "--graph", "odd.json", "--format", "csv").out
+    assert [row["layer"] for row in csv.DictReader(io.StringIO(out, newline=""))] == names
+    assert [row[0] for row in csv.reader(io.StringIO(out, newline=""))][1:] == names

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Sequence
+import math
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 from .. import __version__
 from ..diagnostics.diagnostic import ERROR
@@ -137,3 +138,24 @@ def shown_value(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return "[{}]".format(", ".join(str(element) for element in value))
     return format_value(value)
+
+
+def finite(number: Optional[float]) -> Optional[float]:
+    """A number that JSON can write: None for what is not finite."""
+    return number if number is not None and math.isfinite(number) else None
+
+
+def table_csv(columns: Sequence[str], rows: Iterable[Dict[str, Any]]) -> str:
+    """A table with a header; quoted everywhere where a carriage return would end a row for a reader."""
+    import csv
+    import io
+
+    rows = list(rows)
+    bare = any(isinstance(value, str) and "\r" in value for row in rows for value in row.values())
+    out = io.StringIO()
+    writer = csv.DictWriter(
+        out, columns, lineterminator="\n", restval="", quoting=csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()

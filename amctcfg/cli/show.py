@@ -3,166 +3,139 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import textwrap
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+import os
+from fnmatch import fnmatchcase
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
-from ..diagnostics.words import escape_controls, pluralize
 from ..resolve.plan import Plan
-from ..tools.tabulating import Row, Table, others_of, tabulated, words_of
+from ..tools.borders import count_borders
+from ..tools.tabulating import Measured, Row, Table, others_of, tabulated
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
 from .console import Console, Failure, verdict
 from .opening import open_workspace
-from .reports import FORMAT_VERSION
+from .reports import FORMAT_VERSION, finite, table_csv
+from .table_text import Writer, summary, wrap
 
 OPTIONS = (
     CFG,
     *READING,
     formats("text", "csv", "json", "html"),
     option("--against", metavar="OLD", help="another configuration: show before and after"),
+    option("--match", metavar="GLOB", help="only layers of these names; * stands for any part of a path"),
+    option("--skipped", action="store_true", help="only layers that could be quantized and are not"),
+    option("--changed", action="store_true", help="only layers that differ from --against"),
+    option("--sort", choices=["score", "name"], help="by score, the worst first, or by name"),
+    option("--all", action="store_true", help="a row for every layer, also for equal neighbours (text)"),
     *SENSITIVITY,
     OUTPUT,
 )
 
 
 def run(arguments: Any, console: Console) -> int:
+    if arguments.changed and arguments.against is None:
+        raise Failure("--changed compares with another configuration: --against OLD")
+    if arguments.sort == "score" and not arguments.scores:
+        raise Failure("--sort score needs scores: --scores R")
     workspace = open_workspace(arguments, console)
     job = workspace.open(arguments.config, needs_model=True)
-    plan = job.plan
     old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
-    before = None if old is None else old.plan
-    scores = None
+    measured = Measured()
     if arguments.scores:
         from .scoring import read_scores
 
-        scores = read_scores(arguments, console)
-    warnings = job.without_ignored(plan.warnings)
-    view = View(job, plan, before, scores, warnings)
+        measured = Measured(read_scores(arguments, console))
+    warnings = job.without_ignored(job.plan.warnings)
+    table = table_of(job, None if old is None else old.plan, measured)
+    view = View(job, job.plan, table, tuple(chosen(table, arguments)), warnings, "" if old is None else old.name)
     inputs = (arguments.config, arguments.against, arguments.scores, job.model and job.model.path)
     if arguments.format == "text":
         console.diagnostics(warnings, job.text)
+        every = arguments.all or arguments.sort == "score"
         if arguments.output:
-            console.output(to_text(view, None, False), arguments.output, inputs)
+            console.output(to_text(view, None, False, every), arguments.output, inputs)
         else:
-            width = console.width(console.stdout)
-            console.result(to_text(view, width, console.colors(console.stdout)))
-    elif arguments.format == "html":
-        console.output(to_html(view), arguments.output, inputs)
+            width, color = width_of(console), console.colors(console.stdout)
+            console.result(to_text(view, width, color, every))
     else:
-        console.output({"csv": to_csv, "json": to_json}[arguments.format](view), arguments.output, inputs)
+        console.output(FORMATS[arguments.format](view), arguments.output, inputs)
     return verdict(warnings, arguments)
 
 
-PLAIN, DIM = "\x1b[0m", "\x1b[2m"
-
-
-COLOURS = {
-    "override_layer_configs": "\x1b[35m",
-    "override_layer_types": "\x1b[36m",
-    "common_config": "\x1b[32m",
-    "quant_config": "\x1b[34m",
-}
-
-
-NOT_QUANTIZED = "\x1b[33m"
-
-
-NARROWEST = 60  # columns that a table takes at least
-
-
 class View(NamedTuple):
-    """What is shown: a job and its plan, another plan to compare with, scores, and the warnings."""
+    """What is shown: a file with its plan and table, the rows that were asked for, the warnings, the other file."""
 
     job: ConfigFile
     plan: Plan
-    before: Optional[Plan]
-    scores: Optional[Mapping[str, float]]
+    table: Table
+    rows: Tuple[Row, ...]
     warnings: Tuple[Diagnostic, ...]
-
-    def table(self, others: bool = True) -> Table:
-        merger = None if self.job.is_json else self.job.resolver
-        examined = self.job.model.examined if self.job.model and others else ()
-        rest = others_of(examined, self.job.flavour)
-        return tabulated(self.plan, merger, self.job.name, self.before, self.scores, rest)
+    against: str
 
 
-def to_text(view: View, width: Optional[int], color: bool) -> str:
-    """One row a layer; what is not the default stands in the last column, which is wrapped to the width."""
-    table = view.table()
-    cells = [[escape_controls(text) for text in cells_of(row, table)] for row in table.rows]
-    head = ["layer", "type", "quantized", "by"] + (["score"] if table.has_scores else []) + ["not the default"]
-    widths = [max(len(row[column]) for row in [head, *cells]) for column in range(len(head) - 1)]
-    if width is not None:  # the names give way first
-        widths[0] = max(min(widths[0], max(width, NARROWEST) - sum(widths[1:]) - 2 * len(widths) - 20), 16)
-    lines = [line_of(head, widths)]
-    for row, texts in zip(table.rows, cells):
-        found = wrapped_row(texts, widths, width)
-        colour = colour_of(row) if color else ""
-        lines += [colour + line + PLAIN if colour else line for line in found]
-    lines.append(summary(table))
+def table_of(job: ConfigFile, before: Optional[Plan] = None, measured: Optional[Measured] = None) -> Table:
+    """Return the table of a file's plan, with the layers that can't be quantized and the borders."""
+    model = job.require_model()
+    others = others_of(model.examined, job.flavour)
+    refused = measured.refusals if measured else {}
+    names = {layer.name for layer, _ in others}
+    quantized = {
+        layer.name: layer.name in job.plan and job.plan[layer.name].quant_enable and layer.name not in refused
+        for layer in model.layers
+        if layer.name in job.plan or layer.name in names
+    }
+    return tabulated(job.plan, before, measured, others, count_borders(quantized))
+
+
+def chosen(table: Table, arguments: Any) -> List[Row]:
+    """The rows that the options ask for, in their order."""
+    rows = [
+        row
+        for row in table.rows
+        if (arguments.match is None or fnmatchcase(row.layer.name, arguments.match))
+        and (not arguments.skipped or row.is_skipped)
+        and (not arguments.changed or row.changed)
+    ]
+    if arguments.sort == "score":
+        return table.worst_first(rows)
+    return sorted(rows, key=lambda row: row.layer.name) if arguments.sort == "name" else rows
+
+
+def width_of(console: Console) -> Optional[int]:
+    """The width of the terminal; elsewhere what COLUMNS says, or none."""
+    columns = os.environ.get("COLUMNS", "")
+    return console.width(console.stdout) or (int(columns) if columns.isdigit() and int(columns) else None)
+
+
+def to_text(view: View, width: Optional[int], color: bool, every: bool) -> str:
+    """One row a layer, or a run of equal ones; what is not the default stands in the last column."""
+    lines = Writer(view.table, every).text(view.rows, width, color)
+    lines += wrap(summary(view.table, len(view.rows)), width)
     return "".join(line + "\n" for line in lines)
-
-
-def cells_of(row: Row, table: Table) -> List[str]:
-    notable = dict(row.notable, **row.changed)
-    words = [words_of(field, table.columns[field], cell) for field, cell in notable.items()]
-    score = ["" if row.score is None else "{:.4g}".format(row.score)] if table.has_scores else []
-    quantized = "yes" if row.is_quantized else row.state
-    return [row.layer.name, row.layer.type, quantized, row.tier, *score, ", ".join(words)]
-
-
-def line_of(texts: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join([*["{:<{}}".format(t, w) for t, w in zip(texts, widths)], texts[-1]]).rstrip()
-
-
-def wrapped_row(texts: List[str], widths: Sequence[int], width: Optional[int]) -> List[str]:
-    if width is None:
-        return [line_of(texts, widths)]
-    left = sum(widths) + 2 * len(widths)
-    room = max(max(width, NARROWEST) - left, 20)
-    last = textwrap.wrap(texts[-1], room, break_on_hyphens=False, break_long_words=False) or [""]
-    lines = []
-    if len(texts[0]) > widths[0]:  # a name that is too long has a line of its own
-        lines.append(texts[0])
-        texts = ["", *texts[1:]]
-    lines.append(line_of([*texts[:-1], last[0]], widths))
-    return lines + [" " * left + more for more in last[1:]]
-
-
-def colour_of(row: Row) -> str:
-    if row.explanation is None:
-        return DIM
-    return COLOURS.get(row.tier, "") if row.is_quantized else NOT_QUANTIZED
-
-
-def summary(table: Table) -> str:
-    quantized = sum(row.is_quantized for row in table.rows)
-    words = "{}, {} quantized".format(pluralize(len(table.rows), "layer"), quantized)
-    if table.has_before:
-        words += ", {} changed".format(sum(bool(row.changed) for row in table.rows))
-    return words
 
 
 def flat_rows(view: View) -> List[Dict[str, Any]]:
     """The rows of `Plan.to_rows`, with the score and what was before."""
-    rows = view.plan.to_rows()
-    table = view.table(others=False)
-    for flat, row in zip(rows, table.rows):
-        if table.has_scores:
-            flat["score"] = row.score
-        if table.has_before:
-            flat["before"] = {field: cell.before for field, cell in row.changed.items()}
-    return rows
+    flat = {row["layer"]: row for row in view.plan.to_rows()}
+    found = []
+    for row in view.rows:
+        if row.layer.name not in flat:
+            continue  # it can't be quantized
+        values = flat[row.layer.name]
+        if view.table.has_scores:
+            values["score"] = finite(row.score)
+        if view.table.has_before:
+            values["before"] = {field: cell.before for field, cell in row.changed.items()}
+        found.append(values)
+    return found
 
 
 def to_json(view: View) -> str:
     """One object: `version`, `file`, `layers`."""
     report = {"version": FORMAT_VERSION, "file": view.job.name, "layers": flat_rows(view)}
-    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_csv(view: View) -> str:
@@ -170,20 +143,23 @@ def to_csv(view: View) -> str:
     for row in rows:
         if "before" in row:
             row["before"] = "; ".join("{}={}".format(field, value) for field, value in row["before"].items())
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    columns += [column for column in ("score", "before") if column in columns and columns.remove(column) is None]  # type: ignore[func-returns-value]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    last = [
+        column for column, is_there in (("score", view.table.has_scores), ("before", view.table.has_before)) if is_there
+    ]
+    columns = dict.fromkeys(key for row in rows for key in row if key not in last)
+    return table_csv([*columns, *last], rows)
 
 
 def to_html(view: View) -> str:
     try:
-        from ..pages.page import page
+        from ..pages.page import Page, write_page
     except ImportError:
         raise Failure("this copy of amctcfg is without its folder 'pages', which the HTML page needs") from None
-    text = None if view.job.is_json else view.job.text
-    model = view.job.model.path if view.job.model else ""
-    return page(view.table(), view.job.name, model, view.plan, text, view.warnings)
+    job = view.job
+    text = None if job.is_json else job.text
+    table = view.table._replace(rows=list(view.rows))
+    model = job.model.path if job.model else ""
+    return write_page(Page(table, job.name, model, job.flavour.name, job.rules, text, view.warnings, view.against))
+
+
+FORMATS = {"csv": to_csv, "json": to_json, "html": to_html}

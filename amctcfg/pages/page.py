@@ -1,101 +1,224 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of `show --format html`: the table with its filters, the diagnostics, and the configuration. No script."""
+"""The page of `show` and `simulate`: what each layer gets, what is odd, what hurts. One file that asks for no other."""
 
 from __future__ import annotations
 
-from typing import Iterable, Optional, Tuple
+import base64
+import hashlib
+from collections import Counter
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from ..diagnostics.diagnostic import Diagnostic, render
-from ..resolve.plan import Plan
-from ..tools.tabulating import Table
-from .table import STYLE, kinds_of, table_html, text
+from ..diagnostics.diagnostic import ERROR, Diagnostic, render
+from ..diagnostics.words import pluralize
+from ..tools.tabulating import Row, Table
+from .picture import picture_html
+from .script import SCRIPT
+from .style import COLOURS, NARROW, PAGE, TABLE
+from .table import TIERS, Explanations, Writer, strip_html, text
 
-FILTERS: Tuple[Tuple[str, str], ...] = (
-    ("skipped", "not quantized"),
-    ("overridden", "overridden"),
-    ("shadowed", "shadowing other settings"),
-    ("changed", "changed"),
-)
-
-LEGEND = (
-    ("l", "override_layer_configs"), ("t", "override_layer_types"), ("c", "common_config"), ("g", "a global setting"),
-    ("k", "skipped"), ("u", "what the layer's type allows"),
+# What the rows can be narrowed to: a class of rows, its words, and the colour that it explains.
+FILTERS = (
+    ("quantized", "quantized", ""), ("skipped", "skipped", "k"), ("refused", "refused by the toolkit", "r"),
+    ("float", "can't be quantized", "u"), ("changed", "changed", ""), ("L", "by layer", "l"), ("T", "by type", "t"),
+    ("C", "common_config", "c"), ("G", "a global setting", "g"), ("U", "what the type allows", "u"),
+    ("S", "overriding ↷", ""), ("W", "with warnings", ""),
 )  # fmt: skip
 
-PAGE_STYLE = """\
-:root{color-scheme:light dark}
-body{font:14px/1.5 system-ui,sans-serif;margin:1.5em;background:Canvas;color:CanvasText}
-h1{font-size:1.4em}h2{font-size:1.15em}
-.wrap{overflow:auto;max-height:85vh}
-.legend span{padding:1px 6px;margin-right:.4em;border:1px solid #8886}
-input.f{position:absolute;opacity:0}
-label.f{display:inline-block;padding:2px 10px;margin:0 .3em .6em 0;border:1px solid #888;border-radius:1em;cursor:pointer}
-pre{overflow:auto;padding:.6em;border:1px solid #8886}
-ol.text{font:13px/1.5 ui-monospace,monospace;white-space:pre-wrap;padding-left:4em}
-li:target{background:#ffd54a66}
-a:focus,[tabindex]:focus{outline:2px solid #4a7dff}
-a[title]:focus::after,[tabindex][title]:focus::after{content:attr(title);position:absolute;z-index:2;margin:1.5em 0 0 .5em;padding:4px 8px;
-max-width:40em;white-space:normal;background:Canvas;color:CanvasText;border:1px solid #888}
-@media print{.wrap{max-height:none;overflow:visible}label.f{display:none}.amctcfg thead th{position:static}
-.amctcfg{font-size:9px}.amctcfg td,.amctcfg th{white-space:normal}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
-"""
+FEW = 10  # diagnostics that stand open
 
 
-CHECKED = "input.f:checked+label{background:#4a7dff;color:#fff}input.f:focus-visible+label{outline:2px solid #4a7dff}"
+class Page(NamedTuple):
+    """What a page is about: the table, the names of the files, how they were read, the text, and its diagnostics.
+
+    notes -- sentences below the figures, such as the model's output with all layers quantized.
+    """
+
+    table: Table
+    file: str
+    model: str
+    flavour: str
+    rules: str
+    source: Optional[str] = None
+    diagnostics: Tuple[Diagnostic, ...] = ()
+    against: str = ""
+    notes: Tuple[str, ...] = ()
+    title: str = "what each layer gets"
 
 
-def page(
-    table: Table,
-    file: str,
-    model: str,
-    plan: Plan,
-    source: Optional[str],
-    diagnostics: Iterable[Diagnostic],
-) -> str:
-    """One HTML file that needs nothing else: no network, and no script."""
-    diagnostics = tuple(diagnostics)
-    quantized = sum(row.is_quantized for row in table.rows)
-    filters = [(name, words) for name, words in FILTERS if name != "changed" or table.has_before]
-    parts = [
-        "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>",
-        '<meta name=viewport content="width=device-width">',
-        '<link rel=icon href="data:,">',  # or the browser asks for one
-        "<title>{}: what each layer gets</title>".format(text(file)),
-        "<style>{}{}{}</style></head><body>".format(STYLE, PAGE_STYLE, "".join(map(filter_style, filters)) + CHECKED),
-        "<h1>{}</h1>".format(text(file)),
-        "<p>{} layers of {}, {} of them quantized; read as {}.</p>".format(
-            len(table.rows), text(model or "the model"), quantized, text(plan.flavour.name)
-        ),
-        "<p class='legend amctcfg'>By: {} <span>the default</span> <i>italic: other settings lost</i></p>".format(
-            " ".join("<span class={}>{}</span>".format(kind, words) for kind, words in LEGEND)
-        ),
-        "<section aria-label=layers>",
-        "<input class=f type=radio name=f id=all checked><label class=f for=all>all</label>",
+def write_page(page: Page) -> str:
+    """Return the page as HTML: no network, readable without its script, nothing of a name is run."""
+    explanations = Explanations(page.file, page.source is not None)
+    writer = Writer(page.table, explanations)
+    rows = [(row, classes_of(row, warned(page.diagnostics))) for row in page.table.rows]
+    body = [
+        *header(page, writer),
+        strip_html(page.table, explanations),
+        picture_html(page.table, writer.scale, writer.scores),
+        "</section>",
+        *tools(page.table, writer, rows),
+        *table_html(writer, rows),
+        *rest(page, explanations),
+        "<script>{}</script></body></html>\n".format(SCRIPT),
     ]
-    for name, words in filters:
-        count = sum(name in kinds_of(row) for row in table.rows)
-        parts.append(
-            "<input class=f type=radio name=f id={0}><label class=f for={0}>{1} ({2})</label>".format(
-                name, words, count
-            )
-        )
-    parts.append(
-        "<div class=wrap tabindex=0 role=region aria-label='table of layers'>{}</div></section>".format(
-            table_html(table, source is not None)
-        )
+    style = COLOURS + TABLE + PAGE + NARROW % labels_of(writer.head())
+    policy = "default-src 'none'; style-src {}; script-src {}; img-src data:; base-uri 'none'; form-action 'none'"
+    head = [
+        "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>",
+        '<meta http-equiv=Content-Security-Policy content="{}">'.format(policy.format(digest(style), digest(SCRIPT))),
+        '<meta name=viewport content="width=device-width,initial-scale=1">',
+        '<link rel=icon href="data:,">',  # or the browser asks for one
+        "<title>{}: {}</title>".format(text(page.file), text(page.title)),
+        "<style>{}</style></head><body>".format(style),
+    ]
+    return "\n".join([*head, *filter(None, body)])
+
+
+def digest(content: str) -> str:
+    """Return what a Content-Security-Policy calls an inline element by."""
+    return "'sha256-{}'".format(base64.b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii"))
+
+
+def labels_of(head: List[str]) -> str:
+    """The style of cards: each cell names its column."""
+    return "".join(
+        '.amctcfg td:nth-child({})::before{{content:"{} "}}\n'.format(number, css_text(label))
+        for number, label in enumerate(head, 1)
+        if number > 3
     )
-    if diagnostics:
-        parts.append("<h2 id=diagnostics>Diagnostics</h2><pre>{}</pre>".format(text_lines(render(diagnostics, source))))
-    if source is not None:
-        parts.append("<h2 id=configuration>Configuration</h2><ol class=text>")
-        parts += ["<li id=L{}>{}".format(number, text(line)) for number, line in enumerate(source.splitlines(), 1)]
-        parts.append("</ol>")
-    parts.append("</body></html>\n")
-    return "\n".join(parts)
 
 
-def filter_style(pair: Tuple[str, str]) -> str:
-    return "#{0}:checked~.wrap tbody tr:not(.{0}){{display:none}}".format(pair[0])
+def css_text(words: str) -> str:
+    return "".join(c if c.isalnum() or c in " _.-" else "\\{:x} ".format(ord(c)) for c in words)
+
+
+# ---------------------------------------------------------------- which rows are what
+
+
+def warned(diagnostics: Iterable[Diagnostic]) -> Set[Tuple[Any, ...]]:
+    """The blocks and entries about layers that a diagnostic is about, as the first two steps of their paths."""
+    return {d.path[:2] for d in diagnostics if d.path and len(d.path) > 1 and isinstance(d.path[1], int)}
+
+
+def classes_of(row: Row, warnings: Set[Tuple[Any, ...]]) -> List[str]:
+    """What the filters choose a row by."""
+    if row.explanation is None:
+        return ["float"]
+    state = "refused" if row.is_refused else "quantized" if row.is_quantized else "skipped"
+    origins = [cell.origin for cell in row.cells.values()]
+    tiers = {TIERS.get(cell.origin.tier, "") for cell in row.notable.values()} | {TIERS.get(row.tier, "")}
+    found = [state, *sorted(tier.upper() for tier in tiers - {"", "k"})]  # the small letters are colours
+    if row.changed:
+        found.append("changed")
+    if any(cell.hides for cell in row.cells.values()):
+        found.append("S")
+    places = [*origins, *(lost for origin in origins for lost in origin.shadowed)]
+    if warnings and any(place.path and place.path[:2] in warnings for place in places):
+        found.append("W")
+    return found
+
+
+# ---------------------------------------------------------------- the parts
+
+
+def header(page: Page, writer: Writer) -> Iterator[str]:
+    """The names, the figures, and what to look at first."""
+    table = page.table
+    before = "{} → ".format(text(page.against)) if page.against else ""
+    yield "<header><h1>{}{}</h1>".format(before, text(page.file))
+    yield "<p class=dim>{}; read as {}, {} rules</p></header>".format(
+        text(page.model or "no model"), text(page.flavour), text(page.rules)
+    )
+    figures = [
+        ("layers", len(table.rows)),
+        ("quantized", sum(row.is_quantized for row in table.rows)),
+        ("skipped", sum(row.is_skipped for row in table.rows)),
+    ]
+    others = [
+        ("refused by the toolkit", sum(row.is_refused for row in table.rows)),
+        ("can't be quantized", sum(row.explanation is None for row in table.rows)),
+        ("changed", sum(bool(row.changed) for row in table.rows)),
+    ]
+    figures += [(words, number) for words, number in others if number or (words == "changed" and table.has_before)]
+    if table.borders is not None:
+        figures.append(("borders between quantized and float", table.borders))
+    pairs = ["<div><dt>{}</dt><dd>{:,}</dd></div>".format(text(words), number) for words, number in figures]
+    yield "<section><dl class=figures>{}</dl>".format("".join(pairs))
+    yield from ("<p>{}".format(text(note)) for note in page.notes)
+    if table.has_scores:
+        yield worst_html(table, writer)
+    if page.diagnostics:
+        counts = Counter(d.code for d in page.diagnostics)
+        errors = sum(d.severity == ERROR for d in page.diagnostics)
+        parts = [pluralize(errors, "error")] if errors else []
+        parts += [pluralize(len(page.diagnostics) - errors, "warning")] if errors < len(page.diagnostics) else []
+        codes = ", ".join("{} {}".format(number, text(code)) for code, number in counts.most_common())
+        yield "<p><a href=#diagnostics>{}</a>: {}".format(" and ".join(parts), codes)
+
+
+def worst_html(table: Table, writer: Writer) -> str:
+    """The three layers that quantizing hurts most."""
+    numbers = {row.layer.name: number for number, row in enumerate(table.rows, 1)}
+    worst = [row for row in table.worst_first(table.rows) if row.score is not None][:3]
+    found = [
+        "<a href=#r{}>{}</a> {}".format(numbers[row.layer.name], text(row.layer.name), writer.scores[row.score])
+        for row in worst
+        if row.score is not None
+    ]
+    return "<p>Worst by {}: {}".format(text(table.score), ", ".join(found))
+
+
+def tools(table: Table, writer: Writer, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
+    """Search, and the filters, which are the legend of the colours as well."""
+    counts = Counter(name for _, classes in rows for name in set(classes))
+    yield "<div class=tools role=search>"
+    yield "<input id=search class=script type=search placeholder='search: conv, *layer4*' aria-label='search by name or type'>"
+    yield "<select id=order class='script narrow' aria-label='sort by'><option value=-1>model order</option>"
+    yield "".join("<option value={}>by {}</option>".format(at, text(label)) for at, label in enumerate(writer.head()))
+    yield "</select>"
+    for name, words, colour in FILTERS:
+        if counts[name] and not (counts[name] == len(rows) and not colour):
+            yield "<button class='chip {}' type=button data-f={} aria-pressed=false>{} {}</button>".format(
+                colour, name, words, counts[name]
+            )
+    if any(not row.notable for row, _ in rows):
+        yield "<span class='dim wide'>pale: the default</span>"
+    yield "<button id=unfold class='chip script' type=button>unfold all</button><output class=script aria-live=polite></output></div>"
+
+
+def table_html(writer: Writer, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
+    worst = "descending" if writer.table.low_is_sensitive is False else "ascending"
+    head = []
+    for at, label in enumerate(writer.head()):
+        first = " data-first={}".format(worst) if writer.table.has_scores and at == 4 else ""
+        head.append("<th scope=col{}><button type=button>{}</button>".format(first, text(label).replace("_", "_<wbr>")))
+    yield "<table class=amctcfg id=layers><thead><tr>{}<tbody>".format("".join(head))
+    for number, (row, classes) in enumerate(rows, 1):
+        yield "".join(writer.row(row, number, " ".join(classes)))
+    yield "</table>"
+
+
+def rest(page: Page, explanations: Explanations) -> Iterator[str]:
+    """What the links lead to: the diagnostics, where the values come from, and the configuration."""
+    if page.diagnostics:
+        yield "<section><h2 id=diagnostics>Diagnostics</h2>"
+        groups: Dict[str, List[Diagnostic]] = {}
+        for diagnostic in page.diagnostics:
+            groups.setdefault(diagnostic.code, []).append(diagnostic)
+        for code, group in groups.items():
+            quiet = " class=quiet" if len(page.diagnostics) > FEW else ""
+            yield "<details open{}><summary>{} {}</summary><pre>{}</pre></details>".format(
+                quiet, len(group), text(code), text_lines(render(group, page.source))
+            )
+        yield "</section>"
+    if explanations.numbers:
+        yield "<section><details open class=quiet><summary>Where the values come from</summary><ol id=why>"
+        yield from explanations.listed()
+        yield "</ol></details></section>"
+    if page.source is not None:
+        yield "<section><h2 id=configuration>{}</h2><ol class=text>".format(text(page.file))
+        lines = page.source.split("\n")
+        yield from ("<li id=L{}>{}".format(number, text(line.rstrip("\r"))) for number, line in enumerate(lines, 1))
+        yield "</ol></section>"
 
 
 def text_lines(words: str) -> str:

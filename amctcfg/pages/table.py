@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of a plan in HTML: a row a layer, a column a setting, coloured by the tier that decided."""
+"""The table of a plan in HTML: a row a layer, a column for each setting that differs, coloured by the tier that decided."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ..diagnostics.words import escape_controls, format_value
+from ..resolve.effective import Origin
 from ..resolve.plan import Plan
-from ..tools.tabulating import Cell, Row, Table, explained, tabulated
+from ..tools.tabulating import Cell, Row, Scale, Table, scale_of, scope_of, score_texts, shown, tabulated
+from .style import NOTEBOOK, TABLE
 
 MOST_ROWS = 200  # of a plan in a notebook
 
@@ -22,21 +24,10 @@ TIERS = {
     "skip_layers": "k",
     "skip_layer_types": "k",
     "skip_fusion_layers": "k",
-    "quant_config": "j",
+    "quant_config": "g",
     "layer_type": "u",
     "unsupported": "u",
 }
-
-STYLE = """\
-.amctcfg{border-collapse:collapse;font:13px/1.4 system-ui,sans-serif;font-variant-numeric:tabular-nums}
-.amctcfg th,.amctcfg td{border:1px solid #8886;padding:2px 6px;text-align:left;white-space:nowrap}
-.amctcfg thead th{position:sticky;top:0;background:Canvas}
-.amctcfg a{color:inherit;text-decoration:underline dotted}
-.amctcfg .l{background:#b04ad640}.amctcfg .t{background:#00a3b840}.amctcfg .c{background:#3faa3f38}
-.amctcfg .g{background:#4a7dff38}.amctcfg .k{background:#e0a80048}.amctcfg .j{background:#4a7dff38}
-.amctcfg .u{background:#88888838}.amctcfg .s{font-style:italic}
-.amctcfg del{opacity:.7}.amctcfg ins{font-weight:600;text-decoration:none}
-"""
 
 
 def text(words: str) -> str:
@@ -44,79 +35,183 @@ def text(words: str) -> str:
     return escape(escape_controls(words))
 
 
+class Explanations:
+    """The words for values, each once: many layers have a value from the same line."""
+
+    def __init__(self, file: str, links: bool) -> None:
+        self.file: str = file
+        self.links: bool = links  # to lines of the configuration, where the page has it
+        self.numbers: Dict[str, int] = {}
+
+    def number(self, words: str) -> int:
+        return self.numbers.setdefault(words, len(self.numbers) + 1)
+
+    def place(self, row: Row, origin: Origin) -> str:
+        """Where a value stands, with a link."""
+        assert row.explanation is not None
+        words = text(row.explanation.place(origin))
+        return "<a href=#L{}>{}</a>".format(origin.span.line, words) if self.links and origin.span else words
+
+    def of(self, row: Row, field: str, cell: Cell) -> str:
+        """Say where a value comes from, what it overrides and why, and what it was before."""
+        assert row.explanation is not None
+        origin = cell.origin
+        source = text(row.explanation.source(field, origin))
+        if origin.path is not None:
+            source = "{}, {}".format(text(origin.tier), self.place(row, origin))
+        lines = ["<b>{} {}</b>: {}".format(text(field), text(shown(cell.value)), source)]
+        for lost in row.explanation.shadowed(field, origin):
+            why = row.explanation.why_not(field, origin, lost)
+            value = text(format_value(lost.value))
+            lines.append("overrides {} at {}: {}".format(value, self.place(row, lost), text(why)))
+        if cell.is_changed:
+            lines.append("before: {}".format(text(shown(cell.before))))
+        return "<br>".join(lines)
+
+    def listed(self) -> Iterator[str]:
+        for words, number in self.numbers.items():
+            yield "<li id=e{}>{}".format(number, words)
+
+
+class Writer:
+    """Writes the rows of a table."""
+
+    def __init__(self, table: Table, explanations: Optional[Explanations]) -> None:
+        self.table: Table = table
+        self.explanations: Optional[Explanations] = explanations
+        self.columns: List[str] = list(table.varying)
+        scores = [row.score for row in table.rows if row.score is not None]
+        self.scale: Scale = scale_of(scores, table.low_is_sensitive)
+        self.scores: Dict[float, str] = score_texts(scores)
+        self.keys: Dict[Any, int] = {}
+
+    def head(self) -> List[str]:
+        """The labels of the columns."""
+        score = [self.table.score] if self.table.has_scores else []
+        return [
+            "layer",
+            "type",
+            "state",
+            "by",
+            *score,
+            *self.table.extras,
+            *(self.table.columns[field] for field in self.columns),
+        ]
+
+    def row(self, row: Row, number: int, classes: str = "") -> Iterator[str]:
+        attributes = " id=r{} data-k={}".format(number, self.key(row)) if self.explanations else ""
+        attributes += " class='{}'".format(classes) if classes else ""
+        yield "<tr{}><th scope=row>{}<td>{}".format(attributes, name_html(row.layer.name), text(row.layer.type))
+        if not row.cells:  # its reason may be long, and there is nothing else to say
+            score = "" if row.score is None else " ({} {})".format(text(self.table.score), self.scores[row.score])
+            width = len(self.head()) - 2
+            yield "<td colspan={}><span class=u>{}</span>{}</tr>".format(width, text(row.state), score)
+            return
+        yield from self.state(row)
+        if self.table.has_scores:
+            yield self.score(row)
+        for label in self.table.extras:
+            value = row.extras.get(label)
+            yield "<td class=x>" + ("" if value is None else text(shown(value)))
+        for field in self.columns:
+            cell = row.cells.get(field)
+            yield "<td>" if cell is None else "<td>" + self.cell(row, field, cell)
+        yield "</tr>"
+
+    def state(self, row: Row) -> Iterator[str]:
+        """Whether the layer is quantized, or why not, and the block that it has."""
+        enabled, words = row.cells["quant_enable"], row.state
+        if enabled.is_changed and not row.is_refused:
+            words = "{} → {}".format("quantized" if enabled.before else "not quantized", words)
+        if row.is_refused:
+            yield "<td><span class=r>{}</span>".format(text(words))
+        elif row.is_quantized and not enabled.is_changed:
+            yield "<td>" + text(words)
+        else:
+            yield "<td>" + self.pill(row, "quant_enable", enabled, text(words))
+        block = TIERS.get(row.tier, "")
+        yield "<td>" + ("<span class={}>{}</span>".format(block, text(row.tier)) if block else text(row.tier))
+
+    def cell(self, row: Row, field: str, cell: Cell) -> str:
+        value = text(shown(cell.value))
+        if cell.is_changed:
+            value = "<del>{}</del> → <ins>{}</ins>".format(text(shown(cell.before)), value)
+        if cell.is_default and not cell.hides and not cell.is_changed:
+            return value
+        return self.pill(row, field, cell, value)
+
+    def pill(self, row: Row, field: str, cell: Cell, value: str) -> str:
+        """A value in the colour of its tier, with its explanation."""
+        classes = list(filter(None, (TIERS.get(cell.origin.tier, ""), "s" if cell.hides else "")))
+        attribute = " class='{}'".format(" ".join(classes)) if classes else ""
+        if self.explanations is None:
+            assert row.explanation is not None
+            return "<span{} title='{}'>{}</span>".format(
+                attribute, text(row.explanation.source(field, cell.origin)), value
+            )
+        return "<a{} href=#e{}>{}</a>".format(
+            attribute, self.explanations.number(self.explanations.of(row, field, cell)), value
+        )
+
+    def score(self, row: Row) -> str:
+        if row.score is None:
+            return "<td class=score>"
+        words = self.scores[row.score]
+        number = "" if float(words) == row.score else " data-v={!r}".format(row.score)
+        width = round(70 * self.scale.harm(row.score))
+        bar = "<rect width={} height=9></rect>".format(width) if width else ""
+        return "<td class=score{}><svg class=bar aria-hidden=true>{}</svg>{}".format(number, bar, words)
+
+    def key(self, row: Row) -> int:
+        """Return a number that equal layers share; when plans are compared, all that have not changed."""
+        parts: Tuple[Any, ...] = ("unchanged", row.state)
+        if not (self.table.has_before and row.explanation and not row.changed):
+            cells = [row.cells.get(field) for field in self.columns]
+            values = tuple(c and (c.value, c.before, c.is_changed, TIERS.get(c.origin.tier), c.hides) for c in cells)
+            parts = (row.state, row.tier, values, "quant_enable" in row.changed, tuple(row.extras.items()))
+        return self.keys.setdefault(parts, len(self.keys))
+
+
+def name_html(name: str) -> str:
+    """A name whose scope is paler than its last part, and which may be broken behind separators."""
+    scope = scope_of(name)
+    separator = "/" if "/" in scope else "."
+    broken = text(scope).replace(separator, separator + "<wbr>")
+    return "{}<b>{}</b>".format("<i>{}</i>".format(broken) if scope else "", text(name[len(scope) :]))
+
+
+def strip_html(table: Table, explanations: Optional[Explanations]) -> str:
+    """What all layers share, as a sentence: `All 54 layers: search_step 0.02 (common_config, line 3)`"""
+    rows = [row for row in table.rows if row.cells]
+    if not table.shared:
+        return ""
+    writer, notable, usual = Writer(table, explanations), [], []
+    for field, cell in table.shared.items():
+        label = text(table.columns[field])
+        if cell.is_default and not cell.hides and not cell.is_changed:
+            usual.append("<span class=dim>{} {}</span>".format(label, text(shown(cell.value))))
+            continue
+        row = next(row for row in rows if row.cells[field] == cell)
+        line = ", line {}".format(cell.origin.span.line) if cell.origin.span else ""
+        tier = "" if cell.origin.tier == "default" else " ({}{})".format(text(cell.origin.tier), line)
+        notable.append("<span>{} {}{}</span>".format(label, writer.cell(row, field, cell), tier))
+    words = "<p class=strip>All {} layers: {}".format(len(rows), ", ".join(notable))
+    if usual:
+        words += "{}<span class=dim>by default</span> {}".format("; " if notable else "", ", ".join(usual))
+    return words
+
+
 def plan_table(plan: Plan) -> str:
     """What a notebook shows of a plan."""
     table = tabulated(plan)
     rows = table.rows[:MOST_ROWS]
     more = len(table.rows) - len(rows)
-    note = "<p>and {} more layers: plan.to_rows() has them all</p>".format(more) if more else ""
-    return "<style>{}</style>{}{}".format(STYLE, table_html(table._replace(rows=rows), links=False), note)
-
-
-def table_html(table: Table, links: bool = True) -> str:
-    """The table; with `links`, each value that a text sets leads to its line."""
-    lines: List[str] = [
-        "<table class=amctcfg><thead><tr><th scope=col>layer<th scope=col>type<th scope=col>quantized<th scope=col>by"
-    ]
-    if table.has_scores:
-        lines.append("<th scope=col>score")
-    columns = [field for field in table.columns if field != "quant_enable"]
-    lines += ["<th scope=col>{}".format(text(table.columns[field])) for field in columns]
-    lines.append("<tbody>")
-    scores = [row.score for row in table.rows if row.score is not None]
-    bounds = (min([*scores, 0.0]), max([*scores, 1.0]))
-    for row in table.rows:
-        lines.append("".join(row_html(row, table, columns, bounds, links)))
+    writer = Writer(table, None)
+    lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), strip_html(table, None)]
+    head = "".join("<th scope=col>{}".format(text(label)) for label in writer.head())
+    lines.append("<table class=amctcfg><thead><tr>{}<tbody>".format(head))
+    lines += ["".join(writer.row(row, number)) for number, row in enumerate(rows, 1)]
     lines.append("</table>")
+    if more:
+        lines.append("<p>and {} more layers: plan.to_rows() has them all</p>".format(more))
     return "\n".join(lines)
-
-
-def row_html(row: Row, table: Table, columns: List[str], bounds: Tuple[float, float], links: bool) -> Iterator[str]:
-    classes = " ".join(kinds_of(row))
-    yield "<tr class='{}'><th scope=row>{}<td>{}".format(classes, text(row.layer.name), text(row.layer.type))
-    enabled = row.cells.get("quant_enable")
-    if enabled is None:
-        yield "<td class=u>{}<td>".format(text(row.state))
-    else:
-        yield cell_html(row, "quant_enable", enabled, links, "yes" if row.is_quantized else row.state)
-        yield "<td class={}>{}".format(TIERS.get(row.tier, "d"), text(row.tier))
-    if table.has_scores:
-        yield score_html(row.score, bounds)
-    for field in columns:
-        cell = row.cells.get(field)
-        yield "<td>" if cell is None else cell_html(row, field, cell, links)
-
-
-def kinds_of(row: Row) -> Iterator[str]:
-    """What the filters of the page choose by."""
-    if not row.is_quantized:
-        yield "skipped"
-    if row.tier.startswith("override"):
-        yield "overridden"
-    if any(cell.origin.shadowed for cell in row.cells.values()):
-        yield "shadowed"
-    if row.changed:
-        yield "changed"
-
-
-def cell_html(row: Row, field: str, cell: Cell, links: bool, words: str = "") -> str:
-    value = text(words or ("" if cell.value is None else format_value(cell.value)))
-    if cell.is_changed:
-        before = "none" if cell.before is None else format_value(cell.before)
-        value = "<del>{}</del> <ins>{}</ins>".format(text(before), value or "none")
-    kind = TIERS.get(cell.origin.tier, "")
-    if not kind and not cell.origin.shadowed:
-        return "<td>" + value
-    classes = " ".join(filter(None, (kind, "s" if cell.origin.shadowed else "")))
-    attribute = " class={}".format(classes) if " " not in classes else " class='{}'".format(classes)
-    why = text(explained(row, field))
-    if links and cell.origin.span is not None:
-        return '<td{}><a href=#L{} title="{}">{}</a>'.format(attribute, cell.origin.span.line, why, value)
-    return '<td{} tabindex=0 title="{}">{}'.format(attribute, why, value)
-
-
-def score_html(score: Optional[float], bounds: Tuple[float, float]) -> str:
-    if score is None:
-        return "<td>"
-    low, high = bounds
-    return "<td><meter min={:g} max={:g} value={:g}></meter> {:.4g}".format(low, high, score, score)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+import math
+from itertools import groupby
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.words import format_value
 from ..flavours.flavour import Flavour
@@ -14,6 +16,7 @@ from ..resolve.resolver import Resolver
 from .explaining import Explanation, labels
 
 READ, NOTHING = "quant_config", "default"
+QUANTIZED = "quantized"
 
 
 class Cell(NamedTuple):
@@ -25,11 +28,17 @@ class Cell(NamedTuple):
     before: Any = None
     is_changed: bool = False
 
+    @property
+    def hides(self) -> bool:
+        """Whether a line sets another value, which lost."""
+        return any(lost.path is not None and lost.value != self.value for lost in self.origin.shadowed)
+
 
 class Row(NamedTuple):
     """A layer: `state` is "quantized" or why it is not; `tier` the block that it has; `cells` by dotted name.
 
-    `explanation` has the words for each cell; None for a layer that can't be quantized, which has no cells.
+    `explanation` has the words for each cell; None for a layer that can't be quantized, which has no cells. `extras` are
+    what else is known of the layer, by the columns of the table's `extras`. `is_refused`: the toolkit would stop at it.
     """
 
     layer: Layer
@@ -38,10 +47,17 @@ class Row(NamedTuple):
     cells: Dict[str, Cell]
     score: Optional[float]
     explanation: Optional[Explanation]
+    extras: Mapping[str, Any] = {}
+    is_refused: bool = False
 
     @property
     def is_quantized(self) -> bool:
-        return self.state == "quantized"
+        return self.state == QUANTIZED
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether the configuration keeps a layer in floats that could be quantized."""
+        return self.explanation is not None and not self.is_quantized and not self.is_refused
 
     @property
     def changed(self) -> Dict[str, Cell]:
@@ -50,47 +66,128 @@ class Row(NamedTuple):
 
     @property
     def notable(self) -> Dict[str, Cell]:
-        """The cells of the block and of fusion that are not the default."""
-        return {f: c for f, c in self.cells.items() if f != "quant_enable" and not c.is_default}
+        """The cells of the block and of fusion that are not the default, or are it although a line sets another value."""
+        return {f: c for f, c in self.cells.items() if f != "quant_enable" and (not c.is_default or c.hides)}
 
 
 class Table(NamedTuple):
-    """The rows, the dotted names of all columns with their labels, and which of them hold values at all."""
+    """A plan's layers and what is to be seen of them.
+
+    columns -- the dotted names of all settings, with their labels. shared -- what is the same for all layers, by dotted
+    name. borders -- between quantized and float layers. extras -- the labels of further columns. score -- what the scores
+    are. low_is_sensitive -- whether a low score is the worse one.
+    """
 
     rows: List[Row]
     columns: Dict[str, str]
     has_scores: bool
     has_before: bool
+    shared: Mapping[str, Cell] = {}
+    borders: Optional[int] = None
+    extras: Tuple[str, ...] = ()
+    score: str = "score"
+    low_is_sensitive: Optional[bool] = None
+
+    @property
+    def varying(self) -> Dict[str, str]:
+        """The settings that differ between layers, with their labels."""
+        return {f: label for f, label in self.columns.items() if f not in self.shared and f != "quant_enable"}
+
+    def worst_first(self, rows: Iterable[Row]) -> List[Row]:
+        """Sort rows by score, the one that quantizing hurts most first; those without a score last."""
+        sign = -1 if self.low_is_sensitive is False else 1
+        return sorted(rows, key=lambda row: (row.score is None, sign * (row.score or 0.0)))
+
+
+class Measured(NamedTuple):
+    """What a simulation found: `scores` and what they are, `extras` a mapping of column to value for a layer, `refusals`.
+
+    extras and refusals -- by the layer's name; a refusal is why the toolkit would stop there.
+    """
+
+    scores: Optional[Mapping[str, float]] = None
+    score: str = "score"
+    extras: Mapping[str, Mapping[str, Any]] = {}
+    refusals: Mapping[str, str] = {}
 
 
 def tabulated(
     plan: Plan,
-    merger: Optional[Resolver] = None,
-    name: str = "",
     before: Optional[Plan] = None,
-    scores: Optional[Mapping[str, float]] = None,
+    measured: Optional[Measured] = None,
     others: Iterable[Tuple[Layer, str]] = (),
+    borders: Optional[int] = None,
 ) -> Table:
-    """The table of a plan.
+    """Return the table of a plan.
 
-    merger -- what the plan was made by, for the reasons of its values. name -- of the file. before -- another plan to
-    compare with. scores -- of layers. others -- layers that can't be quantized, each with the reason.
+    Args:
+        plan: what is shown.
+        before: another plan to compare with.
+        measured: scores of layers, and what a simulation found.
+        others: layers that can't be quantized, each with the reason.
+        borders: between quantized and float layers, where they are counted.
     """
-    merger, name = merger or plan.resolver, name or plan.name
     usual = Resolver(plan.flavour.config(), flavour=plan.flavour)
     old: Mapping[str, EffectiveConfig] = before if before is not None else {}
+    measured = measured or Measured()
+    scores = measured.scores or {}
     rows = []
     for effective in plan.values():
         layer = effective.layer
         cells = cells_of(effective, usual, old.get(layer.name), before is not None)
-        explanation = Explanation(merger, effective, name=name)
         origin = effective.origins["quant_enable"]
-        state = "quantized" if effective.quant_enable else reason(origin)
-        tier = tier_of(layer, merger, plan.config is None)
-        rows.append(Row(layer, state, tier, cells, (scores or {}).get(layer.name), explanation))
-    rows += [Row(layer, why, "", {}, (scores or {}).get(layer.name), None) for layer, why in others]
+        state = QUANTIZED if effective.quant_enable else reason(origin)
+        state = measured.refusals.get(layer.name, state)
+        tier = tier_of(layer, plan.resolver)
+        explanation = Explanation(plan.resolver, effective, name=plan.name)
+        more = measured.extras.get(layer.name, {})
+        rows.append(
+            Row(layer, state, tier, cells, scores.get(layer.name), explanation, more, layer.name in measured.refusals)
+        )
+    shared = shared_cells(rows)
+    rows += [Row(layer, why, "", {}, scores.get(layer.name), None) for layer, why in others]
     columns = list(dict.fromkeys(field for row in rows for field in row.cells))
-    return Table(rows, labels(columns), bool(scores), before is not None)
+    extras = tuple(dict.fromkeys(label for row in rows for label in row.extras))
+    direction = getattr(measured.scores, "low_is_sensitive", None)
+    return Table(
+        rows, labels(columns), bool(scores), before is not None, shared, borders, extras, measured.score, direction
+    )
+
+
+def shared_cells(rows: Sequence[Row]) -> Dict[str, Cell]:
+    """The settings that all layers have and that are the same for all, each as one of the layers has it."""
+    if len(rows) < 2:
+        return {}
+    shared = dict(rows[0].cells)
+    del shared["quant_enable"]
+    for row in rows[1:]:
+        for field, cell in list(shared.items()):
+            other = row.cells.get(field)
+            if other is None or (other.value, other.before) != (cell.value, cell.before):
+                del shared[field]
+            elif cell.is_default and not other.is_default:
+                shared[field] = other
+    return shared
+
+
+def folded(rows: Iterable[Row], key: Callable[[Row], Any]) -> List[List[Row]]:
+    """Join neighbours that are equal by a key."""
+    return [list(run) for _, run in groupby(rows, key)]
+
+
+def run_name(names: Sequence[str]) -> str:
+    """What several neighbours are called together: the scope that they share, or the first and the last."""
+    if len(names) == 1:
+        return names[0]
+    first, last = min(names), max(names)  # what these two share, all share
+    length = next((at for at, (one, other) in enumerate(zip(first, last)) if one != other), len(first))
+    scope = scope_of(first[:length])
+    return "{} layers {}".format(len(names), scope + "…" if scope else "{} … {}".format(names[0], names[-1]))
+
+
+def scope_of(name: str) -> str:
+    """The part of a name in front of its last part, with the separator, which is `/` or else `.`."""
+    return name[: max(name.rfind("/"), -1 if "/" in name else name.rfind(".")) + 1]
 
 
 def reason(origin: Origin) -> str:
@@ -98,11 +195,11 @@ def reason(origin: Origin) -> str:
     return {"skip_layers": "skipped", "skip_layer_types": "type skipped"}.get(origin.tier, "not quantized")
 
 
-def tier_of(layer: Layer, merger: Optional[Resolver], is_read: bool) -> str:
+def tier_of(layer: Layer, resolver: Optional[Resolver]) -> str:
     """The tier whose block a layer has."""
-    if is_read or merger is None:
+    if resolver is None:
         return READ
-    tiers = merger.tiers(layer)
+    tiers = resolver.tiers(layer)
     return tiers[0].name if tiers else NOTHING
 
 
@@ -135,9 +232,15 @@ def cells_of(
 
 def words_of(field: str, label: str, cell: Cell) -> str:
     """`search_step=0.02`, with what it was before."""
-    value = "none" if cell.value is None else format_value(cell.value)
-    was = " (was {})".format("none" if cell.before is None else format_value(cell.before)) if cell.is_changed else ""
-    return "{}={}{}".format(label, value, was)
+    notes = ["default"] if cell.is_default and cell.value is not None and not cell.is_changed else []
+    if cell.is_changed:
+        notes.append("was {}".format(shown(cell.before)))
+    return "{}={}{}".format(label, shown(cell.value), " ({})".format(", ".join(notes)) if notes else "")
+
+
+def shown(value: Any) -> str:
+    """A value for people; of an algorithm that a layer does not have, a dash."""
+    return "–" if value is None else format_value(value)
 
 
 def others_of(examined: Iterable[Any], flavour: Flavour[Any]) -> List[Tuple[Layer, str]]:
@@ -149,17 +252,55 @@ def others_of(examined: Iterable[Any], flavour: Flavour[Any]) -> List[Tuple[Laye
     return found
 
 
-def explained(row: Row, field: str) -> str:
-    """Where a cell's value comes from, and what lost against it."""
-    cell = row.cells[field]
-    if row.explanation is None:
-        return ""
-    parts = [row.explanation.source(field, cell.origin)]
-    for lost in row.explanation.shadowed(field, cell.origin):
-        place = row.explanation.place(lost)
-        parts.append(
-            "not {} at {}: {}".format(
-                format_value(lost.value), place, row.explanation.why_not(field, cell.origin, lost)
-            )
-        )
-    return "; ".join(parts)
+# ---------------------------------------------------------------- scores
+
+
+def score_texts(scores: Iterable[float]) -> Dict[float, str]:
+    """Scores as text, each with as many digits as tell it from its neighbours: 0.9999 and 0.99991, not 1 and 1."""
+    ordered = sorted(set(scores))
+    texts = {}
+    for index, score in enumerate(ordered):
+        neighbours = ordered[max(index - 1, 0) : index] + ordered[index + 1 : index + 2]
+        texts[score] = score_text(score, neighbours)
+    return texts
+
+
+def score_text(score: float, neighbours: Sequence[float]) -> str:
+    if not math.isfinite(score) or (score != 0 and not 1e-4 <= abs(score) < 1e9):
+        return "{:.4g}".format(score)
+    text = ""
+    for decimals in range(2, 10):
+        text = "{:.{}f}".format(score, decimals)
+        others = ["{:.{}f}".format(other, decimals) for other in neighbours if math.isfinite(other)]
+        if text not in others and not (float(text) == round(score) != score):
+            break
+    return text
+
+
+class Scale(NamedTuple):
+    """How scores are drawn: from the worst to the best, those near 1 (cosines) as the logarithm of what is missing to 1."""
+
+    is_logarithmic: bool
+    sign: float
+    worst: float
+    best: float
+
+    def harm(self, score: float) -> float:
+        """Return how bad a score is, from 0, the best, to 1, the worst."""
+        if self.worst == self.best:
+            return 0.0
+        share = (self.best - goodness(score, self.is_logarithmic, self.sign)) / (self.best - self.worst)
+        return min(max(share, 0.0), 1.0)
+
+
+def scale_of(scores: Iterable[float], low_is_sensitive: Optional[bool]) -> Scale:
+    """The scale of the scores that are finite."""
+    finite = [score for score in scores if math.isfinite(score)] or [0.0]
+    sign = -1.0 if low_is_sensitive is False else 1.0
+    logarithmic = sign > 0 and all(0 <= score <= 1 for score in finite)
+    drawn = [goodness(score, logarithmic, sign) for score in finite]
+    return Scale(logarithmic, sign, min(drawn), max(drawn))
+
+
+def goodness(score: float, logarithmic: bool, sign: float) -> float:
+    return -math.log10(max(1 - score, 1e-8)) if logarithmic else sign * score

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small picture: the score of each layer over the depth of the model, the worst at the bottom."""
+
+from __future__ import annotations
+
+import math
+from typing import Dict, List
+
+from ..tools.tabulating import Scale, Table
+from .table import text
+
+MARGIN = 8  # percent above and below
+
+
+def picture_html(table: Table, scale: Scale, texts: Dict[float, str]) -> str:
+    """Return the figure; nothing where fewer than three layers have a score."""
+    quantized: List[str] = []
+    others: List[str] = []
+    for at, row in enumerate(table.rows):
+        if row.score is not None:
+            height = MARGIN + (100 - 2 * MARGIN) * scale.harm(row.score)
+            (quantized if row.is_quantized else others).append("M{:g} {:.3g}h0".format(at + 0.5, height))
+    if len(quantized) + len(others) < 3:
+        return ""
+    finite = sorted(score for score in texts if math.isfinite(score)) or [0.0]
+    best, worst = (finite[0], finite[-1]) if scale.sign < 0 else (finite[-1], finite[0])
+    words = "{} from {} (bottom) to {} (top), first layer to last".format(
+        table.score, texts.get(worst, worst), texts.get(best, best)
+    )
+    logarithm = "; on the scale -log10(1 - score)" if scale.is_logarithmic else ""
+    key = "<b class=key></b>quantized" + ("<b class='key off'></b>not quantized" if others else "")
+    return (
+        "<figure><svg viewBox='0 0 {} 100' preserveAspectRatio=none role=img aria-label='{}'>"
+        "<path class=pointer /><path class=dots d='{}'/><path class='dots off' d='{}'/></svg>"
+        "<figcaption><span>{}{}</span>{}</figcaption></figure>"
+    ).format(len(table.rows), text(words), "".join(quantized), "".join(others), text(words), logarithm, key)
