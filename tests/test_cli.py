@@ -161,7 +161,7 @@ def test_explain_for_programs_and_all_layers(cli):
         (["check", "x", "--format", "xml"], 2),
         (["expand", "-"], 2),
         (["check", "-", "--rules", "vendor"], 2),
-        (["check", os.curdir], 2),
+        (["expand", os.curdir], 2),
         (["check", "-", "--ignore", "no-such-code"], 2),
     ],
 )

@@ -295,7 +295,9 @@ def test_wrong_usage_gets_the_nearest(folder, cli, arguments, words):
 
 def test_help_and_versions(cli):
     assert cli("-V").out == cli("check", "--version").out == "amctcfg {}\n".format(amctcfg.__version__)
-    assert all("  {} ".format(name) in cli("help").out for name in COMMANDS)
+    shown = cli("help").out
+    assert all(re.search(r"\b{}\b".format(name), shown) for name in COMMANDS) and shown == cli("--help").out
+    assert shown.count("\n") <= 24 and max(map(len, shown.splitlines())) <= 80
     for name in COMMANDS:
         assert cli("help", name).out == cli(name, "--help").out and cli(name, "--help").status == 0
 
@@ -309,11 +311,12 @@ def test_two_dashes_end_the_options(folder, cli):
 def test_summary_statistics_and_quiet(folder, cli):
     (folder / "bad.cfg").write_text("do_fusion: maybe\nskip_layers: ['a', 'a']\n", encoding="utf-8")
     result = cli("check", "bad.cfg", "q.cfg")
-    assert result.out.endswith("Found 2 errors in 2 files; 1 fixable with --fix.\n")
+    assert result.out.endswith("Found 2 errors in 2 files (1 fixable with --fix).\n")
     result = cli("check", "bad.cfg", "-q")
     assert len(result.out.splitlines()) == 2
     assert cli("check", "bad.cfg", "-q", "--statistics").out.endswith("     1  duplicate-entry\n     1  wrong-type\n")
-    assert cli("check", "q.cfg").out == ""
+    assert cli("check", "q.cfg").out == "All checks passed.\n"
+    assert cli("check", "q.cfg", "-q").out == ""
 
 
 @pytest.mark.parametrize("command", ["explain", "diff", "fmt", "expand", "show", "check"])
@@ -337,9 +340,9 @@ def test_init_writes_what_checks_and_expands_to_the_default(folder, cli):
     ):
         rows = "".join("l{},{}\n".format(n, kind) for n, kind in enumerate(types.split()))
         (folder / "m.csv").write_text("name,type\n" + rows, encoding="utf-8")
-        result = cli("init", "--graph", "m.csv", "--flavour", flavour, "-o", "new.cfg")
+        result = cli("init", "--graph", "m.csv", "--flavour", flavour, "-o", "new.cfg", "--force")
         assert (result.status, result.out) == (0, "")
-        assert cli("check", "new.cfg", "--strict-warnings").out == ""
+        assert cli("check", "new.cfg", "--strict-warnings", "-q").out == ""
         expanded = [
             json.loads(cli("expand", path, "--graph", "m.csv", "--flavour", flavour, stdin=b"").out)
             for path in ("new.cfg", "-")

@@ -372,10 +372,10 @@ def test_fix_on_the_command_line(cli, tmp_path):
     result = cli("check", path, "--graph", graph, "--fix")
     assert result.status == 1
     assert path.read_text(encoding="utf-8") == "do_fusion:yes\nskip_layers: ['a']\n"
-    assert result.out.endswith("Found 1 error; 2 fixed; 1 more with --unsafe-fixes.\n")
+    assert result.out.endswith("Fixed 2 problems; found 1 error (1 fixable with --fix --unsafe-fixes).\n")
     result = cli("check", path, "--graph", graph, "--fix", "--unsafe-fixes")
     assert path.read_text(encoding="utf-8") == "do_fusion:true\nskip_layers: ['a']\n"
-    assert (result.status, result.out) == (0, "All is fine; 1 fixed.\n")
+    assert (result.status, result.out) == (0, "{}:1: true for yes\nFixed 1 problem; no problems left.\n".format(path))
 
 
 def test_dataclasses_replace_on_messages_still_checks():

@@ -13,7 +13,7 @@ from .. import __version__
 from ..diagnostics.suggestions import did_you_mean, nearest
 from .console import EXIT_FAILURE, Console, Exit, Failure
 
-EPILOG = "Exit status: 0 fine, 1 errors in the configuration, 2 wrong usage or unreadable file."
+EPILOG = "Exit status: 0 fine, 1 errors in the file, 2 wrong usage or unreadable file."
 
 PLAIN = "\0"  # in front of an argument that stands behind "--": it is not an option, whatever it begins with
 
@@ -78,6 +78,12 @@ IGNORE = option(
     "--ignore", action=Extend, default=[], type=codes, metavar="CODE,...", help="leave these kinds of warnings out"
 )
 READING = (GRAPH, FLAVOUR, RULES, LENIENT, STRICT, IGNORE)
+COLOR = option("--color", choices=["auto", "always", "never"], default="auto", help="default: auto, on a terminal only")
+ALWAYS = (
+    option("-q", "--quiet", action="store_true", help="no notes, nothing but results and errors"),
+    option("-v", "--verbose", action="store_true", help="say how each file is read"),
+    COLOR,
+)
 SCORES = option("--scores", metavar="R", help="scores of layers: the toolkit's ranking or history, JSON or CSV")
 COLUMN = option("--column", metavar="NAME", help="the column of a CSV that holds the score")
 LOW = option("--low-is-sensitive", action="store_true", help="layers with low scores are sensitive")
@@ -89,26 +95,36 @@ def formats(*names: str) -> Option:
     return option("--format", choices=list(names), default=names[0], help="default: {}".format(names[0]))
 
 
-# Each command with its summary; the module of its name has its OPTIONS and its `run`.
-COMMANDS: Dict[str, str] = {
-    "check": "report every error and warning of configurations",
-    "expand": "write the JSON quantization config of a model",
-    "show": "show what each layer of a model gets, as a table",
-    "explain": "show where each value of a layer comes from, and the settings it overrides",
-    "fmt": "format configurations in place, keeping comments",
-    "diff": "show which layers get something else from B than from A, and because of which line",
-    "condense": "find the shortest configuration for a JSON quantization config",
-    "layers": "list the layers of a graph: name, type, quantizable or why not",
-    "suggest": "skip the sensitive layers of a model",
-    "bisect": "find the layers that have to be skipped, by running a command on candidates",
-    "audit": "compare what the toolkit did with what a configuration asks",
-    "init": "write a commented configuration for a model",
-    "flavours": "list the dialects of the file",
-    "codes": "explain the diagnostics, with example and cure",
-    "completion": "print the completion of a shell",
-    "lsp": "run the language server on standard input and output",
-    "help": "show the help of a command",
+# Each command with its summary, as the help groups them; the module of its name has its OPTIONS and its `run`.
+GROUPS: Dict[str, Dict[str, str]] = {
+    "Write and check": {
+        "check": "report every error and warning of configurations",
+        "fmt": "format configurations in place, keeping comments",
+        "init": "write a commented configuration for a model",
+        "condense": "find the shortest configuration for a JSON quantization config",
+    },
+    "See what a layer gets": {
+        "show": "show what each layer of a model gets, as a table",
+        "explain": "show where each value of a layer comes from, and what it overrides",
+        "diff": "show which layers get something else from B than from A, and why",
+        "expand": "write the JSON quantization config of a model",
+        "layers": "list the layers of a graph: name, type, quantizable or why not",
+    },
+    "Find better settings": {
+        "suggest": "skip the sensitive layers of a model",
+        "bisect": "find the layers to skip, by running your command on candidates",
+        "audit": "compare what the toolkit did with what a configuration asks",
+    },
+    "Look up and set up": {
+        "flavours": "list the dialects of the file",
+        "codes": "explain the diagnostics, with example and cure",
+        "completion": "print the completion of a shell",
+        "lsp": "run the language server on standard input and output",
+        "help": "show the help of a command",
+    },
 }
+LISTED_BY_NAME = "Look up and set up"  # in the help, where a summary each would not fit on a screen
+COMMANDS: Dict[str, str] = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 
 
 def module_of(name: str) -> Any:
@@ -153,7 +169,7 @@ class Parser(argparse.ArgumentParser):
 
     def exit(self, status: int = 0, message: Optional[str] = None) -> NoReturn:
         if message and status:
-            self.console.note(message)
+            self.console.complain(message)
         elif message:
             self.console.result(message)
         raise Exit(status)
@@ -165,19 +181,17 @@ class Parser(argparse.ArgumentParser):
             known = [name for action in self._actions for name in action.option_strings]
             hint = did_you_mean(nearest(wrong[0], known)) if wrong else None
             message = "there is no option {}{}".format(wrong[0], "; " + hint if hint else "") if wrong else message
-        if self.console.stderr is not None:
-            self.console.stderr.write(self.format_usage())
-        self.console.note(message.replace(PLAIN, ""))
+        self.console.complain("{}; see `{} --help`".format(message.replace(PLAIN, ""), self.prog))
         raise Exit(EXIT_FAILURE)
 
 
 def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
-    """The arguments of a command, with its function as `command`. Raises `Exit` and `Failure`."""
-    if not argv or argv[0] in ("-h", "--help"):
-        if argv:
-            top_parser(console).print_help()
-            raise Exit(0)
-        top_parser(console).error("which command? See amctcfg --help")
+    """Return the arguments of a command, with its function as `command`. Raises `Exit` and `Failure`."""
+    if not argv:
+        raise Failure("which command? `amctcfg help` lists them")
+    if argv[0] in ("-h", "--help"):
+        console.result(help_text())
+        raise Exit(0)
     if argv[0] in ("-V", "--version"):
         console.lines(["amctcfg " + __version__])
         raise Exit(0)
@@ -187,6 +201,7 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
         raise Failure("there is no {} '{}'; {}".format(what, argv[0], hint))
     parser = parser_of(argv[0], console)
     arguments = parser.parse_args(put_options_first(argv[1:], parser))
+    console.choose(arguments.quiet, arguments.verbose, arguments.color)
     command: Callable[[Any, Console], int] = module_of(argv[0]).run
     arguments.command = command
     arguments.strict_warnings = getattr(arguments, "strict_warnings", False)
@@ -194,7 +209,7 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
 
 
 def put_options_first(argv: List[str], parser: Parser) -> List[str]:
-    """The options in front of the other arguments, so that they may be mixed.
+    """Put the options in front of the other arguments, so that they may be mixed.
 
     argparse's own way of doing that is to format the usage first, which takes as long as checking a small file.
     """
@@ -214,32 +229,38 @@ def put_options_first(argv: List[str], parser: Parser) -> List[str]:
 
 
 def takes_value(option: str, parser: Parser) -> bool:
-    """Whether the next argument belongs to an option: one that is known, or the beginning of a single one that is."""
-    known = parser.option_actions()
-    meant = [name for name in known if name == option] or [name for name in known if name.startswith(option)]
-    return len(meant) == 1 and "=" not in option and known[meant[0]].nargs is None
+    """Whether the next argument belongs to an option."""
+    action = parser.option_actions().get(option)
+    return action is not None and action.nargs is None
 
 
 def parser_of(name: str, console: Console) -> Parser:
+    """Return the parser of a command."""
     summary = COMMANDS[name][0].upper() + COMMANDS[name][1:] + "."
-    parser = Parser(prog="amctcfg " + name, description=summary, epilog=EPILOG, formatter_class=formatter)
+    parser = Parser(
+        prog="amctcfg " + name, description=summary, epilog=EPILOG, formatter_class=formatter, allow_abbrev=False
+    )
     parser.console = console
     for names, settings in options_of(name):
+        parser.add_argument(*names, **settings)
+    for names, settings in ALWAYS:
         parser.add_argument(*names, **settings)
     parser.add_argument("-V", "--version", action="version", version="amctcfg " + __version__)
     return parser
 
 
-def top_parser(console: Console) -> Parser:
+def help_text() -> str:
+    """Return what the help without a command shows, on one screen."""
     width = max(map(len, COMMANDS)) + 2
-    rows = ["  {:<{}}{}".format(name, width, summary) for name, summary in COMMANDS.items()]
-    parser = Parser(
-        prog="amctcfg",
-        usage="amctcfg COMMAND ...",
-        description="Simplified configuration files of AMCT (quant.cfg).\n\ncommands:\n" + "\n".join(rows),
-        epilog="`amctcfg help COMMAND` shows the options of a command. " + EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.console = console
-    parser.add_argument("-V", "--version", action="store_true", help="show the version")
-    return parser
+    lines = ["Simplified configuration files of AMCT (quant.cfg): amctcfg COMMAND ..."]
+    for title, commands in GROUPS.items():
+        lines.append(title + ":")
+        if title == LISTED_BY_NAME:
+            lines.append("  " + ", ".join(commands))
+        else:
+            lines += ["  {:<{}}{}".format(name, width, summary) for name, summary in commands.items()]
+    lines += [
+        "`amctcfg help COMMAND` shows the options of a command; `amctcfg --version` the version.",
+        EPILOG,
+    ]
+    return "\n".join(lines) + "\n"

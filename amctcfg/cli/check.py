@@ -3,43 +3,69 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Tuple
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..documents.files import write
 from ..workspace.file import ConfigFile
-from .arguments import CFGS, READING, formats, option
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, difference, verdict
+from .arguments import READING, formats, option, plain
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
+from .finding import find_configurations
 from .opening import open_workspace
 
+if TYPE_CHECKING:
+    from ..tools.fixing import Fix
+
+MOST_SHOWN = 100  # diagnostics as text, unless --max-errors says otherwise
+
 OPTIONS = (
-    CFGS,
+    option(
+        "configs",
+        nargs="+",
+        metavar="CFG",
+        type=plain,
+        help="a configuration, or a folder with some; - is standard input",
+    ),
     *READING,
     formats("text", "concise", "json", "github", "sarif"),
-    option("-q", "--quiet", action="store_true", help="no excerpts and no summary"),
+    option(
+        "--exclude", metavar="GLOB", action="append", default=[], help="leave these out when looking through a folder"
+    ),
+    option(
+        "--stdin-filename", metavar="NAME", help="the name of standard input, and what paths in its head start from"
+    ),
+    option(
+        "--max-errors",
+        metavar="N",
+        type=int,
+        help="show so many at most (default: 100 as text); 0 shows all. All count",
+    ),
     option("--statistics", action="store_true", help="count the diagnostics by code"),
-    option("--fix", action="store_true", help="mend what can be mended safely, in place"),
-    option("--unsafe-fixes", action="store_true", help="with --fix, also what is only likely to be meant"),
+    option("--fix", action="store_true", help="fix what can be fixed safely, in place"),
+    option("--unsafe-fixes", action="store_true", help="count, and with --fix make, fixes that are only likely, too"),
     option("--diff", action="store_true", help="show what --fix would change, and write nothing"),
 )
 
 
 def run(arguments: Any, console: Console) -> int:
     workspace, report = open_workspace(arguments, console), Report(arguments, console)
-    for number, path in enumerate(arguments.configs, 1):
-        if len(arguments.configs) > 20:
-            console.progress("checking {} of {} ...".format(number, len(arguments.configs)))
+    paths = find_configurations(arguments.configs, arguments.exclude, console)
+    for number, path in enumerate(paths, 1):
+        if len(paths) > 20:
+            console.progress("checking {} of {} ...".format(number, len(paths)))
         try:
-            file = workspace.open(path)
+            contents, name = console.read(path)
+            file = workspace.file(contents, arguments.stdin_filename or name if path == "-" else name)
+            if arguments.diff:
+                report.show_fixes(file)
+            elif arguments.fix:
+                report.add(report.fix(file, path), path)
+            else:
+                report.add(file, path)
         except OSError as error:
-            report.unreadable(path, "can't read {}".format(path), error.strerror or str(error))
-            continue
+            report.unusable(path, "can't read {}: {}".format(path, error.strerror or error))
         except Failure as failure:  # this file's settings or model; the others may be fine
-            report.unusable(path, failure)
-            continue
-        if arguments.fix or arguments.diff or arguments.unsafe_fixes:
-            file = report.mend(file, path)
-        report.add(file)
+            report.unusable(path, failure.message, failure.details)
     console.done()
     return report.finish()
 
@@ -56,76 +82,108 @@ class Report:
         self.fixed: int = 0
         self.fixable: int = 0
         self.hidden: int = 0
+        most = arguments.max_errors
+        self.left: Optional[int] = MOST_SHOWN if most is None and arguments.format == "text" else most or None
 
-    def unreadable(self, path: str, what: str, why: str) -> None:
+    def unusable(self, path: str, message: str, details: str = "") -> None:
+        """Report a file that can't be read or written, or whose settings or model can't be used."""
         self.status = EXIT_FAILURE
-        self.console.note("{}: {}".format(what, why))
+        self.console.failure(Failure(message, details))
         if self.arguments.format != "text":
-            message = why if what == path else "can't read this file: {}".format(why)
             self.found.append(Diagnostic(ERROR, "unreadable", message, name=path))
 
-    def unusable(self, path: str, failure: Failure) -> None:
-        """Report a file whose settings can't be followed, or whose model can't be used."""
-        self.status = EXIT_FAILURE
-        self.console.failure(failure)
-        if self.arguments.format != "text":
-            self.found.append(Diagnostic(ERROR, "unreadable", failure.message, name=path))
+    # ------------------------------------------------------------ fixes
 
-    def mend(self, file: ConfigFile, path: str) -> ConfigFile:
-        """Write what the fixes make of the file, or show it, and go on with the result."""
+    def show_fixes(self, file: ConfigFile) -> None:
+        """Show what the fixes would change, and the errors that they leave."""
+        after, _ = (file.text, []) if file.is_json else file.fix(self.arguments.unsafe_fixes)
+        self.console.difference(file.text, after, file.name, "fixed")
+        left = file if after == file.text else file.workspace.file(after, file.name)
+        found = left.check()
+        self.console.diagnostics(found, left.text)
+        if after != file.text or verdict(found, self.arguments) != EXIT_OK:
+            self.status = max(self.status, EXIT_FINDINGS)
+
+    def fix(self, file: ConfigFile, path: str) -> ConfigFile:
+        """Write what the fixes make of the file, list them, and go on with the result."""
         if file.is_json:
             return file
         after, made = file.fix(self.arguments.unsafe_fixes)
-        self.fixed += len(made)
-        if self.arguments.diff:
-            self.console.result(difference(file.text, after, file.name, "fixed"))
-            if after != file.text:
-                self.status = max(self.status, EXIT_FINDINGS)
-            return file
         if path == "-":
             self.console.result(after)
         elif after != file.text:
             try:
                 write(after, path, before=file.text.encode("utf-8"))
             except OSError as error:  # the other files may be fine
-                self.fixed -= len(made)
-                self.unreadable(path, "can't write {}".format(path), error.strerror or str(error))
+                self.unusable(path, "can't write {}: {}".format(path, error.strerror or error))
                 return file
+        self.fixed += len(made)
+        self.list_fixes(file.name, made, on_stdout=path != "-" and self.arguments.format == "text")
         return file.workspace.file(after, file.name)
 
-    def add(self, file: ConfigFile) -> None:
+    def list_fixes(self, name: str, made: List[Fix], on_stdout: bool) -> None:
+        """List fixes: `quant.cfg:3: true for yes`"""
+        for one in made if not self.arguments.quiet else ():
+            line = "" if one.diagnostic.span is None else ":{}".format(one.diagnostic.span.line)
+            words = "{}{}: {}".format(name, line, one.done)
+            if on_stdout:
+                self.console.lines([words])
+            else:
+                self.console.note(words)
+
+    # ------------------------------------------------------------ diagnostics
+
+    def add(self, file: ConfigFile, path: str) -> None:
+        """Report what is wrong with a file."""
         found = file.check()
         self.files += 1
         self.found += found
-        if self.arguments.format != "text" or self.arguments.diff:
+        if self.arguments.format != "text":
             return
         if self.arguments.quiet:
-            self.console.lines(map(str, found))
+            self.console.lines(map(str, found[: self.left]))
         else:
-            self.console.diagnostics(found, file.text, on_stdout=True)
+            on_stdout = not (self.arguments.fix and path == "-")  # where the fixed text goes
+            self.console.diagnostics(found, file.text, on_stdout, self.left)
             self.count_fixable(file, found)
+        if self.left is not None:
+            self.left = max(self.left - len(found), 0)
 
     def count_fixable(self, file: ConfigFile, found: Tuple[Diagnostic, ...]) -> None:
-        if not found:
-            return
-        safe_fixes, unsafe_fixes = file.count_fixes()
-        self.fixable += safe_fixes
-        self.hidden += unsafe_fixes
+        """Count the fixes that are left."""
+        if found:
+            safe_fixes, unsafe_fixes = file.count_fixes()
+            self.fixable += safe_fixes
+            self.hidden += unsafe_fixes
 
     def finish(self) -> int:
+        """Write the reports of all files; return the exit status."""
         if self.arguments.diff:
             return self.status
         if self.arguments.format != "text":
-            from .reports import FORMATS
+            from .reports import FORMATS, WHOLE
 
-            self.console.result(FORMATS[self.arguments.format](self.found))
+            is_whole = self.arguments.format in WHOLE
+            self.console.result(FORMATS[self.arguments.format](self.found if is_whole else self.found[: self.left]))
         if self.arguments.statistics:
             codes = [diagnostic.code for diagnostic in self.found]
             counts = {code: codes.count(code) for code in dict.fromkeys(codes)}
             rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
             self.console.lines("{:>6}  {}".format(count, code) for code, count in rows)
-        elif self.arguments.format == "text" and not self.arguments.quiet and (self.found or self.fixed):
-            from .reports import summary_line
-
-            self.console.lines([summary_line(self.found, self.files, self.fixed, self.fixable, self.hidden)])
+        elif self.arguments.format == "text" and not self.arguments.quiet:
+            self.summarize()
         return self.status or verdict(self.found, self.arguments)
+
+    def summarize(self) -> None:
+        """Write the last lines of the text."""
+        from .reports import summary_line
+
+        most = MOST_SHOWN if self.arguments.max_errors is None else self.arguments.max_errors
+        if most and len(self.found) > most:
+            self.console.lines(["… and {:,} more; --max-errors 0 shows all".format(len(self.found) - most)])
+        if self.found or self.fixed or self.status == EXIT_OK:
+            line = summary_line(self.found, self.files, self.fixed, self.fixable, self.hidden)
+            if self.arguments.fix and "-" in self.arguments.configs:
+                self.console.note(line)
+            else:
+                self.console.lines([line])

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
-from typing import IO, Any, Iterable, List, Optional, Tuple
+from typing import IO, Any, Iterable, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic, render
 from ..diagnostics.words import escape_controls
@@ -14,6 +15,10 @@ from ..documents.files import read, write
 from ..workspace.failure import Failure as Failure  # noqa: PLC0414 - which every command takes from here
 
 EXIT_OK, EXIT_FINDINGS, EXIT_FAILURE = 0, 1, 2
+
+AUTO = "auto"  # colour on a terminal only
+
+PLAIN, BOLD, RED, GREEN, CYAN = "\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
 
 
 class Exit(Exception):
@@ -32,6 +37,13 @@ class Console:
         self.stdout: Optional[IO[str]] = stdout
         self.stderr: Optional[IO[str]] = stderr
         self.started: float = time.monotonic()
+        self.is_quiet: bool = False
+        self.is_verbose: bool = False
+        self.color: str = AUTO
+
+    def choose(self, is_quiet: bool, is_verbose: bool, color: str) -> None:
+        """Follow the options that every command has."""
+        self.is_quiet, self.is_verbose, self.color = is_quiet, is_verbose, color
 
     # ------------------------------------------------------------ what the streams are
 
@@ -39,7 +51,9 @@ class Console:
         return bool(getattr(stream, "isatty", bool)())
 
     def colors(self, stream: Any) -> bool:
-        """Colour on a terminal, always with FORCE_COLOR, never with NO_COLOR, which wins."""
+        """Colour on a terminal, always with FORCE_COLOR, never with NO_COLOR, which wins; the option wins over both."""
+        if self.color != AUTO:
+            return self.color == "always"
         if "NO_COLOR" in os.environ:
             return False
         if os.environ.get("FORCE_COLOR"):
@@ -75,11 +89,22 @@ class Console:
                 raise Failure("{} is one of the inputs; choose another name for the output".format(path))
         if self.stdout is not None:
             self.stdout.flush()  # the file may be standard output by another name
-        write(text, path)
+        write(text.encode("utf-8", "backslashreplace").decode("utf-8"), path)  # a file's name may be no text
 
-    def diagnostics(self, found: Iterable[Diagnostic], text: Optional[str], on_stdout: bool = False) -> None:
-        """Diagnostics with their excerpts; for `check` they are the result."""
-        found = tuple(found)
+    def difference(self, before: str, after: str, name: str, what: str) -> None:
+        """A unified diff for people: coloured on a terminal, and neutralised."""
+        colors = {"+": GREEN, "-": RED, "@": CYAN} if self.colors(self.stdout) else {}
+        for line in difference(before, after, name, what):
+            shown = line[:1] + escape_controls(line[1:])
+            shown = escape_controls(shown) if shown[:1] == " " else shown
+            color = BOLD if colors and line.startswith(("+++", "---")) else colors.get(line[:1])
+            self.result((color + shown + PLAIN if color else shown) + "\n")
+
+    def diagnostics(
+        self, found: Iterable[Diagnostic], text: Optional[str], on_stdout: bool = False, most: Optional[int] = None
+    ) -> None:
+        """Diagnostics with their excerpts, at most so many; for `check` they are the result."""
+        found = tuple(found)[:most]
         if not found:
             return
         stream = self.stdout if on_stdout else self.stderr
@@ -94,26 +119,40 @@ class Console:
     # ------------------------------------------------------------ notes
 
     def note(self, text: str) -> None:
-        """A sentence about the run."""
+        """A sentence about the run, unless it is to be quiet."""
+        if not self.is_quiet:
+            self.complain(text)
+
+    def detail(self, text: str) -> None:
+        """A sentence for those who ask for more of them."""
+        if self.is_verbose:
+            self.complain(text)
+
+    def complain(self, text: str) -> None:
+        """A sentence about what went wrong."""
         if self.stderr is not None:
             self.stderr.write("amctcfg: {}\n".format(escape_controls(text)))
 
     def failure(self, failure: Failure) -> None:
         """Report why the work ends."""
-        self.note(failure.message)
+        self.complain(failure.message)
         if failure.details and self.stderr is not None:
             self.stderr.write(failure.details + "\n")
 
     def progress(self, text: str) -> None:
         """What long work is at, on a terminal, after a second; the line is replaced by the next."""
-        if self.stderr is not None and self.is_terminal(self.stderr) and time.monotonic() - self.started > 1:
+        if self.stderr is not None and self.shows_progress():
             self.stderr.write("\r\x1b[K{}".format(escape_controls(text)))
             self.stderr.flush()
 
     def done(self) -> None:
         """End a line of progress."""
-        if self.stderr is not None and self.is_terminal(self.stderr) and time.monotonic() - self.started > 1:
-            self.stderr.write("\r\x1b[K")
+        self.progress("")
+
+    def shows_progress(self) -> bool:
+        """Whether there is a terminal for it, and something that lasts."""
+        lasts = not self.is_quiet and time.monotonic() - self.started > 1
+        return lasts and self.is_terminal(self.stderr) and os.environ.get("TERM") != "dumb"
 
     # ------------------------------------------------------------ input
 
@@ -130,7 +169,7 @@ class Console:
         try:
             return self.read(path)
         except OSError as error:
-            self.note("can't read {}: {}".format(path, error.strerror or error))
+            self.complain("can't read {}: {}".format(path, error.strerror or error))
             return None
 
 
@@ -143,6 +182,10 @@ def same_file(one: str, other: str) -> bool:
 
 def standard_streams() -> Tuple[Any, Any, Any]:
     """The process's streams: results are UTF-8 bytes whatever the locale, notes are escaped where they must be."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
+        # Under PYTHONUNBUFFERED the text goes to the descriptor itself, which may take a part of it only.
+        is_terminal = sys.stdout.isatty()
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(sys.stdout.detach()), line_buffering=is_terminal)
     if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     if sys.stderr is not None and hasattr(sys.stderr, "reconfigure"):
@@ -157,17 +200,14 @@ def verdict(found: Iterable[Diagnostic], arguments: Any) -> int:
     )
 
 
-def difference(before: str, after: str, name: str, what: str) -> str:
-    """A unified diff, with missing final newlines marked as git marks them."""
+def difference(before: str, after: str, name: str, what: str) -> Iterator[str]:
+    """Yield the lines of a unified diff, with missing final newlines marked as git marks them."""
     import difflib
 
-    if before == after:
-        return ""
-    name = escape_controls(name)
-    lines = []
     for line in difflib.unified_diff(lines_of(before), lines_of(after), name, "{} ({})".format(name, what)):
-        lines.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
-    return "".join(lines)
+        yield line[:-1] if line.endswith("\n") else line
+        if not line.endswith("\n"):
+            yield "\\ No newline at end of file"
 
 
 def lines_of(text: str) -> List[str]:

@@ -9,7 +9,7 @@ from ..diagnostics.diagnostic import ConfigError
 from ..documents.files import write
 from ..workspace.workspace import as_text
 from .arguments import CFGS, READING, option
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, difference, verdict
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, verdict
 from .opening import open_workspace
 
 OPTIONS = (
@@ -48,7 +48,7 @@ def run(arguments: Any, console: Console) -> int:
 def formatted(before: str, after: str, path: str, name: str, arguments: Any, console: Console) -> int:
     changed = after != before
     if arguments.diff and changed:
-        console.result(difference(before, after, name, "formatted"))
+        console.difference(before, after, name, "formatted")
     if arguments.check or arguments.diff:
         if changed:
             console.note("would reformat {}".format(name))
@@ -59,7 +59,7 @@ def formatted(before: str, after: str, path: str, name: str, arguments: Any, con
         try:
             write(after, path, before=before.encode("utf-8"))
         except OSError as error:
-            console.note("can't write {}: {}".format(path, error.strerror or error))
+            console.complain("can't write {}: {}".format(path, error.strerror or error))
             return EXIT_FAILURE
         console.note("reformatted {}".format(name))
     return EXIT_OK

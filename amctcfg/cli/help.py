@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..diagnostics.suggestions import did_you_mean, nearest
-from .arguments import COMMANDS, option, parser_of, plain, top_parser
+from .arguments import COMMANDS, help_text, option, parser_of, plain
 from .console import EXIT_OK, Console, Failure
 
 OPTIONS = (option("command_name", nargs="?", metavar="COMMAND", type=plain),)
@@ -15,7 +15,7 @@ OPTIONS = (option("command_name", nargs="?", metavar="COMMAND", type=plain),)
 def run(arguments: Any, console: Console) -> int:
     name = arguments.command_name
     if name is None:
-        top_parser(console).print_help()
+        console.result(help_text())
     elif name in COMMANDS:
         parser_of(name, console).print_help()
     else:

@@ -8,16 +8,23 @@ from typing import Any, Dict, List, Sequence
 
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from .arguments import FLAVOUR, GRAPH, OUTPUT
+from .arguments import FLAVOUR, GRAPH, option
 from .console import EXIT_OK, Console, Failure
 from .opening import open_workspace
 
-OPTIONS = (GRAPH, FLAVOUR, OUTPUT)
+OPTIONS = (
+    GRAPH,
+    FLAVOUR,
+    option("-o", "--output", metavar="OUT", help="the file to write; standard output if left out"),
+    option("--force", action="store_true", help="replace OUT if it exists"),
+)
 
 
 def run(arguments: Any, console: Console) -> int:
     if arguments.graph is None:
         raise Failure("a model is needed: --graph G")
+    if arguments.output not in (None, "-") and os.path.isfile(arguments.output) and not arguments.force:
+        raise Failure("{} exists; give another name, or --force to replace it".format(arguments.output))
     workspace = open_workspace(arguments, console)
     flavour, why = workspace.flavour_of_model(arguments.graph)
     if why and flavour.name != "tf-ascend":

@@ -51,9 +51,9 @@ def run(argv: Sequence[str], stdin: Optional[IO[str]], stdout: Optional[IO[str]]
     except Failure as failure:
         console.failure(failure)
     except ImportError as error:
-        console.note(str(error))
+        console.complain(str(error))
     except BrokenPipeError:
         raise
     except OSError as error:
-        console.note("can't read or write {}: {}".format(error.filename or "a file", error.strerror or error))
+        console.complain("can't read or write {}: {}".format(error.filename or "a file", error.strerror or error))
     return EXIT_FAILURE

@@ -13,4 +13,4 @@ def open_workspace(arguments: Any, console: Console) -> Workspace:
     """Return a workspace with those of its options that a command has."""
     given = vars(arguments)
     options = Options(**{name: given[name] for name in Options._fields if given.get(name) is not None})
-    return Workspace(options, console.note, console.progress, console.read)
+    return Workspace(options, console.note, console.progress, console.read, console.detail)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 from .. import __version__
@@ -19,17 +20,20 @@ FORMAT_VERSION = 1  # of the JSON reports
 
 
 def summary_line(found: Sequence[Diagnostic], files: int, fixed: int = 0, fixable: int = 0, hidden: int = 0) -> str:
-    """`Found 3 errors and 1 warning in 2 files; 2 fixable with --fix.`"""
+    """Return `Found 3 errors and 1 warning in 2 files (2 fixable with --fix).`, or that all is well."""
+    lead = "Fixed {}".format(pluralize(fixed, "problem")) if fixed else ""
+    if not found:
+        return lead + "; no problems left." if fixed else "All checks passed."
     errors = sum(diagnostic.severity == ERROR for diagnostic in found)
     warnings = len(found) - errors
-    where = "" if files == 1 else " in {}".format(pluralize(files, "file"))
-    parts = [pluralize(errors, "error")] if errors or not warnings else []
+    parts = [pluralize(errors, "error")] if errors else []
     parts += [pluralize(warnings, "warning")] if warnings else []
-    line = "Found {}{}".format(" and ".join(parts), where) if found else "All is fine{}".format(where)
-    notes = ["{} fixed".format(fixed)] if fixed else []
-    notes += ["{} fixable with --fix".format(fixable)] if fixable else []
-    notes += ["{} more with --unsafe-fixes".format(hidden)] if hidden else []
-    return "; ".join([line, *notes]) + "."
+    line = "{} {}".format(lead + "; found" if lead else "Found", " and ".join(parts))
+    line += "" if files == 1 else " in {}".format(pluralize(files, "file"))
+    notes = ["{} fixable with --fix".format(fixable)] if fixable else []
+    if hidden:
+        notes.append("{} {} --fix --unsafe-fixes".format(hidden, "more with" if fixable else "fixable with"))
+    return "{}{}.".format(line, " ({})".format(", ".join(notes)) if notes else "")
 
 
 def to_concise(found: Iterable[Diagnostic]) -> str:
@@ -66,7 +70,8 @@ def github_line(diagnostic: Diagnostic) -> str:
     properties["title"] = diagnostic.code
     text = diagnostic.message + (" ({})".format(diagnostic.hint) if diagnostic.hint else "")
     listed = ",".join("{}={}".format(name, escaped(value, "%\r\n:,")) for name, value in properties.items())
-    return escape_controls("::{} {}::{}".format(diagnostic.severity, listed, escaped(text, "%\r\n"))) + "\n"
+    line = "{} {}::{}".format(diagnostic.severity, listed, escaped(text, "%\r\n"))
+    return "::{}\n".format(escape_controls(line))
 
 
 def escaped(text: str, characters: str) -> str:
@@ -101,7 +106,7 @@ def to_sarif(found: Iterable[Diagnostic]) -> str:
 def sarif_result(diagnostic: Diagnostic, codes: Sequence[str]) -> Dict[str, Any]:
     from urllib.parse import quote
 
-    location: Dict[str, Any] = {"artifactLocation": {"uri": quote(diagnostic.name.replace("\\", "/"))}}
+    location: Dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(diagnostic.name.replace("\\", "/")))}}
     if diagnostic.span is not None:
         span = diagnostic.span
         location["region"] = {
@@ -126,6 +131,7 @@ FORMATS: Dict[str, Callable[[Iterable[Diagnostic]], str]] = {
     "github": to_github,
     "sarif": to_sarif,
 }
+WHOLE = ("json", "sarif")  # which are never cut
 
 
 def origin_row(origin: Origin, file: str) -> Dict[str, Any]:

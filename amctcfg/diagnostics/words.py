@@ -21,7 +21,12 @@ UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-
 
 
 def escape_controls(text: str) -> str:
-    """Text for people, with the characters that could act on a terminal or a log written as escapes."""
+    """Text for people, with what could act on a terminal or a log written as escapes.
+
+    That is control characters, and `::` at the beginning, which the log of a GitHub workflow takes for a command.
+    """
+    if "::" in text and text.lstrip().startswith("::"):
+        text = text.replace(":", "\\x3a", 1)
     return text if text.isprintable() else re.sub(UNSAFE, lambda match: ascii(match[0])[1:-1], text)
 
 

@@ -49,13 +49,19 @@ class Workspace:
         note: Called with each sentence about the run.
         progress: Called with what long work is at, and with "" when it has ended.
         read: Gives the contents and the name of a file; raises `OSError`.
+        detail: Called with how each file is read.
 
     Raises:
         Failure: There is no flavour of the name that the options ask for.
     """
 
     def __init__(
-        self, options: Options, note: Notify = stay_silent, progress: Notify = stay_silent, read: Read = read
+        self,
+        options: Options,
+        note: Notify = stay_silent,
+        progress: Notify = stay_silent,
+        read: Read = read,
+        detail: Notify = stay_silent,
     ) -> None:
         self.options: Options = options
         self.wanted: Optional[Flavour[Any]] = None
@@ -65,6 +71,7 @@ class Workspace:
         self._note: Notify = note
         self._progress: Notify = progress
         self._read: Read = read
+        self._detail: Notify = detail
         self._noted: Dict[str, None] = {}
 
     def note(self, text: str) -> None:
@@ -92,10 +99,8 @@ class Workspace:
         contents, name = self._read(path)
         return self.file(contents, name, is_json=True)
 
-    def file(
-        self, contents: Union[str, bytes], name: str, folder: Optional[str] = None, is_json: bool = False
-    ) -> ConfigFile:
-        """Return the file with these contents; relative paths in its head are relative to `folder`, or where it lies."""
+    def file(self, contents: Union[str, bytes], name: str, is_json: bool = False) -> ConfigFile:
+        """Return the file with these contents; relative paths in its head start from where it lies."""
         text = as_text(contents)
         is_json = (
             is_json or name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, text) is not None)
@@ -103,7 +108,7 @@ class Workspace:
         settings = Settings("" if is_json else text, name)
         graph, by_head = self.options.graph, False
         if graph is None and "graph" in settings.values:
-            folder = os.path.dirname("" if name == "<stdin>" else name) if folder is None else folder
+            folder = os.path.dirname("" if name == "<stdin>" else name)
             graph, by_head = os.path.join(folder, settings.values["graph"]), True
         rules = self.options.rules or settings.values.get("rules") or DOCUMENTED
         if rules not in (DOCUMENTED, TOOLKIT):
@@ -112,6 +117,10 @@ class Workspace:
         found.rules = rules
         found.flavour = self.flavour_of(found, graph, by_head)
         found.model = None if graph is None else self.model(graph, found.flavour, by_head)
+        model = (
+            "without a model" if found.model is None else "on {} layers of {}".format(len(found.model.examined), graph)
+        )
+        self._detail("{} is read as {}, by the {} rules, {}".format(name, found.flavour.name, rules, model))
         return found
 
     def file_alone(self, text: str, name: str) -> ConfigFile:
