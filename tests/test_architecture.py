@@ -42,7 +42,12 @@ ROOMS = [
     "cli",
 ]
 
-DELETABLE = {"tuning", "simulation", "pages", "editor"}  # a host may delete these: only these modules may import them, when needed
+DELETABLE = {
+    "tuning",
+    "simulation",
+    "pages",
+    "editor",
+}  # a host may delete these: only these modules may import them, when needed
 DOORS = {
     "cli.bisect": {"tuning"},
     "cli.scoring": {"tuning"},

@@ -260,7 +260,7 @@ def help_text() -> str:
         else:
             lines += ["  {:<{}}{}".format(name, width, summary) for name, summary in commands.items()]
     lines += [
-        "`amctcfg help COMMAND` shows the options of a command; `amctcfg --version` the version.",
+        "`amctcfg help COMMAND` shows the options of a command, `amctcfg -V` the version.",
         EPILOG,
     ]
     return "\n".join(lines) + "\n"
