@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 import os
 from fnmatch import fnmatchcase
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
 from ..resolve.plan import Plan
 from ..tools.borders import count_borders
+from ..tools.overlays import OVERLAYS
 from ..tools.tabulating import Measured, Row, Table, others_of, tabulated
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
@@ -19,10 +20,13 @@ from .opening import open_workspace
 from .reports import FORMAT_VERSION, finite, table_csv
 from .table_text import Writer, summary, wrap
 
+if TYPE_CHECKING:
+    from ..models.links import Links
+
 OPTIONS = (
     CFG,
     *READING,
-    formats("text", "csv", "json", "html"),
+    formats("text", "csv", "json", "html", "netron", "model-explorer"),
     option("--against", metavar="OLD", help="another configuration: show before and after"),
     option("--match", metavar="GLOB", help="only layers of these names; * stands for any part of a path"),
     option("--skipped", action="store_true", help="only layers that could be quantized and are not"),
@@ -48,8 +52,10 @@ def run(arguments: Any, console: Console) -> int:
 
         measured = Measured(read_scores(arguments, console))
     warnings = job.without_ignored(job.plan.warnings)
-    table = table_of(job, None if old is None else old.plan, measured)
-    view = View(job, job.plan, table, tuple(chosen(table, arguments)), warnings, "" if old is None else old.name)
+    links = links_of(job)
+    table = table_of(job, None if old is None else old.plan, measured, links)
+    rows = tuple(chosen(table, arguments))
+    view = View(job, table, rows, warnings, "" if old is None else old.name, links.names if links else {})
     inputs = (arguments.config, arguments.against, arguments.scores, job.model and job.model.path)
     if arguments.format == "text":
         console.diagnostics(warnings, job.text)
@@ -65,17 +71,19 @@ def run(arguments: Any, console: Console) -> int:
 
 
 class View(NamedTuple):
-    """What is shown: a file with its plan and table, the rows that were asked for, the warnings, the other file."""
+    """What is shown: a file with its table, the rows that were asked for, the warnings, the other file, names of nodes."""
 
     job: ConfigFile
-    plan: Plan
     table: Table
     rows: Tuple[Row, ...]
     warnings: Tuple[Diagnostic, ...]
     against: str
+    nodes: Mapping[str, str]
 
 
-def table_of(job: ConfigFile, before: Optional[Plan] = None, measured: Optional[Measured] = None) -> Table:
+def table_of(
+    job: ConfigFile, before: Optional[Plan] = None, measured: Optional[Measured] = None, links: Optional[Links] = None
+) -> Table:
     """Return the table of a file's plan, with the layers that can't be quantized and the borders."""
     model = job.require_model()
     others = others_of(model.examined, job.flavour)
@@ -86,7 +94,14 @@ def table_of(job: ConfigFile, before: Optional[Plan] = None, measured: Optional[
         for layer in model.layers
         if layer.name in job.plan or layer.name in names
     }
-    return tabulated(job.plan, before, measured, others, count_borders(quantized))
+    return tabulated(job.plan, before, measured, others, count_borders(quantized, links.inputs if links else None))
+
+
+def links_of(job: ConfigFile) -> Optional[Links]:
+    """Return the edges of the model's graph, where it is one."""
+    from ..models.links import load_links
+
+    return load_links(job.require_model().path, job.flavour)
 
 
 def chosen(table: Table, arguments: Any) -> List[Row]:
@@ -118,7 +133,7 @@ def to_text(view: View, width: Optional[int], color: bool, every: bool) -> str:
 
 def flat_rows(view: View) -> List[Dict[str, Any]]:
     """The rows of `Plan.to_rows`, with the score and what was before."""
-    flat = {row["layer"]: row for row in view.plan.to_rows()}
+    flat = {row["layer"]: row for row in view.job.plan.to_rows()}
     found = []
     for row in view.rows:
         if row.layer.name not in flat:
@@ -162,4 +177,15 @@ def to_html(view: View) -> str:
     return write_page(Page(table, job.name, model, job.flavour.name, job.rules, text, view.warnings, view.against))
 
 
-FORMATS = {"csv": to_csv, "json": to_json, "html": to_html}
+def to_overlay(view: View, kind: str) -> str:
+    """A file for a viewer of models, which knows layers by the names of their nodes."""
+    return OVERLAYS[kind](view.table._replace(rows=list(view.rows)), view.nodes)
+
+
+FORMATS: Dict[str, Callable[[View], str]] = {
+    "csv": to_csv,
+    "json": to_json,
+    "html": to_html,
+    "netron": lambda view: to_overlay(view, "netron"),
+    "model-explorer": lambda view: to_overlay(view, "model-explorer"),
+}

@@ -10,6 +10,7 @@ from ..tools.tabulating import Scale, Table
 from .table import text
 
 MARGIN = 8  # percent above and below
+CROWDED = 400  # layers, above which the dots are smaller
 
 
 def picture_html(table: Table, scale: Scale, texts: Dict[float, str]) -> str:
@@ -30,7 +31,16 @@ def picture_html(table: Table, scale: Scale, texts: Dict[float, str]) -> str:
     logarithm = "; on the scale -log10(1 - score)" if scale.is_logarithmic else ""
     key = "<b class=key></b>quantized" + ("<b class='key off'></b>not quantized" if others else "")
     return (
-        "<figure><svg viewBox='0 0 {} 100' preserveAspectRatio=none role=img aria-label='{}'>"
+        "<figure{}><svg viewBox='0 0 {} 100' preserveAspectRatio=none role=img aria-label='{}'>"
         "<path class=pointer /><path class=dots d='{}'/><path class='dots off' d='{}'/></svg>"
         "<figcaption><span>{}{}</span>{}</figcaption></figure>"
-    ).format(len(table.rows), text(words), "".join(quantized), "".join(others), text(words), logarithm, key)
+    ).format(
+        " class=many" if len(table.rows) > CROWDED else "",
+        len(table.rows),
+        text(words),
+        "".join(quantized),
+        "".join(others),
+        text(words),
+        logarithm,
+        key,
+    )

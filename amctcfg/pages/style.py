@@ -43,7 +43,7 @@ figure{margin:10px 0;max-width:1000px}
 figure svg{display:block;width:100%;height:150px;background:var(--soft);border:1px solid var(--line);border-radius:6px}
 figcaption{color:var(--dim);min-height:1.5em;overflow-wrap:anywhere}
 .dots{stroke:var(--dot);stroke-width:5px;stroke-linecap:round;fill:none;vector-effect:non-scaling-stroke}
-.dots.off{stroke:var(--bar)}.pointer{stroke:var(--dim);vector-effect:non-scaling-stroke}
+.many .dots{stroke-width:3px}.dots.off{stroke:var(--bar)}.pointer{stroke:var(--dim);vector-effect:non-scaling-stroke}
 .key{display:inline-block;width:9px;height:9px;border-radius:5px;background:var(--dot);margin:0 3px 0 10px}.key.off{background:var(--bar)}
 .tools{position:sticky;top:0;left:0;z-index:3;max-width:100vw;background:var(--back);padding:8px 20px;display:flex;flex-wrap:wrap;gap:6px;
 align-items:center;
@@ -65,7 +65,7 @@ thead button{font-weight:600;text-align:left}thead button::after{content:"\\a0\\
 [aria-sort=ascending] button::after{content:"\\a0\\2191"}[aria-sort=descending] button::after{content:"\\a0\\2193"}
 .amctcfg td{white-space:nowrap;color:var(--dim)}.amctcfg td:nth-child(2),.amctcfg td:nth-child(3),.amctcfg td:nth-child(4){color:inherit}
 .amctcfg td:nth-child(3){white-space:normal;max-width:320px}.amctcfg td:nth-child(3) a,.amctcfg td:nth-child(3):not(:has(*)){white-space:nowrap}
-.amctcfg td[colspan]{max-width:none}
+.amctcfg .r{display:inline-block;min-width:190px}.amctcfg td[colspan]{max-width:none}
 .amctcfg i{color:var(--dim);opacity:1}
 .amctcfg td a,.strip a{color:inherit;text-decoration:none;color:var(--text)}
 .l{background:var(--l)}.t{background:var(--t)}.c{background:var(--c)}.g{background:var(--g)}.k{background:var(--k)}.u{background:var(--u)}

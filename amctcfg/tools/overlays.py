@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each layer gets as an overlay for viewers of models: attachments of Netron, node data of Model Explorer."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from .tabulating import Row, Table, shown, words_of
+
+SKIP = "skip"
+
+# The colours of Model Explorer's nodes, by what decided; the gradient goes from the worst score to the best.
+TIER_COLOURS = {"override_layer_configs": "#efd9f8", "override_layer_types": "#cdebf1", "common_config": "#d6edd6"}
+SKIPPED, CHANGED, REFUSED, TEXT = "#fbe6b4", "#d9e4fd", "#fbd5d2", "#1c1e21"
+GRADIENT = ("#f28b6b", "#fbe6b4", "#d6edd6")
+
+
+def supported_rows(table: Table, names: Mapping[str, str]) -> Iterator[Tuple[Row, str]]:
+    """The layers that can be quantized, each with the name of its node; one without a name can't be pointed at."""
+    for row in table.rows:
+        name = names.get(row.layer.name, row.layer.name)
+        if row.explanation is not None and name:
+            yield row, name
+
+
+def state_of(row: Row) -> str:
+    """Whether the layer is quantized, in the words that a viewer shows."""
+    return "quantized" if row.is_quantized else row.state if row.is_refused else SKIP
+
+
+def finite_score(row: Row) -> Optional[float]:
+    return row.score if row.score is not None and math.isfinite(row.score) else None
+
+
+def written(overlay: Dict[str, Any]) -> str:
+    return json.dumps(overlay, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+# ---------------------------------------------------------------- Netron
+
+
+def netron(table: Table, names: Mapping[str, str]) -> str:
+    """Write an attachment for Netron: a JSON file that is dropped on the open model.
+
+    Args:
+        table: the layers.
+        names: what the nodes of layers are called in the model's file, where that is another name.
+    """
+    metadata: List[Dict[str, Any]] = []
+    metrics: List[Dict[str, Any]] = []
+    for row, node in supported_rows(table, names):
+        entry = {"kind": "node", "target": node.split("\n")[0], "type": "attribute"}  # Netron looks at the first line
+        texts = {"quantization": state_of(row), "decided by": row.tier}
+        for field, cell in {**row.notable, **row.changed}.items():
+            before = "{} → ".format(shown(cell.before)) if cell.is_changed else ""
+            texts[table.columns[field]] = before + shown(cell.value)
+        metadata += [dict(entry, name=name, value=value) for name, value in texts.items()]
+        score = finite_score(row)
+        numbers = dict(row.extras) if score is None else {table.score: score, **row.extras}
+        metrics += [dict(entry, name=name, value=value) for name, value in numbers.items()]
+    return written({"signature": "netron:attachment", "metadata": metadata, "metrics": metrics})
+
+
+# ---------------------------------------------------------------- Model Explorer
+
+
+def model_explorer(table: Table, names: Mapping[str, str]) -> str:
+    """Write node data for Model Explorer: the score of each layer where there are scores, else what decided.
+
+    Where two plans are compared, a changed layer has its changes. A layer that is skipped has the word.
+
+    Args:
+        table: the layers.
+        names: what the nodes of layers are called in the model's file, where that is another name.
+    """
+    what = table.score if table.has_scores else "quantization"
+    results = {node: node_data(row, table) for row, node in supported_rows(table, names)}
+    overlay: Dict[str, Any] = {"name": "amctcfg: {}".format(what), "results": results}
+    if table.has_scores:
+        colours = GRADIENT if table.low_is_sensitive is not False else GRADIENT[::-1]
+        overlay["gradient"] = [{"stop": stop, "bgColor": colour} for stop, colour in zip((0, 0.5, 1), colours)]
+    return written(overlay)
+
+
+def node_data(row: Row, table: Table) -> Dict[str, Any]:
+    """What is written on a node, and its colours; a mere score gets its colour from the gradient."""
+    score = finite_score(row)
+    if row.is_quantized and score is not None and not row.changed:
+        return {"value": score}
+    words = [state_of(row)]
+    if row.is_quantized and not (table.has_before or table.has_scores):
+        words.append(row.tier)
+    for field, cell in row.changed.items():
+        if field == "quant_enable":
+            words.append("was {}".format("quantized" if cell.before else SKIP))
+        else:
+            words.append(words_of(field, table.columns[field], cell))
+    if score is not None:
+        words.append("{} {:.6g}".format(table.score, score))
+    if row.is_quantized:
+        colour = (CHANGED if row.changed else None) if table.has_before else TIER_COLOURS.get(row.tier)
+    else:
+        colour = REFUSED if row.is_refused else SKIPPED
+    colours = {"bgColor": colour, "textColor": TEXT} if colour else {}
+    return {"value": ", ".join(words), **colours}
+
+
+OVERLAYS: Dict[str, Callable[[Table, Mapping[str, str]], str]] = {"netron": netron, "model-explorer": model_explorer}
