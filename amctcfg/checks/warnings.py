@@ -158,10 +158,17 @@ def skipped_override(context: Context, path: Path, name: str, by: str) -> None:
     context.report(WARNING, "skipped-override", message, path, "delete the override, or take it out of {}".format(by))
 
 
+def type_overrides(context: Context) -> Iterator[Tuple[Path, Any]]:
+    """Yield the overrides of types; of several for one type, which are an error, the one that counts."""
+    for path, entry in context.entries(OF_TYPE):
+        if context.merger.types[entry.layer_type].path[1] == path[1]:
+            yield path, entry
+
+
 def partial_overrides(context: Context) -> None:
     """What a block leaves out takes its default; people expect it to be inherited."""
     merger = context.merger
-    for path, entry in context.entries(OF_TYPE):
+    for path, entry in type_overrides(context):
         if entry.layer_type not in merger.skipped_types and (
             users(context, entry.layer_type) or not context.has_layers
         ):
@@ -231,7 +238,7 @@ def ignored_overrides(context: Context) -> None:
 
 
 def unused_overrides(context: Context) -> None:
-    for path, entry in context.entries(OF_TYPE):
+    for path, entry in type_overrides(context):
         known = entry.layer_type in context.flavour.quantizable_types
         if known and entry.layer_type not in context.merger.skipped_types and not users(context, entry.layer_type):
             layers = [x for x in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(x)]
@@ -283,7 +290,7 @@ def asymmetric_cascades(context: Context) -> None:
 def redundant_overrides(context: Context) -> None:
     """Merged with the entry and without it, every layer has the same, under both sets of rules."""
     mergers = [context.merger.by_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
-    for path, entry in context.entries(OF_TYPE):
+    for path, entry in type_overrides(context):
         layers = [layer for layer in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(layer)]
         if not users(context, entry.layer_type) or entry.layer_type in context.merger.skipped_types:
             continue

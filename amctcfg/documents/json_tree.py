@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, decode
@@ -33,7 +33,7 @@ LONGEST_NUMBER = 400  # digits
 
 
 class Json(NamedTuple):
-    """A value and where it stands. Objects are lists of `Entry` in their order, arrays lists of `Json`."""
+    """A value and where it stands. An object is a dict of key to `Entry`, an array a list of `Json`."""
 
     value: Any
     start: int
@@ -58,7 +58,7 @@ class Entry(NamedTuple):
     value: Json
     start: int
     end: int
-    repeated: Tuple[Tuple[int, int], ...] = ()
+    repeated: Sequence[Tuple[int, int]] = ()
 
 
 class Failure(Exception):
@@ -155,13 +155,17 @@ def read_array(text: str, start: int, depth: int) -> Json:
 
 def read_object(text: str, start: int, depth: int) -> Json:
     entries: Dict[str, Entry] = {}
+    repeated: Dict[str, List[Tuple[int, int]]] = {}
     offset = skip(text, start + 1)
     if text[offset : offset + 1] == "}":
         return Json(entries, start, offset + 1)
     while True:
         key, end, value = read_plain_member(text, offset) or read_member(text, offset, depth)
-        if key in entries:
-            entries[key] = entries[key]._replace(repeated=(*entries[key].repeated, (offset, end)))
+        if key in repeated:
+            repeated[key].append((offset, end))
+        elif key in entries:
+            repeated[key] = [(offset, end)]
+            entries[key] = entries[key]._replace(repeated=repeated[key])
         else:
             entries[key] = Entry(value, offset, end)
         offset, closed = next_or_end(text, value.end, "}")

@@ -19,7 +19,8 @@ MARK = "amctcfg:"
 KEYS = ("graph", "flavour", "rules", "ignore")
 PATHS = ("graph",)  # settings whose value is a path, relative to the file
 
-COMMENT = r"""#([^\n]*)|"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'"""
+# A comment, or a string, which may hold "#"; one that is not closed ends with its line.
+COMMENT = r"""#([^\n]*)|"(?:[^"\\\n]|\\[^\n])*"?|'(?:[^'\\\n]|\\[^\n])*'?"""
 SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
 
 
@@ -38,6 +39,10 @@ class Settings:
         self.lines: Dict[int, Set[str]] = {}
         self.places: List[Tuple[str, Optional[int], int, int]] = []  # of each ignored code: the line it is for, offsets
         self.paths: List[Tuple[int, int]] = []
+        self.passed: Tuple[int, int] = (
+            0,
+            0,
+        )  # lines without a field that were passed last, and the field's behind them
         self.diagnostics: List[Diagnostic] = []
         if MARK in text:  # most files have none
             self.read(text)
@@ -80,14 +85,17 @@ class Settings:
         return bool(self.source.text[start:offset].strip())
 
     def line_for(self, offset: int) -> int:
-        """The line of the field that a comment is for: its own, or that of the next field where it stands alone."""
+        """Return the line of the field that a comment is for: its own, or the next field's where it stands alone."""
         line = self.source.span(offset, offset).line
         if self.has_field_on(offset):
             return line
-        lines = self.source.text.split("\n")
-        while line < len(lines) and (not lines[line].strip() or lines[line].lstrip().startswith("#")):
-            line += 1
-        return line + 1
+        first, next_field = self.passed
+        if not first <= line < next_field:
+            count, next_field = len(self.source.line_starts()), line + 1
+            while next_field <= count and self.source.line(next_field).lstrip()[:1] in ("", "#"):
+                next_field += 1
+            self.passed = line, next_field
+        return next_field
 
     def check_codes(self, value: str, match: re.Match[str]) -> None:
         from ..diagnostics.codes import CODES
@@ -133,10 +141,14 @@ class Settings:
         """A warning for each `ignore` that leaves nothing out of these diagnostics."""
         from ..diagnostics.diagnostic import WARNING, Diagnostic
 
-        silenced = [(d.code, d.span.line if d.span else 0) for d in found if d.severity == WARNING]
+        silenced: Dict[str, Set[Optional[int]]] = {}
+        for diagnostic in found:
+            if diagnostic.severity == WARNING:
+                at = diagnostic.span.line if diagnostic.span else 0
+                silenced.setdefault(diagnostic.code, {None}).add(at)
         unused = []
         for code, line, start, end in self.places:
-            if not any(c == code and line in (None, at) for c, at in silenced):
+            if line not in silenced.get(code, ()):
                 message = "this leaves out '{}', of which there is none".format(code)
                 span = self.source.span(start, end)
                 unused.append(

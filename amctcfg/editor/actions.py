@@ -10,7 +10,7 @@ from ..diagnostics.diagnostic import ConfigError
 from ..messages.kinds import STRING
 from ..resolve.resolver import OF_LAYER, OF_TYPE
 from ..tools.edits import Edit, join_edits, order_edits, remove_field, skip, unskip
-from ..tools.fixing import State, find_fixes, fix_syntax, fix_text
+from ..tools.fixing import State, combine_edits, find_fixes, fix_syntax, fix_text
 from ..tools.formatting import format as formatted
 from .analysis import Analysis
 from .features import diagnostic_of, name_at, text_of
@@ -65,7 +65,8 @@ def quick_fixes(analysis: Analysis, uri: str, start: int, end: int) -> Iterator[
         place = diagnostic_of(analysis, fix.diagnostic)
         if place["range"]["start"]["line"] <= last and place["range"]["end"]["line"] >= first:
             title = fix.title if fix.is_safe else "{} (unsafe)".format(fix.title)
-            yield action(title, QUICK_FIX, analysis, uri, fix.edits, diagnostics=[place], isPreferred=fix.is_safe)
+            edits = combine_edits(text, [fix])
+            yield action(title, QUICK_FIX, analysis, uri, edits, diagnostics=[place], isPreferred=fix.is_safe)
 
 
 # ---------------------------------------------------------------- skipping, extraction

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, Path
 from ..diagnostics.source import Source, Span
@@ -110,6 +110,7 @@ class QuantConfig:
                 self.places[key] = self.span(root.value[key].start, root.value[key].value.end)
             elif key in root.value or key not in self.layout.when_set:
                 self.globals[key] = self.global_value(root, key)
+        self.unfused: FrozenSet[str] = frozenset(self.globals.get("skip_fusion_layers", ()))
         for key, entry in root.value.items():
             if key not in self.layout.globals and self.is_layer(key, entry):
                 self.layer(self.by_name[key], entry.value)
@@ -242,7 +243,7 @@ class QuantConfig:
         return entry.value.value is True
 
     def fuse(self, layer: Layer) -> Origin:
-        if layer.name in self.globals.get("skip_fusion_layers", ()):
+        if layer.name in self.unfused:
             key = "skip_fusion_layers"
             return Origin(key, False, (key,), self.places.get(key))
         on = self.globals.get("do_fusion", True) is not False

@@ -33,16 +33,16 @@ SIMPLE_ESCAPES = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v"))
 @lru_cache(maxsize=1)
 def patterns() -> Tuple[Any, Any, Any]:
     blank_or_comment = r"[ \t\n\v\f\r]+|#[^\n]*"
-    literal = r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'"
+    literal = r'"((?:[^"\\]|\\.)*)"?' + r"|'((?:[^'\\]|\\.)*)'?"  # one that is not closed ends with the text
     escape = rb"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))"
-    return re.compile(blank_or_comment), re.compile("{}|({})".format(blank_or_comment, literal)), re.compile(escape)
+    return re.compile(blank_or_comment), re.compile("{}|{}".format(blank_or_comment, literal)), re.compile(escape)
 
 
 def unescape(raw: str) -> bytes:
     """The bytes that a string literal stands for, or several adjacent ones with what lies between them."""
     _, literals, escapes = patterns()
     # Each by itself: an escape at the end of one does not go on in the next.
-    contents = [literal[1:-1].encode("utf-8") for literal in literals.findall(raw) if literal]
+    contents = [(double or single).encode("utf-8") for double, single in literals.findall(raw)]
     return b"".join([escapes.sub(_unescape_one, content) if b"\\" in content else content for content in contents])
 
 

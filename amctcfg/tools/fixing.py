@@ -25,7 +25,8 @@ from ..textformat.tree import List as ListValue
 from .edits import Edit, apply_edits, join_edits, remove_elements, remove_field
 
 MOST_ROUNDS = 20
-MOST_TRIALS = 100  # readings of the whole text to tell good fixes from bad ones; what is not tried by then stays
+# Readings of the whole text to tell good fixes from bad ones, and the characters read: what is not tried then stays.
+FEWEST_TRIALS, MOST_TRIALS, MOST_READ = 8, 100, 300_000
 
 REMOVABLE = ("redundant-override", "unused-override", "ignored-override")
 SAFE_REPLACEMENTS = ("float32-rounding",)
@@ -38,10 +39,10 @@ class Fix(NamedTuple):
         diagnostic: What it fixes.
         title: What it does, as an editor offers it.
         done: What it did, as a report lists it.
-        edits: The edits of the text, if it is the only fix.
+        edits: The edits of the text.
         is_safe: Whether it is sure to change no layer.
-        element: Of a fix that removes one element of a list, the list's field and the index in it: several such fixes
-            of one list share its commas.
+        element: Of a fix that removes one element of a list, the list's field and the index in it, instead of edits:
+            several such fixes of one list share its commas.
     """
 
     diagnostic: Diagnostic
@@ -146,7 +147,12 @@ class State:
 
 def apply_fixes(text: str, made: Sequence[Fix]) -> str:
     """Apply fixes of one text together."""
-    edits = [edit for one in made if one.element is None for edit in one.edits]
+    return apply_edits(text, combine_edits(text, made))
+
+
+def combine_edits(text: str, made: Sequence[Fix]) -> List[Edit]:
+    """Combine the edits of fixes of one text."""
+    edits = [edit for one in made for edit in one.edits]
     lists: Dict[int, Tuple[Field, Set[int]]] = {}
     for one in made:
         if one.element is not None:
@@ -154,7 +160,7 @@ def apply_fixes(text: str, made: Sequence[Fix]) -> str:
             lists.setdefault(field[2], (field, set()))[1].add(index)
     for field, indices in lists.values():
         edits += remove_elements(text, field, indices)
-    return apply_edits(text, join_edits(edits))
+    return join_edits(edits)
 
 
 def select_fixes(
@@ -172,7 +178,7 @@ def select_fixes(
     if verifier.plans is None:  # without a plan there is no proof that an override has no effect
         chosen = [one for one in chosen if one.diagnostic.code not in REMOVABLE]
     pending = [list(chosen)] if chosen else []
-    for _ in range(MOST_TRIALS):
+    for _ in range(max(FEWEST_TRIALS, min(MOST_TRIALS, MOST_READ // (1 + len(text))))):
         if not pending:
             break
         group = pending.pop()
@@ -378,8 +384,7 @@ def delete_entry(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
     done = "{} deleted".format(shorten(str(found[1])) if found else "entry")
     if not isinstance(field[1], ListValue):
         return Fix(diagnostic, "Delete it here", done, (remove_field(places.text, field[2], field[3]),), True)
-    edits = tuple(join_edits(remove_elements(places.text, field, [index])))
-    return Fix(diagnostic, "Delete it here", done, edits, True, (field, index))
+    return Fix(diagnostic, "Delete it here", done, (), True, (field, index))
 
 
 def add_block(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
