@@ -17,9 +17,9 @@ ROOT = Path(amctcfg.__file__).parent.parent
 class Client:
     """A session. `request` waits for the answer; notifications that come meanwhile are kept."""
 
-    def __init__(self, python=sys.executable, options=None, capabilities=None, initialize=True):
+    def __init__(self, python=sys.executable, options=None, capabilities=None, initialize=True, command=None):
         environment = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS="ignore")
-        command = [python, "-m", "amctcfg", "lsp"]
+        command = command or [python, "-m", "amctcfg", "lsp"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         )

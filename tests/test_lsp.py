@@ -4,6 +4,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,13 @@ import time
 import pytest
 
 import amctcfg
+from amctcfg.diagnostics.codes import CODES
+from amctcfg.editor.actions import formatting
+from amctcfg.editor.analysis import Analysis, EditorWorkspace
+from amctcfg.editor.features import PAGE, completion, document_symbols, folding_ranges
+from amctcfg.editor.text import ENCODINGS, Text
+from amctcfg.editor.tokens import semantic_tokens
+from amctcfg.workspace.workspace import Options
 
 from .conftest import command
 from .lsp_client import ROOT, Client
@@ -336,7 +344,7 @@ def test_the_protocols_errors(folder):
         client.notify("initialized", {})
         client.raw(b'Content-Length: 4\r\n\r\n{"a"')
         assert client.ask("no/such", {})["error"]["code"] == -32601
-        for body in (b"[]", b"1", b'{"id": 5}'):
+        for body in (b"[]", b"1", b'{"id": 5}', b"null"):
             client.raw(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         assert client.ask("textDocument/hover", None)["error"]["code"] == -32602
         assert client.ask("textDocument/hover", {"textDocument": {"uri": "file:///x"}})["error"]["code"] == -32803
@@ -344,7 +352,7 @@ def test_the_protocols_errors(folder):
         client.notify("no/such", [])
         client.notify("textDocument/didOpen", None)
         codes = [m["error"]["code"] for m in client.notifications if m.get("id") is None and "error" in m]
-        assert codes == [-32700, -32600, -32600, -32600]
+        assert codes == [-32700, -32600, -32600, -32600, -32600]
         assert client.ask("initialize", {})["error"]["code"] == -32600
         assert client.close() == 0
 
@@ -374,6 +382,223 @@ def test_cancelled_requests_and_the_end(folder):
         assert client.ask("textDocument/hover", {})["error"]["code"] == -32600
         client.process.stdin.close()
         assert client.process.wait(timeout=20) == 0
+
+
+def test_parameters_of_another_form_leave_one_line_in_the_log(folder):
+    uri = uri_of(folder)
+    with Client() as client:
+        client.open(uri, TEXT)
+        client.notify("textDocument/didChange", {"textDocument": {"uri": "file:///other"}, "contentChanges": []})
+        client.notify("textDocument/didOpen", {"textDocument": 3})
+        for line in (float("inf"), "x", None, 10**400):
+            place = {"line": line, "character": 0}
+            answer = client.ask("textDocument/hover", {"textDocument": {"uri": uri}, "position": place})
+            assert answer.get("error", {"code": None})["code"] == (None if line == 10**400 else -32602)
+        client.open("file://[::1/q.cfg", "x: 1\n")
+        assert [d["code"] for d in client.diagnostics("file://[::1/q.cfg")] == ["unknown-field"]
+        assert client.close() == 0
+        assert client.errors and all(line.startswith("amctcfg lsp: ") for line in client.errors), client.errors
+
+
+def test_cancels_of_what_is_not_asked_are_forgotten(folder):
+    with Client() as client:
+        client.notify("$/cancelRequest", {"id": 5000})
+        client.open(uri_of(folder), TEXT)
+        params = {"textDocument": {"uri": uri_of(folder)}}
+        client.send({"id": 5000, "method": "textDocument/foldingRange", "params": params})
+        while True:
+            message = client.next()
+            if message.get("id") == 5000:
+                break
+        assert "result" in message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+@pytest.mark.parametrize("name", ["fifo", "/dev/zero", "/dev/stdin", "/proc/self/fd/1"])
+def test_a_model_that_never_ends(folder, name):
+    os.mkfifo(str(folder / "fifo"))
+    uri = uri_of(folder)
+    with Client() as client:
+        client.open(uri, "# amctcfg: graph={}\nx: 1\n".format(name))
+        assert [d["code"] for d in client.diagnostics(uri)] == ["unknown-field"]
+        client.process.stdin.close()
+        assert client.process.wait(timeout=20) == 1
+
+
+BUSY = """
+import sys, time
+from amctcfg.editor import server
+server.hover = lambda *given: time.sleep(600)
+sys.exit(server.serve(open(0, "rb", buffering=0), sys.stdout.buffer))
+"""
+
+
+@pytest.mark.parametrize("shut_down", [False, True])
+def test_the_end_of_the_input_ends_the_server_whatever_it_does(folder, shut_down):
+    uri = uri_of(folder)
+    with Client(command=[sys.executable, "-c", BUSY]) as client:
+        client.open(uri, TEXT)
+        params = {"textDocument": {"uri": uri}, "position": {"line": 1, "character": 3}}
+        client.send({"id": 900, "method": "textDocument/hover", "params": params})
+        client.process.stdin.close()
+        assert client.process.wait(timeout=30) == 1
+
+
+def test_another_file_does_not_wait_for_a_large_model(folder, monkeypatch):
+    """A model above the limit is read in the background; its file is reported when it is there, and forgotten with it."""
+    rows = "".join("layer{},Conv2D,true\n".format(number) for number in range(400000))
+    (folder / "big.csv").write_text("name,type,supported\n" + rows, encoding="utf-8")
+    big, small = uri_of(folder, "big.cfg"), uri_of(folder, "small.cfg")
+    with Client() as client:
+        client.open(small, TEXT)
+        client.diagnostics(small)
+        client.open(big, "# amctcfg: graph=big.csv\nskip_layers: 'layer7'\nskip_layers: 'nope'\n")
+        time.sleep(0.5)  # it has been begun
+        assert client.at(small, "hover", *where(TEXT, '"stage/conv1"'))["contents"]["value"]
+        codes = [m["params"]["uri"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"]
+        assert big not in codes  # the answer came before
+        assert [d["code"] for d in client.diagnostics(big)] == ["unknown-layer"]
+
+
+def test_trouble_while_typing_is_shown_when_the_typing_has_ended(folder):
+    uri, head = uri_of(folder), "# amctcfg: graph={}\n"
+    with Client() as client:
+        client.open(uri, head.format("l.csv"))
+        client.diagnostics(uri)
+        for length in range(1, 5):
+            client.change(uri, [{"text": head.format("none.csv"[:length])}])
+            client.diagnostics(uri)
+        client.change(uri, [{"text": head.format("none.csv")}])
+        while not any(m["method"] == "window/showMessage" for m in client.notifications):
+            client.notifications.append(client.next())
+        shown = [m["params"]["message"] for m in client.notifications if m["method"] == "window/showMessage"]
+        assert len(shown) == 1 and "none.csv" in shown[0]
+
+
+# ---------------------------------------------------------------- long lines, deep nests, large files
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_positions_in_long_lines(encoding):
+    """As when they are counted from the line's beginning."""
+    text = "a\n" + "ab😀卷" * 700 + "\nx"
+    one = Text(text, encoding)
+    for offset in [*range(0, len(text), 61), len(text)]:
+        place = one.position(offset)
+        begin = text.rfind("\n", 0, offset) + 1
+        units = offset - begin if encoding == "utf-32" else sum(map(one.width, text[begin:offset]))
+        assert place == {"line": text.count("\n", 0, offset), "character": units}
+        assert one.offset(place) == offset
+
+
+def costs(work, sizes):
+    """How many steps of the interpreter a function takes for each size."""
+    found = []
+    for size in sizes:
+        given, count = work(size), [0]
+
+        def trace(frame, event, argument, count=count):
+            count[0] += 1
+            return trace
+
+        sys.settrace(trace)
+        try:
+            given()
+        finally:
+            sys.settrace(None)
+        found.append(count[0])
+    return found
+
+
+def analysed(text):
+    return Analysis(Text(text), "quant.cfg", EditorWorkspace(Options(), print, print), None)
+
+
+def long_line(size):
+    analysis = analysed("skip_layers: [{}]".format(", ".join('"卷{}"'.format(n) for n in range(size))))
+    return lambda: (document_symbols(analysis), semantic_tokens(analysis, 0, 10**9))
+
+
+def colons(size):
+    analysis = analysed("common_config {" + "x:;" * size)
+    return lambda: completion(analysis, len(analysis.text.text), False)
+
+
+def unformatted(size):
+    block = "override_layer_configs {{\nlayer_name:'{}'\ncalibration_config {{\nifmr_quantize {{\n}}\n}}\n}}\n"
+    analysis = analysed("".join(map(block.format, range(size))))
+    return lambda: formatting(analysis, 0, len(analysis.text.text))
+
+
+@pytest.mark.parametrize("work", [long_line, colons, unformatted])
+def test_answers_take_steps_that_grow_with_the_text(work):
+    small, large = costs(work, [50, 200])
+    assert large < 6 * small
+
+
+def test_deep_nests_have_symbols():
+    analysis = analysed("common_config {" * 3000)
+    json.dumps(document_symbols(analysis))
+    json.dumps(folding_ranges(analysis))
+
+
+def test_a_part_is_formatted_by_whole_fields():
+    text = "# a\ndo_fusion:true # b\nskip_layers:['a',\n'b']\n\n\n\n# c\nactivation_offset:true"
+    analysis = analysed(text)
+    for start in range(0, len(text), 3):
+        for end in range(start, len(text) + 1, 7):
+            after = applied(text, formatting(analysis, start, end))
+            assert amctcfg.format(after) == amctcfg.format(text)
+    assert applied(text, formatting(analysis, 0, len(text))) == amctcfg.format(text)
+    where_it_is = text.index("skip_layers")
+    after = applied(text, formatting(analysis, where_it_is, where_it_is + 1))
+    assert "do_fusion:true # b" in after and "activation_offset:true" in after and "skip_layers:[" not in after
+
+
+# ---------------------------------------------------------------- semantic tokens
+
+
+def decoded(text, data, names):
+    """The words of the tokens with their types and modifiers."""
+    lines, line, character, found = text.split("\n"), 0, 0, []
+    for step, move, length, kind, modifiers in zip(*[iter(data)] * 5):
+        line, character = line + step, move if step else character + move
+        found.append((lines[line][character : character + length], names[kind], modifiers))
+    return found
+
+
+def test_semantic_tokens(session):
+    text = (
+        "# amctcfg: graph=l.csv flavour=pytorch\nskip_layers: ['fc', 'gone']\nskip_layer_types: 'Conv2d'\n"
+        "do_fusion: true # so\ncommon_config { ifmr_quantize { search_step: 0.02 dst_type: INT16 } }\nodd: 'x'\n"
+    )
+    session.change(session.uri, [{"text": text}])
+    uri = {"textDocument": {"uri": session.uri}}
+    names = session.capabilities["capabilities"]["semanticTokensProvider"]["legend"]["tokenTypes"]
+    found = decoded(text, session.request("textDocument/semanticTokens/full", uri)["data"], names)
+    assert found == [
+        ("# amctcfg: graph=l.csv flavour=pytorch", "comment", 0),
+        ("skip_layers", "property", 0), ("'fc'", "variable", 0), ("'gone'", "variable", 1),
+        ("skip_layer_types", "property", 0), ("'Conv2d'", "type", 0),
+        ("do_fusion", "property", 0), ("true", "keyword", 0), ("# so", "comment", 0),
+        ("common_config", "property", 0), ("ifmr_quantize", "property", 0),
+        ("search_step", "property", 0), ("0.02", "number", 0), ("dst_type", "property", 0), ("INT16", "enumMember", 0),
+        ("odd", "property", 0), ("'x'", "string", 0),
+    ]  # fmt: skip
+    part = {"start": {"line": 3, "character": 0}, "end": {"line": 3, "character": 9}}
+    data = session.request("textDocument/semanticTokens/range", dict(uri, range=part))["data"]
+    assert decoded(text, data, names) == [("do_fusion", "property", 0)]
+    session.change(session.uri, [{"text": "skip_layers: '😀' # x\ncommon_config { ] : { 'a' "}])
+    data = session.request("textDocument/semanticTokens/full", uri)["data"]
+    assert data[:15] == [0, 0, 11, 1, 0, 0, 13, 4, 7, 0, 0, 5, 3, 0, 0]
+
+
+def test_the_page_of_a_diagnostic_is_in_the_site():
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert PAGE.startswith(re.search(r"^site_url: (\S+)", settings, re.MULTILINE)[1] + "diagnostics/#")
+    assert "use_directory_urls: false" not in settings
+    headings = (ROOT / "docs" / "diagnostics.md").read_text(encoding="utf-8")
+    assert all(re.search(r"^#+ {}\b".format(code), headings, re.MULTILINE) for code in CODES if code != "unreadable")
 
 
 NVIM = """

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import difflib
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import ConfigError
 from ..messages.kinds import STRING
 from ..resolve.resolver import OF_LAYER, OF_TYPE
+from ..textformat.parser import parse as parse_text
+from ..textformat.tree import split
 from ..tools.edits import Edit, join_edits, order_edits, remove_field, skip, unskip
 from ..tools.fixing import State, combine_edits, find_fixes, fix_syntax, fix_text
 from ..tools.formatting import format as formatted
@@ -136,13 +137,26 @@ def formatting(
         return None
     if start is None or end is None:
         return [analysis.text.edit(edit) for edit in whole_edit(text, after)]
-    before_lines, after_lines = text.splitlines(True), after.splitlines(True)
-    offsets = [0]
-    for line in before_lines:
-        offsets.append(offsets[-1] + len(line))
-    matcher = difflib.SequenceMatcher(None, before_lines, after_lines, autojunk=False)
     found = []
-    for tag, low, high, new_low, new_high in matcher.get_opcodes():
-        if tag != "equal" and offsets[low] < max(end, start + 1) and offsets[high] >= start:
-            found.append(analysis.text.edit(Edit(offsets[low], offsets[high], "".join(after_lines[new_low:new_high]))))
+    for (low, high), new in zip(stretches(text), texts_of(after)):
+        inside = low < max(end, start + 1) and high > start
+        if (inside or low == high == end) and text[low:high] != new:
+            found.append(analysis.text.edit(Edit(low, high, new)))
     return found
+
+
+def stretches(text: str) -> List[Tuple[int, int]]:
+    """Return where the fields at the top of a text and the gaps between them begin and end, in turn.
+
+    The layout changes no field's place in their order, so that each has its counterpart in the formatted text.
+    """
+    bounds = [0]
+    for field in split(parse_text(text).fields):
+        bounds += [field[2], field[3]]
+    bounds.append(len(text))
+    return list(zip(bounds, bounds[1:]))
+
+
+def texts_of(text: str) -> List[str]:
+    """Return the texts of the stretches."""
+    return [text[low:high] for low, high in stretches(text)]

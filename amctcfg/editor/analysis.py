@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, Optional, Tuple
+import threading
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 from urllib.parse import unquote, urlsplit
 
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
@@ -19,10 +20,15 @@ from ..workspace.workspace import Options, Workspace
 from .outline import Outline
 from .text import Text
 
+LARGE = 4 << 20  # bytes of a model that is read in the background
+
 
 def path_of(uri: str) -> str:
     """The path of a file's URI; the URI itself where it is not one."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # such as an address in brackets that are not closed
+        return uri
     if parts.scheme != "file":
         return uri
     path = unquote(parts.path)
@@ -55,28 +61,68 @@ def text_or_none(value: Any) -> Optional[str]:
 class EditorWorkspace(Workspace):
     """The files of a session: a model is read again when its file has changed."""
 
-    def __init__(self, options: Options, note: Callable[[str], None]) -> None:
+    def __init__(self, options: Options, note: Callable[[str], None], loaded: Callable[[], None]) -> None:
         super().__init__(options, note)
         self.stamps: Dict[str, Any] = {}
+        self.loaded: Callable[[], None] = loaded
+        self.loading: Dict[Tuple[str, str], Any] = {}  # a thread, or the failure that it ended with
 
     def model(self, path: str, flavour: Flavour[Any], by_head: bool = False) -> Model:
         stamp = stamp_of(path)
         if self.stamps.setdefault(path, stamp) != stamp:
+            self.keep(set(self.stamps) - {path})
             self.stamps[path] = stamp
-            self.models: Dict[Tuple[str, str], Model] = {
-                key: model for key, model in self.models.items() if key[0] != path
-            }
-        return super().model(path, flavour, by_head)
+        key = path, flavour.name
+        if key in self.models or stamp is None or stamp.size < LARGE:
+            return super().model(path, flavour, by_head)
+        failure = self.loading.get(key)
+        if isinstance(failure, Failure):
+            raise failure
+        if failure is None:
+            work = threading.Thread(target=self.load, args=(key, flavour, by_head), daemon=True)
+            self.loading[key] = work
+            work.start()
+        raise Waiting("reading {} ...".format(path))
+
+    def load(self, key: Tuple[str, str], flavour: Flavour[Any], by_head: bool) -> None:
+        """Read a large model; runs in a thread of its own, so that other files don't wait for it."""
+        try:
+            super().model(key[0], flavour, by_head)
+            self.loaded()
+            self.loading.pop(key, None)
+        except Failure as failure:
+            self.loading[key] = failure
+            self.loaded()
+
+    def keep(self, paths: Set[str]) -> None:
+        """Forget all models but these."""
+        for path in set(self.stamps) - paths:
+            if not any(key[0] == path and not isinstance(work, Failure) for key, work in self.loading.items()):
+                del self.stamps[path]
+                for cache in (self.models, self.loading):
+                    for key in [key for key in cache if key[0] == path]:
+                        del cache[key]
 
     def changed(self) -> List[str]:
         """The models whose files are not what they were when they were read."""
         return [path for path, stamp in self.stamps.items() if stamp_of(path) != stamp]
 
 
-def stamp_of(path: str) -> Any:
+class Stamp(NamedTuple):
+    """What tells one state of a file from another."""
+
+    modified: int
+    size: int
+
+
+class Waiting(Failure):
+    """A model is being read; what asks for it is asked again later."""
+
+
+def stamp_of(path: str) -> Optional[Stamp]:
     try:
         status = os.stat(path)
-        return status.st_mtime_ns, status.st_size
+        return Stamp(status.st_mtime_ns, status.st_size)
     except (OSError, ValueError):
         return None
 
@@ -88,10 +134,12 @@ class Analysis:
         self.text: Text = text
         self.name: str = name
         self.trouble: Optional[str] = None  # why the file can't be looked at on its model
+        self.is_waiting: bool = False
         try:
             self.file: ConfigFile = workspace.file(text.text, name)
         except Failure as failure:
-            self.trouble = str(failure)
+            self.is_waiting = isinstance(failure, Waiting)
+            self.trouble = None if self.is_waiting else str(failure)
             self.file = workspace.file_alone(text.text, name)
         self._diagnostics: Optional[Tuple[Diagnostic, ...]] = None
         self._outline: Optional[Outline] = None

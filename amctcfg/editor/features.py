@@ -24,6 +24,7 @@ MOST_NAMED = 20
 
 KIND_FIELD, KIND_VALUE, KIND_ENUM, KIND_LAYER, KIND_TYPE = 5, 12, 20, 21, 7
 SYMBOL_OBJECT, SYMBOL_FIELD, SYMBOL_ARRAY = 19, 8, 18
+DEEPEST = 50  # levels of symbols; clients and the JSON of an answer have limits, too
 UNNECESSARY = 1
 FADED = ("redundant-override", "unused-override", "ignored-override")
 
@@ -74,12 +75,12 @@ def completion(analysis: Analysis, offset: int, snippets: bool) -> Dict[str, Any
 
 def value_node(message: Node, offset: int) -> Optional[Node]:
     """The field whose value a place is in, or behind whose colon it is."""
-    for child in message.children:
+    for number, child in enumerate(message.children):
         if child.value is not None and child.value_start <= offset <= child.value_start + len(child.value):
             return child
         if child.has_colon and child.value is None and child.opening is None and child.start < offset:
-            following = next((c for c in message.children if c.start > child.start), None)
-            if following is None or offset <= following.start:
+            following = message.children[number + 1 : number + 2]
+            if not following or offset <= following[0].start:
                 return child
     return None
 
@@ -362,7 +363,7 @@ def document_symbols(analysis: Analysis) -> List[Dict[str, Any]]:
     return [symbol(analysis, node) for node in analysis.outline.root.children if node.name]
 
 
-def symbol(analysis: Analysis, node: Node) -> Dict[str, Any]:
+def symbol(analysis: Analysis, node: Node, depth: int = 0) -> Dict[str, Any]:
     text = analysis.text
     name = node.name or "element"
     key = text_of(node, "layer_name") or text_of(node, "layer_type")
@@ -374,8 +375,8 @@ def symbol(analysis: Analysis, node: Node) -> Dict[str, Any]:
         "selectionRange": text.range(node.start, node.start + len(node.name or "")),
     }
     inner = [child for child in node.children if child.name or child.opening is not None]
-    if inner:
-        found["children"] = [symbol(analysis, child) for child in inner]
+    if inner and depth < DEEPEST:
+        found["children"] = [symbol(analysis, child, depth + 1) for child in inner]
     return found
 
 

@@ -14,6 +14,9 @@ LONGEST_HEADER = 8192  # bytes
 LARGEST_BODY = 1 << 28  # bytes
 
 
+END = object()  # what is read at the end of the input
+
+
 class BrokenHeader(Exception):
     """What stands where a header should be can't be read: where the next frame begins is not known."""
 
@@ -32,12 +35,12 @@ class ResponseError(Exception):
 
 
 def read_frame(stream: IO[bytes]) -> Any:
-    """The body of the next frame, None at the end of the input. Raises `BrokenHeader` and `NotJson`."""
+    """Read the body of the next frame, `END` at the end of the input. Raises `BrokenHeader` and `NotJson`."""
     length: Optional[int] = None
     while True:
         line = stream.readline(LONGEST_HEADER)
         if not line:
-            return None
+            return END
         if not line.endswith(b"\n"):
             raise BrokenHeader(repr(line[:80]))
         line = line.strip()
@@ -56,7 +59,7 @@ def read_frame(stream: IO[bytes]) -> Any:
     while len(body) < length:  # a pipe gives what it has
         more = stream.read(length - len(body))
         if not more:
-            return None
+            return END
         body += more
     try:
         return json.loads(body.decode("utf-8"))

@@ -7,6 +7,7 @@ checked when nothing has come for a moment, so that typing is never waited for.
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import threading
@@ -28,13 +29,19 @@ from .features import (
     inlay_hints,
     references,
 )
-from .protocol import BrokenHeader, NotJson, ResponseError, Writer, read_frame
+from .protocol import END, BrokenHeader, NotJson, ResponseError, Writer, read_frame
 from .text import ENCODINGS, Text
+from .tokens import legend, semantic_tokens
 
 DEBOUNCE = 0.15  # seconds without an edit before a file is checked
+TYPED = 2.0  # seconds without an edit before trouble that comes from typing is shown
 WATCH = 1.0  # seconds between two looks at the files of models
 
-END, BROKEN = object(), object()
+GRACE = 2.0  # seconds that work may go on when the input has ended
+
+BROKEN, LOADED = object(), object()
+
+PARAMETERS = (KeyError, TypeError, AttributeError, ValueError, OverflowError)  # what parameters of another form raise
 
 MESSAGE_TYPES = {"error": 1, "warning": 2, "info": 3, "log": 4}
 
@@ -42,11 +49,13 @@ MESSAGE_TYPES = {"error": 1, "warning": 2, "info": 3, "log": 4}
 def serve(stdin: IO[bytes], stdout: IO[bytes]) -> int:
     """Serve a client until it leaves. Gives the exit status: 0 after `shutdown`, else 1."""
     printed, sys.stdout = sys.stdout, sys.stderr  # nothing but frames may get into the output
+    server = Server(stdin, Writer(stdout))
     try:
-        return Server(stdin, Writer(stdout)).run()
+        return server.run()
     except (BrokenPipeError, ValueError):
         return 1  # the client has gone
     finally:
+        server.ended.set()
         sys.stdout = printed
 
 
@@ -58,12 +67,15 @@ class File:
         self.text: Text = text
         self.version: Any = version
         self.due: Optional[float] = time.monotonic() + DEBOUNCE / 3
+        self.trouble_due: Optional[float] = None  # when to say why it can't be looked at on its model
+        self.was_edited: bool = False
         self.analysis: Optional[Analysis] = None
         self.before: Optional[Analysis] = None
 
     def change(self, text: Text, version: Any) -> None:
         self.text, self.version = text, version
         self.due = time.monotonic() + DEBOUNCE
+        self.trouble_due, self.was_edited = None, True
         self.forget()
 
     def forget(self) -> None:
@@ -79,16 +91,22 @@ class Server:
         self.stdin: IO[bytes] = stdin
         self.writer: Writer = writer
         self.incoming: queue.Queue[Any] = queue.Queue()
+        self.waiting: Set[Any] = set()  # the requests in the queue, by id
         self.cancelled: Set[Any] = set()
+        self.ended: threading.Event = threading.Event()
         self.files: Dict[str, File] = {}
         self.encoding: str = ENCODINGS[0]
         self.snippets: bool = False
         self.settings: Settings = Settings({})
-        self.workspace: EditorWorkspace = EditorWorkspace(self.settings.options(), self.log)
+        self.workspace: EditorWorkspace = self.make_workspace()
         self.initialized: bool = False
         self.shut_down: bool = False
         self.watched: float = time.monotonic()
         self.troubles: Set[str] = set()
+
+    def make_workspace(self) -> EditorWorkspace:
+        """Return a workspace with the client's settings."""
+        return EditorWorkspace(self.settings.options(), self.log, lambda: self.incoming.put(LOADED))
 
     # ------------------------------------------------------------ the loop
 
@@ -99,6 +117,9 @@ class Server:
                 message = self.incoming.get(timeout=self.patience())
             except queue.Empty:
                 self.at_rest()
+                continue
+            if message is LOADED:
+                self.recheck()
                 continue
             if message is END or message is BROKEN:
                 return 0 if self.shut_down and message is END else 1
@@ -114,21 +135,25 @@ class Server:
             except NotJson as error:
                 message = error
             except (BrokenHeader, OSError, ValueError):
-                self.incoming.put(BROKEN)
-                return
-            if message is None:
-                self.incoming.put(END)
+                message = BROKEN
+            if message is END or message is BROKEN:
+                self.incoming.put(message)
+                if not self.ended.wait(GRACE):  # the client has gone: nobody waits for what is being done
+                    os._exit(0 if self.shut_down and message is END else 1)
                 return
             if isinstance(message, dict) and message.get("method") == "$/cancelRequest":
                 params = message.get("params")
-                if isinstance(params, dict) and isinstance(params.get("id"), (int, str)):
-                    self.cancelled.add(params["id"])
+                identifier = params.get("id") if isinstance(params, dict) else None
+                if isinstance(identifier, (int, str)) and identifier in self.waiting:
+                    self.cancelled.add(identifier)
                 continue
+            if isinstance(message, dict) and isinstance(message.get("id"), (int, str)):
+                self.waiting.add(message["id"])
             self.incoming.put(message)
 
     def patience(self) -> float:
         """How long to wait for the next message before a file is due."""
-        due = [file.due for file in self.files.values() if file.due is not None]
+        due = [due for file in self.files.values() for due in (file.due, file.trouble_due) if due is not None]
         return max(min([*due, self.watched + WATCH]) - time.monotonic(), 0)
 
     def at_rest(self) -> None:
@@ -138,10 +163,19 @@ class Server:
             if file.due is not None and file.due <= now:
                 self.publish(file)
                 return  # what has come meanwhile is first
+            if file.trouble_due is not None and file.trouble_due <= now:
+                file.trouble_due = None
+                self.show_trouble(self.analysis(file).trouble)
         if now >= self.watched + WATCH:
             self.watched = now
+            self.workspace.keep(self.models_in_use())
             if self.workspace.changed():
                 self.recheck()
+
+    def models_in_use(self) -> Set[str]:
+        """Return the paths of the models of the files that are open."""
+        analyses = [file.analysis for file in self.files.values() if file.analysis is not None]
+        return {analysis.file.model.path for analysis in analyses if analysis.file.model is not None}
 
     def recheck(self) -> None:
         """Look at all files again: a model or the settings have changed."""
@@ -157,7 +191,12 @@ class Server:
         except Exception:
             traceback.print_exc(file=sys.stderr)
             return
-        self.show_trouble(analysis.trouble)
+        if analysis.is_waiting:
+            return  # until its model has been read
+        if analysis.trouble is not None and file.was_edited:
+            file.trouble_due = time.monotonic() + TYPED
+        else:
+            self.show_trouble(analysis.trouble)
         params = {"uri": file.uri, "diagnostics": found}
         if file.version is not None:
             params["version"] = file.version
@@ -194,17 +233,21 @@ class Server:
             return
         try:
             self.notification(message["method"], message.get("params"))
-        except Exception:  # a bad notification has no answer
+        except PARAMETERS as error:  # a bad notification has no answer
+            sys.stderr.write("amctcfg lsp: {!a} is ignored: {!a}\n".format(message["method"][:80], error))
+        except Exception:
             traceback.print_exc(file=sys.stderr)
 
     def request(self, message: Dict[str, Any]) -> None:
         identifier = message["id"]
+        if isinstance(identifier, (int, str)):
+            self.waiting.discard(identifier)
         try:
             result = self.answer(message["method"], message.get("params"), identifier)
         except ResponseError as error:
             self.writer.error(identifier, error.code, error.message)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            traceback.print_exc(file=sys.stderr)
+        except PARAMETERS as error:
+            sys.stderr.write("amctcfg lsp: {!a} has parameters that don't fit\n".format(message["method"][:80]))
             words = "the parameters don't fit: {!r}".format(error)
             self.writer.error(identifier, protocol.INVALID_PARAMS, words)
         except Exception as error:
@@ -252,7 +295,7 @@ class Server:
 
     def configure(self, values: Any) -> None:
         self.settings = Settings(values)
-        self.workspace = EditorWorkspace(self.settings.options(), self.log)
+        self.workspace = self.make_workspace()
         self.troubles.clear()
         self.recheck()
 
@@ -303,6 +346,14 @@ class Server:
     def folding(self, params: Any) -> Any:
         return folding_ranges(self.open_file(params))
 
+    def tokens(self, params: Any) -> Any:
+        analysis = self.open_file(params)
+        return semantic_tokens(analysis, 0, len(analysis.text.text))
+
+    def tokens_in_range(self, params: Any) -> Any:
+        analysis = self.open_file(params)
+        return semantic_tokens(analysis, *(analysis.text.offset(params["range"][side]) for side in ("start", "end")))
+
     def hints(self, params: Any) -> Any:
         analysis = self.open_file(params)
         start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
@@ -340,6 +391,8 @@ REQUESTS: Dict[str, Callable[[Server, Any], Any]] = {
     "textDocument/documentSymbol": Server.symbols,
     "textDocument/foldingRange": Server.folding,
     "textDocument/inlayHint": Server.hints,
+    "textDocument/semanticTokens/full": Server.tokens,
+    "textDocument/semanticTokens/range": Server.tokens_in_range,
     "textDocument/codeAction": Server.actions,
     "textDocument/formatting": Server.format,
     "textDocument/rangeFormatting": Server.format_range,
@@ -359,6 +412,7 @@ def capabilities_of(encoding: str) -> Dict[str, Any]:
         "documentSymbolProvider": True,
         "foldingRangeProvider": True,
         "inlayHintProvider": True,
+        "semanticTokensProvider": {"legend": legend(), "full": True, "range": True},
         "codeActionProvider": {"codeActionKinds": ["quickfix", "refactor", "source.fixAll.amctcfg"]},
         "documentFormattingProvider": True,
         "documentRangeFormattingProvider": True,

@@ -12,6 +12,8 @@ from ..tools.edits import Edit
 
 ENCODINGS = ("utf-16", "utf-8", "utf-32")
 
+STRETCH = 256  # characters
+
 LINE_END = re.compile(r"\r\n|\n|\r")
 
 
@@ -24,6 +26,7 @@ class Text:
         self.starts: List[int] = [0, *[match.end() for match in LINE_END.finditer(text)]]
         self.plain: bool = text.isascii() if hasattr(text, "isascii") else all(ord(c) < 128 for c in text)
         self._feeds: List[int] = []
+        self._marks: Dict[int, List[int]] = {}  # of a line, the units in front of each stretch of it
 
     def offset(self, position: Dict[str, Any]) -> int:
         """The offset of a position; one beyond the end of its line, or of the text, is that end."""
@@ -35,19 +38,34 @@ class Text:
         content = self.text[start:end].rstrip("\r\n")
         if self.plain or self.encoding == "utf-32":
             return start + min(units, len(content))
-        count = 0
-        for index, character in enumerate(content):
+        marks = self.marks(line)
+        stretch = max(bisect.bisect_right(marks, units) - 1, 0)
+        count = marks[stretch]
+        for index in range(stretch * STRETCH, len(content)):
             if count >= units:
                 return start + index
-            count += self.width(character)
+            count += self.width(content[index])
         return start + len(content)
 
     def position(self, offset: int) -> Dict[str, int]:
         line = bisect.bisect_right(self.starts, offset) - 1
-        before = self.text[self.starts[line] : offset]
+        column = offset - self.starts[line]
         if self.plain or self.encoding == "utf-32":
-            return {"line": line, "character": len(before)}
-        return {"line": line, "character": sum(map(self.width, before))}
+            return {"line": line, "character": column}
+        stretch = column // STRETCH
+        rest = self.text[self.starts[line] + stretch * STRETCH : offset]
+        return {"line": line, "character": self.marks(line)[stretch] + sum(map(self.width, rest))}
+
+    def marks(self, line: int) -> List[int]:
+        """Return the units in front of each stretch of a line, so that a place in a long one is found at once."""
+        if line not in self._marks:
+            start = self.starts[line]
+            end = self.starts[line + 1] if line + 1 < len(self.starts) else len(self.text)
+            marks = [0]
+            for begin in range(start, end - STRETCH + 1, STRETCH):
+                marks.append(marks[-1] + sum(map(self.width, self.text[begin : begin + STRETCH])))
+            self._marks[line] = marks
+        return self._marks[line]
 
     def width(self, character: str) -> int:
         if self.encoding == "utf-8":
