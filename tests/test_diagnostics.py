@@ -11,7 +11,8 @@ import re
 
 import pytest
 
-from amctcfg import ConfigError, check, load_layers
+import amctcfg
+from amctcfg import ConfigError, Layer, check, load_layers
 from amctcfg.diagnostics.codes import CODES
 
 from .conftest import DATA
@@ -144,3 +145,34 @@ def test_a_config_error_is_neutral_text(name):
         parse("do_fusion: maybe", name=name)
     assert str(caught.value).isprintable() or set(re.findall(r"[^ -~]", str(caught.value))) <= {"\n"}
     assert "\n::error" not in str(caught.value)
+
+
+def test_the_text_of_an_exception_shows_a_hundred_and_counts_the_rest():
+    text = "x: 1\n" * 5100
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.loads(text)
+    shown = str(caught.value)
+    assert len(caught.value.diagnostics) == 5100
+    assert shown.count("error[unknown-field]") == 100
+    assert shown.endswith("\n… and 5,000 more")
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.loads("x: 1\n" * 100)
+    assert "more" not in str(caught.value) and str(caught.value).count("error[") == 100
+
+
+INVISIBLE = "\u00ad\u034f\u115f\u17b4\u180b\u200b\u200d\u2060\u3164\ufe0f\uffa0\U000e0061"
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
+def test_characters_that_nobody_sees_are_escaped(character):
+    name = "conv{}1".format(character)
+    found = amctcfg.check("skip_layers: '{}'".format(name), layers=[Layer("conv1", "Conv2D"), Layer("fc", "MatMul")])
+    assert ascii(character)[1:-1] in str(found[0])
+    shown = str(ConfigError(found, "skip_layers: '{}'".format(name)))
+    assert character not in shown and "did you mean 'conv1'?" in shown
+
+
+def test_an_error_alone():
+    error = ConfigError.single("syntax", "words", hint="cure", name="a.cfg", text="x")
+    assert error.diagnostics == (amctcfg.Diagnostic("error", "syntax", "words", hint="cure", name="a.cfg"),)
+    assert error.text == "x"

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Iterable, List, NamedTuple, Optional, Tuple, Union
 
 from .source import Source, Span
-from .words import escape_controls
+from .words import UNSAFE, escape_controls
 
 Path = Tuple[Union[str, int], ...]
 
 ERROR, WARNING = "error", "warning"
 
+MOST_SHOWN = 100  # diagnostics in the text of an exception
 WIDTH = 120  # columns, where there is no terminal to ask
 TAB = "    "
 ELLIPSIS = {ord("…"): "."}
@@ -69,7 +71,9 @@ class ConfigError(ValueError):
         return self._text
 
     def __str__(self) -> str:
-        return render(self.diagnostics, self._text)
+        text = render(self.diagnostics[:MOST_SHOWN], self._text)
+        more = len(self.diagnostics) - MOST_SHOWN
+        return text if more <= 0 else "{}\n… and {:,} more".format(text, more)
 
 
 def position(diagnostic: Diagnostic) -> Tuple[int, ...]:
@@ -165,11 +169,12 @@ def _cells(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
     import unicodedata  # for odd characters only
 
-    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else "\ufffd" for c in text)
+    seen = re.sub(UNSAFE, "\ufffd", text)
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else "\ufffd" for c in seen)
 
 
 def _columns(text: str) -> int:

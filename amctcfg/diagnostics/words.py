@@ -15,19 +15,23 @@ if TYPE_CHECKING:
 MOST_NAMED = 3
 LONGEST_NAME = 120  # characters of a name in a message
 
-# What a terminal or a log could take for something else: control characters, line and paragraph separators, and
-# the characters that change the direction of the text.
-UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+# What a terminal, a log or a reader could take for something else: control characters, line and paragraph separators,
+# the characters that change the direction of the text, and those that nobody sees.
+UNSAFE = (
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 def escape_controls(text: str) -> str:
-    """Text for people, with what could act on a terminal or a log written as escapes.
+    """Write what could act on a terminal or a log, or is not seen, as escapes: text for people.
 
-    That is control characters, and `::` at the beginning, which the log of a GitHub workflow takes for a command.
+    That is control and invisible characters, and `::` at the beginning, which the log of a GitHub workflow takes for a
+    command.
     """
     if "::" in text and text.lstrip().startswith("::"):
         text = text.replace(":", "\\x3a", 1)
-    return text if text.isprintable() else re.sub(UNSAFE, lambda match: ascii(match[0])[1:-1], text)
+    return text if text.isascii() and text.isprintable() else re.sub(UNSAFE, lambda match: ascii(match[0])[1:-1], text)
 
 
 def pluralize(number: int, what: str) -> str:
