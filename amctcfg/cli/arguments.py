@@ -111,6 +111,7 @@ GROUPS: Dict[str, Dict[str, str]] = {
         "layers": "list the layers of a graph: name, type, quantizable or why not",
     },
     "Find better settings": {
+        "simulate": "quantize a model here, and show what that does to each layer",
         "suggest": "skip the sensitive layers of a model",
         "bisect": "find the layers to skip, by running your command on candidates",
         "audit": "compare what the toolkit did with what a configuration asks",
@@ -215,23 +216,39 @@ def put_options_first(argv: List[str], parser: Parser) -> List[str]:
     """
     options: List[str] = []
     others: List[str] = []
-    rest = iter(argv)
-    for argument in rest:
+    rest = list(argv)
+    while rest:
+        argument = rest.pop(0)
         if argument == "--":
             others += [PLAIN + other if other.startswith("-") else other for other in rest]
-        elif argument.startswith("-") and argument != "-":
-            options.append(argument)
-            if takes_value(argument, parser):
-                options += [value for value in (next(rest, None),) if value is not None]
-        else:
+            break
+        if not is_option(argument):
             others.append(argument)
+            continue
+        options.append(argument)
+        count = count_values(argument, parser)
+        if count == 1:
+            options += [rest.pop(0)] if rest else []
+        while count == MANY and rest and not is_option(rest[0]):
+            options.append(rest.pop(0))
+    if others and any(count_values(option, parser) == MANY for option in options):
+        return [*options, "--", *others]  # an option that takes many values would take the others, too
     return options + others
 
 
-def takes_value(option: str, parser: Parser) -> bool:
-    """Whether the next argument belongs to an option."""
+MANY = -1
+
+
+def is_option(argument: str) -> bool:
+    return argument.startswith("-") and argument != "-"
+
+
+def count_values(option: str, parser: Parser) -> int:
+    """How many of the next arguments belong to an option."""
     action = parser.option_actions().get(option)
-    return action is not None and action.nargs is None
+    if action is None:
+        return 0
+    return 1 if action.nargs is None else MANY if action.nargs == "+" else 0
 
 
 def parser_of(name: str, console: Console) -> Parser:

@@ -84,12 +84,19 @@ class Console:
         if path is None or path == "-":
             self.result(text)
             return
-        for other in inputs:
-            if other and other != "-" and same_file(other, path):
-                raise Failure("{} is one of the inputs; choose another name for the output".format(path))
+        self.check_target(path, inputs)
         if self.stdout is not None:
             self.stdout.flush()  # the file may be standard output by another name
         write(text.encode("utf-8", "backslashreplace").decode("utf-8"), path)  # a file's name may be no text
+
+    def check_target(self, path: str, inputs: Iterable[Optional[str]]) -> None:
+        """Raise `Failure` for an output that is one of the inputs, or in a folder that is not there."""
+        for other in inputs:
+            if other and other != "-" and same_file(other, path):
+                raise Failure("{} is one of the inputs; choose another name for the output".format(path))
+        folder = os.path.dirname(path)
+        if folder and not os.path.isdir(folder):
+            raise Failure("can't write {}: there is no folder {}".format(path, folder))
 
     def difference(self, before: str, after: str, name: str, what: str) -> None:
         """A unified diff for people: coloured on a terminal, and neutralised."""

@@ -247,6 +247,11 @@ CODES: Dict[str, Code] = {
         "Use a larger search_step.",
         "common_config { ifmr_quantize { search_step: 0.00001 } }\n",
     ),
+    "refused-by-toolkit": Code(
+        WARNING,
+        "The toolkit stops at this layer, `amctcfg simulate` found: NaN or infinity, a scale out of range, a bias beyond int32.",
+        "Skip the layer.",
+    ),
     "placeholder": Code(
         WARNING,
         "A placeholder of the vendor's page was left in.",

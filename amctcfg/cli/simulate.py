@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command simulate: quantize a model in plain numpy and onnxruntime, and show what that does to each layer."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+import re
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..diagnostics.diagnostic import WARNING, Diagnostic
+from ..diagnostics.words import escape_controls, pluralize, quote_name
+from ..workspace.file import ConfigFile
+from .arguments import CFG, READING, formats, option
+from .console import Console, Failure, verdict
+from .opening import open_workspace
+from .progress import ProgressBar
+from .reports import FORMAT_VERSION
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def memory_size(argument: str) -> int:
+    """Bytes: `512MB`, `1GB`, powers of 1024."""
+    found = re.match(r"\A([0-9]+(?:\.[0-9]+)?) *([KMGT]?)i?B?\Z", argument, re.IGNORECASE)
+    if found is None or not float(found[1]):
+        raise argparse.ArgumentTypeError("'{}' is not a size of memory; write 512MB or 1GB".format(argument))
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def count(argument: str) -> int:
+    if not argument.isdigit() or not int(argument):
+        raise argparse.ArgumentTypeError("'{}' is not a number of at least 1".format(argument))
+    return int(argument)
+
+
+DATA = option(
+    "--data", metavar="F", nargs="+", required=True, help="calibration data: .npz, .npy, .bin, or folders of these"
+)
+MEMORY = option(
+    "--memory",
+    metavar="SIZE",
+    type=memory_size,
+    default=1 << 30,
+    help="how much of the activations is held at a time, such as 512MB; default: 1GB",
+)
+JOBS = option("--jobs", metavar="N", type=count, default=1, help="how many layers' scales are searched at a time")
+
+OPTIONS = (
+    CFG,
+    *READING,
+    DATA,
+    option("-o", "--output", metavar="SIM.onnx", help="write the model that computes as the quantized one does"),
+    option("--record", metavar="R.txt", help="write the toolkit's record file"),
+    option(
+        "--ranking", metavar="R.json", help="write the toolkit's ranking of the layers, which `suggest --scores` reads"
+    ),
+    option(
+        "--sensitivity",
+        choices=["cosine", "sqnr", "output"],
+        default="cosine",
+        help="what the ranking holds: cosine or decibels of the layer's output, or decibels of the model's; default: cosine",
+    ),
+    formats("text", "json", "csv"),
+    JOBS,
+    MEMORY,
+)
+
+
+class Row(NamedTuple):
+    """What a simulation shows of a layer."""
+
+    layer: str
+    type: str
+    scale: Tuple[float, ...]
+    offset: Tuple[int, ...]
+    weight_scales: Tuple[float, ...]
+    cosine: float
+    sqnr: float
+    output: Optional[float]  # decibels of the model's output with this layer alone quantized, where asked for
+
+
+class View(NamedTuple):
+    """What is shown of a simulation."""
+
+    file: str
+    model: str
+    rows: List[Row]
+    refused: Sequence[Any]
+    notes: Sequence[str]
+    output_sqnr: float
+
+
+def simulation_room() -> Any:
+    """The room that this command needs, or the end of the command where a host has deleted it."""
+    try:
+        from .. import simulation
+    except ModuleNotFoundError as error:
+        if not str(error.name).endswith(".simulation"):
+            raise
+    except ImportError as error:
+        if error.name is None:
+            raise
+    else:
+        return simulation
+    raise Failure("this copy of amctcfg is without its folder 'simulation', which this command needs")
+
+
+def run(arguments: Any, console: Console) -> int:
+    file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
+    path, plan = file.require_model().path, file.plan
+    inputs = (arguments.config, path, *arguments.data)
+    targets = [target for target in (arguments.output, arguments.record, arguments.ranking) if target is not None]
+    for target in targets:
+        console.check_target(target, inputs)
+    if len({os.path.realpath(target) for target in targets}) < len(targets):
+        raise Failure("two of the outputs have one name")
+    simulation = simulation_room()
+    bar = ProgressBar(console)
+    try:
+        batches = simulation.load_batches(arguments.data, path)
+        sim = simulation.simulate(plan, path, batches, bar, arguments.memory, arguments.jobs)
+        view = viewed(file, sim, arguments.sensitivity == "output")
+        scores = sim.sensitivity(arguments.sensitivity) if arguments.ranking else {}
+    except simulation.SimulationError as error:
+        raise Failure(str(error)) from None
+    finally:
+        bar.close()
+    for note in sim.notes:
+        console.note(note)
+    warnings = file.without_ignored([*plan.warnings, *(refusal_warning(refusal, file) for refusal in sim.refused)])
+    console.diagnostics(warnings, file.text)
+    if arguments.output is not None:
+        sim.save(arguments.output)
+    if arguments.record is not None:
+        console.output(sim.record, arguments.record, inputs)
+    if arguments.ranking is not None:
+        console.output(to_ranking(scores), arguments.ranking, inputs)
+    console.result({"text": to_text, "json": to_json, "csv": to_csv}[arguments.format](view))
+    return verdict(warnings, arguments)
+
+
+def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
+    message = "{}: {}".format(quote_name(refusal.layer), refusal.reason)
+    hint = "the toolkit stops at this layer: skip it (skip_layers: {})".format(
+        json.dumps(refusal.layer, ensure_ascii=False)
+    )
+    return Diagnostic(WARNING, "refused-by-toolkit", message, hint=hint, name=file.name)
+
+
+def viewed(file: ConfigFile, sim: Any, alone: bool) -> View:
+    """What the table shows."""
+    cosines, decibels = sim.sensitivity("cosine"), sim.sensitivity("sqnr")
+    outputs = sim.sensitivity("output") if alone else {}
+    rows = []
+    for name, factors in sim.factors.items():
+        scales, offsets = zip(*factors.activations)
+        weights = tuple(map(float, factors.scale_w))
+        kind = file.plan[name].layer.type
+        rows.append(Row(name, kind, scales, offsets, weights, cosines[name], decibels[name], outputs.get(name)))
+    return View(file.name, file.require_model().path, rows, sim.refused, sim.notes, sim.output_sqnr)
+
+
+# ---------------------------------------------------------------- formats
+
+
+def to_text(view: View) -> str:
+    """A line for each layer, and a summary."""
+    head = ["layer", "scale", "offset", "cosine", "SQNR"]
+    cells = [cells_of(row) for row in view.rows]
+    if any(row.output is not None for row in view.rows):
+        head.append("output")
+        cells = [[*texts, "{:.2f} dB".format(row.output)] for texts, row in zip(cells, view.rows)]
+    table = [head, *cells]
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:]))]).rstrip()
+        for row in table
+    ]
+    refused = ", {} refused".format(len(view.refused)) if view.refused else ""
+    lines.append(
+        "{} quantized{}; the model's output: {:.2f} dB".format(
+            pluralize(len(view.rows), "layer"), refused, view.output_sqnr
+        )
+    )
+    return "".join(escape_controls(line) + "\n" for line in lines)
+
+
+def cells_of(row: Row) -> List[str]:
+    scales = " and ".join("{:.6g}".format(scale) for scale in row.scale)
+    offsets = " and ".join(map(str, row.offset))
+    return [row.layer, scales, offsets, "{:.7f}".format(row.cosine), "{:.2f} dB".format(row.sqnr)]
+
+
+def values_of(row: Row) -> Dict[str, Any]:
+    values = dict(row._asdict())
+    for name in ("scale", "offset"):
+        if len(values[name]) == 1:
+            values[name] = values[name][0]
+    return values
+
+
+def to_json(view: View) -> str:
+    """One object: `version`, `file`, `model`, `layers`, `refused`, `notes` and `output_sqnr`, in decibels."""
+    report = {
+        "version": FORMAT_VERSION,
+        "file": view.file,
+        "model": view.model,
+        "layers": [values_of(row) for row in view.rows],
+        "refused": [dict(refusal._asdict()) for refusal in view.refused],
+        "notes": list(view.notes),
+        "output_sqnr": view.output_sqnr,
+    }
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+
+
+def to_csv(view: View) -> str:
+    """A row for each layer; of the weights the number of their scales."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["layer", "type", "scale", "offset", "weight_scales", "cosine", "sqnr", "output"])
+    for row in view.rows:
+        texts = [" ".join(map(repr, row.scale)), " ".join(map(str, row.offset)), len(row.weight_scales)]
+        output = "" if row.output is None else repr(row.output)
+        writer.writerow([row.layer, row.type, *texts, repr(row.cosine), repr(row.sqnr), output])
+    return stream.getvalue()
+
+
+def to_ranking(scores: Any) -> str:
+    """The toolkit's ranking: pairs of layer and value, ascending."""
+    pairs = sorted(([name, value] for name, value in scores.items()), key=lambda pair: pair[1])
+    return json.dumps(pairs, indent=4, separators=(",", ":"), ensure_ascii=False)
