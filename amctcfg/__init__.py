@@ -15,7 +15,8 @@ from ._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any, List
 
-    from . import simulation, textformat, tuning
+    from . import simulation as simulation  # not in __all__, as it needs numpy
+    from . import textformat, tuning
     from .checks.checking import check
     from .checks.expanding import expand
     from .diagnostics.diagnostic import ConfigError, Diagnostic

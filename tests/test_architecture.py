@@ -53,6 +53,7 @@ DOORS = {
     "cli.scoring": {"tuning"},
     "cli.lsp": {"editor"},
     "cli.show": {"pages"},
+    "cli.simulate": {"simulation"},
     "resolve.plan": {"pages"},
     "simulation.simulating": {"tuning"},
 }
@@ -75,7 +76,7 @@ STANDARD = set(
     typing unicodedata urllib
     """.split()
 )
-ON_DEMAND = {"google"}  # protobuf, inside the functions that read graphs
+ON_DEMAND = {"google", "tqdm"}  # protobuf, inside the functions that read graphs; a bar of progress
 EXTRA = {"numpy", "onnx", "onnxruntime"}  # of the room for simulation, and of it alone
 FOR_CHECKERS = {"typing_extensions"}  # under TYPE_CHECKING
 

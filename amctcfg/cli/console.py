@@ -14,6 +14,8 @@ from ..diagnostics.words import escape_controls
 from ..documents.files import read, write
 from ..workspace.failure import Failure as Failure  # noqa: PLC0414 - which every command takes from here
 
+PATIENCE = 1.0  # seconds of work that nobody needs to watch
+
 EXIT_OK, EXIT_FINDINGS, EXIT_FAILURE = 0, 1, 2
 
 AUTO = "auto"  # colour on a terminal only
@@ -158,7 +160,7 @@ class Console:
 
     def shows_progress(self) -> bool:
         """Whether there is a terminal for it, and something that lasts."""
-        lasts = not self.is_quiet and time.monotonic() - self.started > 1
+        lasts = not self.is_quiet and time.monotonic() - self.started > PATIENCE
         return lasts and self.is_terminal(self.stderr) and os.environ.get("TERM") != "dumb"
 
     # ------------------------------------------------------------ input

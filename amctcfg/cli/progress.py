@@ -22,7 +22,7 @@ class ProgressBar:
         self.started: float = 0.0
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        if self.console.stderr is None or not self.console.is_terminal(self.console.stderr):
+        if not self.console.shows_progress():
             return
         if total != self.total or done == 0:
             self.begin(total)
@@ -41,7 +41,7 @@ class ProgressBar:
             from tqdm import tqdm
         except ImportError:
             return
-        self.bar = tqdm(total=total, file=self.console.stderr, leave=False, unit="layer", delay=1)
+        self.bar = tqdm(total=total, file=self.console.stderr, leave=False, unit="layer")
 
     def close(self) -> None:
         """Take the bar away."""

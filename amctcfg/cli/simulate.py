@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import os
 import re
@@ -13,12 +11,16 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
 from ..diagnostics.words import escape_controls, pluralize, quote_name
+from ..tools.tabulating import Measured, Table
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, verdict
 from .opening import open_workspace
 from .progress import ProgressBar
-from .reports import FORMAT_VERSION
+from .reports import FORMAT_VERSION, table_csv
+from .show import FORMATS as SHOWN
+from .show import View as Shown
+from .show import links_of, table_of
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -64,7 +66,7 @@ OPTIONS = (
         default="cosine",
         help="what the ranking holds: cosine or decibels of the layer's output, or decibels of the model's; default: cosine",
     ),
-    formats("text", "json", "csv"),
+    formats("text", "json", "csv", "html"),
     JOBS,
     MEMORY,
 )
@@ -84,14 +86,16 @@ class Row(NamedTuple):
 
 
 class View(NamedTuple):
-    """What is shown of a simulation."""
+    """What is shown of a simulation. table -- of the plan, as `show` has it, with what was measured."""
 
-    file: str
+    file: ConfigFile
     model: str
     rows: List[Row]
     refused: Sequence[Any]
     notes: Sequence[str]
     output_sqnr: float
+    table: Table
+    warnings: Tuple[Diagnostic, ...]
 
 
 def simulation_room() -> Any:
@@ -131,7 +135,7 @@ def run(arguments: Any, console: Console) -> int:
         bar.close()
     for note in sim.notes:
         console.note(note)
-    warnings = file.without_ignored([*plan.warnings, *(refusal_warning(refusal, file) for refusal in sim.refused)])
+    warnings = view.warnings
     console.diagnostics(warnings, file.text)
     if arguments.output is not None:
         sim.save(arguments.output)
@@ -139,7 +143,7 @@ def run(arguments: Any, console: Console) -> int:
         console.output(sim.record, arguments.record, inputs)
     if arguments.ranking is not None:
         console.output(to_ranking(scores), arguments.ranking, inputs)
-    console.result({"text": to_text, "json": to_json, "csv": to_csv}[arguments.format](view))
+    console.result({"text": to_text, "json": to_json, "csv": to_csv, "html": to_html}[arguments.format](view))
     return verdict(warnings, arguments)
 
 
@@ -161,7 +165,15 @@ def viewed(file: ConfigFile, sim: Any, alone: bool) -> View:
         weights = tuple(map(float, factors.scale_w))
         kind = file.plan[name].layer.type
         rows.append(Row(name, kind, scales, offsets, weights, cosines[name], decibels[name], outputs.get(name)))
-    return View(file.name, file.require_model().path, rows, sim.refused, sim.notes, sim.output_sqnr)
+    refusals = {refusal.layer: refusal.reason for refusal in sim.refused}
+    extras = {
+        row.layer: dict(zip(("scale", "offset", "SQNR"), (*cells_of(row)[1:3], cells_of(row)[4]))) for row in rows
+    }
+    links = links_of(file)
+    table = table_of(file, measured=Measured(cosines, "cosine", extras, refusals), links=links)
+    warnings = file.without_ignored([*file.plan.warnings, *(refusal_warning(refusal, file) for refusal in sim.refused)])
+    path = file.require_model().path
+    return View(file, path, rows, sim.refused, sim.notes, sim.output_sqnr, table, warnings)
 
 
 # ---------------------------------------------------------------- formats
@@ -173,26 +185,29 @@ def to_text(view: View) -> str:
     cells = [cells_of(row) for row in view.rows]
     if any(row.output is not None for row in view.rows):
         head.append("output")
-        cells = [[*texts, "{:.2f} dB".format(row.output)] for texts, row in zip(cells, view.rows)]
+        cells = [[*texts, decibels(row.output)] for texts, row in zip(cells, view.rows)]
     table = [head, *cells]
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:]))]).rstrip()
         for row in table
     ]
-    refused = ", {} refused".format(len(view.refused)) if view.refused else ""
-    lines.append(
-        "{} quantized{}; the model's output: {:.2f} dB".format(
-            pluralize(len(view.rows), "layer"), refused, view.output_sqnr
-        )
-    )
+    parts = ["{} quantized".format(pluralize(len(view.rows), "layer"))]
+    parts += ["{} refused".format(len(view.refused))] if view.refused else []
+    borders = view.table.borders
+    parts += ["{} between quantized and float layers".format(pluralize(borders, "border"))] if borders else []
+    lines.append("{}; the model's output: {:.2f} dB".format(", ".join(parts), view.output_sqnr))
     return "".join(escape_controls(line) + "\n" for line in lines)
 
 
 def cells_of(row: Row) -> List[str]:
     scales = " and ".join("{:.6g}".format(scale) for scale in row.scale)
     offsets = " and ".join(map(str, row.offset))
-    return [row.layer, scales, offsets, "{:.7f}".format(row.cosine), "{:.2f} dB".format(row.sqnr)]
+    return [row.layer, scales, offsets, "{:.7f}".format(row.cosine), decibels(row.sqnr)]
+
+
+def decibels(value: Optional[float]) -> str:
+    return "" if value is None else "{:.2f} dB".format(value)
 
 
 def values_of(row: Row) -> Dict[str, Any]:
@@ -204,12 +219,13 @@ def values_of(row: Row) -> Dict[str, Any]:
 
 
 def to_json(view: View) -> str:
-    """One object: `version`, `file`, `model`, `layers`, `refused`, `notes` and `output_sqnr`, in decibels."""
+    """One object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes` and `output_sqnr`, in decibels."""
     report = {
         "version": FORMAT_VERSION,
-        "file": view.file,
+        "file": view.file.name,
         "model": view.model,
         "layers": [values_of(row) for row in view.rows],
+        "borders": view.table.borders,
         "refused": [dict(refusal._asdict()) for refusal in view.refused],
         "notes": list(view.notes),
         "output_sqnr": view.output_sqnr,
@@ -219,14 +235,17 @@ def to_json(view: View) -> str:
 
 def to_csv(view: View) -> str:
     """A row for each layer; of the weights the number of their scales."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["layer", "type", "scale", "offset", "weight_scales", "cosine", "sqnr", "output"])
+    rows = []
     for row in view.rows:
-        texts = [" ".join(map(repr, row.scale)), " ".join(map(str, row.offset)), len(row.weight_scales)]
-        output = "" if row.output is None else repr(row.output)
-        writer.writerow([row.layer, row.type, *texts, repr(row.cosine), repr(row.sqnr), output])
-    return stream.getvalue()
+        values = dict(row._asdict(), weight_scales=len(row.weight_scales))
+        values.update(scale=" ".join(map(repr, row.scale)), offset=" ".join(map(str, row.offset)))
+        rows.append(values)
+    return table_csv(Row._fields, rows)
+
+
+def to_html(view: View) -> str:
+    """The page of `show`, with what was measured."""
+    return SHOWN["html"](Shown(view.file, view.table, tuple(view.table.rows), view.warnings, "", {}))
 
 
 def to_ranking(scores: Any) -> str:

@@ -213,7 +213,8 @@ def simulate(
     asked = plan.global_values.get("batch_num")
     count = len(given) if asked is None else int(asked)
     if len(given) < count:
-        raise SimulationError("the plan takes {} batches (batch_num), and {} are given".format(count, len(given)))
+        are = "1 is" if len(given) == 1 else "{} are".format(len(given))
+        raise SimulationError("the plan takes {} batches (batch_num), and {} given".format(count, are))
     notes = unsimulated(plan)
     if len(given) > count:
         notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))
