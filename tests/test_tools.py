@@ -166,6 +166,7 @@ def test_diff_command(cli, tmp_path):
         "search_step 0.02 → 0.01 for 1 layer: 'conv1', default, was /a.cfg:1",
         "search_step 0.02 → 0.03 for 5 layers: 'conv2', 'dw1', 'stage/pool' and 2 more, /b.cfg:2",
         "quant_enable false → true for 1 layer: 'dw1', default, was /a.cfg:2",
+        "6 of 6 layers and 1 global setting change",
     ]
     table = cli("diff", a, b, "--graph", TABLE, "--format", "markdown").out
     assert table.splitlines()[:2] == ["| field | before | after | for | because of |", "|---|---|---|---|---|"]
@@ -175,6 +176,75 @@ def test_diff_command(cli, tmp_path):
     assert (step["before"], step["after"], step["after_origin"]["line"]) == (0.02, 0.03, 2)
     b.write_text("do_fusion: maybe", encoding="utf-8")
     assert cli("diff", a, b, "--graph", TABLE).status == 1
+
+
+@pytest.fixture
+def switched(tmp_path, monkeypatch):
+    """Fifty layers with a block each, of which the second file changes something on other lines."""
+    names = ["layer{}".format(at) for at in range(50)]
+    block = 'override_layer_configs {{ layer_name: "{}"\n calibration_config {{ {} }} }}\n'
+    before = [block.format(name, "ifmr_quantize { search_step: 0.02 }") for name in names]
+    after = [block.format(name, "hfmg_quantize { num_of_bins: 8192 }") for name in names[:49]] + before[49:]
+    (tmp_path / "a.cfg").write_text("".join(before), encoding="utf-8")
+    (tmp_path / "b.cfg").write_text("".join(after) + 'skip_layers: "layer7"\n', encoding="utf-8")
+    table = "name,type\n" + "".join(name + ",Conv2d\n" for name in names)
+    (tmp_path / "l.csv").write_text(table, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return ("diff", "a.cfg", "b.cfg", "--graph", "l.csv", "--flavour", "pytorch")
+
+
+def test_equal_changes_are_one_whatever_their_lines_and_so_is_another_algorithm(cli, switched):
+    lines = cli(*switched).out.splitlines()
+    assert lines == [
+        "ifmr → hfmg (num_of_bins 8192) for 49 layers: 'layer0', 'layer1', 'layer2' and 46 more, b.cfg:2, 4, 6 and 46 more",
+        "quant_enable true → false for 1 layer: 'layer7', b.cfg:101",
+        "49 of 50 layers change; borders between quantized and float layers: 0 before, 2 after",
+    ]
+    back = [*switched[:1], switched[2], switched[1], *switched[3:]]
+    assert cli(*back).out.startswith("hfmg → ifmr (search_step 0.02) for 49 layers: ")
+    changes = json.loads(cli(*switched, "--format", "json").out)["changes"]
+    assert {c["after"] for c in changes if c["field"] == "ifmr_quantize.search_step"} == {None}  # programs get all
+
+
+def test_what_changed_has_colours_on_a_terminal(monkeypatch, switched):
+    from .test_cli import on_terminal
+
+    text = on_terminal(monkeypatch, switched, 60)
+    assert "quant_enable \x1b[31mtrue\x1b[0m → \x1b[32mfalse\x1b[0m for" in text
+    plain = re.sub("\x1b\\[[0-9]*m", "", text)
+    assert plain == on_terminal(monkeypatch, switched, 60, NO_COLOR="1") and max(map(len, plain.splitlines())) <= 60
+
+
+EVIL = [
+    "![x](http://a.example/x.png)",
+    "<img src=x>",
+    "@team",
+    "a|b",
+    "`code`",
+    "**b**",
+    "[l](javascript:1)",
+    "x\n| y |",
+]
+
+
+def test_names_are_code_in_a_review_comment(cli, tmp_path):
+    """A reader of Markdown that knows code spans and tables alone finds nothing else that is a name's."""
+    (tmp_path / "l.json").write_text(
+        json.dumps([{"name": n, "type": "Conv2D"} for n in [*EVIL, "z"]]), encoding="utf-8"
+    )
+    text = "".join("skip_layers: {}\n".format(json.dumps(name)) for name in EVIL)
+    (tmp_path / "a.cfg").write_text("", encoding="utf-8")
+    (tmp_path / "@all <b>.cfg").write_text(text, encoding="utf-8")
+    options = ("--graph", tmp_path / "l.json", "--format", "markdown", "--all")
+    out = cli("diff", tmp_path / "a.cfg", tmp_path / "@all <b>.cfg", *options).out
+    (row,) = [line for line in out.splitlines() if line.startswith("| quant_enable")]
+    cells = re.split(r"(?<!\\)\|", row)[1:-1]
+    assert len(cells) == 5
+    code = re.compile(r"(?<!`)(`+)(?!`)(.*?)(?<!`)\1(?!`)")
+    for cell in cells:
+        assert not re.search(r"[<>@!\[\]*`\n]", code.sub("", cell))
+    names = [match[1].replace("\\|", "|") for match in code.findall(cells[3])]
+    assert [name[1:-1] if name.startswith(" ") else name for name in names] == [*EVIL[:-1], "x\\n| y |"]
 
 
 # ---------------------------------------------------------------- condense

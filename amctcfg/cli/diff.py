@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from itertools import groupby
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
-from ..diagnostics.words import escape_controls, pluralize, quote_name, quote_names
+from ..diagnostics.words import MOST_NAMED, escape_controls, join_words, pluralize, quote_name
 from ..tools.diffing import Change
-from ..workspace.file import quantizable_types
+from ..workspace.file import ConfigFile, quantizable_types
 from .arguments import READING, formats, option, plain
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, PLAIN, RED, Console, Failure, verdict
 from .opening import open_workspace
 from .reports import FORMAT_VERSION, origin_row, shown_value
+from .show import links_of, table_of
 
 OPTIONS = (
     option("before", metavar="A", type=plain, help="a configuration or a JSON quantization config; - is stdin"),
@@ -54,100 +57,214 @@ def run(arguments: Any, console: Console) -> int:
         rules=after.rules,
         flavour=None if before.flavour != after.flavour else after.flavour,
     )
-    text = DIFF_FORMATS[arguments.format](changes, quantizable_types(after), before.name, after.name, arguments.all)
-    console.result(wrapped(text, console.width(console.stdout)) if arguments.format == "text" else text)
+    comparison = Comparison(changes, before, after, arguments.all)
+    if arguments.format == "text":
+        console.result(comparison.text(console.width(console.stdout), console.colors(console.stdout)))
+    else:
+        console.result({"json": diff_json, "markdown": diff_markdown}[arguments.format](comparison))
     return max(
         EXIT_FINDINGS if changes else EXIT_OK, verdict(found, arguments) if arguments.strict_warnings else EXIT_OK
     )
 
 
-def wrapped(text: str, width: Optional[int]) -> str:
-    """Lines that are too long for a terminal, with the rest indented."""
-    if width is None:
-        return text
-    import textwrap
+class Entry(NamedTuple):
+    """A change of a layer, or of what holds for the model, in words: `label`, which may be empty, `before` and `after`."""
 
-    lines: List[str] = []
-    for line in text.splitlines():
-        fold = textwrap.wrap(
-            line, max(width, 40), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-        )
-        lines += fold or [line]
-    return "".join(line + "\n" for line in lines)
+    label: str
+    before: str
+    after: str
+    change: Change
 
 
 class Row(NamedTuple):
-    """The same change of one field for all the layers that have it, in words."""
+    """The same change for all the layers that have it, and the lines that brought it."""
 
-    field: str
+    label: str
     before: str
     after: str
     names: List[str]  # none for a global key
-    whom: str
-    because: str
+    places: List[str]
+
+    @property
+    def what(self) -> str:
+        return " ".join(filter(None, (self.label, self.before, "→", self.after)))
 
 
-def summary(changes: Iterable[Change], types: Dict[str, str], before: str, after: str, every: bool) -> Iterator[Row]:
-    groups: Dict[Any, List[Change]] = {}
-    for change in changes:
-        places = change.before_origin[:4], change.after_origin[:4]
-        key = change.layer is None, change.field, repr((change.before, change.after)), repr(places)
-        groups.setdefault(key, []).append(change)
-    sizes = Counter(types.values())
-    for group in groups.values():
-        change = group[0]
-        values = shown_value(change.before), shown_value(change.after)
-        names = [other.layer for other in group if other.layer is not None]
-        whom = ""
-        if names:
-            who = ", ".join(map(quote_name, names)) if every else named_or_types(names, types, sizes)
-            whom = "{}: {}".format(pluralize(len(names), "layer"), who)
-        yield Row(change.field.rpartition(".")[2], *values, names, whom, because(change, before, after))
+class Comparison:
+    """The changes between two files, and how they are put."""
+
+    def __init__(self, changes: Sequence[Change], before: ConfigFile, after: ConfigFile, every: bool) -> None:
+        self.changes: Sequence[Change] = changes
+        self.before: ConfigFile = before
+        self.after: ConfigFile = after
+        self.every: bool = every
+        self.types: Dict[str, str] = quantizable_types(after)
+        self.sizes: Dict[str, int] = Counter(self.types.values())
+
+    def rows(self) -> Iterator[Row]:
+        """Equal changes together, whatever their lines."""
+        groups: Dict[Any, List[Entry]] = {}
+        for entry in self.entries():
+            groups.setdefault((entry.change.layer is None, *entry[:3]), []).append(entry)
+        for group in groups.values():
+            names = [entry.change.layer for entry in group if entry.change.layer is not None]
+            places = dict.fromkeys(self.place(entry.change) for entry in group)
+            yield Row(*group[0][:3], names, list(places))
+
+    def entries(self) -> Iterator[Entry]:
+        """The changes, those from one algorithm to another as one each."""
+        fields = self.calibration_fields()
+        for name, group in groupby(self.changes, key=lambda change: change.layer):
+            parts: Dict[str, List[Change]] = {}
+            for change in group:
+                part, _, inner = change.field.partition(".")
+                parts.setdefault(part if inner else change.field, []).append(change)
+            gone = {
+                fields[part].oneof: part
+                for part, inside in parts.items()
+                if name is not None and part in fields and fields[part].oneof and all(c.after is None for c in inside)
+            }
+            new = [
+                part
+                for part, inside in parts.items()
+                if part in fields and fields[part].oneof in gone and all(c.before is None for c in inside)
+            ]
+            switched = {*new, *(gone[fields[part].oneof] for part in new)}
+            for part, inside in parts.items():
+                if part in new:
+                    yield self.switch(gone[fields[part].oneof], part, fields[part], inside)
+                elif part not in switched:
+                    for c in inside:
+                        yield Entry(c.field.rpartition(".")[2], value_words(c.before), value_words(c.after), c)
+
+    def calibration_fields(self) -> Mapping[str, Any]:
+        """The fields of the block that layers have."""
+        for effective in self.after.plan.values():
+            return type(effective.calibration_config).__schema__.fields  # type: ignore[no-any-return]
+        return {}
+
+    def switch(self, old: str, new: str, field: Any, inside: List[Change]) -> Entry:
+        """One algorithm for another: `ifmr → hfmg`, with what is not the default."""
+        defaults = field.kind.__schema__.fields
+        special = [
+            "{} {}".format(c.field.rpartition(".")[2], value_words(c.after))
+            for c in inside
+            if c.after_origin.tier != "default" and c.after != defaults[c.field.rpartition(".")[2]].default
+        ]
+        change = next((c for c in inside if c.after_origin.span), inside[0])
+        after = algorithm(new) + (" ({})".format(", ".join(special)) if special else "")
+        return Entry("", algorithm(old), after, change)
+
+    def place(self, change: Change) -> str:
+        """The line that brought the change: that of the new value or, where it is a default, of the one that is gone."""
+        if change.after_origin.span:
+            return "{}:{}".format(self.after.name, change.after_origin.span.line)
+        if change.before_origin.span:
+            return "{}, was {}:{}".format(change.after_origin.tier, self.before.name, change.before_origin.span.line)
+        return change.after_origin.tier
+
+    def whom(self, row: Row, quote: Callable[[str], str]) -> str:
+        """`5 layers: 'conv2', 'dw1', 'fc' and 2 more`, or the types where all layers of these are meant."""
+        if not row.names:
+            return "global"
+        counts = Counter(self.types.get(name, "") for name in row.names)
+        whole = all(count == self.sizes.get(layer_type) for layer_type, count in counts.items())
+        if self.every:
+            who = ", ".join(map(quote, row.names))
+        elif len(row.names) > 1 and whole:
+            who = ", ".join(quote(kind) if quote is code else kind for kind in sorted(counts))
+        else:
+            who = listed([quote(name) for name in row.names])
+        return "{}: {}".format(pluralize(len(row.names), "layer"), who)
+
+    def text(self, width: Optional[int], color: bool) -> str:
+        """A line for each change: `search_step 0.01 → 0.02 for 35 layers: Conv2D, B:14`, and a summary."""
+        lines = []
+        for row in self.rows():
+            whom = " for " + self.whom(row, quote_name) if row.names else " (global)"
+            line = "{}{}, {}".format(row.what, whom, listed(short_places(row.places)))
+            folded = wrapped(escape_controls(line), width)
+            before, after = escape_controls(row.before), escape_controls(row.after)
+            if color:  # where the values are short enough for the first line
+                shown = "{}{}{} → {}{}{}".format(RED, before, PLAIN, GREEN, after, PLAIN)
+                folded[0] = folded[0].replace("{} → {}".format(before, after), shown, 1)
+            lines += folded
+        lines += wrapped(self.summary(), width)
+        return "".join(line + "\n" for line in lines)
+
+    def summary(self) -> str:
+        """`6 of 9 layers and 1 global setting change; borders between quantized and float layers: 1 before, 3 after`."""
+        if not self.changes:
+            return "no layer changes"
+        layers = len({change.layer for change in self.changes if change.layer is not None})
+        settings = sum(change.layer is None for change in self.changes)
+        parts = ["{} of {}".format(layers, pluralize(len(self.types), "layer"))] if layers else []
+        parts += [pluralize(settings, "global setting")] if settings else []
+        verb = "change" if len(parts) > 1 or layers + settings > 1 else "changes"
+        borders = [table_of(job, links=links_of(job)).borders or 0 for job in (self.before, self.after)]
+        words = "; borders between quantized and float layers: {} before, {} after".format(*borders)
+        return "{} {}{}".format(" and ".join(parts), verb, words if borders[0] != borders[1] else "")
 
 
-def named_or_types(names: List[str], types: Dict[str, str], sizes: Dict[str, int]) -> str:
-    """Types where all of their layers are meant, names otherwise."""
-    counts = Counter(types.get(name, "") for name in names)
-    if len(names) > 1 and all(count == sizes.get(layer_type) for layer_type, count in counts.items()):
-        return ", ".join(sorted(counts))
-    return quote_names(names)
+def algorithm(field: str) -> str:
+    """The name of an algorithm by its field: `ifmr` for `ifmr_quantize`."""
+    return field[: -len("_quantize")] if field.endswith("_quantize") else field
 
 
-def because(change: Change, before: str, after: str) -> str:
-    """The line that brought the change: that of the new value or, where it is a default, of the one that is gone."""
-    if change.after_origin.span:
-        return "{}:{}".format(after, change.after_origin.span.line)
-    if change.before_origin.span:
-        return "{}, was {}:{}".format(change.after_origin.tier, before, change.before_origin.span.line)
-    return change.after_origin.tier
+def value_words(value: Any) -> str:
+    return "–" if value is None else shown_value(value)
 
 
-DiffReport = Callable[[Sequence[Change], Dict[str, str], str, str, bool], str]
-
-
-def diff_text(changes: Sequence[Change], types: Dict[str, str], before: str, after: str, every: bool) -> str:
-    """Grouped by what changed, then for whom: `search_step 0.01 → 0.02 for 35 layers: Conv2D, B:14`"""
-    lines = [
-        "{} {} → {}{}, {}".format(
-            row.field, row.before, row.after, " for " + row.whom if row.whom else " (global)", row.because
-        )
-        for row in summary(changes, types, before, after, every)
+def short_places(places: List[str]) -> List[str]:
+    """Places, a file's name once for several lines of it in a row."""
+    heads = ["", *(place.rpartition(":")[0] for place in places)]
+    return [
+        place[len(head) + 1 :] if head and head == above else place
+        for place, above, head in zip(places, heads, heads[1:])
     ]
-    return "".join(escape_controls(line) + "\n" for line in lines) or "no layer changes\n"
 
 
-def diff_markdown(changes: Sequence[Change], types: Dict[str, str], before: str, after: str, every: bool) -> str:
-    """A table for a review comment."""
+def listed(words: List[str], most: int = MOST_NAMED) -> str:
+    """`a, b and c`, of many the first three: `a, b, c and 4 more`."""
+    if len(words) > most:
+        return "{} and {} more".format(", ".join(words[:most]), len(words) - most)
+    return join_words(words, "and")
+
+
+def wrapped(text: str, width: Optional[int]) -> List[str]:
+    """A line for a terminal, where it is too long in several, with the rest indented."""
+    if width is None:
+        return [text]
+    import textwrap
+
+    return textwrap.wrap(
+        text, max(width, 40), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    ) or [text]
+
+
+def diff_markdown(comparison: Comparison) -> str:
+    """A table for a review comment; names stand as code, so that none is a link, an image or a mention there."""
     rows = []
-    for row in summary(changes, types, before, after, every):
-        cells = (row.field, row.before, row.after, row.whom or "global", row.because)
-        rows.append("| {} |\n".format(" | ".join(escape_controls(cell).replace("|", "\\|") for cell in cells)))
+    for row in comparison.rows():
+        values = [words if re.match(r"[\w.+-]*\Z", words) else code(words) for words in (row.before, row.after)]
+        cells = (row.label or "algorithm", *values, comparison.whom(row, code), listed([code(p) for p in row.places]))
+        rows.append("| {} |\n".format(" | ".join(cells)))
     if not rows:
         return "No layer changes.\n"
-    return "| field | before | after | for | because of |\n|---|---|---|---|---|\n" + "".join(rows)
+    return "| field | before | after | for | because of |\n|---|---|---|---|---|\n{}\n{}.\n".format(
+        "".join(rows), comparison.summary().capitalize()
+    )
 
 
-def diff_json(changes: Sequence[Change], types: Dict[str, str], before: str, after: str, every: bool) -> str:
+def code(words: str) -> str:
+    """Words as code in a table of Markdown."""
+    words = quote_name(escape_controls(words))[1:-1].replace("|", "\\|")
+    fence = "`" * (max([len(run) for run in re.findall("`+", words)] + [0]) + 1)
+    space = " " if len(fence) > 1 else ""
+    return "{0}{1}{2}{1}{0}".format(fence, space, words)
+
+
+def diff_json(comparison: Comparison) -> str:
     """One object: `version`, and `changes`, each with the fields of `Change`, the origins laid open."""
     rows = [
         {
@@ -155,12 +272,9 @@ def diff_json(changes: Sequence[Change], types: Dict[str, str], before: str, aft
             "field": change.field,
             "before": change.before,
             "after": change.after,
-            "before_origin": origin_row(change.before_origin, before),
-            "after_origin": origin_row(change.after_origin, after),
+            "before_origin": origin_row(change.before_origin, comparison.before.name),
+            "after_origin": origin_row(change.after_origin, comparison.after.name),
         }
-        for change in changes
+        for change in comparison.changes
     ]
     return json.dumps({"version": FORMAT_VERSION, "changes": rows}, indent=2, ensure_ascii=False) + "\n"
-
-
-DIFF_FORMATS: Dict[str, DiffReport] = {"text": diff_text, "json": diff_json, "markdown": diff_markdown}

@@ -7,7 +7,7 @@ import textwrap
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 from ..diagnostics.words import escape_controls, pluralize
-from ..tools.tabulating import Row, Table, folded, run_name, score_texts, words_of
+from ..tools.tabulating import READ, Row, Table, folded, run_name, score_texts, words_of
 
 PLAIN, DIM = "\x1b[0m", "\x1b[2m"
 NOT_QUANTIZED = "\x1b[33m"
@@ -175,9 +175,10 @@ def colour_of(row: Row) -> str:
 
 def summary(table: Table, shown: int) -> str:
     """`54 layers, 52 quantized, 2 skipped, 4 borders between quantized and float layers`"""
+    is_read = any(row.tier == READ for row in table.rows)  # JSON does not say that somebody skipped a layer
     counts = [
         (sum(row.is_quantized for row in table.rows), "quantized", True),
-        (sum(row.is_skipped for row in table.rows), "skipped", False),
+        (sum(row.is_skipped for row in table.rows), "not quantized" if is_read else "skipped", False),
         (sum(row.is_refused for row in table.rows), "refused by the toolkit", False),
         (sum(row.explanation is None for row in table.rows), "not quantizable", False),
         (sum(bool(row.changed) for row in table.rows), "changed", table.has_before),
