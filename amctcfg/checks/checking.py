@@ -13,7 +13,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED
-from .context import Context
+from .context import Context, checked_layers
 from .errors import errors, type_errors
 from .warnings import warnings
 
@@ -35,7 +35,7 @@ def check(
     >>> [d.code for d in check("batch_nun: 2  do_fusion: maybe")]
     ['unknown-field', 'wrong-type']
     """
-    layers = None if layers is None else tuple(layers)
+    layers = None if layers is None else checked_layers(layers)
     try:
         document, reading = read_text(text, display_name(name), strict, flavour)
     except ConfigError as error:

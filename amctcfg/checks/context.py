@@ -12,7 +12,7 @@ from ..diagnostics.suggestions import NameIndex, did_you_mean
 from ..diagnostics.words import quote_names
 from ..documents.document import Document
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layer, Layers
 from ..messages.kinds import STRING
 from ..messages.message import Message
 from ..resolve.effective import EffectiveConfig
@@ -47,7 +47,7 @@ class Context:
         self.flavour: Flavour[Any] = self.merger.flavour
         self.rules: str = rules
         self.has_layers: bool = layers is not None
-        self.layers: Tuple[Layer, ...] = checked_layers(layers or ())
+        self.layers: Layers = checked_layers(layers or ())
         self.by_name: Dict[str, Layer] = {layer.name: layer for layer in self.layers}
         if len(self.by_name) < len(self.layers):
             raise ValueError("the layer '{}' occurs twice".format(repeated_name(self.layers)))
@@ -132,10 +132,10 @@ class Context:
         return "this file has no patterns, and no layer matches this one", None
 
 
-def checked_layers(layers: Iterable[Layer]) -> Tuple[Layer, ...]:
+def checked_layers(layers: Iterable[Layer]) -> Layers:
     if isinstance(layers, (str, bytes)) or hasattr(layers, "__fspath__"):
         raise TypeError("layers have to be Layer, not a path; amctcfg.load_layers({!r}) reads them".format(layers))
-    found = tuple(layers)
+    found = Layers(layers)
     for layer in found:
         if not isinstance(layer, Layer):
             raise TypeError("layers have to be Layer, not {!r}".format(layer))

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 from ..diagnostics.codes import CODES
 from ..flavours import FLAVOURS
-from ..flavours.layer import Layer
+from ..flavours.layer import Layer, Layers
 from ..workspace.failure import Failure
 from ..workspace.workspace import AUTO, Options, Workspace
 from .arguments import COMMANDS, Option, option, options_of, plain
@@ -182,7 +182,7 @@ def quantizable_layers(words: Sequence[str]) -> Iterator[Layer]:
             layers = workspace.model(graph or files[0], kind).layers
         else:
             file = workspace.open(files[0])
-            kind, layers = file.flavour, file.layers or []
+            kind, layers = file.flavour, file.layers or Layers(())
     except (OSError, ValueError, IndexError, Failure):
         return
     yield from filter(kind.quantizes, layers)

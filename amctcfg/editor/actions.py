@@ -30,7 +30,7 @@ def code_actions(analysis: Analysis, uri: str, start: int, end: int, only: Optio
         found += skipping(analysis, uri, start)
         found += extraction(analysis, uri, start)
     if only and wanted(FIX_ALL, only):  # it takes a while, and editors ask for the rest with each move of the cursor
-        layers = None if analysis.layers is None else tuple(analysis.layers)
+        layers = analysis.layers
         after = fix_text(analysis.text.text, layers, False, analysis.flavour)[0]
         if after != analysis.text.text:
             found.append(
@@ -60,7 +60,7 @@ def quick_fixes(analysis: Analysis, uri: str, start: int, end: int) -> Iterator[
     if slips:
         edits = [edit for slip in slips for edit in slip.edits]
         yield action("Fix the syntax", QUICK_FIX, analysis, uri, edits, isPreferred=True)
-    layers = None if analysis.layers is None else tuple(analysis.layers)
+    layers = analysis.layers
     first, last = analysis.text.position(start)["line"], analysis.text.position(end)["line"]
     for fix in find_fixes(State(analysis.file.tree or text, layers, analysis.flavour)):
         place = diagnostic_of(analysis, fix.diagnostic)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.document import Document, read_text
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layer, Layers
 from ..resolve.resolver import Resolver
 from ..workspace.failure import Failure
 from ..workspace.file import ConfigFile
@@ -151,7 +151,7 @@ class Analysis:
         return self.file.flavour
 
     @property
-    def layers(self) -> Optional[List[Layer]]:
+    def layers(self) -> Optional[Layers]:
         return self.file.layers
 
     @property

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A layer of a model."""
+"""A layer of a model, and the layers of a model's file with what is known of them."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..messages.record import Record
 
-__all__ = ["Layer"]
+__all__ = ["Layer", "Layers", "Traits"]
 
 
 class Layer(Record):
@@ -31,3 +31,63 @@ class Layer(Record):
         if not all(isinstance(word, str) for word in words) or not isinstance(values["supported"], bool):
             raise TypeError("a Layer takes two strings and a bool, not {!r}".format(tuple(values.values())))
         return values
+
+
+class Traits(NamedTuple):
+    """What a model's file shows of a layer beyond its name and type.
+
+    two_variable -- it multiplies two values that are both computed. runtime_weight -- its weight is computed of constants
+    each time that the model runs: by this operation. shares -- another layer with the same weight. group -- its group,
+    where it is a convolution of several, channels -- of its input and its output, where the weight shows them.
+    """
+
+    two_variable: bool = False
+    runtime_weight: Optional[str] = None
+    shares: Optional[str] = None
+    group: int = 1
+    channels: Tuple[int, ...] = ()
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether it is a convolution with a filter of its own for each input channel."""
+        return self.group > 1 and self.channels[:1] == (self.group,)
+
+    def notes(self) -> List[str]:
+        """Say in words what is special."""
+        found = ["product of two variables"] if self.two_variable else []
+        if self.runtime_weight is not None:
+            found.append("weight computed at run time ({} of constants)".format(self.runtime_weight))
+        if self.shares is not None:
+            found.append("shares its weight with {}".format(self.shares))
+        if self.group > 1:
+            found.append("depthwise" if self.is_depthwise else "grouped")
+        return found
+
+
+class Layers(Tuple[Layer, ...]):
+    """The layers in a model's file: a tuple with what the file shows beyond it.
+
+    traits -- what is special, by name; None where the file is a table, which does not tell. minor -- the names of
+    constants, and of reads of variables and shapes, which nobody means. is_complete -- false where the file may lack
+    layers that the toolkit knows, because they were folded away when the model was exported.
+    """
+
+    traits: Optional[Mapping[str, Traits]]
+    minor: Mapping[str, None]
+    is_complete: bool
+
+    def __new__(
+        cls,
+        layers: Iterable[Layer],
+        traits: Optional[Mapping[str, Traits]] = None,
+        minor: Iterable[str] = (),
+        is_complete: bool = True,
+    ) -> Layers:
+        if isinstance(layers, Layers):  # as `tuple` does with a tuple
+            return layers
+        found = super().__new__(cls, layers)
+        found.traits, found.minor, found.is_complete = traits, dict.fromkeys(minor), is_complete
+        return found
+
+    def __getnewargs__(self) -> Tuple[Any, ...]:
+        return tuple(self), self.traits, tuple(self.minor), self.is_complete

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layer, Layers, Traits
 
 
 class Node(NamedTuple):
@@ -25,12 +25,26 @@ class Node(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """A layer; why it is not supported where its type is quantizable; what is not known of it; if its name is certain."""
+    """A layer with what its file shows of it.
+
+    reason -- why it is not supported although its type is quantizable. note -- what is not known of it. certain -- whether
+    its name is. traits -- what is special about it. minor -- whether it is a constant, or a read of a variable or shape.
+    """
 
     layer: Layer
     reason: Optional[str]
     note: Optional[str] = None
     certain: bool = True
+    traits: Traits = Traits()
+    minor: bool = False
+
+
+def with_traits(examined: Iterable[Examined], is_complete: bool = True) -> Layers:
+    """Make the layers that users get of what was found out about them."""
+    found = tuple(examined)
+    traits = {one.layer.name: one.traits for one in found if one.traits != Traits()}
+    minor = [one.layer.name for one in found if one.minor]
+    return Layers((one.layer for one in found), traits, minor, is_complete)
 
 
 class Finding(NamedTuple):
@@ -41,6 +55,24 @@ class Finding(NamedTuple):
     note: Optional[str] = None
 
 
+class Origin(NamedTuple):
+    """What feeds an input: the node at the beginning, words for it, whether it is a constant, and reshaped on the way."""
+
+    name: str
+    words: str
+    constant: bool
+    reshaped: bool = False
+
+
+# Nodes that hold, read or measure something and are no layers in anybody's eyes.
+MINOR_TYPES = frozenset(
+    (
+        "Const", "Constant", "ConstantOfShape", "VarHandleOp", "Variable", "VariableV2", "ReadVariableOp",
+        "VarIsInitializedOp", "Shape", "ShapeN", "Size", "Rank",
+    )
+)  # fmt: skip
+
+
 class Graph:
     """Nodes by name, and where constants come from."""
 
@@ -49,13 +81,19 @@ class Graph:
         self.by_name: Dict[str, Node] = {}
         self.constants: Any = constants  # names of constants that are not nodes
         self.transparent: Any = transparent  # types through which a constant may pass
-        self.origins: Dict[str, Tuple[str, bool]] = {}  # of the nodes looked at: what feeds them, and if it is constant
+        self.origins: Dict[str, Origin] = {}  # of the nodes looked at
+        self.constant: Dict[str, bool] = {}  # of the nodes looked at: whether only constants feed them
         for node in self.nodes:
             if self.by_name.setdefault(node.name, node) is not node:
                 raise graph_error("duplicate-entry", "the node name '{}' occurs twice".format(node.name), name)
 
-    def origin(self, name: str) -> Tuple[str, bool]:
-        """What feeds an input, followed backwards: words for it, and whether it is a constant.
+    def is_constant(self, name: str) -> bool:
+        """Tell whether a name is that of a constant."""
+        node = self.by_name.get(name)
+        return name in self.constants or (node is not None and node.type in ("Const", "Constant"))
+
+    def origin(self, name: str) -> Origin:
+        """Follow an input backwards to what feeds it.
 
         Nodes that were passed are remembered, so that many convolutions behind one chain cost one walk.
         """
@@ -64,31 +102,125 @@ class Graph:
         current = name
         while current not in self.origins:
             node = self.by_name.get(current)
-            if current in self.constants or (node is not None and node.type in ("Const", "Constant")):
-                self.origins[current] = "", True
+            words = None
+            if self.is_constant(current):
+                self.origins[current] = Origin(current, "", True)
             elif node is None:
-                self.origins[current] = "'{}', which is not in the graph".format(current), False
+                words = "'{}', which is not in the graph".format(current)
             elif current in seen:
-                self.origins[current] = "'{}', a {} in a cycle".format(current, node.type), False
+                words = "'{}', a {} in a cycle".format(current, node.type)
             elif node.type not in self.transparent:
-                self.origins[current] = "'{}', a {}{}".format(current, node.type, freeze_hint(node)), False
+                words = "'{}', a {}{}".format(current, node.type, freeze_hint(node))
             elif not node.inputs:
-                self.origins[current] = "'{}', a {} without input".format(current, node.type), False
+                words = "'{}', a {} without input".format(current, node.type)
             else:
                 passed.append(current)
                 seen.add(current)
                 current = node.inputs[0]
+            if words is not None:
+                self.origins[current] = Origin(current, words, False)
         found = self.origins[current]
-        self.origins.update((name, found) for name in passed)
+        for key in reversed(passed):
+            found = found._replace(reshaped=found.reshaped or self.by_name[key].type == "Reshape")
+            self.origins[key] = found
         return found
+
+    def is_minor(self, node: Node) -> bool:
+        """Tell whether a node holds, reads or measures something, and is no layer in anybody's eyes."""
+        if node.type in MINOR_TYPES:
+            return True
+        source = self.by_name.get(self.origin(node.name).name) if node.type in self.transparent else None
+        return self.origin(node.name).constant if source is None else source.type in MINOR_TYPES
+
+    def runtime_operation(self, name: str) -> Optional[str]:
+        """Return the operation that computes an input of constants alone; None for a constant, and for a variable."""
+        origin = self.origin(name)
+        if origin.constant or not self.is_computed_of_constants(origin.name):
+            return None
+        return self.by_name[origin.name].type
+
+    def is_computed_of_constants(self, name: str) -> bool:
+        """Tell whether constants alone feed a node. Each node is looked at once."""
+        pending = [(name, False)]
+        while pending:
+            current, has_answers = pending.pop()
+            node = self.by_name.get(current)
+            inputs = [value for value in node.inputs if value] if node is not None else []
+            if has_answers:
+                self.constant[current] = all(self.constant[value] for value in inputs)
+            elif current not in self.constant:
+                self.constant[current] = self.is_constant(current)  # false until more is known, and in a cycle
+                if inputs and not self.constant[current]:
+                    pending.append((current, True))
+                    pending += [(value, False) for value in inputs if value not in self.constant]
+        return self.constant[name]
 
 
 Condition = Callable[[Node, Graph], Optional[Finding]]
+Portray = Callable[[Node, Any], Traits]
 
 
-def examine(graph: Graph, flavour: Flavour[Any], conditions: Dict[str, Condition]) -> List[Examined]:
-    """All nodes of a graph, each with what keeps it from being quantized."""
-    return [examine_node(node, graph, flavour, conditions) for node in graph.nodes if not node.hidden]
+def examine(graph: Graph, flavour: Flavour[Any], conditions: Dict[str, Condition], portray: Portray) -> List[Examined]:
+    """All nodes of a graph, each with what keeps it from being quantized, and what is special about it."""
+    found, weights = [], {}
+    for node in graph.nodes:
+        if node.hidden:
+            continue
+        examined = examine_node(node, graph, flavour, conditions)
+        layer_type = flavour.types.get(node.type)
+        if layer_type is not None and layer_type.quantizable:
+            examined = examined._replace(traits=portray(node, graph))
+            weight = graph.origin(node.inputs[1]) if len(node.inputs) > 1 else None
+            if weight is not None and weight.constant:
+                weights[node.name] = weight.name
+        elif graph.is_minor(node):
+            examined = examined._replace(minor=True)
+        found.append(examined)
+    return name_sharers(found, weights)
+
+
+def name_sharers(examined: Iterable[Examined], weights: Dict[str, str]) -> List[Examined]:
+    """Say of each layer which other one has the same weight; `weights` are the weights by layer."""
+    owners: Dict[str, List[str]] = {}
+    for name, weight in weights.items():
+        owners.setdefault(weight, []).append(name)
+    found = []
+    for one in examined:
+        others = [name for name in owners.get(weights.get(one.layer.name, ""), ())[:2] if name != one.layer.name]
+        found.append(one._replace(traits=one.traits._replace(shares=others[0])) if others else one)
+    return found
+
+
+def portray_product(node: Node, graph: Graph) -> Traits:
+    """Tell whether a product has a constant operand, or one that is computed of constants."""
+    operands = node.inputs[:2]
+    if len(operands) < 2 or any(graph.origin(operand).constant for operand in operands):
+        return Traits()
+    for operand in reversed(operands):
+        operation = graph.runtime_operation(operand)
+        if operation is not None:
+            return Traits(runtime_weight=operation)
+    return Traits(two_variable=True)
+
+
+class Allowance:
+    """How much may be laid out of a file, in characters of names: a few subgraphs can make a graph of any size.
+
+    A fixed part and a multiple of the file's size. Each node counts as some characters beside its name. A model with some
+    hundred calls of small functions needs a tenth.
+    """
+
+    FIXED, PER_BYTE, PER_NODE = 8000000, 50, 100
+
+    def __init__(self, size: int, name: str, message: str, hint: Optional[str] = None) -> None:
+        self.left: int = self.FIXED + self.PER_BYTE * size
+        self.error: ConfigError = graph_error("syntax", message, name, hint)
+
+    def take(self, characters: int) -> None:
+        """Take from what is left. Raises `ConfigError` where that is not enough."""
+        self.left -= characters
+        if self.left < 0:
+            raise self.error
 
 
 def examine_node(node: Node, graph: Graph, flavour: Flavour[Any], conditions: Dict[str, Condition]) -> Examined:

@@ -5,20 +5,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Iterable, List, Optional, Tuple
+from typing import Any, Iterable, List, Optional
 
 from ..diagnostics.source import Source, decode
 from ..diagnostics.words import quote_names
 from ..documents.files import PathLike, display_name, open_file
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layers
 from ..flavours.onnx import ONNX
 from ..flavours.tf_ascend import TF_ASCEND
-from .graphs import Examined, graph_error
+from .graphs import Examined, graph_error, with_traits
 from .tables import csv_rows, json_rows, table_layers
 
 
-def load_layers(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> Tuple[Layer, ...]:
+def load_layers(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> Layers:
     """Read the layers of a model, in its order.
 
     Args:
@@ -33,7 +33,15 @@ def load_layers(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> Tuple
         OSError: The file can't be read.
         ImportError: A graph is to be read and the package protobuf is missing.
     """
-    return tuple(examined.layer for examined in examine_file(path, flavour))
+    return as_layers(examine_file(path, flavour), path, flavour)
+
+
+def as_layers(examined: List[Examined], path: PathLike, flavour: Optional[Flavour[Any]]) -> Layers:
+    """Make the layers that users get of what was read from a file."""
+    if graph_kind(path) == "table":
+        return Layers(found.layer for found in examined)
+    is_exported = flavour is not None and flavour.graphs == "torch"  # modules may have been folded away
+    return with_traits(examined, is_complete=not is_exported)
 
 
 def examine_file(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> List[Examined]:
@@ -96,16 +104,19 @@ def doubt_names(examined: Iterable[Examined]) -> Optional[str]:
 
 
 def describe(examined: Examined, flavour: Flavour[Any]) -> str:
-    """Whether a layer can be quantized, or why not, in words."""
-    layer, reason, note, _ = examined
+    """Say whether a layer can be quantized, or why not, and what is special about it."""
+    layer = examined.layer
     layer_type = flavour.types.get(layer.type)
     if layer_type is None:
         return ""
     if not layer_type.quantizable:
         return "for tensor_quantize only"
+    words = "quantizable{}".format(", without {}".format(", ".join(layer.lacks)) if layer.lacks else "")
     if not layer.supported:
-        return "not quantizable: {}".format(reason or "the table says so")
-    words = ["quantizable"]
-    if layer.lacks:
-        words.append("without {}".format(", ".join(layer.lacks)))
-    return ", ".join(words) + ("; {}".format(note) if note else "")
+        words = "not quantizable: {}".format(examined.reason or "the table says so")
+    return "; ".join([words, *notes_of(examined)])
+
+
+def notes_of(examined: Examined) -> List[str]:
+    """Say what is special about a layer, and what is not known of it."""
+    return [*examined.traits.notes(), *([examined.note] if examined.note else [])]

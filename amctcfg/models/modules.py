@@ -12,7 +12,7 @@ import ast
 import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from .values import Origin, Values, attributes_of
+from .values import Origin, Values, attributes_of, channels_of
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
@@ -344,16 +344,13 @@ def lacks_of(clue: Clues) -> Iterator[str]:
     """Give what a module can't do although its type can."""
     if clue.type == "Linear" and clue.bias is None:
         yield "int16"
-    shape = clue.weight.shape if clue.weight is not None else None
-    attribute = attributes_of(clue.node)
+    attribute, shape = attributes_of(clue.node), clue.weight.shape if clue.weight is not None else None
     if clue.type in RECURRENT:
         widths = [attribute("hidden_size") or 0, shape[2] if shape is not None and len(shape) == 3 else 0]
         if any(width % 2 for width in widths):
             yield "int4"
-    elif shape is not None:
+    else:
         grouped = clue.type.startswith("Conv") and (attribute("group") or 1) != 1
-        turned = clue.node.op_type in ("MatMul", "ConvTranspose") or (
-            clue.node.op_type == "Gemm" and not attribute("transB")
-        )
-        if grouped or shape[0 if turned else 1] % 2:
+        channels = channels_of(clue.node.op_type, shape, attribute)
+        if grouped or (channels and channels[0] % 2):
             yield "int4"

@@ -11,10 +11,25 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
-from .graphs import Condition, Examined, Fields, Finding, Graph, Node, decoded, examine, graph_error, message_classes
+from ..flavours.layer import Layer, Traits
+from .graphs import (
+    MINOR_TYPES,
+    Allowance,
+    Condition,
+    Examined,
+    Fields,
+    Finding,
+    Graph,
+    Node,
+    decoded,
+    examine,
+    graph_error,
+    message_classes,
+    name_sharers,
+    portray_product,
+)
 from .modules import Module, find_modules
-from .values import TRANSPARENT, Origin, Values, attributes_of
+from .values import TRANSPARENT, Origin, Values, attributes_of, channels_of
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
 FIELDS: Fields = {
@@ -62,11 +77,13 @@ def read_model(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
     if flavour.graphs == "torch":
         outer = examine_modules(model.graph, flavour)
     else:
-        outer = examine(OnnxGraph(model.graph, name), flavour, CONDITIONS)
+        outer = examine(OnnxGraph(model.graph, name), flavour, CONDITIONS, portray)
+    allowance = Allowance(len(data), name, "its subgraphs have too many and too long names to be laid out")
     found: List[Examined] = []
     for node, examined in zip(model.graph.node, outer):
         found.append(examined)
-        found += [Examined(Layer(inner, kind, False), None) for inner, kind in inner_nodes(node, examined.layer.name)]
+        for inner, kind in inner_nodes(node, examined.layer.name, allowance):
+            found.append(Examined(Layer(inner, kind, False), None, minor=kind in MINOR_TYPES))
     names: Set[str] = set()
     for examined in found:
         if examined.layer.name in names:
@@ -114,16 +131,30 @@ def examine_modules(graph: Any, flavour: Flavour[Any]) -> List[Examined]:
     """The nodes of an exported graph: modules as the toolkit names them, the others as they are."""
     modules: Dict[int, Module] = {id(module.node): module for module in find_modules(graph)}
     taken = {module.name for module in modules.values()}
-    found = []
+    values, found = Values(graph), []
     for node, name in node_names(graph, taken):
         module = modules.get(id(node))
         if module is None:
-            found.append(Examined(Layer(name, node.op_type, False), None))
+            source = values.makers.get(values.origin(node.output[0]).value) if node.output else None
+            minor = node.op_type in MINOR_TYPES or (
+                node.op_type in TRANSPARENT and (source is None or source.op_type in MINOR_TYPES)
+            )
+            found.append(Examined(Layer(name, node.op_type, False), None, minor=minor))
             continue
         supported = module.type in flavour.quantizable_types and module.reason is None
         layer = Layer(module.name, module.type, supported, module.lacks)
-        found.append(Examined(layer, module.reason, certain=module.certain))
-    return found
+        found.append(Examined(layer, module.reason, certain=module.certain, traits=portray_module(module)))
+    weights = {module.name: module.weight.value for module in modules.values() if module.weight is not None}
+    return name_sharers(found, weights)
+
+
+def portray_module(module: Module) -> Traits:
+    """Tell what is special about a module."""
+    attribute = attributes_of(module.node)
+    shape = module.weight.shape if module.weight is not None else None
+    group = (attribute("group") or 1) if module.type.startswith("Conv") else 1
+    recurrent = module.type in ("LSTM", "GRU")
+    return Traits(group=group, channels=() if recurrent else channels_of(module.node.op_type, shape, attribute))
 
 
 class OnnxGraph(Graph):
@@ -152,6 +183,22 @@ class OnnxGraph(Graph):
         shape = self.tensors.origin(inputs[index]).shape
         return len(shape) if shape is not None else self.ranks.get(inputs[index])
 
+    def shape(self, node: Node, index: int) -> Optional[Tuple[int, ...]]:
+        """The shape of a constant input, None where it is a variable or not known."""
+        inputs = self.values[node.name]
+        return self.tensors.origin(inputs[index]).shape if index < len(inputs) else None
+
+
+def portray(node: Node, graph: OnnxGraph) -> Traits:
+    """Tell what is special about a node of a quantizable type."""
+    found = Traits()
+    if node.type == "MatMul":
+        found = portray_product(node, graph)
+    elif len(node.inputs) > 1:
+        found = Traits(runtime_weight=graph.runtime_operation(node.inputs[1]))
+    group = (node.attribute("group") or 1) if node.type in ("Conv", "ConvTranspose") else 1
+    return found._replace(group=group, channels=channels_of(node.type, graph.shape(node, 1), node.attribute))
+
 
 def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, str]]:
     """Each node with its name; one without gets its type and its index among all nodes, one that is taken a suffix."""
@@ -167,7 +214,7 @@ def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, 
         yield node, name
 
 
-def inner_nodes(node: Any, prefix: str) -> Iterator[Tuple[str, str]]:
+def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[str, str]]:
     """The nodes in the subgraphs of an If or Loop, under the name of their node; they are not quantized."""
     pending = [(node, prefix, 0)]
     while pending:
@@ -176,6 +223,7 @@ def inner_nodes(node: Any, prefix: str) -> Iterator[Tuple[str, str]]:
             graphs = list(attribute.graphs) + ([attribute.g] if attribute.g.node else [])
             for number, graph in enumerate(graphs):
                 inside = "{}/{}{}".format(above, attribute.name, "_{}".format(number) if number else "")
+                allowance.take((Allowance.PER_NODE + len(inside)) * len(graph.node))
                 for inner, name in node_names(graph):
                     yield "{}/{}".format(inside, name), inner.op_type
                     if depth < DEPTH:
@@ -189,11 +237,12 @@ def constant_input(index: int, what: str) -> Condition:
     def condition(node: Node, graph: Graph) -> Optional[Finding]:
         if len(node.inputs) <= index:
             return Finding("it has no {}".format(what))
-        words, constant = graph.origin(node.inputs[index])
-        if constant:
+        source = graph.origin(node.inputs[index])
+        if source.constant:
             return None
-        if words.endswith("not in the graph"):
-            words = "'{}', an input of the model".format(node.inputs[index])
+        words = source.words
+        if source.name not in graph.by_name:
+            words = "'{}', an input of the model".format(source.name)
         return Finding("its {} is not a constant: it comes from {}".format(what, words))
 
     return condition
@@ -232,7 +281,7 @@ def plain_gemm(node: Node, graph: Graph) -> Optional[Finding]:
 def product(node: Node, graph: Graph) -> Optional[Finding]:
     """A constant second input has two or three dimensions; a product of two variables is quantized without offset."""
     assert isinstance(graph, OnnxGraph)
-    if len(node.inputs) < 2 or not graph.origin(node.inputs[1])[1]:
+    if len(node.inputs) < 2 or not graph.origin(node.inputs[1]).constant:
         return Finding(lacks=("asymmetric",))
     rank = graph.rank(node, 1)
     if rank is not None and rank not in (2, 3):

@@ -6,47 +6,87 @@ Which nodes can be quantized: the vendor's page "Layers that support quantizatio
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layers, Traits
 from ..flavours.tf_ascend import TF_ASCEND
-from .graphs import Condition, Examined, Fields, Finding, Graph, Node, decoded, examine, graph_error, message_classes
+from .graphs import (
+    Allowance,
+    Condition,
+    Examined,
+    Fields,
+    Finding,
+    Graph,
+    Node,
+    decoded,
+    examine,
+    graph_error,
+    message_classes,
+    portray_product,
+    with_traits,
+)
 
 # Operations through which a filter may pass on its way from a constant.
 TRANSPARENT = ("Identity", "Enter", "Reshape", "Cast")
 
 FILTER_INPUT = 1  # of every kind of convolution
 
-# What functions that call functions may come to, in characters of names: a fixed part and a multiple of the file's size.
-# Each node counts as some characters beside its name. A model with some hundred calls of small functions needs a tenth.
-MOST_CHARACTERS, CHARACTERS_PER_BYTE, NODE_CHARACTERS = 8000000, 50, 100
 
-
-def layers_from_graph(graph: Any, flavour: Flavour[Any] = TF_ASCEND) -> Tuple[Layer, ...]:
+def layers_from_graph(graph: Any, flavour: Flavour[Any] = TF_ASCEND) -> Layers:
     """All nodes of a graph in memory, in its order; `supported` where the toolkit could quantize them.
 
     Takes a `tf.Graph`, a `GraphDef` of any TensorFlow version, or anything with `.get_operations()` or `.node` that
     is shaped like them. Raises `TypeError` for anything else, `ConfigError` where a node name occurs twice.
     """
-    nodes = Graph(read_nodes(graph), "<graph>", {}, TRANSPARENT)
-    return tuple(examined.layer for examined in examine(nodes, flavour, CONDITIONS))
+    return with_traits(examine_nodes(read_nodes(graph), "<graph>", flavour))
+
+
+def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour[Any]) -> List[Examined]:
+    """Examine the nodes of a graph."""
+    return examine(TensorFlowGraph(nodes, name, {}, TRANSPARENT), flavour, CONDITIONS, portray)
+
+
+class TensorFlowGraph(Graph):
+    """A graph whose constants are nodes that know their shape."""
+
+    def shape(self, name: str) -> Optional[Tuple[int, ...]]:
+        """Return the shape of a constant input; None for a variable, and where it is not known."""
+        origin = self.origin(name)
+        return self.by_name[origin.name].attribute("value") if origin.constant and not origin.reshaped else None
+
+
+def portray(node: Node, graph: TensorFlowGraph) -> Traits:
+    """Tell what is special about a node of a quantizable type."""
+    found = Traits()
+    if node.type in PRODUCTS:
+        found = portray_product(node, graph)
+    elif len(node.inputs) > FILTER_INPUT:
+        found = Traits(runtime_weight=graph.runtime_operation(node.inputs[FILTER_INPUT]))
+    shape = graph.shape(node.inputs[FILTER_INPUT]) if len(node.inputs) > FILTER_INPUT else None
+    if shape is None or len(shape) < 2:
+        return found
+    first, second = shape[-2:]
+    if node.type == "DepthwiseConv2dNative":
+        return found._replace(group=first, channels=(first, first * second))
+    return found._replace(channels=(second, first) if node.type == "Conv2DBackpropInput" else (first, second))
 
 
 # ---------------------------------------------------------------- conditions
+
+PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2")
 
 
 def constant_filter(node: Node, graph: Graph) -> Optional[Finding]:
     """Following the filter backwards has to reach a Const."""
     if len(node.inputs) <= FILTER_INPUT:
         return Finding("it has no filter")
-    source = node.inputs[FILTER_INPUT]
-    words, constant = graph.origin(source)
-    if constant:
+    source = graph.origin(node.inputs[FILTER_INPUT])
+    if source.constant:
         return None
-    if words.endswith("not in the graph"):
-        return Finding("its filter comes from {}".format(words))
-    return Finding("its filter is not a constant: it comes from {}".format(words))
+    if source.name not in graph.by_name:
+        return Finding("its filter comes from {}".format(source.words))
+    return Finding("its filter is not a constant: it comes from {}".format(source.words))
 
 
 def undilated(node: Node, graph: Graph) -> Optional[Finding]:
@@ -73,10 +113,14 @@ def are_off(*attributes: str) -> Condition:
 
 
 def one_constant(node: Node, graph: Graph) -> Optional[Finding]:
-    """A product of two variables is quantized without offset."""
-    if any(graph.origin(source)[1] for source in node.inputs[:2]):
+    """A product of two variables is quantized without offset; a constant second operand has two dimensions."""
+    if not any(graph.origin(source).constant for source in node.inputs[:2]):
+        return Finding(lacks=("asymmetric",))
+    assert isinstance(graph, TensorFlowGraph)
+    shape = graph.shape(node.inputs[1]) if len(node.inputs) > 1 else None
+    if shape is None or len(shape) == 2:
         return None
-    return Finding(lacks=("asymmetric",))
+    return Finding("its constant operand has {} dimensions, not 2".format(len(shape)))
 
 
 CONDITIONS: Dict[str, Condition] = {
@@ -112,21 +156,18 @@ def inlined_nodes(graph: Any, name: str, size: int) -> Iterator[Node]:
     """
     functions = {function.signature.name: function for function in graph.library.function}
     pending: List[Tuple[Any, str, FrozenSet[str]]] = [(node, "", frozenset()) for node in reversed(graph.node)]
-    left = MOST_CHARACTERS + CHARACTERS_PER_BYTE * size
+    allowance = Allowance(size, name, "its functions call each other too often to be laid out as one graph", FREEZE)
     while pending:
         node, prefix, callers = pending.pop()
         inputs = [prefix + source for source in data_inputs(node)]
         yield Node(prefix + node.name, node.op, inputs, node_attribute(node))
-        left -= NODE_CHARACTERS + len(prefix) * (1 + len(inputs)) + len(node.name)
+        allowance.take(Allowance.PER_NODE + len(prefix) * (1 + len(inputs)) + len(node.name))
         for key, called in called_functions(node, functions):
             if called in callers:
                 continue
             inner = "{}{}/{}".format(prefix, node.name, key + "/" if key else "")
             body, arguments = functions[called].node_def, functions[called].signature.input_arg
-            left -= (NODE_CHARACTERS + len(inner)) * (len(arguments) + len(body))
-            if left < 0:
-                message = "its functions call each other too often to be laid out as one graph"
-                raise graph_error("syntax", message, name, FREEZE)
+            allowance.take((Allowance.PER_NODE + len(inner)) * (len(arguments) + len(body)))
             for argument, source in zip(arguments, inputs):
                 yield Node(inner + argument.name, "Identity", [source], no_attribute, hidden=True)
             pending += [(inside, inner, callers | {called}) for inside in reversed(body)]
@@ -162,9 +203,10 @@ def node_of(tensor_name: str) -> str:
 def operation_attribute(operation: Any) -> Callable[[str], Any]:
     def attribute(name: str) -> Any:
         try:
-            return operation.get_attr(name)
+            found = operation.get_attr(name)
         except (AttributeError, KeyError, ValueError):  # TensorFlow raises ValueError for one that is not there
             return None
+        return shape_of(found) if name == "value" else found
 
     return attribute
 
@@ -174,11 +216,21 @@ def node_attribute(node: Any) -> Callable[[str], Any]:
         value = attribute_value(node, name)
         if value is None:
             return None
+        if name == "value":
+            return shape_of(getattr(value, "tensor", None))
         if name == "dilations":
             return list(value.list.i)
         return value.s if name == "data_format" else value.b
 
     return attribute
+
+
+def shape_of(tensor: Any) -> Optional[Tuple[int, ...]]:
+    """Read the shape of a TensorProto; None where it has none."""
+    shape = getattr(tensor, "tensor_shape", None)
+    if shape is None or getattr(shape, "unknown_rank", False):
+        return None
+    return tuple(dimension.size for dimension in shape.dim)
 
 
 def attribute_value(node: Any, name: str) -> Any:
@@ -220,14 +272,14 @@ def read_graph(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
     messages = message_classes("amctcfg_graph", FIELDS)
     if name.endswith((".pbtxt", ".textproto")):
         nodes = read_nodes(parse_text_graph(data, name, messages["GraphDef"]))
-        return examine(Graph(nodes, name, {}, TRANSPARENT), flavour, CONDITIONS)
+        return examine_nodes(nodes, name, flavour)
     graph = decoded(messages["GraphDef"], data)
     if graph is not None and graph.node and all(node.name and node.op for node in graph.node):
-        return examine(Graph(read_nodes(graph), name, {}, TRANSPARENT), flavour, CONDITIONS)
+        return examine_nodes(read_nodes(graph), name, flavour)
     saved = decoded(messages["SavedModel"], data)
     if saved is not None and any(meta.graph_def.node for meta in saved.meta_graphs):
         nodes = inlined_nodes(saved.meta_graphs[0].graph_def, name, len(data))
-        return examine(Graph(nodes, name, {}, TRANSPARENT), flavour, CONDITIONS)
+        return examine_nodes(nodes, name, flavour)
     hint = "is the file complete? It has to be a frozen graph, a GraphDef in protobuf's binary format"
     raise graph_error("encoding", "this is not a TensorFlow graph, or only a part of one", name, hint)
 
@@ -254,7 +306,13 @@ def parse_text_graph(data: bytes, name: str, message: Any) -> Any:
 FIELDS: Fields = {
     "NameAttrList": {"name": (1, "string")},
     "ListValue": {"i": (3, "int64*")},
-    "AttrValue": {"list": (1, "ListValue"), "s": (2, "bytes"), "b": (5, "bool"), "func": (10, "NameAttrList")},
+    "Dim": {"size": (1, "int64")},
+    "TensorShape": {"dim": (2, "Dim*"), "unknown_rank": (3, "bool")},
+    "TensorProto": {"tensor_shape": (2, "TensorShape")},
+    "AttrValue": {
+        "list": (1, "ListValue"), "s": (2, "bytes"), "b": (5, "bool"), "tensor": (8, "TensorProto"),
+        "func": (10, "NameAttrList"),
+    },
     "NodeDef": {"name": (1, "string"), "op": (2, "string"), "input": (3, "string*"), "attr": (5, "AttrEntry*")},
     "AttrEntry": {"key": (1, "string"), "value": (2, "AttrValue")},
     "ArgDef": {"name": (1, "string")},
@@ -264,4 +322,4 @@ FIELDS: Fields = {
     "GraphDef": {"node": (1, "NodeDef*"), "library": (2, "FunctionDefLibrary")},
     "MetaGraphDef": {"graph_def": (2, "GraphDef")},
     "SavedModel": {"meta_graphs": (2, "MetaGraphDef*")},
-}
+}  # fmt: skip

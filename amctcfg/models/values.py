@@ -83,6 +83,19 @@ def changed_shape(node: Any, shape: Shape) -> Shape:
     return tuple(shape[axis] for axis in order) if sorted(order) == list(range(len(shape))) else None
 
 
+def channels_of(kind: str, shape: Shape, attribute: Any) -> Tuple[int, ...]:
+    """Tell the channels of the input and the output of a node by its type and the shape of its weight."""
+    if shape is None or len(shape) < 2:
+        return ()
+    if kind == "MatMul":
+        return shape[-2], shape[-1]
+    first, second = shape[:2]
+    if kind == "Gemm":
+        return (second, first) if attribute("transB") else (first, second)
+    group = attribute("group") or 1
+    return (first, second * group) if kind == "ConvTranspose" else (second * group, first)
+
+
 def attributes_of(node: Any) -> Any:
     """Make a look-up of a node's attributes: numbers, lists of integers, bytes; None for one that is not there."""
 

@@ -9,7 +9,7 @@ from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.document import Document
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layer, Layers
 from ..messages.message import Message
 from ..messages.record import Record
 from ..resolve.effective import EffectiveConfig, Origin, values_of
@@ -56,7 +56,7 @@ def diff(
     """
     if layers is None and not (isinstance(a, Plan) and isinstance(b, Plan)):
         raise TypeError("diff needs the layers of the model, but for two Plans")
-    layers = tuple(layers or ())
+    layers = Layers(layers or ())
     plans: List[Plan] = []
     errors: List[Diagnostic] = []
     for side in (a, b):

@@ -15,7 +15,7 @@ from ..diagnostics.source import Source, Span, decode
 from ..diagnostics.words import shorten
 from ..documents.document import Document, read_text, read_tree
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layer, Layers
 from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from ..textformat.parser import parse as parse_text
@@ -83,7 +83,7 @@ def fix(
         >>> fix('skip_layers: ["a", "a",]')
         'skip_layers: ["a"]'
     """
-    return fix_text(text, None if layers is None else tuple(layers), unsafe, flavour)[0]
+    return fix_text(text, None if layers is None else Layers(layers), unsafe, flavour)[0]
 
 
 def fix_text(

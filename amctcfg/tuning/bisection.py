@@ -8,7 +8,7 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Op
 
 from ..checks.expanding import expand
 from ..documents.document import Document, parse
-from ..flavours.layer import Layer
+from ..flavours.layer import Layer, Layers
 from ..resolve.plan import Plan
 from ..tools.edits import skip
 from .strategy import EXPECTED, Names, Question, Search, Strategy, Verdict
@@ -77,7 +77,7 @@ class Bisection:
         if target is not None and not math.isfinite(target):
             raise ValueError("target has to be a finite number, not {}".format(target))
         self.document: Document[Any] = document
-        self.layers: Tuple[Layer, ...] = tuple(layers)
+        self.layers: Layers = Layers(layers)
         self.target: Optional[float] = target
         self.budget: Optional[int] = budget
         self.repeat: int = repeat

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
 
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..flavours import FLAVOURS
@@ -26,7 +26,7 @@ def flavour_by_name(name: str) -> Flavour[Any]:
 
 
 def choose_flavour(
-    file: ConfigFile, graph: Optional[str] = None, read_table: Callable[[], List[Layer]] = list
+    file: ConfigFile, graph: Optional[str] = None, read_table: Callable[[], Sequence[Layer]] = tuple
 ) -> Tuple[Flavour[Any], str]:
     """Return the flavour that a file and its model suggest, and by what evidence.
 
@@ -46,7 +46,7 @@ def choose_flavour(
             return TF_ASCEND, ""
     from ..documents.detecting import evidence, rank_flavours
 
-    layers = read_table() if kind == "table" else []
+    layers = read_table() if kind == "table" else ()
     ranked = [] if tree is None else rank_flavours(tree, layers)
     suited = [flavour for flavour in ranked if kind in ("", "table") or flavour.graphs == kind]
     if tree is None or not suited:
@@ -62,7 +62,7 @@ def choose_flavour(
     return best, ", ".join(words[:6]) or "the types of {}".format(graph)
 
 
-def choose_by_model(kind: str, layers: List[Layer], graph: Optional[str]) -> Tuple[Flavour[Any], str]:
+def choose_by_model(kind: str, layers: Sequence[Layer], graph: Optional[str]) -> Tuple[Flavour[Any], str]:
     """Return the flavour that a model alone suggests."""
     if kind == "onnx":
         for flavour in FLAVOURS.values():

@@ -26,7 +26,7 @@ from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import Document, read_tree
 from ..documents.settings import Settings
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layers
 from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.reading import Reading
 from ..resolve.plan import Plan
@@ -97,7 +97,7 @@ class ConfigFile:
         return other
 
     @property
-    def layers(self) -> Optional[List[Layer]]:
+    def layers(self) -> Optional[Layers]:
         """The layers of the model, None where none is named."""
         return None if self.model is None else self.model.layers
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
 
 from ..diagnostics.diagnostic import ConfigError
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layers
 from .failure import Failure
 
 if TYPE_CHECKING:
@@ -17,22 +17,20 @@ if TYPE_CHECKING:
 
 
 class Model(NamedTuple):
-    """The layers of a model, each with what keeps it from being quantized."""
+    """The layers of a model, and what its file shows of each."""
 
     path: str
     examined: List[Examined]
-
-    @property
-    def layers(self) -> List[Layer]:
-        return [examined.layer for examined in self.examined]
+    layers: Layers
 
 
 def read_model(path: str, flavour: Flavour[Any]) -> Model:
     """Read the model that the user names. Raises `Failure` for one that can't be used, with its diagnostics."""
-    from ..models.loading import examine_file
+    from ..models.loading import as_layers, examine_file
 
     try:
-        return Model(path, examine_file(path, flavour))
+        examined = examine_file(path, flavour)
+        return Model(path, examined, as_layers(examined, path, flavour))
     except ConfigError as error:  # a file that is not a model is unreadable, not a wrong configuration
         raise Failure("can't use {} as a model".format(path), str(error)) from None
     except OSError as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 from ..documents.files import read
 from ..documents.settings import Settings
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layers
 from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from .choosing import choose_flavour, flavour_by_name
@@ -144,7 +144,7 @@ class Workspace:
             self.note("{} is read as {}: {}".format(file.name, flavour.name, why))
         return flavour
 
-    def layers_of_table(self, path: str, by_head: bool) -> List[Layer]:
+    def layers_of_table(self, path: str, by_head: bool) -> Layers:
         """Return the layers of a table, whose types tell flavours apart."""
         return self.model(path, TF_ASCEND, by_head).layers
 
