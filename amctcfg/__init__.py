@@ -82,6 +82,7 @@ _HOMES = {
     ),
     "flavours.layer": ("Layer",),
     "models.loading": ("load_layers",),
+    "models.tables": ("dump_layers",),
     "models.tensorflow": ("layers_from_graph",),
     "models.torch": ("layers_from_module",),
     "resolve.effective": ("EffectiveConfig", "Origin"),
@@ -103,7 +104,7 @@ __all__ = [
     "CAFFE", "FLAVOURS", "GE", "MINDSPORE", "ONNX", "PYTORCH", "PYTORCH_9_0", "TENSORFLOW", "TF_ASCEND",
     "AMCTConfig", "ARQuantize", "CalibrationConfig", "Change", "ConfigError", "Diagnostic", "Document",
     "EffectiveConfig", "FMRQuantize", "Finding", "Flavour", "Layer", "LayerType", "Origin", "OverrideLayer",
-    "OverrideLayerType", "Plan", "Span", "__version__", "audit", "check", "condense", "detect", "diff", "dump", "dumps",
+    "OverrideLayerType", "Plan", "Span", "__version__", "audit", "check", "condense", "detect", "diff", "dump", "dump_layers", "dumps",
     "expand", "explain", "fix", "format", "layers_from_graph", "layers_from_module", "load", "load_layers", "loads",
     "merge", "parse", "read_plan", "skip", "textformat", "tuning", "unskip",
 ]  # fmt: skip

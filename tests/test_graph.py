@@ -366,7 +366,7 @@ def test_missing_files_and_missing_protobuf(cli, monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_tables_are_read_back(name, form, cli, tmp_path):
     table = tmp_path / ("layers." + form)
-    table.write_text(cli("layers", MODELS / name, "--format", form).out, encoding="utf-8")
+    table.write_text(cli("layers", MODELS / name, "--format", form, "--all").out, encoding="utf-8")
     assert amctcfg.load_layers(table) == amctcfg.load_layers(MODELS / name)
 
 
@@ -377,10 +377,27 @@ lacking = st.lists(st.sampled_from(["int16", "int4", "asymmetric"]), unique=True
 @given(st.lists(st.builds(Layer, names, names, st.booleans(), lacking), unique_by=lambda layer: layer.name))
 def test_any_layers_survive_a_table(tmp_path_factory, layers):
     folder = tmp_path_factory.mktemp("tables")
-    for form, write in (("json", layers_to_json), ("csv", layers_to_csv)):
+    for form in ("json", "csv"):
         path = folder / ("layers." + form)
-        path.write_bytes(write(layers).encode("utf-8"))
+        amctcfg.dump_layers(layers, path)
         assert amctcfg.load_layers(path) == tuple(layers)
+
+
+@pytest.mark.parametrize(
+    "layers, name, error",
+    [
+        ([Layer("a", "b")], "l.txt", "ends in .json or .csv"),
+        ([Layer("a", "b"), Layer("a", "c")], "l.json", "there twice"),
+        ([Layer("a", "")], "l.json", "needs a 'type'"),
+        ([Layer("a\0", "b")], "l.csv", "NUL"),
+        ([Layer("a", "b", lacks=("two words",))], "l.csv", "a .json table can"),
+        ([Layer("\ud800", "b")], "l.json", "surrogate"),
+    ],
+)
+def test_what_a_table_could_not_give_back_is_not_written(layers, name, error, tmp_path):
+    with pytest.raises(ValueError, match=error):
+        amctcfg.dump_layers(layers, tmp_path / name)
+    assert not (tmp_path / name).exists()
 
 
 def test_what_layers_lack_is_in_tables_only_where_one_lacks_something(tmp_path):

@@ -211,6 +211,11 @@ def test_modules(torch):
             self.bare = nn.Linear(4, 4, bias=False)
             self.block = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.LSTM(4, 4), nn.LSTM(4, 4, bidirectional=True))
             self.gru = nn.GRU(4, 4, num_layers=2)
+            self.odd_lstm, self.odd_gru = nn.LSTM(4, 5), nn.GRU(3, 4)
+            self.embedding, self.head = nn.Embedding(6, 4), nn.Linear(4, 6)
+            self.head.weight = self.embedding.weight
+            self.line, self.also = nn.Conv1d(4, 4, 1), nn.Conv1d(4, 4, 1)
+            self.also.weight = self.line.weight
             self.one, self.other = shared, shared
             self.tied = nn.Linear(4, 4)
             self.tied.weight = self.fc.weight
@@ -221,7 +226,13 @@ def test_modules(torch):
     found = {layer.name: layer for layer in layers}
     assert found[""] == Layer("", "Net", False)
     supported = {name for name, layer in found.items() if layer.supported}
-    assert supported == {"conv", "grouped", "odd", "wide", "bare", "block.0", "block.2"}
+    # One module under two names, an embedding's weight and that of two Conv1d are not counted as shared.
+    assert supported == {
+        "conv", "grouped", "odd", "wide", "bare", "block.0", "block.2", "odd_lstm", "odd_gru", "one",
+        "head", "line", "also",
+    }  # fmt: skip
+    assert found["odd_lstm"].lacks == found["odd_gru"].lacks == ("int4",) and found["block.2"].lacks == ()
+    assert found["fc"].supported is found["tied"].supported is False
     assert found["bare"].lacks == ("int16",)
     assert "int4" in found["grouped"].lacks and "int4" in found["odd"].lacks and found["conv"].lacks == ()
     plan = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), layers)

@@ -14,6 +14,7 @@ OPTIONS = (
     option("graph", metavar="G", type=plain, help="a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
     formats("text", "json", "csv"),
     option("--quantizable", action="store_true", help="only those that can be quantized"),
+    option("--all", action="store_true", help="also constants, and reads of variables and shapes"),
     option("--match", metavar="GLOB", help="only those whose name matches; * also matches /"),
     FLAVOUR,
 )
@@ -22,18 +23,22 @@ OPTIONS = (
 def run(arguments: Any, console: Console) -> int:
     from fnmatch import fnmatchcase
 
-    from ..models.loading import describe
+    from ..models.loading import describe, notes_of
     from ..models.tables import layers_to_csv, layers_to_json
 
     workspace = open_workspace(arguments, console)
     flavour, _ = workspace.flavour_of_model(arguments.graph)
     examined = workspace.model(arguments.graph, flavour).examined
+    if not arguments.all:
+        examined = [e for e in examined if not e.minor]
     if arguments.quantizable:
         examined = [e for e in examined if flavour.quantizes(e.layer)]
     if arguments.match:
         examined = [e for e in examined if fnmatchcase(e.layer.name, arguments.match)]
     if arguments.format != "text":
-        console.result({"json": layers_to_json, "csv": layers_to_csv}[arguments.format]([e.layer for e in examined]))
+        to_table = {"json": layers_to_json, "csv": layers_to_csv}[arguments.format]
+        notes = {e.layer.name: notes_of(e) for e in examined if notes_of(e)}
+        console.result(to_table([e.layer for e in examined], notes))
         return EXIT_OK
     rows = [(escape_controls(e.layer.name), escape_controls(e.layer.type), describe(e, flavour)) for e in examined]
     widths = [max([len(row[column]) for row in rows] + [0]) for column in (0, 1)]

@@ -194,7 +194,7 @@ def values(analysis: Analysis, message: Node, node: Optional[Node], offset: int)
 
 def names_for(analysis: Analysis, field: str, message: Node, node: Optional[Node]) -> Iterator[Tuple[str, int, str]]:
     """The names that may stand in a field and are not listed yet."""
-    flavour, layers = analysis.flavour, analysis.layers or []
+    flavour, layers = analysis.flavour, analysis.layers or ()
     own = node.text if node is not None else None
     listed = {text for text, _ in strings_in(analysis, field, message)} - {own}
     if field in NAMES_OF_TYPES:

@@ -15,7 +15,7 @@ from ..flavours.layer import Layers
 from ..flavours.onnx import ONNX
 from ..flavours.tf_ascend import TF_ASCEND
 from .graphs import Examined, graph_error, with_traits
-from .tables import csv_rows, json_rows, table_layers
+from .tables import read_table
 
 
 def load_layers(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> Layers:
@@ -62,8 +62,7 @@ def examine_file(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> List
         source = Source(decode(data, name), name)
         if source.text.startswith("\ufeff"):  # as spreadsheets save it
             source = Source(source.text[1:], name)
-        rows = json_rows(source) if extension == ".json" else csv_rows(source)
-        return [Examined(layer, None) for layer in table_layers(source, rows)]
+        return [Examined(layer, None) for layer in read_table(source, extension)]
     if kind_of(data, name) == "onnx":
         return onnx.read_model(data, name, flavour or ONNX)
     return tensorflow.read_graph(data, name, flavour or TF_ASCEND)

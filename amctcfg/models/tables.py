@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+import os
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
-from ..diagnostics.source import Source, Span
+from ..diagnostics.source import Source, Span, decode
 from ..diagnostics.words import shorten
+from ..documents.files import PathLike, display_name, write
 from ..flavours.layer import Layer
 
-COLUMNS = ("name", "type", "supported", "lacks")
+COLUMNS = ("name", "type", "supported", "lacks", "notes")  # the notes are for people; they are not read
 WORDS = {"": True, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 Row = Tuple[Dict[str, Any], Span]
@@ -37,6 +39,8 @@ def map_rows(source: Source, rows: Iterable[Row]) -> Iterator[Tuple[Layer, Span]
             raise row_error(source, span, "'supported' is true or false, not {}".format(brief(supported)))
         if not isinstance(lacks, (list, tuple)) or not all(isinstance(word, str) for word in lacks):
             raise row_error(source, span, "'lacks' is a list of names, not {}".format(brief(lacks)))
+        if not isinstance(row.get("notes", []), (list, str)):
+            raise row_error(source, span, "'notes' is a list of sentences, not {}".format(brief(row["notes"])))
         yield Layer(row["name"], row["type"], supported, tuple(lacks)), span
 
 
@@ -126,14 +130,18 @@ def skip_blanks(text: str, position: int) -> int:
     return position
 
 
-def layers_to_json(layers: Iterable[Layer]) -> str:
-    """A table as JSON, a layer a line."""
+def layers_to_json(layers: Iterable[Layer], notes: Optional[Mapping[str, List[str]]] = None) -> str:
+    """Write a table as JSON, a layer a line; `notes` are words for people, by name."""
     import json
 
-    rows = [
-        json.dumps({key: getattr(layer, key) for key in COLUMNS if key != "lacks" or layer.lacks}, ensure_ascii=False)
-        for layer in layers
-    ]
+    rows = []
+    for layer in layers:
+        row: Dict[str, Any] = {"name": layer.name, "type": layer.type, "supported": layer.supported}
+        if layer.lacks:
+            row["lacks"] = layer.lacks
+        if notes and notes.get(layer.name):
+            row["notes"] = notes[layer.name]
+        rows.append(json.dumps(row, ensure_ascii=False))
     return "[\n{}\n]\n".format(",\n".join(" " + row for row in rows)) if rows else "[]\n"
 
 
@@ -158,10 +166,8 @@ def csv_rows(source: Source) -> Iterator[Row]:
                 continue
             if header is None:
                 header = [cell.strip() for cell in cells]
-                if tuple(header) not in (COLUMNS[:2], COLUMNS[:3], COLUMNS):
-                    message = (
-                        "the first line has to be 'name,type', 'name,type,supported' or 'name,type,supported,lacks'"
-                    )
+                if len(header) < 2 or tuple(header) != COLUMNS[: len(header)]:
+                    message = "the first line has to be 'name,type', which ',supported,lacks,notes' may follow"
                     raise row_error(source, place, message, "syntax")
                 continue
             if len(cells) != len(header):
@@ -180,22 +186,62 @@ def csv_rows(source: Source) -> Iterator[Row]:
 
 
 def line_span(source: Source, number: int) -> Span:
-    number = min(number, len(source.line_starts()))
-    return Span(number, 1, number, len(source.line(number)) + 1)
+    """The whole line, or the last one; without copying it, as thousands of rows can be on one for `Source`."""
+    starts = source.line_starts()
+    number = min(number, len(starts))
+    end = starts[number] - 1 if number < len(starts) else len(source.text)
+    end -= source.text[end - 1 : end] == "\r"
+    return Span(number, 1, number, max(end - starts[number - 1], 0) + 1)
 
 
-def layers_to_csv(layers: Iterable[Layer]) -> str:
-    """A table as CSV, with a header."""
+def layers_to_csv(layers: Iterable[Layer], notes: Optional[Mapping[str, List[str]]] = None) -> str:
+    """Write a table as CSV, with a header; `notes` are words for people, by name."""
     import csv
     import io
 
     output = io.StringIO(newline="")
     plain = csv.writer(output, lineterminator="\n")
     quoted = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_ALL)  # plain leaves carriage returns bare
-    layers = tuple(layers)
-    columns = COLUMNS if any(layer.lacks for layer in layers) else COLUMNS[:3]
-    plain.writerow(columns)
+    layers, words = tuple(layers), notes or {}
+    width = 5 if words else 4 if any(layer.lacks for layer in layers) else 3
+    plain.writerow(COLUMNS[:width])
     for layer in layers:
-        writer = quoted if "\r" in layer.name + layer.type else plain
-        writer.writerow((layer.name, layer.type, str(layer.supported).lower(), " ".join(layer.lacks))[: len(columns)])
+        supported, lacks = str(layer.supported).lower(), " ".join(layer.lacks)
+        row = (layer.name, layer.type, supported, lacks, "; ".join(words.get(layer.name, ())))
+        writer = quoted if any("\r" in cell for cell in row) else plain
+        writer.writerow(row[:width])
     return output.getvalue()
+
+
+# ---------------------------------------------------------------- files
+
+
+def dump_layers(layers: Iterable[Layer], path: PathLike) -> None:
+    """Write layers as the table that `load_layers` reads: `load_layers(path) == tuple(layers)`.
+
+    Args:
+        layers: The layers, such as `layers_from_module` gives.
+        path: The file, which is replaced in one step; `.json` or `.csv` by its ending.
+
+    Raises:
+        ValueError: The ending is another one, or the table could not give the layers back: a name twice, a name with a
+            NUL in `.csv`, half a character.
+        OSError: The file can't be written.
+
+    Example:
+        >>> dump_layers([Layer("conv1", "Conv2d", lacks=("int4",))], getfixture("tmp_path") / "layers.csv")
+    """
+    name = display_name(path)
+    ending = os.path.splitext(name)[1].lower()
+    if ending not in (".json", ".csv"):
+        raise ValueError("a table of layers ends in .json or .csv, unlike {!r}".format(name))
+    layers = tuple(layers)
+    text = layers_to_json(layers) if ending == ".json" else layers_to_csv(layers)
+    if tuple(read_table(Source(decode(text, name), name), ending)) != layers:
+        raise ValueError("a {} table can't hold these layers; a .json table can".format(ending))
+    write(text, path)
+
+
+def read_table(source: Source, ending: str) -> List[Layer]:
+    """Read the layers in a table. Raises `ConfigError` for one that is wrong."""
+    return table_layers(source, json_rows(source) if ending == ".json" else csv_rows(source))

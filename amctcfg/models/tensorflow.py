@@ -245,6 +245,10 @@ def attribute_value(node: Any, name: str) -> Any:
 
 # The signatures of files that are mistaken for frozen graphs, and what to do with them.
 EXPORT = "export the model as a frozen TensorFlow graph (.pb)"
+MODULE = (
+    "; of PyTorch, export it as .onnx, or write the table of its layers:"
+    " amctcfg.dump_layers(amctcfg.layers_from_module(module), 'layers.csv')"
+)
 FREEZE = (
     "freeze it first: convert_variables_to_constants_v2 of tensorflow.python.framework.convert_to_constants,"
     " then write the GraphDef with tf.io.write_graph(..., as_text=False)"
@@ -252,8 +256,8 @@ FREEZE = (
 SIGNATURES: Tuple[Tuple[int, bytes, str, str], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", "a Keras HDF5 model", FREEZE),
     (4, b"TFL3", "a TensorFlow Lite model", EXPORT),
-    (0, b"PK\x03\x04", "a zip archive (a Keras or PyTorch model?)", EXPORT),
-    (0, b"\x80\x02", "a Python pickle (a PyTorch model?)", EXPORT),
+    (0, b"PK\x03\x04", "a zip archive (a Keras or PyTorch model?)", EXPORT + MODULE),
+    (0, b"\x80\x02", "a Python pickle (a PyTorch model?)", EXPORT + MODULE),
     (0, b"\x1f\x8b", "gzip-compressed", "decompress it first"),
 )
 

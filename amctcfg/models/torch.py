@@ -7,64 +7,54 @@ graph shows (whether it is called, and how often) counts as fulfilled.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
+from ..flavours.layer import Layer, Layers, Traits
+from .modules import COUNTED
 
 
-def layers_from_module(module: Any, flavour: Optional[Flavour[Any]] = None) -> Tuple[Layer, ...]:
-    """The modules of a model as layers, named as in `named_modules()`, the root as "".
+def layers_from_module(module: Any, flavour: Optional[Flavour[Any]] = None) -> Layers:
+    """Read the modules of a model as layers, named as in `named_modules()`, the root as "".
 
     `supported` is false for a module whose arguments the toolkit does not take (padding mode, dilation, the kind of RNN),
-    that is there twice, or that shares its weight; `lacks` says what it can't do although its type can. `flavour` is
-    PyTorch's. Raises `TypeError` for what is not a module.
+    or that shares its weight; `lacks` says what it can't do although its type can. `dump_layers` writes them as a table.
+
+    Args:
+        module: A `torch.nn.Module`, or anything with its shape.
+        flavour: One of PyTorch's; the newest where it is left out.
+
+    Raises:
+        TypeError: It is not a module.
     """
-    return tuple(layer for layer, _ in examine_module(module, flavour))
+    examined = examine_module(module, flavour)
+    traits = {layer.name: traits_of(inner) for (layer, _), (_, inner) in zip(examined, module.named_modules())}
+    return Layers((layer for layer, _ in examined), traits)
 
 
 def examine_module(module: Any, flavour: Optional[Flavour[Any]] = None) -> List[Tuple[Layer, Optional[str]]]:
-    """The layers, each with why it is not supported."""
+    """Read the layers, each with why it is not supported."""
     if not hasattr(module, "named_modules") or not hasattr(module, "named_parameters"):
         raise TypeError("a module has to be a torch.nn.Module, not {!r}".format(type(module).__name__))
     if flavour is None:
         from ..flavours.pytorch import PYTORCH
 
         flavour = PYTORCH
-    named = list(all_modules(module))
-    uses: Dict[int, int] = {}
-    for _, inner in named:
-        uses[id(inner)] = uses.get(id(inner), 0) + 1
-    owners: Dict[int, int] = {}
-    for inner in {id(inner): inner for _, inner in named}.values():
-        weight = own_weight(inner)
-        if weight is not None:
-            owners[id(weight)] = owners.get(id(weight), 0) + 1
+    named = list(module.named_modules())  # each module once, under its first name
+    owners = Counter(id(own_weight(inner)) for _, inner in named if type(inner).__name__ in COUNTED)
     found: List[Tuple[Layer, Optional[str]]] = []
-    for name, inner in module.named_modules():
+    for name, inner in named:
         kind = type(inner).__name__
         layer_type = flavour.types.get(kind)
         if layer_type is None or not layer_type.quantizable:
             found.append((Layer(name, kind, False), None))
             continue
         reason = next((r for c in layer_type.conditions for r in (CONDITIONS[c](inner),) if r), None)
-        if reason is None and uses[id(inner)] > 1:
-            reason = "it is used under several names"
-        if reason is None and owners.get(id(own_weight(inner)), 0) > 1:
+        if reason is None and kind in COUNTED and owners[id(own_weight(inner))] > 1:
             reason = "its weight is shared with another module"
         found.append((Layer(name, kind, reason is None, lacks_of(inner)), reason))
     return found
-
-
-def all_modules(module: Any, prefix: str = "") -> Any:
-    """Each module under each of its names: `named_modules` leaves repetitions out."""
-    pending = [(prefix, module)]
-    while pending:
-        name, current = pending.pop()
-        yield name, current
-        for key, child in getattr(current, "_modules", {}).items():
-            if child is not None:
-                pending.append((name + "." + key if name else key, child))
 
 
 def own_weight(module: Any) -> Any:
@@ -73,14 +63,25 @@ def own_weight(module: Any) -> Any:
 
 
 def lacks_of(module: Any) -> Tuple[str, ...]:
-    """What a layer can't do although its type can."""
+    """Tell what a layer can't do although its type can."""
     lacks = []
     if type(module).__name__ == "Linear" and getattr(module, "bias", None) is None:
         lacks.append("int16")
-    channels = getattr(module, "in_channels", None) or getattr(module, "in_features", None)
-    if getattr(module, "groups", 1) != 1 or (isinstance(channels, int) and channels % 2):
+    widths = [getattr(module, name, None) for name in ("in_channels", "in_features", "input_size")]
+    if type(module).__name__ in ("LSTM", "GRU"):
+        widths.append(getattr(module, "hidden_size", None))
+    if getattr(module, "groups", 1) != 1 or any(isinstance(width, int) and width % 2 for width in widths):
         lacks.append("int4")
     return tuple(lacks)
+
+
+def traits_of(module: Any) -> Traits:
+    """Tell what is special about a module."""
+    for first, second in (("in_channels", "out_channels"), ("in_features", "out_features")):
+        channels = getattr(module, first, None), getattr(module, second, None)
+        if isinstance(channels[0], int) and isinstance(channels[1], int):
+            return Traits(group=getattr(module, "groups", 1), channels=(channels[0], channels[1]))
+    return Traits()
 
 
 def zero_padding(module: Any) -> Optional[str]:
