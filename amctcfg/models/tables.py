@@ -229,7 +229,7 @@ def dump_layers(layers: Iterable[Layer], path: PathLike) -> None:
         OSError: The file can't be written.
 
     Example:
-        >>> dump_layers([Layer("conv1", "Conv2d", lacks=("int4",))], getfixture("tmp_path") / "layers.csv")
+        `amctcfg.dump_layers(amctcfg.layers_from_module(net), "layers.csv")`
     """
     name = display_name(path)
     ending = os.path.splitext(name)[1].lower()
