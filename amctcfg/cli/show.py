@@ -71,14 +71,18 @@ def run(arguments: Any, console: Console) -> int:
 
 
 class View(NamedTuple):
-    """What is shown: a file with its table, the rows that were asked for, the warnings, the other file, names of nodes."""
+    """What is shown: a file with its table, the rows that were asked for, and the warnings.
+
+    against -- the name of the file that is compared. nodes -- their names, by layer. notes -- sentences for the page.
+    """
 
     job: ConfigFile
     table: Table
     rows: Tuple[Row, ...]
     warnings: Tuple[Diagnostic, ...]
-    against: str
-    nodes: Mapping[str, str]
+    against: str = ""
+    nodes: Mapping[str, str] = {}
+    notes: Tuple[str, ...] = ()
 
 
 def table_of(
@@ -174,7 +178,7 @@ def to_html(view: View) -> str:
     text = None if job.is_json else job.text
     table = view.table._replace(rows=list(view.rows))
     model = job.model.path if job.model else ""
-    return write_page(Page(table, job.name, model, job.flavour.name, job.rules, text, view.warnings, view.against))
+    return write_page(Page(table, job.name, model, job.flavour.name, job.rules, text, view.warnings, view.against, view.notes))
 
 
 def to_overlay(view: View, kind: str) -> str:

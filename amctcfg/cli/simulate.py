@@ -245,7 +245,8 @@ def to_csv(view: View) -> str:
 
 def to_html(view: View) -> str:
     """The page of `show`, with what was measured."""
-    return SHOWN["html"](Shown(view.file, view.table, tuple(view.table.rows), view.warnings, "", {}))
+    notes = ("The output of the quantized model: {:.2f} dB".format(view.output_sqnr), *view.notes)
+    return SHOWN["html"](Shown(view.file, view.table, tuple(view.table.rows), view.warnings, notes=notes))
 
 
 def to_ranking(scores: Any) -> str:

@@ -29,7 +29,7 @@ function value(row, column) {
   const cell = row.cells[column];
   if (!cell) return null;
   const text = cell.dataset.v || (one('ins', cell) || cell).textContent.trim();
-  const number = Number(text);
+  const number = Number(text.replace(/ dB$/, ''));
   return text === '' ? null : Number.isNaN(number) ? text : number;
 }
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from ..diagnostics.words import escape_controls, format_value
 from ..resolve.effective import Origin
@@ -48,29 +48,33 @@ class Explanations:
 
     def place(self, row: Row, origin: Origin) -> str:
         """Where a value stands, with a link."""
-        assert row.explanation is not None
-        words = text(row.explanation.place(origin))
+        words = place_of(row, origin)
         return "<a href=#L{}>{}</a>".format(origin.span.line, words) if self.links and origin.span else words
-
-    def of(self, row: Row, field: str, cell: Cell) -> str:
-        """Say where a value comes from, what it overrides and why, and what it was before."""
-        assert row.explanation is not None
-        origin = cell.origin
-        source = text(row.explanation.source(field, origin))
-        if origin.path is not None:
-            source = "{}, {}".format(text(origin.tier), self.place(row, origin))
-        lines = ["<b>{} {}</b>: {}".format(text(field), text(shown(cell.value)), source)]
-        for lost in row.explanation.shadowed(field, origin):
-            why = row.explanation.why_not(field, origin, lost)
-            value = text(format_value(lost.value))
-            lines.append("overrides {} at {}: {}".format(value, self.place(row, lost), text(why)))
-        if cell.is_changed:
-            lines.append("before: {}".format(text(shown(cell.before))))
-        return "<br>".join(lines)
 
     def listed(self) -> Iterator[str]:
         for words, number in self.numbers.items():
             yield "<li id=e{}>{}".format(number, words)
+
+
+def place_of(row: Row, origin: Origin) -> str:
+    assert row.explanation is not None
+    return text(row.explanation.place(origin))
+
+
+def explain_cell(row: Row, field: str, cell: Cell, place: Callable[[Row, Origin], str] = place_of) -> List[str]:
+    """Say where a value comes from, what it overrides and why, and what it was before, in HTML."""
+    assert row.explanation is not None
+    origin = cell.origin
+    source = text(row.explanation.source(field, origin))
+    if origin.path is not None:
+        source = "{}, {}".format(text(origin.tier), place(row, origin))
+    lines = ["{} {}: {}".format(text(field), text(shown(cell.value)), source)]
+    for lost in row.explanation.shadowed(field, origin):
+        why = row.explanation.why_not(field, origin, lost)
+        lines.append("overrides {} at {}: {}".format(text(format_value(lost.value)), place(row, lost), text(why)))
+    if cell.is_changed:
+        lines.append("before: {}".format(text(shown(cell.before))))
+    return lines
 
 
 class Writer:
@@ -145,13 +149,9 @@ class Writer:
         classes = list(filter(None, (TIERS.get(cell.origin.tier, ""), "s" if cell.hides else "")))
         attribute = " class='{}'".format(" ".join(classes)) if classes else ""
         if self.explanations is None:
-            assert row.explanation is not None
-            return "<span{} title='{}'>{}</span>".format(
-                attribute, text(row.explanation.source(field, cell.origin)), value
-            )
-        return "<a{} href=#e{}>{}</a>".format(
-            attribute, self.explanations.number(self.explanations.of(row, field, cell)), value
-        )
+            return "<span{} title='{}'>{}</span>".format(attribute, "; ".join(explain_cell(row, field, cell)), value)
+        words = "<br>".join(explain_cell(row, field, cell, self.explanations.place))
+        return "<a{} href=#e{}>{}</a>".format(attribute, self.explanations.number(words), value)
 
     def score(self, row: Row) -> str:
         if row.score is None:
