@@ -14,9 +14,9 @@ try:
     import numpy as _numpy  # noqa: F401
     import onnx as _onnx  # noqa: F401
     import onnxruntime as _onnxruntime  # noqa: F401
-except ImportError as error:
-    message = 'the simulation needs {}, which is not installed: pip install "amctcfg[simulate]"'
-    raise ImportError(message.format(error.name or "numpy, onnx and onnxruntime")) from None
+except ImportError as _missing:
+    _message = 'the simulation needs {}, which is not installed: pip install "amctcfg[simulate]"'
+    raise ImportError(_message.format(_missing.name or "numpy, onnx and onnxruntime")) from None
 
 from .batches import load_batches
 from .editing import Factors
