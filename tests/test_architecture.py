@@ -71,8 +71,8 @@ BACK = {
 
 STANDARD = set(
     """
-    argparse ast base64 bisect collections contextlib copy csv dataclasses decimal difflib fnmatch functools hashlib html importlib inspect
-    io itertools json math operator os queue re shutil stat struct subprocess sys tempfile textwrap threading time traceback types
+    argparse ast base64 bisect collections concurrent contextlib copy csv dataclasses decimal difflib fcntl fnmatch functools hashlib heapq
+    html importlib inspect io itertools json math msvcrt operator os queue re shlex shutil signal stat struct subprocess sys tempfile textwrap threading time traceback types
     typing unicodedata urllib
     """.split()
 )

@@ -3,24 +3,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import re
-import subprocess
+import shlex
 import time
-from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Mapping, Union
 
 from ..diagnostics.words import quote_name
-from ..documents.files import write
+from ..documents.files import same_file, write
+from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, SENSITIVITY, option, plain
-from .console import EXIT_OK, Console, Failure
+from .console import EXIT_FAILURE, EXIT_OK, Console, Failure
 from .opening import open_workspace
 from .scoring import read_scores, require_direction, require_tuning
 from .suggest import classify
 
 if TYPE_CHECKING:
     from ..tuning import Bisection, Candidate, Journal
-
+    from ..tuning.commands import Ended
+    from ..tuning.state import StateFolder
 
 OPTIONS = (
     CFG,
@@ -30,199 +34,322 @@ OPTIONS = (
     option("--target", metavar="X", type=float, help="the score that is good; read from 'amctcfg-score: N'"),
     option("--budget", metavar="N", type=int, help="the most runs"),
     option("--repeat", metavar="K", type=int, default=1, help="runs of each candidate; the majority counts"),
+    option("--jobs", metavar="N", type=int, default=1, help="runs at the same time; {worker} is 0 to N - 1"),
     option("--state", metavar="DIR", help="the journal and the results; CFG.bisect if left out"),
+    option("--reset", action="store_true", help="forget what an earlier search left in that folder"),
     option("--next", action="store_true", help="write the next candidate and leave"),
     option("--tell", metavar="STATUS", help="the exit status or score of the candidate written by --next"),
 )
 
-
 SCORE = re.compile(r"^amctcfg-score:[ \t]*([^\s]+)[ \t]*\r?$", re.MULTILINE)
+SEEN_BY = re.compile(r"\{(json|skip|skip-file)?\}")  # the placeholders that show the candidate to a command
 
+NOTHING_GOOD, INTERRUPTED = 3, 130
+CANT_TELL, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
+BEST, NEXT = "best.cfg", "next.cfg"
+LAST_LINES = 5
 
-CANT_TELL = 125
-CANDIDATE, BEST, NEXT = "candidate.cfg", "best.cfg", "next.cfg"
+Verdict = Union[bool, float, None]
 
 
 class Stopped(Exception):
-    """The command gave no verdict, so that the search can't go on."""
+    """The command can't be run, so that the search can't go on."""
 
 
 def run(arguments: Any, console: Console) -> int:
+    refuse_wrong_usage(arguments)
+    tuning = require_tuning(console)
+    from ..tuning.state import Locked, StateFolder
+
+    file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
+    if file.is_json:
+        raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(file.name))
+    file.require_plan()
+    scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
+    if scores is not None:
+        for note in classify(list(scores), file).notes(arguments.scores):
+            console.note(note)
+    try:
+        search = tuning.Bisection(
+            file.document,
+            file.layers or (),
+            scores,
+            arguments.target,
+            arguments.budget,
+            arguments.repeat,
+            file.rules,
+        )
+    except ValueError as error:
+        raise Failure(str(error)) from None
+    folder = StateFolder(arguments.state or ("bisect" if arguments.config == "-" else arguments.config + ".bisect"))
+    refuse_inputs(folder, (arguments.config, arguments.scores, file.model and file.model.path))
+    try:
+        with folder.lock():
+            loop = Loop(search, open_journal(search, folder, arguments), folder, file, arguments, console)
+            if arguments.next:
+                return loop.write_next()
+            return loop.run() if arguments.tell is None else loop.take(arguments.tell)
+    except Locked as locked:
+        who = "another search" if locked.pid is None else "another search (pid {})".format(locked.pid)
+        raise Failure(
+            "{} uses {}; wait for it, or choose another folder with --state".format(who, folder.given)
+        ) from None
+
+
+def refuse_wrong_usage(arguments: Any) -> None:
     if (arguments.next or arguments.tell is not None) == bool(arguments.run):
         raise Failure(
             "give the command behind --, such as: amctcfg bisect quant.cfg --graph G -- ./test.sh {}; or --next, --tell"
         )
-    if arguments.run and not any("{}" in word or "{json}" in word for word in arguments.run):
+    if arguments.run and not any(map(SEEN_BY.search, arguments.run)):
         raise Failure(
             "the command never sees the candidate; write {} where its file belongs, or {json} for its expansion"
         )
-    tuning = require_tuning(console)
-    job = open_workspace(arguments, console).open(arguments.config, needs_model=True)
-    if job.is_json:
-        raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(job.name))
-    job.require_plan()
-    scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
-    if scores is not None:
-        for note in classify(list(scores), job).notes(arguments.scores):
-            console.note(note)
-    folder = arguments.state or ("bisect" if arguments.config == "-" else arguments.config + ".bisect")
-    journal = tuning.Journal(folder)
+    if arguments.jobs < 1:
+        raise Failure("--jobs takes the number of runs at the same time, at least 1, not {}".format(arguments.jobs))
+
+
+def refuse_inputs(folder: StateFolder, inputs: Any) -> None:
+    """Refuse a folder in which the search would replace one of its inputs."""
+    from ..tuning.state import OURS
+
+    for name in os.listdir(folder.path):
+        if OURS.match(name) and any(path and path != "-" and same_file(path, folder.file(name)) for path in inputs):
+            raise Failure(
+                "{} is one of the inputs, and the search writes such a file there; choose another folder "
+                "with --state".format(folder.file(name))
+            )
+
+
+def open_journal(search: Bisection, folder: StateFolder, arguments: Any) -> Journal:
+    """Open the journal of the folder. Raises `Failure` where it is that of another search."""
+    from ..tuning.journal import Journal, hash_plan, replay
+
+    if arguments.reset:
+        folder.reset()
+    base = search.candidate(())
+    begun = {"command": arguments.run or None, "target": arguments.target, "configuration": hash_plan(base)}
+    other = "{} holds a search with another {}; give --reset to begin anew, or another folder with --state"
+    changed = folder.begin(begun)
+    if changed is not None:
+        raise Failure(other.format(folder.given, changed))
+    journal = Journal(folder.path)
     try:
-        search = tuning.Bisection(
-            job.document, job.layers or (), scores, arguments.target, arguments.budget, arguments.repeat
-        )
-    except ValueError as error:
-        raise Failure(str(error)) from None
-    loop = Loop(search, journal, folder, job, arguments, console)
-    if arguments.next:
-        return loop.write_next()
-    if arguments.tell is not None:
-        return loop.take(arguments.tell)
-    return loop.run()
+        replay(search, journal)
+    except ValueError:  # a journal without the file that says how its search was begun
+        raise Failure(other.format(folder.given, "target or configuration")) from None
+    return journal
 
 
 class Loop:
     """A search, its journal and its folder."""
 
     def __init__(
-        self, search: Bisection, journal: Journal, folder: str, job: ConfigFile, arguments: Any, console: Console
+        self,
+        search: Bisection,
+        journal: Journal,
+        folder: StateFolder,
+        file: ConfigFile,
+        arguments: Any,
+        console: Console,
     ) -> None:
         self.search: Bisection = search
         self.journal: Journal = journal
-        self.folder: str = folder
-        self.job: ConfigFile = job
+        self.folder: StateFolder = folder
+        self.file: ConfigFile = file
         self.arguments: Any = arguments
         self.console: Console = console
         self.started: float = time.monotonic()
-        self.own_runs: int = 0
+        self.resumed: int = search.runs
+        self.workers: queue.Queue[int] = queue.Queue()
+        for worker in range(arguments.jobs):
+            self.workers.put(worker)
+        self.commands: Any = None
+
+    # ------------------------------------------------------------ the search
 
     def run(self) -> int:
-        status = EXIT_OK
+        from ..tuning.commands import CommandError, LocalCommands
+
+        if self.resumed:
+            self.console.note(
+                "{} from {}; --reset begins anew".format(
+                    "1 verdict comes" if self.resumed == 1 else "{} verdicts come".format(self.resumed),
+                    self.folder.shown("journal.jsonl"),
+                )
+            )
+        self.commands = LocalCommands()
         try:
-            candidate = self.next()
-            while candidate is not None:
-                began = time.monotonic()
-                verdict = self.verdict(candidate)
-                seconds = round(time.monotonic() - began, 3)
-                self.journal.write(candidate, verdict, seconds=seconds)
-                self.search.tell(candidate, verdict)
-                self.own_runs += 1
-                self.progress(candidate, verdict)
-                candidate = self.next()
+            if not self.is_over():
+                self.announce()
+                self.run_commands()
         except KeyboardInterrupt:
             self.console.done()
             self.console.note("interrupted; start the same command again to go on")
-            status = 130
-        except Stopped as stopped:
+            self.report()
+            return INTERRUPTED
+        except (Stopped, CommandError) as stopped:
             self.console.done()
             self.console.note(str(stopped))
             self.report()
             raise Failure("the search ends here; start the same command again when it is mended") from None
         self.console.done()
-        return self.finish(status)
+        return self.finish()
 
-    def next(self) -> Optional[Candidate]:
-        found: Optional[Candidate] = require_tuning(self.console).replay(self.search, self.journal)
-        return found
+    def run_commands(self) -> None:
+        """Run commands until nothing is left to try; whatever ends that, none of them is left running."""
+        from concurrent.futures import ThreadPoolExecutor
 
-    def finish(self, status: int) -> int:
+        from ..tuning.searching import run_steps
+
+        jobs = self.arguments.jobs
+        with contextlib.ExitStack() as stack:
+            threads = stack.enter_context(ThreadPoolExecutor(jobs)) if jobs > 1 else None
+            stack.callback(self.commands.stop)  # before the threads are waited for
+            for step in stack.enter_context(contextlib.closing(run_steps(self.search, self.evaluate, threads, jobs))):
+                self.show_progress(step.candidate, step.verdict, step.running)
+                if self.is_over():
+                    return
+
+    def is_over(self) -> bool:
+        """Return whether there is nothing to try, or no hope."""
+        return self.search.ask() is None or self.search.hopeless
+
+    def finish(self) -> int:
+        """Report the answer; return the exit status."""
         best = self.search.best
         if best is not None and not best.skip:
-            raise Failure("{} is good as it is; there is nothing to look for".format(self.job.name))
+            self.console.lines(["{} is good as it is: nothing has to be skipped".format(self.file.name)])
+            return EXIT_OK
         self.report()
-        return status
+        if best is not None:
+            return EXIT_OK
+        if not any(verdict is not None for verdict in self.search.verdicts.values()):
+            words = "no run gave a verdict"
+            if self.arguments.target is not None:
+                words += "; with --target the command has to print a line 'amctcfg-score: N'"
+            self.console.note(words)
+            return EXIT_FAILURE
+        return EXIT_FAILURE if self.has_always_failed() else NOTHING_GOOD
+
+    def has_always_failed(self) -> bool:
+        """Return whether the first runs and the largest set ended with one status that speaks of a broken command."""
+        statuses = {frozenset(entry["skip"]): entry.get("status") for entry in self.journal.entries}
+        first = [statuses.get(names) for names in list(self.search.verdicts)[:4]]
+        return self.arguments.target is None and len(first) > 2 and len(set(first)) == 1 and (first[0] or 0) > 1
 
     # ------------------------------------------------------------ one run
 
-    def write(self, candidate: Candidate, name: str) -> Tuple[str, str]:
-        """Write a candidate and its expansion; their paths."""
-        paths = os.path.join(self.folder, name), os.path.join(self.folder, os.path.splitext(name)[0] + ".json")
-        write(candidate.text, paths[0])
+    def write(self, candidate: Candidate, name: str) -> Dict[str, str]:
+        """Write a candidate's files; return what the placeholders of the command stand for."""
+        stem = self.folder.file(os.path.splitext(name)[0])
+        skipped = [layer for layer, effective in candidate.plan.items() if not effective.quant_enable]
+        values = {"": stem + ".cfg", "skip": ",".join(skipped), "skip-file": stem + ".txt"}
+        write(self.moved(candidate.text, values[""]), values[""])
+        write("".join("{}\n".format(layer) for layer in skipped), values["skip-file"])
         if candidate.plan.flavour.layout is not None:
-            write(candidate.plan.to_json() + "\n", paths[1])
-        return paths
+            values["json"] = stem + ".json"
+            write(candidate.plan.to_json() + "\n", values["json"])
+        return values
 
-    def verdict(self, candidate: Candidate) -> Union[bool, float, None]:
-        """Run the command on a candidate, by git's protocol. Raises `Stopped` where it gives no verdict."""
-        config, expansion = self.write(candidate, CANDIDATE)
-        words = [word.replace("{json}", expansion).replace("{}", config) for word in self.arguments.run]
-        log = os.path.join(self.folder, "output.txt")
+    def moved(self, text: str, path: str) -> str:
+        """Return a candidate's text as it stands in the folder."""
+        return rewrite_head_paths(text, self.file.name, path)
+
+    def words(self, values: Mapping[str, str]) -> List[str]:
+        """Return the command with its placeholders filled in."""
+        from ..tuning.worker import fill_in
+
+        if "json" not in values and any("{json}" in word for word in self.arguments.run):
+            raise Failure("{} has no JSON quantization config; use {{}}".format(self.file.flavour.name))
+        return [fill_in(word, values) for word in self.arguments.run]
+
+    def evaluate(self, candidate: Candidate) -> Verdict:
+        """Run the command on a candidate and record what became of it. Raises `Stopped` where that can't go on."""
+        worker = self.workers.get()
         try:
-            with open(log, "wb") as output:
-                process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-                try:
-                    status = process.wait()
-                except BaseException:
-                    process.terminate()
-                    process.wait()
-                    raise
-        except OSError as error:
-            raise Stopped("can't run {}: {}".format(quote_name(words[0]), error.strerror or error)) from None
-        if status < 0:
-            raise Stopped(
-                "{} was ended by signal {}, which is not a verdict; its output is in {}".format(
-                    quote_name(words[0]), -status, log
-                )
-            )
-        if status > CANT_TELL:
-            what = {126: "could not be executed", 127: "was not found"}.get(status, "exited with {}".format(status))
+            name = "candidate.cfg" if self.arguments.jobs == 1 else "candidate-{}.cfg".format(worker)
+            values = dict(self.write(candidate, name), worker=str(worker))
+            log = self.folder.next_log()
+            began = time.monotonic()
+            ended = self.commands.run(self.words(values), {"AMCTCFG_WORKER": str(worker)}, log)
+            seconds = round(time.monotonic() - began, 3)
+        finally:
+            self.workers.put(worker)
+        verdict = self.verdict_of(ended, log)
+        self.journal.write(candidate, verdict, status=ended.status, seconds=seconds, output=os.path.basename(log))
+        return verdict
+
+    def verdict_of(self, ended: Ended, log: str) -> Verdict:
+        """Return the verdict of a run, by git's protocol or the score. Raises `Stopped` where it has none."""
+        command, status = quote_name(self.arguments.run[0]), ended.status
+        if status in (NOT_EXECUTABLE, NOT_FOUND):
+            what = "could not be executed" if status == NOT_EXECUTABLE else "was not found"
             raise Stopped("the command {}, which is not a verdict; its output is in {}".format(what, log))
         if status == CANT_TELL:
             return None
-        if self.arguments.target is None:
-            return status == 0
-        return self.score_in(log, status)
+        if self.arguments.target is not None:
+            return self.score_in(ended.output, log)
+        if status < 0:
+            words = "{} was ended by signal {}, which is not a verdict; its output is in {}"
+            raise Stopped(words.format(command, -status, log))
+        if status > CANT_TELL:
+            words = "the command exited with {}, which is not a verdict; its output is in {}"
+            raise Stopped(words.format(status, log))
+        return status == 0
 
-    def score_in(self, log: str, status: int) -> Union[bool, float]:
-        with open(log, "rb") as output:
-            found = SCORE.findall(output.read().decode("utf-8", "replace"))
+    def score_in(self, output: bytes, log: str) -> Verdict:
+        """Return the score that a run printed last; None where it printed none."""
+        from ..tuning.scores import parse_number
+
+        found = SCORE.findall(output.decode("utf-8", "replace"))
         if not found:
-            if status:
-                return False
-            raise Stopped(
-                "the command printed no line 'amctcfg-score: N', which --target needs; its output is in {}".format(log)
-            )
-        try:
-            score = float(found[-1])
-        except ValueError:
-            raise Stopped("'amctcfg-score: {}' is not a number".format(found[-1])) from None
-        return score if score == score else False  # a model that gives NaN is a bad one
+            return None
+        score = parse_number(found[-1])
+        if score is None:
+            raise Stopped("'amctcfg-score: {}' is not a number; the output is in {}".format(found[-1], log))
+        return score if abs(score) < float("inf") else False  # a model that gives NaN is a bad one
 
     # ------------------------------------------------------------ by hand, or on another machine
 
     def write_next(self) -> int:
-        candidate = self.next()
-        path = os.path.join(self.folder, NEXT)
+        candidate = None if self.search.hopeless else self.search.ask()
         if candidate is None:
-            for old in (path, os.path.splitext(path)[0] + ".json"):
-                if os.path.exists(old):
-                    os.unlink(old)
-            return self.finish(EXIT_OK)
+            self.remove_next()
+            return self.finish()
         self.write(candidate, NEXT)
-        self.console.lines([path])
+        self.console.lines([self.folder.shown(NEXT)])
         return EXIT_OK
 
+    def remove_next(self) -> None:
+        for ending in (".json", ".txt", ".cfg"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.folder.file(os.path.splitext(NEXT)[0] + ending))
+
     def take(self, told: str) -> int:
-        candidate = self.next()
+        candidate = self.search.ask()
         if candidate is None:
             raise Failure("the search has finished; there is no candidate to tell about")
+        path, text = self.folder.file(NEXT), None
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            text = file.read()
+        if text != self.moved(candidate.text, path).encode("utf-8"):
+            raise Failure("no candidate waits for its verdict; --next writes one, and --tell tells about it once")
         verdict = self.told_verdict(told)
         self.journal.write(candidate, verdict)
         self.search.tell(candidate, verdict)
+        self.remove_next()
         return EXIT_OK
 
-    def told_verdict(self, told: str) -> Union[bool, float, None]:
-        try:
-            number = float(told)
-        except ValueError:
-            raise Failure(
-                "--tell takes an exit status, or a score with --target, not {}".format(quote_name(told))
-            ) from None
+    def told_verdict(self, told: str) -> Verdict:
+        from ..tuning.scores import parse_number
+
+        number = parse_number(told)
+        if number is None:
+            raise Failure("--tell takes an exit status, or a score with --target, not {}".format(quote_name(told)))
         if self.arguments.target is not None:
-            if number != number:
-                raise Failure("--tell takes a score, not {}".format(told))
-            return number
-        if number != int(number) or not 0 <= number <= CANT_TELL:
+            return number if abs(number) < float("inf") else False
+        if not 0 <= number <= CANT_TELL or number != int(number):
             raise Failure(
                 "--tell takes an exit status from 0 to {}, not {}; a score needs --target".format(CANT_TELL, told)
             )
@@ -230,52 +357,97 @@ class Loop:
 
     # ------------------------------------------------------------ what people see
 
-    def progress(self, candidate: Candidate, verdict: Any) -> None:
+    def announce(self) -> None:
+        """Say what is going to be run, before the first run has ended."""
+        worker = "candidate.cfg" if self.arguments.jobs == 1 else "candidate-0.cfg"
+        stem = self.folder.file(os.path.splitext(worker)[0])
+        values = {"": stem + ".cfg", "json": stem + ".json", "skip-file": stem + ".txt", "worker": "0"}
+        words = " ".join(map(shlex.quote, self.words(values)))
+        number = self.search.runs + 1
+        self.console.note("run {} of about {}: {}".format(number, max(self.search.expected, number), words))
+
+    def show_progress(self, candidate: Candidate, verdict: Verdict, running: int) -> None:
         best = self.search.best
         state = "none yet" if best is None else "{} skipped".format(len(best.skip))
         runs, expected = self.search.runs, max(self.search.expected, self.search.runs)
         words = "run {} of about {}: {} skipped, {}; best so far: {}".format(
-            runs, expected, len(candidate.skip), self.words(verdict), state
+            runs, expected, len(candidate.skip), self.describe(verdict), state
         )
-        if self.console.is_terminal(self.console.stderr):
-            seconds = (time.monotonic() - self.started) / max(self.own_runs, 1) * max(expected - runs, 0)
-            self.console.progress("{}; about {} left".format(words, duration(seconds)))
+        if running:
+            words += "; {} running".format(running)
+        if runs < expected:
+            seconds = (time.monotonic() - self.started) / max(runs - self.resumed, 1) * (expected - runs)
+            words += "; about {} left".format(duration(seconds))
+        if self.console.rewrites_lines():
+            self.console.progress(words)
         else:
             self.console.note(words)
 
-    def words(self, verdict: Any) -> str:
+    def describe(self, verdict: Verdict) -> str:
         if verdict is None:
-            return "can't tell"
+            return "no verdict"
         good = "good" if self.search.is_good(verdict) else "bad"
         return good if isinstance(verdict, bool) else "{:.6g} ({})".format(verdict, good)
 
     def report(self) -> None:
-        best, lines = self.search.best, []
+        """Print what was found so far, and write it."""
+        best = self.search.best
         runs = "1 run" if self.search.runs == 1 else "{} runs".format(self.search.runs)
         if best is None:
-            lines.append("no set of layers was good after {}; no best.cfg was written".format(runs))
-            if not self.search.finished:
-                lines.append("the search is not finished; start it again with a larger budget to go on")
+            self.console.lines(self.explain_nothing(runs))
         elif best.skip:
-            path = os.path.join(self.folder, BEST)
-            write(best.text, path)
-            without = dict(self.search.needed)
-            lines.append(
-                "skip {} after {}:".format(
-                    "1 layer" if len(best.skip) == 1 else "{} layers".format(len(best.skip)), runs
+            path = self.folder.file(BEST)
+            write(self.moved(best.text, path), path)
+            self.console.lines([*self.list_needed(best, runs), "written to {}".format(self.folder.shown(BEST))])
+
+    def list_needed(self, best: Candidate, runs: str) -> List[str]:
+        count = "1 layer" if len(best.skip) == 1 else "{} layers".format(len(best.skip))
+        lines = ["skip {} after {}:".format(count, runs)]
+        without = dict(self.search.needed)
+        width = max(map(len, best.skip))
+        for name in best.skip:
+            told = "if quantized: {}".format(self.describe(without[name])) if name in without else "not tried"
+            lines.append("  {:<{}}  {}".format(name, width, told))
+        if self.search.minimal:
+            lines.append("minimal: quantizing any one of them again fails")
+        else:
+            lines.append("not proven to be minimal: perhaps some of them can be quantized again")
+        return lines
+
+    def explain_nothing(self, runs: str) -> List[str]:
+        verdicts = self.search.verdicts
+        lines = ["no set of layers was good after {}; no best.cfg was written".format(runs)]
+        largest: FrozenSet[str] = max(verdicts, key=len, default=frozenset())
+        layers = self.search.order
+        if len(layers) > 1 and len(largest) == len(layers) - 1:
+            words = "{} even with {} of {} layers skipped: does the command work?"
+            lines.append(words.format(self.describe(verdicts[largest]), len(largest), len(layers)))
+            if self.search.hopeless:
+                left = next(name for name in layers if name not in largest)
+                lines.append(
+                    "if it does, {} has to be skipped: add it to skip_layers and start again".format(quote_name(left))
                 )
-            )
-            width = max(map(len, best.skip))
-            for name in best.skip:
-                told = "without it: {}".format(self.words(without[name])) if name in without else "not given back"
-                lines.append("  {:<{}}  {}".format(name, width, told))
-            proven = (
-                "proven: none of them can be given back"
-                if self.search.minimal
-                else ("not proven: some of them might be given back")
-            )
-            lines += [proven, "written to {}".format(path)]
-        self.console.lines(lines)
+            lines += self.last_lines(largest)
+        elif not self.search.finished and self.search.ask() is None:
+            lines.append("the search is not finished; start it again with a larger budget to go on")
+        return lines
+
+    def last_lines(self, names: FrozenSet[str]) -> List[str]:
+        """Return the end of the output of the last run of a candidate."""
+        from ..tuning.state import RUNS
+
+        logs = [entry.get("output") for entry in self.journal.entries if frozenset(entry["skip"]) == names]
+        if not logs or not isinstance(logs[-1], str):
+            return []
+        path = self.folder.shown(os.path.join(RUNS, os.path.basename(logs[-1])))
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            text = file.read().decode("utf-8", "replace").rstrip()
+            if text:
+                return [
+                    "the last lines of {}:".format(path),
+                    *["  | " + line for line in text.split("\n")[-LAST_LINES:]],
+                ]
+        return []
 
 
 def duration(seconds: float) -> str:

@@ -161,7 +161,11 @@ class Console:
     def shows_progress(self) -> bool:
         """Whether there is a terminal for it, and something that lasts."""
         lasts = not self.is_quiet and time.monotonic() - self.started > PATIENCE
-        return lasts and self.is_terminal(self.stderr) and os.environ.get("TERM") != "dumb"
+        return lasts and self.rewrites_lines()
+
+    def rewrites_lines(self) -> bool:
+        """Return whether standard error is a terminal that can replace a line by the next."""
+        return self.is_terminal(self.stderr) and os.environ.get("TERM") != "dumb"
 
     # ------------------------------------------------------------ input
 

@@ -6,5 +6,6 @@ from __future__ import annotations
 from .bisection import Bisection, Candidate, Needed
 from .journal import Journal, replay
 from .scores import Scores, load_scores
+from .searching import search
 
-__all__ = ["Bisection", "Candidate", "Journal", "Needed", "Scores", "load_scores", "replay"]
+__all__ = ["Bisection", "Candidate", "Journal", "Needed", "Scores", "load_scores", "replay", "search"]

@@ -10,7 +10,9 @@ from ..checks.expanding import expand
 from ..documents.document import Document, parse
 from ..flavours.layer import Layer, Layers
 from ..resolve.plan import Plan
+from ..resolve.resolver import DOCUMENTED
 from ..tools.edits import skip
+from .speculation import likely_questions
 from .strategy import EXPECTED, Names, Question, Search, Strategy, Verdict
 
 __all__ = ["Bisection", "Candidate", "Needed"]
@@ -43,6 +45,7 @@ class Bisection:
         target: The score that is good enough.
         budget: The most runs.
         repeat: How often each candidate is run: the majority of the verdicts counts, the mean of the scores.
+        rules: The priority rules: "documented" or "toolkit".
 
     Raises:
         ConfigError: The document has errors on the layers.
@@ -67,6 +70,7 @@ class Bisection:
         target: Optional[float] = None,
         budget: Optional[int] = None,
         repeat: int = 1,
+        rules: str = DOCUMENTED,
     ) -> None:
         if not isinstance(document, Document):
             raise TypeError(
@@ -81,13 +85,15 @@ class Bisection:
         self.target: Optional[float] = target
         self.budget: Optional[int] = budget
         self.repeat: int = repeat
+        self.rules: str = rules
         self.runs: int = 0
-        plan = expand(document, self.layers)
+        plan = expand(document, self.layers, rules)
         quantized = [name for name, layer in plan.items() if layer.quant_enable]
         self.strategy: Strategy = Strategy(quantized, scores, target)
         self._told: Dict[FrozenSet[str], Verdict] = {}  # every verdict
         self._reached: Dict[FrozenSet[str], Verdict] = {}  # those that the search asked for, in its order
         self._parts: Dict[FrozenSet[str], List[Verdict]] = {}  # the verdicts on candidates that are run repeatedly
+        self._pending: Dict[FrozenSet[str], Candidate] = {}  # what `ask_many` gave
         self._search: Search = self.strategy.questions(self._reached)
         self._question: Optional[Question] = next(self._search, None)
         self._candidate: Optional[Candidate] = None
@@ -111,6 +117,35 @@ class Bisection:
             self._candidate = self._made(self._question.names)
         return self._candidate
 
+    def ask_many(self, n: int) -> Tuple[Candidate, ...]:
+        """Return candidates to try at the same time.
+
+        The answer of the search does not depend on how many are tried at once, nor on the order of their verdicts: a
+        verdict that the search does not come to is kept, and used when it does.
+
+        Args:
+            n: How many at most.
+
+        Returns:
+            Candidates that are neither told nor pending: first the one that `ask` gives, then those that the search will
+            most probably ask about next. None at all where everything that helps is pending, or the search is finished.
+        """
+        room = n if self.budget is None else min(n, self.budget - self.runs - len(self._pending))
+        if room <= 0:
+            return ()
+        found = []
+        for names in likely_questions(self.strategy, self._told, self._pending, room):
+            key = frozenset(names)
+            is_next = self._question is not None and key == frozenset(self._question.names)
+            candidate = self.ask() if is_next else None
+            self._pending[key] = candidate or self._made(names)
+            found.append(self._pending[key])
+        return tuple(found)
+
+    def drop_pending(self) -> None:
+        """Forget what `ask_many` gave and nobody told: it may be asked about again."""
+        self._pending.clear()
+
     def tell(self, candidate: Candidate, verdict: Verdict) -> None:
         """Take the verdict on a candidate.
 
@@ -121,10 +156,12 @@ class Bisection:
         Raises:
             ValueError: Another candidate than the one asked about, or a score without a target.
         """
-        asked = self.ask()
-        if asked is None or candidate.skip != asked.skip:
-            raise ValueError("that is not the candidate that was asked about")
-        self.take(asked.skip, verdict)
+        key = frozenset(candidate.skip)
+        if key not in self._pending:
+            asked = self.ask()
+            if asked is None or candidate.skip != asked.skip:
+                raise ValueError("that is not the candidate that was asked about")
+        self.take(candidate.skip, verdict)
 
     def take(self, names: Iterable[str], verdict: Verdict) -> None:
         """Take the verdict on a set of layers, asked about or not: a run that is in a journal.
@@ -135,12 +172,18 @@ class Bisection:
         key = frozenset(names)
         if not key < frozenset(self.order) and key:
             raise ValueError("that is not a set of layers that this search could ask about")
+        checked = self._checked(verdict)
         parts = self._parts.setdefault(key, [])
-        parts.append(self._checked(verdict))
+        parts.append(checked)
         self.runs += 1
+        self._pending.pop(key, None)
         if key not in self._told and is_decided(parts, self.repeat):
             self._told[key] = summarize(parts)
             self._advance()
+
+    def runs_of(self, names: Iterable[str]) -> int:
+        """Return how many verdicts on a set of layers were taken."""
+        return len(self._parts.get(frozenset(names), ()))
 
     def _checked(self, verdict: Verdict) -> Verdict:
         if verdict is None or isinstance(verdict, bool):
@@ -173,9 +216,18 @@ class Bisection:
         in_order = tuple(layer.name for layer in self.layers if layer.name in inside)
         text = skip(self.document.text, in_order, flavour=self.document.flavour)
         document = parse(text, self.document.name, self.document.strict, flavour=self.document.flavour)
-        return Candidate(in_order, text, expand(document, self.layers))
+        return Candidate(in_order, text, expand(document, self.layers, self.rules))
+
+    def candidate(self, names: Iterable[str]) -> Candidate:
+        """Return the candidate that skips these layers."""
+        return self._made(tuple(names))
 
     # ------------------------------------------------------------ what is known
+
+    @property
+    def verdicts(self) -> Mapping[FrozenSet[str], Verdict]:
+        """The verdicts on sets of layers, those that the search asked for first, in its order."""
+        return {**self._reached, **self._told}
 
     @property
     def best(self) -> Optional[Candidate]:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The journal of a search: a line for each run, keyed by the effective plan, from which a rerun resumes."""
+"""The journal of a search: a line for each run, from which a rerun resumes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from typing import Any, Dict, List, Optional, Sequence, Union
+import stat
+import threading
+from typing import Any, Dict, FrozenSet, List, Optional
 
 from .bisection import Bisection, Candidate
 from .strategy import Verdict
@@ -14,56 +16,85 @@ from .strategy import Verdict
 __all__ = ["Journal", "replay"]
 
 NAME = "journal.jsonl"
+CANT_TELL = 125  # the exit status of a command that has looked and can't tell
 
 
 class Journal:
     """What became of runs, in `journal.jsonl` of a folder.
 
-    A line is on the disk before the search goes on. A last line that was cut off when the process was killed is dropped.
+    A line is on the disk before the search goes on. A last line that was cut off when the process was killed is dropped,
+    and so is whatever is not a line of ours. A run that ended without a verdict, other than by saying so, is run again.
+
+    Args:
+        folder: The folder, which is made where it is missing.
+
+    Raises:
+        OSError: It can't be read, or `journal.jsonl` is not a file.
     """
 
     def __init__(self, folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
         self.path: str = os.path.join(folder, NAME)
-        self.runs: Dict[str, List[Dict[str, Any]]] = {}
+        self.entries: List[Dict[str, Any]] = []
+        self._lock: threading.Lock = threading.Lock()
         if os.path.exists(self.path):
             self._read()
 
     def _read(self) -> None:
+        if not stat.S_ISREG(os.stat(self.path).st_mode):
+            raise OSError(22, "it is not a file", self.path)
         with open(self.path, "rb") as file:
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
-        for line in whole.splitlines():
-            try:
-                entry = json.loads(line.decode("utf-8"))
-                self.runs.setdefault(entry["plan"], []).append(entry)
-            except (ValueError, KeyError, TypeError):
-                continue  # not one of ours
+        self.entries = [entry for entry in map(entry_of, whole.splitlines()) if entry is not None]
         if whole != data:
             with open(self.path, "r+b") as file:
                 file.truncate(len(whole))
 
     def told(self, candidate: Candidate) -> List[Verdict]:
-        """What was told of a candidate so far, run by run."""
-        return [verdict_of(entry["verdict"]) for entry in self.runs.get(key_of(candidate), [])]
+        """Return the verdicts on a candidate so far, run by run."""
+        return self.verdicts().get(frozenset(candidate.skip), [])
+
+    def verdicts(self) -> Dict[FrozenSet[str], List[Verdict]]:
+        """Return the verdicts on each set of layers, in the order of their first runs."""
+        found: Dict[FrozenSet[str], List[Verdict]] = {}
+        for entry in self.entries:
+            if entry["verdict"] is not None or entry.get("status", CANT_TELL) == CANT_TELL:
+                found.setdefault(frozenset(entry["skip"]), []).append(entry["verdict"])
+        return found
 
     def write(self, candidate: Candidate, verdict: Verdict, **more: Any) -> None:
-        """Keep what became of one run."""
-        value: Union[str, float, bool, None] = verdict
-        entry = dict({"plan": key_of(candidate), "verdict": value, "skip": list(candidate.skip)}, **more)
-        self.runs.setdefault(entry["plan"], []).append(entry)
-        with open(self.path, "ab") as file:
-            file.write(json.dumps(entry, ensure_ascii=True).encode("ascii") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Record the verdict on the candidate, with whatever else is to be known of the run."""
+        entry = dict({"plan": hash_plan(candidate), "verdict": verdict, "skip": list(candidate.skip)}, **more)
+        line = json.dumps(entry, ensure_ascii=True).encode("ascii") + b"\n"
+        with self._lock:
+            self.entries.append(entry)
+            with open(self.path, "ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
 
 
-def verdict_of(value: Any) -> Verdict:
-    return value if value is None or isinstance(value, bool) else float(value)
+def entry_of(line: bytes) -> Optional[Dict[str, Any]]:
+    """Return the run that a line tells of, None for a line that is not of ours."""
+    try:
+        entry = json.loads(line.decode("utf-8"))
+        verdict, names = entry["verdict"], entry["skip"]
+        if isinstance(verdict, (int, float)) and not isinstance(verdict, bool):
+            entry["verdict"] = verdict = float(verdict)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    is_ours = (
+        (verdict is None or isinstance(verdict, (bool, float)))
+        and isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and isinstance(entry.get("status", 0), int)
+    )
+    return entry if is_ours else None
 
 
-def key_of(candidate: Candidate) -> str:
-    """The hash of what every layer gets: two texts that say the same are the same run."""
+def hash_plan(candidate: Candidate) -> str:
+    """Return the hash of what every layer gets: two texts that say the same have the same."""
     plan = candidate.plan
     if plan.flavour.layout is not None:
         written = plan.to_json()
@@ -74,15 +105,15 @@ def key_of(candidate: Candidate) -> str:
 
 
 def replay(search: Bisection, journal: Journal) -> Optional[Candidate]:
-    """Tell a search what the journal has; gives the candidate that has to be run next, None where there is none."""
-    used: Dict[Sequence[str], int] = {}
-    while True:
-        candidate = search.ask()
-        if candidate is None:
-            return None
-        told = journal.told(candidate)
-        number = used.get(candidate.skip, 0)
-        if number >= len(told):
-            return candidate
-        used[candidate.skip] = number + 1
-        search.tell(candidate, told[number])
+    """Tell a search the verdicts of a journal that it does not have yet.
+
+    Returns:
+        The candidate that has to be run next, None where there is none.
+
+    Raises:
+        ValueError: The journal is of another search: of other layers, or with scores where this one has no target.
+    """
+    for names, verdicts in journal.verdicts().items():
+        for verdict in verdicts[search.runs_of(names) :]:
+            search.take(names, verdict)
+    return search.ask()

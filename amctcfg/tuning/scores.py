@@ -7,10 +7,11 @@ import csv
 import io
 import math
 import re
+import sys
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
-from ..diagnostics.source import Source, decode
+from ..diagnostics.source import decode
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..diagnostics.words import join_words
 from ..documents.files import PathLike, display_name, read
@@ -20,6 +21,7 @@ __all__ = ["Scores", "load_scores", "ranked"]
 
 # Columns of comparison tools that are known: whether a low value means a sensitive layer.
 KNOWN_COLUMNS = {"cosinesimilarity": True, "cosine": True, "cossim": True}
+NUMBER = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf(?:inity)?)\Z"
 NAME_COLUMNS = ("name", "layer", "layername", "opname", "quantdump", "groundtruth", "nodename")
 
 
@@ -80,9 +82,10 @@ def problem(message: str, name: str, hint: Optional[str] = None) -> ConfigError:
 def checked(pairs: Any, name: str) -> Dict[str, float]:
     found: Dict[str, float] = {}
     for layer, score in pairs:
-        number = isinstance(score, (int, float)) and not isinstance(score, bool)
-        if not isinstance(layer, str) or not number or math.isnan(score):
-            raise problem("the score of {!r} is {!r}, not a number".format(layer, score), name)
+        is_number = isinstance(score, (int, float)) and not isinstance(score, bool)
+        is_huge = isinstance(score, int) and abs(score) > sys.float_info.max
+        if not isinstance(layer, str) or not is_number or is_huge or math.isnan(score):
+            raise problem("the score of {} is {}, not a number".format(shorten(layer), shorten(score)), name)
         if layer in found:
             raise problem("the layer '{}' is there twice".format(layer), name)
         found[layer] = float(score)
@@ -96,24 +99,25 @@ def from_ranking(pairs: List[Any], name: str) -> Scores:
 
 
 def from_history(steps: List[Dict[str, Any]], name: str) -> Scores:
-    """The layers that the search gave up, most often first: the share of the steps in which a layer was quantized."""
-    kept: Dict[str, float] = {}
+    """Score 0 for layers that the last step rolled back, 1 for the rest."""
+    layers: Dict[str, None] = {}
     for step in steps:
         config = step["roll_back_config"]
         if not isinstance(config, dict) or not all(isinstance(flag, bool) for flag in config.values()):
             raise problem("roll_back_config is an object of layers, each true (quantized) or false", name)
-        for layer, quantized in config.items():
-            kept[layer] = kept.get(layer, 0.0) + (1.0 if quantized else 0.0)
+        layers.update(dict.fromkeys(config))
     last = steps[-1]["roll_back_config"] if steps else {}
-    values = {layer: (1.0 if last.get(layer, True) else 0.0) for layer in kept}
+    values = {layer: (1.0 if last.get(layer, True) else 0.0) for layer in layers}
     return Scores(values, True, "the toolkit's search history")
 
 
 def from_csv(text: str, name: str, column: Optional[str]) -> Scores:
-    source = Source(text, name)
     if "\0" in text:
         raise problem("a NUL character is not allowed in a table", name)
-    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    except csv.Error as error:
+        raise problem("this is not a table: {}".format(error), name) from None
     if not rows:
         raise problem("the file is empty", name, "its first line is a header such as name,score")
     header = [cell.strip() for cell in rows[0]]
@@ -129,11 +133,10 @@ def from_csv(text: str, name: str, column: Optional[str]) -> Scores:
         cell = row[of_score].strip()
         if cell.lower() in ("", "nan", "na", "n/a", "none", "unsupported", "-", "*"):
             continue  # comparison tools leave out what they could not compare
-        try:
-            pairs.append((row[of_name].strip(), float(cell)))
-        except ValueError:
-            raise problem("row {}: {!r} is not a number".format(number, cell), name) from None
-    del source
+        score = parse_number(cell)
+        if score is None:
+            raise problem("row {}: {!r} is not a number".format(number, cell), name)
+        pairs.append((row[of_name].strip(), score))
     lowest: Dict[str, float] = {}
     for layer, score in pairs:  # a layer with several outputs: the most sensitive one
         worse = min if direction is not False else max
@@ -158,8 +161,21 @@ def score_column(
     others = [index for index in range(len(header)) if index != of_name]
     if len(others) == 1:
         return others[0], KNOWN_COLUMNS.get(keys[others[0]])
+    if not others:
+        raise problem("no column holds a score", name, "its first line is a header such as name,score")
     hint = "choose one with --column: {}".format(join_words([header[i] for i in others], "or"))
     raise problem("several columns could hold the score", name, hint)
+
+
+def parse_number(text: str) -> Optional[float]:
+    """Return a number as programs print it, also `nan` and `inf`; None for anything else that Python would take."""
+    return float(text) if re.match(NUMBER, text, re.IGNORECASE) else None
+
+
+def shorten(value: Any) -> str:
+    """Return a value for a message."""
+    text = "beyond every float" if isinstance(value, int) and abs(value) > sys.float_info.max else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def ranked(scores: Mapping[str, float], low_is_sensitive: Optional[bool] = None) -> List[str]:

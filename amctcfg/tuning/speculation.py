@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The questions that a search will most probably ask next: it is replayed on supposed answers, the likeliest first."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Container, Dict, FrozenSet, List, Optional, Tuple
+
+from .strategy import Names, Question, Strategy, Told, Verdict
+
+PATHS = 24  # replays for each question that is wanted: what comes later is as good as never reached
+
+
+def likely_questions(strategy: Strategy, told: Told, pending: Container[FrozenSet[str]], count: int) -> List[Names]:
+    """Return the sets that the search will most probably ask about, the likeliest first.
+
+    Args:
+        strategy: The search.
+        told: Every verdict that is known.
+        pending: The sets whose verdicts are on the way.
+        count: How many sets are wanted at most.
+    """
+    found: Dict[FrozenSet[str], Names] = {}
+    paths: List[Tuple[float, int, Dict[FrozenSet[str], Verdict]]] = [
+        (-1.0, 0, {})
+    ]  # likelihood, number, what is supposed
+    number = 0
+    while paths and len(found) < count and number < PATHS * count:
+        likelihood, _, supposed = heapq.heappop(paths)
+        question = replay_questions(strategy, {**told, **supposed})
+        if question is None:
+            continue
+        key = frozenset(question.names)
+        if key not in pending:
+            found.setdefault(key, question.names)
+        for answer, chance in question.answers:
+            number += 1
+            heapq.heappush(paths, (likelihood * chance, number, {**supposed, key: answer}))
+    return list(found.values())
+
+
+def replay_questions(strategy: Strategy, told: Told) -> Optional[Question]:
+    """Return the first question of a search whose answer is not known, None where it ends before."""
+    reached: Dict[FrozenSet[str], Verdict] = {}
+    search = strategy.questions(reached)
+    question = next(search, None)
+    while question is not None and frozenset(question.names) in told:
+        key = frozenset(question.names)
+        reached[key] = told[key]
+        try:
+            question = search.send(told[key])
+        except StopIteration:
+            return None
+    return question

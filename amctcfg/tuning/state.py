@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of a search: one search at a time, begun with one command, target and configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from typing import Any, Dict, Iterator, Optional
+
+from ..documents.files import write
+
+LOCK, BEGUN, RUNS = "lock", "search.json", "runs"
+OURS = re.compile(r"(journal\.jsonl|search\.json|(best|next|candidate(-\d+)?)\.(cfg|json|txt|onnx))\Z")
+
+
+class Locked(Exception):
+    """Another search uses the folder; `pid` is its process, None where it could not be read."""
+
+    def __init__(self, pid: Optional[int]) -> None:
+        super().__init__(pid)
+        self.pid: Optional[int] = pid
+
+
+class StateFolder:
+    """The folder of a search. It is made where it is missing."""
+
+    def __init__(self, path: str) -> None:
+        self.given: str = path
+        self.path: str = os.path.abspath(path)
+        os.makedirs(self.path, exist_ok=True)
+
+    def file(self, name: str) -> str:
+        """Return the path of one of its files."""
+        return os.path.join(self.path, name)
+
+    def shown(self, name: str) -> str:
+        """Return the path of one of its files as people know it."""
+        return os.path.join(self.given, name)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other searches out; the system ends that when this process dies, however it dies.
+
+        Raises:
+            Locked: Another search is in the folder.
+        """
+        descriptor = os.open(self.file(LOCK), os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if not try_lock(descriptor):
+                digits = os.read(descriptor, 20).strip()
+                raise Locked(int(digits) if digits.isdigit() else None)
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, b"%d\n" % os.getpid())
+            yield
+        finally:
+            os.close(descriptor)
+
+    def reset(self) -> None:
+        """Remove what an earlier search left."""
+        for name in os.listdir(self.path):
+            if OURS.match(name):
+                os.unlink(self.file(name))
+        runs = self.file(RUNS)
+        for name in os.listdir(runs) if os.path.isdir(runs) else ():
+            if re.match(r"\d+\.txt\Z", name):
+                os.unlink(os.path.join(runs, name))
+
+    def begin(self, search: Dict[str, Any]) -> Optional[str]:
+        """Begin a search or go on with one; return what differs from the one that was begun here, None for nothing."""
+        begun: Any = None
+        with contextlib.suppress(FileNotFoundError, ValueError, RecursionError), open(self.file(BEGUN), "rb") as file:
+            begun = json.loads(file.read().decode("utf-8"))
+        if isinstance(begun, dict):
+            return next((key for key, value in search.items() if begun.get(key) != value), None)
+        write(json.dumps(search, indent=2) + "\n", self.file(BEGUN))
+        return None
+
+    def next_log(self) -> str:
+        """Make the file for the output of the next run, such as `runs/0001.txt`; return its path."""
+        runs = self.file(RUNS)
+        os.makedirs(runs, exist_ok=True)
+        numbers = [int(name[:-4]) for name in os.listdir(runs) if re.match(r"\d+\.txt\Z", name)]
+        path = os.path.join(runs, "{:04}.txt".format(max(numbers, default=0) + 1))
+        with open(path, "wb"):
+            return path
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file for this process alone; return whether nobody else holds it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        windows: Any = msvcrt
+        try:
+            os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # behind the number, which others read
+            windows.locking(descriptor, windows.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

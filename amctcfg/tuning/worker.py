@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one command with all that it starts, and keeps the end of its output; needs nothing of the package.
+
+As a script it reads what to run as a line of JSON from standard input and answers with lines of JSON. When standard input
+ends, because whoever started it has died, the command and its children are ended.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, Callable, Deque, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
+
+LIMIT = 1 << 20  # bytes of output that are kept: the last ones
+GRACE = 2.0  # seconds between the request to end and the end by force
+
+PLACEHOLDER = re.compile(r"\{(json|skip|skip-file|onnx|worker)?\}")
+
+
+def fill_in(word: str, values: Mapping[str, str]) -> str:
+    """Return a word of a command with what its placeholders stand for; `{}` is under the empty name."""
+    return PLACEHOLDER.sub(lambda match: values.get(match[1] or "", match[0]), word)
+
+
+class Tail:
+    """The end of an output, and the file that shows it while it grows."""
+
+    def __init__(self, path: Optional[str]) -> None:
+        self.path: Optional[str] = path
+        self.chunks: Deque[bytes] = collections.deque()
+        self.size: int = 0  # of the chunks
+        self.total: int = 0
+
+    def copy(self, stream: Any) -> None:
+        """Take all of a stream."""
+        with open(self.path or os.devnull, "wb", 0) as file:
+            for chunk in iter(lambda: os.read(stream.fileno(), 1 << 16), b""):
+                with contextlib.suppress(OSError):  # a full disk is no reason to lose the run
+                    file.write(chunk[: max(LIMIT - self.total, 0)])
+                self.total += len(chunk)
+                self.chunks.append(chunk)
+                self.size += len(chunk)
+                while self.size - len(self.chunks[0]) >= LIMIT:
+                    self.size -= len(self.chunks.popleft())
+
+    def end(self) -> bytes:
+        """Return what is kept; the file holds the same."""
+        kept = b"".join(self.chunks)[-LIMIT:]
+        if self.path and self.total > LIMIT:
+            with contextlib.suppress(OSError), open(self.path, "wb") as file:
+                file.write(kept)
+        return kept
+
+
+def end_group(process: Any) -> None:
+    """End a command and what it started: by request first, then by force."""
+    if not hasattr(os, "killpg"):
+        subprocess.call(["taskkill", "/T", "/F", "/PID", str(process.pid)], stdout=-3, stderr=-3)
+        return
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGTERM)
+        until = time.monotonic() + GRACE
+        while time.monotonic() < until:
+            process.poll()  # a process that has ended is there until somebody asks
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def run_command(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    log: Optional[str] = None,
+    started: Optional[Callable[[Any], None]] = None,
+) -> Tuple[int, bytes]:
+    """Run a command to its end, and end what it leaves behind.
+
+    Args:
+        words: The command and its arguments.
+        environment: What is added to the environment.
+        log: The file that gets its output.
+        started: Called with the process.
+
+    Returns:
+        Its exit status (a signal is negative), and the end of its output.
+
+    Raises:
+        OSError: It can't be run.
+    """
+    process = subprocess.Popen(
+        list(words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=dict(os.environ, **environment),
+        start_new_session=True,
+    )
+    if started is not None:
+        started(process)
+    output = Tail(log)
+    reader = threading.Thread(target=output.copy, args=(process.stdout,), daemon=True)
+    reader.start()
+    try:
+        status = process.wait()
+    finally:
+        end_group(process)
+    reader.join(GRACE)  # a process in a session of its own may hold the pipe for ever
+    return status, output.end()
+
+
+def run_with_files(
+    words: Sequence[str], environment: Mapping[str, str], files: Mapping[str, Tuple[str, bytes]], values: Dict[str, str]
+) -> Dict[str, Any]:
+    """Run a command on files that were sent along, in a folder that is removed behind it.
+
+    Args:
+        words: The command, with placeholders.
+        environment: What is added to the environment.
+        files: For a placeholder the name and the contents of its file.
+        values: What the other placeholders stand for.
+
+    Returns:
+        `status` and `output`, or the `error` that kept it from running.
+    """
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="amctcfg-") as folder:
+        values = dict(values)
+        for placeholder, (name, contents) in files.items():
+            values[placeholder] = os.path.join(folder, name)
+            with open(values[placeholder], "wb") as file:
+                file.write(contents)
+        try:
+            status, output = run_command([fill_in(word, values) for word in words], environment)
+        except OSError as error:
+            return {"error": error.strerror or str(error)}
+        return {"status": status, "output": output}
+
+
+def main() -> NoReturn:
+    """Run the command of one line of JSON; end it with standard input."""
+    job: Dict[str, Any] = json.loads(sys.stdin.buffer.readline().decode("utf-8"))
+    processes: List[Any] = []
+    starting = threading.Lock()
+
+    def watch() -> None:
+        while os.read(0, 1 << 10):
+            pass
+        with starting:  # nothing is started any more
+            for process in processes:
+                end_group(process)
+            os._exit(1)
+
+    def answer(**fields: Any) -> None:
+        sys.stdout.write(json.dumps(fields) + "\n")
+        sys.stdout.flush()
+
+    def started(process: Any) -> None:
+        processes.append(process)
+        starting.release()
+        answer(pid=process.pid)
+
+    threading.Thread(target=watch, daemon=True).start()
+    starting.acquire()
+    try:
+        status, _ = run_command(job["words"], job["environment"], job["log"], started)
+    except OSError as error:
+        answer(error=error.strerror or str(error))
+    else:
+        answer(status=status)
+    os._exit(0)  # without waiting for the thread that watches
+
+
+if __name__ == "__main__":
+    main()
