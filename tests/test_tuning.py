@@ -677,15 +677,22 @@ def test_killed_at_any_point_it_goes_on(folder):
     body = "config = open(sys.argv[1]).read()\ntime.sleep(0.02)\nsys.exit(0 if '\"l3\"' in config and '\"l8\"' in config else 1)"
     test = script(folder, "test.py", body)
     command = [sys.executable, "-m", "amctcfg", "bisect", "q.cfg", "--", test, "{}"]
-    for attempt in range(40):
+    journal = folder / "q.cfg.bisect" / "journal.jsonl"
+
+    def size():
+        return journal.stat().st_size if journal.exists() else 0
+
+    for attempt in range(60):
+        before = size()
         process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        time.sleep(0.2 + 0.03 * attempt)
+        while process.poll() is None and size() <= before:
+            time.sleep(0.005)
+        time.sleep(0.01 * (attempt % 5))
         if process.poll() is not None:
             break
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        journal = folder / "q.cfg.bisect" / "journal.jsonl"
-        if attempt % 3 == 0 and journal.exists() and journal.stat().st_size > 10:
+        if attempt % 3 == 0 and size() > 10:
             journal.write_bytes(journal.read_bytes()[:-5])  # a line cut in the middle
     out = process.communicate()[0].decode()
     assert process.returncode == 0 and "l3" in out and "l8" in out and "minimal" in out

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Executor, ThreadPoolExecutor, wait
-from typing import Any, Callable, Dict, Generator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Generator, NamedTuple, Optional
 
 from .bisection import Bisection, Candidate
 from .strategy import Verdict
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["search"]
 
@@ -68,12 +70,16 @@ def run_steps(
             yield Step(candidate, verdict, 0)
             candidate = bisection.ask()
     else:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(jobs) as threads:
             yield from run_on(threads, bisection, evaluate, jobs)
 
 
 def run_on(executor: Executor, bisection: Bisection, evaluate: Evaluate, jobs: int) -> Generator[Step, None, None]:
     """Keep an executor busy with what the search will most probably ask."""
+    from concurrent.futures import FIRST_COMPLETED, wait
+
     pending: Dict[Any, Candidate] = {}
     try:
         while True:
