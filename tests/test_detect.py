@@ -6,7 +6,7 @@ import json
 import pytest
 
 import amctcfg
-from amctcfg import FLAVOURS, Layer
+from amctcfg import FLAVOURS, ConfigError, Layer
 
 ASCEND, PLAIN, ONNX, PYTORCH = (FLAVOURS[name] for name in ("tf-ascend", "tensorflow", "onnx", "pytorch"))
 
@@ -92,7 +92,7 @@ def test_fields_and_types_of_several_flavours_are_told_apart():
     text = "joint_quant: true\ncommon_config { arq_quantize { quant_bits: 6 } }\nskip_layer_types: 'Linear'\n"
     found = {d.span.line: d for d in amctcfg.check(text, flavour=ASCEND)}
     assert "tensorflow, onnx, caffe and ge" in found[1].hint
-    assert "pytorch" in found[2].hint and "--flavour" in found[2].hint
+    assert "pytorch" in found[2].hint and "# amctcfg: flavour=pytorch" in found[2].hint
     assert "did you mean" in found[3].hint and "Linear is a type of pytorch" in found[3].hint
 
 
@@ -129,7 +129,7 @@ def test_the_note_says_which_and_why(cli, tmp_path, monkeypatch):
         b_cfg="do_fusion: true\n",
     )
     result = cli("check", "a.cfg")
-    assert (result.status, result.out) == (0, "")
+    assert (result.status, result.out) == (0, "All checks passed.\n")
     assert result.err == "amctcfg: a.cfg is read as pytorch: quant_bits, Linear\n"
     assert cli("check", "b.cfg").err == ""
     assert cli("check", "a.cfg", "--flavour", "tf-ascend").status == 1
@@ -158,3 +158,37 @@ def test_a_files_own_flavour_counts_and_an_option_wins(cli, tmp_path, monkeypatc
     assert cli("check", "a.cfg").status == 0
     assert cli("check", "a.cfg", "--flavour", "caffe").status == 1
     assert cli("check", "a.cfg", "--flavour", "auto").status == 0
+
+
+HEADED = "# amctcfg: flavour={}\nbatch_num: 2\n"
+
+
+@pytest.mark.parametrize("name", ["pytorch", "onnx", "pytorch-9.0"])
+def test_what_reads_a_text_follows_the_flavour_of_its_head(name, tmp_path):
+    text, flavour = HEADED.format(name), amctcfg.FLAVOURS[name]
+    assert type(amctcfg.loads(text)) is flavour.config
+    assert amctcfg.parse(text.encode()).flavour is flavour
+    assert amctcfg.check(text) == ()
+    (tmp_path / "a.cfg").write_text(text)
+    assert amctcfg.load(tmp_path / "a.cfg") == flavour.config(batch_num=2)
+    wrong = text + "do_fusion: yes\nskip_layer_types: 'conv2d'\n"
+    assert amctcfg.fix(wrong, unsafe=True) == amctcfg.fix(wrong, unsafe=True, flavour=flavour) != wrong
+    # the parameter wins
+    with pytest.raises(ConfigError):
+        amctcfg.loads(text, flavour=amctcfg.TF_ASCEND)
+    assert amctcfg.check(text, flavour=amctcfg.TF_ASCEND)
+
+
+def test_a_flavour_that_there_is_not_is_reported():
+    (found,) = amctcfg.check("# amctcfg: flavour=pytoch\ndo_fusion: true\n")
+    assert (found.code, found.hint) == ("unknown-setting", "did you mean 'pytorch'?")
+    assert amctcfg.loads("# amctcfg: flavour=pytoch\ndo_fusion: true\n").do_fusion is True
+    assert amctcfg.check("# amctcfg: flavour=auto\ndo_fusion: true\n") == ()
+    below = "do_fusion: true\n# amctcfg: flavour=pytorch\n"  # not in the head
+    assert type(amctcfg.loads(below)) is amctcfg.AMCTConfig
+
+
+def test_no_error_advises_an_option_of_the_command_line():
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.loads("batch_num: 2  joint_quant: true  common_config { dmq_balancer { } }")
+    assert " --" not in str(caught.value) and "# amctcfg: flavour=" in str(caught.value)

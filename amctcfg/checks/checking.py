@@ -11,7 +11,6 @@ from ..documents.files import display_name
 from ..documents.settings import Settings
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED
 from .context import Context, checked_layers
 from .errors import errors, type_errors
@@ -24,16 +23,31 @@ def check(
     layers: Optional[Iterable[Layer]] = None,
     rules: str = DOCUMENTED,
     strict: bool = True,
-    flavour: Flavour[Any] = TF_ASCEND,
+    flavour: Optional[Flavour[Any]] = None,
 ) -> Tuple[Diagnostic, ...]:
-    """Every error and warning of a text, in the order of their places; never raises for bad text.
+    """Check a text: find every error and warning, in the order of their places; bad text raises nothing.
 
-    With `layers`, also what the configuration does on that model. `name` is the file's; `rules` as for `merge`,
-    `strict` as for `parse`. An error in one place hides none elsewhere: what could be read is checked. Comments
-    `# amctcfg: ignore=CODE` in the text leave warnings out. Raises `ValueError` for two layers of one name.
+    An error in one place hides none elsewhere: what could be read is checked. Comments `# amctcfg: ignore=CODE` in the
+    text leave warnings out.
 
-    >>> [d.code for d in check("batch_nun: 2  do_fusion: maybe")]
-    ['unknown-field', 'wrong-type']
+    Args:
+        text: The configuration.
+        name: The name of its file, or a path, for diagnostics.
+        layers: The layers of the model, to find what the configuration does on it.
+        rules: "documented" or "toolkit", as for `merge`.
+        strict: As for `parse`.
+        flavour: The dialect; without it, the one that the text's head names, else TF-Ascend.
+
+    Returns:
+        The diagnostics.
+
+    Raises:
+        ValueError: Two of the layers have one name.
+        TypeError: The layers are not `Layer` objects, or the name is not a name.
+
+    Example:
+        >>> [d.code for d in check("batch_nun: 2  do_fusion: maybe")]
+        ['unknown-field', 'wrong-type']
     """
     layers = None if layers is None else checked_layers(layers)
     try:
@@ -42,7 +56,7 @@ def check(
         return error.diagnostics
     if reading.foreign:
         return document.diagnostics
-    context = Context(document, layers, rules, flavour, reading.broken)
+    context = Context(document, layers, rules, None, reading.broken)
     return Settings(document.text, document.name).without_ignored(check_document(context))
 
 

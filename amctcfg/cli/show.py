@@ -178,7 +178,9 @@ def to_html(view: View) -> str:
     text = None if job.is_json else job.text
     table = view.table._replace(rows=list(view.rows))
     model = job.model.path if job.model else ""
-    return write_page(Page(table, job.name, model, job.flavour.name, job.rules, text, view.warnings, view.against, view.notes))
+    return write_page(
+        Page(table, job.name, model, job.flavour.name, job.rules, text, view.warnings, view.against, view.notes)
+    )
 
 
 def to_overlay(view: View, kind: str) -> str:

@@ -93,13 +93,27 @@ class Document(Record, Generic[C]):
 
 
 def read_text(
-    text: Union[str, bytes], name: str = "<string>", strict: bool = True, flavour: Flavour[Any] = TF_ASCEND
+    text: Union[str, bytes], name: str = "<string>", strict: bool = True, flavour: Optional[Flavour[Any]] = None
 ) -> Tuple[Document[Any], Reading]:
-    """The document and what reading it found, also where the text has schema errors; the configuration is partial then.
+    """Read a text; return its document and what reading found, also where the text has schema errors.
 
-    Raises `ConfigError` for a text that is not text format.
+    The configuration is partial then. Without a flavour the text's head decides. Raises `ConfigError` for a text that is
+    not text format.
     """
-    return read_tree(parse_text(text, display_name(name)), strict, flavour)
+    tree = parse_text(text, display_name(name))
+    return read_tree(tree, strict, flavour or flavour_in_head(tree.source.text))
+
+
+def flavour_in_head(text: str) -> Flavour[Any]:
+    """Return the flavour that the head of a text names, `# amctcfg: flavour=pytorch`; TF-Ascend where it names none."""
+    if "flavour=" in text:
+        from ..flavours import FLAVOURS
+        from .settings import Settings
+
+        name = Settings(text, "").values.get("flavour", "")
+        if name in FLAVOURS:
+            return FLAVOURS[name]
+    return TF_ASCEND
 
 
 def read_tree(tree: Tree, strict: bool, flavour: Flavour[Any]) -> Tuple[Document[Any], Reading]:
@@ -131,18 +145,36 @@ def read_tree(tree: Tree, strict: bool, flavour: Flavour[Any]) -> Tuple[Document
 
 
 @overload
-def parse(text: Union[str, bytes], name: Any = ..., strict: bool = ...) -> Document[AMCTConfig]: ...
+def parse(
+    text: Union[str, bytes], name: Any = ..., strict: bool = ..., flavour: None = ...
+) -> Document[AMCTConfig]: ...
 @overload
 def parse(text: Union[str, bytes], name: Any = ..., strict: bool = ..., *, flavour: Flavour[C]) -> Document[C]: ...
 
 
 def parse(
-    text: Union[str, bytes], name: Any = "<string>", strict: bool = True, flavour: Flavour[Any] = TF_ASCEND
+    text: Union[str, bytes], name: Any = "<string>", strict: bool = True, flavour: Optional[Flavour[Any]] = None
 ) -> Document[Any]:
     """Read a configuration, keeping the place of everything in it.
 
-    `strict=False` reads as the toolkit does: the last of several scalars wins, messages given twice are merged, a
-    missing name or block is empty. Raises `ConfigError` with all errors, `TypeError` for a name that is not one.
+    Args:
+        text: The configuration; bytes are UTF-8.
+        name: The name of its file, or a path, for diagnostics.
+        strict: False reads as the toolkit does: the last of several scalars wins, messages given twice are merged, a
+            missing name or block is empty; each such leniency is a warning of the document.
+        flavour: The dialect; without it, the one that the text's head names (`# amctcfg: flavour=pytorch`), else
+            TF-Ascend.
+
+    Returns:
+        The configuration with its text.
+
+    Raises:
+        ConfigError: The text has errors; all of them are in it.
+        TypeError: The name is not a name.
+
+    Example:
+        >>> parse("do_fusion: false").config.do_fusion
+        False
     """
     document, reading = read_text(text, name, strict, flavour)
     if reading.errors:
@@ -153,34 +185,71 @@ def parse(
 
 
 @overload
-def loads(text: Union[str, bytes]) -> AMCTConfig: ...
+def loads(text: Union[str, bytes], flavour: None = ...) -> AMCTConfig: ...
 @overload
 def loads(text: Union[str, bytes], flavour: Flavour[C]) -> C: ...
 
 
-def loads(text: Union[str, bytes], flavour: Flavour[Any] = TF_ASCEND) -> Any:
-    """The configuration in a text. Raises `ConfigError` with all errors.
+def loads(text: Union[str, bytes], flavour: Optional[Flavour[Any]] = None) -> Any:
+    """Read the configuration in a text.
 
-    >>> loads("activation_offset: false").activation_offset
-    False
+    Args:
+        text: The configuration; bytes are UTF-8.
+        flavour: The dialect; without it, the one that the text's head names, else TF-Ascend.
+
+    Returns:
+        The configuration, an instance of the flavour's root message.
+
+    Raises:
+        ConfigError: The text has errors; all of them are in it.
+
+    Example:
+        >>> loads("activation_offset: false").activation_offset
+        False
     """
     return parse(text, flavour=flavour).config
 
 
 @overload
-def load(file: Readable) -> AMCTConfig: ...
+def load(file: Readable, flavour: None = ...) -> AMCTConfig: ...
 @overload
 def load(file: Readable, flavour: Flavour[C]) -> C: ...
 
 
-def load(file: Readable, flavour: Flavour[Any] = TF_ASCEND) -> Any:
-    """The configuration in a file, given as a path or open. Raises `ConfigError` with all errors, or `OSError`."""
+def load(file: Readable, flavour: Optional[Flavour[Any]] = None) -> Any:
+    """Read the configuration in a file.
+
+    Args:
+        file: A path, or an open text or binary file.
+        flavour: The dialect; without it, the one that the text's head names, else TF-Ascend.
+
+    Returns:
+        The configuration, an instance of the flavour's root message.
+
+    Raises:
+        ConfigError: The text has errors; all of them are in it.
+        OSError: The file can't be read.
+    """
     text, name = read(file)
     return parse(text, name, flavour=flavour).config
 
 
 def dumps(config: Message) -> str:
-    """The configuration as protobuf text format. Reading it again gives an equal configuration."""
+    """Write a configuration as protobuf text format. Reading it again gives an equal configuration.
+
+    Args:
+        config: The configuration, of any flavour.
+
+    Returns:
+        The canonical text.
+
+    Raises:
+        TypeError: It is not a configuration.
+
+    Example:
+        >>> dumps(loads("do_fusion:true"))
+        'do_fusion: true\\n'
+    """
     if not isinstance(config, Message):
         raise TypeError("dumps takes an AMCTConfig, not {}".format(type(config).__name__))
     lines: List[str] = []
@@ -190,5 +259,14 @@ def dumps(config: Message) -> str:
 
 
 def dump(config: Message, file: Writable) -> None:
-    """Write a configuration to an open text file, or to a path, where it replaces the file in one step."""
+    """Write a configuration to a file.
+
+    Args:
+        config: The configuration, of any flavour.
+        file: An open text file, or a path, where the file is replaced in one step.
+
+    Raises:
+        TypeError: It is not a configuration.
+        OSError: The file can't be written.
+    """
     write(dumps(config), file)

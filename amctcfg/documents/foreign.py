@@ -168,7 +168,7 @@ def belongs_elsewhere(flavour: Flavour[Any], cls: Type[Message], name: str) -> O
         return "it belongs in {}; is a brace missing or misplaced?".format(" or ".join(owners))
     others = [other.name for other in flavours_with(cls.__name__, name) if other.name != flavour.name]
     if others:
-        choose = "--flavour {}".format(others[0])
+        choose = "'# amctcfg: flavour={}' in the first line".format(others[0])
         return "it is a field of {}; {} reads the file as that".format(join_words(others, "and"), choose)
     former = [other.name for other in FLAVOURS.values() if name in dict(other.gone) and other.name != flavour.name]
     if former:

@@ -74,6 +74,8 @@ class Settings:
             self.values[key] = value
             if key in PATHS:
                 self.paths.append(match.span(2))
+            elif key == "flavour":
+                self.check_flavour(value, match)
         elif key in KEYS:
             self.report("{} stands in the head of a file, before the first field".format(key), match)
         else:
@@ -107,6 +109,14 @@ class Settings:
                 self.report("there is no diagnostic '{}'".format(code), match, hint)
             elif CODES[code].severity == "error":
                 self.report("'{}' is an error; only warnings can be ignored".format(code), match)
+
+    def check_flavour(self, value: str, match: re.Match[str]) -> None:
+        from ..diagnostics.suggestions import did_you_mean, nearest
+        from ..flavours import FLAVOURS
+
+        if value not in FLAVOURS and value != "auto":
+            hint = did_you_mean(nearest(value, FLAVOURS)) or "there are {}".format(", ".join(FLAVOURS))
+            self.report("there is no flavour '{}'".format(value), match, hint)
 
     def unknown(self, key: str, match: re.Match[str]) -> None:
         from ..diagnostics.suggestions import did_you_mean, nearest

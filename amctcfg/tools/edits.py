@@ -9,7 +9,6 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Seq
 
 from ..diagnostics.source import Source
 from ..flavours.flavour import Flavour
-from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.kinds import STRING
 from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
@@ -104,16 +103,30 @@ def skip(
     text: Union[str, bytes],
     names: Iterable[str],
     comments: Optional[Mapping[str, str]] = None,
-    flavour: Flavour[Any] = TF_ASCEND,
+    flavour: Optional[Flavour[Any]] = None,
 ) -> str:
-    """The text with names added to `skip_layers`; those that are there already change nothing.
+    """Add names to `skip_layers`; those that are there already change nothing.
 
-    New lines come behind the last entry, or at the end of the text, and end as the line before them does. `comments` maps
-    a name to words that go behind it. Schema errors don't matter; raises `ConfigError` for what is not text format.
+    New lines come behind the last entry, or at the end of the text, and end as the line before them does. Schema errors
+    don't matter.
 
-    >>> print(skip('skip_layers: "a"\\n', ["b"], {"b": "cosine 0.91"}), end="")
-    skip_layers: "a"
-    skip_layers: "b"  # cosine 0.91
+    Args:
+        text: The configuration.
+        names: The layers to skip.
+        comments: Words that go behind a name, as a comment.
+        flavour: The dialect, which makes no difference here.
+
+    Returns:
+        The text with the new lines; every other byte is as it was.
+
+    Raises:
+        ConfigError: The text is not text format.
+        TypeError: `names` is a single string.
+
+    Example:
+        >>> print(skip('skip_layers: "a"\\n', ["b"], {"b": "cosine 0.91"}), end="")
+        skip_layers: "a"
+        skip_layers: "b"  # cosine 0.91
     """
     tree = parse_text(text, "<string>")
     whole = tree.source.text
@@ -164,13 +177,26 @@ def line_end(text: str, tree: Tree, offset: int) -> int:
     return end
 
 
-def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Flavour[Any] = TF_ASCEND) -> str:
-    """The text without names in `skip_layers`, wherever and however often they stand there.
+def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flavour[Any]] = None) -> str:
+    """Remove names from `skip_layers`, wherever and however often they stand there.
 
-    A line that this empties goes with its comment. Raises `ConfigError` for what is not text format.
+    A line that this empties goes with its comment.
 
-    >>> unskip('skip_layers: ["a", "b"]', ["a"])
-    'skip_layers: ["b"]'
+    Args:
+        text: The configuration.
+        names: The layers not to skip any more.
+        flavour: The dialect, which makes no difference here.
+
+    Returns:
+        The text without these entries; every other byte is as it was.
+
+    Raises:
+        ConfigError: The text is not text format.
+        TypeError: `names` is a single string.
+
+    Example:
+        >>> unskip('skip_layers: ["a", "b"]', ["a"])
+        'skip_layers: ["b"]'
     """
     tree = parse_text(text, "<string>")
     whole, gone = tree.source.text, set(as_names(names))

@@ -13,10 +13,9 @@ from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span, decode
 from ..diagnostics.words import shorten
-from ..documents.document import Document, read_text, read_tree
+from ..documents.document import Document, flavour_in_head, read_text, read_tree
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
-from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from ..textformat.parser import parse as parse_text
 from ..textformat.syntax_errors import LOOKALIKES
@@ -57,7 +56,7 @@ def fix(
     text: Union[str, bytes],
     layers: Optional[Iterable[Layer]] = None,
     unsafe: bool = False,
-    flavour: Flavour[Any] = TF_ASCEND,
+    flavour: Optional[Flavour[Any]] = None,
 ) -> str:
     """Fix what can be fixed safely, and leave the rest as it was, byte for byte.
 
@@ -71,7 +70,7 @@ def fix(
         text: The configuration.
         layers: The layers of the model, if it is known.
         unsafe: Whether to write the only near name for an unknown one, `true` for `yes`, and missing blocks as well.
-        flavour: The dialect of the text.
+        flavour: The dialect; without it, the one that the text's head names, else TF-Ascend.
 
     Returns:
         The fixed text.
@@ -83,7 +82,8 @@ def fix(
         >>> fix('skip_layers: ["a", "a",]')
         'skip_layers: ["a"]'
     """
-    return fix_text(text, None if layers is None else Layers(layers), unsafe, flavour)[0]
+    whole = decode(text, "<string>")
+    return fix_text(whole, None if layers is None else Layers(layers), unsafe, flavour or flavour_in_head(whole))[0]
 
 
 def fix_text(

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, List, NamedTuple, Sequence, Union
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from ..documents.files import display_name
 from ..flavours.flavour import Flavour
-from ..flavours.tf_ascend import TF_ASCEND
 from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Field, Tree, split
@@ -29,19 +28,31 @@ LITERAL_OR_COMMENT = re.compile(LITERAL.pattern + r"|(#[^\n]*)")
 
 
 def format(  # noqa: A001  # the name of the contract
-    text: Union[str, bytes], name: str = "<string>", flavour: Flavour[Any] = TF_ASCEND
+    text: Union[str, bytes], name: str = "<string>", flavour: Optional[Flavour[Any]] = None
 ) -> str:
-    """The text in the canonical layout: two blanks of indentation, one field a line, every comment where it belongs.
+    """Format a text: two blanks of indentation, one field a line, every comment where it belongs.
 
     Order and spelling of values stay, line endings too; quotes become double where that takes no escape. A text that says
     `# txtpbfmt: disable` in its first comments is returned as it is. The result has the same content, which is proven by
     reading it again, and formatting it changes nothing. Whatever is text format is formatted, also where it has errors of
-    the schema: no `flavour` makes a difference. Raises `ConfigError` for what is not text format.
+    the schema.
 
-    >>> print(format("do_fusion:true;common_config:<>"), end="")
-    do_fusion: true
-    common_config {
-    }
+    Args:
+        text: The configuration.
+        name: The name of its file, or a path, for diagnostics.
+        flavour: The dialect, which makes no difference here.
+
+    Returns:
+        The text in the canonical layout.
+
+    Raises:
+        ConfigError: The text is not text format.
+
+    Example:
+        >>> print(format("do_fusion:true;common_config:<>"), end="")
+        do_fusion: true
+        common_config {
+        }
     """
     name = display_name(name)
     tree = parse_text(text, name)
