@@ -395,3 +395,29 @@ def test_run_without_streams():
     err = io.StringIO()
     assert run(["layers", "x"], None, None, err) == 2 and "closed" in err.getvalue()
     assert run(["check", "-"], None, io.StringIO(), err) == 2
+
+
+@pytest.mark.parametrize(
+    "flavour, types", [("tf-ascend", "Conv2D MatMul"), ("onnx", "Conv Gemm"), ("pytorch", "Conv2d Linear")]
+)
+def test_each_field_of_the_template_can_be_uncommented(folder, cli, flavour, types):
+    """A line of it alone, or a block; nothing that the template says is an error on the model that it is for."""
+    rows = "".join("l{},{}\n".format(n, kind) for n, kind in enumerate(types.split()))
+    (folder / "m.csv").write_text("name,type\n" + rows, encoding="utf-8")
+    text = cli("init", "--graph", "m.csv", "--flavour", flavour).out
+    layers = amctcfg.load_layers("m.csv", amctcfg.FLAVOURS[flavour])
+    assert amctcfg.detect(text)[0].proto == amctcfg.FLAVOURS[flavour].proto
+    tried = 0
+    for match in re.finditer(r"^ *# (?:\w+: [^\s]+|\w+ \{ \})$|^# \w+ \{\n(?:#  .*\n)+# \}$", text, re.MULTILINE):
+        name = re.match(r"\W*(\w+)", match[0])[1]
+        if name in ("amctcfg", "proto"):
+            continue
+        block = re.sub(r"^( *)# ", r"\1", match[0], flags=re.MULTILINE)
+        trial = text[: match.start()] + block + text[match.end() :]
+        found = [
+            d for d in amctcfg.check(trial, layers=layers, flavour=amctcfg.FLAVOURS[flavour]) if d.severity == "error"
+        ]
+        found = [d for d in found if d.code != "conflicting-fields"]  # of two algorithms one is written
+        assert not found, (match[0], found)
+        tried += 1
+    assert tried > 5

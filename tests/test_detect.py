@@ -35,6 +35,12 @@ ASCEND, PLAIN, ONNX, PYTORCH = (FLAVOURS[name] for name in ("tf-ascend", "tensor
         ("common_config { arq_quantize { quant_bits: 6 } }", "pytorch"),  # by a field alone
         ("common_config { hfmg_quantize { } }", "tensorflow"),
         ("common_config { dmq_balancer { } }", "tensorflow"),
+        ("# proto-file: calibration_config_onnx.proto\n# proto-message: AMCTConfig\n", "onnx"),
+        ("# a\n\n  # proto-file: amct/proto/calibration_config_pytorch.proto\nskip_layers: 'a'", "pytorch"),
+        ("# proto-file: calibration_config_onnx.proto\ncommon_config { arq_quantize { quant_bits: 6 } }", "pytorch"),
+        ("# proto-file: other.proto\nskip_layers: 'a'", "tf-ascend"),
+        ("skip_layers: 'a'  # proto-file: calibration_config_onnx.proto\n", "tf-ascend"),
+        ("skip_layers: 'a'\n# proto-file: calibration_config_onnx.proto\n", "tf-ascend"),
     ],
 )
 def test_detect(text, name):

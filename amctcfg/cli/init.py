@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Dict, List, Sequence
 
+from ..diagnostics.diagnostic import ERROR
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from .arguments import FLAVOUR, GRAPH, option
@@ -32,8 +34,22 @@ def run(arguments: Any, console: Console) -> int:
     layers = workspace.model(arguments.graph, flavour).layers
     folder = os.path.dirname(arguments.output) if arguments.output not in (None, "-") else ""
     graph = os.path.relpath(arguments.graph, folder or os.curdir)
-    console.output(template(flavour, layers, graph.replace(os.sep, "/")), arguments.output, (arguments.graph,))
+    text = correct_examples(template(flavour, layers, graph.replace(os.sep, "/")), layers, flavour)
+    console.output(text, arguments.output, (arguments.graph,))
     return EXIT_OK
+
+
+def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour[Any]) -> str:
+    """Return the template with `false` for each `true` in a comment that would be an error on these layers."""
+    from ..checks.checking import check
+
+    for match in re.finditer(r"^( *)# (\w+): true$", text, re.MULTILINE):
+        line = "{}  {}: {{}}".format(match[1], match[2])  # as long as the comment
+        trial = text[: match.start()] + line.format("true") + text[match.end() :]
+        if any(diagnostic.severity == ERROR for diagnostic in check(trial, layers=layers, flavour=flavour)):
+            text = "{}# {}: false{}".format(text[: match.start()] + match[1], match[2], text[match.end() :])
+            return correct_examples(text, layers, flavour)
+    return text
 
 
 def template(flavour: Flavour[Any], layers: Sequence[Layer], graph: str) -> str:
@@ -47,6 +63,8 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer], graph: str) -> str:
         counts[layer.type] = counts.get(layer.type, 0) + 1
     setting = 'graph="{}"'.format(graph) if " " in graph else "graph={}".format(graph)
     lines = ["# amctcfg: {} flavour={}".format(setting, flavour.name)]
+    if flavour.proto:  # which editors and formatters of text format look for
+        lines += ["# proto-file: {}".format(flavour.proto), "# proto-message: {}".format(flavour.config.__name__)]
     listing = ["{} {}".format(count, name) for name, count in counts.items()]
     lines.append("# {} layers can be quantized: {}.".format(len(quantizable), ", ".join(listing) or "none"))
     ends = list(dict.fromkeys(layer.name for layer in (*quantizable[:1], *quantizable[-1:])))

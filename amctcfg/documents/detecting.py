@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from ..diagnostics.diagnostic import ConfigError
@@ -21,6 +22,7 @@ class Misfit(NamedTuple):
     """What speaks against a flavour, the weightiest first; where two are equal, the order of `FLAVOURS` decides."""
 
     fields: int
+    head: bool
     layers: int
     types: int
 
@@ -28,7 +30,8 @@ class Misfit(NamedTuple):
 def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) -> Tuple[Flavour[Any], ...]:
     """All flavours, the best fit for a text first; empty for another kind of file, or what is not text format.
 
-    With `layers`, the flavours that quantize most of their types come before the types that the text names. A type that
+    Fields count first, then a comment `# proto-file:` in the head that names the schema. With `layers`, the flavours that
+    quantize most of their types come before the types that the text names. A type that
     differs from one of TF-Ascend's by case alone is a slip and no evidence.
 
     >>> [flavour.name for flavour in detect("common_config { arq_quantize { quant_bits: 6 } }")][:2]
@@ -43,32 +46,44 @@ def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) ->
 def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour[Any], ...]:
     """Return what `detect` does, for a text that is parsed already."""
     names = set(types_in(tree))
-    known = {layer.type for layer in layers}
+    known, proto = {layer.type for layer in layers}, proto_of(tree)
     order = list(FLAVOURS.values())
-    fits = {flavour.name: misfit(tree, names, known, flavour) for flavour in order}
+    fits = {flavour.name: misfit(tree, names, known, proto, flavour) for flavour in order}
     if min(fit.fields for fit in fits.values()) and family_of(tree) is not None:
         return ()
     return tuple(sorted(order, key=lambda flavour: fits[flavour.name]))
 
 
-def misfit(tree: Tree, names: Set[str], known: Set[str], flavour: Flavour[Any]) -> Misfit:
+def misfit(tree: Tree, names: Set[str], known: Set[str], proto: str, flavour: Flavour[Any]) -> Misfit:
     own = flavour.quantizable_types | set(flavour.types)
     slips = {name.lower() for name in TF_ASCEND.types}
     wrong = {name for name in names if name not in own and not (flavour is TF_ASCEND and name.lower() in slips)}
-    return Misfit(sum(1 for _ in unknown_fields(tree, flavour)), -len(known & flavour.quantizable_types), len(wrong))
+    fields = sum(1 for _ in unknown_fields(tree, flavour))
+    return Misfit(fields, proto not in ("", flavour.proto), -len(known & flavour.quantizable_types), len(wrong))
+
+
+def proto_of(tree: Tree) -> str:
+    """Return the schema's file that the head names in a comment `# proto-file:`, without its folder; "" for none."""
+    text = tree.source.text
+    match = re.match(r"(?:[ \t]*(?:#[^\n]*)?\n)*?[ \t]*#[ \t]*proto-file:[ \t]*([^\s#]+)", text)
+    return match[1].replace("\\", "/").rpartition("/")[2] if match else ""
 
 
 def evidence(tree: Tree, flavour: Flavour[Any]) -> List[str]:
-    """Return what in a text speaks for a flavour and against TF-Ascend: fields, then types."""
+    """Return what in a text speaks for a flavour and against TF-Ascend: fields, its head, then types."""
     missing = set(unknown_fields(tree, flavour))
     fields = [name for name in dict.fromkeys(unknown_fields(tree, TF_ASCEND)) if name not in missing]
     types = [name for name in dict.fromkeys(types_in(tree)) if name in flavour.types and name not in TF_ASCEND.types]
-    return fields + types
+    proto = proto_of(tree)
+    head = ["proto-file: {}".format(proto)] if proto and proto == flavour.proto != TF_ASCEND.proto else []
+    return fields + head + types
 
 
 def fits_tf_ascend(tree: Tree) -> bool:
     """Whether nothing in a text speaks against TF-Ascend: the common case, decided without loading other flavours."""
     slips = {name.lower() for name in TF_ASCEND.types}
+    if proto_of(tree) not in ("", TF_ASCEND.proto):
+        return False
     return not any(True for _ in unknown_fields(tree, TF_ASCEND)) and all(t.lower() in slips for t in types_in(tree))
 
 
