@@ -54,13 +54,16 @@ DOORS = {
     "cli.lsp": {"editor"},
     "cli.show": {"pages"},
     "cli.simulate": {"simulation"},
+    "documents.document": {"pages"},
     "resolve.plan": {"pages"},
-    "simulation.simulating": {"tuning"},
+    "simulation.simulating": {"tuning", "pages"},
 }
 
 # Upward, inside a function: the module, and what it imports.
 UPWARD = {
-    ("resolve.plan", "pages.table"),  # a plan in a notebook
+    ("documents.document", "pages.document"),  # a document, a plan and a simulation in a notebook
+    ("resolve.plan", "pages.table"),
+    ("simulation.simulating", "pages.table"),
 }
 
 # Back, inside a function, within a room.

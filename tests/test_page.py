@@ -293,3 +293,49 @@ def test_notebooks_show_the_same_table():
     assert len(repr(plan["conv1"]).splitlines()) == 1
     many = amctcfg.expand(amctcfg.AMCTConfig(), [Layer("l{}".format(n), "Conv2D") for n in range(500)])
     assert "and 300 more layers" in many._repr_html_() and len(repr(many).splitlines()) <= 5
+
+
+def test_rows_with_origins():
+    document = amctcfg.parse(CONFIG, name="q.cfg")
+    plan = amctcfg.expand(document, [Layer("conv1", "Conv2D"), Layer("fc", "MatMul")])
+    for plain, row in zip(plan.to_rows(), plan.to_rows(origins=True)):
+        assert {key: row[key] for key in plain} == plain
+        origins = plan[row["layer"]].origins
+        assert set(row) - set(plain) == {field + end for field in origins for end in (".by", ".line")}
+        for field, origin in origins.items():
+            assert row[field + ".by"] == origin.tier and row[field] == origin.value
+            assert row[field + ".line"] == (origin.span.line if origin.span else None)
+    assert row["quant_enable.by"] == "skip_layers" and row["quant_enable.line"] == 1
+
+
+def test_documents_in_a_notebook():
+    document = amctcfg.parse(
+        'skip_layers: "<b>"\r\n# a\u2028b\ncommon_config { ifmr_quantize { search_step: 0.0000001 } }\n'
+    )
+    html = document._repr_html_()
+    lines = re.findall(r"<li>(.*?)</li>", html, re.DOTALL)
+    assert len(lines) == 3 and "&lt;b&gt;" in lines[0] and "\r" not in html
+    assert "<p class=warning>warning[many-steps]" in lines[2] and "<p" not in lines[0]
+    assert "text-align:left" in html and "<script" not in html
+
+
+def test_simulations_in_a_notebook():
+    pytest.importorskip("onnxruntime", reason="simulates")
+    numpy = pytest.importorskip("numpy")
+    from amctcfg import simulation
+
+    from .test_overlays import exported
+
+    model = exported()
+    layers = [Layer("layer{}.conv".format(at), "Conv2d") for at in (1, 2, 3)]
+    document = amctcfg.parse('batch_num: 1\nskip_layers: "layer2.conv"', flavour=amctcfg.PYTORCH)
+    plan = amctcfg.expand(document, layers)
+    sim = simulation.simulate(plan, model, [{"x": numpy.linspace(-1, 1, 48, dtype="float32").reshape(1, 3, 4, 4)}])
+    assert "cosine" not in sim._repr_html_()  # which would have to be computed first
+    rows = sim.to_rows()
+    assert [row["layer"] for row in rows] == ["layer1.conv", "layer3.conv"] == list(sim.factors)
+    assert rows[0]["scale"] == sim.factors["layer1.conv"].scale_d and rows[0]["cosine"] > 0.9
+    page = Page(sim._repr_html_())
+    head = [text for text, _ in page.rows[0]]
+    assert head[4:7] == ["cosine", "scale", "offset"] and page.rows[2][2][0] == "skipped" and page.rows[2][5][0] == ""
+    assert float(page.rows[1][5][0]) == pytest.approx(rows[0]["scale"], rel=1e-5)

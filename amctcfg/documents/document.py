@@ -91,6 +91,12 @@ class Document(Record, Generic[C]):
     def __repr__(self) -> str:
         return "<Document {!r}, {}>".format(self.name, self.flavour.name)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from ..pages.document import document_html
+
+        return document_html(self)
+
 
 def read_text(
     text: Union[str, bytes], name: str = "<string>", strict: bool = True, flavour: Optional[Flavour[Any]] = None

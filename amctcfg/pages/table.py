@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..diagnostics.words import escape_controls, format_value
 from ..resolve.effective import Origin
 from ..resolve.plan import Plan
-from ..tools.tabulating import Cell, Row, Scale, Table, scale_of, scope_of, score_texts, shown, tabulated
+from ..tools.tabulating import Cell, Measured, Row, Scale, Table, scale_of, scope_of, score_texts, shown, tabulated
 from .style import NOTEBOOK, TABLE
 
 MOST_ROWS = 200  # of a plan in a notebook
@@ -203,7 +203,23 @@ def strip_html(table: Table, explanations: Optional[Explanations]) -> str:
 
 def plan_table(plan: Plan) -> str:
     """What a notebook shows of a plan."""
-    table = tabulated(plan)
+    return notebook_table(tabulated(plan), "plan.to_rows() has them all")
+
+
+def simulation_table(plan: Plan, simulation: Any, cosines: Optional[Mapping[str, float]]) -> str:
+    """What a notebook shows of a simulation: the plan with the scales and offsets, and why layers were refused."""
+    extras = {}
+    for name, factors in simulation.factors.items():
+        pairs = zip(*factors.activations)  # two of each for a product of two variables
+        scales, offsets = (" and ".join(map("{:.6g}".format, values)) for values in pairs)
+        extras[name] = {"scale": scales, "offset": offsets}
+    refusals = {refusal.layer: refusal.reason for refusal in simulation.refused}
+    table = tabulated(plan, measured=Measured(cosines, "cosine", extras, refusals))
+    return notebook_table(table, "sim.to_rows() has them all")
+
+
+def notebook_table(table: Table, rest: str) -> str:
+    """A table with its own style sheet, without script; of many layers the first, and how to get the rest."""
     rows = table.rows[:MOST_ROWS]
     more = len(table.rows) - len(rows)
     writer = Writer(table, None)
@@ -213,5 +229,5 @@ def plan_table(plan: Plan) -> str:
     lines += ["".join(writer.row(row, number)) for number, row in enumerate(rows, 1)]
     lines.append("</table>")
     if more:
-        lines.append("<p>and {} more layers: plan.to_rows() has them all</p>".format(more))
+        lines.append("<p>and {} more layers: {}</p>".format(more, rest))
     return "\n".join(lines)

@@ -204,12 +204,15 @@ def getter(names: List[str]) -> Callable[[Any], Tuple[Any, ...]]:
     return lambda block: tuple([attrgetter(name)(block) for name in names])
 
 
-def rows(layers: Iterable[EffectiveConfig]) -> List[Dict[str, Any]]:
-    """A flat dictionary a layer: name, type, switches and values by dotted name."""
+def rows(layers: Iterable[EffectiveConfig], origins: bool = False) -> List[Dict[str, Any]]:
+    """A flat dictionary a layer: name, type, switches and values by dotted name, and where each of these comes from."""
     found = []
     for effective in layers:
         row = {"layer": effective.layer.name, "type": effective.layer.type, "quant_enable": effective.quant_enable}
         row["fuse"] = effective.fuse
         row.update(values_of(effective.calibration_config))
+        for field, origin in effective.origins.items() if origins else ():
+            row[field + ".by"] = origin.tier
+            row[field + ".line"] = None if origin.span is None else origin.span.line
         found.append(row)
     return found

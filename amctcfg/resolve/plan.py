@@ -136,9 +136,13 @@ class Plan(Mapping[str, EffectiveConfig]):
         result: Dict[str, Any] = json.loads(self.to_json())
         return result
 
-    def to_rows(self) -> List[Dict[str, Any]]:
-        """A flat dictionary for each layer, for `pandas.DataFrame(plan.to_rows())`."""
-        return rows(self.values())
+    def to_rows(self, origins: bool = False) -> List[Dict[str, Any]]:
+        """Return a flat dictionary for each layer, for `pandas.DataFrame(plan.to_rows())`.
+
+        Args:
+            origins: add for each value `VALUE.by`, the tier that decided, and `VALUE.line`, the line of the file or None.
+        """
+        return rows(self.values(), origins)
 
     @property
     def global_values(self) -> Dict[str, Any]:

@@ -60,6 +60,30 @@ class Simulation:
     def __repr__(self) -> str:
         return "<Simulation of {} layers, {} refused>".format(len(self.factors), len(self.refused))
 
+    def to_rows(self) -> List[Dict[str, Any]]:
+        """Return a flat dictionary for each quantized layer, for `pandas.DataFrame(sim.to_rows())`.
+
+        A product of two variables has pairs as its scale and offset; `weight_scales` is how many there are.
+        """
+        cosines, decibels = self.sensitivity("cosine"), self.sensitivity("sqnr")
+        found = []
+        for name, factors in self.factors.items():
+            row = {
+                "layer": name,
+                "type": self._plan[name].layer.type,
+                "scale": factors.scale_d,
+                "offset": factors.offset_d,
+            }
+            row.update(weight_scales=len(factors.scale_w), cosine=cosines[name], sqnr=decibels[name])
+            found.append(row)
+        return found
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the plan's table with the factors, and the cosines where they were asked for."""
+        from ..pages.table import simulation_table
+
+        return simulation_table(self._plan, self, self._measured.get("cosine"))
+
     # ------------------------------------------------------------ what the toolkit writes
 
     @property
