@@ -176,3 +176,34 @@ def test_an_error_alone():
     error = ConfigError.single("syntax", "words", hint="cure", name="a.cfg", text="x")
     assert error.diagnostics == (amctcfg.Diagnostic("error", "syntax", "words", hint="cure", name="a.cfg"),)
     assert error.text == "x"
+
+
+RESNET = [
+    ("resnet50_1/conv1_conv_1/Reshape/shape", "Const"),
+    ("resnet50_1/conv1_conv_1/convolution/ReadVariableOp/resource", "Const"),
+    ("resnet50_1/conv1_conv_1/BiasAdd", "BiasAdd"),
+    ("resnet50_1/conv1_bn_1/Reshape/shape", "Const"),
+    ("resnet50_1/conv1_conv_1/convolution", "Conv2D"),
+    ("resnet50_1/conv2_conv_1/convolution", "Conv2D"),
+    ("resnet50_1/conv2_conv_1/weights", "Const"),
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conv1_conv", "resnet50/conv1_conv/convolution", "resnet50_1/conv1_conv/convolution", "conv1_conv/convolution",
+        "ResNet50/conv1_conv/Convolution",
+    ],
+)  # fmt: skip
+def test_suggestions_are_layers_whatever_their_scopes_number(name):
+    layers = [Layer(name, kind) for name, kind in RESNET]
+    (found,) = (d for d in amctcfg.check('skip_layers: "{}"'.format(name), layers=layers) if d.code == "unknown-layer")
+    assert found.hint == "did you mean 'resnet50_1/conv1_conv_1/convolution'?"
+    assert found.replacement == '"resnet50_1/conv1_conv_1/convolution"'
+
+
+def test_without_layers_to_quantize_constants_are_not_suggested():
+    layers = [Layer("conv/weights", "Const"), Layer("conv/relu", "Relu")]
+    found = amctcfg.check('skip_layers: "conv"', layers=layers)
+    assert [d.hint for d in found if d.code == "unknown-layer"] == ["did you mean 'conv/relu'?"]

@@ -148,10 +148,14 @@ def repeated_name(layers: Iterable[Layer]) -> str:
 
 
 def layer_names(layers: Iterable[Layer], flavour: Flavour[Any]) -> NameIndex:
-    """An index over the names of layers, those that can be quantized preferred."""
-    layers = tuple(layers)
+    """Return an index over the names that can be meant: of layers of the flavour's types, those to be quantized preferred.
+
+    Where there are none, of all layers that are no constants, and no reads of variables or shapes.
+    """
+    layers = Layers(layers)
     quantizable: FrozenSet[str] = frozenset(layer.name for layer in layers if flavour.quantizes(layer))
-    return NameIndex((layer.name for layer in layers), quantizable.__contains__)
+    of_types = [layer.name for layer in layers if layer.type in flavour.types]
+    return NameIndex(of_types or [x.name for x in layers if not layers.is_minor(x)], quantizable.__contains__)
 
 
 def matching(pattern: str, layers: Sequence[Layer]) -> List[str]:

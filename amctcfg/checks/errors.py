@@ -9,7 +9,7 @@ from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
 from ..flavours.flavour import ERROR as IS_ERROR
 from ..flavours.flavour import SOFTEN, WHERE_USED, Demand, demands_of
-from ..flavours.layer import Layer
+from ..flavours.layer import Layer, Layers
 from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT, Tier
 from .context import Context
 
@@ -94,7 +94,11 @@ def another_model(config: Any, layers: Sequence[Layer]) -> Optional[str]:
     unknown = [name for name in named_here if name not in known]
     if len(unknown) < 3 or 2 * len(unknown) <= len(named_here):
         return None
-    example = "; its layers are {}".format(quote_names((layer.name for layer in layers), 2)) if layers else ""
+    of_model = Layers(layers)
+    examples = [layer.name for layer in of_model if layer.supported] or [
+        layer.name for layer in of_model if not of_model.is_minor(layer)
+    ]
+    example = "; its layers are {}".format(quote_names(examples, 2)) if examples else ""
     counts = "{} of the {} layers that the file names are not in it".format(len(unknown), len(named_here))
     return "this looks like another model's graph: {}{}".format(counts, example)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
-from ..diagnostics.suggestions import NameIndex, did_you_mean
+from ..diagnostics.suggestions import did_you_mean
 from ..diagnostics.words import escape_controls, quote_names
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option, plain
@@ -85,7 +85,9 @@ def choose_layers(examined: List[Examined], arguments: Any, job: ConfigFile) -> 
         unknown += [] if found else [word]
         chosen.update((name, by_name[name]) for name in found)
     if unknown:
-        names = NameIndex(by_name, lambda name: job.flavour.quantizes(by_name[name].layer))
+        from ..checks.context import layer_names
+
+        names = layer_names((e.layer for e in examined) if job.layers is None else job.layers, job.flavour)
         lines = []
         for word in unknown:
             hint = did_you_mean(names.nearest(word))

@@ -30,9 +30,10 @@ def nearest(name: str, known: Iterable[str]) -> List[str]:
 class NameIndex:
     """An index over the names of a model, to find the nearest ones in a time that does not grow with the model.
 
-    A path is split at "/". Found are, in this order: the same name but for case; the same end of a path; paths with the
-    name as a component; names that share the most words and pairs of words, the rare ones counting most. A number is a
-    word. Words that no name has are corrected first. Among equals, names that `is_preferred` come first.
+    A path is split at "/". Found are, in this order: the same name but for case; the same end of a path but for the
+    numbers that a framework gives scopes (`conv_1/kernel` for "conv/kernel"); the same end of a path; paths with the name
+    as a component; names that share the most words and pairs of words, the rare ones counting most. A number is a word.
+    Words that no name has are corrected first. Among equals, names that `is_preferred` come first.
     """
 
     DEEPEST = 4  # components of the ends of paths that are indexed
@@ -47,6 +48,7 @@ class NameIndex:
         self.known: List[str] = list(dict.fromkeys(known))
         self.is_preferred: Callable[[str], bool] = is_preferred
         self.ends: Dict[str, List[str]] = {}
+        self.unnumbered: Dict[str, List[str]] = {}
         self.components: Dict[str, List[str]] = {}
         self.parts: Dict[str, List[int]] = {}  # of names: the indices of those that have a word or a pair of words
         self.counts: Dict[str, int] = {}
@@ -58,17 +60,25 @@ class NameIndex:
         for name in self.known:
             parts = name.lower().split("/")
             for depth in range(1, min(self.DEEPEST, len(parts)) + 1):
-                add(self.ends, "/".join(parts[-depth:]), name)
+                end = "/".join(parts[-depth:])
+                add(self.ends, end, name)
+                add(self.unnumbered, without_numbers(end), name)
             if len(parts) > self.DEEPEST:
                 add(self.ends, name.lower(), name)
+                add(self.unnumbered, without_numbers(name.lower()), name)
             for part in parts[:-1]:
                 add(self.components, part, name)
+                if without_numbers(part) != part:
+                    add(self.components, without_numbers(part), name)
 
     def nearest(self, name: str) -> List[str]:
         """At most three known names, the likeliest first."""
         lowered = name.lower()
         found = self.sorted(self.ends.get(lowered, ()), lowered)
         parts = lowered.split("/")
+        same = self.unnumbered.get(without_numbers(lowered), ())
+        if not found and 0 < len(same) <= MOST_SUGGESTED:
+            return self.sorted(same, lowered)
         for depth in range(min(self.DEEPEST, len(parts) - 1), 0, -1):
             ends = self.ends.get("/".join(parts[-depth:]), ())
             # An end that most names share tells nothing about which of them is meant.
@@ -153,6 +163,13 @@ def add(groups: Dict[str, List[str]], key: str, name: str) -> None:
     group = groups.setdefault(key, [])
     if len(group) < NameIndex.FEW and (not group or group[-1] is not name):
         group.append(name)
+
+
+def without_numbers(path: str) -> str:
+    """Return a path without the numbers that a framework gives scopes of one name: `a/b` of "a_1/b_2"."""
+    if "_" not in path:
+        return path
+    return re.sub(r"_[0-9]+(?=/|\Z)", "", path)
 
 
 def words_of(name: str) -> List[str]:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tup
 
 from ..messages.record import Record
 
-__all__ = ["Layer", "Layers", "Traits"]
+__all__ = ["MINOR_TYPES", "Layer", "Layers", "Traits"]
 
 
 class Layer(Record):
@@ -31,6 +31,15 @@ class Layer(Record):
         if not all(isinstance(word, str) for word in words) or not isinstance(values["supported"], bool):
             raise TypeError("a Layer takes two strings and a bool, not {!r}".format(tuple(values.values())))
         return values
+
+
+# Nodes that hold, read or measure something and are no layers in anybody's eyes.
+MINOR_TYPES = frozenset(
+    (
+        "Const", "Constant", "ConstantOfShape", "VarHandleOp", "Variable", "VariableV2", "ReadVariableOp",
+        "VarIsInitializedOp", "Shape", "ShapeN", "Size", "Rank",
+    )
+)  # fmt: skip
 
 
 class Traits(NamedTuple):
@@ -88,6 +97,10 @@ class Layers(Tuple[Layer, ...]):
         found = super().__new__(cls, layers)
         found.traits, found.minor, found.is_complete = traits, dict.fromkeys(minor), is_complete
         return found
+
+    def is_minor(self, layer: Layer) -> bool:
+        """Tell whether a layer is a constant, or a read of a variable or shape."""
+        return layer.name in self.minor or layer.type in MINOR_TYPES
 
     def __getnewargs__(self) -> Tuple[Any, ...]:
         return tuple(self), self.traits, tuple(self.minor), self.is_complete

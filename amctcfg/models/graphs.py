@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer, Layers, Traits
+from ..flavours.layer import MINOR_TYPES, Layer, Layers, Traits
 
 
 class Node(NamedTuple):
@@ -62,15 +62,6 @@ class Origin(NamedTuple):
     words: str
     constant: bool
     reshaped: bool = False
-
-
-# Nodes that hold, read or measure something and are no layers in anybody's eyes.
-MINOR_TYPES = frozenset(
-    (
-        "Const", "Constant", "ConstantOfShape", "VarHandleOp", "Variable", "VariableV2", "ReadVariableOp",
-        "VarIsInitializedOp", "Shape", "ShapeN", "Size", "Rank",
-    )
-)  # fmt: skip
 
 
 class Graph:

@@ -11,9 +11,8 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer, Traits
+from ..flavours.layer import MINOR_TYPES, Layer, Traits
 from .graphs import (
-    MINOR_TYPES,
     Allowance,
     Condition,
     Examined,
