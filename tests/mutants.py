@@ -72,9 +72,9 @@ def faults(node):
         yield replaced(node, args=[node.args[1], node.args[0], *node.args[2:]])
     elif isinstance(node, ast.Return) and node.value is not None and not is_constant(node.value, None):
         yield ast.Return(ast.Constant(None))
-    elif isinstance(node, (ast.Raise, ast.AugAssign, ast.Continue, ast.Break)):
-        yield ast.Pass()
-    elif isinstance(node, ast.Expr) and not is_text(node.value):
+    elif isinstance(node, (ast.Raise, ast.AugAssign, ast.Continue, ast.Break)) or (
+        isinstance(node, ast.Expr) and not is_text(node.value)
+    ):
         yield ast.Pass()
 
 
