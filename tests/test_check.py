@@ -232,3 +232,11 @@ def test_output_that_is_cut_is_noticed(folder, unbuffered):
     resource = "ulimit -f 64; {} -m amctcfg expand q.cfg > out.json".format(sys.executable)
     done = subprocess.run(["bash", "-c", resource], env=environment, capture_output=True, check=False, timeout=60)
     assert done.returncode != 0 and (folder / "out.json").stat().st_size < whole
+
+
+def test_diff_reports_both_files_and_exits_with_2(folder, cli):
+    write(folder / "a.cfg", "x: 1\n")
+    write(folder / "b.cfg", "y: 1\n")
+    result = cli("diff", "a.cfg", "b.cfg", "--graph", "l.csv")
+    assert (result.status, result.out) == (2, "")
+    assert "a.cfg:1:1: error" in result.err and "b.cfg:1:1: error" in result.err

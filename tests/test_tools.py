@@ -175,7 +175,7 @@ def test_diff_command(cli, tmp_path):
     step = next(row for row in rows if row["layer"] == "conv2" and row["field"] == "ifmr_quantize.search_step")
     assert (step["before"], step["after"], step["after_origin"]["line"]) == (0.02, 0.03, 2)
     b.write_text("do_fusion: maybe", encoding="utf-8")
-    assert cli("diff", a, b, "--graph", TABLE).status == 1
+    assert cli("diff", a, b, "--graph", TABLE).status == 2
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def run(arguments: Any, console: Console) -> int:
         console.diagnostics(told if arguments.strict_warnings else errors, job.text)
         found += told
     if any(d.severity == ERROR for d in found):
-        return EXIT_FAILURE if all(d.code == "unreadable" for d in found) else EXIT_FINDINGS
+        return EXIT_FAILURE  # as diff(1): 1 is for differences
     both = [job.plan if job.is_json else job.document for job in (before, after)]
     if before.flavour != after.flavour:
         both = [job.plan for job in (before, after)]

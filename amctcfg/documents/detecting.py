@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from ..diagnostics.diagnostic import ConfigError
@@ -16,6 +15,8 @@ from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
 from .foreign import family_of
+
+MOST_LINES = 50  # of a text's beginning that are looked through for its head
 
 
 class Misfit(NamedTuple):
@@ -64,9 +65,13 @@ def misfit(tree: Tree, names: Set[str], known: Set[str], proto: str, flavour: Fl
 
 def proto_of(tree: Tree) -> str:
     """Return the schema's file that the head names in a comment `# proto-file:`, without its folder; "" for none."""
-    text = tree.source.text
-    match = re.match(r"(?:[ \t]*(?:#[^\n]*)?\n)*?[ \t]*#[ \t]*proto-file:[ \t]*([^\s#]+)", text)
-    return match[1].replace("\\", "/").rpartition("/")[2] if match else ""
+    for line in tree.source.text.split("\n", MOST_LINES)[:MOST_LINES]:
+        if line.strip() and not line.lstrip().startswith("#"):
+            break
+        key, _, value = line.strip().lstrip("#").strip().partition(":")
+        if key == "proto-file":
+            return value.strip().replace("\\", "/").rpartition("/")[2]
+    return ""
 
 
 def evidence(tree: Tree, flavour: Flavour[Any]) -> List[str]:
