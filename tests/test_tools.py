@@ -491,11 +491,12 @@ def test_condense_command(cli, tmp_path):
     graph.write_text(json.dumps([dataclasses.asdict(layer) for layer in MODEL]), encoding="utf-8")
     values.write_text(json.dumps(edited(quant_enable=False)), encoding="utf-8")
     assert cli("condense", values, "--graph", graph, "-o", out).status == 0
-    assert out.read_text(encoding="utf-8") == 'skip_layers: "conv1"\n'
+    written = '# amctcfg: graph=layers.json flavour=tf-ascend\nskip_layers: "conv1"\n'
+    assert out.read_text(encoding="utf-8") == written
     values.write_text(json.dumps(edited(quant_enable=2)), encoding="utf-8")
     result = cli("condense", values, "--graph", graph, "-o", out)
     assert result.status == 1 and "error[wrong-type]: conv1 > quant_enable: it is true or false, not 2" in result.err
-    assert out.read_text(encoding="utf-8") == 'skip_layers: "conv1"\n'
+    assert out.read_text(encoding="utf-8") == written
 
 
 # ---------------------------------------------------------------- a plan knows what made it
@@ -561,3 +562,73 @@ def test_diff_sees_what_holds_for_the_model_as_a_whole(flavour, text, key, befor
     assert changes[0].after_origin.tier == key and changes[0].after_origin.span.column == 1
     again = amctcfg.diff(amctcfg.parse(text, flavour=flavour), amctcfg.loads(text, flavour=flavour), model)
     assert again == ()
+
+
+# ---------------------------------------------------------------- condense: heads, tensors, layers that are skipped
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "onnx"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "",
+        "ifmr_quantize { asymmetric: false }",
+        "ifmr_quantize { search_step: 0.5 }",
+        "hfmg_quantize { }",
+        "hfmg_quantize { num_of_bins: 1024 }",
+    ],
+)
+@pytest.mark.parametrize("common", ["", "common_config { ifmr_quantize { asymmetric: false search_step: 0.02 } }\n"])
+def test_condense_writes_of_a_tensor_what_it_has_to(name, entry, common):
+    flavour = amctcfg.FLAVOURS[name]
+    layers = [
+        amctcfg.Layer("c", next(iter(flavour.channel_wise_types))),
+        amctcfg.Layer("m", next(t for t, known in flavour.types.items() if not known.quantizable)),
+    ]
+    if (
+        "hfmg" in entry
+        and "hfmg_quantize"
+        not in amctcfg.FLAVOURS[name].config.__schema__.fields["tensor_quantize"].kind.__schema__.fields
+    ):
+        pytest.skip("tensors have no HFMG here")
+    text = common + 'tensor_quantize {{ layer_name: "m" input_index: 0 {} }}\n'.format(entry)
+    plan = amctcfg.expand(amctcfg.loads(text, flavour=flavour), layers)
+    short = amctcfg.condense(plan.to_json(), layers, flavour=flavour)
+    assert amctcfg.expand(short, layers).to_json() == plan.to_json()
+    written = amctcfg.dumps(short).partition("tensor_quantize")[2].split("\n}")[0]
+    if not entry:
+        assert written == ' {\n  layer_name: "m"\n  input_index: 0'
+    assert written.count("\n") <= 5
+
+
+def test_what_condense_writes_passes_check(cli, tmp_path):
+    layers = [amctcfg.Layer("l{}".format(i), "Conv2D") for i in range(40)]
+    text = "".join(
+        'override_layer_configs {{ layer_name: "l{}" calibration_config {{ ifmr_quantize {{ search_step: {} }} }} }}\n'.format(
+            i, 0.02 + i / 1000
+        )
+        for i in range(1, 30)
+    )
+    text += "common_config { ifmr_quantize { max_percentile: 0.99999 } }\n"
+    data = amctcfg.expand(amctcfg.loads(text), layers).to_dict()
+    for i in range(1, 25):
+        data["l{}".format(i)]["quant_enable"] = False
+    (tmp_path / "models").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "config.json").write_text(json.dumps(data))
+    (tmp_path / "models" / "g.csv").write_text("name,type\n" + "".join("{},Conv2D\n".format(x.name) for x in layers))
+    result = cli(
+        "condense", tmp_path / "config.json", "--graph", tmp_path / "models" / "g.csv", "-o", tmp_path / "out" / "q.cfg"
+    )
+    assert result.status == 0, result.err
+    written = (tmp_path / "out" / "q.cfg").read_text()
+    head, _, rest = written.partition("\n")
+    assert head == "# amctcfg: graph=../models/g.csv flavour=tf-ascend ignore=partial-override,skipped-override"
+    assert amctcfg.expand(amctcfg.loads(written), layers).to_dict() == data
+    checked = cli("check", "--strict-warnings", tmp_path / "out" / "q.cfg")
+    assert (checked.status, checked.err) == (0, ""), checked.out
+    # Without the head: one warning for all that stand one behind the other.
+    (found,) = [d for d in amctcfg.check(rest, layers=layers) if d.code == "skipped-override"]
+    assert found.message == (
+        "'l1', 'l2', 'l3' and 21 more are not quantized, skip_layers skips them; these overrides have no effect"
+    )

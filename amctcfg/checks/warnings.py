@@ -141,21 +141,34 @@ def blocks(context: Context) -> Iterator[Tuple[Path, Any]]:
 
 
 def skipped_overrides(context: Context) -> None:
+    """Report overrides of what is skipped; a run of them one after the other, as `condense` writes them, once."""
     merger = context.merger
-    for path, entry in context.entries(OF_TYPE):
-        if entry.layer_type in merger.skipped_types:
-            skipped_override(context, (*path, "layer_type"), entry.layer_type, "skip_layer_types")
-    for path, entry in context.entries(OF_LAYER):
-        layer = context.by_name.get(entry.layer_name)
-        if entry.layer_name in merger.skipped_names:
-            skipped_override(context, (*path, "layer_name"), entry.layer_name, "skip_layers")
-        elif layer is not None and layer.type in merger.skipped_types:
-            skipped_override(context, (*path, "layer_name"), entry.layer_name, "skip_layer_types")
+    runs: List[Tuple[Path, str, List[str]]] = []  # where a run begins, what skips its layers, and their names
+    for field, key in OVERRIDES:
+        following = None
+        for path, entry in context.entries(field):
+            name = getattr(entry, key)
+            layer = context.by_name.get(name) if field == OF_LAYER else None
+            by = "skip_layers" if field == OF_LAYER and name in merger.skipped_names else ""
+            if (name if field == OF_TYPE else layer and layer.type) in merger.skipped_types:
+                by = by or "skip_layer_types"
+            if by and following == (path[1], by):
+                runs[-1][2].append(name)
+            elif by:
+                runs.append(((*path, key), by, [name]))
+            following = (int(path[1]) + 1, by) if by else None
+    for path, by, names in runs:
+        skipped_override(context, path, names, by)
 
 
-def skipped_override(context: Context, path: Path, name: str, by: str) -> None:
-    message = "'{}' is not quantized, {} skips it; this override has no effect".format(name, by)
-    context.report(WARNING, "skipped-override", message, path, "delete the override, or take it out of {}".format(by))
+def skipped_override(context: Context, path: Path, names: Sequence[str], by: str) -> None:
+    names = list(dict.fromkeys(names))
+    words = "{} {} not quantized, {} skips {}; {} no effect".format(
+        quote_names(names),
+        *(("is", by, "it", "this override has") if len(names) == 1 else ("are", by, "them", "these overrides have")),
+    )
+    hint = "delete the override, or take it out of {}" if len(names) == 1 else "delete them, or take them out of {}"
+    context.report(WARNING, "skipped-override", words, path, hint.format(by))
 
 
 def type_overrides(context: Context) -> Iterator[Tuple[Path, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..documents.settings import head_line
 from .arguments import FLAVOUR, GRAPH, OUTPUT, STRICT, option, plain
 from .console import EXIT_OK, Console, Failure
 from .opening import open_workspace
@@ -17,8 +18,12 @@ OPTIONS = (
     STRICT,
 )
 
+# Warnings about what the JSON says: layers that are not quantized keep parameters, and a block says all that it needs.
+MEANT = ("partial-override", "skipped-override")
+
 
 def run(arguments: Any, console: Console) -> int:
+    from ..checks.checking import check
     from ..documents.document import dumps
     from ..tools.condensing import condense
 
@@ -26,5 +31,9 @@ def run(arguments: Any, console: Console) -> int:
         raise Failure("a model is needed: --graph G")
     file = open_workspace(arguments, console).open_json(arguments.json)
     config = condense(file.contents, file.layers or (), file.name, file.flavour)
-    console.output(dumps(config), arguments.output, (arguments.json, arguments.graph))
+    text = dumps(config)
+    found = {diagnostic.code for diagnostic in check(text, layers=file.layers or (), flavour=file.flavour)}
+    output = None if arguments.output == "-" else arguments.output
+    head = head_line(arguments.graph, file.flavour.name, output, [code for code in MEANT if code in found])
+    console.output(head + text, arguments.output, (arguments.json, arguments.graph))
     return EXIT_OK

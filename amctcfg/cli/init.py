@@ -8,6 +8,7 @@ import re
 from typing import Any, Dict, List, Sequence
 
 from ..diagnostics.diagnostic import ERROR
+from ..documents.settings import head_line
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from .arguments import FLAVOUR, GRAPH, option
@@ -32,10 +33,9 @@ def run(arguments: Any, console: Console) -> int:
     if why and flavour.name != "tf-ascend":
         console.note("written for {}: {}".format(flavour.name, why))
     layers = workspace.model(arguments.graph, flavour).layers
-    folder = os.path.dirname(arguments.output) if arguments.output not in (None, "-") else ""
-    graph = os.path.relpath(arguments.graph, folder or os.curdir)
-    text = correct_examples(template(flavour, layers, graph.replace(os.sep, "/")), layers, flavour)
-    console.output(text, arguments.output, (arguments.graph,))
+    head = head_line(arguments.graph, flavour.name, None if arguments.output == "-" else arguments.output)
+    text = correct_examples(template(flavour, layers), layers, flavour)
+    console.output(head + text, arguments.output, (arguments.graph,))
     return EXIT_OK
 
 
@@ -52,7 +52,7 @@ def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour[Any]) 
     return text
 
 
-def template(flavour: Flavour[Any], layers: Sequence[Layer], graph: str) -> str:
+def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
     """A configuration of defaults for a model, with a comment for each field."""
     from ..messages.kinds import STRING
     from ..messages.meanings import field_meanings
@@ -61,8 +61,7 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer], graph: str) -> str:
     counts: Dict[str, int] = {}
     for layer in quantizable:
         counts[layer.type] = counts.get(layer.type, 0) + 1
-    setting = 'graph="{}"'.format(graph) if " " in graph else "graph={}".format(graph)
-    lines = ["# amctcfg: {} flavour={}".format(setting, flavour.name)]
+    lines: List[str] = []
     if flavour.proto:  # which editors and formatters of text format look for
         lines += ["# proto-file: {}".format(flavour.proto), "# proto-message: {}".format(flavour.config.__name__)]
     listing = ["{} {}".format(count, name) for name, count in counts.items()]

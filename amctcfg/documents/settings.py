@@ -188,6 +188,27 @@ def rewrite_head_paths(text: str, original: str, copy: str) -> str:
     return text
 
 
+def head_line(graph: str, flavour: str, output: Optional[str], ignore: Iterable[str] = ()) -> str:
+    """Make the head of a new file.
+
+    Args:
+        graph: The path of its model.
+        flavour: The name of its flavour.
+        output: The path where it is going to be written; None for standard output, read in the current folder.
+        ignore: The warnings that it leaves out.
+
+    Returns:
+        The line, without the model where no comment can hold its path.
+    """
+    folder = os.path.dirname(output or "") or os.curdir
+    path = relative_path(graph, os.path.realpath(folder)).replace(os.sep, "/")
+    words = ["flavour={}".format(flavour)]
+    if not re.search(r'["\n\r]', path):
+        words.insert(0, "graph={}".format(quote_path(path)))
+    codes = ",".join(ignore)
+    return "# {} {}\n".format(MARK, " ".join([*words, "ignore={}".format(codes)] if codes else words))
+
+
 def relative_path(path: str, folder: str) -> str:
     """Return the path as seen from a folder, or the whole path where they are on different drives."""
     real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from itertools import product
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
@@ -18,6 +19,7 @@ from ..messages.printing import print_message
 from ..messages.record import trusted
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
+from ..resolve.json_writing import tensor_block
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Members, Resolver, Tier, members_of
 
 
@@ -94,8 +96,11 @@ def inexact(read: QuantConfig) -> List[Diagnostic]:
 
 def check(config: Any, read: QuantConfig, layers: Tuple[Layer, ...]) -> None:
     """Expand what was found once more, and compare."""
+    whole = dataclasses.replace(config, **read.messages)
     for rules in ("documented", "toolkit"):
         plan = expand(config, layers, rules, read.flavour)
+        if read.messages and plan.to_dict() != expand(whole, layers, rules, read.flavour).to_dict():
+            raise AssertionError("condensing got tensors wrong; please report this")
         for key, value in plan.global_values.items():
             wanted_value = read.globals.get(key, value)
             if key not in read.messages and as_list(wanted_value) != as_list(value):
@@ -185,6 +190,7 @@ class Search:
         skipped_types, skipped_layers = self.skips()
         fields = dict(
             self.globals,
+            **self.tensors(common),
             skip_layers=skipped_layers,
             skip_layer_types=skipped_types,
             common_config=common,
@@ -192,6 +198,30 @@ class Search:
             override_layer_configs=names,
         )
         return self.flavour.config(**fields)
+
+    def tensors(self, common: Any) -> Dict[str, List[Any]]:
+        """Shorten the entries of tensor_quantize: what they are without a word is left out."""
+        merger = Resolver(self.flavour.config(**dict(self.globals, common_config=common)), "documented", self.flavour)
+        layout = self.flavour.layout
+        members = [member for templates in layout.parts.values() for member in templates] if layout else []
+        found = {}
+        for key, entries in self.read.messages.items():
+            cls = self.read.config_fields[key].kind
+            parts = [name for name in members if name in cls.__schema__.fields]
+            found[key] = [self.tensor(entry, parts, merger) for entry in entries]
+        return found
+
+    def tensor(self, entry: Any, parts: List[str], merger: Resolver) -> Any:
+        """Shorten an entry; the first of its parts need not be there."""
+        values = {name: getattr(entry, name) for name in entry.__schema__.fields}
+        nothing = type(entry)(**dict(values, **dict.fromkeys(parts)))
+        for part in parts:
+            block = values[part]
+            if block is not None:
+                usual = tensor_block(merger, nothing, part)
+                said = {f: getattr(block, f) for f in block.__schema__.fields if getattr(block, f) != usual[f]}
+                values[part] = type(block)(**said) if said or part != parts[0] else None
+        return type(entry)(**values)
 
     def entry(self, field: str, name: str, block: Any) -> Any:
         return self.read.config_fields[field].kind(name, block)
