@@ -182,35 +182,35 @@ class Simulator:
 
     # ------------------------------------------------------------ balancing and weights
 
+    def magnitudes_of(self, network: Network, sizes: Sizes, sites: Sequence[Site]) -> Dict[str, np.ndarray]:
+        """The largest magnitude in each input channel of each layer, by the first batch on the model in floats."""
+        numbers = numbered(network, {}, self.numbers)
+        keys = {site.name: (numbers[site.values[0]], site.kind) for site in sites}
+        missing = [site for site in sites if keys[site.name] not in self.magnitudes]
+        values = list(dict.fromkeys(site.values[0] for site in missing))
+        for portion in portions(values, firsts(sizes.of(network, values)), self.memory):
+            for arrays in captured(network, portion, self.batches[:1]):
+                given = dict(zip(portion, arrays))
+                for site in missing:
+                    if site.values[0] in given:
+                        self.magnitudes[keys[site.name]] = site.channels_of(given[site.values[0]])
+        return {name: self.magnitudes[key] for name, key in keys.items()}
+
     def balanced(
         self, network: Network, sizes: Sizes, sites: Sequence[Site], refused: Dict[str, str]
     ) -> Dict[str, np.ndarray]:
         """The balancer's factors, from the first batch on the model in floats."""
         wanted = [site for site in sites if site.setting.strength is not None and site.weight is not None]
-        numbers = numbered(network, {}, self.numbers)
-        values = list(
-            dict.fromkeys(s.values[0] for s in wanted if self.magnitude_key(s, numbers) not in self.magnitudes)
-        )
-        for portion in portions(values, firsts(sizes.of(network, values)), self.memory):
-            for arrays in captured(network, portion, self.batches[:1]):
-                given = dict(zip(portion, arrays))
-                for site in wanted:
-                    if site.values[0] in given:
-                        found = site.channels_of(given[site.values[0]])
-                        self.magnitudes[self.magnitude_key(site, numbers)] = found
+        magnitudes = self.magnitudes_of(network, sizes, wanted)
         balances: Dict[str, np.ndarray] = {}
         for site in wanted:
-            magnitudes = self.magnitudes[self.magnitude_key(site, numbers)]
-            words = unbalanced(site, magnitudes)
+            words = unbalanced(site, magnitudes[site.name])
             if words is None:
-                balances[site.name] = site.balance(magnitudes)
+                balances[site.name] = site.balance(magnitudes[site.name])
                 words = extreme(balances[site.name])
             if words is not None:
                 refused[site.name] = words
         return balances
-
-    def magnitude_key(self, site: Site, numbers: Mapping[str, int]) -> Any:
-        return numbers[site.values[0]], site.kind
 
     def quantized_weight(self, site: Site, balance: Optional[np.ndarray]) -> Any:
         """The quantized weight, or in words why the toolkit stops."""

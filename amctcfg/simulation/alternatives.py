@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What else a layer could be told: settings, a balancer, INT16; only what its flavour, its type and the layer can have."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+from ..flavours.flavour import ASYMMETRIC, CHANNEL_WISE, Flavour
+from ..messages.message import Choice
+from ..resolve.effective import EffectiveConfig, values_of
+from ..tools.overriding import altered
+
+__all__ = ["COST", "DEFAULT_KINDS", "INT16", "KINDS", "Axes", "axes_of", "block_with", "kind_of", "possible_kinds"]
+
+# By what they cost on the device, the cheapest first.
+SETTINGS, BALANCER, INT16, SKIP = "settings", "balancer", "int16", "skip"
+KINDS = (SETTINGS, BALANCER, INT16, SKIP)
+COST = {kind: rank for rank, kind in enumerate(KINDS)}
+DEFAULT_KINDS = (SETTINGS, BALANCER)
+
+PERCENTILES = (0.9999, 0.99999, 1.0)
+STARTS, ENDS, STEP = (0.2, 0.5, 0.7), (1.0, 1.3, 2.0), 0.01
+STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+
+Values = Dict[str, Any]  # by dotted name, as `overriding.altered` takes them
+
+
+class Axes(NamedTuple):
+    """What can be chosen for a layer, each on its own; the first is what it has.
+
+    weights, strengths -- values of the weights' algorithm and of the balancer, None without one. percentiles, ranges --
+    of IFMR, in pairs and as (start, end, step); none where it is not to be had. bins -- of HFMG. offsets -- whether
+    asymmetric. widths -- of the activations, None where the flavour has no choice.
+    """
+
+    weights: Tuple[Optional[bool], ...]
+    strengths: Tuple[Optional[float], ...]
+    percentiles: Tuple[Tuple[float, float], ...]
+    ranges: Tuple[Tuple[float, float, float], ...]
+    bins: Tuple[int, ...]
+    offsets: Tuple[bool, ...]
+    widths: Tuple[Optional[str], ...]
+
+
+def possible_kinds(flavour: Flavour[Any], allowed: Iterable[str]) -> Tuple[List[str], List[str]]:
+    """Return the kinds that are allowed and that a flavour has, and those that are allowed and that it lacks."""
+    fields = block_fields(flavour)
+    lacking = {
+        BALANCER: "dmq_balancer" not in fields,
+        INT16: "INT16" not in widths_in(fields),
+    }
+    wanted = [kind for kind in KINDS if kind in set(allowed)]
+    return [k for k in wanted if not lacking.get(k)], [k for k in wanted if lacking.get(k)]
+
+
+def block_fields(flavour: Flavour[Any]) -> Dict[str, Any]:
+    found: Dict[str, Any] = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
+    return found
+
+
+def leaves(fields: Dict[str, Any], member: str) -> Dict[str, Any]:
+    """The fields of an algorithm, by name; none where the flavour does not have it."""
+    found: Dict[str, Any] = fields[member].kind.__schema__.fields if member in fields else {}
+    return found
+
+
+def widths_in(fields: Dict[str, Any]) -> Tuple[str, ...]:
+    field = leaves(fields, "ifmr_quantize").get("dst_type")
+    return tuple(field.kind.names) if field is not None else ()
+
+
+def axes_of(effective: EffectiveConfig, flavour: Flavour[Any], kinds: Iterable[str]) -> Axes:
+    """Return what can be chosen for a layer within some kinds of changes.
+
+    Args:
+        effective: What the layer gets now.
+        flavour: The flavour of the configuration.
+        kinds: The kinds of changes that are allowed.
+
+    Returns:
+        The choices, what the layer has in front.
+
+    Source: the vendor's advice where accuracy drops; the ranges are those of the fields.
+    """
+    layer, fields, values = effective.layer, block_fields(flavour), values_of(effective.calibration_config)
+    kinds, has_ifmr = set(kinds), "ifmr_quantize.max_percentile" in values
+    search = ("search_range_start", "search_range_end", "search_step")
+    own_range = tuple(values["ifmr_quantize." + name] for name in search) if has_ifmr else None
+    own_ends = (values.get("ifmr_quantize.max_percentile"), values.get("ifmr_quantize.min_percentile"))
+    own_bins = values.get("hfmg_quantize.num_of_bins")
+    member = "ifmr_quantize" if has_ifmr else "hfmg_quantize"
+    within = getattr(leaves(fields, "hfmg_quantize").get("num_of_bins"), "within", None)
+    bins = within.values if isinstance(within, Choice) else ()
+    weights: List[Optional[bool]] = [values.get("arq_quantize.channel_wise")]
+    if SETTINGS in kinds and weights[0] is False and flavour.can(layer, CHANNEL_WISE):
+        weights.append(True)
+    strength = values.get("dmq_balancer.migration_strength")
+    strengths: List[Optional[float]] = [strength]
+    if flavour.can(layer, "dmq_balancer") and "dmq_balancer" in fields:
+        if (BALANCER in kinds) if strength is None else (SETTINGS in kinds):
+            strengths += STRENGTHS
+    width = values.get(member + ".dst_type")
+    widths: List[Optional[str]] = [width]
+    if INT16 in kinds and width == "INT8" and flavour.can(layer, "int16"):
+        widths.append("INT16")
+    offsets = [bool(values.get(member + ".asymmetric"))]
+    tuned = SETTINGS in kinds
+    if tuned and flavour.can(layer, ASYMMETRIC):
+        offsets.append(not offsets[0])
+    pairs = [own_ends] if has_ifmr else []
+    ranges: List[Any] = [own_range] if has_ifmr else []
+    if tuned:
+        pairs += [(p, p) for p in PERCENTILES]
+        ranges += [(start, end, STEP) for start, end in itertools.product(STARTS, ENDS)]
+    return Axes(
+        weights=tuple(weights),
+        strengths=once(strengths),
+        percentiles=once(pairs),
+        ranges=once(ranges),
+        bins=once([*([own_bins] if own_bins else []), *(bins if tuned else ())]),
+        offsets=tuple(offsets),
+        widths=tuple(widths),
+    )
+
+
+def once(values: Iterable[Any]) -> Tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def block_with(effective: EffectiveConfig, changes: Values) -> Any:
+    """Return the layer's block with some values changed. Raises `ValueError` for one out of its range."""
+    now = values_of(effective.calibration_config)
+    return altered(effective.calibration_config, {n: v for n, v in changes.items() if now.get(n) != v})
+
+
+def kind_of(effective: EffectiveConfig, block: Any) -> Optional[str]:
+    """Return the dearest kind of change between what a layer gets and another block; None where nothing changes."""
+    before, after = values_of(effective.calibration_config), values_of(block)
+    if before == after:
+        return None
+    if any(name.endswith("dst_type") and value == "INT16" != now_of(before, name) for name, value in after.items()):
+        return INT16
+    strength = "dmq_balancer.migration_strength"
+    return BALANCER if strength in after and strength not in before else SETTINGS
+
+
+def now_of(values: Values, name: str) -> Any:
+    """The width that a layer has, whichever algorithm it is of."""
+    leaf = name.rpartition(".")[2]
+    return next((value for other, value in values.items() if other.rpartition(".")[2] == leaf), None)

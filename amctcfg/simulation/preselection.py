@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few alternatives of a layer that are worth a look at the model's output: those with which the layer itself suffers least.
+
+A layer is judged on a part of the values that it sees. The factors of those that are left come from all of them.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from ..flavours.flavour import Flavour
+from ..resolve.effective import EffectiveConfig
+from .algorithms import Samples, hfmg, ifmr, limits, range_of, ratios, sorted_losses
+from .alternatives import KINDS, Axes, axes_of, block_with, kind_of
+from .editing import Factors, plain, quantized, woven
+from .network import Network, Runner, SimulationError, needed
+from .sensitivity import Agreement
+from .simulator import made_factors
+from .sites import PRODUCT, Site, setting_of
+
+__all__ = ["Alternative", "preselect", "with_block"]
+
+MOST_VALUES = 1 << 18  # that scales are looked for on
+MOST_INPUTS = 1 << 20  # values of the input that the layer is computed on
+MOST_COMPUTED = 12  # alternatives of a layer that are computed at a time
+BEST = 3  # scales of a corner, by the error of the activations alone
+FINER = 2  # corners of each kind that are looked at more closely
+
+
+class Alternative(NamedTuple):
+    """Another block for a layer: its kind, and the site that has it."""
+
+    kind: str
+    site: Site
+    decibels: float  # of the layer's own output, on a part of what it sees
+
+
+def with_block(site: Site, block: Any) -> Site:
+    """Return the site of the same layer with another block."""
+    found, now = copy.copy(site), site.effective
+    found.effective = EffectiveConfig(
+        layer=now.layer, quant_enable=True, fuse=now.fuse, calibration_config=block, origins={}
+    )
+    found.setting = setting_of(found.effective)
+    return found
+
+
+def preselect(
+    site: Site,
+    network: Network,
+    arrays: Sequence[Sequence[np.ndarray]],
+    magnitudes: Optional[np.ndarray],
+    flavour: Flavour[Any],
+    kinds: Iterable[str],
+    most: int = 2,
+) -> List[Alternative]:
+    """Choose the alternatives of a layer with which its own output suffers least.
+
+    Args:
+        site: The layer, as it is.
+        network: The network, BN fused, in floats.
+        arrays: For each of the layer's activations what it sees: one array a batch.
+        magnitudes: The largest magnitude of each input channel, None where no balancer is possible.
+        flavour: The flavour of the configuration.
+        kinds: The kinds of changes that are allowed.
+        most: How many of each kind.
+
+    Returns:
+        At most so many of each kind, each kind's best first.
+    """
+    axes = axes_of(site.effective, flavour, kinds)
+    bench = Bench(site, network, arrays)
+    corners = [Corner(*values) for values in itertools.product(axes.widths, axes.strengths, axes.weights)]
+    found: List[Tuple[Corner, Alternative]] = []
+    seen: Set[Any] = set()
+    finer = corners[:1]
+    for few in (True, False):
+        for corner in corners if few else finer:
+            candidates = []
+            for candidate, factors in scaled(site, axes, bench, magnitudes, corner, few):
+                key = (
+                    candidate.setting.bits,
+                    factors.scale_d,
+                    factors.offset_d,
+                    factors.scale_w.tobytes(),
+                    corner.strength,
+                )
+                if key not in seen:
+                    seen.add(key)
+                    candidates.append((candidate, factors))
+            for (candidate, _), decibels in zip(candidates, bench.measure(candidates)):
+                kind = kind_of(site.effective, candidate.effective.calibration_config)
+                if kind is not None and np.isfinite(decibels):
+                    found.append((corner, Alternative(kind, candidate, decibels)))
+        found.sort(key=lambda pair: -pair[1].decibels)
+        for kind in KINDS:  # where the coarse look was best, a closer one
+            finer += list(dict.fromkeys(corner for corner, a in found if a.kind == kind and corner not in finer))[
+                :FINER
+            ]
+    return [each for kind in KINDS for each in [a for _, a in found if a.kind == kind][:most]]
+
+
+class Corner(NamedTuple):
+    """What is decided before the scales of the activations: their width, the balancer and the weights."""
+
+    width: Optional[str]
+    strength: Optional[float]
+    channel_wise: Optional[bool]
+
+    def changes(self) -> Dict[str, Any]:
+        named = {"arq_quantize.channel_wise": self.channel_wise, "dmq_balancer.migration_strength": self.strength}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def scaled(
+    site: Site, axes: Axes, bench: Bench, magnitudes: Optional[np.ndarray], corner: Corner, few: bool
+) -> Iterator[Tuple[Site, Factors]]:
+    """Yield the layer with the scales of the activations that have the least error.
+
+    `few`: with the algorithm that it has, as it is and without percentiles.
+    """
+    head, width = corner.changes(), corner.width
+    if few or width == "INT16":
+        axes = axes._replace(
+            percentiles=tuple(dict.fromkeys([*axes.percentiles[:1], *axes.percentiles[-1:]])),
+            offsets=axes.offsets[:1],
+            bins=axes.bins[:1] if site.setting.bins is not None else (),
+        )
+    if width == "INT16":  # rounding hardly costs anything, a search of its steps would
+        axes = axes._replace(ranges=axes.ranges[:1])
+    own = "hfmg_quantize" if site.setting.bins is not None else "ifmr_quantize"
+    try:
+        first = with_block(site, block_with(site.effective, {**head, **width_of(own, width)}))
+    except ValueError:
+        return
+    if first.setting.strength is not None and magnitudes is None:
+        return
+    balance = first.balance(magnitudes) if first.setting.strength is not None and magnitudes is not None else None
+    if balance is not None and not (np.isfinite(balance).all() and (balance > 0).all()):
+        return
+    weights = first.quantize(balance) if first.weight is not None else None
+    for settings, pairs in least_errors(bench, axes, balance, first.setting.bits, BEST if few else 4 * BEST):
+        member = next(iter(settings)).partition(".")[0]
+        try:
+            block = block_with(site.effective, {**head, **settings, **width_of(member, width)})
+        except ValueError:
+            continue
+        yield with_block(site, block), made_factors(first, pairs, weights, balance)
+
+
+def least_errors(
+    bench: Bench, axes: Axes, balance: Optional[np.ndarray], bits: int, most: int
+) -> List[Tuple[Dict[str, Any], List[Tuple[float, int]]]]:
+    """The settings with the least errors of the activations, each with another scale or offset."""
+    found: List[Tuple[float, Dict[str, Any], List[Tuple[float, int]]]] = []
+    for offset in axes.offsets:
+        if bench.site.kind == PRODUCT and offset:
+            continue
+        for percentiles in axes.percentiles:
+            parts = [ranged(samples, bits, offset, percentiles, axes.ranges) for samples in bench.samples(balance)]
+            for search in axes.ranges:
+                scales = [part[search] for part in parts]
+                settings = ifmr_changes(percentiles, search, offset)
+                found.append((sum(loss for loss, _, _ in scales), settings, [(s, o) for _, s, o in scales]))
+        for bins in axes.bins:
+            pairs = [hfmg(given, bits, offset, bins) for given in bench.balanced(balance)]
+            loss = sum(bench.loss(i, balance, bits, *pair) for i, pair in enumerate(pairs))
+            settings = {"hfmg_quantize.num_of_bins": bins, "hfmg_quantize.asymmetric": offset}
+            found.append((loss, settings, pairs))
+    distinct: Dict[Any, Any] = {}
+    for _, settings, pairs in sorted(found, key=lambda entry: entry[0]):
+        distinct.setdefault(tuple(pairs), (settings, pairs))
+    return list(distinct.values())[:most]
+
+
+def width_of(member: str, width: Optional[str]) -> Dict[str, Any]:
+    return {} if width is None else {member + ".dst_type": width}
+
+
+def ifmr_changes(percentiles: Tuple[float, float], search: Tuple[float, float, float], offset: bool) -> Dict[str, Any]:
+    names = ("max_percentile", "min_percentile", "search_range_start", "search_range_end", "search_step", "asymmetric")
+    return {"ifmr_quantize." + name: value for name, value in zip(names, (*percentiles, *search, offset))}
+
+
+def ranged(
+    samples: Samples, bits: int, offset: bool, percentiles: Tuple[float, float], ranges: Iterable[Any]
+) -> Dict[Any, Tuple[float, float, int]]:
+    """The least loss of IFMR, its scale and its offset, for each range of the search: ranges share their candidates."""
+    high, low = range_of(samples, percentiles)
+    steps = (1 << bits) - 1 if offset else (1 << (bits - 1)) - int(abs(high) >= abs(low))
+    if not offset:
+        high, low = max(abs(high), abs(low)), np.float32(0)
+    each = {search: ratios(*search) for search in ranges}
+    if bits > 8:  # sorting does not pay
+        searched = {search: ifmr(samples, bits, offset, percentiles, search) for search in ranges}
+        return {search: (0.0, *pair) for search, pair in searched.items()}
+    tops = high * np.unique(np.concatenate(list(each.values())))
+    scales = np.maximum((tops - low) / np.float32(steps), np.float32(1e-30)).astype(np.float32)
+    losses = sorted_losses(samples, np.full_like(tops, low) if offset else -tops, tops, scales)
+    found = {}
+    for search, factors in each.items():
+        places = np.flatnonzero((tops >= high * factors[0]) & (tops <= high * factors[-1]))
+        best = places[np.argmin(losses[places])]
+        scale = float(scales[best])
+        zero = -int(np.rint(low / scale)) + limits(bits)[0] if offset else 0
+        found[search] = float(losses[best]), scale, zero
+    return found
+
+
+class Bench:
+    """A layer on its own, on a part of what it sees."""
+
+    def __init__(self, site: Site, network: Network, arrays: Sequence[Sequence[np.ndarray]]) -> None:
+        self.site: Site = site
+        self.network: Network = network
+        self.arrays: List[List[np.ndarray]] = [[thinned(array, MOST_INPUTS // len(b)) for array in b] for b in arrays]
+        self.whole: Sequence[Sequence[np.ndarray]] = arrays
+        self.kept: Dict[Any, List[Samples]] = {}
+
+    def balanced(self, balance: Optional[np.ndarray]) -> List[List[np.ndarray]]:
+        """What is quantized, of each activation a part: one array a batch."""
+        if balance is None:
+            return self.arrays
+        return [[array / self.site.by_channel(balance) for array in arrays] for arrays in self.arrays]
+
+    def samples(self, balance: Optional[np.ndarray]) -> List[Samples]:
+        """Some values of each activation and their ends, sorted."""
+        key = None if balance is None else balance.tobytes()
+        if key not in self.kept:
+            self.kept.clear()  # one balancer after the other
+            found = []
+            for index, arrays in enumerate(self.balanced(balance)):
+                values = np.concatenate([array.reshape(-1) for array in arrays])
+                values = values[:: max(values.size // MOST_VALUES, 1)]
+                ends = [values]
+                for array in self.whole[index] if balance is None else arrays:
+                    ends.append(np.array([np.min(array), np.max(array)], np.float32))
+                found.append(Samples(np.concatenate(ends), own=True))
+            self.kept[key] = found
+        return self.kept[key]
+
+    def loss(self, index: int, balance: Optional[np.ndarray], bits: int, scale: float, offset: int) -> float:
+        """The mean squared error of an activation by a scale."""
+        low, high = limits(bits)
+        values = self.samples(balance)[index].values
+        rounded = np.clip(np.rint(values / np.float32(scale)) + offset, low, high) - offset
+        return float(np.mean(np.square(rounded * np.float32(scale) - values)))
+
+    def measure(self, candidates: Sequence[Tuple[Site, Factors]]) -> Iterator[float]:
+        """The decibels of the layer's output by each candidate."""
+        for begin in range(0, len(candidates), MOST_COMPUTED):
+            yield from self.compute(candidates[begin : begin + MOST_COMPUTED])
+
+    def compute(self, candidates: Sequence[Tuple[Site, Factors]]) -> List[float]:
+        pieces = [plain(self.site, "/floats")]
+        for number, (site, factors) in enumerate(candidates):
+            weights = None if site.weight is None else site.quantize(factors.balance)
+            pieces.append(quantized(site, factors, weights, "/{}".format(number)))
+        outputs = [piece.apart() for piece in pieces]
+        runner = Runner(alone(woven(self.network, (), outputs, beside=pieces), self.site.values))
+        found = [Agreement() for _ in candidates]
+        for batch in zip(*self.arrays):
+            try:
+                wanted, *results = runner.run(dict(zip(self.site.values, batch)))
+            except SimulationError:  # a layer that takes its input in whole batches only
+                return [float("nan")] * len(candidates)
+            for agreement, result in zip(found, results):
+                agreement.add(wanted, result)
+        return [agreement.decibels for agreement in found]
+
+
+def thinned(array: np.ndarray, most: int) -> np.ndarray:
+    """The first samples of a batch, at least one, with about so many values."""
+    if array.ndim < 2 or array.size <= most:
+        return array
+    return array[: max(int(most // (array.size // len(array))), 1)]
+
+
+def alone(network: Network, values: Iterable[str]) -> Network:
+    """Make some values the inputs of a network, and leave out what is in front of them."""
+    given = list(dict.fromkeys(values))
+    kept = needed([node for node in network.graph.node if not set(node.output) & set(given)], network.outputs())
+    del network.model.graph.input[:], network.model.graph.node[:]
+    network.model.graph.input.extend(helper.make_tensor_value_info(v, TensorProto.FLOAT, None) for v in given)
+    network.model.graph.node.extend(kept)
+    return network
