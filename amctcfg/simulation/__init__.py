@@ -23,5 +23,6 @@ from .editing import Factors
 from .network import SimulationError
 from .simulating import Simulation, simulate
 from .simulator import Refusal
+from .tuning import Cure, Tuned, tune
 
-__all__ = ["Factors", "Refusal", "Simulation", "SimulationError", "load_batches", "simulate"]
+__all__ = ["Cure", "Factors", "Refusal", "Simulation", "SimulationError", "Tuned", "load_batches", "simulate", "tune"]

@@ -20,7 +20,7 @@ from .alternatives import KINDS, Axes, axes_of, block_with, kind_of
 from .editing import Factors, plain, quantized, woven
 from .network import Network, Runner, SimulationError, needed
 from .sensitivity import Agreement
-from .simulator import made_factors
+from .simulator import bias_overflow, extreme, factors_of, made_factors, unbalanced
 from .sites import PRODUCT, Site, setting_of
 
 __all__ = ["Alternative", "preselect", "with_block"]
@@ -103,6 +103,28 @@ def preselect(
                 :FINER
             ]
     return [each for kind in KINDS for each in [a for _, a in found if a.kind == kind][:most]]
+
+
+def factors_from(
+    site: Site, arrays: Sequence[Sequence[np.ndarray]], magnitudes: Optional[np.ndarray]
+) -> Optional[Factors]:
+    """Return the factors of a layer from all that it sees; None where the toolkit would refuse it."""
+    balance = None
+    if site.setting.strength is not None:
+        if magnitudes is None or unbalanced(site, magnitudes) is not None:
+            return None
+        balance = site.balance(magnitudes)
+        if extreme(balance) is not None:
+            return None
+    weights = None if site.weight is None else site.quantize(balance)
+    balances = {} if balance is None else {site.name: balance}
+    scales = [factors_of([array.copy() for array in each], [site], balances)[0] for each in arrays]  # used up
+    if any(isinstance(scale, str) for scale in scales) or (
+        weights is not None and not np.isfinite(weights.scale).all()
+    ):
+        return None
+    factors = made_factors(site, scales, weights, balance)
+    return None if bias_overflow(site, factors) is not None else factors
 
 
 class Corner(NamedTuple):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import onnx
@@ -23,7 +23,7 @@ from .batches import check_batches
 from .calibration import captured, portions
 from .editing import Factors, Piece, calibrated, quantized, woven
 from .network import Network, SimulationError
-from .preselection import Alternative, preselect
+from .preselection import factors_from, preselect
 from .sensitivity import model_decibels, model_outputs
 from .simulating import opened, unsimulated
 from .simulator import Progress, Simulated, Simulator
@@ -35,9 +35,10 @@ WORTH = 0.1  # dB: a change that is worth less is given back where no target is 
 COMMENT = "tune: output {:.1f} dB, {:.1f} without"
 OLD_COMMENT = r"tune: output -?[0-9.]+ dB, -?[0-9.]+ without\s*\Z"
 NEGLIGIBLE = 1e-3  # of the noise of all layers: what is less is not worth a try
-TRIES = 120  # alternatives that are tried on the model's output, two of each kind and layer at least
-FEWEST = 2
+TRIES = 120  # alternatives that are tried on the model's output, one of each kind and layer at least
 REFINED = 60  # states that are tried around the best one
+DOUBT = 0.5  # dB: what was estimated to fall short by more is not simulated
+ATTEMPTS = 3  # searches for a target, where less was reached than estimated
 
 
 class Cure(NamedTuple):
@@ -72,14 +73,10 @@ class Tuned(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What a layer gets instead: another block, or none because it is skipped (None)."""
+    """What a layer gets instead: another block, None where it is skipped."""
 
     kind: str
     block: Any
-
-    @property
-    def cost(self) -> int:
-        return COST[self.kind]
 
 
 State = Mapping[str, Choice]  # of the layers that are changed
@@ -150,12 +147,21 @@ def layers_of(model: Any, document: Document[Any]) -> Sequence[Layer]:
     return load_layers(model, document.flavour)
 
 
-class Stopped(Exception):
-    """The search was interrupted; the best so far is written."""
+class Made(NamedTuple):
+    """A layer as a choice makes it, from the inputs that it sees in the configuration as it is."""
+
+    site: Site
+    factors: Factors
+    noise: float  # of the model's output where only this layer is quantized
 
 
 class Search:
-    """The search of one call."""
+    """The search of one call.
+
+    The noise of layers adds up nearly, so a layer's alternatives are judged alone first. What a state does to the model's
+    output is estimated with factors from the inputs of the configuration as it is; what is reported is simulated anew, where
+    other weights in front of a layer changed what it sees.
+    """
 
     def __init__(
         self,
@@ -190,10 +196,53 @@ class Search:
         self.notes += ["'{}' is refused by the toolkit and stays in floats: {}".format(*r) for r in self.base.refused]
         self.sites: Dict[str, Site] = {site.name: site for site in self.base.sites}
         self.wanted: List[List[np.ndarray]] = model_outputs(self.base.network, self.measured_on)
-        self.known: Dict[Any, float] = {}
-        self.alone_known: Dict[Any, float] = {}
+        self.estimated: Dict[Any, float] = {}
+        self.simulated: Dict[Any, float] = {}
+        self.heard_alone: Dict[Any, float] = {}
+        self.made: Dict[Tuple[str, Optional[Choice]], Made] = {}
+        self.tried: Dict[str, List[Choice]] = {}  # of each layer, the least noise first
 
     # ------------------------------------------------------------ what is measured
+
+    def measure(self, network: Network) -> float:
+        """The dB of the output of a network."""
+        return model_decibels(self.wanted, model_outputs(network, self.measured_on))
+
+    def alone(self, network: Network, site: Site, factors: Factors) -> float:
+        """The dB of the output where only this layer is quantized."""
+        key = site.name, site.setting.bits, site.setting.weights, factors_key(factors)
+        if key not in self.heard_alone:
+            self.heard_alone[key] = self.measure(woven(network, [piece_of(site, factors)]))
+        return self.heard_alone[key]
+
+    def estimate(self, state: State) -> float:
+        """The dB of the output by a state, each layer with the factors that it has where the others are as they are."""
+        key = frozenset(state.items())
+        if key not in self.estimated:
+            found = [self.made[name, state.get(name)] for name in self.sites if not is_skip(state.get(name))]
+            self.estimated[key] = self.measure(woven(self.base.network, [piece_of(m.site, m.factors) for m in found]))
+        return self.estimated[key]
+
+    def whole(self, state: State) -> float:
+        """The dB of the output by a state, simulated; less than any where the toolkit would refuse a layer of it."""
+        if all(self.leaves_weights(name, choice) for name, choice in state.items()):
+            return self.estimate(state)
+        key = frozenset(state.items())
+        if key not in self.simulated:
+            found = self.simulator.simulate(self.variation(state))
+            if {refusal.layer for refusal in found.refused} & set(state):
+                self.simulated[key] = -np.inf
+            else:
+                pieces = [piece_of(site, found.factors[site.name]) for site in found.sites]
+                self.simulated[key] = self.measure(woven(found.network, pieces))
+        return self.simulated[key]
+
+    def leaves_weights(self, name: str, choice: Choice) -> bool:
+        """Whether a choice leaves the weights of a layer, and so the inputs of the layers behind it."""
+        return (
+            choice.block is not None
+            and self.made[name, choice].site.setting.weights == self.sites[name].setting.weights
+        )
 
     def variation(self, state: State) -> Plan:
         """The plan with the changes of a state."""
@@ -211,95 +260,54 @@ class Search:
         ]
         return Plan(changed, self.plan.config, self.plan.flavour, self.plan.global_values)
 
-    def pieces(self, simulated: Simulated, sites: Iterable[Site]) -> List[Piece]:
-        found = []
-        for site in sites:
-            factors = simulated.factors[site.name]
-            weights = None if site.weight is None else self.simulator.quantized_weight(site, factors.balance)
-            found.append(quantized(site, factors, weights))
-        return found
-
-    def whole(self, state: State) -> float:
-        """The dB of the output, everything quantized as a state has it; less than any where the toolkit would refuse."""
-        key = frozenset((name, choice) for name, choice in state.items())
-        if key not in self.known:
-            simulated = self.simulator.simulate(self.variation(state))
-            refused = {refusal.layer for refusal in simulated.refused}
-            if refused & set(state) or not simulated.sites:
-                self.known[key] = -np.inf
-            else:
-                network = woven(simulated.network, self.pieces(simulated, simulated.sites))
-                self.known[key] = model_decibels(self.wanted, model_outputs(network, self.measured_on))
-        return self.known[key]
-
-    def alone(self, simulated: Simulated, site: Site) -> float:
-        """The dB of the output where only this layer is quantized."""
-        factors = simulated.factors[site.name]
-        key = site.name, site.setting.bits, factors_key(factors)
-        if key not in self.alone_known:
-            network = woven(simulated.network, self.pieces(simulated, [site]))
-            self.alone_known[key] = model_decibels(self.wanted, model_outputs(network, self.measured_on))
-        return self.alone_known[key]
-
     # ------------------------------------------------------------ alternatives
 
-    def choices(self) -> Dict[str, Dict[str, Tuple[Choice, float]]]:
-        """The best of each kind for each layer, with the noise of the output where only this layer is quantized."""
-        network, simulated = self.base.network, self.base
-        noise = {name: noise_of(self.alone(simulated, site)) for name, site in self.step("measuring", self.sites)}
-        total = sum(noise.values())
-        worthwhile = [name for name in self.sites if noise[name] > NEGLIGIBLE * total]
-        self.most: int = max(TRIES // max(len(worthwhile) * len(self.kinds), 1), FEWEST)
-        alternatives = self.preselected(network, worthwhile)
-        best: Dict[str, Dict[str, Tuple[Choice, float]]] = {}
-        self.tried: Dict[str, List[Tuple[Choice, float]]] = {}
+    def try_alternatives(self) -> None:
+        """Measure what each layer, and each of its alternatives, does to the output alone."""
+        network = self.base.network
+        for name, site in self.step("measuring", self.sites):
+            factors = self.base.factors[name]
+            self.made[name, None] = Made(site, factors, noise_of(self.alone(network, site, factors)))
+        total = sum(made.noise for made in self.made.values())
+        worthwhile = [name for name in self.sites if self.made[name, None].noise > NEGLIGIBLE * total]
+        self.most: int = max(TRIES // max(len(worthwhile) * len(self.kinds), 1), 1)
+        made = self.preselected(worthwhile)
         for name, _ in self.step("trying", {name: self.sites[name] for name in worthwhile}):
-            found: Dict[str, Tuple[Choice, float]] = {}
-            for alternative in alternatives[name]:
-                choice = Choice(alternative.kind, alternative.site.effective.calibration_config)
-                result = self.simulator.simulate(self.variation({name: choice}))
-                site = next((s for s in result.sites if s.name == name), None)
-                if site is None:  # the toolkit would refuse it
-                    continue
-                heard = noise_of(self.alone(result, site))
-                self.tried.setdefault(name, []).append((choice, heard))
-                if heard < noise[name] and (choice.kind not in found or heard < found[choice.kind][1]):
-                    found[choice.kind] = choice, heard
-            best[name] = found
-            self.tried.setdefault(name, []).sort(key=lambda pair: pair[1])
-        if SKIP in self.kinds:
-            for name in self.sites:
-                best.setdefault(name, {})[SKIP] = Choice(SKIP, None), 0.0
-        self.noise: Dict[str, float] = noise
-        return best
+            for kind, site, factors in made[name]:
+                choice = Choice(kind, site.effective.calibration_config)
+                noise = noise_of(self.alone(network, site, factors))
+                if noise < self.made[name, None].noise:
+                    self.made[name, choice] = Made(site, factors, noise)
+                    self.tried.setdefault(name, []).append(choice)
+            self.tried.get(name, []).sort(key=lambda choice: self.made[name, choice].noise)
 
-    def preselected(self, network: Network, names: Sequence[str]) -> Dict[str, List[Alternative]]:
-        """The few alternatives of each layer with which its own output suffers least."""
-        simulator = self.simulator
+    def preselected(self, names: Sequence[str]) -> Dict[str, List[Tuple[str, Site, Factors]]]:
+        """The few alternatives of each layer with which its own output suffers least, with their factors."""
+        simulator, network = self.simulator, self.base.network
         kinds = [kind for kind in self.kinds if kind != SKIP]
-        if not kinds:
-            return {name: [] for name in names}
-        sites = [self.sites[name] for name in names]
+        found: Dict[str, List[Tuple[str, Site, Factors]]] = {name: [] for name in names}
+        sites = [self.sites[name] for name in names] if kinds else []
         running = woven(network, [self.calibrated(site) for site in self.sites.values()])
         _, sizes = simulator.prepared(self.plan)
-        values = list(dict.fromkeys(value for site in sites for value in site.values))
-        bytes_of = {value: sum(each) for value, each in sizes.of(network, values).items()}
-        magnitudes = simulator.magnitudes_of(
-            network, sizes, [s for s in sites if s.weight is not None and s.kind != PRODUCT]
-        )
-        found: Dict[str, List[Alternative]] = {}
-        for portion in portions(values, bytes_of, simulator.memory):
-            runs = [list(arrays) for arrays in zip(*captured(running, portion, simulator.batches))]
-            held = dict(zip(portion, runs))
-            for site in sites:
-                if site.name in found or not set(site.values) <= set(held):
-                    continue
+        bytes_of = {value: 0 for site in sites for value in site.values}
+        bytes_of.update((value, sum(each)) for value, each in sizes.of(network, list(bytes_of)).items())
+        balanced = [site for site in sites if site.weight is not None and site.kind != PRODUCT]
+        magnitudes = simulator.magnitudes_of(network, sizes, balanced)
+        together = {site.name: sum(bytes_of[value] for value in set(site.values)) for site in sites}
+        done = 0
+        for portion in portions([site.name for site in sites], together, simulator.memory):
+            values = list(dict.fromkeys(value for name in portion for value in self.sites[name].values))
+            held = dict(zip(values, map(list, zip(*captured(running, values, simulator.batches)))))
+            for name in portion:
+                self.progress(name, done, len(sites))
+                done += 1
+                site, given = self.sites[name], magnitudes.get(name)
                 arrays = [held[value] for value in site.values]
-                self.progress(site.name, len(found), len(sites))
-                found[site.name] = preselect(
-                    site, network, arrays, magnitudes.get(site.name), self.plan.flavour, kinds, self.most
-                )
-        return {name: found.get(name, []) for name in names}
+                for alternative in preselect(site, network, arrays, given, self.plan.flavour, kinds, self.most):
+                    factors = factors_from(alternative.site, arrays, given)
+                    if factors is not None:
+                        found[name].append((alternative.kind, alternative.site, factors))
+        return found
 
     def calibrated(self, site: Site) -> Piece:
         balance = self.base.factors[site.name].balance
@@ -315,26 +323,47 @@ class Search:
     # ------------------------------------------------------------ the search
 
     def run(self, target: Optional[float]) -> Tuned:
-        before = self.whole({})
         if not self.sites:
             self.notes.append("no layer is quantized in the simulation")
+        self.try_alternatives()
+        before = self.estimate({})
+        if not self.sites or (target is not None and before >= target):
             return self.result({}, before, target)
-        if target is not None and before >= target:
-            return self.result({}, before, target)
-        best = self.choices()
-        state = self.best_state(best) if target is None else self.state_for(best, target)
-        if target is None or self.whole(state) >= target:
-            state = self.given_back(state, target)
-        elif self.whole(state) <= before:
+        aim = target
+        state: State = {}
+        for _ in range(ATTEMPTS):
+            state = self.best_state() if aim is None else self.state_for(aim)
+            if aim is None or self.estimate(state) >= aim:
+                state = self.given_back(state, aim, self.estimate)
+                state = self.given_back(state, target, self.whole, closely=True)
+            if target is None or aim is None or self.whole(state) >= target or self.estimate(state) < aim:
+                break
+            aim += 1.5 * (target - self.whole(state))  # less was reached than estimated
+        if self.whole(state) <= before:
             state = {}
         return self.result(state, before, target)
 
-    def best_state(self, best: Mapping[str, Mapping[str, Tuple[Choice, float]]]) -> State:
+    def noise(self, state: State, name: str) -> float:
+        """The noise of a layer by a state, alone."""
+        return 0.0 if is_skip(state.get(name)) else self.made[name, state.get(name)].noise
+
+    def pick(self, kinds: Sequence[str]) -> State:
+        """For each layer the choice with the least noise among some kinds; at least one layer is not skipped."""
+        state: Dict[str, Choice] = {}
+        for name in self.sites:
+            there = [choice for choice in self.tried.get(name, ()) if choice.kind in kinds]
+            if SKIP in kinds:
+                state[name] = Choice(SKIP, None)
+            elif there:
+                state[name] = there[0]
+        if all(is_skip(state.get(name)) for name in self.sites):
+            del state[min(self.sites, key=lambda name: self.made[name, None].noise)]
+        return state
+
+    def best_state(self) -> State:
         """What gives the best output: of each layer the best, with or without the dearer kinds."""
-        states: List[State] = [{}]
-        for rank in range(len(self.kinds)):
-            states.append(self.spared(pick(best, self.kinds[: rank + 1])))
-        return self.refined(max(states, key=self.whole), self.kinds)
+        states: List[State] = [{}, *(self.pick(self.kinds[: rank + 1]) for rank in range(len(self.kinds)))]
+        return self.refined(max(states, key=self.estimate), self.kinds)
 
     def refined(self, state: State, kinds: Sequence[str]) -> State:
         """The state with other alternatives of single layers where the whole is better for it: errors cancel, too.
@@ -344,89 +373,80 @@ class Search:
         left, changed = REFINED, True
         while changed:
             changed = False
-            for name in sorted(self.tried, key=lambda n: -self.heard(state, n)):
-                allowed = [choice for choice, _ in self.tried[name] if choice.kind in kinds]
-                for choice in allowed[: self.most]:
+            for name in sorted(self.tried, key=lambda n: -self.noise(state, n)):
+                for choice in [choice for choice in self.tried[name] if choice.kind in kinds][: self.most]:
                     other = {**state, name: choice}
-                    if not left or choice == state.get(name):
+                    if not left or choice == state.get(name) or is_skip(state.get(name)):
                         continue
                     self.progress("refining {}".format(name), REFINED - left, REFINED)
                     left -= 1
-                    if self.whole(other) > self.whole(state):
+                    if self.estimate(other) > self.estimate(state):
                         state, changed = other, True
         return state
 
-    def spared(self, state: State) -> State:
-        """The state with at least one layer that is not skipped: the one that suffers least."""
-        if len([c for c in state.values() if c.block is None]) < len(self.sites):
-            return state
-        quietest = min(state, key=lambda name: self.noise[name])
-        return {name: choice for name, choice in state.items() if name != quietest}
-
-    def state_for(self, best: Mapping[str, Mapping[str, Tuple[Choice, float]]], target: float) -> State:
+    def state_for(self, target: float) -> State:
         """A state that reaches the target by the cheapest kinds, or the best that was found.
 
         All layers take the best of the cheap kinds; INT16 and skipping are added layer by layer, the loudest first.
         """
-        state: State = {}
-        found = [state]
-        for kind in self.kinds:
-            allowed = self.kinds[: self.kinds.index(kind) + 1]
+        found: List[State] = [{}]
+        for rank, kind in enumerate(self.kinds):
+            allowed = self.kinds[: rank + 1]
             if COST[kind] < COST[INT16]:
-                state = pick(best, allowed)
-                if self.whole(state) < target:
-                    state = self.refined(state, allowed)
-                found.append(state)
-                if self.whole(state) >= target:
-                    return state
-                continue
-            state = max(found, key=self.whole)
-            gains = {n: self.heard(state, n) - kinds[kind][1] for n, kinds in best.items() if kind in kinds}
-            for name in sorted(gains, key=lambda n: -gains[n]):
-                self.progress("{} for {}".format(kind, name), len(state), len(best))
-                if gains[name] <= 0 or (kind == SKIP and skips(state) + 1 >= len(self.sites)):
-                    continue
-                state = {**state, name: best[name][kind][0]}
-                found.append(state)
-                if self.whole(state) >= target:
-                    return state
-            if kind != SKIP:
-                found.append(self.refined(max(found, key=self.whole), allowed))
-                if self.whole(found[-1]) >= target:
-                    return found[-1]
-        return max(found, key=self.whole)
+                found.append(self.pick(allowed))
+            else:
+                found.append(self.added(max(found, key=self.estimate), kind, target))
+            if self.estimate(found[-1]) < target and kind != SKIP:
+                found.append(self.refined(max(found, key=self.estimate), allowed))
+            if self.estimate(found[-1]) >= target:
+                return found[-1]
+        return max(found, key=self.estimate)
 
-    def heard(self, state: State, name: str) -> float:
-        """The noise of a layer in a state, as it is where only this layer is quantized."""
-        if name not in state or state[name].block is None:
-            return self.noise[name] if name not in state else 0.0
-        return next(heard for choice, heard in self.tried[name] if choice == state[name])
+    def added(self, state: State, kind: str, target: float) -> State:
+        """The state with a dear kind for one layer after the other, until it reaches the target."""
+        best: Dict[str, Choice] = {}
+        for name in self.sites:
+            there = [choice for choice in self.tried.get(name, ()) if choice.kind == kind]
+            best.update({name: Choice(SKIP, None)} if kind == SKIP else {name: there[0]} if there else {})
+        gains = {name: self.noise(state, name) - self.noise({name: choice}, name) for name, choice in best.items()}
+        for done, name in enumerate(sorted(gains, key=lambda n: -gains[n])):
+            self.progress("{} for {}".format(kind, name), done, len(gains))
+            if self.estimate(state) >= target:
+                break
+            if gains[name] > 0 and not (kind == SKIP and skips(state) + 1 >= len(self.sites)):
+                state = {**state, name: best[name]}
+        return state
 
-    def given_back(self, state: State, target: Optional[float]) -> State:
+    def given_back(
+        self, state: State, target: Optional[float], measure: Callable[[State], float], closely: bool = False
+    ) -> State:
         """Give changes back, the dearest kind first, or take a cheaper kind, as long as the target, or the output, holds.
 
-        Ends when a pass changes nothing: no change can be replaced by a cheaper one or given back alone.
+        Ends when a pass changes nothing: no change can be replaced by a cheaper one or given back alone. `closely`: what
+        was estimated to fall short by far is not simulated again.
         """
         changed = True
         while changed:
             changed = False
-            order = sorted(state, key=lambda n: (-state[n].cost, self.noise[n] - self.heard(state, n)))
+            order = sorted(state, key=lambda n: (-COST[state[n].kind], self.noise({}, n) - self.noise(state, n)))
             for done, name in enumerate(order):
                 self.progress("giving back {}".format(name), done, len(order))
-                least = self.whole(state) - WORTH if target is None else target
+                least = measure(state) - WORTH if target is None else target
                 for smaller in self.cheaper(state, name):
-                    decibels = self.whole(smaller)
-                    if decibels >= least if target is not None else decibels > least:
+                    if closely and name in smaller and self.estimate(smaller) < least - DOUBT:
+                        continue
+                    decibels = measure(smaller)
+                    if decibels > least or (target is not None and decibels == target):
                         state, changed = smaller, True
                         break
         return state
 
     def cheaper(self, state: State, name: str) -> List[State]:
         """The state without a change, and with each cheaper one of it, the cheapest first."""
-        found = [{other: choice for other, choice in state.items() if other != name}]
+        found: List[State] = [without(state, name)]
         for kind in self.kinds:
-            if COST[kind] < state[name].cost:
-                tried = [choice for choice, _ in self.tried.get(name, ()) if choice.kind == kind]
+            if COST[kind] < COST[state[name].kind]:
+                tried = [choice for choice in self.tried.get(name, ()) if choice.kind == kind]
                 found += [{**state, name: choice} for choice in tried[: self.most]]
         return found
 
@@ -434,46 +454,51 @@ class Search:
 
     def result(self, state: State, before: float, target: Optional[float]) -> Tuned:
         after = self.whole(state)
-        reached = target is None or after >= target
-        without = {}
+        worth = {}
         for done, name in enumerate(state):
             self.progress("measuring without {}".format(name), done, len(state))
-            without[name] = self.whole({other: choice for other, choice in state.items() if other != name})
+            worth[name] = self.whole(without(state, name))
+        ordered = {name: state[name] for name in self.sites if name in state}
         changes = tuple(
-            Cure(name, setting_text(self.plan[name], state[name]), state[name].kind, without[name])
-            for name in self.sites
-            if name in state
+            Cure(name, setting_text(self.plan[name], choice), choice.kind, worth[name])
+            for name, choice in ordered.items()
         )
         simulated = self.simulator.simulate(self.variation(state))
-        left = [(site.name, self.alone(simulated, site)) for _, site in self.step("measuring", by_name(simulated))]
+        left = [
+            (site.name, self.alone(simulated.network, site, simulated.factors[site.name]))
+            for _, site in self.step("measuring", {site.name: site for site in simulated.sites})
+        ]
         if not state and target is None:
             self.notes.append("nothing to gain: no change is worth {} dB".format(WORTH))
-        text = written(self.document, self.plan, state, after, without)
         return Tuned(
-            text, before, after, changes, tuple(sorted(left, key=lambda pair: pair[1])), reached, tuple(self.notes)
+            written(self.document, self.plan, ordered, after, worth),
+            before,
+            after,
+            changes,
+            tuple(sorted(left, key=lambda pair: pair[1])),
+            target is None or after >= target,
+            tuple(self.notes),
         )
 
 
-def by_name(simulated: Simulated) -> Dict[str, Site]:
-    return {site.name: site for site in simulated.sites}
+def piece_of(site: Site, factors: Factors) -> Piece:
+    return quantized(site, factors, None if site.weight is None else site.quantize(factors.balance))
+
+
+def without(state: State, name: str) -> State:
+    return {other: choice for other, choice in state.items() if other != name}
+
+
+def is_skip(choice: Optional[Choice]) -> bool:
+    return choice is not None and choice.block is None
+
+
+def skips(state: State) -> int:
+    return sum(map(is_skip, state.values()))
 
 
 def kind_notes(lacking: Iterable[str], plan: Plan) -> List[str]:
     return ["{} has no {}; it is left out".format(plan.flavour.name, kind) for kind in lacking]
-
-
-def skips(state: State) -> int:
-    return sum(choice.block is None for choice in state.values())
-
-
-def pick(best: Mapping[str, Mapping[str, Tuple[Choice, float]]], allowed: Sequence[str]) -> State:
-    """For each layer the choice with the least noise among the kinds that are allowed; the cheaper of equal ones."""
-    state = {}
-    for name, kinds in best.items():
-        there = [kinds[kind] for kind in KINDS if kind in allowed and kind in kinds]
-        if there:
-            state[name] = min(there, key=lambda pair: pair[1])[0]
-    return state
 
 
 def noise_of(decibels: float) -> float:
