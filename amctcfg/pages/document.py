@@ -25,13 +25,12 @@ def document_html(document: Document[Any]) -> str:
     for diagnostic in check(document.text, document.name, strict=document.strict, flavour=document.flavour):
         found.setdefault(diagnostic.span.line if diagnostic.span else 1, []).append(diagnostic)
     lines = document.text.rstrip("\n").split("\n")
-    parts = ["<style>{}</style>".format(STYLE)]
-    parts.append("<p>{}, {}</p>".format(text(document.name), text(document.flavour.name)))
-    parts.append("<ol class=amctcfg-text>")
+    items = []  # white space between them would show
     for number, line in enumerate(lines[:MOST_LINES], 1):
         notes = "".join(map(note_html, found.get(number, ())))
-        parts.append("<li>{}{}</li>".format(text(line.rstrip("\r")), notes))
-    parts.append("</ol>")
+        items.append("<li>{}{}</li>".format(text(line.rstrip("\r")), notes))
+    head = "<style>{}</style><p>{}, {}</p>".format(STYLE, text(document.name), text(document.flavour.name))
+    parts = [head, "<ol class=amctcfg-text>{}</ol>".format("".join(items))]
     if len(lines) > MOST_LINES:
         parts.append("<p>and {} more lines</p>".format(len(lines) - MOST_LINES))
     return "\n".join(parts)

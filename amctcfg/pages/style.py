@@ -15,6 +15,7 @@ TABLE = """\
 .amctcfg thead th{font-weight:600}
 .amctcfg i{font-style:normal;opacity:.72}.amctcfg b{font-weight:600}
 .amctcfg .l,.amctcfg .t,.amctcfg .c,.amctcfg .g,.amctcfg .k,.amctcfg .u,.amctcfg .r{border-radius:4px;padding:0 5px}
+.amctcfg .bar{width:70px;height:9px;margin-right:7px}.amctcfg td.score{white-space:nowrap}
 .amctcfg del{opacity:.75}.amctcfg ins{font-weight:600;text-decoration:none}
 """
 
@@ -22,8 +23,8 @@ TABLE = """\
 NOTEBOOK = """\
 .amctcfg .l{background:#b04ad640}.amctcfg .t{background:#00a3b840}.amctcfg .c{background:#3faa3f38}.amctcfg .g{background:#4a7dff38}
 .amctcfg .k{background:#e0a80048}.amctcfg .u{background:#88888838}.amctcfg .r{background:#e5484d40}
-.amctcfg .s{text-decoration:underline dotted}
-.amctcfg ol,.amctcfg pre{text-align:left}
+.amctcfg .s{text-decoration:underline dotted}.amctcfg .bar{background:#8882}.amctcfg .bar rect{fill:#e8590c}
+.amctcfg th,.amctcfg td{text-align:left!important}.amctcfg th:first-child{min-width:18em}
 """
 
 PAGE = """\
@@ -77,7 +78,7 @@ tr.sum button{text-align:left}tr.sum button::before{content:"\\25B8";display:inl
 tr.sum [aria-expanded=true]::before{content:"\\25BE"}tr.sum>*{background:var(--soft)}
 tr.under th:first-child{padding-left:36px}
 tr.out{display:none}
-svg.bar{width:70px;height:9px;margin-right:7px;background:var(--soft)}.bar rect{fill:var(--bar)}td.score{color:var(--text)}
+svg.bar{background:var(--soft)}.bar rect{fill:var(--bar)}td.score{color:var(--text)}
 #tip{position:absolute;z-index:9;max-width:min(560px,calc(100vw - 24px));background:var(--back);border:1px solid var(--dim);
 border-radius:6px;padding:6px 10px;
 box-shadow:0 4px 16px #0004;overflow-wrap:anywhere}

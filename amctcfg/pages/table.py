@@ -160,7 +160,9 @@ class Writer:
         number = "" if float(words) == row.score else " data-v={!r}".format(row.score)
         width = round(70 * self.scale.harm(row.score))
         bar = "<rect width={} height=9></rect>".format(width) if width else ""
-        return "<td class=score{}><svg class=bar aria-hidden=true>{}</svg>{}".format(number, bar, words)
+        return "<td class=score{}><svg class=bar width=70 height=9 aria-hidden=true>{}</svg>{}".format(
+            number, bar, words
+        )
 
     def key(self, row: Row) -> int:
         """Return a number that equal layers share; when plans are compared, all that have not changed."""
@@ -224,7 +226,7 @@ def notebook_table(table: Table, rest: str) -> str:
     more = len(table.rows) - len(rows)
     writer = Writer(table, None)
     lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), strip_html(table, None)]
-    head = "".join("<th scope=col>{}".format(text(label)) for label in writer.head())
+    head = "".join("<th scope=col>{}".format(text(label).replace("_", "_<wbr>")) for label in writer.head())
     lines.append("<table class=amctcfg><thead><tr>{}<tbody>".format(head))
     lines += ["".join(writer.row(row, number)) for number, row in enumerate(rows, 1)]
     lines.append("</table>")
