@@ -119,6 +119,7 @@ GROUPS: Dict[str, Dict[str, str]] = {
     "Look up and set up": {
         "flavours": "list the dialects of the file",
         "codes": "explain the diagnostics, with example and cure",
+        "schema": "print the JSON Schema of what a command writes with --format json",
         "completion": "print the completion of a shell",
         "lsp": "run the language server on standard input and output",
         "help": "show the help of a command",

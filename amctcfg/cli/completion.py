@@ -164,7 +164,9 @@ def values_of(name: str, settings: Dict[str, Any], words: Sequence[str]) -> Iter
         kinds = ("warning",) if name == "--ignore" else ("error", "warning")
         return [(code, described.summary) for code, described in CODES.items() if described.severity in kinds]
     if name == "command_name":
-        return COMMANDS.items()
+        from .schema import SCHEMAS
+
+        return [(name, what) for name, what in COMMANDS.items() if words[0] != "schema" or name in SCHEMAS]
     if name in ("layers", "--skip", "--match"):
         return ((layer.name, layer.type) for layer in quantizable_layers(words))
     return []

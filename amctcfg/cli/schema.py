@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command schema: JSON Schemas of what the commands write with `--format json`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Dict, Iterator, Tuple
+
+from ..diagnostics.codes import CODES
+from ..diagnostics.diagnostic import ERROR, WARNING
+from ..diagnostics.suggestions import did_you_mean, nearest
+from ..flavours import FLAVOURS
+from ..messages.kinds import BOOL, STRING, Enum, Float
+from .arguments import COMMANDS, option, plain
+from .console import EXIT_OK, Console, Failure
+from .reports import FORMAT_VERSION
+
+Schema = Dict[str, Any]
+
+OPTIONS = (
+    option("command_name", nargs="?", metavar="COMMAND", type=plain, help="a command; all are listed if left out"),
+)
+
+
+def run(arguments: Any, console: Console) -> int:
+    name = arguments.command_name
+    if name is None:
+        width = max(map(len, SCHEMAS)) + 2
+        console.lines("{:<{}}{}".format(name, width, COMMANDS[name]) for name in SCHEMAS)
+        return EXIT_OK
+    if name not in SCHEMAS:
+        hint = did_you_mean(nearest(name, SCHEMAS)) or "there are schemas of {}".format(", ".join(SCHEMAS))
+        raise Failure("there is no schema of '{}'; {}".format(name, hint))
+    found: Schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "amctcfg {} --format json".format(name),
+    }
+    found.update(SCHEMAS[name]())
+    console.result(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    return EXIT_OK
+
+
+# ---------------------------------------------------------------- parts
+
+TEXT: Schema = {"type": "string"}
+YES_OR_NO: Schema = {"type": "boolean"}
+NUMBER: Schema = {"type": "number"}
+NUMBERS: Schema = {"type": "array", "items": NUMBER}
+WHOLE: Schema = {"type": "integer"}
+ANYTHING: Schema = {}  # a value of a field, whatever its type
+
+
+def described(schema: Schema, words: str) -> Schema:
+    """Return a schema with what it is about."""
+    return dict(schema, description=words)
+
+
+def or_null(schema: Schema) -> Schema:
+    """Return the schema of what may be null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def array(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def table(properties: Dict[str, Schema], optional: Tuple[str, ...] = ()) -> Schema:
+    """Return the schema of an object with these keys and no others."""
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def report(**properties: Schema) -> Schema:
+    """Return the schema of a report, which begins with the version of its form."""
+    return table({"version": {"const": FORMAT_VERSION}, **properties})
+
+
+PLACE = or_null(dict(WHOLE, minimum=1))
+PATH = or_null(array({"type": ["string", "integer"]}))
+TIER = described(TEXT, "What decided: a field of the configuration, default, layer_type, unsupported or quant_config.")
+ORIGIN = table({"tier": TIER, "path": PATH, "file": or_null(TEXT), "line": PLACE, "column": PLACE})
+SPAN = table({name: {"type": "integer", "minimum": 1} for name in ("line", "column", "end_line", "end_column")})
+
+
+def block_fields() -> Iterator[Tuple[str, Schema]]:
+    """Yield the fields of the blocks of all flavours, as rows name them, with the schemas of their values."""
+    for flavour in FLAVOURS.values():
+        for name, field in flavour.config.__schema__.fields["common_config"].kind.__schema__.fields.items():
+            if not field.is_message:
+                yield name, value_of(field.kind)
+                continue
+            for inner, leaf in field.kind.__schema__.fields.items():
+                yield "{}.{}".format(name, inner), value_of(leaf.kind)
+
+
+def value_of(kind: Any) -> Schema:
+    """Return the schema of a field's values."""
+    if kind is BOOL:
+        return YES_OR_NO
+    if kind is STRING or isinstance(kind, Enum):
+        return TEXT
+    return NUMBER if isinstance(kind, Float) else WHOLE
+
+
+# ---------------------------------------------------------------- commands
+
+
+def of_check() -> Schema:
+    diagnostic = table(
+        {
+            "file": TEXT,
+            "severity": {"enum": [ERROR, WARNING]},
+            "code": {"enum": list(CODES)},
+            "message": TEXT,
+            "hint": or_null(TEXT),
+            "path": PATH,
+            "span": or_null(SPAN),
+        }
+    )
+    return report(diagnostics=array(diagnostic))
+
+
+def of_show() -> Schema:
+    row: Schema = {"layer": TEXT, "type": TEXT, "quant_enable": YES_OR_NO, "fuse": YES_OR_NO}
+    values = {name: or_null(schema) for name, schema in block_fields()}
+    more: Schema = {"score": or_null(NUMBER), "before": {"type": "object"}}
+    return report(file=TEXT, layers=array(table({**row, **values, **more}, (*values, *more))))
+
+
+def of_explain() -> Schema:
+    place = {"tier": TIER, "path": PATH, "line": PLACE, "column": PLACE}
+    lost = table({"value": ANYTHING, **place, "reason": TEXT}, ("reason",))
+    field = table({"value": ANYTHING, **place, "shadowed": array(lost)})
+    fields = {"type": "object", "additionalProperties": field}
+    layer = table({"layer": TEXT, "type": TEXT, "quantized": YES_OR_NO, "notes": array(TEXT), "fields": fields})
+    return report(file=TEXT, layers=array(layer))
+
+
+def of_diff() -> Schema:
+    change = {"layer": or_null(TEXT), "field": TEXT, "before": ANYTHING, "after": ANYTHING}
+    return report(changes=array(table({**change, "before_origin": ORIGIN, "after_origin": ORIGIN})))
+
+
+def of_audit() -> Schema:
+    finding = table({"layer": or_null(TEXT), "field": TEXT, "asked": ANYTHING, "origin": ORIGIN, "done": ANYTHING})
+    unseen = described(
+        {"type": "object", "additionalProperties": WHOLE}, "Of each field, for how many layers it can't be seen."
+    )
+    return report(file=TEXT, findings=array(finding), not_visible=unseen)
+
+
+def of_layers() -> Schema:
+    row = {"name": TEXT, "type": TEXT, "supported": YES_OR_NO, "lacks": array(TEXT), "notes": array(TEXT)}
+    return array(table(row, ("lacks", "notes")))
+
+
+def of_simulate() -> Schema:
+    one_or_two: Schema = {"anyOf": [NUMBER, NUMBERS]}
+    row = {"layer": TEXT, "type": TEXT, "scale": one_or_two, "offset": one_or_two, "weight_scales": NUMBERS}
+    measured = {name: or_null(NUMBER) for name in ("cosine", "sqnr", "output")}
+    refusal = table({"layer": TEXT, "reason": TEXT})
+    return report(
+        file=TEXT,
+        model=TEXT,
+        layers=array(table({**row, **measured})),
+        borders=or_null(WHOLE),
+        refused=array(refusal),
+        notes=array(TEXT),
+        output_sqnr=or_null(NUMBER),
+    )
+
+
+MAKERS: Tuple[Callable[[], Schema], ...] = (
+    of_check,
+    of_show,
+    of_explain,
+    of_diff,
+    of_audit,
+    of_layers,
+    of_simulate,
+)
+SCHEMAS: Dict[str, Callable[[], Schema]] = {make.__name__[len("of_") :]: make for make in MAKERS}

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON Schemas that `amctcfg schema` prints, and that what the commands write keeps to them."""
+
+import json
+
+import pytest
+
+from amctcfg.cli.arguments import COMMANDS, options_of
+from amctcfg.cli.schema import SCHEMAS
+
+from .conftest import DATA
+
+jsonschema = pytest.importorskip("jsonschema")
+
+MODELS = {
+    "tf-ascend": "conv,Conv2D\nfc,MatMul\npool,AvgPool\nrelu,Relu\n",
+    "tensorflow": "conv,Conv2D\nfc,MatMul\npool,AvgPool\nrelu,Relu\n",
+    "onnx": "conv,Conv\nfc,Gemm\nrelu,Relu\n",
+    "pytorch": "conv,Conv2d\nfc,Linear\nrelu,ReLU\n",
+    "caffe": "conv,Convolution\nfc,InnerProduct\nrelu,ReLU\n",
+}
+
+BLOCK = 'override_layer_configs {{ layer_name: "conv" calibration_config {{ {} }} }}\n'
+BLOCKS = {
+    "onnx": ["ifmr_quantize { search_step: 0.02 }", "hfmg_quantize { num_of_bins: 4096 }", "dmq_balancer { }"],
+    "pytorch": ["ifmr_quantize { search_step: 0.02 }", "hfmg_quantize { }", "ada_quantize { }", "dmq_balancer { }"],
+}
+
+
+def validator(cli, name):
+    schema = json.loads(cli("schema", name).out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def cases():
+    for flavour in MODELS:
+        for block in BLOCKS.get(flavour, ["ifmr_quantize { search_step: 0.02 }"]):
+            yield flavour, block
+
+
+@pytest.mark.parametrize("flavour, block", list(cases()))
+def test_what_commands_write_keeps_to_their_schemas(cli, tmp_path, monkeypatch, flavour, block):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "l.csv").write_text("name,type\n" + MODELS[flavour], encoding="utf-8")
+    head = "# amctcfg: graph=l.csv flavour={}\n".format(flavour)
+    (tmp_path / "q.cfg").write_text(head + BLOCK.format(block) + 'skip_layers: "fc"\n', encoding="utf-8")
+    (tmp_path / "p.cfg").write_text(head, encoding="utf-8")
+    (tmp_path / "bad.cfg").write_text(head + "x: 1\ndo_fusion: maybe", encoding="utf-8")
+    (tmp_path / "scores.json").write_text('{"conv": 0.5}', encoding="utf-8")
+    assert cli("expand", "p.cfg", "-o", "p.json").status == 0
+    commands = [
+        ["check", "q.cfg", "bad.cfg", "nowhere.cfg"],
+        ["show", "q.cfg"],
+        ["show", "q.cfg", "--against", "p.cfg", "--scores", "scores.json", "--low-is-sensitive"],
+        ["explain", "q.cfg", "--all"],
+        ["diff", "p.cfg", "q.cfg"],
+        ["audit", "q.cfg", "--config", "p.json"],
+        ["layers", "l.csv", "--flavour", flavour],
+    ]
+    for name, *arguments in commands:
+        result = cli(name, *arguments, "--format", "json")
+        written = json.loads(result.out)
+        validator(cli, name).validate(written)
+        assert len(result.out) > 150, (name, "nothing to validate")
+
+
+def test_the_layers_of_a_model_keep_to_their_schema(cli):
+    models = sorted((DATA / "onnx").glob("*.onnx")) if (DATA / "onnx").is_dir() else []
+    for path in models or pytest.skip("no ONNX models among the data"):
+        validator(cli, "layers").validate(json.loads(cli("layers", path, "--format", "json").out))
+
+
+def test_each_command_that_writes_json_has_a_schema(cli):
+    with_json = {
+        name
+        for name in COMMANDS
+        for option in options_of(name)
+        if "--format" in option.names and "json" in option.settings.get("choices", ())
+    }
+    assert with_json - {"suggest", "tune"} <= set(SCHEMAS) <= with_json
+    assert [line.split()[0] for line in cli("schema").out.splitlines()] == list(SCHEMAS)
+    result = cli("schema", "shw")
+    assert result.status == 2 and "did you mean 'show'?" in result.err
+
+
+def test_a_schema_refuses_what_is_not_written(cli):
+    written = {"version": 1, "diagnostics": [], "more": 1}
+    assert not validator(cli, "check").is_valid(written)
+    assert not validator(cli, "check").is_valid({"version": 2, "diagnostics": []})
