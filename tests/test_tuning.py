@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tuning loop: scores out of files, `suggest`, the search and its promises, the command and its journal."""
 
+import concurrent.futures
 import json
 import math
+import multiprocessing
 import os
 import signal
 import stat
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import ConfigError, Layer
-from amctcfg.tuning import Bisection, Candidate, Scores, load_scores
+from amctcfg.tuning import Bisection, Candidate, Scores, load_scores, search
 
 from .bench.oracles import ROWS, optimum, oracle
 from .conftest import DATA
@@ -348,6 +350,159 @@ def test_the_documents_own_skips_stay():
     search.tell(search.ask(), False)
     assert search.ask().text == "skip_layers: 'a'  # by hand\nskip_layers: \"c\"\n"
     assert not search.ask().plan["a"].quant_enable
+
+
+# ---------------------------------------------------------------- many at once
+
+
+def searched_many(count, verdict, chance, many, scores=None, **options):
+    """Run a search with up to `many` candidates pending, whose verdicts come in any order."""
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(count)]
+    search = Bisection(amctcfg.parse(""), layers, scores, **options)
+    pending, asked = [], []
+    while True:
+        first = search.ask()
+        found = search.ask_many(many - len(pending))
+        assert len(found) <= many - len(pending)
+        if found and first.skip not in [candidate.skip for candidate in pending]:
+            assert found[0] is first
+        pending += found
+        asked += [candidate.skip for candidate in found]
+        if not pending:
+            break
+        candidate = pending.pop(chance.randrange(len(pending)))
+        search.tell(candidate, verdict(frozenset(candidate.skip)))
+    assert len(set(asked)) == len(asked)  # nothing is asked twice
+    assert search.finished or search.runs == search.budget
+    return search
+
+
+@given(monotone(), st.integers(1, 9), st.randoms(use_true_random=False))
+def test_many_at_once_come_to_the_same_answer(drawn, many, chance):
+    count, sets, scores = drawn
+
+    def verdict(skip):
+        return any(one <= skip for one in sets)
+
+    alone, together = searched(count, verdict, scores), searched_many(count, verdict, chance, many, scores)
+    assert together.best == alone.best and together.needed == alone.needed and together.minimal
+
+
+@given(st.integers(2, 30), st.integers(1, 9), st.randoms(use_true_random=False), st.floats(0, 1))
+def test_many_at_once_by_scores(count, many, chance, share):
+    losses = {"l{}".format(n): chance.choice([0, 1, 4, 20, 30]) for n in range(count)}
+    total = sum(losses.values())
+    target = -int(share * total) - 0.5
+
+    def score(skip):
+        return -(total - sum(losses[x] for x in skip))
+
+    alone = searched(count, score, target=target)
+    together = searched_many(count, score, chance, many, target=target)
+    assert (together.best and together.best.skip) == (alone.best and alone.best.skip)
+    assert together.minimal is alone.minimal
+
+
+@given(
+    st.integers(2, 9),
+    st.integers(1, 9),
+    st.randoms(use_true_random=False),
+    st.none() | st.integers(1, 12),
+    st.integers(1, 3),
+)
+def test_many_at_once_whatever_the_verdicts(count, many, chance, budget, repeat):
+    """Whatever is told, the best was told good, and what is called minimal is; once that is proven nothing is asked."""
+    told = {}
+
+    def verdict(skip):
+        told.setdefault(skip, []).append(chance.choice([True, False, None]) if skip else False)
+        return told[skip][-1]
+
+    if repeat == 1:
+        search = searched_many(count, verdict, chance, many, budget=budget)
+    else:
+        search = searched(count, verdict, budget=budget, repeat=repeat)
+    assert budget is None or search.runs <= budget
+    if search.best is None:
+        return
+    best = frozenset(search.best.skip)
+    assert any(value is True for value in told[best])
+    if search.minimal:
+        assert all(any(value is False for value in told[best - {x}]) for x in best)
+        assert search.ask() is None or not search.finished
+
+
+@given(st.integers(2, 12), st.integers(1, 9), st.integers(0, 30), st.randoms(use_true_random=False))
+def test_a_journal_cut_off_anywhere_resumes_to_the_same_answer(count, many, kept, chance):
+    """The verdicts of a search with many at once, of which only the first ones were written."""
+    needed = frozenset("l{}".format(n) for n in range(count) if chance.random() < 0.3)
+    lines = []
+
+    def verdict(skip):
+        lines.append((skip, needed <= skip))
+        return needed <= skip
+
+    whole = searched_many(count, verdict, chance, many)
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(count)]
+    resumed = Bisection(amctcfg.parse(""), layers)
+    for skip, value in lines[:kept]:
+        resumed.take(skip, value)
+    candidate = resumed.ask()
+    while candidate is not None:
+        assert frozenset(candidate.skip) not in [skip for skip, _ in lines[:kept]]
+        resumed.tell(candidate, needed <= frozenset(candidate.skip))
+        candidate = resumed.ask()
+    assert (resumed.best, resumed.minimal) == (whole.best, whole.minimal)
+
+
+def needs_l3(candidate):
+    return "l3" in candidate.skip
+
+
+@pytest.mark.parametrize("make", [None, "ThreadPoolExecutor", "ProcessPoolExecutor"])
+def test_a_search_on_an_executor(make):
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(12)]
+    for jobs in (1, 3):
+        bisection = Bisection(amctcfg.parse(""), layers)
+        if make is None:
+            best = search(bisection, needs_l3, jobs=jobs)
+        elif make == "ThreadPoolExecutor":
+            with concurrent.futures.ThreadPoolExecutor(2) as executor:
+                best = search(bisection, needs_l3, executor, jobs)
+        else:
+            context = multiprocessing.get_context("spawn")  # forking a process that has threads is not safe
+            with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as executor:
+                best = search(bisection, needs_l3, executor, jobs)
+        assert best.skip == ("l3",) and bisection.minimal
+    with pytest.raises(ValueError, match="jobs"):
+        search(Bisection(amctcfg.parse(""), layers), needs_l3, jobs=0)
+
+
+def test_what_an_evaluation_raises_ends_the_search_and_nothing_is_lost():
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(12)]
+    bisection = Bisection(amctcfg.parse(""), layers)
+    calls = []
+
+    def broken(candidate):
+        calls.append(candidate)
+        if len(calls) == 4:
+            raise LookupError("the card is gone")
+        return needs_l3(candidate)
+
+    with pytest.raises(LookupError, match="the card is gone"):
+        search(bisection, broken, jobs=3)
+    before = bisection.runs
+    assert before <= 5
+    assert search(bisection, needs_l3, jobs=3).skip == ("l3",)
+    assert bisection.runs > before
+
+
+ROUNDS = (  # rounds with 1, 2, 4 and 8 at once, medians of ten seeds, by a sketch that was tried first
+    (ROWS[0], (15, 8, 6, 4.5), (14, 9, 5.5, 4)),
+    (ROWS[1], (29, 18, 12, 9), (25.5, 15.5, 9, 7)),
+    (ROWS[2], (76.5, 66, 36, 26), (36.5, 22.5, 14, 10)),
+    (ROWS[4], (34, 20, 14.5, 10.5), (27.5, 18, 10.5, 7.5)),
+)
 
 
 # ---------------------------------------------------------------- bisect
@@ -698,3 +853,70 @@ def test_killed_at_any_point_it_goes_on(folder):
     assert process.returncode == 0 and "l3" in out and "l8" in out and "minimal" in out
     plans = [json.loads(line)["plan"] for line in (folder / "q.cfg.bisect" / "journal.jsonl").read_text().splitlines()]
     assert len(set(plans)) == len(plans)
+
+
+def test_jobs_run_at_the_same_time(folder, cli):
+    """Eight commands that wait for each other come to an end only where all run at once; their outputs are not mixed."""
+    wide(folder, 40)
+    body = (
+        "import pathlib\nworker = os.environ['AMCTCFG_WORKER']\nassert worker == sys.argv[2]\n"
+        "pathlib.Path('round', worker).touch()\n"
+        "for _ in range(1200):\n    time.sleep(0.05)\n    if len(os.listdir('round')) == 8: break\nelse: sys.exit(200)\n"
+        "config = open(sys.argv[1]).read()\nprint(worker * 100000)\n"
+        "sys.exit(0 if '\"l3\"' in config and '\"l8\"' in config else 1)"
+    )
+    (folder / "round").mkdir()
+    test = script(folder, "test.py", body)
+    result = cli("bisect", "q.cfg", "--jobs", "8", "--", test, "{}", "{worker}")
+    assert result.status == 0, result.err
+    assert "l3  if quantized: bad" in result.out and "l8  if quantized: bad" in result.out and "minimal" in result.out
+    assert "; 7 running" in result.err
+    for path in (folder / "q.cfg.bisect" / "runs").iterdir():
+        assert len(set(path.read_text().strip())) <= 1
+    alone = cli("bisect", "q.cfg", "--state", "alone", "--", test, "{}", "0")
+    answer = [line for line in alone.out.splitlines() if line.startswith("  ")]
+    assert [line for line in result.out.splitlines() if line.startswith("  ")] == answer
+    again = cli("bisect", "q.cfg", "--jobs", "3", "--", test, "{}", "{worker}")  # another N is fine
+    assert again.status == 0 and "verdicts come from" in again.err
+    assert cli("bisect", "q.cfg", "--jobs", "0", "--", test, "{}").status == 2
+
+
+SLEEPER = (
+    "def note():\n    with open('pids', 'a') as file: file.write('%d\\n' % os.getpid())\n"
+    "note()\nif os.fork() == 0:\n    note()\ntime.sleep(600)"
+)
+
+
+@pytest.mark.parametrize("end", ["interrupt", "kill", "one command"])
+def test_no_process_is_left_of_many(folder, end):
+    wide(folder, 40)
+    command = [
+        sys.executable,
+        "-m",
+        "amctcfg",
+        "bisect",
+        "q.cfg",
+        "--jobs",
+        "4",
+        "--",
+        script(folder, "test.py", SLEEPER),
+        "{}",
+    ]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE)
+    pids = wait_for_lines(folder / "pids", 8)
+    if end == "one command":
+        os.kill(pids[0], signal.SIGKILL)  # the search ends with it, and all others
+    else:
+        process.send_signal(signal.SIGINT if end == "interrupt" else signal.SIGKILL)
+    err = process.communicate()[1].decode()
+    assert process.returncode == {"interrupt": 130, "kill": -9, "one command": 2}[end], err
+    wait_until_gone(wait_for_lines(folder / "pids", 8))
+    journal = folder / "q.cfg.bisect" / "journal.jsonl"
+    assert not journal.exists() or journal.read_bytes().endswith(b"\n")
+
+
+def test_a_command_that_ends_and_leaves_a_child(folder, cli):
+    (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
+    body = "if os.fork() == 0:\n    open('pids', 'a').write('%d\\n' % os.getpid())\n    time.sleep(600)\nelse:\n    time.sleep(0.5)"
+    assert cli("bisect", "q.cfg", "--", script(folder, "test.py", body), "{}").status == 0
+    wait_until_gone(wait_for_lines(folder / "pids", 1))
