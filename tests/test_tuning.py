@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import ConfigError, Layer
-from amctcfg.tuning import Bisection, Candidate, Scores, load_scores, search
+from amctcfg.tuning import Bisection, Candidate, Journal, Scores, load_scores, search, toolkit_strategy
 
 from .bench.oracles import ROWS, optimum, oracle
 from .conftest import DATA
@@ -503,6 +503,102 @@ ROUNDS = (  # rounds with 1, 2, 4 and 8 at once, medians of ten seeds, by a sket
     (ROWS[2], (76.5, 66, 36, 26), (36.5, 22.5, 14, 10)),
     (ROWS[4], (34, 20, 14.5, 10.5), (27.5, 18, 10.5, 7.5)),
 )
+
+
+# ---------------------------------------------------------------- in the toolkit's hands
+
+
+class StrategyBase:
+    """What the toolkit's base class is: no arguments, and a result."""
+
+    def __init__(self):
+        self.result = {}
+
+    def initialize(self, ranking_info):
+        raise NotImplementedError
+
+    def update_quant_config(self, metric_eval):
+        raise NotImplementedError
+
+
+def calibrate(strategy, ranking, evaluate):
+    """The toolkit's loop, to the letter of its contract; the final configuration, None where all is rolled back."""
+    assert isinstance(strategy, StrategyBase)
+    strategy.initialize(dict(ranking))
+    config, steps = dict.fromkeys(ranking, True), 0
+    metric = evaluate(config)
+    while True:
+        steps += 1
+        assert steps < 1000
+        update = strategy.update_quant_config(metric)
+        assert set(update) == {"stop_flag", "roll_back_config"} and type(update["stop_flag"]) is bool
+        before, config = config, update["roll_back_config"]
+        assert list(config) == list(ranking) and all(type(flag) is bool for flag in config.values())
+        if not any(config.values()):
+            return None
+        if update["stop_flag"]:
+            if config != before:
+                evaluate(config)
+            return config
+        metric = evaluate(config)
+
+
+@given(monotone(), st.randoms(use_true_random=False), st.sampled_from(["pair", "numpy", "bool", "list"]))
+def test_the_toolkit_searches_as_the_bisection_does(drawn, chance, returned):
+    count, sets, scores = drawn
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(count)]
+    ranking = {layer.name: chance.random() for layer in layers}
+    asked = []
+
+    def evaluate(config):
+        skipped = frozenset(name for name, quantized in config.items() if not quantized)
+        asked.append(skipped)
+        good = any(one <= skipped for one in sets)
+        if returned == "numpy":
+            numpy = pytest.importorskip("numpy")
+            return numpy.array([good, 0.5])
+        return {"pair": (good, 0.5), "bool": good, "list": [good, math.nan]}[returned]
+
+    strategy = toolkit_strategy(StrategyBase, amctcfg.parse(""), layers, scores)
+    assert strategy.result == {}
+    config = calibrate(strategy, ranking, evaluate)
+    alone = searched(count, lambda skip: any(one <= skip for one in sets), scores or ranking)
+    assert {name for name, quantized in config.items() if not quantized} == set(alone.best.skip)
+    last = asked.pop() if asked[-1] in asked[:-1] else None  # the answer, evaluated once more
+    assert last is None or last == frozenset(alone.best.skip)
+    assert len(set(asked)) == len(asked) == alone.runs
+
+
+def test_a_toolkits_search_in_which_nothing_is_good_rolls_all_back(tmp_path):
+    layers = [Layer(name, "Conv2D") for name in "abc"]
+    strategy = toolkit_strategy(StrategyBase, amctcfg.parse(""), layers)
+    assert calibrate(strategy, {"a": 1.0, "b": 2.0, "c": 3.0}, lambda config: (False, 1.0)) is None
+    with pytest.raises(ConfigError):
+        toolkit_strategy(StrategyBase, amctcfg.parse("skip_layers: 'gone'"), layers)
+    fixed = toolkit_strategy(
+        StrategyBase, amctcfg.parse("skip_layers: 'a'"), layers
+    )  # b is not the toolkit's to roll back
+    assert calibrate(fixed, {"c": 1.0, "new": 2.0}, lambda config: (not config["c"], 1.0)) == {"c": False, "new": True}
+
+
+def test_a_toolkits_search_keeps_a_journal(tmp_path):
+    layers = [Layer("l{}".format(n), "Conv2D") for n in range(12)]
+    ranking = {layer.name: float(n) for n, layer in enumerate(layers)}
+    evaluated = []
+
+    def evaluate(config):
+        evaluated.append(config)
+        if len(evaluated) == 4:
+            raise KeyboardInterrupt
+        return not config["l3"] and not config["l8"], 0.0
+
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(toolkit_strategy(StrategyBase, amctcfg.parse(""), layers, journal=tmp_path), ranking, evaluate)
+    strategy = toolkit_strategy(StrategyBase, amctcfg.parse(""), layers, journal=Journal(str(tmp_path)))
+    config = calibrate(strategy, ranking, evaluate)
+    assert [name for name, quantized in config.items() if not quantized] == ["l3", "l8"]
+    plans = [json.loads(line)["plan"] for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert len(set(plans)) == len(plans)
 
 
 # ---------------------------------------------------------------- bisect

@@ -7,5 +7,16 @@ from .bisection import Bisection, Candidate, Needed
 from .journal import Journal, replay
 from .scores import Scores, load_scores
 from .searching import search
+from .toolkit import toolkit_strategy
 
-__all__ = ["Bisection", "Candidate", "Journal", "Needed", "Scores", "load_scores", "replay", "search"]
+__all__ = [
+    "Bisection",
+    "Candidate",
+    "Journal",
+    "Needed",
+    "Scores",
+    "load_scores",
+    "replay",
+    "search",
+    "toolkit_strategy",
+]

@@ -243,7 +243,7 @@ class Strategy:
                 return
             for name in [name for name in reversed(self.order) if name in names]:
                 rest = tuple(other for other in self.order if other in names and other != name)
-                if self.is_good((yield self._asked(rest, 0.1))):
+                if self.is_good((yield self._asked(rest, 0.05))):
                     break
             else:
                 return
