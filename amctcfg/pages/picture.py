@@ -29,7 +29,8 @@ def picture_html(table: Table, scale: Scale, texts: Dict[float, str]) -> str:
         table.score, texts.get(worst, worst), texts.get(best, best)
     )
     logarithm = "; on the scale -log10(1 - score)" if scale.is_logarithmic else ""
-    key = "<b class=key></b>quantized" + ("<b class='key off'></b>not quantized" if others else "")
+    marks = [("key", "quantized")] + ([("key off", "not quantized")] if others else [])
+    key = " ".join("<span class=mark><b class='{}'></b>{}</span>".format(*mark) for mark in marks)
     return (
         "<figure{}><svg viewBox='0 0 {} 100' preserveAspectRatio=none role=img aria-label='{}'>"
         "<path class=pointer /><path class=dots d='{}'/><path class='dots off' d='{}'/></svg>"

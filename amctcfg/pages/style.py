@@ -45,7 +45,7 @@ figure svg{display:block;width:100%;height:150px;background:var(--soft);border:1
 figcaption{color:var(--dim);min-height:1.5em;overflow-wrap:anywhere}
 .dots{stroke:var(--dot);stroke-width:5px;stroke-linecap:round;fill:none;vector-effect:non-scaling-stroke}
 .many .dots{stroke-width:3px}.dots.off{stroke:var(--bar)}.pointer{stroke:var(--dim);vector-effect:non-scaling-stroke}
-.key{display:inline-block;width:9px;height:9px;border-radius:5px;background:var(--dot);margin:0 3px 0 10px}.key.off{background:var(--bar)}
+.mark{white-space:nowrap}.key{display:inline-block;width:9px;height:9px;border-radius:5px;background:var(--dot);margin:0 3px 0 10px}.key.off{background:var(--bar)}
 .tools{position:sticky;top:0;left:0;z-index:3;max-width:100vw;background:var(--back);padding:8px 20px;display:flex;flex-wrap:wrap;gap:6px;
 align-items:center;
 border-bottom:1px solid var(--line)}
@@ -55,7 +55,7 @@ button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:poin
 .chip{border:1px solid var(--line);border-radius:12px;padding:1px 10px;white-space:nowrap}
 .chip[aria-pressed=true]{outline:2px solid var(--focus);font-weight:600}
 .tools output{color:var(--dim);margin-left:auto}
-html:not(.js) .script{display:none}html:not(.js) button{pointer-events:none}
+html:not(.js) .script{display:none}html:not(.js) button{pointer-events:none}html:not(.js) thead button::after{content:none}
 table.amctcfg{margin:0;border-collapse:separate;border-spacing:0}
 .amctcfg th,.amctcfg td{border-bottom:1px solid var(--line)}
 .amctcfg th:first-child{padding-left:20px;position:sticky;left:0;background:var(--back);min-width:300px;max-width:520px;
@@ -75,7 +75,7 @@ thead button{font-weight:600;text-align:left}thead button::after{content:"\\a0\\
 .amctcfg a:hover,.strip a:hover{text-decoration:underline}
 .amctcfg tbody tr:hover>*{background:var(--soft)}
 tr.sum button{text-align:left}tr.sum button::before{content:"\\25B8";display:inline-block;width:14px;color:var(--dim)}
-tr.sum [aria-expanded=true]::before{content:"\\25BE"}tr.sum>*{background:var(--soft)}
+tr.sum [aria-expanded=true]::before{content:"\\25BE"}.amctcfg tbody tr.sum>*{background:var(--soft)}
 tr.under th:first-child{padding-left:36px}
 tr.out{display:none}
 svg.bar{background:var(--soft)}.bar rect{fill:var(--bar)}td.score{color:var(--text)}
@@ -110,9 +110,9 @@ html{scroll-padding-top:1rem}
 .amctcfg tr.sum>*,.amctcfg tbody tr:hover>*{background:none}.amctcfg tr.sum{background:var(--soft)}
 .amctcfg td::before{color:var(--dim);font-size:12px}
 %s}
-@media screen and (min-width:761px){.narrow{display:none}}
+@media screen and (min-width:761px){.narrow{display:none}pre{white-space:pre-wrap}}
 @media print{.tools,.sum,#tip{display:none!important}header,section,.amctcfg thead th,.amctcfg th:first-child{position:static}
 table.amctcfg{font-size:9px;width:100%%}.amctcfg td,.amctcfg thead th{white-space:normal}.amctcfg th,.amctcfg td{padding:1px 4px}
-.amctcfg th:first-child{padding-left:0;max-width:none}tr{break-inside:avoid}
+.amctcfg tbody th:first-child,.amctcfg thead th:first-child{padding-left:0;max-width:none}tr{break-inside:avoid}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """
