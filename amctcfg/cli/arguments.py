@@ -112,6 +112,7 @@ GROUPS: Dict[str, Dict[str, str]] = {
     },
     "Find better settings": {
         "simulate": "quantize a model here, and show what that does to each layer",
+        "tune": "find the cheapest setting for each layer that hurts, by simulation",
         "suggest": "skip the sensitive layers of a model",
         "bisect": "find the layers to skip, by running your command on candidates",
         "audit": "compare what the toolkit did with what a configuration asks",

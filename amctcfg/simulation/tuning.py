@@ -190,7 +190,7 @@ class Search:
         if len(given) > count:
             self.notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))
         if check is None:
-            self.notes.append("measured on the calibration data; `check` takes other batches")
+            self.notes.append("measured on the calibration data; `--check` takes other data")
         self.base: Simulated = self.simulator.simulate(plan)
         self.notes += self.base.notes
         self.notes += ["'{}' is refused by the toolkit and stays in floats: {}".format(*r) for r in self.base.refused]
@@ -268,6 +268,7 @@ class Search:
         for name, site in self.step("measuring", self.sites):
             factors = self.base.factors[name]
             self.made[name, None] = Made(site, factors, noise_of(self.alone(network, site, factors)))
+        self.estimate({})
         total = sum(made.noise for made in self.made.values())
         worthwhile = [name for name in self.sites if self.made[name, None].noise > NEGLIGIBLE * total]
         self.most: int = max(TRIES // max(len(worthwhile) * len(self.kinds), 1), 1)
@@ -325,10 +326,24 @@ class Search:
     def run(self, target: Optional[float]) -> Tuned:
         if not self.sites:
             self.notes.append("no layer is quantized in the simulation")
-        self.try_alternatives()
+        try:
+            self.try_alternatives()
+            if not self.sites or (target is not None and self.estimate({}) >= target):
+                state: State = {}
+            else:
+                state = self.search(target)
+        except KeyboardInterrupt:
+            if frozenset() not in self.estimated:
+                raise
+            self.notes.append("interrupted: this is the best that was found until then")
+            state = dict(max(self.estimated, key=self.estimated.__getitem__))
         before = self.estimate({})
-        if not self.sites or (target is not None and before >= target):
-            return self.result({}, before, target)
+        if self.whole(state) <= before:
+            state = {}
+        return self.result(state, before, target)
+
+    def search(self, target: Optional[float]) -> State:
+        """The state that gives the best output, or that reaches the target, with no change that is not needed."""
         aim = target
         state: State = {}
         for _ in range(ATTEMPTS):
@@ -339,9 +354,7 @@ class Search:
             if target is None or aim is None or self.whole(state) >= target or self.estimate(state) < aim:
                 break
             aim += 1.5 * (target - self.whole(state))  # less was reached than estimated
-        if self.whole(state) <= before:
-            state = {}
-        return self.result(state, before, target)
+        return state
 
     def noise(self, state: State, name: str) -> float:
         """The noise of a layer by a state, alone."""

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command tune: the cheapest setting for each layer that hurts, found by simulation and written into the file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any, Dict, List
+
+from ..diagnostics.words import escape_controls, join_words, pluralize
+from ..documents.files import write
+from ..documents.settings import rewrite_head_paths
+from .arguments import CFG, OUTPUT, READING, formats, option
+from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
+from .opening import open_workspace
+from .progress import ProgressBar
+from .reports import FORMAT_VERSION
+from .simulate import DATA, JOBS, MEMORY, decibels, simulation_room
+
+KINDS = ("settings", "balancer", "int16", "skip")
+
+
+def kinds(argument: str) -> List[str]:
+    """Kinds of changes, separated by commas."""
+    found = [kind for kind in argument.split(",") if kind]
+    for kind in found:
+        if kind not in KINDS:
+            raise argparse.ArgumentTypeError("'{}' is not one of {}".format(kind, join_words(list(KINDS), "and")))
+    return found
+
+
+OPTIONS = (
+    CFG,
+    *READING,
+    DATA,
+    option("--check", metavar="F", nargs="+", help="data that calibrates nothing, on which everything is measured"),
+    option("--target", metavar="DB", type=float, help="the dB of the model's output that are enough"),
+    option(
+        "--allow",
+        metavar="KIND,…",
+        type=kinds,
+        help="settings, balancer, int16, skip; default: settings,balancer and, with --target, int16",
+    ),
+    option("-i", "--in-place", action="store_true", help="change the file itself"),
+    OUTPUT,
+    formats("text", "json"),
+    JOBS,
+    MEMORY,
+)
+
+
+def run(arguments: Any, console: Console) -> int:
+    if arguments.in_place and (arguments.output or arguments.config == "-"):
+        raise Failure("-i changes the file itself; leave it out with -o and for standard input")
+    file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
+    if file.is_json:
+        raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(file.name))
+    path, document = file.require_model().path, file.document
+    inputs = (arguments.config, path, *arguments.data, *(arguments.check or ()))
+    if arguments.output is not None:
+        console.check_target(arguments.output, inputs)
+    simulation = simulation_room()
+    bar = ProgressBar(console)
+    try:
+        batches = simulation.load_batches(arguments.data, path)
+        check = None if arguments.check is None else simulation.load_batches(arguments.check, path)
+        tuned = simulation.tune(
+            document,
+            path,
+            batches,
+            arguments.target,
+            check,
+            arguments.allow,
+            file.rules,
+            bar,
+            arguments.memory,
+            arguments.jobs,
+        )
+    except simulation.SimulationError as error:
+        raise Failure(str(error)) from None
+    finally:
+        bar.close()
+    report(console, tuned, arguments.target)
+    if arguments.format == "json":
+        console.result(to_json(tuned, file.name, path))
+    if arguments.in_place:
+        if tuned.text != document.text:
+            write(tuned.text, arguments.config, before=document.text.encode("utf-8"))
+    elif arguments.output is not None:
+        text = rewrite_head_paths(tuned.text, arguments.config, arguments.output)
+        console.output(text, arguments.output, inputs)
+    elif arguments.format != "json":
+        console.result(tuned.text)
+    return EXIT_OK if tuned.reached else EXIT_FINDINGS
+
+
+def report(console: Console, tuned: Any, target: Any) -> None:
+    """Write the table, and what there is to say, to standard error."""
+    for line in to_table(tuned):
+        console.note(line)
+    for note in tuned.notes:
+        console.note(note)
+    if not tuned.reached:
+        console.note("the target of {:g} dB was not reached; this is the best that was found".format(target))
+
+
+def to_table(tuned: Any) -> List[str]:
+    """Before and after, and a line for each change: layer, kind, setting, and the dB without it."""
+    head = "the model's output: {} before, {} after".format(decibels(tuned.before), decibels(tuned.after))
+    if not tuned.changes:
+        return [head.partition(" before")[0] + "; no change"]
+    rows = [["layer", "kind", "without", "setting"]]
+    rows += [[change.layer, change.kind, decibels(change.without), change.setting] for change in tuned.changes]
+    rows = [[escape_controls(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]) for row in rows]
+    return [*lines, "{}, {}".format(pluralize(len(tuned.changes), "change"), head)]
+
+
+def to_json(tuned: Any, name: str, model: str) -> str:
+    """One object: `version`, `file`, `model`, `before`, `after`, `reached`, `changes`, `left` and `notes`."""
+    values: Dict[str, Any] = {
+        "version": FORMAT_VERSION,
+        "file": name,
+        "model": model,
+        "before": tuned.before,
+        "after": tuned.after,
+        "reached": tuned.reached,
+        "changes": [dict(change._asdict()) for change in tuned.changes],
+        "left": [{"layer": layer, "output": value} for layer, value in tuned.left],
+        "notes": list(tuned.notes),
+    }
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
