@@ -2,12 +2,15 @@
 """The documentation is complete, up to date, and shows what is printed."""
 
 import importlib.util
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import amctcfg
+from amctcfg.cli.arguments import COMMANDS, options_of
 from amctcfg.cli.codes import example_of
 from amctcfg.diagnostics.codes import CODES
 from amctcfg.messages.meanings import field_meanings
@@ -27,8 +30,6 @@ def test_the_generated_pages_are_up_to_date(name):
 def test_the_page_of_the_command_line_has_every_option():
     """argparse words its help differently from version to version."""
     page = (DOCS / "command-line.md").read_text(encoding="utf-8")
-    from amctcfg.cli.arguments import COMMANDS, options_of
-
     for name in COMMANDS:
         (section,) = re.findall(r"^## {}\n(.*?)(?=^## |\Z)".format(name), page, re.MULTILINE | re.DOTALL)
         assert all(option in section for o in options_of(name) for option in o.names if option.startswith("--"))
@@ -48,8 +49,95 @@ def test_every_field_has_a_meaning(flavour):
             assert len(meaning) > 5, (cls, name)
 
 
-def test_links_lead_somewhere():
-    for page in DOCS.glob("*.md"):
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            if "://" not in target:
-                assert (page.parent / target).exists(), (page.name, target)
+# ---------------------------------------------------------------- links and code blocks
+
+ROOT = DOCS.parent
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("tests/bench/*.md")])
+if (DOCS / "zh" / "simulation.md").exists():  # the translation is whole
+    PAGES += sorted(DOCS.glob("zh/*.md"))
+
+
+def anchors_of(text):
+    """The anchors of a page, as GitHub and MkDocs make them of its headings."""
+    found = set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
+    for heading in re.findall(
+        r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    ):
+        words = re.sub(r"[`*]|\]\([^)]*\)|\[|\s*\{[^}]*\}$", "", heading).strip().lower()
+        found.add(re.sub(r"[^\w\- ]", "", words).replace(" ", "-"))
+        found.update(re.findall(r"\{#([^ }]+)", heading))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    """Also to a place within a page."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        other = page.parent / path if path else page
+        assert other.exists(), target
+        if anchor and other.suffix == ".md":
+            assert anchor in anchors_of(other.read_text(encoding="utf-8")), target
+
+
+def code_blocks():
+    for page in PAGES:
+        if page.name == "diagnostics.md":
+            continue  # made of examples that are checked above
+        found = re.findall(
+            r"^( *)```(\w+)[^\n]*\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        )
+        for number, (indent, language, code) in enumerate(found):
+            yield (
+                "{}-{}".format(page.relative_to(ROOT), number),
+                language,
+                re.sub("^" + indent, "", code, flags=re.MULTILINE),
+            )
+
+
+BLOCKS = list(code_blocks())
+
+
+def test_there_are_code_blocks():
+    assert {language for _, language, _ in BLOCKS} >= {"python", "textproto", "sh", "console", "json"}
+
+
+@pytest.mark.parametrize("language, code", [block[1:] for block in BLOCKS], ids=[block[0] for block in BLOCKS])
+def test_code_blocks_are_code(language, code):
+    """Configurations have no errors, programs compile, and commands have the options that they are shown with."""
+    if language == "python":
+        compile(code, "page", "exec")
+    elif language == "json":
+        json.loads(code)
+    elif language == "textproto":
+        flavours = amctcfg.detect(code)
+        found = amctcfg.check(code, flavour=flavours[0] if flavours else amctcfg.TF_ASCEND)
+        assert [d for d in found if d.severity == "error"] == []
+    elif language in ("console", "sh", "text"):
+        for line in re.findall(r"^\$? ?(?:\S*/)?amctcfg (?!: )(.*?)(?: *[|;>].*)?$", code, re.MULTILINE):
+            check_command(line)
+
+
+def check_command(line):
+    words = shlex.split(line.partition("  #")[0])
+    name, behind = words[0], words.index("--") if "--" in words else len(words)
+    if name.startswith("-"):
+        return
+    assert name in COMMANDS, line
+    known = {option for one in options_of(name) for option in one.names}
+    for word in words[1:behind]:
+        if re.match(r"--\w", word):
+            assert word.partition("=")[0] in known, line
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/**/*.*")), ids=lambda path: path.name)
+def test_every_example_is_shown_or_tested(path):
+    texts = [page.read_text(encoding="utf-8") for page in PAGES] + [
+        other.read_text(encoding="utf-8")
+        for other in [*ROOT.glob("tests/**/*.py"), *ROOT.glob("examples/**/*.*"), ROOT / ".ci" / "run"]
+        if other != path and other.suffix in (".py", ".cfg", ".md", ".sh", "")
+    ]
+    assert any(re.search(r"(?<!\w)" + re.escape(path.name), text) for text in texts)
