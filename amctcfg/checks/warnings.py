@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
@@ -13,7 +13,11 @@ from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier
 from .context import OVERRIDES, Context
 
+if TYPE_CHECKING:
+    from ..documents.selections import Judged
+
 MANY_STEPS = 10000
+COARSE = 0.9999
 
 PLACEHOLDERS = ("Opname", "Optype")
 
@@ -101,6 +105,21 @@ def same_number(written: str, value: float) -> bool:
     from decimal import Decimal  # seldom needed, and slow to import
 
     return Decimal(written.rstrip("fF")) == Decimal(repr(value))
+
+
+def coarse_percentiles(context: Context) -> None:
+    """A percentile that cuts off more than one value in ten thousand."""
+    for path, block in blocks(context):
+        for part, field in block.__schema__.fields.items():
+            search = getattr(block, part) if field.is_message else None
+            for name in ("max_percentile", "min_percentile"):
+                value = getattr(search, name, None)
+                if value is not None and value < COARSE and (*path, part) not in context.incomplete:
+                    words = "{} {} cuts off one value in {:,.0f}, and with them large activations"
+                    message = words.format(name, value, 1 / (1 - value))
+                    context.report(
+                        WARNING, "coarse-percentile", message, (*path, part, name), "0.9999 or more is usual"
+                    )
 
 
 def many_steps(context: Context) -> None:
@@ -239,6 +258,40 @@ def excluded(part: Any, own_parts: Any) -> bool:
 # ---------------------------------------------------------------- shown by the layers
 
 
+def stale_selections(context: Context) -> None:
+    """The lines of a selection that are not what its expression chooses on this model."""
+    if context.document is None or "where=" not in context.document.text:
+        return
+    from ..documents.selections import judge_blocks
+
+    for judged in judge_blocks(context.document.tree, context.layers, context.flavour):
+        block = judged.block
+        code, hint = "stale-selection", "`amctcfg check --fix` rewrites the lines below"
+        if judged.problem is not None:
+            code, hint, message = "unknown-setting", "", judged.problem
+        elif judged.is_stale:
+            message = "the lines below are not what where={} selects: {}".format(block.expression, changes(judged))
+        else:
+            continue
+        start = context.document.tree.source.span(block.start, block.start)
+        width = len(context.document.text[block.start : block.end].rstrip("\r\n"))
+        span = start._replace(end_column=start.column + width)
+        context.diagnostics.append(Diagnostic(WARNING, code, message, span, None, hint or None, context.document.name))
+
+
+def changes(judged: Judged) -> str:
+    """`'a' is missing, 'b' and 'c' are not selected`"""
+    found = []
+    own, wanted = set(judged.block.names), set(judged.wanted)
+    for names, what in (
+        ([name for name in judged.wanted if name not in own], "missing"),
+        ([name for name in judged.block.names if name is not None and name not in wanted], "not selected"),
+    ):
+        if names:
+            found.append("{} {} {}".format(quote_names(names), "is" if len(names) == 1 else "are", what))
+    return ", ".join(found) or "an entry is no name"
+
+
 def ignored_overrides(context: Context) -> None:
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
@@ -358,7 +411,14 @@ FILE_CHECKS: Tuple[Check, ...] = (
     stand_ins,
     rounded_numbers,
     many_steps,
+    coarse_percentiles,
     skipped_overrides,
     partial_overrides,
 )
-MODEL_CHECKS: Tuple[Check, ...] = (ignored_overrides, unused_overrides, asymmetric_cascades, redundant_overrides)
+MODEL_CHECKS: Tuple[Check, ...] = (
+    stale_selections,
+    ignored_overrides,
+    unused_overrides,
+    asymmetric_cascades,
+    redundant_overrides,
+)

@@ -247,6 +247,18 @@ CODES: Dict[str, Code] = {
         "Use a larger search_step.",
         "common_config { ifmr_quantize { search_step: 0.00001 } }\n",
     ),
+    "stale-selection": Code(
+        WARNING,
+        "The entries below `# amctcfg: where=...` are not what the expression selects on this model.",
+        "Let `amctcfg check --fix` rewrite them, or delete the comment.",
+        '# amctcfg: where=type=Conv2D,first=1\nskip_layers: "conv2"\n',
+    ),
+    "coarse-percentile": Code(
+        WARNING,
+        "A percentile below 0.9999 cuts off large activations, which can ruin the accuracy.",
+        "Write 0.9999 or more.",
+        "common_config { ifmr_quantize { max_percentile: 0.999 } }\n",
+    ),
     "refused-by-toolkit": Code(
         WARNING,
         "The toolkit stops at this layer, `amctcfg simulate` found: NaN or infinity, a scale out of range, a bias beyond int32.",

@@ -57,6 +57,8 @@ class Settings:
             words = (match[1] or "").lstrip("#").strip()
             if not words.startswith(MARK):
                 continue
+            if words[len(MARK) :].lstrip().startswith("where="):  # of a selection, which is compared with the model
+                continue
             start = match.start() + match[0].index(MARK) + len(MARK)
             for setting in re.compile(SETTING).finditer(text, start, match.end()):
                 self.setting(setting, head, match.start())

@@ -8,14 +8,12 @@ from bisect import bisect_right
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..diagnostics.source import Source
+from ..documents.selections import SKIP, Block, find_blocks, named_in
 from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
-from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Field, Tree, elements_of, split
 from ..textformat.tree import List as ListValue
-
-SKIP = "skip_layers"
 
 BLANKS = " \t\r\v\f"
 SEPARATOR = re.compile(r"(?:[ \t\r\n\v\f]|#[^\n]*(?:\n|\Z))*([,;])")
@@ -88,17 +86,6 @@ def behind_separator(text: str, end: int) -> int:
     return separator.end() if separator else end
 
 
-def named_in(field: Field) -> Optional[str]:
-    """The name that an element of skip_layers holds; None for what is not a string."""
-    raw = field[1]
-    if not isinstance(raw, str) or raw[0] not in "\"'":
-        return None
-    try:
-        return unescape(raw).decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-
-
 def skip(
     text: Union[str, bytes],
     names: Iterable[str],
@@ -138,6 +125,36 @@ def skip(
     return with_lines(whole, tree, entries, [skip_line(name, (comments or {}).get(name)) for name in added])
 
 
+def skip_where(text: str, expression: str, names: Sequence[str], comments: Optional[Mapping[str, str]] = None) -> str:
+    """Add a block of `skip_layers` below a comment with the expression that chose the names.
+
+    Names that are there already are left out. A block of the same expression is replaced.
+    """
+    tree = parse_text(text, "<string>")
+    blocks = [block for block in find_blocks(tree) if block.expression == expression]
+    entries = [field for field in split(tree.fields) if field[0] == SKIP]
+    own = {name for block in blocks[:1] for name in block.names}
+    there = {named_in(element) for field in entries for element in elements_of(field)} - own
+    added = [name for name in names if name not in there]
+    if blocks:
+        return apply_edits(text, [rewrite_block(text, blocks[0], added, comments)])
+    lines = ["# amctcfg: where={}".format(expression), *(skip_line(n, (comments or {}).get(n)) for n in added)]
+    if not added:
+        return text
+    return with_lines(text, tree, entries, ["", *lines] if text.strip() else lines)
+
+
+def rewrite_block(text: str, block: Block, names: Sequence[str], comments: Optional[Mapping[str, str]] = None) -> Edit:
+    """Rewrite the lines of a block; a line that stays keeps its comment, a new one takes the one that all have."""
+    kept = {line.names[0]: text[line.start : line.end].rstrip("\r\n") for line in block.lines if len(line.names) == 1}
+    common = {line.comment for line in block.lines}
+    shared = common.pop().lstrip("# ") if len(common) == 1 else None
+    ending = "\r\n" if text[block.end - 2 : block.end] == "\r\n" else "\n"
+    lines = [kept.get(name) or skip_line(name, (comments or {}).get(name, shared)) for name in names]
+    opening = "" if text[block.end - 1 : block.end] == "\n" else ending
+    return Edit(block.end, block.stop, (opening if lines else "") + "".join(line + ending for line in lines))
+
+
 def as_names(names: Iterable[str]) -> Tuple[str, ...]:
     if isinstance(names, (str, bytes)):
         raise TypeError("names takes several names, not {!r}".format(names))
@@ -152,6 +169,8 @@ def skip_line(name: str, comment: Optional[str]) -> str:
 def with_lines(text: str, tree: Tree, entries: Sequence[Field], lines: List[str]) -> str:
     """The text with whole lines behind the line of the last entry, or at the end."""
     offset = line_end(text, tree, entries[-1][3]) if entries else len(text)
+    if lines[0] and any(block.stop == offset for block in find_blocks(tree)):
+        lines = ["", *lines]  # a block of a selection goes on as long as entries follow
     before = text[:offset]
     newline = text.rfind("\n", 0, offset)
     ending = "\r\n" if newline > 0 and text[newline - 1] == "\r" else "\n"

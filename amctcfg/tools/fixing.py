@@ -12,8 +12,9 @@ from ..checks.errors import errors, type_errors
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span, decode
-from ..diagnostics.words import shorten
+from ..diagnostics.words import pluralize, shorten
 from ..documents.document import Document, flavour_in_head, read_text, read_tree
+from ..documents.selections import Judged, judge_blocks
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
@@ -21,7 +22,7 @@ from ..textformat.parser import parse as parse_text
 from ..textformat.syntax_errors import LOOKALIKES
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
-from .edits import Edit, apply_edits, join_edits, remove_elements, remove_field
+from .edits import Edit, apply_edits, join_edits, remove_elements, remove_field, rewrite_block
 
 MOST_ROUNDS = 20
 # Readings of the whole text to tell good fixes from bad ones, and the characters read: what is not tried then stays.
@@ -29,6 +30,7 @@ FEWEST_TRIALS, MOST_TRIALS, MOST_READ = 8, 100, 300_000
 
 REMOVABLE = ("redundant-override", "unused-override", "ignored-override")
 SAFE_REPLACEMENTS = ("float32-rounding",)
+STALE = "stale-selection"
 
 
 class Fix(NamedTuple):
@@ -91,9 +93,13 @@ def fix_text(
 ) -> Tuple[str, List[Fix]]:
     """Fix a text; return it with the fixes that were made."""
     whole, made = fix_syntax(decode(text, "<string>"))
+    whole, renewed = renew_selections(State(whole, layers, flavour))
+    made += renewed
     for _ in range(MOST_ROUNDS):
         state = State(whole, layers, flavour)
-        kept = select_fixes(state, [one for one in find_fixes(state) if one.is_safe or unsafe])[0]
+        kept = select_fixes(
+            state, [x for x in find_fixes(state) if (x.is_safe or unsafe) and x.diagnostic.code != STALE]
+        )[0]
         if not kept:
             break
         whole = apply_fixes(whole, kept)
@@ -115,10 +121,11 @@ def count_fixes(
         except ConfigError:  # not UTF-8
             return 0, 0
     state = State(text if tree is None else tree, layers, flavour)
-    found = find_fixes(state)
+    renewed = renew_selections(state)[1]
+    found = [one for one in find_fixes(state) if one.diagnostic.code != STALE]
     kept, verifier = select_fixes(state, [one for one in found if one.is_safe])
     more = select_fixes(state, [one for one in found if not one.is_safe], verifier, kept)[0]
-    return len(slips) + len(kept), len(more) - len(kept)
+    return len(slips) + len(renewed) + len(kept), len(more) - len(kept)
 
 
 class State:
@@ -131,6 +138,7 @@ class State:
         self.layers: Optional[Sequence[Layer]] = layers
         self.flavour: Flavour[Any] = flavour
         self.document: Optional[Document[Any]] = None
+        self.text: str = text.source.text if isinstance(text, Tree) else str(text)
         self.is_readable: bool = False
         try:
             tree = text if isinstance(text, Tree) else parse_text(text, "<string>")
@@ -143,6 +151,16 @@ class State:
             self.diagnostics = self.document.diagnostics
             return
         self.diagnostics = check_document(Context(self.document, layers, DOCUMENTED, flavour, reading.broken))
+
+
+def renew_selections(state: State) -> Tuple[str, List[Fix]]:
+    """Rewrite the selections that are stale, unless that makes an error; other layers are skipped then, as is meant."""
+    text = state.document.text if state.document is not None else state.text
+    stale = [one for one in find_fixes(state) if one.diagnostic.code == STALE]
+    if not stale:
+        return text, []
+    trial = apply_fixes(text, stale)
+    return (trial, stale) if Verifier(state).accepts(trial, False) else (text, [])
 
 
 def apply_fixes(text: str, made: Sequence[Fix]) -> str:
@@ -328,17 +346,19 @@ def find_fixes(state: State) -> List[Fix]:
     """Find a fix for each diagnostic that has one."""
     if state.document is None:
         return []
-    places = Places(state.document)
-    made = (make_fix(places, diagnostic) for diagnostic in state.diagnostics if diagnostic.path)
+    places = Places(state.document, state.layers)
+    made = (make_fix(places, x) for x in state.diagnostics if x.path or x.code == STALE)
     return [one for one in made if one is not None]
 
 
 class Places:
     """Where the elements of the lists at the top of a text stand, each looked up once."""
 
-    def __init__(self, document: Document[Any]) -> None:
+    def __init__(self, document: Document[Any], layers: Optional[Sequence[Layer]] = None) -> None:
         self.document: Document[Any] = document
         self.text: str = document.text
+        judged = [] if layers is None else judge_blocks(document.tree, layers, document.flavour)
+        self.selections: Dict[int, Judged] = {one.block.start: one for one in judged}
         self.elements: Dict[str, List[Tuple[Field, int]]] = {}
         for field in split(document.tree.fields):
             count = len(list(split(field[1]))) if isinstance(field[1], ListValue) else 1
@@ -402,10 +422,22 @@ def add_block(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
     return Fix(diagnostic, title, done, (Edit(line, line, block),), False)
 
 
+def renew_selection(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
+    """Rewrite the lines of a selection."""
+    span = diagnostic.span
+    judged = None if span is None else places.selections.get(places.offset(span.line, span.column))
+    if judged is None:
+        return None
+    edit = rewrite_block(places.text, judged.block, judged.wanted)
+    done = "{} selected by where={}".format(pluralize(len(judged.wanted), "layer"), judged.block.expression)
+    return Fix(diagnostic, "Select the layers again", done, (edit,), True)
+
+
 Maker = Callable[[Places, Diagnostic], Optional[Fix]]
 
 MAKERS: Dict[str, Maker] = dict(
-    dict.fromkeys(REMOVABLE, delete_override), **{"duplicate-entry": delete_entry, "missing-field": add_block}
+    dict.fromkeys(REMOVABLE, delete_override),
+    **{"duplicate-entry": delete_entry, "missing-field": add_block, STALE: renew_selection},
 )
 
 

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Selections: expressions that choose layers of a model, and the blocks of `skip_layers` that carry theirs in a comment.
+
+    # amctcfg: where=type=MatMul,two-variable
+    skip_layers: "a"
+    skip_layers: "b"  # the accuracy drops
+
+A block is the entries on whole lines directly below the comment; a blank line, another comment or field ends it.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ..diagnostics.words import shorten
+from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer, Layers, Traits
+from ..textformat.literals import unescape
+from ..textformat.tree import Field, Tree, elements_of, split
+
+SKIP = "skip_layers"
+
+WHERE = re.compile(r"^[ \t]*#+[ \t]*amctcfg:[ \t]*where=([^\n]*)(?:\n|\Z)", re.MULTILINE)
+REST = re.compile(r"[ \t]*[,;]?[ \t]*(#[^\n]*?)?[ \t\r]*(?:\n|\Z)")
+TERM = re.compile(r'[ \t]*([A-Za-z%-]+)(?:=("(?:[^"\\]|\\.)*"|[^",\s]*)|([0-9]*))[ \t]*(?:,|\Z)')
+
+TERMS = "type=T, scope=PREFIX, first=N, last=N, two-variable, runtime-weight, channels%16, depthwise"
+
+
+class Expression(NamedTuple):
+    """Terms of which a layer has to fulfil all: each with its value."""
+
+    terms: Tuple[Tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return ",".join(write_term(name, value) for name, value in self.terms)
+
+
+def parse_expression(text: str) -> Expression:
+    """Parse the terms of a selection, which commas join. Raises `ValueError` for an unknown term or a wrong value."""
+    terms: List[Tuple[str, str]] = []
+    position, text = 0, text.strip()
+    while position < len(text) or not terms:
+        match = TERM.match(text, position)
+        if match is None or match.end() == position:
+            raise ValueError(
+                "'{}' is not a term of a selection; the terms are {}".format(shorten(text[position:]), TERMS)
+            )
+        name, value, number = match[1], match[2], match[3]
+        if value is not None and value.startswith('"'):
+            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        terms.append(checked_term(name, value, number or ""))
+        position = match.end()
+        if text[position - 1 : position] == "," and position == len(text):
+            raise ValueError("a term is missing behind the last comma; the terms are {}".format(TERMS))
+    return Expression(tuple(terms))
+
+
+def checked_term(name: str, value: Optional[str], number: str) -> Tuple[str, str]:
+    """Check a term: its name, the value behind "=", or the number that is a part of its name."""
+    written = name + ("={}".format(value) if value is not None else number)
+    if name == "channels%" and value is None and number.lstrip("0"):
+        return name, number
+    if name in ("first", "last") and value is not None and not number:
+        if value.isdigit() and value.isascii():
+            return name, value
+        raise ValueError("'{}' takes a number of layers, not '{}'".format(name, value))
+    if name in ("type", "scope") and value and not number:
+        return name, value
+    if name in ("two-variable", "runtime-weight", "depthwise") and value is None and not number:
+        return name, ""
+    raise ValueError("'{}' is not a term of a selection; the terms are {}".format(written, TERMS))
+
+
+def write_term(name: str, value: str) -> str:
+    """Write a term; a value with blanks, commas or quotes in double quotes."""
+    if name == "channels%":
+        return name + value
+    if not value:
+        return name
+    if re.search(r'[\s,"\\]', value):
+        value = '"{}"'.format(re.sub(r'(["\\])', r"\\\1", value))
+    return "{}={}".format(name, value)
+
+
+# ---------------------------------------------------------------- which layers
+
+
+def select(expression: Expression, layers: Sequence[Layer], flavour: Flavour[Any]) -> List[str]:
+    """Select the layers that can be quantized and fulfil all terms, in the model's order.
+
+    `first` and `last` count among those that fulfil the others. Raises `ValueError` for a term about which a table of
+    layers says nothing.
+    """
+    found, traits = [layer for layer in layers if flavour.quantizes(layer)], Layers(layers).traits
+    for name, value in expression.terms:
+        if name not in ("first", "last"):
+            fulfils = condition(name, value, flavour)
+            if traits is None and name not in ("type", "scope", "two-variable"):
+                raise ValueError("a table of layers does not tell '{}'; it takes the model".format(name))
+            found = [x for x in found if fulfils(x, None if traits is None else traits.get(x.name, Traits()))]
+    names = [layer.name for layer in found]
+    for name, value in expression.terms:
+        if name in ("first", "last"):
+            count = int(value[:18])
+            ends = set(names[:count] if name == "first" else names[len(names) - min(count, len(names)) :])
+            found = [layer for layer in found if layer.name in ends]
+    return [layer.name for layer in found]
+
+
+Fulfils = Callable[[Layer, Optional[Traits]], bool]
+
+
+def condition(name: str, value: str, flavour: Flavour[Any]) -> Fulfils:
+    """Return what a term asks of a layer and what the model shows of it."""
+    if name == "type":
+        return lambda layer, traits: layer.type == value
+    if name == "scope":
+        separator = "." if flavour.graphs == "torch" else "/"
+        scope = value.strip(separator) + separator
+        return lambda layer, traits: (layer.name.lstrip(separator) + separator).startswith(scope)
+    if name == "two-variable":
+        return lambda layer, traits: "asymmetric" in layer.lacks if traits is None else traits.two_variable
+    if name == "runtime-weight":
+        return lambda layer, traits: traits is not None and traits.runtime_weight is not None
+    if name == "depthwise":
+        return lambda layer, traits: traits is not None and traits.is_depthwise
+    divisor = int(value[:18])
+    return lambda layer, traits: traits is not None and any(count % divisor for count in traits.channels)
+
+
+# ---------------------------------------------------------------- blocks in a text
+
+
+class Line(NamedTuple):
+    """A line of entries: offsets of the line with its ending, the names, and the comment behind them."""
+
+    start: int
+    end: int
+    names: Tuple[Optional[str], ...]
+    comment: str
+
+
+class Block(NamedTuple):
+    """A selection in a text: the expression as it is written, offsets of the comment's line, the lines below it."""
+
+    expression: str
+    start: int
+    end: int
+    lines: Tuple[Line, ...]
+
+    @property
+    def names(self) -> List[Optional[str]]:
+        return [name for line in self.lines for name in line.names]
+
+    @property
+    def stop(self) -> int:
+        """The offset behind the last line."""
+        return self.lines[-1].end if self.lines else self.end
+
+
+def find_blocks(tree: Tree) -> List[Block]:
+    """Find the blocks of a text, in its order."""
+    text = tree.source.text
+    if "where=" not in text:
+        return []
+    fields = list(split(tree.fields))
+    starts = [field[2] for field in fields]
+    found = []
+    for match in WHERE.finditer(text):
+        index = bisect_right(starts, match.start())
+        if index == 0 or fields[index - 1][3] <= match.start():  # else it is inside a field
+            lines = tuple(lines_at(text, fields, index, match.end()))
+            found.append(Block(match[1].strip(), match.start(), match.end(), lines))
+    return found
+
+
+def lines_at(text: str, fields: Sequence[Field], index: int, start: int) -> Iterator[Line]:
+    """Give the lines from an offset that hold nothing but an entry of `skip_layers` each."""
+    for field in fields[index:]:
+        rest = REST.match(text, field[3])
+        if field[0] != SKIP or text[start : field[2]].strip(" \t") or rest is None or "\n" in text[field[2] : field[3]]:
+            return
+        yield Line(start, rest.end(), tuple(named_in(element) for element in elements_of(field)), rest[1] or "")
+        start = rest.end()
+
+
+def named_in(field: Field) -> Optional[str]:
+    """Return the name that an element of `skip_layers` holds; None for what is not a string."""
+    raw = field[1]
+    if not isinstance(raw, str) or raw[0] not in "\"'":
+        return None
+    try:
+        return unescape(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+class Judged(NamedTuple):
+    """A block with the names that its expression chooses now; `problem` says why that can't be told."""
+
+    block: Block
+    wanted: Tuple[str, ...]
+    problem: Optional[str]
+
+    @property
+    def is_stale(self) -> bool:
+        return self.problem is None and set(self.block.names) != set(self.wanted)
+
+
+def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour[Any]) -> List[Judged]:
+    """Compare the blocks of a text with a model.
+
+    A name that stands outside of all blocks, or is chosen by a block above, is not wanted again: an entry can't be there
+    twice.
+    """
+    blocks = find_blocks(tree)
+    if not blocks:
+        return []
+    taken: Set[Optional[str]] = set(names_outside(tree, blocks))
+    chosen: Dict[str, List[str]] = {}
+    found = []
+    for block in blocks:
+        try:
+            if block.expression not in chosen:
+                chosen[block.expression] = select(parse_expression(block.expression), layers, flavour)
+        except ValueError as error:
+            taken.update(block.names)
+            found.append(Judged(block, (), str(error)))
+            continue
+        wanted = tuple(name for name in chosen[block.expression] if name not in taken)
+        taken.update(wanted)
+        found.append(Judged(block, wanted, None))
+    return found
+
+
+def names_outside(tree: Tree, blocks: Sequence[Block]) -> Iterator[Optional[str]]:
+    """Give the names in `skip_layers` that stand in none of these blocks."""
+    starts = [block.end for block in blocks]
+    for field in split(tree.fields):
+        if field[0] == SKIP:
+            index = bisect_right(starts, field[2]) - 1
+            if index < 0 or field[2] >= blocks[index].stop:
+                yield from map(named_in, elements_of(field))

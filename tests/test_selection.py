@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Selections: expressions over a model, the blocks that carry them, the logs that name layers, and products."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import amctcfg
+from amctcfg import ONNX, PYTORCH, TF_ASCEND, Layer
+from amctcfg.documents.selections import find_blocks, parse_expression, select
+from amctcfg.flavours.layer import Layers, Traits
+from amctcfg.textformat.parser import parse
+from amctcfg.tools.edits import skip_where
+
+from .strategies import any_text
+
+LAYERS = Layers(
+    [
+        Layer("stem/conv", "Conv2D"), Layer("stem/relu", "Relu"), Layer("a/dw", "DepthwiseConv2dNative"),
+        Layer("a/mm", "MatMul"), Layer("a/xx", "BatchMatMulV2", True, ("asymmetric",)), Layer("ab/conv", "Conv2D"),
+        Layer("ab/bad", "Conv2D", False), Layer("ab/rt", "BatchMatMulV2", True, ("asymmetric",)), Layer("fc", "MatMul"),
+    ],
+    {
+        "stem/conv": Traits(channels=(3, 32)), "a/dw": Traits(group=32, channels=(32, 32)),
+        "a/mm": Traits(channels=(32, 48)), "a/xx": Traits(two_variable=True), "ab/conv": Traits(channels=(32, 64)),
+        "ab/rt": Traits(runtime_weight="ConcatV2"), "fc": Traits(channels=(64, 10)),
+    },
+)  # fmt: skip
+
+
+def selected(text, layers=LAYERS, flavour=TF_ASCEND):
+    return select(parse_expression(text), layers, flavour)
+
+
+@pytest.mark.parametrize(
+    "expression, names",
+    [
+        ("type=Conv2D", ["stem/conv", "ab/conv"]),
+        ("type=Relu", []),
+        ("scope=a", ["a/dw", "a/mm", "a/xx"]),
+        ("scope=ab/conv", ["ab/conv"]),
+        ("scope=/a/", ["a/dw", "a/mm", "a/xx"]),
+        ("first=2", ["stem/conv", "a/dw"]),
+        ("last=2", ["ab/rt", "fc"]),
+        ("first=0", []),
+        ("last=0", []),
+        ("first=99999999999999999999", ["stem/conv", "a/dw", "a/mm", "a/xx", "ab/conv", "ab/rt", "fc"]),
+        ("last=1,type=Conv2D", ["ab/conv"]),
+        ("first=3,scope=a,last=1", ["a/xx"]),
+        ("first=2,last=6", ["a/dw"]),
+        ("two-variable", ["a/xx"]),
+        ("runtime-weight", ["ab/rt"]),
+        ("channels%16", ["stem/conv", "fc"]),
+        ("channels%32", ["stem/conv", "a/mm", "fc"]),
+        ("depthwise", ["a/dw"]),
+        (' type="MatMul" , scope="a" ', ["a/mm"]),
+    ],
+)
+def test_terms(expression, names):
+    assert selected(expression) == names
+
+
+def test_scopes_of_modules():
+    layers = [Layer("layer1.0.conv", "Conv2d"), Layer("layer1.0x.conv", "Conv2d"), Layer("layer1", "Conv2d")]
+    assert selected("scope=layer1.0", layers, PYTORCH) == ["layer1.0.conv"]
+    assert selected("scope=layer1", layers, PYTORCH) == [layer.name for layer in layers]
+    layers = [Layer("/a b/c,d/MatMul", "MatMul", True, ("asymmetric",)), Layer("/a b/c", "Conv")]
+    assert selected('scope="a b/c,d",two-variable', layers, ONNX) == ["/a b/c,d/MatMul"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "", ",", "type", "type=", "type=A,", "types=A", "first=x", "first=-1", "first", "channels%", "channels%0",
+        "channels", "depthwise=1", "two-variable2", 'type="A', "first=\u0662", "type2=A",
+    ],
+)  # fmt: skip
+def test_what_is_not_a_selection(expression):
+    with pytest.raises(ValueError, match="terms are type=T|takes a number|term is missing"):
+        parse_expression(expression)
+
+
+def test_a_table_does_not_tell_channels():
+    table = [Layer("a", "MatMul", True, ("asymmetric",)), Layer("b", "MatMul")]
+    assert selected("two-variable", table) == ["a"]
+    with pytest.raises(ValueError, match="a table of layers does not tell 'channels%'"):
+        selected("channels%16", table)
+
+
+words = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\n\r"), min_size=1, max_size=5)
+values = words.filter(lambda word: word == word.strip())
+terms = st.one_of(
+    st.sampled_from([("two-variable", ""), ("runtime-weight", ""), ("depthwise", ""), ("channels%", "16")]),
+    st.tuples(st.sampled_from(["first", "last"]), st.integers(0, 9).map(str)),
+    st.tuples(st.sampled_from(["type", "scope"]), values),
+)
+
+
+@given(st.lists(terms, min_size=1, max_size=4))
+def test_an_expression_is_read_as_it_is_written(drawn):
+    expression = type(parse_expression("first=1"))(tuple(drawn))
+    assert parse_expression(str(expression)) == expression
+
+
+@given(any_text)
+def test_any_text_is_an_expression_or_an_error(text):
+    try:
+        assert parse_expression(str(parse_expression(text))) == parse_expression(text)
+    except ValueError as error:
+        assert "term" in str(error) or "number" in str(error)
+
+
+# ---------------------------------------------------------------- blocks
+
+
+def stale(text, layers=LAYERS):
+    return [d for d in amctcfg.check(text, layers=layers) if d.code == "stale-selection"]
+
+
+BLOCK = """\
+do_fusion: false
+
+# amctcfg: where=type=Conv2D
+skip_layers: "stem/conv"  # the reason
+skip_layers: "fc"  # the reason
+# another comment
+skip_layers: "a/dw"
+"""
+
+
+def test_a_stale_block_is_reported_and_rewritten():
+    (found,) = stale(BLOCK)
+    assert found.message == (
+        "the lines below are not what where=type=Conv2D selects: 'ab/conv' is missing, 'fc' is not selected"
+    )
+    assert (found.span.line, found.span.column) == (3, 1) and found.severity == "warning"
+    fixed = amctcfg.fix(BLOCK, LAYERS)
+    assert fixed == BLOCK.replace('"fc"', '"ab/conv"')
+    assert not stale(fixed) and amctcfg.fix(fixed, LAYERS) == fixed
+    assert amctcfg.fix(BLOCK) == BLOCK  # without a model nobody can tell
+
+
+@pytest.mark.parametrize(
+    "text, lines",
+    [
+        (BLOCK, 2),
+        ('# amctcfg: where=first=1\nskip_layers: ["a", "b"]\n\nskip_layers: "c"', 1),
+        ('# amctcfg: where=first=1\n\nskip_layers: "c"', 0),
+        ('# amctcfg: where=first=1\nskip_layers: [\n"a"]', 0),
+        ('# amctcfg: where=first=1\nskip_layers: "a", skip_layers: "b"\n', 0),
+        ('# amctcfg: where=first=1\nskip_layers: "a";\nskip_layers: "b"', 2),
+        ('common_config {\n# amctcfg: where=first=1\n}\nskip_layers: "a"\n', None),
+        ('skip_layers: "# amctcfg: where=first=1"', None),
+    ],
+)
+def test_what_belongs_to_a_block(text, lines):
+    assert [len(block.lines) for block in find_blocks(parse(text, ""))] == ([] if lines is None else [lines])
+
+
+def test_an_expression_that_is_none_is_an_unknown_setting():
+    (found,) = amctcfg.check("# amctcfg: where=typo=Conv2D\n", layers=LAYERS)
+    assert found.code == "unknown-setting" and "the terms are type=T" in found.message
+    assert amctcfg.check("# amctcfg: where=typo=Conv2D\n") == ()
+
+
+def test_two_blocks_and_lines_outside_share_no_entry():
+    text = 'skip_layers: "fc"\n\n# amctcfg: where=type=MatMul\n\n# amctcfg: where=scope=a\n'
+    fixed = amctcfg.fix(text, LAYERS)
+    assert fixed == (
+        'skip_layers: "fc"\n\n# amctcfg: where=type=MatMul\nskip_layers: "a/mm"\n\n'
+        '# amctcfg: where=scope=a\nskip_layers: "a/dw"\nskip_layers: "a/xx"\n'
+    )
+    assert not amctcfg.check(fixed, layers=LAYERS)
+
+
+def test_a_selection_of_everything_is_not_written():
+    text = "# amctcfg: where=first=99\n"
+    assert amctcfg.fix(text, LAYERS) == text and len(stale(text)) == 1
+
+
+EXPRESSIONS = ["type=Conv2D", "scope=a", "first=2", "last=1", "two-variable", "channels%16", "type=Relu"]
+names_of_layers = st.sampled_from([layer.name for layer in LAYERS if TF_ASCEND.quantizes(layer)])
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("where"), st.sampled_from(EXPRESSIONS)),
+        st.tuples(st.just("skip"), names_of_layers),
+        st.tuples(st.just("unskip"), names_of_layers),
+    ),
+    max_size=6,
+)
+ENDINGS = ["", "\n", "# c", "do_fusion: true", 'skip_layers: "fc"', 'skip_layers: ["fc"]\r\n', "common_config { }\n\n"]
+models = st.lists(st.sampled_from(list(LAYERS)), min_size=4, unique=True).map(lambda some: Layers(some, LAYERS.traits))
+
+
+@given(st.sampled_from(ENDINGS), steps, models)
+def test_whatever_is_added_a_block_stays_what_it_selects(text, steps, other):
+    for step, what in steps:
+        if step == "where":
+            text = skip_where(text, what, selected(what))
+        elif step == "skip":
+            text = amctcfg.skip(text, [what])
+        else:
+            text = amctcfg.unskip(text, [what])
+    outside = lines_outside(text)
+    found = [d.code for d in amctcfg.check(text, layers=LAYERS)]
+    assert "duplicate-entry" not in found
+    if not any(step == "unskip" for step, _ in steps):
+        assert "stale-selection" not in found
+    fixed = amctcfg.fix(text, other)
+    assert lines_outside(fixed) == outside
+    assert amctcfg.fix(fixed, other) == fixed
+
+
+def lines_outside(text):
+    """The lines that belong to no block, without regard to the newline of the last one."""
+    tree = parse(text, "")
+    for block in reversed(find_blocks(tree)):
+        text = text[: block.end] + text[block.stop :]
+    return [line for line in text.splitlines() if line]
+
+
+def test_skip_keeps_away_from_a_block():
+    text = skip_where("", "type=Conv2D", selected("type=Conv2D"), {"ab/conv": "why"})
+    assert text == '# amctcfg: where=type=Conv2D\nskip_layers: "stem/conv"\nskip_layers: "ab/conv"  # why\n'
+    text = amctcfg.skip(text, ["fc"])
+    assert text.endswith('skip_layers: "ab/conv"  # why\n\nskip_layers: "fc"\n')
+    again = skip_where(text, "type=Conv2D", selected("type=Conv2D"))
+    assert again == text and not stale(text)
+    assert amctcfg.skip("# amctcfg: where=type=Relu\n", ["fc"]) == '# amctcfg: where=type=Relu\n\nskip_layers: "fc"\n'
