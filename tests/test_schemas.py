@@ -65,10 +65,32 @@ def test_what_commands_write_keeps_to_their_schemas(cli, tmp_path, monkeypatch, 
         assert len(result.out) > 150, (name, "nothing to validate")
 
 
+MODEL = DATA / "simulation" / "residual_bn.onnx"
+
+
 def test_the_layers_of_a_model_keep_to_their_schema(cli):
-    models = sorted((DATA / "onnx").glob("*.onnx")) if (DATA / "onnx").is_dir() else []
-    for path in models or pytest.skip("no ONNX models among the data"):
+    for path in sorted((DATA / "simulation").glob("*.onnx")):
         validator(cli, "layers").validate(json.loads(cli("layers", path, "--format", "json").out))
+    assert MODEL.exists()
+
+
+def test_a_simulation_keeps_to_its_schema(cli, tmp_path):
+    numpy = pytest.importorskip("numpy")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    inputs = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"]).get_inputs()
+    shapes = {one.name: [size if isinstance(size, int) else 1 for size in one.shape] for one in inputs}
+    random = numpy.random.RandomState(0)
+    arrays = {name: random.standard_normal(shape).astype("float32") for name, shape in shapes.items()}
+    numpy.savez(str(tmp_path / "b0.npz"), **arrays)
+    (tmp_path / "q.cfg").write_text("batch_num: 1\n", encoding="utf-8")
+    for sensitivity in ("cosine", "output"):
+        options = ["--graph", MODEL, "--data", tmp_path / "b0.npz", "--sensitivity", sensitivity, "--format", "json"]
+        result = cli("simulate", tmp_path / "q.cfg", *options)
+        assert result.status == 0, result.err
+        written = json.loads(result.out)
+        validator(cli, "simulate").validate(written)
+        assert written["layers"]
 
 
 def test_each_command_that_writes_json_has_a_schema(cli):
