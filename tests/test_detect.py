@@ -198,3 +198,80 @@ def test_no_error_advises_an_option_of_the_command_line():
     with pytest.raises(ConfigError) as caught:
         amctcfg.loads("batch_num: 2  joint_quant: true  common_config { dmq_balancer { } }")
     assert " --" not in str(caught.value) and "# amctcfg: flavour=" in str(caught.value)
+
+
+# ---------------------------------------------------------------- files that are no text format
+
+OPTIONS = """calibration:
+{
+  input_data_dir: ./data.bin,d2.bin
+  input_shape: in:16,32,224,224;in2:16,8
+  config_file: {}
+  aicore_num: 1
+}
+"""
+
+
+def test_the_options_of_atc_point_at_the_configuration():
+    text = OPTIONS.replace("{}", "./simple_config.cfg")
+    (found,) = amctcfg.check(text)
+    assert (found.code, found.span[:2]) == ("foreign-family", (1, 1))
+    assert "ATC" in found.message and "'./simple_config.cfg'" in found.hint
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.loads(text)
+    assert caught.value.diagnostics == (found,) and caught.value.text == text
+    assert amctcfg.detect(text) == ()
+    assert amctcfg.fix(text, unsafe=True) == text
+    assert [d.code for d in amctcfg.check(text.replace("  config_file: ./simple_config.cfg\n", ""))] == [
+        "foreign-family"
+    ]
+    assert [d.code for d in amctcfg.check("calibration: { a: b/c }")] == ["syntax"]  # may be anything
+
+
+@pytest.mark.parametrize(
+    "data, what",
+    [
+        ("do_fusion: true\n".encode("utf-16"), "UTF-16"),
+        ("do_fusion: true\n".encode("utf-16-le"), "UTF-16"),
+        ("# 注释\ndo_fusion: true\n".encode("utf-16-be"), "UTF-16"),
+        (b"\x08\x07\x12\x07pytorch\x1a\x032.1:\x94\x02\n", "ONNX"),
+        (b"\x08\x0a:\x10\n\x0e\n\x01x", "ONNX"),
+        (b"\n\x1e\n\x05input\x12\x0bPlaceholder*\x0b\n\x05dtype", "TensorFlow"),
+        (b"PK\x03\x04\x00\x00", "zip"),
+        (b"\x80\x02}q\x00.", "PyTorch"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+        (b"\x1f\x8b\x08\x00", "gzip"),
+    ],
+)
+def test_files_that_are_not_text_are_named(data, what):
+    for read in (amctcfg.loads, amctcfg.format, amctcfg.fix, amctcfg.textformat.parse):
+        with pytest.raises(ConfigError) as caught:
+            read(data)
+        (found,) = caught.value.diagnostics
+        assert found.code == "encoding" and what in found.message, found
+    assert [d.code for d in amctcfg.check(data)] == ["encoding"]
+
+
+@pytest.mark.parametrize("text", ["\n\n\n# x\n", "\n#\n\ndo_fusion: true\n", "Policy: 1", "\n \n \n"])
+def test_text_is_not_taken_for_a_model(text):
+    assert amctcfg.format(text.encode()) == amctcfg.format(text)
+
+
+def test_models_in_the_tests_are_named(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", [], [])
+    for data in (onnx.helper.make_model(graph), onnx.helper.make_model(graph, producer_name="pytorch", ir_version=8)):
+        with pytest.raises(ConfigError, match="ONNX model"):
+            amctcfg.loads(data.SerializeToString())
+
+
+def test_a_byte_order_mark_is_one_error_and_hides_no_setting():
+    found = amctcfg.check("\ufeff# amctcfg: flavour=pytorch ignore=many-steps\nbatch_num: 2\n")
+    assert [d.code for d in found] == ["syntax"]
+    fixed = amctcfg.fix("\ufeff# amctcfg: flavour=pytorch\nbatch_num: 2\n")
+    assert amctcfg.check(fixed) == ()
+
+
+def test_blanks_around_the_equals_sign_are_one_warning():
+    (found,) = amctcfg.check("# amctcfg: graph = x.onnx\ndo_fusion: true\n")
+    assert found.code == "unknown-setting" and "blanks" in found.message

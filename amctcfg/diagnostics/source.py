@@ -70,7 +70,10 @@ class Source:
 
 
 def decode(text: Union[str, bytes], name: str) -> str:
-    """The text, checked to be UTF-8 (a `str`: to be free of lone surrogates). Raises `ConfigError`, code `encoding`."""
+    """Return the text, checked to be UTF-8 (a `str`: to be free of lone surrogates).
+
+    Raises `ConfigError`, code `encoding`, which names the usual files that are not text.
+    """
     if isinstance(text, str):
         try:
             text.encode("utf-8")
@@ -82,15 +85,46 @@ def decode(text: Union[str, bytes], name: str) -> str:
         raise TypeError("text has to be str or bytes, not {}".format(type(text).__name__))
     data = bytes(text)
     try:
+        if data[:1] not in BINARY and data[1:2] != b"\0":
+            return data.decode("utf-8")
+        raise_binary(data, name)
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
+        raise_binary(data, name)
         message = "byte 0x{:02X} is not UTF-8".format(data[error.start])
         raise encoding_error(data[: error.start].decode("utf-8"), message, name)
 
 
+# What files begin with that are not text, or are in another encoding; the usual one of text format never does.
+BINARY = (b"\x08", b"\n", b"P", b"\0")
+
+
+def raise_binary(data: bytes, name: str) -> None:
+    """Raise `ConfigError` for data that is a model, an archive, or text of another encoding."""
+    import re  # for odd files only
+
+    from .diagnostic import ConfigError
+
+    model = "a configuration names its model in its head: # amctcfg: graph=FILE"
+    kinds = (
+        (rb"\xff\xfe|\xfe\xff|(?:[\x01-\x7f]\x00){2}|(?:\x00[\x01-\x7f]){2}", "in UTF-16", "save the file as UTF-8"),
+        (rb"\x08[\x01-\x1f](?:[\x12\x1a\x22\x32][\x00-\x7f]|[\x28\x3a\x42])", "an ONNX model", model),
+        (rb"\n.{1,3}\n[\x01-\x7f]{1,2}[ -~]+\x12", "a TensorFlow graph", model),
+        (rb"PK\x03\x04|\x80[\x02-\x05]", "saved by PyTorch, or a zip archive", "export the model as ONNX"),
+        (rb"\x89HDF\r\n", "an HDF5 file, such as Keras saves", "export the model as a frozen graph"),
+        (rb"\x1f\x8b", "a gzip archive", "unpack it"),
+    )
+    for pattern, what, hint in kinds:
+        if re.match(pattern, data, re.DOTALL):
+            raise ConfigError.single(
+                "encoding", "this is {}, not a text file in UTF-8".format(what), Span(1, 1, 1, 2), hint=hint, name=name
+            )
+
+
 def encoding_error(before: str, message: str, name: str) -> ConfigError:
-    from .diagnostic import ERROR, ConfigError, Diagnostic
+    """Make the error for the character or byte behind some text."""
+    from .diagnostic import ConfigError
 
     span = Source(before, name).span(len(before), len(before))
     span = span._replace(end_column=span.end_column + 1)
-    return ConfigError([Diagnostic(ERROR, "encoding", message, span, None, "save the file as UTF-8", name)])
+    return ConfigError.single("encoding", message, span, "save the file as UTF-8", name)

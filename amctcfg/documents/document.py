@@ -106,8 +106,19 @@ def read_text(
     The configuration is partial then. Without a flavour the text's head decides. Raises `ConfigError` for a text that is
     not text format.
     """
-    tree = parse_text(text, display_name(name))
+    tree = parse_tree(text, display_name(name))
     return read_tree(tree, strict, flavour or flavour_in_head(tree.source.text))
+
+
+def parse_tree(text: Union[str, bytes], name: str) -> Tree:
+    """Parse a text. Raises `ConfigError`, which names other kinds of files."""
+    try:
+        return parse_text(text, name)
+    except ValueError as error:
+        from ..diagnostics.diagnostic import ConfigError
+        from .foreign import recognize_options
+
+        raise (recognize_options(error) if isinstance(error, ConfigError) else error) from None
 
 
 def flavour_in_head(text: str) -> Flavour[Any]:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Type
 
-from ..diagnostics.diagnostic import ERROR, Diagnostic, Path
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, Path
+from ..diagnostics.source import Source
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..diagnostics.words import join_words, quote_name
 from ..flavours import FLAVOURS
@@ -50,7 +52,7 @@ FAMILIES: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
     ("a configuration for automatic compression (AutoChannelPruneConfig or AutoMixedPrecisionConfig)",
      ("compress_ratio", "test_iteration")),
     ("a configuration for the sampler (SamplerConfig)", ("ascend_sampler_config",)),
-    ("options of ATC (compression_optimize_conf)", ("calibration", "input_data_dir", "input_shape", "config_file")),
+    ("a file with options of ATC (compression_optimize_conf)", ("calibration", "input_data_dir", "input_shape", "config_file")),
     (
         "an older configuration for large language models (quantization.cfg)",
         ("weight_only_config", "wts_type", "weight_granularity", "round_mode", "lut_quantize"),
@@ -59,6 +61,10 @@ FAMILIES: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 INSTEAD = "amctcfg reads the simplified configuration of post-training quantization (AMCTConfig with common_config)"
+
+# ATC's options are no text format: `key: value` lines, bare to the end of the line, one of which names the configuration.
+ATC_OPTIONS = r"^[ \t]*calibration[ \t]*:[ \t\r\n]*\{"
+ATC_OPTION = r"^[ \t]*(input_data_dir|input_shape|config_file)[ \t]*:[ \t]*([^\n]*)"
 
 PREFIXES = (("distill_", 1), ("retrain_", 0), ("regular_prune_", 0))
 
@@ -99,6 +105,21 @@ def family_of(tree: Tree) -> Optional[Tuple[str, Field]]:
         if number is not None and (best is None or number < best[0]):
             best = number, field[2], field
     return None if best is None else (FAMILIES[best[0]][0], best[2])
+
+
+def recognize_options(error: ConfigError) -> ConfigError:
+    """Return the error of a text that is not text format; one that names ATC's options where it is these."""
+    text, name = error.text or "", error.diagnostics[0].name
+    begin = re.search(ATC_OPTIONS, text, re.MULTILINE)
+    options = dict(re.findall(ATC_OPTION, text, re.MULTILINE)) if begin else {}
+    if begin is None or not options:
+        return error
+    start = text.index("calibration", begin.start())
+    span = Source(text, name).span(start, start + len("calibration"))
+    configuration = options.get("config_file", "").strip()
+    hint = "the configuration is the file {}".format(quote_name(configuration)) if configuration else INSTEAD
+    message = "this is a file with options of ATC (compression_optimize_conf)"
+    return ConfigError.single("foreign-family", message, span, hint, name, text, ("calibration",))
 
 
 @lru_cache(maxsize=512)  # a wrong file has the same names again and again

@@ -49,7 +49,7 @@ class Settings:
 
     def read(self, text: str) -> None:
         head = True
-        behind = 0
+        behind = 1 if text.startswith("\ufeff") else 0  # an error of its own
         for match in re.finditer(COMMENT, text):
             if match[1] is None or text[behind : match.start()].strip():
                 head = False
@@ -61,6 +61,9 @@ class Settings:
                 continue
             start = match.start() + match[0].index(MARK) + len(MARK)
             for setting in re.compile(SETTING).finditer(text, start, match.end()):
+                if setting[0] in KEYS or setting[0].startswith("="):
+                    self.report("a setting has no blanks around its '='", setting, "such as graph=frozen.pb")
+                    break
                 self.setting(setting, head, match.start())
 
     def setting(self, match: re.Match[str], head: bool, comment: int) -> None:
@@ -79,7 +82,7 @@ class Settings:
             elif key == "flavour":
                 self.check_flavour(value, match)
         elif key in KEYS:
-            self.report("{} stands in the head of a file, before the first field".format(key), match)
+            self.report("{} has to be set in a comment before the first field".format(key), match)
         else:
             self.unknown(key or bare, match)
 

@@ -13,12 +13,11 @@ from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span, decode
 from ..diagnostics.words import pluralize, shorten
-from ..documents.document import Document, flavour_in_head, read_text, read_tree
+from ..documents.document import Document, flavour_in_head, parse_tree, read_text, read_tree
 from ..documents.selections import Judged, judge_blocks
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
-from ..textformat.parser import parse as parse_text
 from ..textformat.syntax_errors import LOOKALIKES
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
@@ -141,7 +140,7 @@ class State:
         self.text: str = text.source.text if isinstance(text, Tree) else str(text)
         self.is_readable: bool = False
         try:
-            tree = text if isinstance(text, Tree) else parse_text(text, "<string>")
+            tree = text if isinstance(text, Tree) else parse_tree(text, "<string>")
         except ConfigError as error:
             self.diagnostics: Tuple[Diagnostic, ...] = error.diagnostics
             return
@@ -278,13 +277,14 @@ def fix_syntax(text: str) -> Tuple[str, List[Fix]]:
 
 
 def syntax_error_in(text: str) -> Optional[int]:
-    """Return the offset of the error that keeps a text from being text format; None where it is."""
+    """Return the offset of the syntax error that keeps a text from being text format; None where there is none."""
     try:
-        parse_text(text, "<string>")
+        parse_tree(text, "<string>")
         return None
     except ConfigError as error:
-        span = error.diagnostics[0].span or Span(1, 1, 1, 1)
-        return Source(text, "").offset(span.line, span.column)
+        found = error.diagnostics[0]
+    span = found.span or Span(1, 1, 1, 1)
+    return Source(text, "").offset(span.line, span.column) if found.code == "syntax" else None
 
 
 def find_slips(text: str) -> Iterator[Fix]:

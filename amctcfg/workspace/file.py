@@ -23,7 +23,7 @@ from ..checks.context import Context
 from ..checks.errors import another_model
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
-from ..documents.document import Document, read_tree
+from ..documents.document import Document, parse_tree, read_tree
 from ..documents.settings import Settings
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layers
@@ -31,7 +31,6 @@ from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.reading import Reading
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED, Resolver
-from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree
 from .failure import Failure
 from .model import Model
@@ -114,7 +113,7 @@ class ConfigFile:
     def parsed(self) -> Union[Tree, ConfigError]:
         """The syntax tree, or what keeps the file from being text format."""
         try:
-            return parse_text(self.contents, self.name)
+            return parse_tree(self.contents, self.name)
         except ConfigError as error:
             return error
 
