@@ -158,9 +158,12 @@ def table_row(texts: List[str], widths: Sequence[int], width: Optional[int]) -> 
 
 
 def stacked_row(texts: List[str], head: List[str], width: int) -> List[str]:
-    words = [
-        text if name in ("type", "by") else name + " " + text for name, text in zip(head[1:-1], texts[1:-1]) if text
-    ]
+    """A layer as a paragraph: `Conv2D, quantized, by common_config, score 0.9994`."""
+    lead = {"type": "", "quantized": "", "by": "by "}
+    words = []
+    for name, text in zip(head[1:-1], texts[1:-1]):
+        value = "quantized" if (name, text) == ("quantized", "yes") else text
+        words += [lead.get(name, name + " ") + value] if value else []
     lines = break_name(texts[0], width)
     for line in (", ".join(words), texts[-1]):
         lines += wrap("  " + line, width, "    ") if line else []

@@ -11,6 +11,7 @@ document.documentElement.classList.add('js');
 const table = one('#layers'), body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
 const search = one('#search'), chips = all('.tools .chip[data-f]'), count = one('.tools output'), unfold = one('#unfold');
 const order = one('#order'), scored = heads.findIndex(head => head.dataset.first);
+const collator = new Intl.Collator(undefined, {numeric: true});
 const state = {column: -1, down: false, open: new Set(), every: false};
 rows.forEach(row => { row.words = (row.cells[0].textContent + '\n' + row.cells[1].textContent).toLowerCase(); });
 
@@ -40,7 +41,7 @@ function sorted() {
     const x = keys.get(a), y = keys.get(b);
     if (x === null || y === null) return (x === null) - (y === null);
     if (typeof x === 'number' && typeof y === 'number') return sign * (x - y);
-    return sign * String(x).localeCompare(String(y), undefined, {numeric: true});
+    return sign * collator.compare(String(x), String(y));
   });
 }
 

@@ -45,7 +45,8 @@ figure svg{display:block;width:100%;height:150px;background:var(--soft);border:1
 figcaption{color:var(--dim);min-height:1.5em;overflow-wrap:anywhere}
 .dots{stroke:var(--dot);stroke-width:5px;stroke-linecap:round;fill:none;vector-effect:non-scaling-stroke}
 .many .dots{stroke-width:3px}.dots.off{stroke:var(--bar)}.pointer{stroke:var(--dim);vector-effect:non-scaling-stroke}
-.mark{white-space:nowrap}.key{display:inline-block;width:9px;height:9px;border-radius:5px;background:var(--dot);margin:0 3px 0 10px}.key.off{background:var(--bar)}
+.mark{white-space:nowrap}
+.key{display:inline-block;width:9px;height:9px;border-radius:5px;background:var(--dot);margin:0 3px 0 10px}.key.off{background:var(--bar)}
 .tools{position:sticky;top:0;left:0;z-index:3;max-width:100vw;background:var(--back);padding:8px 20px;display:flex;flex-wrap:wrap;gap:6px;
 align-items:center;
 border-bottom:1px solid var(--line)}
