@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+from skill import llms, skill  # noqa: E402
 
 from amctcfg import FLAVOURS  # noqa: E402
 from amctcfg.cli.arguments import COMMANDS, parser_of  # noqa: E402
@@ -145,7 +147,13 @@ def command_line():
     return "".join(parts)
 
 
-PAGES = {"diagnostics.md": diagnostics, "fields.md": fields, "command-line.md": command_line}
+PAGES = {
+    "diagnostics.md": diagnostics,
+    "fields.md": fields,
+    "command-line.md": command_line,
+    "../llms.txt": llms,
+    "../SKILL.md": skill,
+}
 
 
 def main():

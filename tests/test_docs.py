@@ -22,7 +22,7 @@ generate = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(generate)
 
 
-@pytest.mark.parametrize("name", ["diagnostics.md", "fields.md"])
+@pytest.mark.parametrize("name", ["diagnostics.md", "fields.md", "../llms.txt", "../SKILL.md"])
 def test_the_generated_pages_are_up_to_date(name):
     assert (DOCS / name).read_text(encoding="utf-8") == generate.PAGES[name]()
 
@@ -141,3 +141,22 @@ def test_every_example_is_shown_or_tested(path):
         if other != path and other.suffix in (".py", ".cfg", ".md", ".sh", "")
     ]
     assert any(re.search(r"(?<!\w)" + re.escape(path.name), text) for text in texts)
+
+
+def test_the_skill_names_commands_and_pages_that_there_are():
+    from amctcfg.cli.arguments import COMMANDS, parser_of, put_options_first
+    from amctcfg.cli.console import Console
+
+    root, skill = DOCS.parent, importlib.import_module("skill")
+    assert {command.split()[1] for _, command in skill.WISHES} >= set(COMMANDS) - {
+        "fmt",
+        "flavours",
+        "completion",
+        "lsp",
+        "help",
+    }
+    for _, command in skill.WISHES:
+        name, *words = command.split()[1:]
+        parser = parser_of(name, Console(None, None, None))
+        parser.parse_args(put_options_first(words, parser))
+    assert all((root / page).exists() for page in skill.REPOSITORY_PAGES)

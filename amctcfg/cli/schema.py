@@ -170,6 +170,22 @@ def of_simulate() -> Schema:
     )
 
 
+def of_tune() -> Schema:
+    decibels = described(or_null(NUMBER), "Decibels of the model's output.")
+    change = table({"layer": TEXT, "setting": TEXT, "kind": TEXT, "without": decibels})
+    left = table({"layer": TEXT, "output": decibels})
+    return report(
+        file=TEXT,
+        model=TEXT,
+        before=decibels,
+        after=decibels,
+        reached=YES_OR_NO,
+        changes=array(change),
+        left=array(left),
+        notes=array(TEXT),
+    )
+
+
 MAKERS: Tuple[Callable[[], Schema], ...] = (
     of_check,
     of_show,
@@ -178,5 +194,6 @@ MAKERS: Tuple[Callable[[], Schema], ...] = (
     of_audit,
     of_layers,
     of_simulate,
+    of_tune,
 )
 SCHEMAS: Dict[str, Callable[[], Schema]] = {make.__name__[len("of_") :]: make for make in MAKERS}
