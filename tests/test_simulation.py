@@ -5,7 +5,7 @@ import json
 from functools import lru_cache
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 import amctcfg
@@ -32,6 +32,8 @@ from amctcfg.simulation.algorithms import (  # noqa: E402
     hfmg,
     histogram_of,
     ifmr,
+    ifmr_losses,
+    loss_bounds,
 )
 
 GOLDEN = DATA / "simulation"
@@ -201,37 +203,48 @@ def test_ifmr_takes_a_candidate_with_the_least_loss(values, bits, asymmetric, pe
     assert offset in [o for _, o in mine]
 
 
+SPREADS = {
+    "normal": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "heavy": lambda x: x**5,
+    "uniform": lambda x: x - np.floor(x) - np.float32(0.3),
+    "grid": lambda x: np.round(x * 4) / 4,
+    "bytes": lambda x: np.clip(np.round(x * 50), -128, 127) / 128,
+    "one outlier": lambda x: np.where(x == x.max(), np.float32(1e4), x),
+    "positive": lambda x: np.abs(x) + 1,
+}
+
+
 @given(
     seed=st.integers(0, 2**32 - 1),
     asymmetric=st.booleans(),
-    spread=st.sampled_from(["normal", "relu", "heavy", "uniform", "grid"]),
+    spread=st.sampled_from(sorted(SPREADS)),
+    percentile=st.sampled_from([1.0, 0.999999, 0.9999, 0.99, 0.6]),
 )
-@example(seed=1, asymmetric=False, spread="heavy")
-def test_sorting_finds_the_losses_of_the_loop(seed, asymmetric, spread):
-    """The search by prefix sums, which begins where there are many values."""
-    from amctcfg.simulation.algorithms import ifmr_losses, sorted_losses
+def test_counting_first_changes_nothing(seed, asymmetric, spread, percentile):
+    """Where there are many values, bounds of the losses leave few candidates: the loop's winner is always among them."""
+    values = SPREADS[spread](np.random.default_rng(seed).standard_normal(70000).astype(np.float32)).astype(np.float32)
+    samples = Samples(values)
+    assert samples.is_countable()
+    tops, bottoms, scales = candidate_arrays(values, asymmetric)
+    losses = ifmr_losses(values, bottoms, tops, scales).astype(np.float64) * len(values)
+    least, most = loss_bounds(samples.grid(), bottoms, tops, scales, 8)
+    slack = 1e-5 * losses + 1e-10 * float(np.sum(values.astype(np.float64) ** 2))
+    assert (least <= losses + slack).all() and (losses <= most + slack).all()
+    assert np.median((most - least) / (losses + slack)) < 0.02
+    percentiles = (percentile, percentile)
+    found = ifmr(samples, 8, asymmetric, percentiles)
+    every = candidates(values, 8, asymmetric, percentiles, (0.7, 1.3, 0.01))
+    (loss,) = [loss for scale, loss, offset in every if scale == np.float32(found[0]) and offset == found[1]][:1]
+    assert loss <= min(loss for _, loss, _ in every) * (1 + 1e-5)
 
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal(70000).astype(np.float32)
-    values = {
-        "normal": values,
-        "relu": np.maximum(values, 0),
-        "heavy": values**5,
-        "uniform": rng.random(70000, np.float32) - np.float32(0.3),
-        "grid": np.round(values * 4) / 4,
-    }[spread].astype(np.float32)
+
+def candidate_arrays(values, asymmetric):
     high = max(np.max(values), np.float32(0))
     low = min(np.min(values), np.float32(0)) if asymmetric else -high
     tops = high * np.linspace(0.5, 1.4, 7, dtype=np.float32)
     scales = (tops - low) / np.float32(255) if asymmetric else tops / np.float32(127)
-    bottoms = np.full_like(tops, low) if asymmetric else -tops
-    plain = ifmr_losses(values, bottoms, tops, scales)
-    quick = sorted_losses(Samples(values), bottoms, tops, scales)
-    assert quick == pytest.approx(plain, rel=1e-4, abs=1e-10 * float(np.mean(values**2)))
-    found = ifmr(Samples(values), 8, asymmetric)
-    chunked = candidates(values, 8, asymmetric, (0.999999, 0.999999), (0.7, 1.3, 0.01))
-    least = min(loss for _, loss, _ in chunked)
-    assert min(loss for s, loss, o in chunked if s == np.float32(found[0]) and o == found[1]) <= least * (1 + 1e-5)
+    return tops, (np.full_like(tops, low) if asymmetric else -tops), scales
 
 
 def test_samples_leave_the_callers_array_as_it_is():

@@ -8,7 +8,7 @@ Rounding is half to even. Source: the vendor's public PyTorch toolkit.
 from __future__ import annotations
 
 import math
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -108,35 +108,76 @@ def dmq(activations: np.ndarray, weights: np.ndarray, strength: float) -> np.nda
 # ---------------------------------------------------------------- activations: IFMR
 
 
-class Samples:
-    """Values of an activation, sorted once for all searches. The array is sorted in place where it is given away."""
+BINS = 1 << 16  # of the grid: 256 for each step at 8 bits
+RUN = 1 << 17  # values that are counted together
 
-    def __init__(self, values: np.ndarray, own: bool = False) -> None:
-        flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
-        self.values: np.ndarray = flat if own or (flat.base is None and flat is not values) else flat.copy()
-        self.is_sorted: bool = False
-        self._sums: Optional[np.ndarray] = None
-        self._square: float = 0.0
+
+class Grid(NamedTuple):
+    """Values by equal bins from `low` on: how many lie in the first 0, 1, 2, ... bins, and their sums; and all squares."""
+
+    low: float
+    width: float
+    counts: np.ndarray
+    sums: np.ndarray
+    square: float
+
+
+class Samples:
+    """The values of an activation, counted once for all searches."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values: np.ndarray = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
+        self.low: np.float32 = np.min(self.values)
+        self.high: np.float32 = np.max(self.values)
+        self._grid: Optional[Grid] = None
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def sort(self) -> np.ndarray:
-        if not self.is_sorted:
-            self.values.sort()
-            self.is_sorted = True
-        return self.values
+    def bins(self) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+        """Values, and the bin that each is in; a larger value is never in an earlier bin."""
+        factor = np.float32(BINS / (float(self.high) - float(self.low)))
+        for begin in range(0, len(self.values), RUN):
+            values = self.values[begin : begin + RUN]
+            yield values, np.minimum(((values - self.low) * factor).astype(np.intp), BINS - 1)
 
-    def sums(self) -> Tuple[np.ndarray, float]:
-        """The sums of the first 0, 1, 2, ... sorted values, and the sum of all squares, in float64."""
-        if self._sums is None:
-            values = self.sort()
-            self._sums = np.empty(len(values) + 1, np.float64)
-            self._sums[0] = 0
-            np.cumsum(values, dtype=np.float64, out=self._sums[1:])
-            pieces = (values[i : i + CHUNK].astype(np.float64) for i in range(0, len(values), CHUNK))
-            self._square = math.fsum(float(np.dot(piece, piece)) for piece in pieces)
-        return self._sums, self._square
+    def grid(self) -> Grid:
+        """Count the values."""
+        if self._grid is None:
+            counts, sums, square = np.zeros(BINS + 1), np.zeros(BINS + 1), 0.0
+            for values, bins in self.bins():
+                wide = values.astype(np.float64)
+                counts[1:] += np.bincount(bins, minlength=BINS)
+                sums[1:] += np.bincount(bins, wide, BINS)
+                square += float(np.sum(np.square(wide)))
+            width = (float(self.high) - float(self.low)) / BINS
+            self._grid = Grid(float(self.low), width, np.cumsum(counts), np.cumsum(sums), square)
+        return self._grid
+
+    def is_countable(self) -> bool:
+        """Tell whether there are many values, over a range of which float32 holds the square."""
+        if len(self) < PAYS:
+            return False
+        with np.errstate(over="ignore"):
+            most = np.square(self.high - self.low) * np.float32(len(self))
+        return bool(self.high - self.low > TINY and np.isfinite(most))
+
+    def outermost(self, k: int, side: int) -> np.float32:
+        """The k-th value from the low end (side -1) or the high end (1); 0 where that lies on the other side of zero."""
+        end, zero = (self.low if side < 0 else self.high), np.float32(0)
+        if k == 1 or end * side <= 0:
+            return end if end * side > 0 else zero
+        found = self.values
+        if self.is_countable():
+            place = int(np.searchsorted(self.grid().counts, k if side < 0 else len(self) - k + 1)) - 1
+            found = np.concatenate([values[(bins - place) * side >= 0] for values, bins in self.bins()])
+        found = found[found * side > 0]  # equal values, such as zeros behind a ReLU, make partition slow
+        if k > len(found):
+            return zero
+        return np.float32(np.partition(found, k - 1)[k - 1] if side < 0 else np.partition(found, -k)[-k])
+
+
+TINY = 1e-30  # a range that is less wide is not counted: the inverse of a bin's width may be infinite
 
 
 def ifmr(
@@ -158,8 +199,8 @@ def ifmr(
     Returns:
         The scale (a float32 as a float) and the offset.
 
-    Source: `ifmr_quantize`. Where it pays the values are sorted and the loss of each candidate is read from prefix sums;
-    `ifmr_losses` computes the same as the toolkit does.
+    Source: `ifmr_quantize`. `ifmr_losses` computes as the toolkit does; where there are many values, `loss_bounds` leaves
+    it only the candidates that may be the best.
     """
     high, low = range_of(samples, percentiles)
     steps = (1 << bits) - 1
@@ -183,12 +224,7 @@ def range_of(samples: Samples, percentiles: Tuple[float, float]) -> Tuple[np.flo
     """The ends of the range: the k-th largest value, at least 0, and the k-th smallest, at most 0."""
     count = len(samples)
     upper, lower = (1 if 1 - p < EPSILON else count - int(p * count) for p in percentiles)
-    if samples.is_sorted or upper > 1 or lower > 1:
-        values = samples.sort()
-        high, low = values[count - upper], values[lower - 1]
-    else:
-        high, low = np.max(samples.values), np.min(samples.values)
-    return max(high, np.float32(0)), min(low, np.float32(0))
+    return samples.outermost(upper, 1), samples.outermost(lower, -1)
 
 
 def ratios(start: float, end: float, step: float) -> np.ndarray:
@@ -199,27 +235,26 @@ def ratios(start: float, end: float, step: float) -> np.ndarray:
 def least_loss(samples: Samples, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int) -> int:
     """The first candidate with the least loss.
 
-    From prefix sums where there are many values for each integer; where the two least are as near as the toolkit's own
-    float32 sums can't tell apart, these few are computed as it does.
+    Where there are many values, bounds of the losses leave only a few candidates to compute.
     """
-    if len(samples) < PAYS << bits or not np.isfinite(np.float32(tops[-1]) ** 2 * len(samples)):
-        return int(np.argmin(ifmr_losses(samples.values, bottoms, tops, scales)))
-    losses = sorted_losses(samples, bottoms, tops, scales)
-    near = np.flatnonzero(losses <= losses.min() * (1 + NEAR))
-    if 1 < len(near) <= FEW:
-        return int(near[np.argmin(ifmr_losses(samples.values, bottoms[near], tops[near], scales[near]))])
-    return int(near[0])
+    left = np.arange(len(scales))
+    if bits <= FINE and samples.is_countable():
+        least, most = loss_bounds(samples.grid(), bottoms, tops, scales, bits)
+        left = np.flatnonzero(least <= most.min() * (1 + NOISE))
+    if len(left) == 1:
+        return int(left[0])
+    return int(left[np.argmin(ifmr_losses(samples.values, bottoms[left], tops[left], scales[left]))])
 
 
-PAYS = 256  # values for each integer from which on sorting is faster: 65,536 at 8 bits, 16 million at 16
-NEAR = 1e-5  # relative
-FEW = 4  # candidates that are computed again
+PAYS = 1 << 16  # values from which on counting them first is faster
+FINE = 8  # bits at which a bin of the grid is fine against a step
+NOISE = 1e-5  # relative, of float32 sums
 
 
 def ifmr_losses(values: np.ndarray, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """The loss of each candidate, one after the other: the mean of (round(clip(x) / scale) · scale - x)²."""
     sums = np.zeros(len(scales))
-    size = min(CHUNK, len(values))
+    size = min(CHUNK, max(len(values), 1))
     first, rounded = np.empty(size, np.float32), np.empty(size, np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         for begin in range(0, len(values), size):
@@ -232,22 +267,43 @@ def ifmr_losses(values: np.ndarray, bottoms: np.ndarray, tops: np.ndarray, scale
                 np.multiply(work, scales[i], out=work)
                 np.subtract(work, x, out=error)
                 np.multiply(error, error, out=error)
-                sums[i] += np.sum(error, dtype=np.float64)
+                sums[i] += float(np.sum(error))
         losses = (sums / max(len(values), 1)).astype(np.float32)
     return np.where(np.isnan(losses), np.float32(np.inf), losses)
 
 
-def sorted_losses(samples: Samples, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """The same from sorted values: those between two rounding borders cost n·v² - 2·v·(their sum) + their squares."""
-    values, (sums, square) = samples.sort(), samples.sums()
-    losses = np.empty(len(scales))
-    for i, scale in enumerate(scales.astype(np.float64)):
-        levels = np.arange(np.rint(bottoms[i] / scales[i]), np.rint(tops[i] / scales[i]) + 1)
-        borders = ((levels[:-1] + 0.5) * scale).astype(np.float32)
-        places = np.concatenate([[0], np.searchsorted(values, borders), [len(values)]])
-        v = levels * scale
-        losses[i] = np.sum(v * (v * np.diff(places) - 2 * np.diff(sums[places])))
-    return np.maximum(losses + square, 0) / len(values)
+def loss_bounds(
+    grid: Grid, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int
+) -> Tuple[np.ndarray, np.ndarray]:
+    """The least and the most that each candidate can lose, summed over all values.
+
+    Values between two rounding borders cost n·v² - 2·v·(their sum) + their squares. A bin with a border in it is counted
+    on the side of its mean: that costs at most a quarter of its width times two steps for each of its values too much. Bins
+    are found in float32, so that a border at the edge of a bin may concern the next one as well.
+    """
+    step = scales.astype(np.float64)[:, None]
+    first, last = np.rint(bottoms / scales)[:, None], np.rint(tops / scales)[:, None]
+    levels = first + np.arange((1 << bits) + 1)
+    borders = (levels[:, :-1] + 0.5) * step
+    places = np.where(levels[:, :-1] < last, (borders - grid.low) / grid.width, BINS)
+    bins = np.clip(places, 0, BINS - 1).astype(np.intp)
+    counts, sums = np.diff(grid.counts), np.diff(grid.sums)
+    within = (places > -EDGE) & (places < BINS)
+    below = (places >= BINS) | (within & (sums[bins] <= counts[bins] * borders))
+    count = np.where(below, grid.counts[bins + 1], grid.counts[bins])
+    total = np.where(below, grid.sums[bins + 1], grid.sums[bins])
+    count = np.diff(count, axis=1, prepend=0, append=grid.counts[-1])
+    total = np.diff(total, axis=1, prepend=0, append=grid.sums[-1])
+    values = levels * step
+    most = np.sum(values * (values * count - 2 * total), axis=1) + grid.square
+    part = places - bins
+    near = np.clip(bins + (part > 1 - EDGE) - (part < EDGE), 0, BINS - 1)
+    doubt = counts[bins] / 2 * (1 + 2 * EDGE) + np.where(near != bins, counts[near] * 2 * EDGE, 0)
+    reach = np.sum(np.where(within, doubt, 0), axis=1) * step[:, 0] * grid.width
+    return most - reach - 1e-12 * grid.square, most
+
+
+EDGE = 0.05  # of a bin's width: float32 puts no value further off its bin
 
 
 # ---------------------------------------------------------------- activations: HFMG

@@ -329,9 +329,9 @@ def factors_of(arrays: List[np.ndarray], sites: Sequence[Site], balances: Mappin
         elif balance is None:
             shared.append(index)  # sorted once for all, when nobody needs the order any more
         else:
-            found[index] = searched(Samples(joined(list(given)), own=True), site.setting, asymmetric)
+            found[index] = searched(Samples(joined(list(given))), site.setting, asymmetric)
     if shared:
-        samples = Samples(joined(arrays), own=True)
+        samples = Samples(joined(arrays))
         for index in shared:
             site = sites[index]
             found[index] = searched(samples, site.setting, site.setting.asymmetric and site.kind != PRODUCT)
