@@ -58,10 +58,11 @@ if TYPE_CHECKING:
         message: str
         hint: Optional[str] = None
         first: Optional[Tuple[Union[str, int], ...]] = None  # what it repeats
+        wanted: Optional[str] = None  # of a number out of its range: what it has to be
 
 else:
     AnyDict = dict
-    Problem = namedtuple("Problem", "code path message hint first", defaults=(None, None))
+    Problem = namedtuple("Problem", "code path message hint first wanted", defaults=(None, None, None))
 
 
 OPTIONAL, REQUIRED, REPEATED = "optional", "required", "repeated"
@@ -335,7 +336,8 @@ def problems(cls: Type[Message], values: Mapping[str, Any], in_range: bool = Fal
 
 def out_of_range(name: str, value: Any, wanted: str, hint: Optional[str] = None) -> Problem:
     """The problem of a number that is not `wanted`."""
-    return Problem("out-of-range", (name,), "{} is {}; it has to be {}".format(name, value, wanted), hint)
+    message = "{} is {}; it has to be {}".format(name, value, wanted)
+    return Problem("out-of-range", (name,), message, hint, wanted=wanted)
 
 
 def duplicates(field: Field, elements: Any) -> Iterator[Problem]:

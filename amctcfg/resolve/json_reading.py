@@ -363,8 +363,8 @@ class QuantConfig:
         for problem in problems(cls, found) if len(self.errors) == errors else ():
             name = str(problem.path[0])
             message = problem.message
-            if name in written:  # its key is in front already, and the number is shown as it is written
-                message = message.replace("{} is {}".format(name, found[name]), "it is " + brief(written[name]), 1)
+            if name in written and problem.wanted:  # its key is in front, and the number is shown as it is written
+                message = "it is {}; it has to be {}".format(brief(written[name]), problem.wanted)
             self.report(problem.code, (*path, keys.get(name, name)), message, written.get(name, value))
         return found
 
@@ -401,12 +401,12 @@ class QuantConfig:
         """A value of the field's kind; floats are kept as they are written."""
         plain = number_in(field, value.value)
         try:
-            checked = field.kind.checked(field.name, plain)
+            checked = field.kind.checked("it", plain)  # its key is in front
         except (TypeError, ValueError) as error:
             code = "wrong-type" if isinstance(error, TypeError) else "out-of-range"
             message = "it has to be {}, not {}".format(field.kind.noun, brief(value))
             if code == "out-of-range":
-                message = str(error).replace("{} is ".format(field.name), "it is ", 1)
+                message = str(error)
             self.report(code, path, message, value)
             return default
         if isinstance(plain, float) and isinstance(checked, float):
