@@ -23,7 +23,7 @@ REPORTS = DATA / "reports"  # one file in every format
 
 # About the model, the whole file or the run; `test_flavours` and `test_commands` show these.
 ELSEWHERE = {"reserved-name", "conflicting-fields", "algorithm-unsupported", "softened", "invalid-json", "unreadable", "refused-by-toolkit",
-             "unused-ignore"}  # fmt: skip
+             "soc-unsuited",              "unused-ignore"}  # fmt: skip
 
 
 def arguments(path, form):

@@ -92,7 +92,7 @@ BESIDE_THE_CORE = [
     "tools", "tuning", "simulation", "pages", "editor", "workspace", "cli", "__main__.py", "flavours/algorithms.py", "flavours/pytorch.py",
     "flavours/pytorch_9_0.py", "flavours/tensorflow.py", "flavours/onnx.py", "flavours/caffe.py", "flavours/mindspore.py",
     "flavours/ge.py", "models", "messages/meanings.py", "documents/detecting.py",
-    "documents/json_tree.py", "resolve/json_reading.py",
+    "documents/json_tree.py", "documents/selections.py", "resolve/json_reading.py",
 ]  # fmt: skip
 
 

@@ -227,3 +227,47 @@ def test_skip_keeps_away_from_a_block():
     again = skip_where(text, "type=Conv2D", selected("type=Conv2D"))
     assert again == text and not stale(text)
     assert amctcfg.skip("# amctcfg: where=type=Relu\n", ["fc"]) == '# amctcfg: where=type=Relu\n\nskip_layers: "fc"\n'
+
+
+# ---------------------------------------------------------------- products
+
+
+@pytest.mark.parametrize(
+    "soc, loses",
+    [("Ascend310P3", True), ("Ascend310", True), ("Ascend310B4", False), ("Ascend910B1", False), ("Ascend910_9391", False),
+     ("Ascend910A", True), ("Ascend950PR", True)],
+)  # fmt: skip
+def test_products_of_two_variables_by_processor(soc, loses):
+    text = "# amctcfg: soc={}\n".format(soc)
+    found = [d for d in amctcfg.check(text, layers=LAYERS) if d.code == "soc-unsuited"]
+    assert bool(found) is loses
+    if loses:
+        assert "'a/xx' and 'ab/rt'" in found[0].message and "two-variable" in found[0].hint
+        skipped = text + 'skip_layers: ["a/xx", "ab/rt"]'
+        assert not [d for d in amctcfg.check(skipped, layers=LAYERS) if d.code == "soc-unsuited"]
+
+
+def test_flavours_that_a_processor_lacks():
+    layers = [Layer("c", "Convolution")]
+    for flavour, soc, refused in ((amctcfg.CAFFE, "Ascend910B1", True), (amctcfg.CAFFE, "Ascend310P3", False)):
+        found = amctcfg.check("# amctcfg: soc={}\n".format(soc), layers=layers, flavour=flavour)
+        assert ([d.code for d in found] == ["soc-unsuited"]) is refused
+
+
+def test_an_unknown_processor_is_wrong_usage(cli, tmp_path):
+    (tmp_path / "l.csv").write_text("name,type,supported,lacks\nm,BatchMatMulV2,true,asymmetric\n", encoding="utf-8")
+    graph = tmp_path / "l.csv"
+    result = cli("check", "-", "--graph", graph, "--soc", "Ascend310P3", stdin=b"")
+    assert result.status == 0 and "soc-unsuited" in result.out
+    result = cli("check", "-", "--graph", graph, "--soc", "Kirin", stdin=b"")
+    assert result.status == 2 and "no processor 'Kirin'" in result.err and "Ascend910_93" in result.err
+
+
+@pytest.mark.parametrize("value, warned", [("0.999", True), ("0.9998", True), ("0.9999", False), ("1.0", False)])
+def test_coarse_percentiles(value, warned):
+    for text in (
+        "common_config {{ ifmr_quantize {{ max_percentile: {} }} }}",
+        "common_config {{ ifmr_quantize {{ min_percentile: {} }} }}",
+    ):
+        codes = [d.code for d in amctcfg.check(text.format(value))]
+        assert ("coarse-percentile" in codes) is warned

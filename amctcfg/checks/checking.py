@@ -57,7 +57,9 @@ def check(
     if reading.foreign:
         return document.diagnostics
     context = Context(document, layers, rules, None, reading.broken)
-    return Settings(document.text, document.name).without_ignored(check_document(context))
+    settings = Settings(document.text, document.name)
+    context.soc = settings.values.get("soc")
+    return settings.without_ignored(check_document(context))
 
 
 def check_document(context: Context) -> Tuple[Diagnostic, ...]:

@@ -46,6 +46,7 @@ class Context:
         self.document: Optional[Document[Any]] = self.merger.document
         self.flavour: Flavour[Any] = self.merger.flavour
         self.rules: str = rules
+        self.soc: Optional[str] = None  # the processor that the model is for
         self.has_layers: bool = layers is not None
         self.layers: Layers = checked_layers(layers or ())
         self.by_name: Dict[str, Layer] = {layer.name: layer for layer in self.layers}

@@ -262,8 +262,10 @@ def stale_selections(context: Context) -> None:
     """The lines of a selection that are not what its expression chooses on this model."""
     if context.document is None or "where=" not in context.document.text:
         return
-    from ..documents.selections import judge_blocks
-
+    try:
+        from ..documents.selections import judge_blocks
+    except ImportError:  # a host that only expands may have deleted it
+        return
     for judged in judge_blocks(context.document.tree, context.layers, context.flavour):
         block = judged.block
         code, hint = "stale-selection", "`amctcfg check --fix` rewrites the lines below"
@@ -277,6 +279,33 @@ def stale_selections(context: Context) -> None:
         width = len(context.document.text[block.start : block.end].rstrip("\r\n"))
         span = start._replace(end_column=start.column + width)
         context.diagnostics.append(Diagnostic(WARNING, code, message, span, None, hint or None, context.document.name))
+
+
+def unsuited_soc(context: Context) -> None:
+    """What the processor makes worse, or does not take."""
+    from ..flavours.socs import soc_named
+
+    soc = soc_named(context.soc) if context.soc else None
+    if soc is None:
+        return
+    refused = dict(soc.lacks).get(context.flavour.name)
+    if refused is not None:
+        context.report(WARNING, "soc-unsuited", "{}: {}".format(context.soc, refused))
+    products = [] if soc.gains_by_products else [x for x in context.supported if is_variable_product(context, x)]
+    names = [layer.name for layer in products if context.is_quantized(layer)]
+    if names:
+        message = "on {} a quantized product of two variables loses accuracy: {}"
+        hint = "`amctcfg suggest --where two-variable` skips them"
+        context.report(WARNING, "soc-unsuited", message.format(context.soc, quote_names(names)), None, hint)
+
+
+def is_variable_product(context: Context, layer: Layer) -> bool:
+    """Whether a layer multiplies two values of which the toolkit takes neither for a weight."""
+    if context.layers.traits is None:
+        return "asymmetric" in layer.lacks
+    traits = context.layers.traits.get(layer.name)
+    is_product = context.flavour.types[layer.type].does in ("matmul", "batchmatmul")
+    return is_product and traits is not None and (traits.two_variable or traits.runtime_weight is not None)
 
 
 def changes(judged: Judged) -> str:
@@ -417,6 +446,7 @@ FILE_CHECKS: Tuple[Check, ...] = (
 )
 MODEL_CHECKS: Tuple[Check, ...] = (
     stale_selections,
+    unsuited_soc,
     ignored_overrides,
     unused_overrides,
     asymmetric_cascades,

@@ -77,7 +77,8 @@ STRICT = option("--strict-warnings", action="store_true", help="exit with 1 for 
 IGNORE = option(
     "--ignore", action=Extend, default=[], type=codes, metavar="CODE,...", help="leave these kinds of warnings out"
 )
-READING = (GRAPH, FLAVOUR, RULES, LENIENT, STRICT, IGNORE)
+SOC = option("--soc", metavar="NAME", help="the processor that the model is for, such as Ascend310P3")
+READING = (GRAPH, FLAVOUR, SOC, RULES, LENIENT, STRICT, IGNORE)
 COLOR = option("--color", choices=["auto", "always", "never"], default="auto", help="default: auto, on a terminal only")
 ALWAYS = (
     option("-q", "--quiet", action="store_true", help="no notes, nothing but results and errors"),

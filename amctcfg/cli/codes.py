@@ -52,6 +52,8 @@ def example_of(code: str) -> Tuple[Diagnostic, ...]:
         return tuple(Settings(described.example, "quant.cfg").unused(()))
     if code == "reserved-name":
         layers = (*layers, Layer("version", "Conv2D"))
+    if code == "soc-unsuited":
+        layers = (*layers, Layer("stage/product", "BatchMatMulV2", lacks=("asymmetric",)))
     for model in (None, layers):
         found = check(described.example, "quant.cfg", model, flavour=flavour)
         if any(d.code == code for d in found):

@@ -259,6 +259,12 @@ CODES: Dict[str, Code] = {
         "Write 0.9999 or more.",
         "common_config { ifmr_quantize { max_percentile: 0.999 } }\n",
     ),
+    "soc-unsuited": Code(
+        WARNING,
+        "The processor that `soc=` or `--soc` names takes no such file, or loses accuracy by these layers.",
+        "Skip the layers, or quantize for another processor.",
+        "# amctcfg: soc=Ascend310P3\n",
+    ),
     "refused-by-toolkit": Code(
         WARNING,
         "The toolkit stops at this layer, `amctcfg simulate` found: NaN or infinity, a scale out of range, a bias beyond int32.",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 MARK = "amctcfg:"
-KEYS = ("graph", "flavour", "rules", "ignore")
+KEYS = ("graph", "flavour", "rules", "soc", "ignore")
 PATHS = ("graph",)  # settings whose value is a path, relative to the file
 
 # A comment, or a string, which may hold "#"; one that is not closed ends with its line.

@@ -72,6 +72,7 @@ class ConfigFile:
     flavour: Flavour[Any] = TF_ASCEND
     rules: str = DOCUMENTED
     model: Optional[Model] = None
+    soc: Optional[str] = None
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class ConfigFile:
     def with_model(self, model: Model) -> ConfigFile:
         """Return this file, looked at on another model."""
         other = ConfigFile(self.workspace, self.contents, self.text, self.name, self.settings, self.is_json)
-        other.flavour, other.rules, other.model = self.flavour, self.rules, model
+        other.flavour, other.rules, other.soc, other.model = self.flavour, self.rules, self.soc, model
         return other
 
     @property
@@ -156,7 +157,9 @@ class ConfigFile:
         if reading.foreign:
             return document.diagnostics
         self.note_other_model(reading.config)
-        return check_document(Context(document, self.layers, self.rules, self.flavour, reading.broken))
+        context = Context(document, self.layers, self.rules, self.flavour, reading.broken)
+        context.soc = self.soc
+        return check_document(context)
 
     def diagnostics_of_json(self) -> Tuple[Diagnostic, ...]:
         """Return the errors of a JSON quantization config."""

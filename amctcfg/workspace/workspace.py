@@ -11,6 +11,7 @@ from ..documents.files import read
 from ..documents.settings import Settings
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layers
+from ..flavours.socs import SOCS, soc_named
 from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from .choosing import choose_flavour, flavour_by_name
@@ -35,6 +36,7 @@ class Options(NamedTuple):
     lenient: bool = False
     ignore: Tuple[str, ...] = ()
     strict_warnings: bool = False
+    soc: Optional[str] = None
 
 
 def stay_silent(text: str) -> None:
@@ -115,6 +117,7 @@ class Workspace:
             raise Failure("{}: rules is '{}'; it has to be 'documented' or 'toolkit'".format(name, rules))
         found = ConfigFile(self, contents, text, name, settings, is_json)
         found.rules = rules
+        found.soc = self.soc_of(settings, name)
         found.flavour = self.flavour_of(found, graph, by_head)
         found.model = None if graph is None else self.model(graph, found.flavour, by_head)
         model = (
@@ -128,6 +131,14 @@ class Workspace:
         found = ConfigFile(self, text, text, name, Settings(text, name), False)
         found.flavour, _ = choose_flavour(found)
         return found
+
+    def soc_of(self, settings: Settings, name: str) -> Optional[str]:
+        """Return the processor that the options or the file's head name. Raises `Failure` for an unknown one."""
+        soc = self.options.soc or settings.values.get("soc")
+        if soc is not None and soc_named(soc) is None:
+            where = "" if self.options.soc else "{}: ".format(name)
+            raise Failure("{}there is no processor '{}'; names begin with {}".format(where, soc, ", ".join(SOCS)))
+        return soc
 
     # ------------------------------------------------------------ flavours and models
 
