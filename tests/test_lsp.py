@@ -249,10 +249,25 @@ def test_hover(session):
         return session.at(session.uri, "hover", *where(TEXT, at))["contents"]["value"]
 
     assert "**search_step**" in words("search_step") and "default 0.01" in words("search_step")
-    assert "1 layer of the model: 'stage/conv2'" in words("override_layer_types")
+    assert "1 layer of the model: `stage/conv2`" in words("override_layer_types")
     assert "search_step         0.01" in words('"stage/conv1"')
     assert "not quantized: skip_layers at" in words('"fc"')
     assert session.at(session.uri, "hover", 0, 3) is None
+
+
+def test_names_in_a_hover_are_code(tmp_path):
+    """Not links, tags or the end of a block of code, whatever is in them."""
+    names = ["![x](http://a.example)", "```", "a`b``c", "<img src=x>", "\x1b[31m"]
+    (tmp_path / "m.json").write_text(json.dumps([{"name": n, "type": "Conv2D"} for n in names]), encoding="utf-8")
+    text = '# amctcfg: graph=m.json\nskip_layer_types: "Conv2D"\nskip_layers: "```"\n'
+    (tmp_path / "q.cfg").write_text(text, encoding="utf-8")
+    with Client() as client:
+        uri = (tmp_path / "q.cfg").as_uri()
+        client.open(uri, text)
+        types = client.at(uri, "hover", 1, 20)["contents"]["value"]
+        layer = client.at(uri, "hover", 2, 16)["contents"]["value"]
+    assert "`![x](http://a.example)`, ```` ``` ````, ``` a`b``c ```, `<img src=x>` and `\\x1b[31m`" in types
+    assert layer.startswith("````text\n``` (Conv2D)\n") and layer.endswith("\n````")
 
 
 def test_hints_symbols_folding_definition_references_rename(session):

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
-from ..diagnostics.words import MOST_NAMED, escape_controls, join_words, pluralize, quote_name
+from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
 from ..tools.diffing import Change
 from ..workspace.file import ConfigFile, quantizable_types
 from .arguments import READING, formats, option, plain
@@ -172,9 +172,9 @@ class Comparison:
         if self.every:
             who = ", ".join(map(quote, row.names))
         elif len(row.names) > 1 and whole:
-            who = ", ".join(quote(kind) if quote is code else kind for kind in sorted(counts))
+            who = ", ".join(quote(kind) if quote is as_code else kind for kind in sorted(counts))
         else:
-            who = listed([quote(name) for name in row.names])
+            who = list_words([quote(name) for name in row.names])
         return "{}: {}".format(pluralize(len(row.names), "layer"), who)
 
     def text(self, width: Optional[int], color: bool) -> str:
@@ -182,7 +182,7 @@ class Comparison:
         lines = []
         for row in self.rows():
             whom = " for " + self.whom(row, quote_name) if row.names else " (global)"
-            line = "{}{}, {}".format(row.what, whom, listed(short_places(row.places)))
+            line = "{}{}, {}".format(row.what, whom, list_words(short_places(row.places)))
             folded = wrapped(escape_controls(line), width)
             before, after = escape_controls(row.before), escape_controls(row.after)
             if color:  # where the values are short enough for the first line
@@ -224,13 +224,6 @@ def short_places(places: List[str]) -> List[str]:
     ]
 
 
-def listed(words: List[str], most: int = MOST_NAMED) -> str:
-    """`a, b and c`, of many the first three: `a, b, c and 4 more`."""
-    if len(words) > most:
-        return "{} and {} more".format(", ".join(words[:most]), len(words) - most)
-    return join_words(words, "and")
-
-
 def wrapped(text: str, width: Optional[int]) -> List[str]:
     """A line for a terminal, where it is too long in several, with the rest indented."""
     if width is None:
@@ -246,22 +239,19 @@ def diff_markdown(comparison: Comparison) -> str:
     """A table for a review comment; names stand as code, so that none is a link, an image or a mention there."""
     rows = []
     for row in comparison.rows():
-        values = [words if re.match(r"[\w.+-]*\Z", words) else code(words) for words in (row.before, row.after)]
-        cells = (row.label or "algorithm", *values, comparison.whom(row, code), listed([code(p) for p in row.places]))
-        rows.append("| {} |\n".format(" | ".join(cells)))
+        values = [words if re.match(r"[\w.+-]*\Z", words) else as_code(words) for words in (row.before, row.after)]
+        cells = (
+            row.label or "algorithm",
+            *values,
+            comparison.whom(row, as_code),
+            list_words([as_code(p) for p in row.places]),
+        )
+        rows.append("| {} |\n".format(" | ".join(cell.replace("|", "\\|") for cell in cells)))
     if not rows:
         return "No layer changes.\n"
     return "| field | before | after | for | because of |\n|---|---|---|---|---|\n{}\n{}.\n".format(
         "".join(rows), comparison.summary().capitalize()
     )
-
-
-def code(words: str) -> str:
-    """Words as code in a table of Markdown."""
-    words = quote_name(escape_controls(words))[1:-1].replace("|", "\\|")
-    fence = "`" * (max([len(run) for run in re.findall("`+", words)] + [0]) + 1)
-    space = " " if len(fence) > 1 else ""
-    return "{0}{1}{2}{1}{0}".format(fence, space, words)
 
 
 def diff_json(comparison: Comparison) -> str:

@@ -60,12 +60,37 @@ def quote_name(name: str) -> str:
 def quote_names(names: Iterable[str], most: int = MOST_NAMED) -> str:
     """`'a', 'b', 'c' and 4 more`"""
     names = list(names)
-    format_value = [quote_name(name) for name in names[:most]]
     if len(names) > most:
-        return "{} and {} more".format(", ".join(format_value), len(names) - most)
-    return join_words(format_value, "and")
+        return "{} and {} more".format(", ".join(map(quote_name, names[:most])), len(names) - most)
+    return join_words(list(map(quote_name, names)), "and")
 
 
 def format_value(value: Any) -> str:
     """A value as the file writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def as_code(words: str) -> str:
+    """Words as code in Markdown, where nothing in them is a link, an image, a tag or a mention."""
+    words = quote_name(escape_controls(words))[1:-1]
+    fence = "`" * (longest_run(words) + 1)
+    space = " " if len(fence) > 1 else ""
+    return "{0}{1}{2}{1}{0}".format(fence, space, words)
+
+
+def as_block(text: str) -> str:
+    """Lines as a block of code in Markdown, whatever is in them."""
+    fence = "`" * max(longest_run(text) + 1, 3)
+    return "{0}text\n{1}{0}".format(fence, text)
+
+
+def longest_run(words: str) -> int:
+    """The length of the longest run of backticks."""
+    return max([len(run) for run in re.findall("`+", words)] + [0])
+
+
+def list_words(words: List[str], most: int = MOST_NAMED) -> str:
+    """`a, b and c`, of many the first three: `a, b, c and 4 more`."""
+    if len(words) > most:
+        return "{} and {} more".format(", ".join(words[:most]), len(words) - most)
+    return join_words(words, "and")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
-from ..diagnostics.words import escape_controls, pluralize, quote_names
+from ..diagnostics.words import as_block, as_code, escape_controls, list_words, pluralize
 from ..flavours.layer import Layer
 from ..messages.kinds import BOOL, STRING, Enum
 from ..messages.meanings import field_meanings
@@ -279,7 +279,7 @@ def block_words(analysis: Analysis, node: Node) -> Optional[str]:
     if not found:
         return "No layer of the model gets this block."
     return "{} of the model: {}".format(
-        pluralize(len(found), "layer"), quote_names((layer.name for layer in found), MOST_NAMED)
+        pluralize(len(found), "layer"), list_words([as_code(layer.name) for layer in found], MOST_NAMED)
     )
 
 
@@ -313,8 +313,8 @@ def layer_words(analysis: Analysis, name: str) -> Optional[str]:
         return None if analysis.layers is None else "The model has no layer of this name."
     merger = analysis.merger
     if merger is None:
-        return "{} ({})".format(layer.name, layer.type)
-    return "```text\n{}```".format(Explanation(merger, merger.merge(layer), name=analysis.name).text())
+        return "{} ({})".format(as_code(layer.name), as_code(layer.type))
+    return as_block(Explanation(merger, merger.merge(layer), name=analysis.name).text())
 
 
 def type_words(analysis: Analysis, name: str) -> Optional[str]:
@@ -328,7 +328,8 @@ def type_words(analysis: Analysis, name: str) -> Optional[str]:
     layers = [layer for layer in analysis.layers or () if layer.type == name]
     if analysis.layers is not None:
         words += "\n\n{} of the model{}".format(
-            pluralize(len(layers), "layer"), ": " + quote_names((x.name for x in layers), MOST_NAMED) if layers else ""
+            pluralize(len(layers), "layer"),
+            ": " + list_words([as_code(x.name) for x in layers], MOST_NAMED) if layers else "",
         )
     return words
 
