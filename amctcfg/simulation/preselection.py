@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from ..flavours.flavour import Flavour
 from ..resolve.effective import EffectiveConfig
-from .algorithms import Samples, hfmg, ifmr, limits, range_of, ratios, sorted_losses
+from .algorithms import Samples, estimated_losses, hfmg, ifmr, limits, range_of, ratios
 from .alternatives import KINDS, Axes, axes_of, block_with, kind_of
 from .editing import Factors, plain, quantized, woven
 from .network import Network, Runner, SimulationError, needed
@@ -223,7 +223,7 @@ def ranged(
         return {search: (0.0, *pair) for search, pair in searched.items()}
     tops = high * np.unique(np.concatenate(list(each.values())))
     scales = np.maximum((tops - low) / np.float32(steps), np.float32(1e-30)).astype(np.float32)
-    losses = sorted_losses(samples, np.full_like(tops, low) if offset else -tops, tops, scales)
+    losses = estimated_losses(samples, np.full_like(tops, low) if offset else -tops, tops, scales, bits)
     found = {}
     for search, factors in each.items():
         places = np.flatnonzero((tops >= high * factors[0]) & (tops <= high * factors[-1]))
@@ -251,7 +251,7 @@ class Bench:
         return [[array / self.site.by_channel(balance) for array in arrays] for arrays in self.arrays]
 
     def samples(self, balance: Optional[np.ndarray]) -> List[Samples]:
-        """Some values of each activation and their ends, sorted."""
+        """Some values of each activation and their ends."""
         key = None if balance is None else balance.tobytes()
         if key not in self.kept:
             self.kept.clear()  # one balancer after the other
@@ -262,7 +262,7 @@ class Bench:
                 ends = [values]
                 for array in self.whole[index] if balance is None else arrays:
                     ends.append(np.array([np.min(array), np.max(array)], np.float32))
-                found.append(Samples(np.concatenate(ends), own=True))
+                found.append(Samples(np.concatenate(ends)))
             self.kept[key] = found
         return self.kept[key]
 
