@@ -15,7 +15,7 @@ import pytest
 import amctcfg
 from amctcfg.diagnostics.codes import CODES
 from amctcfg.editor.actions import formatting
-from amctcfg.editor.analysis import Analysis, EditorWorkspace
+from amctcfg.editor.analysis import Analysis, EditorWorkspace, Settings
 from amctcfg.editor.features import PAGE, completion, document_symbols, folding_ranges
 from amctcfg.editor.text import ENCODINGS, Text
 from amctcfg.editor.tokens import semantic_tokens
@@ -616,11 +616,28 @@ def test_the_page_of_a_diagnostic_is_in_the_site():
     assert all(re.search(r"^#+ {}\b".format(code), headings, re.MULTILINE) for code in CODES if code != "unreadable")
 
 
+EDITORS = (ROOT / "docs" / "editors.md").read_text(encoding="utf-8")
+
+
+def shown(language):
+    """The first example of a language on the page about editors."""
+    return re.search(r"```{}\n(.*?)```".format(language), EDITORS, re.DOTALL)[1]
+
+
+def installed(folder):
+    """The environment of a machine where this tree is installed as the command amctcfg."""
+    (folder / "bin").mkdir()
+    script = folder / "bin" / "amctcfg"
+    script.write_text('#!/bin/sh\nexec "{}" -m amctcfg "$@"\n'.format(sys.executable), encoding="utf-8")
+    script.chmod(0o755)
+    path = "{}{}{}".format(script.parent, os.pathsep, os.environ["PATH"])
+    return dict(os.environ, PATH=path, PYTHONPATH=str(ROOT), HOME=str(folder))
+
+
 NVIM = """
 vim.o.swapfile = false
+vim.cmd('luafile ' .. vim.env.SETUP)
 vim.cmd('edit ' .. vim.env.CFG)
-local id = vim.lsp.start_client({name = 'amctcfg', cmd = {vim.env.PYTHON, '-m', 'amctcfg', 'lsp'}, root_dir = vim.env.ROOT})
-vim.lsp.buf_attach_client(0, id)
 local function wait(what, test) if not vim.wait(15000, test, 50) then print('TIMEOUT ' .. what) vim.cmd('cquit') end end
 wait('diagnostics', function() return #vim.diagnostic.get(0) > 0 end)
 for _, d in ipairs(vim.diagnostic.get(0)) do io.stdout:write('DIAG ' .. d.code .. ' ' .. d.lnum .. '\\n') end
@@ -640,8 +657,9 @@ def test_neovim(folder):
         pytest.skip("no Neovim here: apt-get install neovim")
     (folder / "quant.cfg").write_text(TEXT, encoding="utf-8")
     (folder / "session.lua").write_text(NVIM, encoding="utf-8")
+    (folder / "setup.lua").write_text(shown("lua"), encoding="utf-8")
     environment = dict(
-        os.environ, CFG=str(folder / "quant.cfg"), PYTHON=sys.executable, ROOT=str(folder), PYTHONPATH=str(ROOT),
+        installed(folder), CFG=str(folder / "quant.cfg"), SETUP=str(folder / "setup.lua"),
         XDG_STATE_HOME=str(folder), XDG_DATA_HOME=str(folder), XDG_CACHE_HOME=str(folder),
     )  # fmt: skip
     done = subprocess.run(
@@ -656,3 +674,72 @@ def test_neovim(folder):
     assert "DIAG unused-override 4" in out and "stage/conv1 (Conv2D)" in out and "TIMEOUT" not in out, out
     expected = amctcfg.format(TEXT.replace('skip_layers: "fc"', 'skip_layers: "nope"'))
     assert "LINES {}".format(expected.count("\n")) in out
+
+
+EMACS = """
+(package-initialize)
+(require 'eglot)
+(load-file (getenv "SETUP"))
+(remove-hook 'amctcfg-mode-hook #'eglot-ensure) ; it waits for a command, of which a script has none
+(setq eglot-sync-connect 30)
+(defun until (what test)
+  (let ((end (+ (float-time) 30)))
+    (while (not (funcall test))
+      (when (> (float-time) end) (princ (format "TIMEOUT %s\\n" what)) (kill-emacs 1))
+      (accept-process-output nil 0.05))))
+(find-file (getenv "CFG"))
+(princ (format "MODE %s\\n" major-mode))
+(apply #'eglot--connect (eglot--guess-contact))
+(until "diagnostics" (lambda () (flymake-start) (flymake-diagnostics)))
+(dolist (one (flymake-diagnostics))
+  (princ (format "DIAG %s %s\\n" (line-number-at-pos (flymake-diagnostic-beg one)) (flymake-diagnostic-text one))))
+(goto-char (point-min))
+(search-forward "stage/conv1")
+(let ((found (jsonrpc-request (eglot-current-server) :textDocument/hover (eglot--TextDocumentPositionParams))))
+  (princ (format "HOVER %s\\n" (plist-get (plist-get found :contents) :value))))
+(eglot-format-buffer)
+(princ (format "LINES %s\\n" (count-lines (point-min) (point-max))))
+(kill-emacs 0)
+"""
+
+
+def test_emacs(folder):
+    emacs = shutil.which("emacs")
+    if emacs is None:
+        pytest.skip("no Emacs here: apt-get install emacs-nox elpa-eglot")
+    has_eglot = ["--batch", "--eval", '(progn (package-initialize) (kill-emacs (if (locate-library "eglot") 0 1)))']
+    if subprocess.run([emacs, *has_eglot], capture_output=True, check=False).returncode:
+        pytest.skip("Emacs has no eglot here: apt-get install elpa-eglot, or Emacs 29")
+    (folder / "quant.cfg").write_text(TEXT, encoding="utf-8")
+    (folder / "session.el").write_text(EMACS, encoding="utf-8")
+    (folder / "setup.el").write_text(shown("elisp"), encoding="utf-8")
+    environment = dict(installed(folder), CFG=str(folder / "quant.cfg"), SETUP=str(folder / "setup.el"))
+    command = [emacs, "--batch", "-l", str(folder / "session.el")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    out = done.stdout + done.stderr
+    assert "MODE amctcfg-mode" in done.stdout and "DIAG 5 " in done.stdout, out
+    assert "HOVER ```text\nstage/conv1 (Conv2D)" in done.stdout, out
+    assert "LINES {}".format(amctcfg.format(TEXT).count("\n")) in done.stdout, out
+
+
+EXTENSION = ROOT / "editors" / "vscode"
+
+
+def test_the_extension_of_vscode_starts_the_server():
+    """With a stub of VS Code's client; `vsce package` builds the rest."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node here: apt-get install nodejs")
+    command = json.dumps([sys.executable, "-m", "amctcfg", "lsp"])
+    environment = dict(os.environ, COMMAND=command, EXTENSION=str(EXTENSION / "extension.js"), PYTHONPATH=str(ROOT))
+    stub = str(ROOT / "tests" / "vscode_stub.js")
+    done = subprocess.run([node, stub], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert '"semanticTokensProvider"' in done.stdout, done.stdout + done.stderr
+
+
+def test_the_extension_of_vscode_offers_the_settings_that_the_server_has():
+    described = json.loads((EXTENSION / "package.json").read_text(encoding="utf-8"))
+    offered = set(described["contributes"]["configuration"]["properties"]) - {"amctcfg.command"}
+    taken = set(vars(Settings({}))) - {"hints"} | {"inlayHints"}
+    assert offered == {"amctcfg." + name for name in taken}
+    assert (EXTENSION / described["main"]).exists()
