@@ -79,7 +79,7 @@ STANDARD = set(
     typing unicodedata urllib
     """.split()
 )
-ON_DEMAND = {"google", "tqdm"}  # protobuf, inside the functions that read graphs; a bar of progress
+ON_DEMAND = {"distributed", "google", "tqdm"}  # a cluster; protobuf, inside the functions that read graphs; a bar of progress
 EXTRA = {"numpy", "onnx", "onnxruntime"}  # of the room for simulation, and of it alone
 FOR_CHECKERS = {"typing_extensions"}  # under TYPE_CHECKING
 

@@ -122,6 +122,11 @@ def test_a_copy_finds_the_files_that_the_head_names(folder, head, copy, expected
     assert rewrite_head_paths(head, str(folder / "sub" / "q.cfg"), copy) == (head if expected is None else expected)
 
 
+def test_a_copy_at_an_unknown_place_has_whole_paths(folder):
+    text = rewrite_head_paths("# amctcfg: graph=../l.csv\n", "sub/q.cfg", None)
+    assert text == "# amctcfg: graph={}\n".format(os.path.realpath(str(folder / "l.csv")))
+
+
 def test_a_copy_in_a_linked_folder_finds_them_too(folder):
     (folder / "far" / "away").mkdir(parents=True)
     try:

@@ -9,16 +9,18 @@ import queue
 import re
 import shlex
 import time
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Mapping, Union
+from typing import TYPE_CHECKING, Any, FrozenSet, List, Union
 
 from ..diagnostics.words import quote_name
-from ..documents.files import same_file, write
+from ..documents.files import replace, same_file, write
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, SENSITIVITY, option, plain
+from .candidates import CandidateFiles
 from .console import EXIT_FAILURE, EXIT_OK, Console, Failure
 from .opening import open_workspace
 from .scoring import read_scores, require_direction, require_tuning
+from .simulate import count
 from .suggest import classify
 
 if TYPE_CHECKING:
@@ -34,15 +36,18 @@ OPTIONS = (
     option("--target", metavar="X", type=float, help="the score that is good; read from 'amctcfg-score: N'"),
     option("--budget", metavar="N", type=int, help="the most runs"),
     option("--repeat", metavar="K", type=int, default=1, help="runs of each candidate; the majority counts"),
-    option("--jobs", metavar="N", type=int, default=1, help="runs at the same time; {worker} is 0 to N - 1"),
+    option("--jobs", metavar="N", type=count, default=1, help="runs at the same time; {worker} is 0 to N - 1"),
+    option("--dask", metavar="ADDRESS", help="run on the workers of this Dask scheduler; --jobs at the same time"),
+    option("--data", metavar="F", nargs="+", help="calibration data for {onnx}, the candidate's simulated model"),
     option("--state", metavar="DIR", help="the journal and the results; CFG.bisect if left out"),
     option("--reset", action="store_true", help="forget what an earlier search left in that folder"),
     option("--next", action="store_true", help="write the next candidate and leave"),
     option("--tell", metavar="STATUS", help="the exit status or score of the candidate written by --next"),
 )
 
+
 SCORE = re.compile(r"^amctcfg-score:[ \t]*([^\s]+)[ \t]*\r?$", re.MULTILINE)
-SEEN_BY = re.compile(r"\{(json|skip|skip-file)?\}")  # the placeholders that show the candidate to a command
+SEEN_BY = re.compile(r"\{(json|skip|skip-file|onnx)?\}")  # the placeholders that show the candidate to a command
 
 NOTHING_GOOD, INTERRUPTED = 3, 130
 CANT_TELL, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
@@ -50,10 +55,6 @@ BEST, NEXT = "best.cfg", "next.cfg"
 LAST_LINES = 5
 
 Verdict = Union[bool, float, None]
-
-
-class Stopped(Exception):
-    """The command can't be run, so that the search can't go on."""
 
 
 def run(arguments: Any, console: Console) -> int:
@@ -105,8 +106,10 @@ def refuse_wrong_usage(arguments: Any) -> None:
         raise Failure(
             "the command never sees the candidate; write {} where its file belongs, or {json} for its expansion"
         )
-    if arguments.jobs < 1:
-        raise Failure("--jobs takes the number of runs at the same time, at least 1, not {}".format(arguments.jobs))
+    if bool(arguments.data) != any("{onnx}" in word for word in arguments.run):
+        raise Failure("{onnx} in the command and --data with calibration data go together")
+    if arguments.dask is not None and not arguments.run:
+        raise Failure("--dask runs a command; --next and --tell need none")
 
 
 def refuse_inputs(folder: StateFolder, inputs: Any) -> None:
@@ -164,12 +167,13 @@ class Loop:
         self.workers: queue.Queue[int] = queue.Queue()
         for worker in range(arguments.jobs):
             self.workers.put(worker)
+        self.files: CandidateFiles = CandidateFiles(file, arguments.run, arguments.data or ())
         self.commands: Any = None
 
     # ------------------------------------------------------------ the search
 
     def run(self) -> int:
-        from ..tuning.commands import CommandError, LocalCommands
+        from ..tuning.commands import CommandError
 
         if self.resumed:
             self.console.note(
@@ -178,9 +182,9 @@ class Loop:
                     self.folder.shown("journal.jsonl"),
                 )
             )
-        self.commands = LocalCommands()
         try:
             if not self.is_over():
+                self.commands = self.open_commands()
                 self.announce()
                 self.run_commands()
         except KeyboardInterrupt:
@@ -188,13 +192,26 @@ class Loop:
             self.console.note("interrupted; start the same command again to go on")
             self.report()
             return INTERRUPTED
-        except (Stopped, CommandError) as stopped:
+        except CommandError as stopped:
             self.console.done()
             self.console.note(str(stopped))
             self.report()
             raise Failure("the search ends here; start the same command again when it is mended") from None
         self.console.done()
         return self.finish()
+
+    def open_commands(self) -> Any:
+        """Return what runs commands: this machine, or a cluster. Raises `Failure` where the cluster is not there."""
+        from ..tuning.commands import CommandError, LocalCommands
+
+        if self.arguments.dask is None:
+            return LocalCommands(self.folder.path, self.arguments.jobs)
+        from ..tuning.cluster import ClusterCommands
+
+        try:
+            return ClusterCommands(self.arguments.dask)
+        except CommandError as error:
+            raise Failure(str(error)) from None
 
     def run_commands(self) -> None:
         """Run commands until nothing is left to try; whatever ends that, none of them is left running."""
@@ -240,39 +257,14 @@ class Loop:
 
     # ------------------------------------------------------------ one run
 
-    def write(self, candidate: Candidate, name: str) -> Dict[str, str]:
-        """Write a candidate's files; return what the placeholders of the command stand for."""
-        stem = self.folder.file(os.path.splitext(name)[0])
-        skipped = [layer for layer, effective in candidate.plan.items() if not effective.quant_enable]
-        values = {"": stem + ".cfg", "skip": ",".join(skipped), "skip-file": stem + ".txt"}
-        write(self.moved(candidate.text, values[""]), values[""])
-        write("".join("{}\n".format(layer) for layer in skipped), values["skip-file"])
-        if candidate.plan.flavour.layout is not None:
-            values["json"] = stem + ".json"
-            write(candidate.plan.to_json() + "\n", values["json"])
-        return values
-
-    def moved(self, text: str, path: str) -> str:
-        """Return a candidate's text as it stands in the folder."""
-        return rewrite_head_paths(text, self.file.name, path)
-
-    def words(self, values: Mapping[str, str]) -> List[str]:
-        """Return the command with its placeholders filled in."""
-        from ..tuning.worker import fill_in
-
-        if "json" not in values and any("{json}" in word for word in self.arguments.run):
-            raise Failure("{} has no JSON quantization config; use {{}}".format(self.file.flavour.name))
-        return [fill_in(word, values) for word in self.arguments.run]
-
     def evaluate(self, candidate: Candidate) -> Verdict:
-        """Run the command on a candidate and record what became of it. Raises `Stopped` where that can't go on."""
+        """Run the command on a candidate and record what became of it. Raises `CommandError` where that can't go on."""
         worker = self.workers.get()
         try:
-            name = "candidate.cfg" if self.arguments.jobs == 1 else "candidate-{}.cfg".format(worker)
-            values = dict(self.write(candidate, name), worker=str(worker))
+            files, values = self.contents(candidate, worker), self.files.values(candidate, worker)
             log = self.folder.next_log()
             began = time.monotonic()
-            ended = self.commands.run(self.words(values), {"AMCTCFG_WORKER": str(worker)}, log)
+            ended = self.commands.run(self.arguments.run, files, values, worker, log)
             seconds = round(time.monotonic() - began, 3)
         finally:
             self.workers.put(worker)
@@ -280,26 +272,33 @@ class Loop:
         self.journal.write(candidate, verdict, status=ended.status, seconds=seconds, output=os.path.basename(log))
         return verdict
 
+    def contents(self, candidate: Candidate, worker: int) -> Any:
+        return self.files.contents(candidate, None if self.arguments.dask else self.commands.place(worker, ".cfg"))
+
     def verdict_of(self, ended: Ended, log: str) -> Verdict:
-        """Return the verdict of a run, by git's protocol or the score. Raises `Stopped` where it has none."""
+        """Return the verdict of a run, by git's protocol or the score. Raises `CommandError` where it has none."""
+        from ..tuning.commands import CommandError
+
         command, status = quote_name(self.arguments.run[0]), ended.status
         if status in (NOT_EXECUTABLE, NOT_FOUND):
             what = "could not be executed" if status == NOT_EXECUTABLE else "was not found"
-            raise Stopped("the command {}, which is not a verdict; its output is in {}".format(what, log))
+            what += " by the {}".format(ended.where) if ended.where else ""
+            raise CommandError("the command {}, which is not a verdict; its output is in {}".format(what, log))
         if status == CANT_TELL:
             return None
         if self.arguments.target is not None:
             return self.score_in(ended.output, log)
         if status < 0:
             words = "{} was ended by signal {}, which is not a verdict; its output is in {}"
-            raise Stopped(words.format(command, -status, log))
+            raise CommandError(words.format(command, -status, log))
         if status > CANT_TELL:
             words = "the command exited with {}, which is not a verdict; its output is in {}"
-            raise Stopped(words.format(status, log))
+            raise CommandError(words.format(status, log))
         return status == 0
 
     def score_in(self, output: bytes, log: str) -> Verdict:
         """Return the score that a run printed last; None where it printed none."""
+        from ..tuning.commands import CommandError
         from ..tuning.scores import parse_number
 
         found = SCORE.findall(output.decode("utf-8", "replace"))
@@ -307,7 +306,7 @@ class Loop:
             return None
         score = parse_number(found[-1])
         if score is None:
-            raise Stopped("'amctcfg-score: {}' is not a number; the output is in {}".format(found[-1], log))
+            raise CommandError("'amctcfg-score: {}' is not a number; the output is in {}".format(found[-1], log))
         return score if abs(score) < float("inf") else False  # a model that gives NaN is a bad one
 
     # ------------------------------------------------------------ by hand, or on another machine
@@ -317,7 +316,8 @@ class Loop:
         if candidate is None:
             self.remove_next()
             return self.finish()
-        self.write(candidate, NEXT)
+        for ending, contents in self.files.contents(candidate, self.folder.file(NEXT)).values():
+            replace(contents, self.folder.file(os.path.splitext(NEXT)[0] + ending), None)
         self.console.lines([self.folder.shown(NEXT)])
         return EXIT_OK
 
@@ -333,7 +333,7 @@ class Loop:
         path, text = self.folder.file(NEXT), None
         with contextlib.suppress(OSError), open(path, "rb") as file:
             text = file.read()
-        if text != self.moved(candidate.text, path).encode("utf-8"):
+        if text != rewrite_head_paths(candidate.text, self.file.name, path).encode("utf-8"):
             raise Failure("no candidate waits for its verdict; --next writes one, and --tell tells about it once")
         verdict = self.told_verdict(told)
         self.journal.write(candidate, verdict)
@@ -359,10 +359,13 @@ class Loop:
 
     def announce(self) -> None:
         """Say what is going to be run, before the first run has ended."""
-        worker = "candidate.cfg" if self.arguments.jobs == 1 else "candidate-0.cfg"
-        stem = self.folder.file(os.path.splitext(worker)[0])
-        values = {"": stem + ".cfg", "json": stem + ".json", "skip-file": stem + ".txt", "worker": "0"}
-        words = " ".join(map(shlex.quote, self.words(values)))
+        candidate = self.search.ask()
+        if candidate is None:
+            return
+        values = self.files.values(candidate, 0)
+        endings = {"": ".cfg", "json": ".json", "skip-file": ".txt", "onnx": ".onnx"}
+        files = {placeholder: (ending, b"") for placeholder, ending in endings.items()}
+        words = " ".join(map(shlex.quote, self.commands.fill_in(self.arguments.run, files, values, 0)))
         number = self.search.runs + 1
         self.console.note("run {} of about {}: {}".format(number, max(self.search.expected, number), words))
 
@@ -397,7 +400,7 @@ class Loop:
             self.console.lines(self.explain_nothing(runs))
         elif best.skip:
             path = self.folder.file(BEST)
-            write(self.moved(best.text, path), path)
+            write(rewrite_head_paths(best.text, self.file.name, path), path)
             self.console.lines([*self.list_needed(best, runs), "written to {}".format(self.folder.shown(BEST))])
 
     def list_needed(self, best: Candidate, runs: str) -> List[str]:

@@ -172,24 +172,27 @@ class Settings:
         return unused
 
 
-def rewrite_head_paths(text: str, original: str, copy: str) -> str:
+def rewrite_head_paths(text: str, original: str, copy: Optional[str]) -> str:
     """Rewrite the relative paths in a text's head so that a copy of the file at another place finds the same files.
 
     Args:
         text: The text of the file.
         original: The path of the file, or a name in the current folder such as `<stdin>`.
-        copy: The path where the text is going to be written.
+        copy: The path where the text is going to be written; None where that is not known, and the paths become absolute.
 
     Returns:
         The text, the same where both places are in one folder or no path of the head is relative.
     """
-    source, target = (os.path.realpath(os.path.dirname(path) or ".") for path in (original, copy))
+    source = os.path.realpath(os.path.dirname(original) or ".")
+    target = None if copy is None else os.path.realpath(os.path.dirname(copy) or ".")
     if source == target:
         return text
     for start, end in reversed(Settings(text, original).paths):
         path = text[start:end].strip('"')
         if path and not os.path.isabs(path):
-            text = text[:start] + quote_path(relative_path(os.path.join(source, path), target)) + text[end:]
+            whole = os.path.join(source, path)
+            path = os.path.normpath(whole) if target is None else relative_path(whole, target)
+            text = text[:start] + quote_path(path) + text[end:]
     return text
 
 

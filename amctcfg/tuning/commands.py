@@ -3,105 +3,90 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import signal
-import subprocess
 import sys
 import threading
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
-from . import worker
+from ..documents.files import replace
+from . import worker as worker_module
+from .worker import LIMIT, Supervised, fill_in
+
+Files = Mapping[str, Tuple[str, bytes]]  # for a placeholder the ending of its file, and the contents
 
 
 class CommandError(Exception):
-    """A command can't be run; the message says which and why."""
+    """A command can't be run, so that the search can't go on; the message says which and why."""
 
 
 class Ended(NamedTuple):
-    """What became of a command: its exit status (a signal is negative) and the end of its output."""
+    """What became of a command: its exit status (a signal is negative), the end of its output, and on which machine."""
 
     status: int
     output: bytes
+    where: str = ""
 
 
 class LocalCommands:
-    """Runs commands, each below a small process of its own that ends it when this process dies."""
+    """Runs commands on files of a folder, each below a small process of its own that ends it when this process dies.
 
-    def __init__(self) -> None:
-        self._running: List[Any] = []
+    Args:
+        folder: Where the files of the candidates are written.
+        jobs: How many commands run at the same time.
+    """
+
+    def __init__(self, folder: str, jobs: int) -> None:
+        self.folder: str = folder
+        self.jobs: int = jobs
+        self._running: List[Supervised] = []
         self._lock: threading.Lock = threading.Lock()
         self._stopped: bool = False
 
-    def run(self, words: Sequence[str], environment: Mapping[str, str], log: str) -> Ended:
+    def place(self, worker: int, ending: str) -> str:
+        """Return the path of a candidate's file."""
+        stem = "candidate" if self.jobs == 1 else "candidate-{}".format(worker)
+        return os.path.join(self.folder, stem + ending)
+
+    def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> List[str]:
+        """Return a command with its placeholders filled in."""
+        places: Dict[str, str] = {key: self.place(worker, ending) for key, (ending, _) in files.items()}
+        return [fill_in(word, {**values, **places}) for word in words]
+
+    def run(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int, log: str) -> Ended:
         """Run a command to its end.
+
+        Args:
+            words: The command, with placeholders.
+            files: The files of the candidate.
+            values: What other placeholders stand for.
+            worker: The number of the device, `AMCTCFG_WORKER`.
+            log: The file for its output.
 
         Raises:
             CommandError: It can't be run, or `stop` was called.
         """
-        job = {"words": list(words), "environment": dict(environment), "log": log}
-        runner = self._start()
-        try:
-            answers = self._converse(runner, job)
-        finally:
-            self._end(runner)
+        for ending, contents in files.values():
+            replace(contents, self.place(worker, ending), None)
+        filled = self.fill_in(words, files, values, worker)
+        script = [sys.executable, "-I", "-S", worker_module.__file__]
+        with self._lock:
+            if self._stopped:
+                raise CommandError("the search was stopped")
+            command = Supervised(script, filled, {"AMCTCFG_WORKER": str(worker)}, log)
+            self._running.append(command)
+        answers = command.wait()
+        with self._lock:
+            self._running.remove(command)
         if self._stopped:
             raise CommandError("the search was stopped")
         if "error" in answers:
-            raise CommandError("can't run '{}': {}".format(words[0], answers["error"]))
-        if "status" not in answers:  # somebody has killed the process between us and the command
-            end_group_of(answers.get("pid"))
-            return Ended(-signal.SIGTERM, b"")
+            raise CommandError("can't run '{}': {}".format(filled[0], answers["error"]))
         with open(log, "rb") as file:
-            return Ended(answers["status"], file.read(worker.LIMIT))
+            return Ended(answers["status"], file.read(LIMIT))
 
     def stop(self) -> None:
         """End all commands with their children; none is started any more."""
         with self._lock:
             self._stopped = True
-            running = list(self._running)
-        for runner in running:
-            with contextlib.suppress(OSError):
-                runner.stdin.close()
-        for runner in running:
-            runner.wait()
-
-    def _start(self) -> Any:
-        with self._lock:
-            if self._stopped:
-                raise CommandError("the search was stopped")
-            runner = subprocess.Popen(
-                [sys.executable, "-I", "-S", worker.__file__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # an interrupt from the terminal reaches us alone
-            )
-            self._running.append(runner)
-            return runner
-
-    def _converse(self, runner: Any, job: Dict[str, Any]) -> Dict[str, Any]:
-        answers: Dict[str, Any] = {}
-        with contextlib.suppress(OSError):  # it was killed
-            runner.stdin.write(json.dumps(job).encode("utf-8") + b"\n")
-            runner.stdin.flush()
-        for line in runner.stdout:
-            with contextlib.suppress(ValueError):
-                answers.update(json.loads(line.decode("utf-8")))
-        return answers
-
-    def _end(self, runner: Any) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            runner.stdin.close()
-        runner.wait()
-        runner.stdout.close()
-        with self._lock:
-            self._running.remove(runner)
-
-
-def end_group_of(pid: Any) -> None:
-    """End what a command left behind."""
-    if pid and hasattr(os, "killpg"):
-        with contextlib.suppress(OSError):
-            os.killpg(pid, signal.SIGKILL)
+            for command in self._running:
+                command.end()

@@ -81,10 +81,11 @@ class StateFolder:
         """Make the file for the output of the next run, such as `runs/0001.txt`; return its path."""
         runs = self.file(RUNS)
         os.makedirs(runs, exist_ok=True)
-        numbers = [int(name[:-4]) for name in os.listdir(runs) if re.match(r"\d+\.txt\Z", name)]
-        path = os.path.join(runs, "{:04}.txt".format(max(numbers, default=0) + 1))
-        with open(path, "wb"):
-            return path
+        while True:
+            numbers = [int(name[:-4]) for name in os.listdir(runs) if re.match(r"\d+\.txt\Z", name)]
+            path = os.path.join(runs, "{:04}.txt".format(max(numbers, default=0) + 1))
+            with contextlib.suppress(FileExistsError), open(path, "xb"):  # another thread may have been faster
+                return path
 
 
 def try_lock(descriptor: int) -> bool:

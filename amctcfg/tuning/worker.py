@@ -2,7 +2,7 @@
 """Runs one command with all that it starts, and keeps the end of its output; needs nothing of the package.
 
 As a script it reads what to run as a line of JSON from standard input and answers with lines of JSON. When standard input
-ends, because whoever started it has died, the command and its children are ended.
+ends, because whoever started it has died, the command and its children are ended. Workers of a cluster get its source.
 """
 
 from __future__ import annotations
@@ -116,33 +116,118 @@ def run_command(
     return status, output.end()
 
 
-def run_with_files(
-    words: Sequence[str], environment: Mapping[str, str], files: Mapping[str, Tuple[str, bytes]], values: Dict[str, str]
-) -> Dict[str, Any]:
-    """Run a command on files that were sent along, in a folder that is removed behind it.
+class Supervised:
+    """A command below a process of its own, this module as a script, which ends it when this process dies.
 
     Args:
+        script: How that process is started.
+        words: The command.
+        environment: What is added to the environment.
+        log: The file that gets its output.
+    """
+
+    def __init__(
+        self, script: Sequence[str], words: Sequence[str], environment: Mapping[str, str], log: Optional[str]
+    ) -> None:
+        self.answers: Dict[str, Any] = {}
+        process: Any = subprocess.Popen(
+            list(script),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # an interrupt from the terminal reaches us alone
+        )
+        self._process: Any = process
+        job = {"words": list(words), "environment": dict(environment), "log": log}
+        with contextlib.suppress(OSError):  # it was killed
+            process.stdin.write(json.dumps(job).encode("utf-8") + b"\n")
+            process.stdin.flush()
+        self._reader: threading.Thread = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            with contextlib.suppress(ValueError):
+                self.answers.update(json.loads(line.decode("utf-8")))
+
+    def wait(self, is_wanted: Optional[Callable[[], bool]] = None) -> Dict[str, Any]:
+        """Wait for the end of the command, or until it is not wanted any more.
+
+        Returns:
+            Its `status` (a signal is negative), or the `error` that kept it from running.
+        """
+        try:
+            if is_wanted is None:
+                self._reader.join()
+            while self._reader.is_alive() and is_wanted is not None and is_wanted():
+                self._reader.join(0.5)
+        finally:
+            self.end()
+            self._process.wait()
+            self._reader.join()
+            self._process.stdout.close()
+        if "status" not in self.answers and "error" not in self.answers:  # somebody has killed the process in between
+            if "pid" in self.answers and hasattr(os, "killpg"):
+                with contextlib.suppress(OSError):
+                    os.killpg(self.answers["pid"], signal.SIGKILL)
+            self.answers["status"] = -signal.SIGKILL
+        return self.answers
+
+    def end(self) -> None:
+        """End the command with what it started."""
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.close()
+
+
+def run_with_files(
+    source: str,
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    files: Mapping[str, Tuple[str, bytes]],
+    values: Mapping[str, str],
+) -> Dict[str, Any]:
+    """Run a command on a worker of a cluster, on files that were sent along and are removed behind it.
+
+    Args:
+        source: The text of this module.
         words: The command, with placeholders.
         environment: What is added to the environment.
         files: For a placeholder the name and the contents of its file.
         values: What the other placeholders stand for.
 
     Returns:
-        `status` and `output`, or the `error` that kept it from running.
+        `status` and `output`, or the `error` that kept it from running; and the `worker`.
     """
     import tempfile
 
+    name, is_wanted = dask_task()
     with tempfile.TemporaryDirectory(prefix="amctcfg-") as folder:
-        values = dict(values)
-        for placeholder, (name, contents) in files.items():
-            values[placeholder] = os.path.join(folder, name)
-            with open(values[placeholder], "wb") as file:
+        places = dict(values)
+        for placeholder, (file_name, contents) in files.items():
+            places[placeholder] = os.path.join(folder, file_name)
+            with open(places[placeholder], "wb") as file:
                 file.write(contents)
-        try:
-            status, output = run_command([fill_in(word, values) for word in words], environment)
-        except OSError as error:
-            return {"error": error.strerror or str(error)}
-        return {"status": status, "output": output}
+        log = os.path.join(folder, "output.txt")
+        script = [sys.executable, "-I", "-S", "-c", source]
+        answers = Supervised(script, [fill_in(word, places) for word in words], environment, log).wait(is_wanted)
+        with contextlib.suppress(FileNotFoundError), open(log, "rb") as file:
+            answers["output"] = file.read(LIMIT)
+        return dict(answers, worker=name)
+
+
+def dask_task() -> Tuple[str, Callable[[], bool]]:
+    """Return the name of the Dask worker that this runs on, and what says whether somebody still waits for the task."""
+    from distributed import get_worker
+    from distributed import worker as module
+
+    thread: Any = vars(module)["thread_state"]
+    worker, key = get_worker(), thread.key
+
+    def is_wanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state in ("executing", "long-running")
+
+    return str(worker.address), is_wanted
 
 
 def main() -> NoReturn:

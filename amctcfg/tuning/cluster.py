@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands on the workers of a Dask cluster, which need nothing of this package: they get files and send output back."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from typing import Any, List, Mapping, Sequence
+
+from . import worker as worker_module
+from .commands import CommandError, Ended, Files
+
+TIMEOUT = 5  # seconds until a scheduler that does not answer is not there
+CALL = "(lambda names: (exec(source, names), names['run_with_files'](source, *arguments))[1])({'__name__': 'amctcfg_worker'})"
+
+
+class ClusterCommands:
+    """Runs commands on a Dask cluster, with the TLS settings of Dask's own configuration.
+
+    Dask repeats the run of a worker that dies on another one, and drops what nobody waits for any more.
+
+    Args:
+        address: The address of the scheduler, such as `tcp://10.0.0.1:8786`.
+
+    Raises:
+        CommandError: The package is not installed, or there is no scheduler.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            import distributed as package
+        except ImportError:
+            raise CommandError(
+                'a cluster needs the package distributed, which is not installed: pip install "amctcfg[dask]"'
+            ) from None
+        distributed: Any = package  # only a part of it has types
+        self._source: str = inspect.getsource(worker_module)
+        self._numbers = itertools.count()
+        self._pending: List[Any] = []
+        self._stopped: bool = False
+        try:
+            self._client: Any = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
+        except (OSError, ValueError) as error:  # a TimeoutError is an OSError
+            raise CommandError("there is no Dask scheduler at {}: {}".format(address, shorten(error))) from None
+
+    def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> List[str]:
+        """Return a command as it is shown: where its files will lie is up to the worker."""
+        return list(words)
+
+    def run(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int, log: str) -> Ended:
+        """Run a command to its end; `LocalCommands.run` says what the arguments are."""
+        sent = {placeholder: ("candidate" + ending, contents) for placeholder, (ending, contents) in files.items()}
+        arguments = (list(words), {"AMCTCFG_WORKER": str(worker)}, sent, dict(values))
+        future = self._client.submit(
+            eval, CALL, {"source": self._source, "arguments": arguments}, key=self._key(), pure=False
+        )
+        self._pending.append(future)
+        try:
+            answers = future.result()
+        except Exception as error:
+            what = "the search was stopped" if self._stopped else "the cluster can't run it: {}".format(shorten(error))
+            raise CommandError(what) from None
+        finally:
+            self._pending.remove(future)
+        if self._stopped:
+            raise CommandError("the search was stopped")
+        if "error" in answers:
+            raise CommandError("the worker {} can't run '{}': {}".format(answers["worker"], words[0], answers["error"]))
+        output = answers.get("output", b"")
+        with open(log, "wb") as file:
+            file.write(output)
+        return Ended(answers["status"], output, "worker {}".format(answers["worker"]))
+
+    def stop(self) -> None:
+        """End all commands; their workers notice that nobody waits for them."""
+        self._stopped = True
+        for future in list(self._pending):
+            future.cancel()
+        self._client.close()
+
+    def _key(self) -> str:
+        return "amctcfg-{}-{}".format(self._client.id, next(self._numbers))
+
+
+def shorten(error: BaseException) -> str:
+    """Return the first line of an error."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

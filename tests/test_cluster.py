@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The search on a Dask cluster: a scheduler and workers, started here as processes that know nothing of amctcfg."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+import amctcfg
+from amctcfg import Layer
+from amctcfg.tuning import Bisection, search
+
+from .test_tuning import script, wait_for_lines, wait_until_gone, wide
+
+distributed = pytest.importorskip("distributed")
+
+PLAIN = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
+def start(folder, *arguments):
+    command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
+    return subprocess.Popen(command, env=PLAIN, cwd=str(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """The address of a scheduler with two workers, on the loopback; each worker ends with its last connection."""
+    monkeypatch.chdir(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "tcp://127.0.0.1:{}".format(free.getsockname()[1])
+    scheduler = start(elsewhere, "scheduler", "--port", address.rpartition(":")[2])
+    workers = [start(elsewhere, "worker", address, "--nthreads", "2", "--no-nanny") for _ in range(2)]
+    try:
+        with distributed.Client(address, timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+        yield address, workers
+    finally:
+        for process in (*workers, scheduler):
+            process.kill()
+            process.wait()
+
+
+NEEDS_TWO = "config = open(sys.argv[1]).read()\nprint('seen by', os.environ['AMCTCFG_WORKER'])\nsys.exit(0 if '\"l3\"' in config and '\"l8\"' in config else 1)"
+
+
+def test_a_search_on_a_cluster(cluster, tmp_path, cli):
+    address, _ = cluster
+    wide(tmp_path, 12)
+    test = script(tmp_path, "test.py", NEEDS_TWO)
+    result = cli("bisect", "q.cfg", "--dask", address, "--jobs", "4", "--", test, "{}", "{json}", "{worker}")
+    assert result.status == 0, result.err
+    assert "l3  if quantized: bad" in result.out and "l8  if quantized: bad" in result.out and "minimal" in result.out
+    runs = list((tmp_path / "q.cfg.bisect" / "runs").iterdir())
+    assert runs and all(path.read_text().startswith("seen by") for path in runs)
+    missing = cli("bisect", "q.cfg", "--dask", address, "--state", "m", "--", "no-such-command", "{}")
+    assert missing.status == 2 and "the worker tcp://127.0.0.1:" in missing.err and "no-such-command" in missing.err
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_run(cluster, tmp_path, cli):
+    """Its run is repeated on the other one, its command ends with it, and the answer is the same."""
+    address, workers = cluster
+    wide(tmp_path, 12)
+    body = (
+        "pids = {!r}\nif os.getppid() and not os.path.exists(pids):\n"
+        "    with open(pids, 'a') as file: file.write('%d\\n' % os.getpid())\n"
+        "    worker = os.popen('ps -o ppid= -p %d' % os.getppid()).read()\n"
+        "    os.kill(int(worker), 9)\n    time.sleep(600)\n".format(str(tmp_path / "pids"))
+    ) + NEEDS_TWO
+    result = cli("bisect", "q.cfg", "--dask", address, "--jobs", "3", "--", script(tmp_path, "test.py", body), "{}")
+    assert result.status == 0, result.err
+    assert "l3  if quantized: bad" in result.out and "l8  if quantized: bad" in result.out and "minimal" in result.out
+    assert sorted(worker.poll() is None for worker in workers) == [False, True]
+    wait_until_gone(wait_for_lines(tmp_path / "pids", 1))
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_commands_on_a_cluster_end_with_their_search(cluster, tmp_path, end):
+    address, _ = cluster
+    wide(tmp_path, 12)
+    body = "with open({!r}, 'a') as file: file.write('%d\\n' % os.getpid())\ntime.sleep(600)".format(
+        str(tmp_path / "pids")
+    )
+    command = [sys.executable, "-m", "amctcfg", "bisect", "q.cfg", "--dask", address, "--jobs", "2", "--"]
+    root = os.path.dirname(os.path.dirname(amctcfg.__file__))
+    process = subprocess.Popen(
+        [*command, script(tmp_path, "test.py", body), "{}"], env=dict(PLAIN, PYTHONPATH=root), stderr=subprocess.PIPE
+    )
+    pids = wait_for_lines(tmp_path / "pids", 2)
+    process.send_signal(end)
+    process.communicate()
+    assert process.returncode == (130 if end == signal.SIGINT else -9)
+    wait_until_gone(pids)
+
+
+def test_a_scheduler_that_is_not_there(tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    wide(tmp_path, 12)
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = "tcp://127.0.0.1:{}".format(taken.getsockname()[1])
+        result = cli("bisect", "q.cfg", "--dask", address, "--", "true", "{}")
+    assert result.status == 2 and "there is no Dask scheduler at " + address in result.err
+    assert cli("bisect", "q.cfg", "--dask", "nonsense://x", "--", "true", "{}").status == 2
+
+
+def needs_l3(candidate):
+    return "l3" in candidate.skip
+
+
+def test_the_library_on_a_cluster(tmp_path):
+    """With workers that have amctcfg, an executor is enough."""
+    options = {"processes": False, "dashboard_address": None, "protocol": "inproc://"}
+    with distributed.LocalCluster(2, **options) as local, distributed.Client(local, set_as_default=False) as client:
+        bisection = Bisection(amctcfg.parse(""), [Layer("l{}".format(n), "Conv2D") for n in range(12)])
+        assert search(bisection, needs_l3, client.get_executor(), jobs=4).skip == ("l3",)
