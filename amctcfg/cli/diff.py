@@ -17,7 +17,7 @@ from .arguments import READING, formats, option, plain
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, PLAIN, RED, Console, Failure, verdict
 from .opening import open_workspace
 from .reports import FORMAT_VERSION, origin_row, shown_value
-from .show import links_of, table_of
+from .show import borders_of, links_of
 
 OPTIONS = (
     option("before", metavar="A", type=plain, help="a configuration or a JSON quantization config; - is stdin"),
@@ -201,7 +201,7 @@ class Comparison:
         parts = ["{} of {}".format(layers, pluralize(len(self.types), "layer"))] if layers else []
         parts += [pluralize(settings, "global setting")] if settings else []
         verb = "change" if len(parts) > 1 or layers + settings > 1 else "changes"
-        borders = [table_of(job, links=links_of(job)).borders or 0 for job in (self.before, self.after)]
+        borders = [borders_of(job, links_of(job)) for job in (self.before, self.after)]
         words = "; borders between quantized and float layers: {} before, {} after".format(*borders)
         return "{} {}{}".format(" and ".join(parts), verb, words if borders[0] != borders[1] else "")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
 from ..resolve.plan import Plan
@@ -86,19 +86,27 @@ class View(NamedTuple):
 
 
 def table_of(
-    job: ConfigFile, before: Optional[Plan] = None, measured: Optional[Measured] = None, links: Optional[Links] = None
+    job: ConfigFile,
+    before: Optional[Plan] = None,
+    measured: Optional[Measured] = None,
+    links: Optional[Links] = None,
 ) -> Table:
     """Return the table of a file's plan, with the layers that can't be quantized and the borders."""
-    model = job.require_model()
-    others = others_of(model.examined, job.flavour)
+    others = others_of(job.require_model().examined, job.flavour)
     refused = measured.refusals if measured else {}
-    names = {layer.name for layer, _ in others}
-    quantized = {
-        layer.name: layer.name in job.plan and job.plan[layer.name].quant_enable and layer.name not in refused
-        for layer in model.layers
-        if layer.name in job.plan or layer.name in names
+    return tabulated(job.plan, before, measured, others, borders_of(job, links, refused))
+
+
+def borders_of(job: ConfigFile, links: Optional[Links], refused: Container[str] = ()) -> int:
+    """Count the borders between the layers of a file's plan that are quantized and those that are not."""
+    plan, model = job.plan, job.require_model()
+    others = {layer.name for layer, _ in others_of(model.examined, job.flavour)}
+    is_quantized = {
+        name: name in plan and plan[name].quant_enable and name not in refused
+        for name in (layer.name for layer in model.layers)
+        if name in plan or name in others
     }
-    return tabulated(job.plan, before, measured, others, count_borders(quantized, links.inputs if links else None))
+    return count_borders(is_quantized, links.inputs if links else None)
 
 
 def links_of(job: ConfigFile) -> Optional[Links]:

@@ -20,7 +20,7 @@ from .table import TIERS, Explanations, Writer, strip_html, text
 FILTERS = (
     ("quantized", "quantized", ""), ("skipped", "skipped", "k"), ("refused", "refused by the toolkit", "r"),
     ("float", "can't be quantized", "u"), ("changed", "changed", ""), ("L", "by layer", "l"), ("T", "by type", "t"),
-    ("C", "common_config", "c"), ("G", "a global setting", "g"), ("U", "what the type allows", "u"),
+    ("C", "common_config", "c"), ("G", "a global setting", "g"), ("J", "quant_config", "j"), ("U", "what the type allows", "u"),
     ("S", "overriding ↷", ""), ("W", "with warnings", ""),
 )  # fmt: skip
 

@@ -14,14 +14,14 @@ TABLE = """\
 .amctcfg th,.amctcfg td{padding:3px 8px;text-align:left;border-bottom:1px solid #8884;font-weight:400;vertical-align:top}
 .amctcfg thead th{font-weight:600}
 .amctcfg i{font-style:normal;opacity:.72}.amctcfg b{font-weight:600}
-.amctcfg .l,.amctcfg .t,.amctcfg .c,.amctcfg .g,.amctcfg .k,.amctcfg .u,.amctcfg .r{border-radius:4px;padding:0 5px}
+.amctcfg .l,.amctcfg .t,.amctcfg .c,.amctcfg .g,.amctcfg .j,.amctcfg .k,.amctcfg .u,.amctcfg .r{border-radius:4px;padding:0 5px}
 .amctcfg .bar{width:70px;height:9px;margin-right:7px}.amctcfg td.score{white-space:nowrap}
 .amctcfg del{opacity:.75}.amctcfg ins{font-weight:600;text-decoration:none}
 """
 
 # A notebook has a scheme of its own that no media query knows: translucent colours do for both.
 NOTEBOOK = """\
-.amctcfg .l{background:#b04ad640}.amctcfg .t{background:#00a3b840}.amctcfg .c{background:#3faa3f38}.amctcfg .g{background:#4a7dff38}
+.amctcfg .l{background:#b04ad640}.amctcfg .t{background:#00a3b840}.amctcfg .c{background:#3faa3f38}.amctcfg .g,.amctcfg .j{background:#4a7dff38}
 .amctcfg .k{background:#e0a80048}.amctcfg .u{background:#88888838}.amctcfg .r{background:#e5484d40}
 .amctcfg .s{text-decoration:underline dotted}.amctcfg .bar{background:#8882}.amctcfg .bar rect{fill:#e8590c}
 .amctcfg th,.amctcfg td{text-align:left!important}.amctcfg th:first-child{min-width:18em}
@@ -70,7 +70,7 @@ thead button{font-weight:600;text-align:left}thead button::after{content:"\\a0\\
 .amctcfg .r{display:inline-block;min-width:190px}.amctcfg td[colspan]{max-width:none}
 .amctcfg i{color:var(--dim);opacity:1}
 .amctcfg td a,.strip a{color:inherit;text-decoration:none;color:var(--text)}
-.l{background:var(--l)}.t{background:var(--t)}.c{background:var(--c)}.g{background:var(--g)}.k{background:var(--k)}.u{background:var(--u)}
+.l{background:var(--l)}.t{background:var(--t)}.c{background:var(--c)}.g,.j{background:var(--g)}.k{background:var(--k)}.u{background:var(--u)}
 .r{background:var(--r)}
 .s::after{content:"\\2009\\21B7";color:var(--dim)}
 .amctcfg a:hover,.strip a:hover{text-decoration:underline}
@@ -86,7 +86,7 @@ box-shadow:0 4px 16px #0004;overflow-wrap:anywhere}
 #tip[hidden]{display:none}
 #why li,#tip{line-height:1.45}#why{overflow-wrap:anywhere}
 li:target,tr:target>*,.found>*{background:var(--k)}
-summary{cursor:pointer}
+summary{cursor:pointer}details{margin-top:14px}
 pre{overflow:auto;padding:8px 12px;background:var(--soft);border:1px solid var(--line);border-radius:6px;font:12.5px/1.45 ui-monospace,monospace}
 ol.text{font:12.5px/1.5 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere;padding-left:5em}
 ol.text li::marker{color:var(--dim)}

@@ -24,7 +24,7 @@ TIERS = {
     "skip_layers": "k",
     "skip_layer_types": "k",
     "skip_fusion_layers": "k",
-    "quant_config": "g",
+    "quant_config": "j",
     "layer_type": "u",
     "unsupported": "u",
 }
