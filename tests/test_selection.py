@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Selections: expressions over a model, the blocks that carry them, the logs that name layers, and products."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from amctcfg.documents.selections import find_blocks, parse_expression, select
 from amctcfg.flavours.layer import Layers, Traits
 from amctcfg.textformat.parser import parse
 from amctcfg.tools.edits import skip_where
+from amctcfg.tools.logs import read_log
 
 from .strategies import any_text
 
@@ -271,3 +274,150 @@ def test_coarse_percentiles(value, warned):
     ):
         codes = [d.code for d in amctcfg.check(text.format(value))]
         assert ("coarse-percentile" in codes) is warned
+
+
+# ---------------------------------------------------------------- logs
+
+TF_BIAS = 'ERROR: Quantize [Quantized bias of layer \\"stem/conv\\" exceed int32 range: [-2147483648.0, 2147483647.0], please add it.]'
+INFINITE = "Invalid argument: Error: Exit Infinite value before data quantization! : Tensor had NaN values\n"
+SCOPE = "\t [[{}/act_quant/act_quant_IFMR/cond/CheckNumerics]]\n"
+
+
+@pytest.mark.parametrize(
+    "log, named, unknown, nameless",
+    [
+        (TF_BIAS, ["stem/conv"], [], []),
+        (TF_BIAS.replace('\\"', '"'), ["stem/conv"], [], []),
+        ('Quantized bias 2895703552.0 of layer "fc" exceed int32 range:[-2147483648.0', ["fc"], [], []),
+        (INFINITE + SCOPE.format("stem"), ["stem/conv"], [], []),
+        (INFINITE + SCOPE.format("a"), [], ["a"], []),  # three layers are in it
+        (SCOPE.format("stem"), [], [], []),
+        ("[IFMR]: Do layer ['fc'] data calibration failed!", ["fc"], [], []),
+        ("Do layer ['fc', \"a/mm\"] data calibration failed!", ["fc", "a/mm"], [], []),
+        ("Do layer fc data calibration failed!", ["fc"], [], []),
+        ("Do layer 'a/mm' data calibration failed!", ["a/mm"], [], []),
+        ('Doing layer: "a/mm" calibration, \nDoing layer: "fc" calibration, done\nscale is illegal', ["fc"], [], []),
+        ('Doing layer: "fc" calibration', [], [], []),
+        ("layer a/dw run WeightFakeQuantArq failed", ["a/dw"], [], []),
+        ("[GE]a/dw arq weight fake quant failed!", ["a/dw"], [], []),
+        ("[IfmrQuantWithoutOffset]scale is illegal", [], [], ["is illegal"]),
+        ("Not support scale greater than 1 / FLT_EPSILON", [], [], ["Not support scale greater than 1 / FLT_EPSILON"]),
+        ("layer dw run WeightFakeQuantArq failed", ["a/dw"], [], []),
+        ("layer conv run WeightFakeQuantArq failed", [], ["conv"], []),  # the end of two
+        ("layer requant_/fc.dequant run WeightFakeQuantArq failed", ["fc"], [], []),
+        ("layer a/mm.quant.fakequant_3 run WeightFakeQuantArq failed", ["a/mm"], [], []),
+        ("layer a/mm/act_quant/x run WeightFakeQuantArq failed", ["a/mm"], [], []),
+        ("all layers: stem/conv, fc, a/mm succeeded", [], [], []),
+    ],
+)
+def test_what_a_log_names(log, named, unknown, nameless):
+    assert read_log(log, LAYERS, TF_ASCEND) == (named, unknown, nameless)
+    noise = "2026-01-01 12:00:00 stem/conv [INFO] layer fc\n"
+    assert read_log(noise + log + "\n" + noise, LAYERS, TF_ASCEND) == (named, unknown, nameless)
+
+
+pieces = st.lists(
+    st.one_of(
+        any_text,
+        names_of_layers,
+        st.sampled_from(["\n", " ", '"', "layer ", "[[", "/act_quant/", "failed!", "Do layer", "]"]),
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(pieces)
+def test_no_other_text_names_a_layer(text):
+    """The words around a name have to be whole: none of these pieces has them."""
+    assert read_log(text, LAYERS, TF_ASCEND).layers == []
+
+
+@given(pieces, any_text)
+def test_the_names_of_a_log_are_exact_or_reported(text, name):
+    quoted = "layer {} run WeightFakeQuantArq failed".format("".join(name.split()) or "x")
+    found = read_log(text + "\n" + quoted, LAYERS, TF_ASCEND)
+    assert set(found.layers) <= {layer.name for layer in LAYERS}
+    assert len(found.layers) + len(found.unknown) == 1
+
+
+# ---------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    amctcfg.dump_layers(LAYERS, "l.csv")
+    (tmp_path / "q.cfg").write_text("# amctcfg: graph=l.csv\ndo_fusion: true\n", encoding="utf-8")
+    (tmp_path / "run.log").write_text(TF_BIAS + "\nlayer nope run WeightFakeQuantArq failed\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_suggest_writes_a_selection(folder, cli):
+    result = cli("suggest", "q.cfg", "--where", "type=Conv2D", "--where", "last=1", "--reason", "they drop", "-i")
+    assert result.status == 0 and "3 layers are added" in result.err
+    text = (folder / "q.cfg").read_text(encoding="utf-8")
+    assert text == (
+        "# amctcfg: graph=l.csv\ndo_fusion: true\n\n# amctcfg: where=type=Conv2D\n"
+        'skip_layers: "stem/conv"  # they drop\nskip_layers: "ab/conv"  # they drop\n\n'
+        '# amctcfg: where=last=1\nskip_layers: "fc"  # they drop\n'
+    )
+    assert cli("check", "q.cfg", "--strict-warnings").status == 0
+    cli("suggest", "q.cfg", "--skip", "a/m*", "-i")
+    assert (folder / "q.cfg").read_text(encoding="utf-8") == text + '\nskip_layers: "a/mm"\n'
+    amctcfg.dump_layers(LAYERS[1:], "l.csv")
+    assert "stale-selection" in cli("check", "q.cfg").out
+    assert cli("check", "q.cfg", "--fix").status == 0
+    fixed = text.replace('skip_layers: "stem/conv"  # they drop\n', "") + '\nskip_layers: "a/mm"\n'
+    assert (folder / "q.cfg").read_text(encoding="utf-8") == fixed
+    assert "stale" not in cli("check", "q.cfg").out
+
+
+def test_suggest_reads_logs(folder, cli):
+    result = cli("suggest", "q.cfg", "--log", "run.log", "--reason", "bias beyond int32")
+    assert result.out.endswith('skip_layers: "stem/conv"  # bias beyond int32\n')
+    assert "'nope' in run.log is not a layer of the model" in result.err
+    (folder / "other.log").write_text("nothing here\nscale is illegal", encoding="utf-8")
+    result = cli("suggest", "q.cfg", "--log", "other.log")
+    assert result.out == (folder / "q.cfg").read_text(encoding="utf-8")
+    assert "says 'is illegal' without naming the layer" in result.err
+    (folder / "other.log").write_text("nothing here", encoding="utf-8")
+    assert "other.log names no layer that failed" in cli("suggest", "q.cfg", "--log", "other.log").err
+
+
+def test_suggest_lists_the_layers(folder, cli):
+    arguments = ["suggest", "q.cfg", "--log", "run.log", "--where", "scope=a,type=MatMul", "--format"]
+    assert cli(*arguments, "names").out == "stem/conv\na/mm\n"
+    assert cli(*arguments, "python").out == "['stem/conv', 'a/mm']\n"
+    assert json.loads(cli(*arguments, "json").out) == ["stem/conv", "a/mm"]
+    names = cli("suggest", "q.cfg", "--where", "last=1", "--where", "first=1", "--format", "names").out
+    assert names == "stem/conv\nfc\n"
+
+
+def test_scores_and_reasons_stand_together(folder, cli):
+    pytest.importorskip("amctcfg.tuning")
+    (folder / "r.json").write_text('[["a/mm",0.5],["fc",0.75]]', encoding="utf-8")
+    result = cli(
+        "suggest", "q.cfg", "--scores", "r.json", "--worst", "1", "--low-is-sensitive", "--reason", "sensitive"
+    )
+    assert 'skip_layers: "a/mm"  # sensitive (0.5)\n' in result.out
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--where", "kind=Conv2D"], "the terms are type=T, scope=PREFIX, first=N"),
+        (["--where", "channels%16"], "a table of layers does not tell 'channels%'"),
+        (["--where", "first=1", "-i", "--format", "names"], "leave out -i"),
+        (["--log", "nowhere.log"], "can't read nowhere.log"),
+        ([], "say which layers"),
+    ],
+)
+def test_wrong_usage(arguments, words, folder, cli):
+    result = cli("suggest", "q.cfg", *arguments)
+    assert (result.status, result.out) == (2, "") and words in result.err
+
+
+def test_a_selection_that_nothing_fulfils_is_said(folder, cli):
+    result = cli("suggest", "q.cfg", "--where", "type=AvgPool")
+    assert result.status == 0 and "no layer that can be quantized fulfils type=AvgPool" in result.err
+    assert "where=" not in result.out

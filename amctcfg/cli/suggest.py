@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import json
 from fnmatch import fnmatchcase
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..diagnostics.diagnostic import ERROR
 from ..diagnostics.words import join_words, quote_name
 from ..documents.files import write
+from ..documents.selections import TERMS, parse_expression, select
+from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
@@ -23,8 +26,18 @@ OPTIONS = (
     option("--below", metavar="X", type=float, help="layers with a score below X"),
     option("--above", metavar="X", type=float, help="layers with a score above X"),
     option("--skip", metavar="GLOB", action="append", default=[], help="layers whose name matches"),
+    option(
+        "--where",
+        metavar="EXPR",
+        action="append",
+        default=[],
+        help="layers that fulfil all of: " + TERMS.replace("%", "%%"),
+    ),
+    option("--log", metavar="FILE", action="append", default=[], help="layers that a log of the toolkit or ATC names"),
+    option("--reason", metavar="TEXT", help="why, as a comment behind each layer"),
     OUTPUT,
     option("-i", "--in-place", action="store_true", help="change the file itself"),
+    option("--format", choices=["names", "python", "json"], help="only the layers: a line each, or a list"),
 )
 
 
@@ -67,51 +80,127 @@ def classify(names: List[str], job: ConfigFile) -> Selection:
 
 
 def run(arguments: Any, console: Console) -> int:
-    from ..tools.edits import skip
-
-    ways = [way for way in (arguments.worst, arguments.below, arguments.above) if way is not None]
-    if len(ways) > 1:
-        raise Failure("--worst, --below and --above exclude each other")
-    if bool(ways) != bool(arguments.scores) or not (ways or arguments.skip):
-        raise Failure("say which layers: --scores R with --worst N, --below X or --above X; or --skip GLOB")
-    if arguments.worst is not None and arguments.worst < 0:
-        raise Failure("--worst takes a number of layers, not {}".format(arguments.worst))
-    if arguments.in_place and (arguments.output or arguments.config == "-"):
-        raise Failure("-i changes the file itself; leave it out with -o and for standard input")
+    check_usage(arguments)
     job = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     if job.is_json:
         raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(job.name))
-    document = job.document
-    chosen: Dict[str, Optional[str]] = {}
-    if ways:
-        chosen.update(by_score(arguments, console, job))
-    for glob in arguments.skip:
-        matching = [name for name in job.plan if fnmatchcase(name, glob)]
-        if not matching:
-            console.note("no layer that can be quantized matches {}".format(quote_name(glob)))
-        chosen.update((name, chosen.get(name)) for name in matching)
-    names = classify(list(chosen), job)
-    comments = {name: comment for name, comment in chosen.items() if comment}
-    text = skip(document.text, names.usable, comments, flavour=job.flavour)
+    selections = select_where(arguments, console, job)
+    chosen = choose(arguments, console, job)
+    names = classify(list(dict.fromkeys([*chosen, *in_order(job, selections)])), job)
     for note in names.notes("these"):
         console.note(note)
-    console.note(
-        "{} added to skip_layers".format(
-            "1 layer is" if len(names.usable) == 1 else "{} layers are".format(len(names.usable))
-        )
-    )
+    inputs = (arguments.config, arguments.scores, *arguments.log, job.model and job.model.path)
+    if arguments.format:
+        console.output(listed([*names.usable, *names.already], arguments.format), arguments.output, inputs)
+        return EXIT_OK
+    text = with_selections(job, {name: chosen[name] for name in names.usable if name in chosen}, selections, arguments)
+    count = len(names.usable)
+    console.note("{} added to skip_layers".format("1 layer is" if count == 1 else "{} layers are".format(count)))
     result = job.workspace.file(text, job.name)
     errors = [diagnostic for diagnostic in result.check() if diagnostic.severity == ERROR]
     if errors:
         console.diagnostics(errors, text)
         return EXIT_FINDINGS
-    if arguments.in_place:
-        if text != document.text:
-            write(text, arguments.config, before=document.text.encode("utf-8"))
-        return EXIT_OK
-    inputs = (arguments.config, arguments.scores, job.model and job.model.path)
-    console.output(text, arguments.output, inputs)
+    if not arguments.in_place:
+        console.output(rewrite_head_paths(text, job.name, arguments.output or job.name), arguments.output, inputs)
+    elif text != job.document.text:
+        write(text, arguments.config, before=job.document.text.encode("utf-8"))
     return EXIT_OK
+
+
+def check_usage(arguments: Any) -> None:
+    """Check that the options go together. Raises `Failure` where they don't."""
+    ways = [way for way in (arguments.worst, arguments.below, arguments.above) if way is not None]
+    if len(ways) > 1:
+        raise Failure("--worst, --below and --above exclude each other")
+    if bool(ways) != bool(arguments.scores) or not (ways or arguments.skip or arguments.where or arguments.log):
+        raise Failure(
+            "say which layers: --scores R with --worst N, --below X or --above X; --skip GLOB; --where EXPR; or --log FILE"
+        )
+    if arguments.worst is not None and arguments.worst < 0:
+        raise Failure("--worst takes a number of layers, not {}".format(arguments.worst))
+    if arguments.in_place and (arguments.output or arguments.config == "-"):
+        raise Failure("-i changes the file itself; leave it out with -o and for standard input")
+    if arguments.in_place and arguments.format:
+        raise Failure("--format prints the layers instead of the file; leave out -i")
+
+
+def choose(arguments: Any, console: Console, job: ConfigFile) -> Dict[str, Optional[str]]:
+    """Choose the layers by scores, names and logs, each with its score."""
+    chosen: Dict[str, Optional[str]] = dict(by_score(arguments, console, job)) if arguments.scores else {}
+    for glob in arguments.skip:
+        matching = [name for name in job.plan if fnmatchcase(name, glob)]
+        if not matching:
+            console.note("no layer that can be quantized matches {}".format(quote_name(glob)))
+        chosen.update((name, chosen.get(name)) for name in matching)
+    for path in arguments.log:
+        chosen.update((name, chosen.get(name)) for name in by_log(path, console, job))
+    return chosen
+
+
+def select_where(arguments: Any, console: Console, job: ConfigFile) -> Dict[str, List[str]]:
+    """Select the layers of each expression."""
+    found = {}
+    for text in arguments.where:
+        try:
+            expression = parse_expression(text)
+            names = select(expression, job.layers or (), job.flavour)
+        except ValueError as error:
+            raise Failure("--where {}: {}".format(text, error)) from None
+        if not names:
+            console.note("no layer that can be quantized fulfils {}".format(text))
+        found[str(expression)] = names
+    return found
+
+
+def in_order(job: ConfigFile, selections: Dict[str, List[str]]) -> List[str]:
+    """Return the layers of all selections in the model's order."""
+    selected = {name for names in selections.values() for name in names}
+    return [layer.name for layer in job.layers or () if layer.name in selected]
+
+
+def by_log(path: str, console: Console, job: ConfigFile) -> List[str]:
+    """Return the layers that a log names as failing, and say what else it has."""
+    from ..tools.logs import read_log
+
+    try:
+        contents, name = console.read(path)
+    except OSError as error:
+        raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
+    text = contents if isinstance(contents, str) else contents.decode("utf-8", "replace")
+    found = read_log(text, job.layers or (), job.flavour)
+    for unknown in found.unknown:
+        console.note("{} in {} is not a layer of the model".format(quote_name(unknown), name))
+    for words in found.nameless:
+        console.note("{} says '{}' without naming the layer; `amctcfg simulate` finds it".format(name, words))
+    if not any(found):
+        console.note("{} names no layer that failed".format(name))
+    return found.layers
+
+
+def with_selections(
+    job: ConfigFile, chosen: Dict[str, Optional[str]], selections: Dict[str, List[str]], arguments: Any
+) -> str:
+    """Return the configuration with the layers that are to be skipped, and why."""
+    from ..tools.edits import skip, skip_where
+
+    reason = arguments.reason
+
+    def words(score: Optional[str]) -> Optional[str]:
+        return "{} ({})".format(reason, score) if reason and score else reason or score
+
+    comments = {name: word for name, word in ((name, words(score)) for name, score in chosen.items()) if word}
+    text = skip(job.document.text, chosen, comments, flavour=job.flavour)
+    for expression, names in selections.items():
+        text = skip_where(text, expression, names, dict.fromkeys(names, reason) if reason else None)
+    return text
+
+
+def listed(names: List[str], form: str) -> str:
+    """Write names as a line each, or as a list of Python or JSON."""
+    if form == "names":
+        return "".join(name + "\n" for name in names)
+    return (repr(names) if form == "python" else json.dumps(names, ensure_ascii=False)) + "\n"
 
 
 def by_score(arguments: Any, console: Console, job: ConfigFile) -> Dict[str, Optional[str]]:

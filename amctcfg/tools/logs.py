@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layers that a log of the toolkit or of ATC names as failing: those that the vendor's pages say to skip."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
+
+MOST = 1000  # characters of a name
+
+# Lines that name a layer: the name as (?P<name>...), or several in (?P<names>...) as Python prints a list.
+NAMING = re.compile(
+    r"""Quantized\ bias\ (?:[-+.0-9eE]{{1,40}}\ )?of\ layer\ (\\?")(?P<bias>[^"\\\n]{{1,{0}}})\1\ exceed\ int32\ range
+    |Do\ layer\ \[(?P<names>[^\]\n]{{1,{0}}})\]\ data\ calibration\ failed
+    |Do\ layer\ (?P<calibration>\S{{1,{0}}})\ data\ calibration\ failed
+    |layer\ (?P<weight>\S{{1,{0}}})\ run\ WeightFakeQuantArq\ failed
+    |\](?P<atc>[^\]\s]{{1,{0}}})\ arq\ weight\ fake\ quant\ failed!
+    |\[\[(?P<scope>[^\]\s]{{1,{0}}}?)/act_quant/
+    |Doing\ layer:\ "(?P<doing>[^"\n]{{1,{0}}})"\ calibration
+    |(?P<infinite>Exit\ Infinite\ value\ before\ data\ quantization!)
+    |(?P<illegal>is\ illegal|Do\ IFMR\ calibration\ failed|Not\ support\ scale\ greater\ than\ 1\ /\ FLT_EPSILON)
+    """.format(MOST),
+    re.VERBOSE,
+)
+QUOTED = re.compile(r"""(["'])([^"'\n]{1,%d})\1""" % MOST)
+
+# What the toolkit puts around the name of a layer whose nodes it inserts.
+INSERTED = re.compile(r"/(?:act_quant|wts_quant)(?:/.*)?\Z|\.(?:quant\.)?fakequant.*\Z|\.(?:quant|dequant|antiquant)\Z")
+PREFIXES = ("requant_/",)
+
+
+class Failing(NamedTuple):
+    """What a log says: the layers by the model's names, names that are no layer, lines that fail without a name."""
+
+    layers: List[str]
+    unknown: List[str]
+    nameless: List[str]
+
+
+def read_log(text: str, layers: Sequence[Layer], flavour: Flavour[Any]) -> Failing:
+    """Read which layers a log names as failing, in the order of the log."""
+    known = {layer.name for layer in layers}
+    quantizable = [layer.name for layer in layers if flavour.quantizes(layer)]
+    found: Dict[str, None] = {}
+    unknown: Dict[str, None] = {}
+    nameless: Dict[str, None] = {}
+    for name, kind in find_names(text):
+        layer = None
+        if kind == "scope":
+            inside = [layer for layer in quantizable if layer.startswith(name + "/")]
+            layer = inside[0] if len(inside) == 1 else None
+        elif kind != "illegal":
+            layer = layer_named(name, known, quantizable)
+        if layer is not None:
+            found[layer] = None
+        else:
+            (nameless if kind == "illegal" else unknown)[name] = None
+    return Failing(list(found), list(unknown), list(nameless))
+
+
+def find_names(text: str) -> Iterator[Tuple[str, str]]:
+    """Give the names in a log, each with its kind; of a failure without a name the words of the log."""
+    doing: Optional[str] = None  # the layer that Caffe's toolkit is at
+    is_infinite = False  # whether the place of an infinite value is to follow
+    for match in NAMING.finditer(text):
+        kind = match.lastgroup or ""
+        if kind == "names":
+            for quoted in QUOTED.finditer(match["names"]):
+                yield quoted[2], kind
+        elif kind == "doing":
+            doing = match[kind]
+        elif kind == "infinite":
+            is_infinite = True
+        elif kind == "scope":
+            if is_infinite:
+                yield match[kind], kind
+            is_infinite = False
+        elif kind == "illegal":
+            yield (match[kind], kind) if doing is None else (doing, "doing")
+            doing = None
+        else:
+            yield match[kind].strip("'\""), kind
+
+
+def layer_named(name: str, known: Set[str], quantizable: Sequence[str]) -> Optional[str]:
+    """Return the layer of a name: exactly, or the only one whose path ends so; without what the toolkit has inserted."""
+    stripped = name
+    for prefix in PREFIXES:
+        stripped = stripped[len(prefix) :] if stripped.startswith(prefix) else stripped
+    stripped = INSERTED.sub("", stripped)
+    for one in dict.fromkeys((name, stripped)):
+        if one in known:
+            return one
+        ends = [layer for layer in quantizable if one and layer.endswith(("/" + one, "." + one))]
+        if len(ends) == 1:
+            return ends[0]
+    return None
