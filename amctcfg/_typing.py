@@ -6,3 +6,22 @@ False, which would hide from it what stands below.
 """
 
 TYPE_CHECKING = bool(0)
+
+if TYPE_CHECKING:
+    from typing import Generic as Generic  # noqa: PLC0414  # modules take it from here
+    from typing import overload as overload  # noqa: PLC0414
+
+    from typing_extensions import dataclass_transform as dataclass_transform  # noqa: PLC0414
+else:
+
+    class Generic:
+        """typing's, for class statements."""
+
+        def __class_getitem__(cls, item):
+            return cls
+
+    def overload(function):
+        return function
+
+    def dataclass_transform(**options):
+        return lambda decorator: decorator

@@ -22,8 +22,9 @@ from amctcfg.cli.console import Console  # noqa: E402
 from amctcfg.cli.flavours import EVIDENCE  # noqa: E402
 from amctcfg.diagnostics.codes import CODES  # noqa: E402
 from amctcfg.diagnostics.diagnostic import render  # noqa: E402
+from amctcfg.flavours.requirement import BY_TYPE  # noqa: E402
 from amctcfg.messages.meanings import field_meanings  # noqa: E402
-from amctcfg.messages.message import BY_TYPE, messages_of  # noqa: E402
+from amctcfg.messages.message import messages_of  # noqa: E402
 
 NOTE = "<!-- Made by docs/generate.py; edit the code that it is made of. -->\n\n"
 
@@ -116,7 +117,7 @@ def flavour_text(flavour):
             )
             row = (name, kind, default_of(field), field.within.words if field.within else "", meaning)
             parts.append("| {} |\n".format(" | ".join(cell.replace("|", "\\|") for cell in row)))
-    for name, what in flavour.gone:
+    for name, what in flavour.removed_fields:
         parts.append("\n`{}`: {}.\n".format(name, what))
     return "".join(parts)
 
@@ -126,7 +127,7 @@ def default_of(field):
         return ""
     if field.is_message:
         return "an empty one"
-    return repr(field.default) if field.default is BY_TYPE else field.kind.written(field.default)
+    return repr(field.default) if field.default is BY_TYPE else field.kind.format(field.default)
 
 
 def command_line():

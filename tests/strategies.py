@@ -9,8 +9,8 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 import amctcfg
+from amctcfg.messages.field import Choice, Interval
 from amctcfg.messages.kinds import BOOL, FLOAT, STRING, Enum
-from amctcfg.messages.message import Choice, Interval
 
 FLAVOURS = list(amctcfg.FLAVOURS.values())
 TF_ASCEND = amctcfg.TF_ASCEND

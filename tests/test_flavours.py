@@ -502,7 +502,7 @@ def test_adding_a_float_field_touches_its_line_and_the_layouts(tmp_path):
     lines[layout] = lines[layout].replace('"channel_wise"}', '"channel_wise", "smoothing": "smoothing"}')
     imports = {
         "import BOOL, STRING": "import BOOL, FLOAT, STRING",
-        "import BY_TYPE, Message": "import BY_TYPE, FRACTION, Message",
+        "import optional, repeated": "import FRACTION, optional, repeated",
     }
     text = "\n".join(lines)
     for before, after in imports.items():

@@ -125,7 +125,7 @@ class Context:
             self._names = layer_names(self.layers, self.flavour)
         if not any(sign in name for sign in "*?["):
             close = self._names.nearest(name)
-            return did_you_mean(close), STRING.written(close[0]) if len(close) == 1 else None
+            return did_you_mean(close), STRING.format(close[0]) if len(close) == 1 else None
         self._patterns += 1
         found = matching(name, self.supported) if self._patterns <= MOST_PATTERNS else []
         if found:

@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
-from ..flavours.flavour import ERROR as IS_ERROR
-from ..flavours.flavour import SOFTEN, WHERE_USED, Demand, demands_of
 from ..flavours.layer import Layer, Layers
+from ..flavours.requirement import ERROR as IS_ERROR
+from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences, requirements_in
+from ..messages.sharing import by_identity
 from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT, Tier
 from .context import Context
+
+if TYPE_CHECKING:
+    from ..messages.sharing import IdentityCache
 
 
 def errors(context: Context) -> Tuple[Diagnostic, ...]:
@@ -21,8 +26,8 @@ def errors(context: Context) -> Tuple[Diagnostic, ...]:
     layer_overrides(context)
     unfused_layers(context)
     type_names(context)
-    type_demands(context)
-    common_demands(context)
+    type_requirements(context)
+    common_requirements(context)
     tensors(context)
     reserved_names(context)
     nothing_to_quantize(context)
@@ -33,7 +38,7 @@ def type_errors(context: Context) -> Tuple[Diagnostic, ...]:
     """The errors that the types of the flavour alone decide."""
     context = context.collecting()
     type_names(context)
-    type_demands(context)
+    type_requirements(context)
     return context.sorted_diagnostics()
 
 
@@ -51,18 +56,25 @@ def skipped_layers(context: Context) -> None:
 
 
 def layer_overrides(context: Context) -> None:
-    fine: Set[Any] = set()  # blocks on layers that can have all of them: many are the same
+    fits: IdentityCache[bool] = {}  # whether layers can have all that a block asks for: many are the same
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None:
             unknown_layer(context, entry.layer_name, (*path, "layer_name"))
             continue
-        key = id(entry.calibration_config), layer.type, layer.lacks, layer.supported
-        if key not in fine:
-            reported = len(context.diagnostics)
-            layer_demands(context, layer, entry.calibration_config, (*path, "calibration_config"))
-            if len(context.diagnostics) == reported:
-                fine.add(key)
+        block = entry.calibration_config
+        if block is not None and not by_identity(
+            fits, block, partial(fits_layer, context, layer, block), layer.type, layer.lacks, layer.supported
+        ):
+            layer_requirements(context, layer, block, (*path, "calibration_config"))
+
+
+def fits_layer(context: Context, layer: Layer, block: Any) -> bool:
+    """Return whether a layer can have all that a block asks for."""
+    return all(
+        context.flavour.can(layer, requirement.ability_in(block)) and (layer.supported or not requirement.supported)
+        for requirement in requirements_in(block)
+    )
 
 
 def unfused_layers(context: Context) -> None:
@@ -120,23 +132,15 @@ def type_names(context: Context) -> None:
             context.report(ERROR, code, message, path, type_hint, replacement)
 
 
-# ---------------------------------------------------------------- demands that a layer can't have
+# ---------------------------------------------------------------- requirements that a layer can't satisfy
 
 
-class Asked(NamedTuple):
-    """A demand in a block: the field that makes it, the value, and its place."""
-
-    demand: Demand
-    value: Any
-    path: Path
+def occurrences_at(path: Path, block: Any) -> Iterator[Occurrence]:
+    """Yield what a block asks for that not every layer can have, each with its place in the configuration."""
+    return (asked._replace(path=(*path, *asked.path)) for asked in occurrences(block))
 
 
-def demands(tier: Tier) -> Iterator[Asked]:
-    """What the block of a tier asks for that not every layer can have."""
-    return (Asked(demand, value, (*tier.path, *inside)) for demand, value, inside in demands_of(tier.block))
-
-
-def words_of(asked: Asked) -> str:
+def words_of(asked: Occurrence) -> str:
     """`dst_type can't be INT16`, `dmq_balancer is not possible`"""
     name = str(asked.path[-1])
     if asked.value is None:
@@ -144,34 +148,36 @@ def words_of(asked: Asked) -> str:
     return "{} can't be {}".format(name, format_value(asked.value))
 
 
-def type_demands(context: Context) -> None:
+def type_requirements(context: Context) -> None:
     for name, tier in context.merger.types.items():
         layer_type = context.flavour.types.get(name)
         if layer_type is None or not layer_type.quantizable:
             continue
-        for asked in demands(tier):
-            ability = allowed(asked.demand, asked.demand.of_type, tier.block)
+        for asked in occurrences_at(tier.path, tier.block):
+            ability = asked.requirement.ability_in(tier.block, by_type=True)
             if layer_type.has(ability):
                 if context.has_layers:
                     lacking(context, asked, tier, name)
-            elif asked.demand.by_type == IS_ERROR or (asked.demand.by_type == WHERE_USED and users(context, name)):
+            elif asked.requirement.by_type == IS_ERROR or (
+                asked.requirement.by_type == WHERE_USED and users(context, name)
+            ):
                 refuse(context, asked, "layers of type {}".format(name), ability)
 
 
-def lacking(context: Context, asked: Asked, tier: Tier, layer_type: str) -> None:
+def lacking(context: Context, asked: Occurrence, tier: Tier, layer_type: str) -> None:
     """Layers that can't have what their type could."""
-    lack = [layer for layer in users(context, layer_type) if not context.merger.can(layer, asked.demand, tier)]
+    lack = [layer for layer in users(context, layer_type) if not context.merger.can(layer, asked.requirement, tier)]
     if not lack:
         return
     names = quote_names(layer.name for layer in lack)
-    if asked.demand.by_type == SOFTEN:
+    if asked.requirement.by_type == SOFTEN:
         softened(context, asked, lack)
     elif context.rules == TOOLKIT:
         message = "{} for {}; the toolkit writes it and refuses it later".format(words_of(asked), names)
-        context.report(WARNING, asked.demand.code, message, asked.path, "give these layers overrides of their own")
+        context.report(WARNING, asked.requirement.code, message, asked.path, "give these layers overrides of their own")
     else:
         message = "{} for {}, of type {}".format(words_of(asked), names, layer_type)
-        context.report(ERROR, asked.demand.code, message, asked.path, "give these layers overrides of their own")
+        context.report(ERROR, asked.requirement.code, message, asked.path, "give these layers overrides of their own")
 
 
 def users(context: Context, layer_type: str) -> List[Layer]:
@@ -180,17 +186,16 @@ def users(context: Context, layer_type: str) -> List[Layer]:
     return [x for x in layers if x.name not in context.merger.names and context.flavour.quantizes(x)]
 
 
-def layer_demands(context: Context, layer: Layer, block: Any, path: Path) -> None:
-    for demand, value, inside in demands_of(block):
-        ability = allowed(demand, demand.ability, block)
+def layer_requirements(context: Context, layer: Layer, block: Any, path: Path) -> None:
+    for asked in occurrences_at(path, block):
+        ability = asked.requirement.ability_in(block)
         can = context.flavour.can(layer, ability)
-        asked = Asked(demand, value, (*path, *inside))
-        if can and asked.demand.supported and not layer.supported:
+        if can and asked.requirement.supported and not layer.supported:
             message = "{} for '{}', which is not supported".format(words_of(asked), layer.name)
-            context.report(ERROR, asked.demand.code, message, asked.path, "delete it here")
+            context.report(ERROR, asked.requirement.code, message, asked.path, "delete it here")
         elif can:
             continue
-        elif asked.demand.by_layer == SOFTEN:
+        elif asked.requirement.by_layer == SOFTEN:
             softened(context, asked, [layer])
         else:
             why = "which is of type {}".format(layer.type)
@@ -207,40 +212,35 @@ LACKS: Dict[str, str] = {
 }
 
 
-def allowed(demand: Demand, ability: str, block: Any) -> str:
-    """The ability that a demand asks for in its block."""
-    return demand.unless[1] if demand.unless and getattr(block, demand.unless[0]) else ability
-
-
-def refuse(context: Context, asked: Asked, whom: str, ability: str) -> None:
+def refuse(context: Context, asked: Occurrence, whom: str, ability: str) -> None:
     able = sorted(name for name, t in context.flavour.types.items() if t.quantizable and t.has(ability))
     only = "only {} can have it".format(", ".join(able)) if able else "no type can have it"
     hint = "leave it out; " + only
     if asked.value is True:
         hint = "write {}: false, or leave it out; {}".format(asked.path[-1], only)
-    context.report(ERROR, asked.demand.code, "{} for {}".format(words_of(asked), whom), asked.path, hint)
+    context.report(ERROR, asked.requirement.code, "{} for {}".format(words_of(asked), whom), asked.path, hint)
 
 
-def common_demands(context: Context) -> None:
+def common_requirements(context: Context) -> None:
     """What common_config asks of layers without an override; the toolkit checks those that are skipped as well."""
     tier = context.merger.common
     if tier is None:
         return
-    for asked in demands(tier):
+    for asked in occurrences_at(tier.path, tier.block):
         hit = [
             layer
             for layer in context.supported
             if layer.name not in context.merger.names
             and layer.type not in context.merger.types
-            and not context.flavour.can(layer, allowed(asked.demand, asked.demand.ability, tier.block))
+            and not context.flavour.can(layer, asked.requirement.ability_in(tier.block))
         ]
-        if hit and asked.demand.common == IS_ERROR and context.reads(OF_LAYER, OF_TYPE):
+        if hit and asked.requirement.common == IS_ERROR and context.reads(OF_LAYER, OF_TYPE):
             common_error(context, asked, hit)
-        elif hit and asked.demand.common != IS_ERROR:
+        elif hit and asked.requirement.common != IS_ERROR:
             softened(context, asked, [layer for layer in hit if context.is_quantized(layer)])
 
 
-def common_error(context: Context, asked: Asked, hit: List[Layer]) -> None:
+def common_error(context: Context, asked: Occurrence, hit: List[Layer]) -> None:
     types = sorted({layer.type for layer in hit})
     field = str(asked.path[0])
     message = "{} for {}, of type {}, {} {} applies to{}".format(
@@ -255,13 +255,13 @@ def common_error(context: Context, asked: Asked, hit: List[Layer]) -> None:
     hint = "leave {} out here, or add override_layer_types with {}: false for {}".format(
         name, name, " and ".join(types)
     )
-    context.report(ERROR, asked.demand.code, message, asked.path, hint)
+    context.report(ERROR, asked.requirement.code, message, asked.path, hint)
 
 
-def softened(context: Context, asked: Asked, layers: List[Layer]) -> None:
+def softened(context: Context, asked: Occurrence, layers: List[Layer]) -> None:
     if not layers:
         return
-    instead = asked.demand.instead
+    instead = asked.requirement.instead
     gets = "{} {} instead".format("it gets" if len(layers) == 1 else "they get", format_value(instead))
     if instead is None:
         gets = "{} quantized without it".format("it is" if len(layers) == 1 else "they are")

@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
 from ..flavours.layer import Layer
+from ..flavours.requirement import ERROR, cascade_of, requirements_in
+from ..messages.sharing import by_identity
 from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier
+from ..textformat.tree import Tree
 from .context import OVERRIDES, Context
 
 if TYPE_CHECKING:
     from ..documents.selections import Judged
+    from ..messages.sharing import IdentityCache
 
 MANY_STEPS = 10000
 COARSE = 0.9999
@@ -60,7 +65,7 @@ def fusion_off(context: Context) -> None:
 
 def stand_ins(context: Context) -> None:
     """Deprecated blocks that something else replaces."""
-    for field, _ in context.flavour.stand_ins:
+    for field, _ in context.flavour.deprecated_blocks:
         if getattr(context.config, field) is None:
             continue
         replaced = context.config.common_config is not None or context.config.override_layer_types
@@ -73,21 +78,24 @@ def rounded_numbers(context: Context) -> None:
     """A number written with more digits than float32 has is another number."""
     if context.document is None or not has_long_numbers(context.document.text):
         return
-    exact: Set[int] = set()  # the blocks all of whose numbers are: the same one is read from the same text
+    found: IdentityCache[Dict[str, str]] = {}  # the same block is read from the same text
     for path, block in blocks(context):
-        if id(block) in exact:
-            continue
-        reported = len(context.diagnostics)
-        for name, value in values_of(block).items():
-            if type(value) is float:
-                inside = (*path, *name.split("."))
-                written = str(context.document.tree.find_nearest(inside)[1])
-                if not same_number(written, value):
-                    words = "{} is {} as a 32-bit float, not {}".format(inside[-1], value, written)
-                    hint, replacement = "write {}".format(value), str(value)
-                    context.report(WARNING, "float32-rounding", words, inside, hint, replacement)
-        if len(context.diagnostics) == reported:
-            exact.add(id(block))
+        for name, written in by_identity(found, block, partial(rounded, context.document.tree, path, block)).items():
+            inside = (*path, *name.split("."))
+            value = str(values_of(block)[name])
+            words = "{} is {} as a 32-bit float, not {}".format(inside[-1], value, written)
+            context.report(WARNING, "float32-rounding", words, inside, "write {}".format(value), value)
+
+
+def rounded(tree: Tree, path: Path, block: Any) -> Dict[str, str]:
+    """Return the literals of a block that are other numbers than those that it keeps, by dotted name."""
+    found = {}
+    for name, value in values_of(block).items():
+        if type(value) is float:
+            written = str(tree.find_nearest((*path, *name.split(".")))[1])
+            if not same_number(written, value):
+                found[name] = written
+    return found
 
 
 def has_long_numbers(text: str) -> bool:
@@ -148,7 +156,7 @@ def report_steps(context: Context, search: Any, name: str, path: Path) -> None:
 
 
 def blocks(context: Context) -> Iterator[Tuple[Path, Any]]:
-    for field in ("common_config", *(name for name, _ in context.flavour.stand_ins)):
+    for field in ("common_config", *(name for name, _ in context.flavour.deprecated_blocks)):
         if getattr(context.config, field) is not None:
             yield (field,), getattr(context.config, field)
     for field in (OF_TYPE, OF_LAYER):
@@ -226,7 +234,7 @@ def partial_override(context: Context, path: Path, tiers: Sequence[Tier], layer:
     reported = []
     for field, (tier_name, value) in below.items():
         steps = steps_to(context, field)
-        if field in own or steps[-1].cascades is not None or excluded(steps[0], parts):
+        if field in own or cascade_of(steps[-1]) is not None or excluded(steps[0], parts):
             continue
         fallback = context.merger.default(steps[-1], layer)
         if fallback == value:  # inherited or not, it is the same
@@ -304,7 +312,7 @@ def is_variable_product(context: Context, layer: Layer) -> bool:
     if context.layers.traits is None:
         return "asymmetric" in layer.lacks
     traits = context.layers.traits.get(layer.name)
-    is_product = context.flavour.types[layer.type].does in ("matmul", "batchmatmul")
+    is_product = context.flavour.types[layer.type].operation in ("matmul", "batchmatmul")
     return is_product and traits is not None and (traits.two_variable or traits.runtime_weight is not None)
 
 
@@ -358,9 +366,9 @@ def users(context: Context, layer_type: str) -> List[Layer]:
 
 def cascading(context: Context, layer: Layer, rules: Optional[str] = None) -> Dict[str, Setting]:
     """What decides the fields of a layer that are looked for below its block."""
-    merger = context.merger if rules is None else context.merger.by_rules(rules)
+    merger = context.merger if rules is None else context.merger.with_rules(rules)
     decisions = merger.decide(layer, merger.tiers(layer))
-    return {name: winner for name, winner in decisions.items() if steps_to(context, name)[-1].cascades is not None}
+    return {name: winner for name, winner in decisions.items() if cascade_of(steps_to(context, name)[-1]) is not None}
 
 
 def asymmetric_cascades(context: Context) -> None:
@@ -384,7 +392,7 @@ def asymmetric_cascades(context: Context) -> None:
 
 def redundant_overrides(context: Context) -> None:
     """Merged with the entry and without it, every layer has the same, under both sets of rules."""
-    mergers = [context.merger.by_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
+    mergers = [context.merger.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
     for path, entry in type_overrides(context):
         layers = [layer for layer in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(layer)]
         if not users(context, entry.layer_type) or entry.layer_type in context.merger.skipped_types:
@@ -394,7 +402,7 @@ def redundant_overrides(context: Context) -> None:
             pairs = [(merger, merger.without_type(entry.layer_type)) for merger in mergers]
             if all(a.calibration(layer) == b.calibration(layer) for a, b in pairs for layer in layers):
                 redundant_override(context, (*path, "layer_type"), "layers of type {}".format(entry.layer_type))
-    without = [merger.altered(names={}) for merger in mergers]
+    without = [merger.without_layers() for merger in mergers]
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None or not context.is_quantized(layer) or not context.is_whole(context.merger.tiers(layer)):
@@ -412,13 +420,9 @@ def forbids(context: Context, layer: Optional[Layer], layer_type: str, layers: S
     for tier in below:
         if tier is None:
             continue
-        for name, field in tier.block.__schema__.fields.items():
-            part = getattr(tier.block, name)
-            for inner in part.__schema__.fields.values() if field.is_message and part is not None else ():
-                for demand in inner.demands:
-                    if getattr(part, inner.name) in demand.values and demand.common == "error":
-                        if not all(context.merger.can(x, demand, tier) for x in layers):
-                            return True
+        for requirement in requirements_in(tier.block):
+            if requirement.common == ERROR and not all(context.merger.can(x, requirement, tier) for x in layers):
+                return True
     return False
 
 

@@ -54,7 +54,7 @@ def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
     """A line for each finding: `conv1: channel_wise is false, asked true (common_config, quant.cfg:3:5)`"""
     lines = []
     for finding in findings:
-        place = finding.origin.tier
+        place: str = finding.origin.tier
         if finding.origin.span is not None:
             place = "{}, {}:{}:{}".format(place, file, *finding.origin.span[:2])
         who = "global" if finding.layer is None else quote_name(finding.layer)

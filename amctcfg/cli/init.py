@@ -70,19 +70,19 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
     type_name = next(iter(counts), "") or next(iter(flavour.quantizable_types))
     for name, meaning in field_meanings(flavour.config).items():
         field = flavour.config.__schema__.fields[name]
-        if name in dict(flavour.stand_ins):
+        if name in dict(flavour.deprecated_blocks):
             continue
         lines += ["", "# {}".format(meaning)]
         if name == "skip_layers":
             lines += [
                 "# The first and the last layer are usual candidates.",
-                *["# skip_layers: {}".format(STRING.written(n)) for n in ends],
+                *["# skip_layers: {}".format(STRING.format(n)) for n in ends],
             ]
         elif name == "skip_layer_types":
-            lines.append("# skip_layer_types: {}".format(STRING.written(type_name)))
+            lines.append("# skip_layer_types: {}".format(STRING.format(type_name)))
         elif name == "skip_fusion_layers":
             fused = next((layer.name for layer in layers if layer.type in flavour.fusible_types), None)
-            lines.append("# skip_fusion_layers: {}".format(STRING.written(fused or "a layer")))
+            lines.append("# skip_fusion_layers: {}".format(STRING.format(fused or "a layer")))
         elif name == "common_config":
             lines += block_lines(field.kind, "common_config {", "")
         elif name == "override_layer_types":
@@ -92,11 +92,11 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
         elif field.is_message:
             lines.append("# {} {{ ... }}".format(name))
         elif field.label == "repeated":
-            lines.append("# {}: {}".format(name, STRING.written(ends[0] if ends else "a layer")))
+            lines.append("# {}: {}".format(name, STRING.format(ends[0] if ends else "a layer")))
         elif field.default is None:
             lines.append("# {}: {}".format(name, field.kind.example))
         else:
-            lines.append("{}: {}".format(name, field.kind.written(field.default)))
+            lines.append("{}: {}".format(name, field.kind.format(field.default)))
     return "\n".join(lines) + "\n"
 
 
@@ -105,7 +105,7 @@ def override(field: str, key: str, name: str) -> List[str]:
 
     return [
         "# {} {{".format(field),
-        "#   {}: {}".format(key, STRING.written(name)),
+        "#   {}: {}".format(key, STRING.format(name)),
         "#   calibration_config { ifmr_quantize { search_step: 0.02 } }",
         "# }",
     ]
@@ -113,8 +113,8 @@ def override(field: str, key: str, name: str) -> List[str]:
 
 def block_lines(block: Any, head: str, indent: str) -> List[str]:
     """A block with the defaults of its default algorithms, and what else there is as comments."""
+    from ..flavours.requirement import BY_TYPE, cascade_of
     from ..messages.meanings import field_meanings
-    from ..messages.message import BY_TYPE
 
     lines = [indent + head]
     inner = indent + "  "
@@ -130,9 +130,9 @@ def block_lines(block: Any, head: str, indent: str) -> List[str]:
         for name, words in field_meanings(field.kind).items():
             leaf = field.kind.__schema__.fields[name]
             lines.append("{}  # {}".format(inner, words))
-            if leaf.default is BY_TYPE or leaf.cascades is not None:
+            if leaf.default is BY_TYPE or cascade_of(leaf) is not None:
                 lines.append("{}  # {}: {}".format(inner, name, leaf.kind.example))
             else:
-                lines.append("{}  {}: {}".format(inner, name, leaf.kind.written(leaf.default)))
+                lines.append("{}  {}: {}".format(inner, name, leaf.kind.format(leaf.default)))
         lines.append(inner + "}")
     return [*lines, indent + "}"]

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-from .._typing import TYPE_CHECKING
+import dataclasses
+
+from .._typing import TYPE_CHECKING, Generic, overload
 from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.message import Message
 from ..messages.printing import print_message
 from ..messages.reading import Reading
-from ..messages.record import Record, trusted
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import mark_offsets
 from .files import display_name, read, write
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Generic, List, Optional, Tuple, Type, Union, overload
+    from typing import Any, Dict, List, Optional, Tuple, Type, Union
 
     from typing_extensions import TypeVar
 
@@ -30,15 +31,9 @@ if TYPE_CHECKING:
 else:
     C = None
 
-    class Generic:
-        def __class_getitem__(cls, item):
-            return cls
 
-    def overload(function):
-        return function
-
-
-class Document(Record, Generic[C]):
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Document(Generic[C]):
     """A configuration together with the text that it was read from; equal to another with the same text and name.
 
     config -- the configuration. tree -- the syntax tree. flavour -- the dialect that it was read as. diagnostics -- the
@@ -151,14 +146,7 @@ def read_tree(tree: Tree, strict: bool, flavour: Flavour[Any]) -> Tuple[Document
         from .foreign import known_mistakes
 
         known_mistakes(tree, reading)
-    values = {
-        "config": reading.config,
-        "tree": tree,
-        "flavour": flavour,
-        "diagnostics": tuple(reading.diagnostics),
-        "strict": strict,
-    }
-    return trusted(Document, values), reading
+    return Document(reading.config, tree, flavour, tuple(reading.diagnostics), strict), reading
 
 
 @overload

@@ -181,7 +181,7 @@ def unknown_field(flavour: Flavour[Any], tree: Tree, cls: Type[Message], field: 
 
 def belongs_elsewhere(flavour: Flavour[Any], cls: Type[Message], name: str) -> Optional[str]:
     """Say where a field belongs that other messages, flavours or versions have; None where none has it."""
-    gone = dict(flavour.gone).get(name)
+    gone = dict(flavour.removed_fields).get(name)
     if gone:
         return gone
     owners = [message.__name__ for message in messages_of(flavour.config) if name in message.__schema__.fields]
@@ -191,7 +191,9 @@ def belongs_elsewhere(flavour: Flavour[Any], cls: Type[Message], name: str) -> O
     if others:
         choose = "'# amctcfg: flavour={}' in the first line".format(others[0])
         return "it is a field of {}; {} reads the file as that".format(join_words(others, "and"), choose)
-    former = [other.name for other in FLAVOURS.values() if name in dict(other.gone) and other.name != flavour.name]
+    former = [
+        other.name for other in FLAVOURS.values() if name in dict(other.removed_fields) and other.name != flavour.name
+    ]
     if former:
         return "older versions of {} had it; delete it here".format(join_words(former, "and"))
     return None
@@ -212,17 +214,19 @@ def unknown_type(flavour: Flavour[Any], name: str) -> Wording:
     """Word the diagnostic for a type that the flavour does not have: its own name for it, and who has this one."""
     quantizable = sorted(flavour.quantizable_types)
     same = [known for known in quantizable if known.lower() == name.lower()]
-    does = {t.does for known in FLAVOURS.values() for t in (known.types.get(name),) if t is not None}
+    does = {t.operation for known in FLAVOURS.values() for t in (known.types.get(name),) if t is not None}
     word = CALLED.get(name.lower().replace("_", ""))
     similar = same or [
         known
         for known in quantizable
-        if flavour.types[known].does in does or flavour.types[known].does == word or name in flavour.types[known].also
+        if flavour.types[known].operation in does
+        or flavour.types[known].operation == word
+        or name in flavour.types[known].aliases
     ]
     close = similar or nearest(name, quantizable)
     hint = did_you_mean(close) or "the quantizable types are {}".format(", ".join(quantizable))
     owners = [other.name for other in FLAVOURS.values() if name in other.quantizable_types]
     if owners:
         hint = "{} ({} is a type of {})".format(hint, name, join_words(owners, "and"))
-    replacement = STRING.written(close[0]) if len(close) == 1 else None
+    replacement = STRING.format(close[0]) if len(close) == 1 else None
     return "unknown-type", "{} is not a quantizable type".format(quote_name(name)), hint, replacement

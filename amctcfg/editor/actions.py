@@ -106,7 +106,7 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
     types = {other.name: other.type for other in analysis.layers or ()}
     edits = [
         Edit(node.start, node.start + len(OF_LAYER), OF_TYPE),
-        Edit(named.start, named.value_start + len(named.value), "layer_type: {}".format(STRING.written(layer.type))),
+        Edit(named.start, named.value_start + len(named.value), "layer_type: {}".format(STRING.format(layer.type))),
     ]
     same = 0
     for other in analysis.outline.root.children:

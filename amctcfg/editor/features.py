@@ -8,9 +8,9 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.words import as_block, as_code, escape_controls, list_words, pluralize
 from ..flavours.layer import Layer
+from ..flavours.requirement import BY_TYPE
 from ..messages.kinds import BOOL, STRING, Enum
 from ..messages.meanings import field_meanings
-from ..messages.message import BY_TYPE
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
 from ..tools.explaining import Explanation
 from .analysis import Analysis
@@ -138,7 +138,7 @@ def written_field(name: str, spec: Any, snippets: bool) -> str:
 def default_of(spec: Any) -> str:
     if spec.is_message or spec.default is None or spec.label == "repeated":
         return ""
-    return repr(spec.default) if spec.default is BY_TYPE else spec.kind.written(spec.default)
+    return repr(spec.default) if spec.default is BY_TYPE else spec.kind.format(spec.default)
 
 
 def detail(spec: Any) -> str:
@@ -171,7 +171,7 @@ def values(analysis: Analysis, message: Node, node: Optional[Node], offset: int)
                     "kind": kind,
                     "detail": words,
                     "filterText": value or label,
-                    "textEdit": {"range": analysis.text.range(start, end), "newText": blank + STRING.written(label)},
+                    "textEdit": {"range": analysis.text.range(start, end), "newText": blank + STRING.format(label)},
                 }
         return
     choices: Tuple[str, ...] = ()

@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
+from ..messages.field import Choice, Interval, optional, required
 from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
-from ..messages.message import Choice, Interval, Message, optional, required
-from .common import ASK_OFFSET, IFMR_JSON, FMRQuantize
-from .flavour import Constant
+from ..messages.message import Message, message
+from .common import IFMR_JSON, OFFSET, FMRQuantize
+from .json_layout import Constant
+from .requirement import facts
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Tuple
+    from typing import Optional, Tuple
+
+    from .json_layout import Facts
 
 __all__ = [
     "ARQ_JSON_8",
     "FAKEQUANT",
     "HFMG_JSON",
     "IFMR_JSON_8",
-    "NUQ_GONE",
+    "NUQ_REMOVED",
     "DMQBalancer",
     "HFMGQuantize",
     "TensorQuantize",
@@ -26,16 +30,18 @@ __all__ = [
 FAKEQUANT = enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
 
 
+@message
 class HFMGQuantize(Message):
     """How activations are quantized: HFMG, from a histogram of the values."""
 
     num_of_bins: Optional[int] = optional(UINT32, default=4096, within=Choice(1024, 2048, 4096, 8192))
     """How many bins the histogram has."""
-    asymmetric: Optional[bool] = optional(BOOL, default=True, cascades="activation_offset", demand=ASK_OFFSET)
+    asymmetric: Optional[bool] = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
     """Whether activations are quantized with an offset. Where the block does not say, lower blocks with HFMG do, and then
     `activation_offset`."""
 
 
+@message
 class DMQBalancer(Message):
     """Moves a part of the difficulty of quantizing activations to the weights."""
 
@@ -45,6 +51,7 @@ class DMQBalancer(Message):
     """How much is moved: the more, the easier are the activations and the harder the weights."""
 
 
+@message
 class TensorQuantize(Message):
     """An input of a layer that is quantized on its own; several entries may name the same one."""
 
@@ -58,18 +65,18 @@ class TensorQuantize(Message):
     """By HFMG."""
 
 
-IFMR_JSON_8: Dict[str, Any] = dict({"num_bits": Constant(8)}, **IFMR_JSON)
-HFMG_JSON: Dict[str, Any] = {
+IFMR_JSON_8: Facts = dict({"num_bits": Constant(8)}, **IFMR_JSON)
+HFMG_JSON: Facts = {
     "num_bits": Constant(8),
     "act_algo": Constant("hfmg"),
     "asymmetric": "asymmetric",
     "num_of_bins": "num_of_bins",
 }
-ARQ_JSON_8: Dict[str, Any] = {
+ARQ_JSON_8: Facts = {
     "num_bits": Constant(8),
     "channel_wise": "channel_wise",
     "wts_algo": Constant("arq_quantize"),
 }
 
 NUQ: str = "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"
-NUQ_GONE: Tuple[Tuple[str, str], ...] = (("nuq_config", NUQ), ("nuq_quantize", NUQ))
+NUQ_REMOVED: Tuple[Tuple[str, str], ...] = (("nuq_config", NUQ), ("nuq_quantize", NUQ))

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
+from ..messages.field import Interval, optional, repeated, required
 from ..messages.kinds import BOOL, STRING, UINT32
-from ..messages.message import Interval, Message, optional, repeated, required
-from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, NUQ_GONE, HFMGQuantize
+from ..messages.message import Message, message
+from . import common
+from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, NUQ_REMOVED, HFMGQuantize
 from .common import FMRQuantize
-from .flavour import Flavour, LayerType, Layout, Types
+from .flavour import Flavour, LayerType, Types
+from .json_layout import Layout
 from .tf_ascend import ARQuantize
 
 if TYPE_CHECKING:
     from typing import Optional
 
-    from ..messages.message import Repeated
+    from ..messages.field import Repeated
 
 __all__ = [
     "CAFFE",
@@ -28,6 +31,7 @@ __all__ = [
 ]
 
 
+@message
 class CalibrationConfig(Message):
     """How a layer is quantized: a block, which replaces lower blocks as a whole."""
 
@@ -39,24 +43,17 @@ class CalibrationConfig(Message):
     """The activations by HFMG."""
 
 
-class OverrideLayerType(Message):
-    """The block of all layers of a type that have no block of their own."""
-
-    layer_type: str = required(STRING)
-    """A quantizable layer type."""
+@message
+class OverrideLayerType(common.OverrideLayerType):
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
-class OverrideLayer(Message):
-    """The block of one layer, by name."""
-
-    layer_name: str = required(STRING)
-    """The layer's name in the model."""
+@message
+class OverrideLayer(common.OverrideLayer):
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
+@message
 class AMCTConfig(Message):
     """A simplified configuration file for Caffe.
 
@@ -111,6 +108,6 @@ CAFFE: Flavour[AMCTConfig] = Flavour(
             "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
         },
     ),
-    gone=NUQ_GONE,
-    stand_ins=(("conv_calibration_config", ()), ("fc_calibration_config", ("InnerProduct", "Pooling"))),
+    removed_fields=NUQ_REMOVED,
+    deprecated_blocks=(("conv_calibration_config", ()), ("fc_calibration_config", ("InnerProduct", "Pooling"))),
 )

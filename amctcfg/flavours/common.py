@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What flavours have in common: the search of IFMR, the demands, and the templates of the JSON.
+"""Messages, requirements and templates of the JSON that flavours have in common.
 
 Fields, defaults and ranges: the vendor's pages "Simplified PTQ Configuration File" and, where they are silent, the
 toolkit's own checks.
@@ -8,23 +8,49 @@ toolkit's own checks.
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
-from ..messages.kinds import BOOL, FLOAT
-from ..messages.message import PERCENTILE, POSITIVE, Message, optional, out_of_range
-from .flavour import ASYMMETRIC, CHANNEL_WISE, ERROR, KEEP, Constant, Demand
+from ..messages.field import POSITIVE, Interval, optional, required
+from ..messages.kinds import BOOL, FLOAT, STRING
+from ..messages.message import Message, message, out_of_range
+from .json_layout import Constant
+from .requirement import ASYMMETRIC, CHANNEL_WISE, ERROR, KEEP, Requirement, facts
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Mapping, Optional
+    from typing import Any, Iterable, Mapping, Optional
 
     from ..messages.message import Problem
+    from .json_layout import Facts
 
-__all__ = ["ASK_CHANNEL_WISE", "ASK_OFFSET", "IFMR_JSON", "FMRQuantize"]
+__all__ = ["CHANNELS", "IFMR_JSON", "OFFSET", "PERCENTILE", "FMRQuantize", "OverrideLayer", "OverrideLayerType"]
+
+PERCENTILE = Interval("greater than 0.5 and at most 1", 0.5, 1, "(]")
 
 # channel_wise: true is an error on a layer that can't have it, wherever it comes from.
-ASK_CHANNEL_WISE = Demand(CHANNEL_WISE, (True,), KEEP, common=ERROR, code="channel-wise-unsupported")
+CHANNELS = Requirement(CHANNEL_WISE, (True,), KEEP, common=ERROR, code="channel-wise-unsupported")
 # asymmetric: true in an override is an error on a layer that is always symmetric; in common_config it is ignored there.
-ASK_OFFSET = Demand(ASYMMETRIC, (True,), False)
+OFFSET = Requirement(ASYMMETRIC, (True,), False)
 
 
+@message
+class OverrideLayerType(Message):
+    """The block of all layers of a type that have no block of their own."""
+
+    layer_type: str = required(STRING)
+    """A quantizable layer type."""
+    calibration_config: Any = required(Message)
+    """The block."""
+
+
+@message
+class OverrideLayer(Message):
+    """The block of one layer, by name."""
+
+    layer_name: str = required(STRING)
+    """The layer's name in the model."""
+    calibration_config: Any = required(Message)
+    """The block."""
+
+
+@message
 class FMRQuantize(Message):
     """How activations are quantized: IFMR, a search for the best scale.
 
@@ -43,7 +69,7 @@ class FMRQuantize(Message):
     """Which of the largest values counts as the maximum: 0.999999 leaves out one in a million."""
     min_percentile: Optional[float] = optional(FLOAT, default=0.999999, within=PERCENTILE)
     """Which of the smallest values counts as the minimum."""
-    asymmetric: Optional[bool] = optional(BOOL, default=True, cascades="activation_offset", demand=ASK_OFFSET)
+    asymmetric: Optional[bool] = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
     """Whether activations are quantized with an offset (the vendor's sentence has it the wrong way round). Where the
     block does not say, the blocks below it do, and then `activation_offset`."""
 
@@ -69,7 +95,7 @@ class FMRQuantize(Message):
 
 
 SEARCH = ("search_range_start", "search_range_end", "search_step")
-DEFAULTS: Dict[str, float] = {name: FMRQuantize.__schema__.fields[name].default for name in SEARCH}
+DEFAULTS = {name: FMRQuantize.__schema__.fields[name].default for name in SEARCH}
 
 
 def by_default(name: str, values: Mapping[str, Any]) -> str:
@@ -77,7 +103,7 @@ def by_default(name: str, values: Mapping[str, Any]) -> str:
 
 
 def exceeds(step: float, start: float, end: float) -> bool:
-    """Whether a step is larger than its range. Decided in decimals: 1.3 - 0.7 is 0.6."""
+    """Return whether a step is larger than its range. Decided in decimals: 1.3 - 0.7 is 0.6."""
     if step < 0.999 * (end - start):
         return False
     from decimal import Decimal  # seldom needed, and slow to import
@@ -91,7 +117,7 @@ def width(start: float, end: float) -> Any:
     return (Decimal(repr(end)) - Decimal(repr(start))).normalize()
 
 
-IFMR_JSON: Dict[str, Any] = {
+IFMR_JSON: Facts = {
     "max_percentile": "max_percentile",
     "min_percentile": "min_percentile",
     "search_range": ["search_range_start", "search_range_end"],

@@ -7,15 +7,17 @@ Its types are the names of the Ascend IR. It writes no JSON.
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
+from ..messages.field import Choice, optional, repeated, required
 from ..messages.kinds import BOOL, INT32, STRING, UINT32, enum
-from ..messages.message import BY_TYPE, Choice, Message, Problem, optional, repeated, required
+from ..messages.message import Message, Problem, message
 from . import common
-from .flavour import CHANNEL_WISE, ERROR, KEEP, Demand, Flavour, LayerType, Types
+from .flavour import Flavour, LayerType, Types
+from .requirement import BY_TYPE, CHANNEL_WISE, ERROR, KEEP, Requirement, facts
 
 if TYPE_CHECKING:
     from typing import Any, Iterator, Mapping, Optional
 
-    from ..messages.message import Repeated
+    from ..messages.field import Repeated
 
 __all__ = [
     "GE",
@@ -33,7 +35,7 @@ DST_TYPE = enum("DataType", "INT8", "INT16")
 
 # Weight-only quantization lets products have a factor for each channel, which they can't have otherwise.
 WEIGHTS_ONLY = "weight_compress_only"
-ASK_CHANNEL_WISE = Demand(
+CHANNELS = Requirement(
     CHANNEL_WISE,
     (True,),
     KEEP,
@@ -41,28 +43,29 @@ ASK_CHANNEL_WISE = Demand(
     unless=(WEIGHTS_ONLY, "channel_wise alone"),
     code="channel-wise-unsupported",
 )
-ASK_LOW_BITS = Demand("low bits", (6, 7), 8)
-ASK_WEIGHTS_ONLY = Demand(WEIGHTS_ONLY, (True,), False)
+LOW_BITS = Requirement("low bits", (6, 7), 8)
+COMPRESSION = Requirement(WEIGHTS_ONLY, (True,), False)
 
 
+@message
 class ARQuantize(Message):
     """How weights are quantized: ARQ, a factor from the range of the weights."""
 
-    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, demand=ASK_CHANNEL_WISE)
+    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
-    quant_bits: Optional[int] = optional(UINT32, default=8, within=Choice(6, 7, 8), demand=ASK_LOW_BITS)
+    quant_bits: Optional[int] = optional(UINT32, default=8, within=Choice(6, 7, 8), metadata=facts(requires=LOW_BITS))
     """The width of the weights in bits; 6 and 7 for Conv2D only."""
-    asymmetric: Optional[bool] = optional(BOOL, default=False, cascades="")
+    asymmetric: Optional[bool] = optional(BOOL, default=False, metadata=facts(cascades=""))
     """Whether weights are quantized with an offset; true needs `weight_compress_only: true`."""
 
 
+@message
 class FMRQuantize(common.FMRQuantize):
-    __doc__ = common.FMRQuantize.__doc__
-
     dst_type: Optional[str] = optional(DST_TYPE, default="INT8")
     """The type of the quantized activations; INT16 on some devices only."""
 
 
+@message
 class CalibrationConfig(Message):
     """How a layer is quantized: a block, which replaces lower blocks as a whole."""
 
@@ -70,7 +73,7 @@ class CalibrationConfig(Message):
     """The weights by ARQ. Absent is the same as empty."""
     ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
     """The activations by IFMR. Absent is the same as empty."""
-    weight_compress_only: Optional[bool] = optional(BOOL, default=False, demand=ASK_WEIGHTS_ONLY)
+    weight_compress_only: Optional[bool] = optional(BOOL, default=False, metadata=facts(requires=COMPRESSION))
     """Whether only the weights are quantized: MatMulV2, BatchMatMulV2 and FFN."""
 
     @classmethod
@@ -82,6 +85,7 @@ class CalibrationConfig(Message):
             yield Problem("out-of-range", path, message, "write asymmetric: false, or set weight_compress_only")
 
 
+@message
 class TensorQuantize(Message):
     """An input of a layer that is quantized on its own."""
 
@@ -93,24 +97,17 @@ class TensorQuantize(Message):
     """By IFMR."""
 
 
-class OverrideLayerType(Message):
-    """The block of all layers of a type that have no block of their own."""
-
-    layer_type: str = required(STRING)
-    """A quantizable layer type."""
+@message
+class OverrideLayerType(common.OverrideLayerType):
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
-class OverrideLayer(Message):
-    """The block of one layer, by name."""
-
-    layer_name: str = required(STRING)
-    """The layer's name in the model."""
+@message
+class OverrideLayer(common.OverrideLayer):
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
+@message
 class AMCTConfig(Message):
     """A simplified configuration file for GE, ATC and AOE.
 
@@ -151,25 +148,25 @@ GE: Flavour[AMCTConfig] = Flavour(
     title="GE, ATC and AOE",
     versions="6.0.1 and newer",
     types=Types((
-        LayerType("Conv2D", "conv2d", channel_wise=True, fusible=True, abilities=("low bits",), also=("Convolution", "Conv")),
-        LayerType("DepthwiseConv2D", "depthwise", channel_wise=True, fusible=True, also=("DepthwiseConv2dNative",)),
+        LayerType("Conv2D", "conv2d", channel_wise=True, fusible=True, abilities=("low bits",), aliases=("Convolution", "Conv")),
+        LayerType("DepthwiseConv2D", "depthwise", channel_wise=True, fusible=True, aliases=("DepthwiseConv2dNative",)),
         LayerType("Conv2DBackpropInput", "deconv2d", channel_wise=True),
-        LayerType("Conv2DTranspose", "deconv2d", channel_wise=True, fusible=True, also=("ConvTranspose",)),
+        LayerType("Conv2DTranspose", "deconv2d", channel_wise=True, fusible=True, aliases=("ConvTranspose",)),
         LayerType("Deconvolution", "deconv2d", channel_wise=True, fusible=True),
-        LayerType("Conv3D", "conv3d", channel_wise=True, fusible=True, also=("Conv",)),
-        LayerType("FullyConnection", "matmul", fusible=True, also=("InnerProduct",)),
-        LayerType("MatMulV2", "matmul", fusible=True, abilities=PLAIN, also=("MatMul", "Gemm")),
-        LayerType("BatchMatMulV2", "batchmatmul", abilities=PLAIN, also=("BatchMatMul", "MatMul")),
+        LayerType("Conv3D", "conv3d", channel_wise=True, fusible=True, aliases=("Conv",)),
+        LayerType("FullyConnection", "matmul", fusible=True, aliases=("InnerProduct",)),
+        LayerType("MatMulV2", "matmul", fusible=True, abilities=PLAIN, aliases=("MatMul", "Gemm")),
+        LayerType("BatchMatMulV2", "batchmatmul", abilities=PLAIN, aliases=("BatchMatMul", "MatMul")),
         LayerType("FFN", "ffn", abilities=(WEIGHTS_ONLY,)),
         LayerType("AvgPool", "avgpool"),
-        LayerType("AvgPoolV2", "avgpool", also=("AveragePool",)),
+        LayerType("AvgPoolV2", "avgpool", aliases=("AveragePool",)),
         LayerType("Pooling", "avgpool"),
         LayerType("MaxPool", "maxpool", quantizable=False),
         LayerType("MaxPoolV3", "maxpool", quantizable=False),
         LayerType("Add", "add", quantizable=False),
         LayerType("Eltwise", "add", quantizable=False),
     )),
-    gone=(
+    removed_fields=(
         ("hfmg_quantize", "GE has IFMR only; delete it"),
         ("enable_auto_nuq", "GE does not document it; delete it"),
         ("nuq_config", "GE does not document it; delete it"),

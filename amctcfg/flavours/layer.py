@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
-
-from ..messages.record import Record
+import dataclasses
+from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 __all__ = ["MINOR_TYPES", "Layer", "Layers", "Traits"]
 
 
-class Layer(Record):
+@dataclasses.dataclass(frozen=True)
+class Layer:
     """A layer of a model: a node of the graph by name and type.
 
     supported -- false for a layer whose type is quantizable but which fails the type's condition, such as a convolution
@@ -23,14 +23,15 @@ class Layer(Record):
     supported: bool = True
     lacks: Tuple[str, ...] = ()
 
-    def _checked(self, values: Dict[str, Any]) -> Dict[str, Any]:
-        lacks = values["lacks"]
-        if isinstance(lacks, (list, tuple, set, frozenset)):
-            lacks = values["lacks"] = tuple(sorted(lacks)) if isinstance(lacks, (set, frozenset)) else tuple(lacks)
-        words = [values["name"], values["type"], *(lacks if isinstance(lacks, tuple) else [None])]
-        if not all(isinstance(word, str) for word in words) or not isinstance(values["supported"], bool):
-            raise TypeError("a Layer takes two strings and a bool, not {!r}".format(tuple(values.values())))
-        return values
+    def __post_init__(self) -> None:
+        lacks = self.lacks
+        if isinstance(lacks, (list, set, frozenset)):
+            lacks = tuple(lacks if isinstance(lacks, list) else sorted(lacks))
+            object.__setattr__(self, "lacks", lacks)
+        words = [self.name, self.type, *(lacks if isinstance(lacks, tuple) else [None])]
+        if not all(isinstance(word, str) for word in words) or not isinstance(self.supported, bool):
+            values = (self.name, self.type, self.supported, self.lacks)
+            raise TypeError("a Layer takes two strings and a bool, not {!r}".format(values))
 
 
 # Nodes that hold, read or measure something and are no layers in anybody's eyes.

@@ -7,6 +7,7 @@ primitive (MatMul), is not documented; the names here are the page's.
 
 from __future__ import annotations
 
+from ..messages.message import message
 from . import tf_ascend
 from .flavour import Flavour, LayerType, Types
 from .tf_ascend import ARQuantize, CalibrationConfig, FMRQuantize, OverrideLayer, OverrideLayerType
@@ -22,8 +23,9 @@ __all__ = [
 ]
 
 
+@message
 class AMCTConfig(tf_ascend.AMCTConfig):
-    __doc__ = (tf_ascend.AMCTConfig.__doc__ or "").replace("file.", "file for MindSpore.", 1)
+    """A simplified configuration file for MindSpore, with the fields of TF-Ascend."""
 
 
 MINDSPORE: Flavour[AMCTConfig] = Flavour(
@@ -39,5 +41,5 @@ MINDSPORE: Flavour[AMCTConfig] = Flavour(
         )
     ),
     layout=tf_ascend.TF_ASCEND.layout,
-    gone=(("hfmg_quantize", "whether mindspore has it is not documented"),),
+    removed_fields=(("hfmg_quantize", "whether mindspore has it is not documented"),),
 )

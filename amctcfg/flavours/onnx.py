@@ -4,26 +4,29 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
+from ..messages.field import Interval, optional, repeated, required
 from ..messages.kinds import BOOL, STRING, UINT32
-from ..messages.message import Interval, Message, optional, repeated, required
+from ..messages.message import Message, message
+from . import common
 from .algorithms import (
     ARQ_JSON_8,
     FAKEQUANT,
     HFMG_JSON,
     IFMR_JSON_8,
-    NUQ_GONE,
+    NUQ_REMOVED,
     DMQBalancer,
     HFMGQuantize,
     TensorQuantize,
 )
 from .common import FMRQuantize
-from .flavour import Flavour, LayerType, Layout, Types
+from .flavour import Flavour, LayerType, Types
+from .json_layout import Layout
 from .tf_ascend import ARQuantize
 
 if TYPE_CHECKING:
     from typing import Optional
 
-    from ..messages.message import Repeated
+    from ..messages.field import Repeated
 
 __all__ = [
     "ONNX",
@@ -39,6 +42,7 @@ __all__ = [
 ]
 
 
+@message
 class CalibrationConfig(Message):
     """How a layer is quantized: a block, which replaces lower blocks as a whole."""
 
@@ -52,24 +56,17 @@ class CalibrationConfig(Message):
     """Balance activations and weights before quantization. Which types can have it is not documented."""
 
 
-class OverrideLayerType(Message):
-    """The block of all layers of a type that have no block of their own."""
-
-    layer_type: str = required(STRING)
-    """A quantizable layer type."""
+@message
+class OverrideLayerType(common.OverrideLayerType):
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
-class OverrideLayer(Message):
-    """The block of one layer, by name."""
-
-    layer_name: str = required(STRING)
-    """The layer's name in the model."""
+@message
+class OverrideLayer(common.OverrideLayer):
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
+@message
 class AMCTConfig(Message):
     """A simplified configuration file for ONNX.
 
@@ -103,12 +100,26 @@ class AMCTConfig(Message):
     """Inputs of MaxPool and Add layers that are quantized on their own."""
 
 
-GONE = (
-    *NUQ_GONE,
+REMOVED = (
+    *NUQ_REMOVED,
     ("quant_bits", "whether onnx has it is not documented; pytorch and ge have it"),
     ("dst_type", "whether onnx has it is not documented; pytorch and ge have it"),
     ("ada_quantize", "whether onnx has it is not documented; pytorch has it"),
 )
+
+LAYOUT = Layout(
+    globals=(
+        "version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "fakequant_precision_mode",
+        "skip_fusion_layers", "tensor_quantize",
+    ),
+    when_set=("fakequant_precision_mode",),
+    same_as_unset={"fakequant_precision_mode": "DEFAULT"},
+    switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
+    parts={
+        "activation_quant_params": {"ifmr_quantize": IFMR_JSON_8, "hfmg_quantize": HFMG_JSON},
+        "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
+    },
+)  # fmt: skip
 
 ONNX: Flavour[AMCTConfig] = Flavour(
     name="onnx",
@@ -131,18 +142,6 @@ ONNX: Flavour[AMCTConfig] = Flavour(
         LayerType("MaxPool", "maxpool", quantizable=False),
         LayerType("Add", "add", quantizable=False),
     )),
-    layout=Layout(
-        globals=(
-            "version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "fakequant_precision_mode",
-            "skip_fusion_layers", "tensor_quantize",
-        ),
-        when_set=("fakequant_precision_mode",),
-        same_as_unset={"fakequant_precision_mode": "DEFAULT"},
-        switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
-        parts={
-            "activation_quant_params": {"ifmr_quantize": IFMR_JSON_8, "hfmg_quantize": HFMG_JSON},
-            "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
-        },
-    ),
-    gone=GONE,
+    layout=LAYOUT,
+    removed_fields=REMOVED,
 )  # fmt: skip

@@ -4,42 +4,21 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
+from ..messages.field import FRACTION, POSITIVE, Choice, Interval, optional, repeated, required
 from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
-from ..messages.message import (
-    BY_TYPE,
-    FRACTION,
-    POSITIVE,
-    Choice,
-    Interval,
-    Message,
-    Problem,
-    optional,
-    out_of_range,
-    repeated,
-    required,
-)
+from ..messages.message import Message, Problem, message, out_of_range
 from . import algorithms, common
 from .algorithms import FAKEQUANT, DMQBalancer
-from .common import ASK_CHANNEL_WISE, IFMR_JSON
-from .flavour import (
-    CHANNEL_WISE,
-    ERROR,
-    KEEP,
-    SOFTEN,
-    WHERE_USED,
-    Constant,
-    Demand,
-    Flavour,
-    LayerType,
-    Layout,
-    Mapped,
-    Types,
-)
+from .common import CHANNELS, IFMR_JSON
+from .flavour import Flavour, LayerType, Types
+from .json_layout import Constant, Layout, Value
+from .requirement import BY_TYPE, CHANNEL_WISE, ERROR, KEEP, SOFTEN, WHERE_USED, Requirement, facts
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Mapping, Optional
+    from typing import Any, Iterator, Mapping, Optional
 
-    from ..messages.message import Repeated
+    from ..messages.field import Repeated
+    from .json_layout import Facts
 
 __all__ = [
     "PYTORCH",
@@ -56,26 +35,30 @@ __all__ = [
 
 DST_TYPE = enum("DataType", "INT8", "INT16")
 
-ASK_INT16 = Demand("int16", ("INT16",), "INT8", supported=True)
-ASK_LOW_BITS = Demand("low bits", (6, 7), 8)
-ASK_INT4 = Demand("int4", (4,), 8, by_type=SOFTEN, by_layer=SOFTEN)
-ASK_ADA = Demand("ada_quantize", supported=True)
-ASK_DMQ = Demand("dmq_balancer", of_type="dmq_balancer by type", supported=True)
+INT16 = Requirement("int16", ("INT16",), "INT8", supported=True)
+LOW_BITS = Requirement("low bits", (6, 7), 8)
+INT4 = Requirement("int4", (4,), 8, by_type=SOFTEN, by_layer=SOFTEN)
+ADA = Requirement("ada_quantize", supported=True)
+BALANCER = Requirement("dmq_balancer", of_type="dmq_balancer by type", supported=True)
 # AdaRound is dropped on a layer that can't have it, but its channel_wise is checked all the same.
-ASK_ADA_CHANNEL_WISE = Demand(
+ADA_CHANNELS = Requirement(
     CHANNEL_WISE, (True,), KEEP, common=ERROR, by_type=WHERE_USED, code="channel-wise-unsupported"
 )
 
 
+@message
 class ARQuantize(Message):
     """How weights are quantized: ARQ, a factor from the range of the weights."""
 
-    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, demand=ASK_CHANNEL_WISE)
+    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
-    quant_bits: Optional[int] = optional(UINT32, default=8, within=Choice(4, 6, 7, 8), demand=(ASK_LOW_BITS, ASK_INT4))
+    quant_bits: Optional[int] = optional(
+        UINT32, default=8, within=Choice(4, 6, 7, 8), metadata=facts(requires=(LOW_BITS, INT4))
+    )
     """The width of the weights in bits (the vendor's page lists 6, 7 and 8 only)."""
 
 
+@message
 class ADAquantize(Message):
     """How weights are quantized: AdaRound, which learns for each weight whether it is rounded up or down."""
 
@@ -89,7 +72,7 @@ class ADAquantize(Message):
     """The last value of beta."""
     warm_start: Optional[float] = optional(FLOAT, default=0.2, within=FRACTION)
     """The share of the steps before regularization begins."""
-    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, demand=ASK_ADA_CHANNEL_WISE)
+    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=ADA_CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
 
     @classmethod
@@ -102,53 +85,49 @@ class ADAquantize(Message):
                 yield out_of_range("beta_range_end", end, "less than beta_range_start, {} by default".format(start))
 
 
+@message
 class FMRQuantize(common.FMRQuantize):
-    __doc__ = common.FMRQuantize.__doc__
-
-    dst_type: Optional[str] = optional(DST_TYPE, default="INT8", demand=ASK_INT16)
+    dst_type: Optional[str] = optional(DST_TYPE, default="INT8", metadata=facts(requires=INT16))
     """The type of the quantized activations."""
 
 
+@message
 class HFMGQuantize(algorithms.HFMGQuantize):
-    __doc__ = algorithms.HFMGQuantize.__doc__
-
-    dst_type: Optional[str] = optional(DST_TYPE, default="INT8", demand=ASK_INT16)
+    dst_type: Optional[str] = optional(DST_TYPE, default="INT8", metadata=facts(requires=INT16))
     """The type of the quantized activations."""
 
 
+@message
 class CalibrationConfig(Message):
     """How a layer is quantized: a block, which replaces lower blocks as a whole."""
 
     arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
     """The weights by ARQ, which is what they are quantized by if nothing is said."""
-    ada_quantize: Optional[ADAquantize] = optional(ADAquantize, oneof="wts_quant_algo", demand=ASK_ADA)
+    ada_quantize: Optional[ADAquantize] = optional(ADAquantize, oneof="wts_quant_algo", metadata=facts(requires=ADA))
     """The weights by AdaRound."""
     ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
     """The activations by IFMR, which is what they are quantized by if nothing is said."""
     hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
     """The activations by HFMG."""
-    dmq_balancer: Optional[DMQBalancer] = optional(DMQBalancer, oneof="tensor_balancer", demand=ASK_DMQ)
+    dmq_balancer: Optional[DMQBalancer] = optional(
+        DMQBalancer, oneof="tensor_balancer", metadata=facts(requires=BALANCER)
+    )
     """Balance activations and weights before quantization."""
 
 
-class OverrideLayerType(Message):
-    """The block of all layers of a type that have no block of their own."""
-
-    layer_type: str = required(STRING)
-    """A quantizable layer type."""
+@message
+class OverrideLayerType(common.OverrideLayerType):
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
-class OverrideLayer(Message):
-    """The block of one layer, by name."""
-
+@message
+class OverrideLayer(common.OverrideLayer):
     layer_name: str = required(STRING)
     """The layer's name in the model: its path in `named_modules()`."""
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
+@message
 class AMCTConfig(Message):
     """A simplified configuration file for PyTorch.
 
@@ -180,12 +159,12 @@ class AMCTConfig(Message):
 
 WIDTH = {"INT8": 8, "INT16": 16}
 
-ARQ_JSON: Dict[str, Any] = {
+ARQ_JSON: Facts = {
     "num_bits": "quant_bits",
     "channel_wise": "channel_wise",
     "wts_algo": Constant("arq_quantize"),
 }
-ADA_JSON: Dict[str, Any] = {
+ADA_JSON: Facts = {
     "num_bits": Constant(8),
     "reg_param": "reg_param",
     "warm_start": "warm_start",
@@ -194,8 +173,8 @@ ADA_JSON: Dict[str, Any] = {
     "channel_wise": "channel_wise",
     "wts_algo": Constant("ada_quantize"),
 }
-HFMG_JSON: Dict[str, Any] = {
-    "num_bits": Mapped("dst_type", WIDTH),
+HFMG_JSON: Facts = {
+    "num_bits": Value("dst_type", WIDTH),
     "act_algo": Constant("hfmg"),
     "asymmetric": "asymmetric",
     "num_of_bins": "num_of_bins",
@@ -210,7 +189,7 @@ LAYOUT = Layout(
     switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
     parts={
         "activation_quant_params": {
-            "ifmr_quantize": {"num_bits": Mapped("dst_type", WIDTH), **IFMR_JSON},
+            "ifmr_quantize": {"num_bits": Value("dst_type", WIDTH), **IFMR_JSON},
             "hfmg_quantize": HFMG_JSON,
         },
         "weight_quant_params": {"arq_quantize": ARQ_JSON, "ada_quantize": ADA_JSON},
@@ -245,7 +224,7 @@ TYPES = (
     LayerType("GRU", "gru", channel_wise=True, abilities=("int16", "int4", "dmq_balancer"), conditions=("plain rnn", ONCE)),
 )  # fmt: skip
 
-GONE = (
+REMOVED = (
     ("nuq_config", "non-uniform quantization is gone from 9.0 on; delete it"),
     ("enable_auto_nuq", "non-uniform quantization is gone from 9.0 on; delete it"),
 )
@@ -260,5 +239,5 @@ PYTORCH: Flavour[AMCTConfig] = Flavour(
     graphs="torch",
     title="PyTorch",
     versions="9.1 and newer",
-    gone=GONE,
+    removed_fields=REMOVED,
 )

@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
+from ..messages.field import Choice, optional, repeated, required
 from ..messages.kinds import UINT32, enum
-from ..messages.message import Choice, optional, repeated, required
+from ..messages.message import message
 from . import pytorch
 from .flavour import Flavour, Types
-from .pytorch import ASK_LOW_BITS, ADAquantize, DMQBalancer
+from .pytorch import LOW_BITS, ADAquantize, DMQBalancer
+from .requirement import facts
 
 if TYPE_CHECKING:
     from typing import Optional
 
-    from ..messages.message import Repeated
+    from ..messages.field import Repeated
 
 __all__ = [
     "PYTORCH_9_0",
@@ -31,62 +33,46 @@ __all__ = [
 DST_TYPE = enum("DataType", "INT8")
 
 
+@message
 class ARQuantize(pytorch.ARQuantize):
-    __doc__ = pytorch.ARQuantize.__doc__
-
     # Four bits are written whatever the channels; the check that softens them is of 9.2.
-    quant_bits: Optional[int] = optional(UINT32, default=8, within=Choice(4, 6, 7, 8), demand=ASK_LOW_BITS)
-    """The width of the weights in bits (the vendor's page lists 6, 7 and 8 only)."""
+    quant_bits: Optional[int] = optional(
+        UINT32, default=8, within=Choice(4, 6, 7, 8), metadata=facts(requires=LOW_BITS)
+    )
 
 
+@message
 class FMRQuantize(pytorch.FMRQuantize):
-    __doc__ = pytorch.FMRQuantize.__doc__
-
     dst_type: Optional[str] = optional(DST_TYPE, default="INT8")
-    """The type of the quantized activations."""
 
 
+@message
 class HFMGQuantize(pytorch.HFMGQuantize):
-    __doc__ = pytorch.HFMGQuantize.__doc__
-
     dst_type: Optional[str] = optional(DST_TYPE, default="INT8")
-    """The type of the quantized activations."""
 
 
+@message
 class CalibrationConfig(pytorch.CalibrationConfig):
-    __doc__ = pytorch.CalibrationConfig.__doc__
-
     arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
-    """The weights by ARQ, which is what they are quantized by if nothing is said."""
     ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
-    """The activations by IFMR, which is what they are quantized by if nothing is said."""
     hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
-    """The activations by HFMG."""
 
 
+@message
 class OverrideLayerType(pytorch.OverrideLayerType):
-    __doc__ = pytorch.OverrideLayerType.__doc__
-
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
+@message
 class OverrideLayer(pytorch.OverrideLayer):
-    __doc__ = pytorch.OverrideLayer.__doc__
-
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
+@message
 class AMCTConfig(pytorch.AMCTConfig):
-    __doc__ = pytorch.AMCTConfig.__doc__
-
     common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
-    """The block of the layers that no override names."""
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
-    """Blocks by layer type."""
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    """Blocks by layer."""
 
 
 FIVE = ("Conv2d", "Conv3d", "Linear", "ConvTranspose2d", "AvgPool2d")
@@ -101,5 +87,5 @@ PYTORCH_9_0: Flavour[AMCTConfig] = Flavour(
     graphs="torch",
     title="PyTorch",
     versions="9.0",
-    gone=pytorch.GONE,
+    removed_fields=pytorch.REMOVED,
 )

@@ -4,27 +4,19 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
+from ..messages.field import Interval, optional, repeated
 from ..messages.kinds import BOOL, STRING, UINT32
-from ..messages.message import Interval, Message, optional, repeated
-from .algorithms import (
-    ARQ_JSON_8,
-    FAKEQUANT,
-    HFMG_JSON,
-    IFMR_JSON_8,
-    NUQ_GONE,
-    DMQBalancer,
-    HFMGQuantize,
-    TensorQuantize,
-)
+from ..messages.message import Message, message
+from .algorithms import FAKEQUANT, NUQ_REMOVED, DMQBalancer, HFMGQuantize, TensorQuantize
 from .common import FMRQuantize
-from .flavour import Flavour, LayerType, Layout, Types
-from .onnx import CalibrationConfig, OverrideLayer, OverrideLayerType
+from .flavour import Flavour, LayerType, Types
+from .onnx import LAYOUT, CalibrationConfig, OverrideLayer, OverrideLayerType
 from .tf_ascend import ARQuantize
 
 if TYPE_CHECKING:
     from typing import Optional
 
-    from ..messages.message import Repeated
+    from ..messages.field import Repeated
 
 __all__ = [
     "TENSORFLOW",
@@ -40,6 +32,7 @@ __all__ = [
 ]
 
 
+@message
 class AMCTConfig(Message):
     """A simplified configuration file for TensorFlow.
 
@@ -75,8 +68,8 @@ class AMCTConfig(Message):
     """Inputs of MaxPool and Add layers that are quantized on their own."""
 
 
-GONE = (
-    *NUQ_GONE,
+REMOVED = (
+    *NUQ_REMOVED,
     ("quant_bits", "whether tensorflow has it is not documented; pytorch and ge have it"),
     ("dst_type", "whether tensorflow has it is not documented; pytorch and ge have it"),
     ("ada_quantize", "whether tensorflow has it is not documented; pytorch has it"),
@@ -105,18 +98,6 @@ TENSORFLOW: Flavour[AMCTConfig] = Flavour(
         LayerType("MaxPool", "maxpool", quantizable=False),
         LayerType("Add", "add", quantizable=False),
     )),
-    layout=Layout(
-        globals=(
-            "version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "fakequant_precision_mode",
-            "skip_fusion_layers", "tensor_quantize",
-        ),
-        when_set=("fakequant_precision_mode",),
-        same_as_unset={"fakequant_precision_mode": "DEFAULT"},
-        switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
-        parts={
-            "activation_quant_params": {"ifmr_quantize": IFMR_JSON_8, "hfmg_quantize": HFMG_JSON},
-            "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
-        },
-    ),
-    gone=GONE,
+    layout=LAYOUT,
+    removed_fields=REMOVED,
 )  # fmt: skip

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
+from ..messages.field import optional, repeated, required
 from ..messages.kinds import BOOL, STRING
-from ..messages.message import BY_TYPE, Message, optional, repeated, required
-from .common import ASK_CHANNEL_WISE, IFMR_JSON, FMRQuantize
-from .flavour import Constant, Flavour, LayerType, Layout, Types
+from ..messages.message import Message, message
+from . import common
+from .common import CHANNELS, IFMR_JSON, FMRQuantize
+from .flavour import Flavour, LayerType, Types
+from .json_layout import Constant, Layout
+from .requirement import BY_TYPE, facts
 
 if TYPE_CHECKING:
     from typing import Optional
 
-    from ..messages.message import Repeated
+    from ..messages.field import Repeated
 
 __all__ = [
     "TF_ASCEND",
@@ -25,13 +29,15 @@ __all__ = [
 ]
 
 
+@message
 class ARQuantize(Message):
     """How weights are quantized: ARQ, a factor from the range of the weights."""
 
-    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, demand=ASK_CHANNEL_WISE)
+    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
 
 
+@message
 class CalibrationConfig(Message):
     """How a layer is quantized: a block, which replaces lower blocks as a whole."""
 
@@ -41,24 +47,17 @@ class CalibrationConfig(Message):
     """The activations. Absent is the same as empty."""
 
 
-class OverrideLayerType(Message):
-    """The block of all layers of a type that have no block of their own."""
-
-    layer_type: str = required(STRING)
-    """A quantizable layer type."""
+@message
+class OverrideLayerType(common.OverrideLayerType):
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
-class OverrideLayer(Message):
-    """The block of one layer, by name."""
-
-    layer_name: str = required(STRING)
-    """The layer's name in the model."""
+@message
+class OverrideLayer(common.OverrideLayer):
     calibration_config: CalibrationConfig = required(CalibrationConfig)
-    """The block."""
 
 
+@message
 class AMCTConfig(Message):
     """A simplified configuration file.
 

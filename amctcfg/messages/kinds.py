@@ -5,22 +5,16 @@ from __future__ import annotations
 
 import re
 
-from .._typing import TYPE_CHECKING
+from .._typing import TYPE_CHECKING, Generic
 from ..textformat.literals import parse_bool, parse_float, round_float32
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Generic, Optional, Tuple, TypeVar
+    from typing import Any, Dict, Optional, Tuple, TypeVar
 
     T = TypeVar("T")
     Wording = Tuple[str, str, str, Optional[str]]  # code, message, hint, and what to write instead
 else:
     T = None
-
-    class Generic:
-        """typing's, for class statements."""
-
-        def __class_getitem__(cls, item):
-            return cls
 
 
 INFINITY = float("inf")
@@ -42,18 +36,18 @@ class Kind(Generic[T]):
         return self.proto
 
     def read(self, raw: str) -> Optional[T]:
-        """The value of a literal that is not a string, or None for one of another kind."""
+        """Return the value of a literal that is not a string, or None for one of another kind."""
         return None
 
-    def checked(self, name: str, value: Any) -> T:
-        """A Python value as the field keeps it. Raises `TypeError` for one of another type, `ValueError` for a bad one."""
+    def validate(self, name: str, value: Any) -> T:
+        """Return a Python value as the field keeps it. Raises `TypeError` for one of another type, `ValueError` for a bad one."""
         raise NotImplementedError
 
-    def written(self, value: T) -> str:
-        """The literal."""
+    def format(self, value: T) -> str:
+        """Return the literal of a value."""
         return str(value)
 
-    def wrong(self, name: str, raw: str) -> Wording:
+    def mismatch(self, name: str, raw: str) -> Wording:
         """Word the diagnostic for a literal that `read` does not take."""
         raise NotImplementedError
 
@@ -62,7 +56,7 @@ class Kind(Generic[T]):
         bare = raw.strip("\"'")
         return bare if raw[0] in "\"'" and bare and self.read(bare) is not None else None
 
-    def refuse(self, name: str, value: Any) -> TypeError:
+    def type_error(self, name: str, value: Any) -> TypeError:
         return TypeError("{} has to be {}, not {!r}".format(name, self.noun, value))
 
 
@@ -77,17 +71,17 @@ class Bool(Kind[bool]):
     else:
         read = staticmethod(parse_bool)  # the field's own reader, without a call in between
 
-    def checked(self, name: str, value: Any) -> bool:
+    def validate(self, name: str, value: Any) -> bool:
         if isinstance(value, bool):
             return value
         if type(value).__name__ in ("bool_", "bool") and type(value).__module__ == "numpy":
             return bool(value)
-        raise self.refuse(name, value)
+        raise self.type_error(name, value)
 
-    def written(self, value: bool) -> str:
+    def format(self, value: bool) -> str:
         return "true" if value else "false"
 
-    def wrong(self, name: str, raw: str) -> Wording:
+    def mismatch(self, name: str, raw: str) -> Wording:
         bare = raw.strip("\"'").lower()
         meant = "true" if bare in TRUE_WORDS else "false" if bare in FALSE_WORDS else None
         hint = "write " + (meant or "true or false") + (" without quotes" if meant and raw[0] in "\"'" else "")
@@ -105,18 +99,18 @@ class Float(Kind[float]):
     else:
         read = staticmethod(parse_float)  # the field's own reader, without a call in between
 
-    def checked(self, name: str, value: Any) -> float:
+    def validate(self, name: str, value: Any) -> float:
         if isinstance(value, bool) or not hasattr(type(value), "__float__"):
-            raise self.refuse(name, value)
+            raise self.type_error(name, value)
         try:
             return round_float32(float(value))
         except OverflowError:  # an int beyond every float
             return INFINITY if value > 0 else -INFINITY
 
-    def written(self, value: float) -> str:
+    def format(self, value: float) -> str:
         return repr(value)
 
-    def wrong(self, name: str, raw: str) -> Wording:
+    def mismatch(self, name: str, raw: str) -> Wording:
         quoted = raw[0] in "\"'"
         hint = "write the number without quotes" if quoted else "write a decimal number such as 0.7"
         return "wrong-type", "{} is a decimal number, not {}".format(name, raw), hint, self.without_quotes(raw)
@@ -137,15 +131,15 @@ class Integer(Kind[int]):
         value = whole_number(raw)
         return value if value is not None and self.least <= value <= self.most else None
 
-    def checked(self, name: str, value: Any) -> int:
+    def validate(self, name: str, value: Any) -> int:
         if isinstance(value, bool) or not hasattr(type(value), "__index__"):
-            raise self.refuse(name, value)
+            raise self.type_error(name, value)
         value = value.__index__()
         if not self.least <= value <= self.most:
             raise ValueError("{} is {}; it has to be from {} to {}".format(name, brief(value), self.least, self.most))
         return int(value)
 
-    def wrong(self, name: str, raw: str) -> Wording:
+    def mismatch(self, name: str, raw: str) -> Wording:
         if whole_number(raw) is not None:
             return (
                 "out-of-range",
@@ -162,24 +156,24 @@ class String(Kind[str]):
     noun: str = "a string"
     example: str = '"..."'
 
-    def checked(self, name: str, value: Any) -> str:
+    def validate(self, name: str, value: Any) -> str:
         if not isinstance(value, str):
-            raise self.refuse(name, value)
+            raise self.type_error(name, value)
         try:
             value.encode("utf-8")
         except UnicodeEncodeError:
             raise ValueError("{}: {!r} holds a surrogate, which is not text".format(name, value)) from None
         return str(value)
 
-    def written(self, value: str) -> str:
+    def format(self, value: str) -> str:
         """A literal in double quotes, characters beyond ASCII as they are."""
         if value.isprintable() and '"' not in value and "\\" not in value:
             return '"{}"'.format(value)
         return '"{}"'.format(re.sub(r'["\\\x00-\x1f\x7f]', escape, value))
 
-    def wrong(self, name: str, raw: str) -> Wording:
+    def mismatch(self, name: str, raw: str) -> Wording:
         hint = 'put it in quotes: "{}"'.format(raw)
-        return "wrong-type", "{} is a string, not {}".format(name, raw), hint, self.written(raw)
+        return "wrong-type", "{} is a string, not {}".format(name, raw), hint, self.format(raw)
 
 
 class Enum(Kind[str]):
@@ -203,14 +197,14 @@ class Enum(Kind[str]):
         number = whole_number(raw)
         return None if number is None else self.numbers.get(number)
 
-    def checked(self, name: str, value: Any) -> str:
+    def validate(self, name: str, value: Any) -> str:
         if not isinstance(value, str):
-            raise self.refuse(name, value)
+            raise self.type_error(name, value)
         if value not in self.names:
             raise ValueError("{} is {!r}; it has to be {}".format(name, value, " or ".join(self.names)))
         return str(value)
 
-    def wrong(self, name: str, raw: str) -> Wording:
+    def mismatch(self, name: str, raw: str) -> Wording:
         wanted = "write {}".format(" or ".join(self.names))
         if raw[0] in "\"'":
             message, bare = "{} is a bare name, not {}".format(name, raw), self.without_quotes(raw)

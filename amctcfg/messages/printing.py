@@ -25,4 +25,4 @@ def print_message(message: Message, indent: str, lines: List[str]) -> None:
                 print_message(element, indent + INDENT, lines)
                 lines.append(indent + "}")
             else:
-                lines.append("{}{}: {}".format(indent, name, field.kind.written(element)))
+                lines.append("{}{}: {}".format(indent, name, field.kind.format(element)))

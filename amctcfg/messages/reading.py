@@ -10,17 +10,18 @@ from .._typing import TYPE_CHECKING
 from ..textformat.literals import unescape
 from ..textformat.tree import List as ListValue
 from ..textformat.tree import MessageList, Tree, fields_in, mark_offsets, name_offsets, opened, split, unopened
+from .field import REPEATED
 from .kinds import STRING
-from .message import REPEATED, out_of_range, problems
-from .record import trusted
+from .message import construct, out_of_range, problems
 
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
 
     from ..diagnostics.diagnostic import Diagnostic, Path
     from ..textformat.tree import Field as TreeField
+    from .field import Field
     from .kinds import Wording
-    from .message import Field, Message, Problem
+    from .message import Message, Problem
 
     # The wording for an unknown field; None where all has been said about it.
     Unknown = Callable[[Type[Message], TreeField, Path], Optional[Wording]]
@@ -54,28 +55,28 @@ class Reading:
         self.firsts: Dict[Path, str] = {}
         self.in_force: bool = True  # false in a member of a oneof that another one replaces
         end = len(self.text)
-        self.config: Any = self.message(root, (None, tree.fields, end, end), ())
+        self.config: Any = self._cached_message(root, (None, tree.fields, end, end), ())
         if self.diagnostics:
             self.diagnostics.sort(key=lambda d: d.span or ())
 
-    def message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
-        """The message that a field holds."""
+    def _cached_message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
+        """Return the message that a field holds; one that was read before, where the same text stands again."""
         if not (cls.__schema__.only_optional and self.strict):  # read leniently, a message may go on elsewhere
-            return self.read_message(cls, opened(field), path)
+            return self._message(cls, opened(field), path)
         if type(field[1]) is str:
-            text, message = field[1], self.simple_message(cls, field[1])
+            text, message = field[1], self._simple_message(cls, field[1])
         else:
             text = self.text[field[2] : field[3]]
             message = self.blocks[cls].get(text)
         if message is None:
             reported = len(self.diagnostics)
-            message = self.read_message(cls, opened(field), path)
+            message = self._message(cls, opened(field), path)
             if len(self.diagnostics) == reported:
                 self.blocks[cls][text] = message
         return message
 
-    def simple_message(self, cls: Type[Message], text: str) -> Any:
-        """What the text of a simple message says, such as `{ a: 1 }`; None where there may be anything to report."""
+    def _simple_message(self, cls: Type[Message], text: str) -> Any:
+        """Read the text of a simple message, such as `{ a: 1 }`: a fast path of `_message`. None where there may be anything to report."""
         blocks, schema = self.blocks[cls], cls.__schema__
         if text in blocks or not schema.only_optional:
             return blocks.get(text)
@@ -86,7 +87,7 @@ class Reading:
             if read is not None:
                 value = read(raw)
             elif raw[0] == "{" and name in schema.fields:
-                value = self.simple_message(schema.fields[name].kind, raw)
+                value = self._simple_message(schema.fields[name].kind, raw)
             else:
                 return None
             if value is None:
@@ -94,10 +95,11 @@ class Reading:
             values[name] = value
         if len(values) < len(given) or (schema.has_relations and problems(cls, values, in_range=True)):
             return None
-        message = blocks[text] = trusted(cls, {**schema.blank, **values})
+        message = blocks[text] = construct(cls, {**schema.blank, **values})
         return message
 
-    def read_message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
+    def _message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
+        """Read a message field by field, and report what is wrong."""
         schema = cls.__schema__
         specs = schema.fields
         fields = field[1] if self.strict else self.unified(cls, field[1], path)
@@ -128,10 +130,10 @@ class Reading:
         for name in schema.repeated:
             if name in values:
                 values[name] = tuple(values[name])
-        return trusted(cls, {**schema.blank, **values})
+        return construct(cls, {**schema.blank, **values})
 
     def unified(self, cls: Type[Message], fields: Tuple[Any, ...], path: Path) -> Tuple[Any, ...]:
-        """The fields with each singular message that is given several times as one, and one member of each oneof."""
+        """Return the fields with each singular message that is given several times as one, and one member of each oneof."""
         parts: Dict[str, List[Any]] = {}  # the fields of each singular message
         chosen: Dict[str, str] = {}  # the member of each oneof
         result: Dict[Any, TreeField] = {}
@@ -159,7 +161,7 @@ class Reading:
     def replaced_member(self, spec: Field, field: TreeField, fields: List[Any], path: Path) -> None:
         """Report what is no value at all in a member of a oneof that does not count; ranges and rules judge what does."""
         self.in_force, before = False, self.in_force
-        self.message(spec.kind, (field[0], tuple(fields), field[2], field[3]), (*path, spec.name))
+        self._cached_message(spec.kind, (field[0], tuple(fields), field[2], field[3]), (*path, spec.name))
         self.in_force = before
 
     def earlier_values(self, cls: Type[Message], fields: Tuple[Any, ...], path: Path) -> None:
@@ -185,12 +187,12 @@ class Reading:
             elements.append(self.value(spec, element, (*path, spec.name, len(elements))))
 
     def value(self, spec: Field, field: TreeField, path: Path) -> Any:
-        """The value of one field or element; None where it is wrong."""
+        """Return the value of one field or element; None where it is wrong."""
         raw = field[1]
         if type(raw) is str and spec.kind is STRING and raw[0] in "\"'":
             return self.string(raw, field, path)
         if spec.is_message and (type(raw) is tuple or (type(raw) is str and raw[0] == "{")):
-            return self.message(spec.kind, field, path)
+            return self._cached_message(spec.kind, field, path)
         value = spec.kind.read(raw) if type(raw) is str and not spec.is_message else None
         if value is None:
             self.wrong_type(spec, opened(field), path)
@@ -248,7 +250,7 @@ class Reading:
             self.broken.add(path)
 
     def first_place(self, fields: Any, path: Path) -> str:
-        """Where a field stands that is given again."""
+        """Say where a field stands that is given again."""
         if path not in self.firsts:
             start = next(element[2] for element in split(fields) if element[0] == path[-1])
             self.firsts[path] = "the first is at line {}".format(self.tree.source.span(start, start).line)
@@ -276,7 +278,7 @@ class Reading:
         message = "{} has no '{}'".format(field[0] or cls.__name__, spec.name)
         example = "{} {{ ... }}".format(spec.name) if spec.is_message else "{}: {}".format(spec.name, spec.kind.example)
         if spec.is_message:
-            values[spec.name] = trusted(spec.kind, dict(spec.kind.__schema__.blank))
+            values[spec.name] = construct(spec.kind, dict(spec.kind.__schema__.blank))
         if self.strict:
             self.report("missing-field", message, name_offsets(field), path, "add " + example)
             values.setdefault(spec.name, None)
@@ -327,5 +329,5 @@ def word_wrong_type(spec: Field, raw: Any) -> Wording:
     if isinstance(raw, tuple):
         hint = "write '{}: {}'".format(name, spec.kind.example)
         return "wrong-type", "{} takes a value, not a message".format(name), hint, None
-    found: Wording = spec.kind.wrong(name, raw)
+    found: Wording = spec.kind.mismatch(name, raw)
     return found

@@ -1,18 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a layer gets, and where each of its values comes from."""
+"""The effective configuration of a layer, and the provenance of its values."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 from ..diagnostics.diagnostic import Path
 from ..diagnostics.source import Span
 from ..flavours.layer import Layer
 from ..messages.message import Message
-from ..messages.record import Record
 
 if TYPE_CHECKING:
-    from .resolver import Resolver
+    from typing import Literal, Protocol
+
+    TierName = Literal[
+        "override_layer_configs", "override_layer_types", "common_config", "activation_offset", "skip_layers",
+        "skip_layer_types", "skip_fusion_layers", "do_fusion", "unsupported", "default", "layer_type", "quant_config",
+    ]  # fmt: skip
+
+    class Provenance(Protocol):
+        """What knows where the values of a layer come from."""
+
+        def names_of(self, layer: Layer) -> Iterable[str]: ...
+        def origin_of(self, layer: Layer, field: str) -> Origin: ...
 
 
 SWITCHES = ("quant_enable", "fuse")
@@ -25,7 +36,7 @@ class Origin(NamedTuple):
     of the same field that lost, highest first.
     """
 
-    tier: str
+    tier: TierName
     value: Any
     path: Optional[Path] = None
     span: Optional[Span] = None
@@ -35,20 +46,23 @@ class Origin(NamedTuple):
 class Origins(Mapping[str, Origin]):
     """The `Origin` of each field of a layer, by dotted name; each is worked out when it is asked for."""
 
-    __slots__ = ("_found", "_layer", "_merger")
+    __slots__ = ("_found", "_layer", "_source")
 
-    def __init__(self, merger: Optional[Resolver], layer: Layer, found: Optional[Dict[str, Origin]] = None) -> None:
-        self._merger: Optional[Resolver] = merger  # None where all are given
+    def __init__(self, source: Optional[Provenance], layer: Layer, found: Optional[Dict[str, Origin]] = None) -> None:
+        self._source: Optional[Provenance] = source  # None where all are given
         self._layer: Layer = layer
-        self._found: Dict[str, Origin] = {} if found is None else found
+        self._found: Optional[Dict[str, Origin]] = found  # made when it is needed: there may be many layers
 
     def __getitem__(self, field: str) -> Origin:
-        if field not in self._found and self._merger is not None:
-            self._found[field] = self._merger.origin_of(self._layer, field)
-        return self._found[field]
+        found = self._found
+        if found is None:
+            found = self._found = {}
+        if field not in found and self._source is not None:
+            found[field] = self._source.origin_of(self._layer, field)
+        return found[field]
 
     def _names(self) -> Iterable[str]:
-        return self._found if self._merger is None else self._merger.names_of(self._layer)
+        return self._source.names_of(self._layer) if self._source is not None else self._found or ()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names())
@@ -67,7 +81,8 @@ class Origins(Mapping[str, Origin]):
         return Origins, (None, self._layer, dict(self))
 
 
-class EffectiveConfig(Record):
+@dataclasses.dataclass(frozen=True, repr=False)
+class EffectiveConfig:
     """What a layer gets: every field of `calibration_config` is set.
 
     quant_enable -- whether the layer is quantized. fuse -- whether BN may be fused into it. calibration_config -- the
@@ -79,30 +94,12 @@ class EffectiveConfig(Record):
     quant_enable: bool
     fuse: bool
     calibration_config: Any
-    origins: Mapping[str, Origin]
+    origins: Mapping[str, Origin] = dataclasses.field(compare=False)
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            """The origins, made when somebody asks for them."""
-            if name != "origins" or "_merger" not in self.__dict__:
-                raise AttributeError(name)
-            self.__dict__["origins"] = Origins(self.__dict__["_merger"], self.layer)
-            return self.__dict__["origins"]
-
-    def __getstate__(self) -> Dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__attributes__}
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, EffectiveConfig):
-            return NotImplemented
-        return self._compared() == other._compared()
-
-    def __hash__(self) -> int:
-        return hash(self._compared())
-
-    def _compared(self) -> Tuple[Any, ...]:
-        return self.layer, self.quant_enable, self.fuse, self.calibration_config
+    def settings(self) -> Dict[str, Any]:
+        """Return all that the layer gets, by dotted name."""
+        switches = {"quant_enable": self.quant_enable, "fuse": self.fuse}
+        return dict(switches, **values_of(self.calibration_config))
 
     def __repr__(self) -> str:
         values = ["{}={}".format(name, value) for name, value in values_of(self.calibration_config).items()]
@@ -112,7 +109,7 @@ class EffectiveConfig(Record):
 
 
 def values_of(block: Optional[Message]) -> Dict[str, Any]:
-    """What a block sets, by dotted name."""
+    """Return what a block sets, by dotted name."""
     found: Dict[str, Any] = {}
     for name, field in block.__schema__.fields.items() if block is not None else ():
         value = getattr(block, name)

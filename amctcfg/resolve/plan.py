@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 from ..diagnostics.diagnostic import Diagnostic
 from ..flavours.flavour import Flavour
 from .effective import EffectiveConfig
-from .json_writing import Writer, global_values, rows, settings_beside
+from .json_writing import Writer, global_values, settings_beside
 from .resolver import Resolver
 
 Warnings = Callable[[], Tuple[Diagnostic, ...]]
@@ -68,7 +68,7 @@ class Plan(Mapping[str, EffectiveConfig]):
 
     @property
     def warnings(self) -> Tuple[Diagnostic, ...]:
-        """The warnings of reading, of the configuration, and of its meeting with the model."""
+        """All warnings: from reading, from the configuration alone, and on these layers. Computed on first access."""
         found = self._warnings
         if found is None:
             found = self._make_warnings() if self._make_warnings else ()
@@ -116,7 +116,7 @@ class Plan(Mapping[str, EffectiveConfig]):
         return self
 
     def to_json(self) -> str:
-        """The JSON quantization config as the toolkit writes it: global keys, then layers sorted by name.
+        """Return the JSON quantization config as the toolkit writes it: global keys, then layers sorted by name.
 
         Raises `ValueError` for a flavour whose toolkit writes none.
         """
@@ -130,7 +130,7 @@ class Plan(Mapping[str, EffectiveConfig]):
         return "".join(pieces)
 
     def to_dict(self) -> Dict[str, Any]:
-        """The JSON quantization config as Python values."""
+        """Return the JSON quantization config as Python values."""
         import json
 
         result: Dict[str, Any] = json.loads(self.to_json())
@@ -142,7 +142,12 @@ class Plan(Mapping[str, EffectiveConfig]):
         Args:
             origins: add for each value `VALUE.by`, the tier that decided, and `VALUE.line`, the line of the file or None.
         """
-        return rows(self.values(), origins)
+        found = [{"layer": e.layer.name, "type": e.layer.type, **e.settings()} for e in self.values()]
+        for row, effective in zip(found, self.values()):
+            for field, origin in effective.origins.items() if origins else ():
+                row[field + ".by"] = origin.tier
+                row[field + ".line"] = None if origin.span is None else origin.span.line
+        return found
 
     @property
     def global_values(self) -> Dict[str, Any]:
@@ -157,7 +162,7 @@ class Plan(Mapping[str, EffectiveConfig]):
 
 
 def build_plan(resolver: Resolver, supported: Iterable[Any], make_warnings: Warnings, remake: Any) -> Plan:
-    """The plan of a configuration that has no errors on the layers."""
+    """Return the plan of a configuration that has no errors on the layers."""
     layout = resolver.flavour.layout
     global_keys = global_values(resolver, layout) if layout else {}
     name = resolver.document.name if resolver.document else ""

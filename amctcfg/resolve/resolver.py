@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules: what a layer gets, and what decides each of its values.
+"""Precedence: which setting wins for each field of a layer.
 
 The rules are those of the vendor's page, "Parameter priority"; what the page leaves open is as the toolkit does it.
 """
@@ -7,25 +7,47 @@ The rules are those of the vendor's page, "Parameter priority"; what the page le
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import Path
 from ..documents.document import Document
-from ..flavours.flavour import ASYMMETRIC, KEEP, SOFTEN, Demand, Flavour, demanded
+from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from ..messages.message import BY_TYPE, Field, Message
-from ..messages.record import trusted
-from .effective import SWITCHES, EffectiveConfig, Origin
+from ..flavours.requirement import (
+    ASYMMETRIC,
+    BY_TYPE,
+    KEEP,
+    SOFTEN,
+    Requirement,
+    cascade_of,
+    requirements_in,
+    requirements_of,
+)
+from ..messages.field import Field
+from ..messages.message import Message, construct
+from ..messages.sharing import by_identity
+from .effective import SWITCHES, EffectiveConfig, Origin, Origins
 
-DOCUMENTED, TOOLKIT = "documented", "toolkit"
+if TYPE_CHECKING:
+    from typing import Literal
 
-OF_LAYER, OF_TYPE, COMMON = "override_layer_configs", "override_layer_types", "common_config"
+    from ..messages.sharing import IdentityCache
+    from .effective import TierName
+
+    Rules = Literal["documented", "toolkit"]
+
+DOCUMENTED: Rules = "documented"
+TOOLKIT: Rules = "toolkit"
+
+OF_LAYER: TierName = "override_layer_configs"
+OF_TYPE: TierName = "override_layer_types"
+COMMON: TierName = "common_config"
 
 
 class Tier(NamedTuple):
     """A block that a layer could have, and where it is."""
 
-    name: str
+    name: TierName
     block: Any
     path: Path
 
@@ -33,14 +55,15 @@ class Tier(NamedTuple):
 class Setting(NamedTuple):
     """A value and what sets it: the name of a tier, and the path, None where no text does."""
 
-    tier: str
+    tier: TierName
     value: Any
     path: Optional[Path]
 
 
 Decisions = Dict[str, Setting]
 
-DEFAULT, BY_LAYER_TYPE = "default", "layer_type"
+DEFAULT: TierName = "default"
+BY_LAYER_TYPE: TierName = "layer_type"
 
 
 class Members(NamedTuple):
@@ -51,7 +74,7 @@ class Members(NamedTuple):
 
 
 def members_of(block: Any) -> Members:
-    """What a class of blocks consists of."""
+    """Return what a class of blocks consists of."""
     groups: Dict[str, List[Field]] = {}
     scalars = []
     for name, field in block.__schema__.fields.items():
@@ -88,7 +111,7 @@ def merge(
 
 
 def flavour_of(config: Any, flavour: Optional[Flavour[Any]]) -> Flavour[Any]:
-    """The flavour that a configuration is in: the one given, the document's, or the one that its class is of."""
+    """Return the flavour that a configuration is in: the one given, the document's, or the one that its class is of."""
     if isinstance(config, Document):
         root = type(config.config)
         flavour = flavour or config.flavour
@@ -134,65 +157,69 @@ class Resolver:
         }
         common = root.common_config
         self.common: Optional[Tier] = None if common is None else Tier(COMMON, common, (COMMON,))
-        self.stand_ins()
-        self.cached: Dict[Any, Any] = {}  # the block of layers by what decides it: many have the same
+        self.apply_deprecated_blocks()
+        self.cached: IdentityCache[Any] = {}  # the block of layers by what decides it: many have the same
 
     def own(self, name: str) -> Optional[Tier]:
-        """The block of a layer for itself."""
+        """Return the block that a layer has of its own."""
         index = self.names.get(name)
         if index is None:
             return None
         block = self.config.override_layer_configs[index].calibration_config
         return Tier(OF_LAYER, block, (OF_LAYER, index, "calibration_config"))
 
-    def stand_ins(self) -> None:
+    def apply_deprecated_blocks(self) -> None:
         """Deprecated fields count where the configuration has neither common_config nor overrides of types."""
         if self.common is not None or self.config.override_layer_types:
             return
-        for field, types in self.flavour.stand_ins:
+        for field, types in self.flavour.deprecated_blocks:
             block = getattr(self.config, field)
             if block is not None and types:
                 self.types.update({layer_type: Tier(OF_TYPE, block, (field,)) for layer_type in types})
             elif block is not None:
                 self.common = Tier(COMMON, block, (field,))
 
-    def by_rules(self, rules: str) -> Resolver:
-        """The same configuration under other rules."""
-        return self if rules == self.rules else self.altered(rules=rules)
+    def with_rules(self, rules: str) -> Resolver:
+        """Return the resolver of the same configuration under other rules."""
+        return self if rules == self.rules else self._replace(rules=rules)
 
     def without_type(self, layer_type: str) -> Resolver:
-        """The same configuration without the override of a type."""
-        return self.altered(types={name: tier for name, tier in self.types.items() if name != layer_type})
+        """Return the resolver of the same configuration without the override of a type."""
+        return self._replace(types={name: tier for name, tier in self.types.items() if name != layer_type})
 
-    def altered(self, **attributes: Any) -> Resolver:
+    def without_layers(self) -> Resolver:
+        """Return the resolver of the same configuration without overrides of single layers."""
+        return self._replace(names={})
+
+    def _replace(self, **attributes: Any) -> Resolver:
         other = copy.copy(self)
         other.cached = {}
         other.__dict__.update(attributes)
         return other
 
     def merge(self, layer: Layer) -> EffectiveConfig:
+        """Return the effective configuration of a layer; a fast path of `quant_enable`, `fuse` and `decide`."""
         skipped = layer.name in self.skipped_names or layer.type in self.skipped_types
-        # Attributes one by one need no dict (from Python 3.11 on): many layers are a burden to the garbage collector.
-        effective: EffectiveConfig = object.__new__(EffectiveConfig)
-        put = object.__setattr__
-        put(effective, "layer", layer)
-        put(effective, "quant_enable", not skipped and self.flavour.quantizes(layer))
-        put(effective, "fuse", layer.name not in self.unfused_names and self.config.do_fusion is not False)
-        put(effective, "calibration_config", self.calibration(layer))
-        put(effective, "_merger", self)
-        return effective
+        return EffectiveConfig(
+            layer,
+            not skipped and self.flavour.quantizes(layer),
+            layer.name not in self.unfused_names and self.config.do_fusion is not False,
+            self.calibration(layer),
+            Origins(self, layer),
+        )
 
     def calibration(self, layer: Layer) -> Any:
-        """The block of a layer, every field set."""
+        """Return the block of a layer, every field set."""
         index = self.names.get(layer.name)
-        own = None if index is None else id(self.config.override_layer_configs[index].calibration_config)
-        key = own, layer.type, layer.lacks
-        if key not in self.cached:
-            self.cached[key] = self.block_of(layer, self.tiers(layer))
-        return self.cached[key]
+        own = None if index is None else self.config.override_layer_configs[index].calibration_config
+
+        def make() -> Any:
+            return self.block_of(layer, self.tiers(layer))
+
+        return by_identity(self.cached, own, make, index is None, layer.type, layer.lacks)
 
     def block_of(self, layer: Layer, tiers: List[Tier]) -> Any:
-        """What `decide` decides, as a block; its values are those of messages that were checked."""
+        """Return what `decide` decides, as a block; its values are those of messages that were validated."""
         values: Dict[str, Any] = dict(self.block_class.__schema__.blank)
         blocks = [tier.block for tier in tiers]
         for field in self.members.scalars:
@@ -203,15 +230,15 @@ class Resolver:
             for name, field in kind.__schema__.fields.items():
                 if found[name] is None:
                     found[name] = self.decide_field(field, (chosen,), parts, layer, tiers).value
-                elif field.demands:  # else the layer gets what its highest block says
-                    found[name] = self.softened(field, found[name], layer, tiers)
-            values[chosen] = trusted(kind, found)
-        return trusted(self.block_class, values)
+                elif requirements_of(field):  # else the layer gets what its highest block says
+                    found[name] = self.fallback(field, found[name], layer, tiers)
+            values[chosen] = construct(kind, found)
+        return construct(self.block_class, values)
 
     # ------------------------------------------------------------ the rules
 
     def quant_enable(self, layer: Layer) -> Origin:
-        """No if its name is skipped, or its type, or it can't be quantized."""
+        """Decide whether a layer is quantized: not if its name is skipped, or its type, or it can't be."""
         reasons: List[Origin] = []
         if layer.name in self.skipped_names:
             reasons.append(self.origin("skip_layers", False, ("skip_layers", self.skipped_names[layer.name])))
@@ -222,7 +249,7 @@ class Resolver:
         return first(reasons, Origin(DEFAULT, True))
 
     def fuse(self, layer: Layer) -> Origin:
-        """BN is fused unless the layer is named in `skip_fusion_layers`, or `do_fusion` is false."""
+        """Decide whether BN is fused: unless `skip_fusion_layers` names the layer, or `do_fusion` is false."""
         settings: List[Origin] = []
         if layer.name in self.unfused_names:
             index = self.unfused_names[layer.name]
@@ -232,11 +259,11 @@ class Resolver:
         return first(settings, Origin(DEFAULT, True))
 
     def tiers(self, layer: Layer) -> List[Tier]:
-        """The blocks that a layer could have, highest first: its own, its type's, the common one."""
+        """List the blocks that a layer could have, highest first: its own, its type's, the common one."""
         return self.tiers_of(layer.name, layer.type)
 
     def tiers_of(self, name: Optional[str], layer_type: Optional[str]) -> List[Tier]:
-        """The same where the name or the type is not known."""
+        """List the same where the name or the type is not known."""
         found = (self.own(name or ""), self.types.get(layer_type or ""), self.common)
         if name is None:
             found = (None, *found[1:])
@@ -245,10 +272,10 @@ class Resolver:
         return [tier for tier in found if tier is not None]
 
     def decide(self, layer: Layer, tiers: List[Tier]) -> Decisions:
-        """What each field of the block is that the layer gets, and which setting decided.
+        """Return the winning setting of each field of a layer's block.
 
         The highest block counts as a whole: what it leaves out has its default. Only fields that cascade are looked for
-        further down, in blocks with the same algorithm. What the layer can't have is softened.
+        further down, in blocks with the same algorithm. What the layer can't have falls back.
         """
         return {
             name: self.decide_field(field, inside, parts, layer, tiers)
@@ -256,7 +283,7 @@ class Resolver:
         }
 
     def fields_of(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, Field, Tuple[str, ...], List[Any]]]:
-        """The fields that a layer gets: dotted name, field, the name of the part that holds it, and the parts of the blocks."""
+        """Yield the fields that a layer gets: dotted name, field, the name of the part that holds it, and the parts of the blocks."""
         for field in self.members.scalars:
             yield field.name, field, (), [tier.block for tier in tiers]
         for chosen, parts in self.chosen_parts(layer, tiers):
@@ -264,7 +291,7 @@ class Resolver:
                 yield chosen + "." + field.name, field, (chosen,), parts
 
     def chosen_parts(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, List[Any]]]:
-        """The algorithm of each group that the layer gets, with what the blocks have of it."""
+        """Yield the algorithm of each group that the layer gets, with what the blocks have of it."""
         top = tiers[0].block if tiers else None
         for names, default in self.members.groups:
             chosen = default
@@ -276,18 +303,18 @@ class Resolver:
                 yield chosen, [getattr(tier.block, chosen, None) for tier in tiers]
 
     def is_dropped(self, part: str, layer: Layer, tiers: List[Tier]) -> bool:
-        """Whether the layer can't have an algorithm that its block asks for."""
-        demands = self.block_class.__schema__.fields[part].demands
-        if not demands or not tiers or getattr(tiers[0].block, part) is None:
+        """Return whether the layer can't have an algorithm that its block asks for."""
+        requirements = requirements_of(self.block_class.__schema__.fields[part])
+        if not requirements or not tiers or getattr(tiers[0].block, part) is None:
             return False
-        return any(self.is_softened(demand, layer, tiers) for demand in demands)
+        return any(self.falls_back(requirement, layer, tiers) for requirement in requirements)
 
     def decide_field(
         self, field: Field, inside: Tuple[str, ...], parts: List[Any], layer: Layer, tiers: List[Tier]
     ) -> Setting:
-        """One field of the messages that the blocks hold `inside`, None for a block without one."""
+        """Decide one field of the messages that the blocks hold `inside`, None for a block without one."""
         name = field.name
-        if field.cascades is not None:
+        if cascade_of(field) is not None:
             winner = self.decide_cascade(field, inside, parts, tiers)
         else:
             value = getattr(parts[0], name, None) if parts else None
@@ -295,18 +322,18 @@ class Resolver:
                 winner = Setting(tiers[0].name, value, (*tiers[0].path, *inside, name))
             else:
                 winner = Setting(DEFAULT, self.default(field, layer), None)
-        value = self.softened(field, winner.value, layer, tiers)
+        value = self.fallback(field, winner.value, layer, tiers)
         return winner if value is winner.value else Setting(BY_LAYER_TYPE, value, None)
 
-    def softened(self, field: Field, value: Any, layer: Layer, tiers: List[Tier]) -> Any:
-        """The value, or what the layer gets instead because it can't have it."""
-        for demand in field.demands:
-            if value in demand.values and self.is_softened(demand, layer, tiers):
-                value = demand.instead
+    def fallback(self, field: Field, value: Any, layer: Layer, tiers: List[Tier]) -> Any:
+        """Return the value, or what the layer gets instead because it can't have it."""
+        for requirement in requirements_of(field):
+            if value in requirement.values and self.falls_back(requirement, layer, tiers):
+                value = requirement.instead
         return value
 
     def decide_cascade(self, field: Field, inside: Tuple[str, ...], parts: List[Any], tiers: List[Tier]) -> Setting:
-        """The first block that sets it, else the global field of the cascade, else the default."""
+        """Take the first block that sets a field, else the global field of its cascade, else the default."""
         for tier, part in zip(tiers, parts):
             if self.rules == TOOLKIT and tier.name == OF_TYPE and tiers[0].name == OF_LAYER:
                 continue
@@ -316,46 +343,56 @@ class Resolver:
         return next(self.overall(field), Setting(DEFAULT, field.default, None))
 
     def overall(self, field: Field) -> Iterator[Setting]:
-        """The global field that decides where no block does, if it is set."""
-        if field.cascades and getattr(self.config, field.cascades) is not None:
-            yield Setting(field.cascades, getattr(self.config, field.cascades), (field.cascades,))
+        """Yield the global field that decides where no block does, if it is set."""
+        name: Any = cascade_of(field)
+        if name and getattr(self.config, name) is not None:
+            yield Setting(name, getattr(self.config, name), (name,))
 
     def default(self, field: Field, layer: Optional[Layer]) -> Any:
-        """What a field that the block leaves out is; None for one that an unknown type decides."""
+        """Return the default of an absent field; None if it depends on a type that is not known."""
         if field.default is not BY_TYPE:
             return field.default
-        return None if layer is None else self.flavour.can(layer, field.demands[0].ability)
+        return None if layer is None else self.flavour.can(layer, requirements_of(field)[0].ability)
 
-    def can(self, layer: Layer, demand: Demand, tier: Tier) -> bool:
-        """Whether a layer can have what a block asks for."""
-        ability = demand.ability
-        if demand.unless and getattr(tier.block, demand.unless[0]):
-            ability = demand.unless[1]
-        return self.flavour.can(layer, ability)
+    def can(self, layer: Layer, requirement: Requirement, tier: Tier) -> bool:
+        """Return whether a layer can have what a block asks for."""
+        return self.flavour.can(layer, requirement.ability_in(tier.block))
 
-    def is_softened(self, demand: Demand, layer: Layer, tiers: List[Tier]) -> bool:
-        """Whether a layer gets something else than what its highest block demands."""
-        if demand.instead is KEEP or layer.type not in self.flavour.types:
+    def falls_back(self, requirement: Requirement, layer: Layer, tiers: List[Tier]) -> bool:
+        """Return whether a layer cannot satisfy a requirement of its highest block and gets its fallback."""
+        if requirement.instead is KEEP or layer.type not in self.flavour.types:
             return False
-        if self.flavour.can(layer, demand.ability):
+        if self.flavour.can(layer, requirement.ability):
             return False
-        if demand.ability == ASYMMETRIC or not tiers:
+        if requirement.ability == ASYMMETRIC or not tiers:
             return True
         tier = tiers[0]
-        if tier.name != OF_TYPE or demand.by_type == SOFTEN:
+        if tier.name != OF_TYPE or requirement.by_type == SOFTEN:
             return True
         # The toolkit writes what a type asks for also where a layer of it can't have it, unless common_config asks, too.
-        type_can = self.flavour.types[layer.type].has(demand.ability)
-        return not type_can or (tiers[-1].name == COMMON and demand in demanded(tiers[-1].block))
+        type_can = self.flavour.types[layer.type].has(requirement.ability)
+        return not type_can or (tiers[-1].name == COMMON and requirement in requirements_in(tiers[-1].block))
+
+    def tensor_values(self, entry: Message, member: str) -> Dict[str, Any]:
+        """Return the values of a tensor's algorithm; what cascades does so as for a layer without other blocks."""
+        part, common = getattr(entry, member), self.common and getattr(self.common.block, member)
+        found: Dict[str, Any] = {}
+        for field in entry.__schema__.fields[member].kind.__schema__.fields.values():
+            value = getattr(part, field.name, None)
+            if value is None and cascade_of(field) is not None:
+                value = getattr(common, field.name, None)
+                value = next((setting.value for setting in self.overall(field)), None) if value is None else value
+            found[field.name] = field.default if value is None else value
+        return found
 
     # ------------------------------------------------------------ where values come from
 
     def names_of(self, layer: Layer) -> List[str]:
-        """The names of all that a layer gets."""
+        """List the dotted names of all that a layer gets."""
         return [*SWITCHES, *[name for name, _, _, _ in self.fields_of(layer, self.tiers(layer))]]
 
     def origin_of(self, layer: Layer, wanted: str) -> Origin:
-        """The origin of a field of a layer, by dotted name. Raises `KeyError` for one that the layer does not get."""
+        """Return the origin of a field of a layer, by dotted name. Raises `KeyError` for one that the layer does not get."""
         if wanted in SWITCHES:
             return self.quant_enable(layer) if wanted == "quant_enable" else self.fuse(layer)
         tiers = self.tiers(layer)
@@ -367,7 +404,7 @@ class Resolver:
         raise KeyError(wanted)
 
     def settings(self, name: str, tiers: List[Tier]) -> Iterator[Setting]:
-        """What sets a field of the block, by dotted name: highest first, whether it counts or not."""
+        """Yield what sets a field of the block, by dotted name: highest first, whether it counts or not."""
         field: Any = self.block_class.__schema__.fields[name.partition(".")[0]]
         steps = name.split(".")
         if len(steps) > 1:
@@ -380,17 +417,17 @@ class Resolver:
                 yield Setting(tier.name, value, (*tier.path, *steps))
         yield from self.overall(field)
 
-    def origin(self, tier: str, value: Any, path: Optional[Path]) -> Origin:
+    def origin(self, tier: TierName, value: Any, path: Optional[Path]) -> Origin:
         return Origin(tier, value, path, self.document.span(path) if self.document and path else None)
 
 
 def first(settings: List[Origin], default: Origin) -> Origin:
-    """The first setting, which shadows the others, or the default."""
+    """Return the first setting, which shadows the others, or the default."""
     return settings[0]._replace(shadowed=tuple(settings[1:])) if settings else default
 
 
 def has_name(entry: Any, key: str) -> bool:
-    """Whether an override could be read as far as that."""
+    """Return whether an override could be read as far as that."""
     return entry is not None and getattr(entry, key) is not None
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import itertools
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from ..flavours.flavour import ASYMMETRIC, CHANNEL_WISE, Flavour
-from ..messages.message import Choice
+from ..flavours.flavour import Flavour
+from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE
+from ..messages.field import Choice
 from ..resolve.effective import EffectiveConfig, values_of
 from ..tools.overriding import altered
 

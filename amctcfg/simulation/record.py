@@ -27,7 +27,7 @@ def record_of(layers: Iterable[Tuple[Site, Factors]], skip_fusion: bool) -> str:
 
 def record_lines(site: Site, factors: Factors, skip_fusion: bool) -> Iterator[str]:
     yield "record {"
-    yield "  key: {}".format(STRING.written(site.name))
+    yield "  key: {}".format(STRING.format(site.name))
     yield "  value {"
     pairs = factors.activations
     yield from ("    scale_d: {}".format(number(scale)) for scale, _ in pairs)

@@ -527,7 +527,7 @@ def factors_key(factors: Factors) -> Any:
 def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
     """What changes for a layer, as text format on one line."""
     if choice.block is None:
-        return "skip_layers: {}".format(STRING.written(effective.layer.name))
+        return "skip_layers: {}".format(STRING.format(effective.layer.name))
     before = values_of(effective.calibration_config)
     parts: Dict[str, List[str]] = {}
     for name, value in values_of(choice.block).items():
@@ -535,7 +535,7 @@ def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
             member, _, leaf = name.partition(".")
             field = type(choice.block).__schema__.fields[member]
             field = field.kind.__schema__.fields[leaf] if leaf else field
-            parts.setdefault(member, []).append("{}: {}".format(leaf or member, field.kind.written(value)))
+            parts.setdefault(member, []).append("{}: {}".format(leaf or member, field.kind.format(value)))
     return " ".join("{} {{ {} }}".format(member, " ".join(fields)) for member, fields in parts.items())
 
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..documents.json_tree import entry_of
 from ..messages.kinds import BOOL, FLOAT
-from ..messages.record import Record
 from ..resolve.effective import Origin, values_of
 from ..resolve.json_reading import QuantConfig
 from ..resolve.plan import Plan
@@ -22,7 +22,8 @@ WEIGHT_BITS = {"INT4": 4, "INT6": 6, "INT7": 7, "INT8": 8}
 NOTHING = Origin("default", None)
 
 
-class Finding(Record):
+@dataclasses.dataclass(frozen=True)
+class Finding:
     """A difference between a plan and what the toolkit did.
 
     layer -- the layer's name, None for a global key. field -- the dotted name, as in `EffectiveConfig.origins`, or the key.

@@ -5,22 +5,41 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from functools import partial
 from itertools import product
-from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
-from ..flavours.flavour import Flavour, demanded
+from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
+from ..flavours.requirement import BY_TYPE, SOFTEN, cascade_of, requirements_in, requirements_of
+from ..flavours.requirement import ERROR as IS_ERROR
 from ..flavours.tf_ascend import TF_ASCEND
+from ..messages.field import Field
 from ..messages.kinds import FLOAT
-from ..messages.message import BY_TYPE, Field
+from ..messages.message import construct
 from ..messages.printing import print_message
-from ..messages.record import trusted
+from ..messages.sharing import by_identity
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
-from ..resolve.json_writing import tensor_block
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Members, Resolver, Tier, members_of
+
+if TYPE_CHECKING:
+    from ..messages.sharing import IdentityCache
 
 
 class Kind(NamedTuple):
@@ -83,10 +102,10 @@ def inexact(read: QuantConfig) -> List[Diagnostic]:
     found = []
     for name, layer in read.layers.items():
         for field, value in values_of(layer.block).items():
-            if isinstance(value, float) and FLOAT.checked(field, value) != value:
+            if isinstance(value, float) and FLOAT.validate(field, value) != value:
                 origin = layer.origins[field]
                 message = "{}: {} is not a 32-bit float".format(" > ".join(map(str, origin.path or (name,))), value)
-                hint = "write {}".format(FLOAT.checked(field, value))
+                hint = "write {}".format(FLOAT.validate(field, value))
                 error = Diagnostic(
                     ERROR, "out-of-range", message, span=origin.span, path=origin.path, hint=hint, name=read.name
                 )
@@ -153,7 +172,7 @@ class Search:
             (part, field)
             for part, outer in self.block_class.__schema__.fields.items()
             for field in (outer.kind.__schema__.fields.values() if outer.is_message else ())
-            if field.cascades is not None
+            if cascade_of(field) is not None
         ]
         self.lines_of: Dict[Any, int] = {}
         self.sums: Dict[Any, Cost] = {}
@@ -180,13 +199,12 @@ class Search:
             chosen[layer_type] = block
             if block is not None:
                 types.append(self.entry(OF_TYPE, layer_type, block))
-        own_blocks: Dict[Any, Any] = {}
+        own_blocks: IdentityCache[Any] = {}
         for layer in self.supported:
-            key = kind_of(layer), id(self.blocks.get(layer.name))
-            if key not in own_blocks:
-                own_blocks[key] = self.own_block(layer, common, chosen[layer.type])
-            if own_blocks[key] is not None:
-                names.append(self.entry(OF_LAYER, layer.name, own_blocks[key]))
+            make = partial(self.own_block, layer, common, chosen[layer.type])
+            block = by_identity(own_blocks, self.blocks.get(layer.name), make, kind_of(layer))
+            if block is not None:
+                names.append(self.entry(OF_LAYER, layer.name, block))
         skipped_types, skipped_layers = self.skips()
         fields = dict(
             self.globals,
@@ -218,7 +236,7 @@ class Search:
         for part in parts:
             block = values[part]
             if block is not None:
-                usual = tensor_block(merger, nothing, part)
+                usual = merger.tensor_values(nothing, part)
                 said = {f: getattr(block, f) for f in block.__schema__.fields if getattr(block, f) != usual[f]}
                 values[part] = type(block)(**said) if said or part != parts[0] else None
         return type(entry)(**values)
@@ -286,7 +304,7 @@ class Search:
             value = getattr(part, field.name)
             if field.default is BY_TYPE:
                 options.append([(field.name, v) for v in (None, True, False)])
-            elif field.cascades is not None:
+            elif cascade_of(field) is not None:
                 options.append([(field.name, v) for v in (None, not self.overall(field))])
             else:
                 options.append([(field.name, None if value == field.default else value)])
@@ -296,7 +314,7 @@ class Search:
 
     def overall(self, field: Field) -> Any:
         """What a field that cascades is where no block sets it."""
-        return self.globals.get(field.cascades or "", field.default)
+        return self.globals.get(cascade_of(field) or "", field.default)
 
     # ------------------------------------------------------------ costs
 
@@ -394,7 +412,8 @@ class Search:
         found = set()
         for part, field in self.cascades:
             below = [value_in(common, part, field.name), self.overall(field)]
-            possible = not field.demands or self.flavour.can(self.layer_of[kind], field.demands[0].ability)
+            requirements = requirements_of(field)
+            possible = not requirements or self.flavour.can(self.layer_of[kind], requirements[0].ability)
             for blocks in ([value_in(type_block, part, field.name), *below], below):
                 value = next(v for v in blocks if v is not None)
                 found.add((part, field.name, value and possible))
@@ -403,18 +422,18 @@ class Search:
     def is_forbidden(self, kind: Kind, common: Any) -> bool:
         """Whether a common block is an error on layers of a kind."""
         return common is not None and any(
-            demand.common == "error" and not self.flavour.can(self.layer_of[kind], demand.ability)
-            for demand in demanded(common)
+            requirement.common == IS_ERROR and not self.flavour.can(self.layer_of[kind], requirement.ability)
+            for requirement in requirements_in(common)
         )
 
     def is_allowed_for_type(self, layer_type: str, block: Any) -> bool:
         described = self.flavour.types[layer_type]
-        for demand in demanded(block):
-            if demand.by_type == "soften":
+        for requirement in requirements_in(block):
+            if requirement.by_type == SOFTEN:
                 continue
-            if not described.has(demand.of_type):
+            if not described.has(requirement.of_type or requirement.ability):
                 return False
-            if not all(self.flavour.can(self.layer_of[kind], demand.ability) for kind in self.types[layer_type]):
+            if not all(self.flavour.can(self.layer_of[kind], requirement.ability) for kind in self.types[layer_type]):
                 return False
         return True
 
@@ -426,12 +445,12 @@ class Search:
             name = next((n for n in names if getattr(wanted, n) is not None), None)
             if name is None:
                 if default is not None:
-                    return None  # only a demand of common_config drops a part
+                    return None  # only a requirement of common_config drops a part
                 continue
             part, fields = getattr(wanted, name), {}
             for field in part.__schema__.fields.values():
                 value = getattr(part, field.name)
-                if field.cascades is not None:
+                if cascade_of(field) is not None:
                     usual = {v for where, key, v in fallbacks if where == name and key == field.name}
                     leave_out = usual == {value}
                 else:
@@ -439,12 +458,12 @@ class Search:
                 if not leave_out:
                     fields[field.name] = value
             if fields or name != default:
-                parts[name] = trusted(type(part), dict(part.__schema__.blank, **fields))
+                parts[name] = construct(type(part), dict(part.__schema__.blank, **fields))
         for field in self.members.scalars:
             if getattr(wanted, field.name) != field.default:
                 parts[field.name] = getattr(wanted, field.name)
-        block = trusted(self.block_class, dict(self.block_class.__schema__.blank, **parts))
-        possible = all(self.flavour.can(layer, demand.ability) for demand in demanded(block))
+        block = construct(self.block_class, dict(self.block_class.__schema__.blank, **parts))
+        possible = all(self.flavour.can(layer, requirement.ability) for requirement in requirements_in(block))
         return block if possible else None
 
 
@@ -492,7 +511,7 @@ class Bounds:
         """What all layers get of a block that is the common one in any variant; None where that is not sure."""
         values: List[Any] = []
         for names, default in self.search.members.groups:
-            if any(self.search.block_class.__schema__.fields[name].demands for name in names):
+            if any(requirements_of(self.search.block_class.__schema__.fields[name]) for name in names):
                 continue  # some layers do without
             name = next((n for n in names if getattr(block, n) is not None), None)
             if name is None and default is not None:
@@ -506,7 +525,7 @@ class Bounds:
 
 def is_plain(field: Field) -> bool:
     """Whether a field is the same for all layers that have a block."""
-    return field.cascades is None and field.default is not BY_TYPE and not field.demands
+    return cascade_of(field) is None and field.default is not BY_TYPE and not requirements_of(field)
 
 
 def kind_of(layer: Layer) -> Kind:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+import dataclasses
+from typing import Any, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
@@ -11,15 +12,15 @@ from ..documents.document import Document
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..messages.message import Message
-from ..messages.record import Record
-from ..resolve.effective import EffectiveConfig, Origin, values_of
+from ..resolve.effective import EffectiveConfig, Origin
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED
 
 Side = Union[Message, Document[Any], Plan]
 
 
-class Change(Record):
+@dataclasses.dataclass(frozen=True)
+class Change:
     """A field that has another value.
 
     layer -- the layer's name, None for a global key. field -- the dotted name, as in `EffectiveConfig.origins`, or
@@ -89,7 +90,7 @@ def global_origin(plan: Plan, key: str, value: Any) -> Origin:
     if written is None or written == ():
         return Origin("default", value)
     path = (key,) if not isinstance(written, tuple) else (key, len(written) - 1)
-    return plan.resolver.origin(key, value, path)
+    return plan.resolver.origin(key, value, path)  # type: ignore[arg-type]  # it is its own tier
 
 
 def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
@@ -97,7 +98,7 @@ def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
         one, other = before.get(name), after.get(name)
         if one == other:
             continue
-        old, new = settings(one), settings(other)
+        old, new = one.settings() if one else {}, other.settings() if other else {}
         for field in dict.fromkeys((*old, *new)):
             was, now = old.get(field), new.get(field)
             if was != now:
@@ -106,11 +107,3 @@ def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
 
 def origin_of(effective: Optional[EffectiveConfig], field: str) -> Origin:
     return ABSENT if effective is None else effective.origins.get(field, ABSENT)
-
-
-def settings(effective: Optional[EffectiveConfig]) -> Dict[str, Any]:
-    """What a layer gets, by dotted name."""
-    if effective is None:
-        return {}
-    switches = {"quant_enable": effective.quant_enable, "fuse": effective.fuse}
-    return dict(switches, **values_of(effective.calibration_config))

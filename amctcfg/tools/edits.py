@@ -119,7 +119,7 @@ def skip(
     whole = tree.source.text
     entries = [field for field in split(tree.fields) if field[0] == SKIP]
     there = {named_in(element) for field in entries for element in elements_of(field)}
-    added = [STRING.checked(SKIP, name) for name in dict.fromkeys(as_names(names)) if name not in there]
+    added = [STRING.validate(SKIP, name) for name in dict.fromkeys(as_names(names)) if name not in there]
     if not added:
         return whole
     return with_lines(whole, tree, entries, [skip_line(name, (comments or {}).get(name)) for name in added])
@@ -162,7 +162,7 @@ def as_names(names: Iterable[str]) -> Tuple[str, ...]:
 
 
 def skip_line(name: str, comment: Optional[str]) -> str:
-    line = "{}: {}".format(SKIP, STRING.written(name))
+    line = "{}: {}".format(SKIP, STRING.format(name))
     return line + ("  # {}".format(" ".join(comment.replace("\0", " ").split())) if comment else "")
 
 

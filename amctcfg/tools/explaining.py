@@ -9,7 +9,8 @@ from ..diagnostics.words import escape_controls, format_value, join_words
 from ..documents.document import Document
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from ..messages.message import BY_TYPE, Message
+from ..flavours.requirement import BY_TYPE, cascade_of
+from ..messages.message import Message
 from ..resolve.effective import SWITCHES, EffectiveConfig, Origin
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED, OF_TYPE, TOOLKIT, Resolver
@@ -126,7 +127,7 @@ class Explanation:
     def cascades(self, field: str) -> bool:
         part, _, name = field.partition(".")
         fields = type(self.effective.calibration_config).__schema__.fields
-        return bool(name) and fields[part].kind.__schema__.fields[name].cascades is not None
+        return bool(name) and cascade_of(fields[part].kind.__schema__.fields[name]) is not None
 
     def shadowed(self, field: str, origin: Origin) -> List[Origin]:
         return [lost for lost in origin.shadowed if lost.path is not None]

@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import Any, Iterator, List
 
 from ..flavours.flavour import Flavour
+from ..flavours.requirement import BY_TYPE
+from ..messages.field import Field
 from ..messages.kinds import Enum
-from ..messages.message import BY_TYPE, Field, messages_of
+from ..messages.message import messages_of
 
 INDENT = "  "
 
@@ -66,7 +68,7 @@ def line(field: Field, label: str, indent: str, number: int) -> Iterator[str]:
     if field.within is not None:
         notes.append(field.within.words)
     if field.default is not None and not field.is_message:
-        default = repr(field.default) if field.default is BY_TYPE else field.kind.written(field.default)
+        default = repr(field.default) if field.default is BY_TYPE else field.kind.format(field.default)
         notes.append("default: {}".format(default))
     if notes:
         yield "{}// {}".format(indent, "; ".join(notes))

@@ -137,7 +137,7 @@ def entry_lines(wanted: Override, block: Any) -> List[str]:
 def block_line(name: str) -> str:
     from ..messages.kinds import STRING
 
-    return "{}: {}".format(NAME, STRING.written(name))
+    return "{}: {}".format(NAME, STRING.format(name))
 
 
 def append_blocks(text: str, blocks: Sequence[List[str]]) -> str:
@@ -220,11 +220,11 @@ def scalar_edits(fields: Sequence[Field], own: Any, wanted: Any, spec: Any) -> L
     if not fields or own == wanted or wanted is None:
         return []
     _, raw, _, end = fields[-1]
-    return [Edit(end - len(raw), end, spec.kind.written(wanted))]
+    return [Edit(end - len(raw), end, spec.kind.format(wanted))]
 
 
 def line_of(spec: Any, value: Any) -> str:
-    return "{}: {}".format(spec.name, spec.kind.written(value))
+    return "{}: {}".format(spec.name, spec.kind.format(value))
 
 
 def part_text(name: str, message: Message) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from itertools import groupby
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.words import format_value
 from ..flavours.flavour import Flavour
@@ -15,7 +15,11 @@ from ..resolve.plan import Plan
 from ..resolve.resolver import Resolver
 from .explaining import Explanation, labels
 
-READ, NOTHING = "quant_config", "default"
+if TYPE_CHECKING:
+    from ..resolve.effective import TierName
+
+READ: TierName = "quant_config"
+NOTHING: TierName = "default"
 QUANTIZED = "quantized"
 
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layout of a flavour's JSON quantization config: its keys in their order, and what stands at each."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
+
+    class Place(Protocol):
+        """A value of a JSON text that is being read."""
+
+        @property
+        def value(self) -> Any: ...
+        @property
+        def words(self) -> str: ...  # the value, as a message shows it
+        def replace(self, value: Any) -> Place: ...
+        def elements(self) -> Sequence[Place]: ...
+        def report(self, code: str, message: str) -> None: ...
+
+    Item = Union["Value", "Values", "Constant"]
+    Template = Dict[str, Item]  # of a part of a layer, by its keys
+    # As the facts write it: for the value of a field its name, for a list of values theirs.
+    Facts = Dict[str, Union[str, List[str], Item]]
+
+__all__ = ["Constant", "Layout", "Value", "Values", "is_same"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """The value of a field; with `mapping`, what is written for each of its values."""
+
+    field: str
+    mapping: Optional[Mapping[Any, Any]] = None
+
+    @property
+    def fields(self) -> Tuple[str, ...]:
+        return (self.field,)
+
+    def write(self, values: Mapping[str, Any]) -> Any:
+        value = values[self.field]
+        return value if self.mapping is None else self.mapping[value]
+
+    def read(self, place: Place) -> Dict[str, Place]:
+        if self.mapping is None:
+            return {self.field: place}
+        for meaning, written in self.mapping.items():
+            if is_same(place.value, written):
+                return {self.field: place.replace(meaning)}
+        *some, last = map(str, self.mapping.values())
+        allowed = "{} or {}".format(", ".join(some), last) if some else last
+        place.report("out-of-range", "it is {}; it has to be {}".format(place.words, allowed))
+        return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """A list of the values of some fields."""
+
+    fields: Tuple[str, ...]
+    mapping: None = None
+
+    def write(self, values: Mapping[str, Any]) -> Any:
+        return [values[name] for name in self.fields]
+
+    def read(self, place: Place) -> Dict[str, Place]:
+        elements = place.elements()
+        if len(elements) == len(self.fields):
+            return dict(zip(self.fields, elements))
+        ends = ", ".join(name.rpartition("_")[2] for name in self.fields)
+        place.report("wrong-type", "it is [{}], not {}".format(ends, place.words))
+        return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """The same value whatever the fields are."""
+
+    value: Any
+    fields: Tuple[str, ...] = ()
+    mapping: None = None
+
+    def write(self, values: Mapping[str, Any]) -> Any:
+        return self.value
+
+    def read(self, place: Place) -> Dict[str, Place]:
+        if not is_same(place.value, self.value):
+            place.report("out-of-range", "it is {}; only {!r} can be here".format(place.words, self.value))
+        return {}
+
+
+def is_same(value: Any, only: Any) -> bool:
+    """Return whether a value is just that one: neither 1.0 nor true is 1."""
+    return type(value) is type(only) and bool(value == only)
+
+
+def item_of(fact: Any) -> Item:
+    if isinstance(fact, str):
+        return Value(fact)
+    return Values(tuple(fact)) if isinstance(fact, list) else fact
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The layout of the JSON quantization config, in the order of its keys.
+
+    globals -- the keys before the layers: "version" and fields of the configuration. when_set -- those of them that are
+    written only where the configuration has them. switches -- members of a block that stand beside the parts as a single
+    value: key, member and field. parts -- the key of each part of a layer, and for each member of the block that may stand
+    there, what stands at its keys. needed -- parts without which the toolkit can't read a layer, quantized or not.
+    tolerated -- keys that are accepted with this value and not written. same_as_unset -- global keys with a value that means
+    the same as none.
+    """
+
+    globals: Tuple[str, ...]
+    parts: Dict[str, Dict[str, Any]]
+    when_set: Tuple[str, ...] = ()
+    switches: Tuple[Tuple[str, str, str], ...] = ()
+    needed: Tuple[str, ...] = ("activation_quant_params",)
+    tolerated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    same_as_unset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for templates in self.parts.values():
+            for member, template in templates.items():
+                templates[member] = {key: item_of(fact) for key, fact in template.items()}

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requirements: values that not every layer can have; with the other facts that flavours know about a field.
+
+They stand in the field's metadata, as `messages` knows nothing of layers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import namedtuple
+from functools import lru_cache
+
+from .._typing import TYPE_CHECKING
+from ..messages.message import Message
+
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Optional, Tuple, Union
+
+    from ..messages.field import Field
+
+    Consequence = Literal["error", "soften", "an error where a layer uses it"]
+
+__all__ = [
+    "ASYMMETRIC", "BY_TYPE", "CHANNEL_WISE", "ERROR", "KEEP", "SOFTEN", "WHERE_USED", "Occurrence", "Requirement",
+    "cascade_of", "facts", "occurrences", "requirements_in", "requirements_of",
+]  # fmt: skip
+
+# What an override or common_config becomes on a layer that can't satisfy a requirement.
+ERROR: Consequence = "error"
+SOFTEN: Consequence = "soften"
+WHERE_USED: Consequence = "an error where a layer uses it"
+
+KEEP = "keep"  # in place of another value: the value stays as it is
+
+CHANNEL_WISE, ASYMMETRIC = "channel_wise", "asymmetric"  # abilities that a type's own facts decide
+
+
+class ByType:
+    """The default of a switch that the type of the layer decides."""
+
+    def __repr__(self) -> str:
+        return "by the layer's type"
+
+
+BY_TYPE: Any = ByType()
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirement:
+    """A value that not every layer can have.
+
+    ability -- what the layer's type must have among its abilities, and the layer not among what it `lacks`.
+    values -- the values of the field that ask for it; of a message field, none: its presence asks.
+    instead -- what a layer gets that can't have it: another value, None for nothing at all, KEEP.
+    common, by_type, by_layer -- the consequence in each tier.
+    of_type -- the ability that an override of a type asks for, where that is another one.
+    supported -- whether an override of a layer that is not supported is an error, too.
+    unless -- a field of the block and the ability that is asked for instead where it is true.
+    """
+
+    ability: str
+    values: Tuple[Any, ...] = ()
+    instead: Any = None
+    common: Consequence = SOFTEN
+    by_type: Consequence = ERROR
+    by_layer: Consequence = ERROR
+    of_type: str = ""
+    supported: bool = False
+    unless: Optional[Tuple[str, str]] = None
+    code: str = "algorithm-unsupported"
+
+    def ability_in(self, block: Message, by_type: bool = False) -> str:
+        """Return the ability that is asked for in a block, of a single layer or of a whole type."""
+        if self.unless is not None and getattr(block, self.unless[0]):
+            return self.unless[1]
+        return self.of_type if by_type and self.of_type else self.ability
+
+
+if TYPE_CHECKING:
+
+    class Occurrence(NamedTuple):
+        """A requirement in a block: the value that makes it, None for a message whose presence does, and its place."""
+
+        requirement: Requirement
+        value: Any
+        path: Tuple[Union[str, int], ...]
+
+else:
+    Occurrence = namedtuple("Occurrence", "requirement value path")
+
+
+def facts(cascades: Optional[str] = None, requires: Union[Requirement, Tuple[Requirement, ...]] = ()) -> Dict[str, Any]:
+    """Return the metadata of a field.
+
+    Args:
+        cascades: The global field that decides where no block does ("": none does); without one, the highest block alone
+            decides.
+        requires: What a layer must be able to have.
+    """
+    return {"cascades": cascades, "requires": requires if isinstance(requires, tuple) else (requires,)}
+
+
+def cascade_of(field: Field) -> Optional[str]:
+    """Return the global field that decides where no block does ("": none does), None for a field that does not cascade."""
+    found: Optional[str] = field.metadata.get("cascades")
+    return found
+
+
+def requirements_of(field: Field) -> Tuple[Requirement, ...]:
+    """Return what some values of a field require."""
+    found: Tuple[Requirement, ...] = field.metadata.get("requires", ())
+    return found
+
+
+@lru_cache(maxsize=None)
+def requiring_fields(cls: Any) -> Tuple[Field, ...]:
+    """List the fields of a message that may require anything, themselves or inside."""
+    return tuple(
+        field
+        for field in cls.__schema__.fields.values()
+        if requirements_of(field) or (field.is_message and requiring_fields(field.kind))
+    )
+
+
+def occurrences(block: Message) -> Iterator[Occurrence]:
+    """Yield what a block asks for that not every layer can have."""
+    cls: Any = type(block)
+    for field in requiring_fields(cls):
+        part = getattr(block, field.name)
+        if part is None:
+            continue
+        for requirement in requirements_of(field):
+            if field.is_message or part in requirement.values:
+                yield Occurrence(requirement, None if field.is_message else part, (field.name,))
+        for inner in requiring_fields(field.kind) if field.is_message else ():
+            value = getattr(part, inner.name)
+            for requirement in requirements_of(inner):
+                if value is not None and value in requirement.values:
+                    yield Occurrence(requirement, value, (field.name, inner.name))
+
+
+def requirements_in(block: Message) -> List[Requirement]:
+    """List the requirements that a block makes."""
+    return [occurrence.requirement for occurrence in occurrences(block)]

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fields of messages, each described in one line: `dataclasses.field` with its facts in the metadata.
+
+search_step: Optional[float] = optional(FLOAT, default=0.01, within=POSITIVE)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .._typing import TYPE_CHECKING
+from .kinds import Kind
+
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Generic, Iterable, Mapping, Optional, Tuple, Type, TypeVar, Union, overload
+
+    T = TypeVar("T")
+
+    AnyDict = Dict[str, Any]
+
+    class Repeated(Generic[T]):
+        """A repeated field: takes any iterable and is kept as a tuple."""
+
+        @overload
+        def __get__(self, instance: None, owner: Any) -> Repeated[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: Any) -> Tuple[T, ...]: ...
+        def __get__(self, instance: Any, owner: Any) -> Any: ...
+        def __set__(self, instance: Any, value: Iterable[T]) -> None: ...
+
+else:
+    AnyDict = dict
+
+
+OPTIONAL, REQUIRED, REPEATED = "optional", "required", "repeated"
+
+INFINITY = float("inf")
+
+
+class Interval:
+    """The numbers between two bounds, infinity and NaN never among them."""
+
+    def __init__(self, words: str, low: float, high: float = INFINITY, ends: str = "()") -> None:
+        self.words: str = words
+        self.low: float = low
+        self.high: float = high
+        self.ends: str = ends  # "(" for an end that is left out, "[" for one that belongs to it
+
+    def __contains__(self, value: Any) -> bool:
+        low, high = self.low, self.high
+        return low < value < high or (value == low and self.ends[0] == "[") or (value == high and self.ends[1] == "]")
+
+    def __repr__(self) -> str:
+        return self.words
+
+
+class Choice:
+    """One of some numbers."""
+
+    def __init__(self, *values: int) -> None:
+        self.low: float = INFINITY  # there are no bounds between which every number is one of them
+        self.high: float = INFINITY
+        self.values: Tuple[int, ...] = values
+        self.words: str = "{} or {}".format(", ".join(map(str, values[:-1])), values[-1])
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.values
+
+    def __repr__(self) -> str:
+        return self.words
+
+
+POSITIVE = Interval("greater than 0 and finite", 0)
+FRACTION = Interval("greater than 0 and less than 1", 0, 1)
+
+
+class Field:
+    """A field's label, kind and range, what it means when it is absent, and what others know about it (`metadata`)."""
+
+    __slots__ = (
+        "default",  # when absent; of a message field the message that counts
+        "is_message",
+        "kind",
+        "label",
+        "metadata",
+        "name",
+        "oneof",
+        "read",  # a scalar's literal's value; None for one that is of another kind, a string or out of range
+        "unique",  # of a repeated field: what may not occur twice: a field of its messages, "" itself, None nothing
+        "within",
+    )
+
+    def __init__(
+        self,
+        label: str,
+        kind: Any,
+        default: Any = None,
+        within: Any = None,
+        oneof: Optional[str] = None,
+        unique: Optional[str] = None,
+        metadata: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        self.name: str = ""
+        self.label: str = label
+        self.kind: Any = kind
+        self.is_message: bool = isinstance(kind, type)
+        self.default: Any = default
+        self.within: Any = within
+        self.oneof: Optional[str] = oneof
+        self.unique: Optional[str] = unique
+        self.metadata: Mapping[str, Any] = metadata or {}
+        self.read: Callable[[str], Any] = LiteralCache(self).__getitem__
+        if not self.is_message and not isinstance(kind, Kind):
+            raise TypeError("a field's kind is a Kind or a Message, not {!r}".format(kind))
+
+    def __repr__(self) -> str:
+        return "<{} {} {}>".format(self.label, self.kind_name, self.name)
+
+    @property
+    def kind_name(self) -> str:
+        """The proto2 name of its type."""
+        return self.kind.__name__ if self.is_message else repr(self.kind)
+
+
+class LiteralCache(AnyDict):
+    """A bounded cache from a literal to its value, shared by all reads of the field."""
+
+    LONGEST: int = 32  # longer ones are not kept, nor more than so many
+    MOST: int = 1024
+
+    def __init__(self, field: Field) -> None:
+        super().__init__()
+        self.field: Field = field
+
+    def __missing__(self, raw: str) -> Any:
+        field = self.field
+        value = field.kind.read(raw)
+        if value is not None and field.within is not None and value not in field.within:
+            value = None
+        if len(raw) <= self.LONGEST:
+            if len(self) >= self.MOST:
+                self.clear()
+            self[raw] = value
+        return value
+
+
+FACTS = "field"  # where the metadata of a dataclass's field has the `Field`
+
+
+def optional(
+    kind: Union[Kind[T], Type[T]],
+    *,
+    default: Optional[T] = None,
+    within: Optional[Union[Interval, Choice]] = None,
+    oneof: Optional[str] = None,
+    metadata: Optional[Mapping[str, Any]] = None,
+) -> Optional[T]:
+    """A field that may be absent, which means `default`; a member of `oneof` excludes its other members."""
+    facts = Field(OPTIONAL, kind, default, within, oneof, None, metadata)
+    return dataclasses.field(default=None, metadata={FACTS: facts, **facts.metadata})
+
+
+def required(kind: Union[Kind[T], Type[T]]) -> Any:
+    """A field that has to be there."""
+    return dataclasses.field(metadata={FACTS: Field(REQUIRED, kind)})
+
+
+def repeated(kind: Union[Kind[T], Type[T]], unique: Optional[str] = "") -> Repeated[T]:
+    """A field that may be there any number of times."""
+    found: Any = dataclasses.field(default=(), metadata={FACTS: Field(REPEATED, kind, unique=unique)})
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Caches by the identity of a message.
+
+Reading makes one object of messages that are written alike, and files repeat theirs; so what is worked out for one counts
+for thousands, and to look one up by its identity costs less than by its values. Caches rely on that for speed, never for
+what they answer: two equal messages that are two objects are worked out twice.
+"""
+
+from __future__ import annotations
+
+from .._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Hashable, Tuple, TypeVar
+
+    V = TypeVar("V")
+
+    # What was worked out, by the identity of the message and whatever else counts; with the message itself, which has to
+    # live as long: another object could have its identity otherwise.
+    IdentityCache = Dict[Tuple[Hashable, ...], Tuple[Any, V]]
+
+
+def by_identity(cache: IdentityCache[V], block: Any, make: Callable[[], V], *more: Hashable) -> V:
+    """Return what is cached for a message and whatever else counts, or make it."""
+    key = (id(block), *more)
+    found = cache.get(key)
+    if found is None:
+        found = cache[key] = (block, make())
+    return found[1]

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cursor in a JSON text: a value with the keys that lead to it, which reports what is wrong there."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, List, Optional, Tuple
+
+from ..diagnostics.diagnostic import Path
+from ..diagnostics.suggestions import did_you_mean, nearest
+from ..diagnostics.words import shorten
+from ..documents.json_tree import Entry, Json
+
+Report = Callable[[str, str, "Cursor", Optional[str]], None]
+
+
+class Cursor:
+    """A value of the JSON with the keys that lead to it, and where it reports what is wrong with it."""
+
+    __slots__ = ("_report", "entry", "json", "path")
+
+    def __init__(self, report: Report, json: Json, path: Path, entry: Optional[Entry] = None) -> None:
+        self._report: Report = report
+        self.json: Json = json
+        self.path: Path = path
+        self.entry: Optional[Entry] = entry  # of a value that has a key, with the place of that
+
+    @property
+    def value(self) -> Any:
+        return self.json.value
+
+    @property
+    def words(self) -> str:
+        """The value, as a message shows it."""
+        return brief(self.json)
+
+    @property
+    def extent(self) -> Tuple[int, int]:
+        """The offsets of the key and its value."""
+        return (self.entry or self.json).start, self.json.end
+
+    def report(self, code: str, message: str, hint: Optional[str] = None) -> None:
+        self._report(code, message, self, hint)
+
+    def replace(self, value: Any) -> Cursor:
+        """Return the same place with another value, which stands for the one that is written."""
+        return Cursor(self._report, self.json._replace(value=value), self.path, self.entry)
+
+    def key(self) -> Cursor:
+        """Return the place of the key itself."""
+        entry = self.entry or self.json
+        return Cursor(self._report, Json(None, entry.start, entry.end), self.path)
+
+    def child(self, key: str) -> Optional[Cursor]:
+        """Return the value of a key, None where the object does not have it."""
+        entry = self.json.value.get(key)
+        return None if entry is None else Cursor(self._report, entry.value, (*self.path, key), entry)
+
+    def children(self) -> List[Tuple[str, Cursor]]:
+        return [(k, Cursor(self._report, e.value, (*self.path, k), e)) for k, e in self.json.value.items()]
+
+    def elements(self) -> List[Cursor]:
+        """List the elements of a list, which share its path; none for anything else."""
+        found = self.json.value if isinstance(self.json.value, list) else ()
+        return [Cursor(self._report, element, self.path) for element in found]
+
+    def indexed(self) -> List[Cursor]:
+        """List the elements of a list, each with its index in the path."""
+        return [Cursor(self._report, e.json, (*self.path, index)) for index, e in enumerate(self.elements())]
+
+    def check_keys(self, keys: Iterable[str]) -> None:
+        """Report the keys of an object that are unknown."""
+        keys = tuple(keys)
+        for key, child in self.children():
+            if key not in keys:
+                child.key().report("unknown-field", "there is no such key", did_you_mean(nearest(key, keys)))
+
+    def check_repetitions(self) -> None:
+        for key, entry in self.json.value.items():
+            for start, end in entry.repeated:
+                again = Cursor(self._report, Json(None, start, end), (*self.path, key))
+                again.report("duplicate-field", "the key is there twice in one object", "keep one of the two")
+
+
+def brief(value: Json) -> str:
+    """Word a value for a message, also one that Python refuses to write."""
+    plain = value.value
+    if isinstance(plain, dict):
+        return "an object"
+    if isinstance(plain, list):
+        return "a list"
+    if isinstance(plain, int) and not isinstance(plain, bool) and abs(plain) > 10**20:
+        return "a number of {} bits".format(plain.bit_length())
+    if isinstance(plain, float) and plain != plain:
+        return "NaN"
+    if plain is None or isinstance(plain, bool):
+        return {True: "true", False: "false", None: "null"}[plain]
+    return shorten(repr(plain))
