@@ -1015,3 +1015,40 @@ def test_a_command_that_ends_and_leaves_a_child(folder, cli):
     body = "if os.fork() == 0:\n    open('pids', 'a').write('%d\\n' % os.getpid())\n    time.sleep(600)\nelse:\n    time.sleep(0.5)"
     assert cli("bisect", "q.cfg", "--", script(folder, "test.py", body), "{}").status == 0
     wait_until_gone(wait_for_lines(folder / "pids", 1))
+
+
+def test_each_candidates_simulated_model(folder, cli):
+    """The command gets a model that computes as the candidate's quantized model does."""
+    pytest.importorskip("numpy")
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    golden = DATA / "simulation"
+    (folder / "q.cfg").write_text(
+        "# amctcfg: graph={} flavour=pytorch\nbatch_num: 1\n".format(golden / "convnet.onnx"), encoding="utf-8"
+    )
+    import numpy
+
+    with numpy.load(str(golden / "000.npz")) as arrays:
+        numpy.savez(
+            str(folder / "batch.npz"), **{onnx.load(str(golden / "convnet.onnx")).graph.input[0].name: arrays["x0"]}
+        )
+    body = (
+        "import numpy, onnxruntime\n"
+        "def run(path):\n"
+        "    session = onnxruntime.InferenceSession(path)\n"
+        "    with numpy.load('batch.npz') as batch: return session.run(None, dict(batch))[0]\n"
+        "whole, quantized = run({!r}), run(sys.argv[1])\n"
+        "print('amctcfg-score:', -float(abs(whole - quantized).max()))\n"
+    ).format(str(golden / "convnet.onnx"))
+    test = script(folder, "evaluate.py", body)
+    command = ("--data", "batch.npz", "--", sys.executable, test, "{onnx}")
+    result = cli("bisect", "q.cfg", "--target=-1e-30", "--budget", "1", *command)
+    assert result.status == 3, result.err + result.out  # quantizing everything is not exact
+    base = json.loads((folder / "q.cfg.bisect" / "journal.jsonl").read_text())["verdict"]
+    assert -1 < base < 0
+    result = cli("bisect", "q.cfg", "--target={!r}".format(base * 0.9), "--jobs", "2", "--reset", *command)
+    assert result.status == 0 and "minimal" in result.out, result.err
+    for wrong in (("--", test, "{onnx}"), ("--data", "batch.npz", "--", test, "{}")):
+        assert cli("bisect", "q.cfg", "--state", "w", *wrong).status == 2
+    missing = cli("bisect", "q.cfg", "--state", "w", "--data", "nowhere.npz", "--", test, "{onnx}")
+    assert missing.status == 2 and "nowhere.npz" in missing.err

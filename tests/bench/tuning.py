@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many runs the search for layers to skip takes, and how many layers it skips: the table of `docs/tuning.md`.
+"""How many runs the search for layers to skip takes, and how many layers it skips: the tables of `docs/tuning.md`.
 
 python tests/bench/tuning.py            four hundred seeds a row, a minute
 python tests/bench/tuning.py --seeds 50
+python tests/bench/tuning.py --many --seeds 30      rounds with 1, 2, 4 and 8 at once
 """
 
 import argparse
@@ -19,19 +20,23 @@ from amctcfg.tuning import Bisection, Candidate  # noqa: E402
 from tests.bench.oracles import ROWS, TOLERANCE, optimum, oracle  # noqa: E402
 
 
-def searched(row, mode, seed):
-    """The runs of a search, and its size against the optimum."""
+def searched(row, mode, seed, many=1):
+    """The rounds of a search with so many candidates at once, its runs, and its size against the optimum."""
     cost, order = oracle(row.layers, row.hot, row.quality, seed)
     layers = [amctcfg.Layer("l{}".format(n), "Conv2D") for n in range(row.layers)]
     scores = None if order is None else {"l{}".format(n): place for place, n in enumerate(order)}
     search = Bisection(amctcfg.parse(""), layers, scores, target=-TOLERANCE if mode == "scores" else None)
     search._made = lambda names: Candidate(tuple(names), "", None)  # texts and plans are not looked at here
-    candidate = search.ask()
-    while candidate is not None:
-        loss = sum(cost) - sum(cost[int(name[1:])] for name in candidate.skip)
-        search.tell(candidate, -loss if mode == "scores" else loss <= TOLERANCE)
-        candidate = search.ask()
-    return search.runs, len(search.best.skip) / optimum(cost)
+    rounds = 0
+    candidates = search.ask_many(many)
+    while candidates:
+        rounds += 1
+        for candidate in candidates:
+            loss = sum(cost) - sum(cost[int(name[1:])] for name in candidate.skip)
+            search.tell(candidate, -loss if mode == "scores" else loss <= TOLERANCE)
+        candidates = search.ask_many(many)
+    assert search.minimal
+    return rounds, search.runs, len(search.best.skip) / optimum(cost)
 
 
 def prefix_bisection(row, seed):
@@ -46,24 +51,44 @@ def prefix_bisection(row, seed):
     return runs, good / optimum(cost)
 
 
+def size_of(sizes):
+    return math.exp(statistics.mean(math.log(size) for size in sizes))
+
+
+def print_sizes(seeds):
+    """One candidate at a time: runs and sizes."""
+    print("| layers / hot, quality | verdicts: runs, size | scores: runs, size | prefix bisection: runs, size |")
+    print("|---|---|---|---|")
+    for row in ROWS:
+        cells = []
+        for mode in ("verdicts", "scores"):
+            found = [searched(row, mode, seed) for seed in range(seeds)]
+            cells.append((statistics.median(runs for _, runs, _ in found), size_of(size for *_, size in found)))
+        found = [prefix_bisection(row, seed) for seed in range(seeds)]
+        cells.append((statistics.median(runs for runs, _ in found), size_of(size for _, size in found)))
+        print("| {} | {} |".format(row, " | ".join("{:g}, {:.2f}×".format(*cell) for cell in cells)), flush=True)
+
+
+def print_rounds(seeds):
+    """Many at once: rounds, and in the last column how many times the runs of one at a time eight at once take."""
+    print("| layers / hot, quality | verdicts: 1, 2, 4, 8 at once | scores: 1, 2, 4, 8 at once | runs with 8 |")
+    print("|---|---|---|---|")
+    for row in ROWS:
+        cells, more = [], []
+        for mode in ("verdicts", "scores"):
+            found = {many: [searched(row, mode, seed, many) for seed in range(seeds)] for many in (1, 2, 4, 8)}
+            cells.append(", ".join("{:g}".format(statistics.median(r for r, *_ in found[n])) for n in found))
+            runs = {many: statistics.median(runs for _, runs, _ in found[many]) for many in found}
+            more.append("{:.1f}×".format(runs[8] / runs[1]))
+        print("| {} | {} | {} |".format(row, " | ".join(cells), ", ".join(more)), flush=True)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--seeds", type=int, default=400)
-    seeds = arguments.parse_args().seeds
-    print(
-        "| layers / hot, quality | verdicts: runs, size | scores: runs, size | prefix bisection: runs, size |\n|---|---|---|---|"
-    )
-    for row in ROWS:
-        cells = []
-        for search in (
-            lambda s: searched(row, "verdicts", s),
-            lambda s: searched(row, "scores", s),
-            lambda s: prefix_bisection(row, s),
-        ):
-            found = [search(seed) for seed in range(seeds)]
-            size = math.exp(statistics.mean(math.log(size) for _, size in found))
-            cells.append("{:g}, {:.2f}×".format(statistics.median(runs for runs, _ in found), size))
-        print("| {} | {} |".format(row, " | ".join(cells)), flush=True)
+    arguments.add_argument("--many", action="store_true", help="rounds with many candidates at once")
+    given = arguments.parse_args()
+    (print_rounds if given.many else print_sizes)(given.seeds)
 
 
 if __name__ == "__main__":
