@@ -69,17 +69,20 @@ UPWARD = {
 # Back, inside a function, within a room.
 BACK = {
     ("diagnostics.source", "diagnostics.diagnostic"),  # text that is not UTF-8
-    ("textformat.tree", "textformat.parser"),  # a tree is pickled as its text
 }
 
 STANDARD = set(
     """
-    argparse ast base64 bisect collections concurrent contextlib copy csv dataclasses decimal difflib fcntl fnmatch functools hashlib heapq
+    argparse ast base64 bisect collections concurrent contextlib copy copyreg csv dataclasses decimal difflib fcntl fnmatch functools hashlib heapq
     html importlib inspect io itertools json math msvcrt operator os queue re shlex shutil signal stat struct subprocess sys tempfile textwrap threading time traceback types
     typing unicodedata urllib
     """.split()
 )
-ON_DEMAND = {"distributed", "google", "tqdm"}  # a cluster; protobuf, inside the functions that read graphs; a bar of progress
+ON_DEMAND = {
+    "distributed",
+    "google",
+    "tqdm",
+}  # a cluster; protobuf, inside the functions that read graphs; a bar of progress
 EXTRA = {"numpy", "onnx", "onnxruntime"}  # of the room for simulation, and of it alone
 FOR_CHECKERS = {"typing_extensions"}  # under TYPE_CHECKING
 

@@ -16,7 +16,7 @@ from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
 from ..messages.message import Message, messages_of
 from ..messages.reading import Reading
-from ..textformat.tree import Field, Tree, split, unopened
+from ..textformat.tree import Field, Tree, iter_raw_fields, split
 
 if TYPE_CHECKING:
     from ..messages.kinds import Wording
@@ -158,7 +158,7 @@ def known_mistakes(tree: Tree, reading: Reading) -> None:
 
 def second_file(tree: Tree) -> Optional[int]:
     """Where the field with which a text begins begins it again, with half of the first copy's fields behind it."""
-    names = [(field[0], field[2]) for field in unopened(tree.fields)]
+    names = [(field[0], field[2]) for field in iter_raw_fields(tree.fields)]
     if len(names) < 4:
         return None
     again = next((index for index, (name, _) in enumerate(names) if index and name == names[0][0]), 0)

@@ -8,6 +8,7 @@ import re
 
 from .._typing import TYPE_CHECKING
 from ..diagnostics.source import Source
+from ..textformat.lexis import STRING_OR_REST
 
 if TYPE_CHECKING:
     from typing import Dict, Iterable, List, Optional, Set, Tuple
@@ -19,8 +20,7 @@ MARK = "amctcfg:"
 KEYS = ("graph", "flavour", "rules", "soc", "ignore")
 PATHS = ("graph",)  # settings whose value is a path, relative to the file
 
-# A comment, or a string, which may hold "#"; one that is not closed ends with its line.
-COMMENT = r"""#([^\n]*)|"(?:[^"\\\n]|\\[^\n])*"?|'(?:[^'\\\n]|\\[^\n])*'?"""
+COMMENT_OR_STRING = r"#([^\n]*)|" + STRING_OR_REST
 SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
 
 
@@ -50,7 +50,7 @@ class Settings:
     def read(self, text: str) -> None:
         head = True
         behind = 1 if text.startswith("\ufeff") else 0  # an error of its own
-        for match in re.finditer(COMMENT, text):
+        for match in re.finditer(COMMENT_OR_STRING, text):
             if match[1] is None or text[behind : match.start()].strip():
                 head = False
             behind = match.end()

@@ -9,7 +9,16 @@ from functools import lru_cache
 from .._typing import TYPE_CHECKING
 from ..textformat.literals import unescape
 from ..textformat.tree import List as ListValue
-from ..textformat.tree import MessageList, Tree, fields_in, mark_offsets, name_offsets, opened, split, unopened
+from ..textformat.tree import (
+    MessageList,
+    Tree,
+    expand_field,
+    iter_raw_fields,
+    mark_offsets,
+    name_offsets,
+    simple_fields,
+    split,
+)
 from .field import REPEATED
 from .kinds import STRING
 from .message import construct, out_of_range, problems
@@ -62,7 +71,7 @@ class Reading:
     def _cached_message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
         """Return the message that a field holds; one that was read before, where the same text stands again."""
         if not (cls.__schema__.only_optional and self.strict):  # read leniently, a message may go on elsewhere
-            return self._message(cls, opened(field), path)
+            return self._message(cls, expand_field(field), path)
         if type(field[1]) is str:
             text, message = field[1], self._simple_message(cls, field[1])
         else:
@@ -70,7 +79,7 @@ class Reading:
             message = self.blocks[cls].get(text)
         if message is None:
             reported = len(self.diagnostics)
-            message = self._message(cls, opened(field), path)
+            message = self._message(cls, expand_field(field), path)
             if len(self.diagnostics) == reported:
                 self.blocks[cls][text] = message
         return message
@@ -80,7 +89,7 @@ class Reading:
         blocks, schema = self.blocks[cls], cls.__schema__
         if text in blocks or not schema.only_optional:
             return blocks.get(text)
-        readers, given = schema.readers, fields_in(text)
+        readers, given = schema.readers, simple_fields(text)
         values: Dict[str, Any] = {}
         for name, raw in given:
             read = readers.get(name)
@@ -105,7 +114,7 @@ class Reading:
         fields = field[1] if self.strict else self.unified(cls, field[1], path)
         values: Dict[str, Any] = {}
         repeats = False
-        for element in unopened(fields):
+        for element in iter_raw_fields(fields):
             name, raw, _, _ = element
             spec = specs.get(name)
             if spec is None:
@@ -183,7 +192,7 @@ class Reading:
         value = field[1]
         if type(value) is MessageList and not value and not spec.is_message:
             self.needs_colon(spec, field, path)
-        for element in unopened(value) if isinstance(value, ListValue) else (field,):
+        for element in iter_raw_fields(value) if isinstance(value, ListValue) else (field,):
             elements.append(self.value(spec, element, (*path, spec.name, len(elements))))
 
     def value(self, spec: Field, field: TreeField, path: Path) -> Any:
@@ -195,7 +204,7 @@ class Reading:
             return self._cached_message(spec.kind, field, path)
         value = spec.kind.read(raw) if type(raw) is str and not spec.is_message else None
         if value is None:
-            self.wrong_type(spec, opened(field), path)
+            self.wrong_type(spec, expand_field(field), path)
         return value
 
     def string(self, raw: str, field: TreeField, path: Path) -> Optional[str]:

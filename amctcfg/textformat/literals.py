@@ -12,6 +12,7 @@ from functools import lru_cache
 from math import frexp
 
 from .._typing import TYPE_CHECKING
+from .lexis import BLANK, COMMENT, DOUBLE, SINGLE
 
 if TYPE_CHECKING:
     from typing import Any, Match, Optional, Tuple
@@ -32,14 +33,14 @@ SIMPLE_ESCAPES = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v"))
 
 @lru_cache(maxsize=1)
 def patterns() -> Tuple[Any, Any, Any]:
-    blank_or_comment = r"[ \t\n\v\f\r]+|#[^\n]*"
-    literal = r'"((?:[^"\\]|\\.)*)"?' + r"|'((?:[^'\\]|\\.)*)'?"  # one that is not closed ends with the text
+    blank_or_comment = "{}+|{}".format(BLANK, COMMENT)
+    literal = "\"({})\"?|'({})'?".format(DOUBLE, SINGLE)  # one that is not closed ends with its line
     escape = rb"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))"
     return re.compile(blank_or_comment), re.compile("{}|{}".format(blank_or_comment, literal)), re.compile(escape)
 
 
 def unescape(raw: str) -> bytes:
-    """The bytes that a string literal stands for, or several adjacent ones with what lies between them."""
+    """Return the bytes that a string literal stands for, or several adjacent ones with what lies between them."""
     _, literals, escapes = patterns()
     # Each by itself: an escape at the end of one does not go on in the next.
     contents = [(double or single).encode("utf-8") for double, single in literals.findall(raw)]
@@ -58,7 +59,7 @@ def _unescape_one(match: Match[bytes]) -> bytes:
 
 
 def parse_bool(raw: str) -> Optional[bool]:
-    """`true True t`, `false False f`, and 1 or 0 as an unsigned integer in any base; None for anything else."""
+    """Read `true True t`, `false False f`, and 1 or 0 as an unsigned integer in any base; None for anything else."""
     value = BOOLS.get(raw)
     if (value is None and raw[0] == "0") or raw == "1":
         digits = raw.lstrip("0xX")  # "01", "0x1", "00": what is left is "1" or nothing
@@ -67,7 +68,7 @@ def parse_bool(raw: str) -> Optional[bool]:
 
 
 def parse_float(raw: str) -> Optional[float]:
-    """A decimal integer or float, `inf`, `infinity` or `nan`, as the nearest float32; None for anything else.
+    """Read a decimal integer or float, `inf`, `infinity` or `nan`, as the nearest float32; None for anything else.
 
     The value is rounded to double and then to float32, as all official implementations do.
     """
@@ -87,7 +88,7 @@ def parse_float(raw: str) -> Optional[float]:
 
 
 def round_float32(value: float) -> float:
-    """The shortest decimal that stands for the float32 nearest to a number, as a Python float.
+    """Return the shortest decimal that stands for the float32 nearest to a number, as a Python float.
 
     `0.7` stays `0.7`, `0.123456789` becomes `0.12345679`, `0.99999999` becomes `1.0`, `1e39` infinity.
     """
@@ -107,7 +108,7 @@ def round_float32(value: float) -> float:
 
 
 def candidates(value: float, digits: int) -> Tuple[float, ...]:
-    """The decimals of some digits that could stand for a float32: the nearest one and, for a power of two, one more.
+    """Return the decimals of some digits that could stand for a float32: the nearest one, for a power of two one more.
 
     Below a power of two the float32s are twice as dense, so that the shortest decimal in its range may be the one
     above that is not the nearest.

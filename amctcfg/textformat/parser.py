@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import re
 from functools import lru_cache
 
@@ -32,6 +33,14 @@ COLLECTIONS: Dict[str, Any] = {
 @lru_cache(maxsize=3)
 def compiled(pattern: str) -> Any:
     return re.compile(pattern)
+
+
+def _pickle_tree(tree: Tree) -> Any:
+    """Pickle a tree as its text: it may be nested more deeply than pickle can follow."""
+    return parse, (tree.source.text, tree.source.name)
+
+
+copyreg.pickle(Tree, _pickle_tree)
 
 
 def parse(text: Union[str, bytes], name: str = "<string>") -> Tree:

@@ -11,8 +11,6 @@ from ..diagnostics.source import Source
 from ..diagnostics.words import join_words, shorten
 from . import _tables as tables
 
-__all__ = ["syntax_error"]
-
 END, DONE = "$END", ""
 
 WORDS = {
@@ -43,15 +41,15 @@ INVISIBLE = {
 }
 
 
-class Failure(NamedTuple):
-    """Where the walk over the tokens got stuck."""
+class Stuck(NamedTuple):
+    """A place at which the walk over the tokens got stuck."""
 
     offset: int
     expected: Set[str]
     before: str  # the token in front
 
 
-class Explanation(NamedTuple):
+class Cause(NamedTuple):
     message: str
     start: int
     end: int
@@ -59,21 +57,21 @@ class Explanation(NamedTuple):
 
 
 def syntax_error(source: Source, offset: int, states: Sequence[int], values: Sequence[Any]) -> ConfigError:
-    """The error for a text whose step at `offset` has no action in the current state."""
+    """Make the error for a text whose step at `offset` has no action in the current state."""
     opened = [v for v in values if type(v) is tuple and v[1] == "" and source.text[v[3] - 1] in CLOSING]
-    failure = walk(source.text, offset, states)
-    message, start, end, hint = describe(source, failure, opened)
+    stuck = find_stuck(source.text, offset, states)
+    message, start, end, hint = find_cause(source, stuck, opened)
     error = Diagnostic(ERROR, "syntax", message, source.span(start, end), None, hint, source.name)
     return ConfigError([error], source.text)
 
 
-def acceptable(states: Sequence[int]) -> Set[str]:
-    """The symbols that the parser can go on with; its table promises more than it keeps, so try."""
-    return {symbol for group, symbol in enumerate(tables.SYMBOLS) if advanced(states, group)}
+def acceptable_symbols(states: Sequence[int]) -> Set[str]:
+    """Return the symbols that the parser can go on with; the table allows reductions that lead nowhere, so each is tried."""
+    return {symbol for group, symbol in enumerate(tables.SYMBOLS) if shift_symbol(states, group)}
 
 
-def advanced(states: Sequence[int], group: int) -> Optional[List[int]]:
-    """The stack of states after shifting a symbol, with the reductions in front of it; None where it can't be."""
+def shift_symbol(states: Sequence[int], group: int) -> Optional[List[int]]:
+    """Return the stack of states after shifting a symbol, with the reductions in front of it; None where it can't be."""
     stack = list(states)
     while True:
         action = tables.ACTIONS[stack[-1]][group]
@@ -91,10 +89,10 @@ def advanced(states: Sequence[int], group: int) -> Optional[List[int]]:
             return stack
 
 
-def walk(text: str, offset: int, states: Sequence[int]) -> Failure:
+def find_stuck(text: str, offset: int, states: Sequence[int]) -> Stuck:
     """Follow the phrases token by token from `offset` to where the parser can't go on."""
     skip = re.compile(tables.SKIP)
-    following = phrases(acceptable(states))
+    following = phrases_of(acceptable_symbols(states))
     before = ""
     while True:
         for token in following:
@@ -103,41 +101,41 @@ def walk(text: str, offset: int, states: Sequence[int]) -> Failure:
                 break
         else:
             if DONE not in following:
-                return Failure(offset, set(following), before)
-            states = advanced(states, tables.SYMBOLS.index(following[DONE])) or states
-            following = phrases(acceptable(states))
+                return Stuck(offset, set(following), before)
+            states = shift_symbol(states, tables.SYMBOLS.index(following[DONE])) or states
+            following = phrases_of(acceptable_symbols(states))
             continue
         before, following = match[0], following[token]
         offset = skip.match(text, match.end()).end()  # type: ignore[union-attr]  # SKIP may be empty
 
 
-def phrases(symbols: Set[str]) -> Dict[str, Any]:
-    """The tokens that symbols begin with, and what may follow each; DONE where a phrase can end."""
-    return merged([tables.PHRASES.get(symbol, {symbol: {DONE: symbol}}) for symbol in sorted(symbols)])
+def phrases_of(symbols: Set[str]) -> Dict[str, Any]:
+    """Return the tokens that symbols begin with, and what may follow each; DONE where a phrase can end."""
+    return merge_tries([tables.PHRASES.get(symbol, {symbol: {DONE: symbol}}) for symbol in sorted(symbols)])
 
 
-def merged(tries: Iterable[Dict[str, Any]]) -> Dict[str, Any]:
+def merge_tries(tries: Iterable[Dict[str, Any]]) -> Dict[str, Any]:
     result: Dict[str, Any] = {}
     for trie in tries:
         for token, following in trie.items():
-            result[token] = following if token == DONE else merged([result.get(token, {}), following])
+            result[token] = following if token == DONE else merge_tries([result.get(token, {}), following])
     return result
 
 
-def describe(source: Source, failure: Failure, opened: List[Tuple[Any, ...]]) -> Explanation:
+def find_cause(source: Source, stuck: Stuck, opened: List[Tuple[Any, ...]]) -> Cause:
     for explain in (explain_invisible, explain_string, explain_number, explain_lookalike):
-        explanation = explain(source.text, failure)
+        explanation = explain(source.text, stuck)
         if explanation:
             return explanation
-    found, end = found_at(source.text, failure.offset)
-    after = " after '{}'".format(shorten(failure.before)) if failure.before else ""
-    message = "expected {}{}, found {}".format(in_words(failure.expected), after, found)
-    return Explanation(message, failure.offset, end, cure(source, failure, opened))
+    found, end = describe_found(source.text, stuck.offset)
+    after = " after '{}'".format(shorten(stuck.before)) if stuck.before else ""
+    message = "expected {}{}, found {}".format(list_expected(stuck.expected), after, found)
+    return Cause(message, stuck.offset, end, find_cure(source, stuck, opened))
 
 
-def cure(source: Source, failure: Failure, opened: List[Tuple[Any, ...]]) -> Optional[str]:
-    """What to do about a token that is out of place, where that is clear."""
-    expected, here = failure.expected, source.text[failure.offset : failure.offset + 2]
+def find_cure(source: Source, stuck: Stuck, opened: List[Tuple[Any, ...]]) -> Optional[str]:
+    """Return what to do about a token that is out of place, where that is clear."""
+    expected, here = stuck.expected, source.text[stuck.offset : stuck.offset + 2]
     if here in ("//", "/*"):
         return "a comment begins with '#'"
     if here[:1] == "+":
@@ -147,7 +145,7 @@ def cure(source: Source, failure: Failure, opened: List[Tuple[Any, ...]]) -> Opt
     if here[:1] == "]" and "NUMBER" in expected and "RSQB" not in expected:
         return "a list has no comma behind its last element"
     if here[:1] in ("", "}", ">", "]"):
-        return unclosed(source, here[:1], opened)
+        return describe_unclosed(source, here[:1], opened)
     if "RSQB" in expected:
         return "separate the elements of a list with ','"
     if here[:1] in (",", ";"):
@@ -155,11 +153,11 @@ def cure(source: Source, failure: Failure, opened: List[Tuple[Any, ...]]) -> Opt
     if here[:1] in ("/", ".", "@"):
         return "a name that holds anything but letters, digits and '_' has to be in quotes"
     if {"COLON", "LBRACE"} <= expected:
-        return "write '{}: ...'".format(shorten(failure.before))
+        return "write '{}: ...'".format(shorten(stuck.before))
     return None
 
 
-def unclosed(source: Source, found: str, opened: List[Tuple[Any, ...]]) -> Optional[str]:
+def describe_unclosed(source: Source, found: str, opened: List[Tuple[Any, ...]]) -> Optional[str]:
     if not opened:
         return "nothing is open here that '{}' could close".format(found) if found else None
     name, _, start, end = opened[-1]
@@ -171,29 +169,29 @@ def unclosed(source: Source, found: str, opened: List[Tuple[Any, ...]]) -> Optio
     return "{}, opened at {}:{}, is not closed with {} yet".format(what, line, column, WORDS[CLOSING[bracket]])
 
 
-def explain_invisible(text: str, failure: Failure) -> Optional[Explanation]:
-    offset = failure.offset
+def explain_invisible(text: str, stuck: Stuck) -> Optional[Cause]:
+    offset = stuck.offset
     comment = re.compile(r"#[^\n\0]*\0").match(text, offset)
     if comment:
         offset = comment.end() - 1
     if text[offset : offset + 1] not in INVISIBLE:
         return None
     what, hint = INVISIBLE[text[offset]]
-    return Explanation("{} is not allowed here".format(what), offset, offset + 1, hint)
+    return Cause("{} is not allowed here".format(what), offset, offset + 1, hint)
 
 
-def explain_lookalike(text: str, failure: Failure) -> Optional[Explanation]:
-    character = text[failure.offset : failure.offset + 1]
+def explain_lookalike(text: str, stuck: Stuck) -> Optional[Cause]:
+    character = text[stuck.offset : stuck.offset + 1]
     if character not in LOOKALIKES:
         return None
     message = "'{}' is not the character that belongs here".format(character)
     hint = "write the ASCII one: {}".format(LOOKALIKES[character])
-    return Explanation(message, failure.offset, failure.offset + 1, hint)
+    return Cause(message, stuck.offset, stuck.offset + 1, hint)
 
 
-def explain_string(text: str, failure: Failure) -> Optional[Explanation]:
-    """A literal that is not closed on its line, or holds a bad escape."""
-    start, quote = failure.offset, text[failure.offset : failure.offset + 1]
+def explain_string(text: str, stuck: Stuck) -> Optional[Cause]:
+    """Explain a literal that is not closed on its line, or holds a bad escape."""
+    start, quote = stuck.offset, text[stuck.offset : stuck.offset + 1]
     if quote not in ('"', "'") or re.compile(tables.TOKENS["STRING"]).match(text, start):
         return None
     content = re.compile(r"[^\\\n\0{0}]*(?:\\[^\n\0][^\\\n\0{0}]*)*".format(quote)).match(text, start + 1)
@@ -203,12 +201,12 @@ def explain_string(text: str, failure: Failure) -> Optional[Explanation]:
     if found == quote:
         return explain_escape(text, start + 1, end)
     if found == "\0":
-        return Explanation("a NUL character is not allowed in a string", end, end + 1, "write it as \\0, or delete it")
+        return Cause("a NUL character is not allowed in a string", end, end + 1, "write it as \\0, or delete it")
     hint = "close it with {0}; a long string can go on in the next line as another one, {0}...{0}".format(quote)
-    return Explanation("the string is not closed at the end of its line", start, end, hint)
+    return Cause("the string is not closed at the end of its line", start, end, hint)
 
 
-def explain_escape(text: str, start: int, end: int) -> Explanation:
+def explain_escape(text: str, start: int, end: int) -> Cause:
     good = re.compile(r"[^\\]+|" + tables.ESCAPE)
     offset, match = start, good.match(text, start, end)
     while match:
@@ -223,13 +221,13 @@ def explain_escape(text: str, start: int, end: int) -> Explanation:
         hint = "\\u takes 4 hex digits and \\U takes 8, for a code point up to 10FFFF that is not a surrogate"
     elif bad[0][1] == "x":
         hint = "\\x takes one or two hex digits"
-    return Explanation("'{}' is not an escape sequence".format(bad[0]), bad.start(), bad.end(), hint)
+    return Cause("'{}' is not an escape sequence".format(bad[0]), bad.start(), bad.end(), hint)
 
 
-def explain_number(text: str, failure: Failure) -> Optional[Explanation]:
-    """Digits that are not a number: a name glued to it, a leading zero, a sign in front."""
-    match = re.compile(r"[+-]?[ \t]*\.?[0-9](?:[eE][+-]|[A-Za-z0-9_.])*").match(text, failure.offset)
-    if match is None or "NUMBER" not in failure.expected:
+def explain_number(text: str, stuck: Stuck) -> Optional[Cause]:
+    """Explain digits that are not a number: a name glued to them, a leading zero, a sign in front."""
+    match = re.compile(r"[+-]?[ \t]*\.?[0-9](?:[eE][+-]|[A-Za-z0-9_.])*").match(text, stuck.offset)
+    if match is None or "NUMBER" not in stuck.expected:
         return None
     written = match[0]
     if written[0] == "+":
@@ -240,16 +238,16 @@ def explain_number(text: str, failure: Failure) -> Optional[Explanation]:
         hint = "leave out the '_'"
     else:
         hint = "a name that begins with a digit has to be in quotes"
-    return Explanation("'{}' is not a number".format(shorten(written)), match.start(), match.end(), hint)
+    return Cause("'{}' is not a number".format(shorten(written)), match.start(), match.end(), hint)
 
 
-def found_at(text: str, offset: int) -> Tuple[str, int]:
-    """What stands at an offset, in quotes, and its end."""
+def describe_found(text: str, offset: int) -> Tuple[str, int]:
+    """Return what stands at an offset, in quotes, and its end."""
     word = re.compile(r"[A-Za-z0-9_.]+|.", re.DOTALL).match(text, offset)
     return ("'{}'".format(shorten(word[0])), word.end()) if word else ("the end of the file", offset)
 
 
-def in_words(expected: Set[str]) -> str:
-    """`':' or '{'`"""
+def list_expected(expected: Set[str]) -> str:
+    """Name the expected tokens: `':' or '{'`"""
     words = sorted({WORDS[token] for token in expected if RARE.get(token) not in expected})
     return join_words(words, "or")

@@ -12,8 +12,8 @@ separator is not part of it). A value is
 * a `List`: the elements of `[...]`, themselves such fields with None for a name, laid out in the same way. It is a
   `MessageList` where they are messages, or can be nothing else (`name []`).
 
-The garbage collector soon leaves plain tuples of texts and numbers alone. It would be busy for a third of the time with
-objects that it has to look into.
+Flat tuples of `str` and `int` are untracked by the garbage collector, which otherwise takes a third of the time
+(tests/bench/README.md).
 
 Offsets are turned into lines and columns when somebody asks, by a `Source`.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ..diagnostics.source import Source, Span
 
-    # Typed loosely: mypy has no recursive types.
+    # Typed loosely: fields lie flat, four entries each, which no type says.
     Field = Tuple[Any, Any, int, int]
     Path = Sequence[Union[str, int]]
     AnyList = ListOf[Any]
@@ -63,40 +63,40 @@ class MessageList(List):
 
 
 def split(flat: Iterable[Any]) -> Iterator[Field]:
-    """The fields of a message, or the elements of a list, one by one."""
-    return map(opened, unopened(flat))
+    """Iterate over the fields of a message, or the elements of a list."""
+    return map(expand_field, iter_raw_fields(flat))
 
 
-def unopened(flat: Iterable[Any]) -> Iterator[Field]:
-    """The same, with simple messages as they are laid out, `{ a: 1 }`."""
+def iter_raw_fields(flat: Iterable[Any]) -> Iterator[Field]:
+    """Iterate over the same, with simple messages as they are laid out, `{ a: 1 }`."""
     entries = iter(flat)
     return zip(entries, entries, entries, entries)
 
 
-def opened(field: Field) -> Field:
-    """The field; where its value is the text of a simple message, with the fields in that."""
+def expand_field(field: Field) -> Field:
+    """Return a field with the fields of its message, where its value is the text of a simple one."""
     name, text, start, end = field
     if type(text) is not str or text[0] != "{":
         return field
     offset = end - len(text)
     inside: ListOf[Any] = []
-    for match in fields_finder("#" in text).finditer(text):
+    for match in simple_field_pattern("#" in text).finditer(text):
         if match[1]:
             inside += [match[1], match[2], offset + match.start(), offset + match.end()]
     return name, tuple(inside), start, end
 
 
-def fields_in(text: str) -> ListOf[Tuple[str, str]]:
-    """The names and values of the fields in the text of a simple message, which the scanner has taken."""
+def simple_fields(text: str) -> ListOf[Tuple[str, str]]:
+    """Return the names and values of the fields in the text of a simple message, which the scanner has taken."""
     if "#" in text:
-        return [field for field in fields_finder(True).findall(text) if field[0]]
-    found: ListOf[Tuple[str, str]] = fields_finder(False).findall(text)
+        return [field for field in simple_field_pattern(True).findall(text) if field[0]]
+    found: ListOf[Tuple[str, str]] = simple_field_pattern(False).findall(text)
     return found
 
 
 @lru_cache(maxsize=2)
-def fields_finder(comments: bool) -> Any:
-    """The regular expression that finds them, and with `comments` also each of these, as a field without a name."""
+def simple_field_pattern(comments: bool) -> Any:
+    """Compile the expression that finds them, and with `comments` also each of these, as a field without a name."""
     field = (
         r"([A-Za-z_][A-Za-z0-9_]*)[ \t\n\v\f\r]*:?[ \t\n\v\f\r]*"
         r"""("[^"]*"|'[^']*'|\{[^{}]*\}|[A-Za-z0-9_.]+)"""
@@ -121,12 +121,6 @@ class Tree:
         self._index: Optional[Dict[Any, Any]] = None
         self._found: Dict[Any, Optional[Field]] = {}
 
-    def __reduce__(self) -> Any:
-        """Pickled as its text: the tree may be nested more deeply than pickle can follow."""
-        from .parser import parse
-
-        return parse, (self.source.text, self.source.name)
-
     def __deepcopy__(self, memo: Any) -> Tree:
         return self  # nothing in it changes
 
@@ -150,7 +144,7 @@ class Tree:
         return "\n".join(lines)
 
     def find(self, path: Path) -> Optional[Field]:
-        """The field that a path of names and indices leads to, or None.
+        """Return the field that a path of names and indices leads to, or None.
 
         An index counts the elements of a repeated field through all its occurrences. Where a singular field is given
         twice, messages count as merged and the last scalar wins.
@@ -162,7 +156,7 @@ class Tree:
         return self._found[key]
 
     def find_nearest(self, path: Path) -> Field:
-        """The same, or what is nearest above it: a required field may be missing in a text that is read leniently."""
+        """Return the same, or what is nearest above it: a required field may be missing in a text that is read leniently."""
         found = self.find(path)
         while found is None and path:
             path = path[:-1]
@@ -170,49 +164,49 @@ class Tree:
         return found or (None, self.fields, 0, 0)
 
     def find_all(self, path: Path) -> Sequence[Field]:
-        """The occurrences of what a path leads to; the top level is looked up, not searched."""
+        """Return the occurrences of what a path leads to; the top level is looked up, not searched."""
         if self._index is None:
             index: Dict[Any, Any] = {}
             for field in split(self.fields):
                 index.setdefault(field[0], []).extend(elements_of(field))
             self._index = index
-        return descend(self._index.get(path[0], ()), path[1:]) if path else ()
+        return follow_path(self._index.get(path[0], ()), path[1:]) if path else ()
 
     def elements(self, value: Optional[Sequence[Any]] = None) -> Iterator[Element]:
-        """The top-level fields, or those of the value of an element met on the way, with lines and columns."""
+        """Iterate over the top-level fields, or those of the value of an element met on the way, with lines and columns."""
         for field in split(self.fields if value is None else value):
             name, inside, start, end = field
             yield Element(name, inside, self.source.span(start, end), self.value_span(field))
 
     def value_span(self, field: Field) -> Optional[Span]:
-        """Where a scalar's literal stands."""
+        """Return the span of a scalar's literal."""
         _, value, _, end = field
         return self.source.span(end - len(value), end) if isinstance(value, str) else None
 
 
 def elements_of(field: Field) -> Sequence[Field]:
-    """The elements that one occurrence of a field adds: those of its list, or itself."""
+    """Return the elements that one occurrence of a field adds: those of its list, or itself."""
     return tuple(split(field[1])) if isinstance(field[1], List) else (field,)
 
 
 def name_offsets(field: Field) -> Tuple[int, int]:
-    """Where a field's name stands, or the opening bracket of a list's element."""
+    """Return the offsets of a field's name, or of the opening bracket of a list's element."""
     name, start = field[0], field[2]
     return start, start + len(name or "{")
 
 
 def mark_offsets(field: Field) -> Tuple[int, int]:
-    """What a diagnostic about a field points at: the literal of a scalar, the name of anything else."""
+    """Return what a diagnostic about a field points at: the literal of a scalar, the name of anything else."""
     value, end = field[1], field[3]
     return (end - len(value), end) if isinstance(value, str) else name_offsets(field)
 
 
-def descend(elements: Sequence[Field], path: Path) -> Sequence[Field]:
-    """What a path leads to from some elements on."""
+def follow_path(elements: Sequence[Field], path: Path) -> Sequence[Field]:
+    """Return what a path leads to from some elements on."""
     for step in path:
         if isinstance(step, int):
             elements = elements[step : step + 1] if step >= 0 else ()
         else:
-            inside = [f for e in elements if type(e[1]) is tuple for f in unopened(e[1]) if f[0] == step]
-            elements = [element for field in map(opened, inside) for element in elements_of(field)]
+            inside = [f for e in elements if type(e[1]) is tuple for f in iter_raw_fields(e[1]) if f[0] == step]
+            elements = [element for field in map(expand_field, inside) for element in elements_of(field)]
     return elements

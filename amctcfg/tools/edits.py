@@ -11,13 +11,14 @@ from ..diagnostics.source import Source
 from ..documents.selections import SKIP, Block, find_blocks, named_in
 from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
+from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Field, Tree, elements_of, split
 from ..textformat.tree import List as ListValue
 
 BLANKS = " \t\r\v\f"
-SEPARATOR = re.compile(r"(?:[ \t\r\n\v\f]|#[^\n]*(?:\n|\Z))*([,;])")
-REST_OF_LINE = re.compile(r"[ \t\r\v\f]*(?:#[^\n]*)?")
+SEPARATOR = re.compile(r"(?:{}|{}(?:\n|\Z))*([,;])".format(BLANK, COMMENT))
+REST_OF_LINE = re.compile("{}*(?:{})?".format(BLANK_IN_LINE, COMMENT))
 
 
 class Edit(NamedTuple):

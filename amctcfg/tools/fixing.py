@@ -18,6 +18,7 @@ from ..documents.selections import Judged, judge_blocks
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
+from ..textformat.lexis import COMMENT, STRING
 from ..textformat.syntax_errors import LOOKALIKES
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
@@ -250,8 +251,9 @@ class Verifier:
 
 # What may be a slip, and what hides one or tells its meaning: comments, strings, brackets.
 SLIP = re.compile(
-    r"""#[^\n]*|"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'|//|([,，、])(?=[ \t\r\n]*[\]］】])"""
-    r"""|["'\[\]{{}}<>\ufeff\u200b\u00a0\u3000{}]""".format("".join(LOOKALIKES))
+    r"""{}|{}|//|([,，、])(?=[ \t\r\n]*[\]］】])|["'\[\]{{}}<>\ufeff\u200b\u00a0\u3000{}]""".format(
+        COMMENT, STRING, "".join(LOOKALIKES)
+    )
 )
 MEANT = dict(LOOKALIKES, **{"//": "#", "\ufeff": "", "\u200b": "", "\u00a0": " ", "\u3000": " "})
 CLOSED_BY = {"[": "]", "{": "}", "<": ">"}

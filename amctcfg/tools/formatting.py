@@ -8,6 +8,7 @@ from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from ..documents.files import display_name
 from ..flavours.flavour import Flavour
+from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT, STRING
 from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Field, Tree, split
@@ -19,12 +20,11 @@ DEEPEST = 40  # levels of indentation: a text that is nested n times must not ge
 
 DISABLE = re.compile(r"# *txtpbfmt: *disable\b")
 
-LITERAL = re.compile(r""""(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'""")
-COMMENT_OR_OPENING = re.compile(r"#[^\n]*|[{<\[]")
-BLANKS_AND_SEPARATORS = re.compile(r"[ \t\r\v\f,;]*")
-BLANKS = re.compile(r"[ \t\r\n\v\f]*")
-EMPTY_LINE = re.compile(r"\n[ \t\r\v\f]*\n")
-LITERAL_OR_COMMENT = re.compile(LITERAL.pattern + r"|(#[^\n]*)")
+COMMENT_OR_OPENING = re.compile(COMMENT + r"|[{<\[]")
+BLANKS_AND_SEPARATORS = re.compile("(?:{}|[,;])*".format(BLANK_IN_LINE))
+BLANKS = re.compile(BLANK + "*")
+EMPTY_LINE = re.compile("\n{}*\n".format(BLANK_IN_LINE))
+STRING_OR_COMMENT = re.compile("{}|({})".format(STRING, COMMENT))
 
 
 def format(  # noqa: A001  # the name of the contract
@@ -109,7 +109,7 @@ def texts(comments: Sequence[Comment]) -> List[str]:
 
 
 def find_comments(text: str) -> List[Comment]:
-    found = (m for m in LITERAL_OR_COMMENT.finditer(text) if m.group(1))
+    found = (m for m in STRING_OR_COMMENT.finditer(text) if m.group(1))
     return [Comment(m.start(), m.group(1).rstrip()) for m in found]
 
 
@@ -168,7 +168,7 @@ class Layout:
             return
         self.lines.append(head)
         offset = end - len(value)
-        for match in LITERAL_OR_COMMENT.finditer(self.text, offset, end):
+        for match in STRING_OR_COMMENT.finditer(self.text, offset, end):
             if match.group(1):
                 continue
             self.own_lines(match.start(), indent + INDENT, inside=True)
@@ -261,7 +261,7 @@ def deeper(indent: str) -> str:
 def literals(value: str) -> List[str]:
     """A scalar's literals, without what stands between them: several of adjacent strings, else one."""
     if value[0] in "\"'":
-        return [double_quoted(match.group()) for match in LITERAL_OR_COMMENT.finditer(value) if not match.group(1)]
+        return [double_quoted(match.group()) for match in STRING_OR_COMMENT.finditer(value) if not match.group(1)]
     return [re.sub(r"#[^\n]*|[ \t\r\n\v\f]+", "", value)]  # "-" may have a comment behind it
 
 
