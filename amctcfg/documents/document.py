@@ -15,7 +15,7 @@ from ..textformat.tree import mark_offsets
 from .files import display_name, read, write
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple, Type, Union
+    from typing import Any, Callable, Dict, List, Optional, Tuple, Type, Union
 
     from typing_extensions import TypeVar
 
@@ -86,11 +86,14 @@ class Document(Generic[C]):
     def __repr__(self) -> str:
         return "<Document {!r}, {}>".format(self.name, self.flavour.name)
 
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows."""
-        from ..pages.document import document_html
-
-        return document_html(self)
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        """What a notebook shows; an `AttributeError`, and text there, where a host deleted the room."""
+        try:
+            from ..pages.document import document_html
+        except ImportError:
+            raise AttributeError("the HTML view needs the folder pages, which was deleted from this copy") from None
+        return lambda: document_html(self)
 
 
 def read_text(

@@ -100,10 +100,14 @@ class Plan(Mapping[str, EffectiveConfig]):
         more = ["  ..."] if len(self) > len(shown) else []
         return "\n".join([text, *shown, *more]) + ">"
 
-    def _repr_html_(self) -> str:
-        from ..pages.table import plan_table
-
-        return plan_table(self)
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        """What a notebook shows; an `AttributeError`, and text there, where a host deleted the room."""
+        try:
+            from ..pages.table import plan_table
+        except ImportError:
+            raise AttributeError("the HTML view needs the folder pages, which was deleted from this copy") from None
+        return lambda: plan_table(self)
 
     def __reduce__(self) -> Any:
         remake, arguments = self._remake

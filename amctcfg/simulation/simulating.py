@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import onnx
@@ -78,11 +78,14 @@ class Simulation:
             found.append(row)
         return found
 
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: the plan's table with the factors, and the cosines where they were asked for."""
-        from ..pages.table import simulation_table
-
-        return simulation_table(self._plan, self, self._measured.get("cosine"))
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        """What a notebook shows: the plan with the factors, and the cosines once they were asked for; see `Plan`."""
+        try:
+            from ..pages.table import simulation_table
+        except ImportError:
+            raise AttributeError("the HTML view needs the folder pages, which was deleted from this copy") from None
+        return lambda: simulation_table(self._plan, self, self._measured.get("cosine"))
 
     # ------------------------------------------------------------ what the toolkit writes
 
