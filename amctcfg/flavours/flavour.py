@@ -9,7 +9,7 @@ from .._typing import TYPE_CHECKING, Generic
 from .requirement import ASYMMETRIC, CHANNEL_WISE
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, FrozenSet, Iterator, Literal, Mapping, Optional, Tuple, Type
+    from typing import Any, Dict, FrozenSet, Iterable, Iterator, Literal, Mapping, Optional, Tuple, Type
 
     from typing_extensions import TypeVar
 
@@ -60,35 +60,38 @@ class LayerType:
         return ability in self.abilities
 
 
-@dataclasses.dataclass(frozen=True)
 class Types(MappingBase):
     """A read-only mapping of a type's name to its `LayerType`."""
 
-    entries: Tuple[LayerType, ...]
+    __slots__ = ("_by_name",)
 
-    def __post_init__(self) -> None:
-        given: Any = self.entries
-        given = given.values() if hasattr(given, "values") else given
-        entries = None if isinstance(given, str) or not hasattr(given, "__iter__") else tuple(given)
-        if entries is None or not all(isinstance(entry, LayerType) for entry in entries):
-            raise TypeError("types takes several LayerTypes, not {!r}".format(self.entries))
-        self.__dict__.update(entries=entries, _by_name={entry.name: entry for entry in entries})
+    def __init__(self, entries: Iterable[LayerType]) -> None:
+        given: Any = entries.values() if hasattr(entries, "values") else entries
+        found = None if isinstance(given, str) or not hasattr(given, "__iter__") else tuple(given)
+        if found is None or not all(isinstance(entry, LayerType) for entry in found):
+            raise TypeError("types takes several LayerTypes, not {!r}".format(entries))
+        self._by_name: Dict[str, LayerType] = {entry.name: entry for entry in found}
 
     def __getitem__(self, name: str) -> LayerType:
-        by_name: Dict[str, LayerType] = self.__dict__["_by_name"]
-        return by_name[name]
+        return self._by_name[name]
 
     def get(self, name: str, default: Any = None) -> Any:  # Mapping's own goes a long way round
-        return self.__dict__["_by_name"].get(name, default)
+        return self._by_name.get(name, default)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.__dict__["_by_name"]
+        return name in self._by_name
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.__dict__["_by_name"])
+        return iter(self._by_name)
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self._by_name)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._by_name.values()))
+
+    def __repr__(self) -> str:
+        return "Types({!r})".format(tuple(self._by_name.values()))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -21,24 +21,40 @@ if TYPE_CHECKING:
         def elements(self) -> Sequence[Place]: ...
         def report(self, code: str, message: str) -> None: ...
 
-    Item = Union["Value", "Values", "Constant"]
-    Template = Dict[str, Item]  # of a part of a layer, by its keys
     # As the facts write it: for the value of a field its name, for a list of values theirs.
-    Facts = Dict[str, Union[str, List[str], Item]]
+    Facts = Dict[str, Union[str, List[str], "Item"]]
 
-__all__ = ["Constant", "Layout", "Value", "Values", "is_same"]
+__all__ = ["Constant", "Item", "Layout", "Value", "Values", "is_same"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Value:
-    """The value of a field; with `mapping`, what is written for each of its values."""
+class Item:
+    """What stands at a key: `fields` are those that it holds, `mapping` what is written for their values, if not these."""
 
-    field: str
+    fields: Tuple[str, ...] = ()
     mapping: Optional[Mapping[Any, Any]] = None
 
-    @property
-    def fields(self) -> Tuple[str, ...]:
-        return (self.field,)
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.fields))
+
+    def write(self, values: Mapping[str, Any]) -> Any:
+        """Return the JSON value for the values of the fields."""
+        raise NotImplementedError
+
+    def read(self, place: Place) -> Dict[str, Place]:
+        """Return the places of the fields in a JSON value; what is wrong with it is reported there."""
+        raise NotImplementedError
+
+
+class Value(Item):
+    """The value of a field; with `mapping`, what is written for each of its values."""
+
+    def __init__(self, field: str, mapping: Optional[Mapping[Any, Any]] = None) -> None:
+        self.field: str = field
+        self.fields: Tuple[str, ...] = (field,)
+        self.mapping: Optional[Mapping[Any, Any]] = mapping
 
     def write(self, values: Mapping[str, Any]) -> Any:
         value = values[self.field]
@@ -56,12 +72,11 @@ class Value:
         return {}
 
 
-@dataclasses.dataclass(frozen=True)
-class Values:
+class Values(Item):
     """A list of the values of some fields."""
 
-    fields: Tuple[str, ...]
-    mapping: None = None
+    def __init__(self, *fields: str) -> None:
+        self.fields: Tuple[str, ...] = fields
 
     def write(self, values: Mapping[str, Any]) -> Any:
         return [values[name] for name in self.fields]
@@ -75,13 +90,11 @@ class Values:
         return {}
 
 
-@dataclasses.dataclass(frozen=True)
-class Constant:
+class Constant(Item):
     """The same value whatever the fields are."""
 
-    value: Any
-    fields: Tuple[str, ...] = ()
-    mapping: None = None
+    def __init__(self, value: Any) -> None:
+        self.value: Any = value
 
     def write(self, values: Mapping[str, Any]) -> Any:
         return self.value
@@ -100,7 +113,7 @@ def is_same(value: Any, only: Any) -> bool:
 def item_of(fact: Any) -> Item:
     if isinstance(fact, str):
         return Value(fact)
-    return Values(tuple(fact)) if isinstance(fact, list) else fact
+    return Values(*fact) if isinstance(fact, list) else fact
 
 
 @dataclasses.dataclass(frozen=True)

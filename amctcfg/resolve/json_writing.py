@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
@@ -168,7 +167,7 @@ class Template:
     def place(self, member: str, item: Any) -> Any:
         """Return what stands in for an item of the layout: a mark for each of its values."""
         marks = {name: self.mark(member, name, item.mapping) for name in item.fields}
-        return dataclasses.replace(item, mapping=None).write(marks)
+        return Value(item.field).write(marks) if item.mapping else item.write(marks)
 
     def mark(self, member: str, name: str, mapping: Optional[Mapping[Any, Any]]) -> str:
         kind = self.block_fields[member].kind.__schema__.fields[name].kind
