@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`check`: every error and warning that a text has, alone or on a model; `expand`: the plan of one without errors."""
+"""`check`: every error and warning that a text has, alone or on a model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..documents.settings import Settings
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..resolve.resolver import DOCUMENTED
-from .context import Context, checked_layers
-from .errors import errors, type_errors
-from .warnings import warnings
+from .context import Context, check_layers
+from .errors import find_errors, find_type_errors
+from .warnings import find_warnings
 
 
 def check(
@@ -49,7 +49,7 @@ def check(
         >>> [d.code for d in check("batch_nun: 2  do_fusion: maybe")]
         ['unknown-field', 'wrong-type']
     """
-    layers = None if layers is None else checked_layers(layers)
+    layers = None if layers is None else check_layers(layers)
     try:
         document, reading = read_text(text, display_name(name), strict, flavour)
     except ConfigError as error:
@@ -63,7 +63,7 @@ def check(
 
 
 def check_document(context: Context) -> Tuple[Diagnostic, ...]:
-    """The diagnostics of reading, of the configuration, and of its meeting with the model, if that is known."""
+    """Return the diagnostics of reading, of the configuration, and of its meeting with the model, if that is known."""
     read = context.document.diagnostics if context.document else ()
-    found = errors(context) if context.has_layers else type_errors(context)
-    return tuple(sorted(read + found + warnings(context), key=position))
+    found = find_errors(context) if context.has_layers else find_type_errors(context)
+    return tuple(sorted(read + found + find_warnings(context), key=position))

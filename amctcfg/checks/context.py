@@ -18,8 +18,7 @@ from ..messages.message import Message
 from ..resolve.effective import EffectiveConfig
 from ..resolve.resolver import DOCUMENTED, Resolver, Tier
 
-# Repeated fields of names, and what they name.
-NAMES_OF_LAYERS = ("skip_layers", "skip_fusion_layers")
+# Repeated fields of blocks, and their names.
 OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", "layer_name"))
 
 # How many names are tried as patterns, of what length, with how many stars: more of them would take long.
@@ -27,7 +26,7 @@ MOST_PATTERNS, LONGEST_PATTERN, MOST_STARS = 30, 200, 4
 
 
 class Context:
-    """Layers by name and by type, if they are known, the configuration, and the merge rules over both.
+    """A configuration, the layers by name and by type if they are known, and the resolver over both.
 
     `broken` are the paths of what could not be read: nothing is said about those. Raises `ValueError` for two layers of
     one name, `TypeError` for what is not a `Layer`.
@@ -48,10 +47,10 @@ class Context:
         self.rules: str = rules
         self.soc: Optional[str] = None  # the processor that the model is for
         self.has_layers: bool = layers is not None
-        self.layers: Layers = checked_layers(layers or ())
+        self.layers: Layers = check_layers(layers or ())
         self.by_name: Dict[str, Layer] = {layer.name: layer for layer in self.layers}
         if len(self.by_name) < len(self.layers):
-            raise ValueError("the layer '{}' occurs twice".format(repeated_name(self.layers)))
+            raise ValueError("the layer '{}' occurs twice".format(find_repeated_name(self.layers)))
         self.by_type: Dict[str, List[Layer]] = {}
         for layer in self.layers:
             self.by_type.setdefault(layer.type, []).append(layer)
@@ -80,7 +79,7 @@ class Context:
         self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint, name, replacement))
 
     def entries(self, field: str) -> Iterator[Tuple[Path, Any]]:
-        """The entries of a repeated field, each with its path; without those that could not be read."""
+        """Iterate over the entries of a repeated field, each with its path; without those that could not be read."""
         found = enumerate(getattr(self.config, field, ()))
         key = dict(OVERRIDES).get(field)
         return (
@@ -90,15 +89,15 @@ class Context:
         )
 
     def is_whole(self, tiers: Sequence[Tier]) -> bool:
-        """Whether all these blocks could be read."""
+        """Return whether all these blocks could be read."""
         return not self.incomplete or not any(tier.path in self.incomplete for tier in tiers)
 
     def reads(self, *fields: str) -> bool:
-        """Whether these fields of the configuration could be read."""
+        """Return whether these fields of the configuration could be read."""
         return not self.incomplete or not any((field,) in self.incomplete for field in fields)
 
     def is_quantized(self, layer: Layer) -> bool:
-        """Whether a layer is quantized, so that its settings count."""
+        """Return whether a layer is quantized, so that its settings count."""
         return self.merged(layer).quant_enable
 
     def merged(self, layer: Layer) -> EffectiveConfig:
@@ -122,18 +121,18 @@ class Context:
         Layers that can be quantized come first.
         """
         if self._names is None:
-            self._names = layer_names(self.layers, self.flavour)
+            self._names = index_names(self.layers, self.flavour)
         if not any(sign in name for sign in "*?["):
             close = self._names.nearest(name)
             return did_you_mean(close), STRING.format(close[0]) if len(close) == 1 else None
         self._patterns += 1
-        found = matching(name, self.supported) if self._patterns <= MOST_PATTERNS else []
+        found = match_layers(name, self.supported) if self._patterns <= MOST_PATTERNS else []
         if found:
             return "this file has no patterns; name each layer: {}".format(quote_names(found)), None
         return "this file has no patterns, and no layer matches this one", None
 
 
-def checked_layers(layers: Iterable[Layer]) -> Layers:
+def check_layers(layers: Iterable[Layer]) -> Layers:
     if isinstance(layers, (str, bytes)) or hasattr(layers, "__fspath__"):
         raise TypeError("layers have to be Layer, not a path; amctcfg.load_layers({!r}) reads them".format(layers))
     found = Layers(layers)
@@ -143,12 +142,12 @@ def checked_layers(layers: Iterable[Layer]) -> Layers:
     return found
 
 
-def repeated_name(layers: Iterable[Layer]) -> str:
+def find_repeated_name(layers: Iterable[Layer]) -> str:
     seen: Set[str] = set()
     return next(layer.name for layer in layers if layer.name in seen or seen.add(layer.name))  # type: ignore[func-returns-value]
 
 
-def layer_names(layers: Iterable[Layer], flavour: Flavour[Any]) -> NameIndex:
+def index_names(layers: Iterable[Layer], flavour: Flavour[Any]) -> NameIndex:
     """Return an index over the names that can be meant: of layers of the flavour's types, those to be quantized preferred.
 
     Where there are none, of all layers that are no constants, and no reads of variables or shapes.
@@ -159,8 +158,8 @@ def layer_names(layers: Iterable[Layer], flavour: Flavour[Any]) -> NameIndex:
     return NameIndex(of_types or [x.name for x in layers if not layers.is_minor(x)], quantizable.__contains__)
 
 
-def matching(pattern: str, layers: Sequence[Layer]) -> List[str]:
-    """The layers that a name with signs of a pattern would match: as a whole, as the end of a path, or anywhere."""
+def match_layers(pattern: str, layers: Sequence[Layer]) -> List[str]:
+    """Return the layers that a name with signs of a pattern would match: as a whole, as the end of a path, or anywhere."""
     from fnmatch import fnmatchcase  # only where a name looks like a pattern
 
     if len(pattern) > LONGEST_PATTERN or pattern.count("*") > MOST_STARS:

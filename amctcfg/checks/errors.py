@@ -19,54 +19,54 @@ if TYPE_CHECKING:
     from ..messages.sharing import IdentityCache
 
 
-def errors(context: Context) -> Tuple[Diagnostic, ...]:
-    """All errors, in the order of their places; those without a place come last."""
+def find_errors(context: Context) -> Tuple[Diagnostic, ...]:
+    """Find all errors, in the order of their places; those without a place come last."""
     context = context.collecting()
-    skipped_layers(context)
-    layer_overrides(context)
-    unfused_layers(context)
-    type_names(context)
-    type_requirements(context)
-    common_requirements(context)
-    tensors(context)
-    reserved_names(context)
-    nothing_to_quantize(context)
+    check_skipped_layers(context)
+    check_layer_overrides(context)
+    check_unfused_layers(context)
+    check_type_names(context)
+    check_types(context)
+    check_common(context)
+    check_tensors(context)
+    check_reserved_names(context)
+    check_anything_quantized(context)
     return context.sorted_diagnostics()
 
 
-def type_errors(context: Context) -> Tuple[Diagnostic, ...]:
-    """The errors that the types of the flavour alone decide."""
+def find_type_errors(context: Context) -> Tuple[Diagnostic, ...]:
+    """Find the errors that the types of the flavour alone decide."""
     context = context.collecting()
-    type_names(context)
-    type_requirements(context)
+    check_type_names(context)
+    check_types(context)
     return context.sorted_diagnostics()
 
 
 # ---------------------------------------------------------------- names
 
 
-def skipped_layers(context: Context) -> None:
+def check_skipped_layers(context: Context) -> None:
     for path, name in context.entries("skip_layers"):
         layer = context.by_name.get(name)
         if layer is None:
-            unknown_layer(context, name, path)
+            report_unknown_layer(context, name, path)
         elif layer.type not in context.flavour.quantizable_types:
             message = "'{}' is of type {}, which is not quantized anyway".format(name, layer.type)
             context.report(ERROR, "not-quantizable", message, path, "delete it here")
 
 
-def layer_overrides(context: Context) -> None:
+def check_layer_overrides(context: Context) -> None:
     fits: IdentityCache[bool] = {}  # whether layers can have all that a block asks for: many are the same
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None:
-            unknown_layer(context, entry.layer_name, (*path, "layer_name"))
+            report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))
             continue
         block = entry.calibration_config
         if block is not None and not by_identity(
             fits, block, partial(fits_layer, context, layer, block), layer.type, layer.lacks, layer.supported
         ):
-            layer_requirements(context, layer, block, (*path, "calibration_config"))
+            check_layer(context, layer, block, (*path, "calibration_config"))
 
 
 def fits_layer(context: Context, layer: Layer, block: Any) -> bool:
@@ -77,19 +77,19 @@ def fits_layer(context: Context, layer: Layer, block: Any) -> bool:
     )
 
 
-def unfused_layers(context: Context) -> None:
+def check_unfused_layers(context: Context) -> None:
     fusible = context.flavour.fusible_types
     for path, name in context.entries("skip_fusion_layers"):
         layer = context.by_name.get(name)
         if layer is None:
-            unknown_layer(context, name, path)
+            report_unknown_layer(context, name, path)
         elif layer.type not in fusible:
             message = "'{}' is of type {}, into which BN is never fused".format(name, layer.type)
             hint = "delete it here; BN is fused into {}".format(" and ".join(sorted(fusible)) or "none of its types")
             context.report(ERROR, "not-fusible", message, path, hint)
 
 
-def unknown_layer(context: Context, name: str, path: Path) -> None:
+def report_unknown_layer(context: Context, name: str, path: Path) -> None:
     hint, replacement = context.nearest_layers(name)
     hint = hint or "`amctcfg layers` lists the layers of a graph"
     message = "the model has no layer '{}'".format(name)
@@ -98,8 +98,8 @@ def unknown_layer(context: Context, name: str, path: Path) -> None:
     context.report(severity, "unknown-layer", message, path, hint, replacement)
 
 
-def another_model(config: Any, layers: Sequence[Layer]) -> Optional[str]:
-    """A note where most of the layers that a configuration names are not in the model: it is about the run."""
+def note_other_model(config: Any, layers: Sequence[Layer]) -> Optional[str]:
+    """Return a note where most of the layers that a configuration names are not in the model: it is about the run."""
     entries = [entry.layer_name for entry in config.override_layer_configs if entry is not None]
     named_here = [name for name in (*config.skip_layers, *config.skip_fusion_layers, *entries) if name is not None]
     known = {layer.name for layer in layers}
@@ -115,7 +115,7 @@ def another_model(config: Any, layers: Sequence[Layer]) -> Optional[str]:
     return "this looks like another model's graph: {}{}".format(counts, example)
 
 
-def type_names(context: Context) -> None:
+def check_type_names(context: Context) -> None:
     places = [(path, name) for path, name in context.entries("skip_layer_types")]
     places += [((*path, "layer_type"), entry.layer_type) for path, entry in context.entries(OF_TYPE)]
     for path, name in places:
@@ -140,15 +140,15 @@ def occurrences_at(path: Path, block: Any) -> Iterator[Occurrence]:
     return (asked._replace(path=(*path, *asked.path)) for asked in occurrences(block))
 
 
-def words_of(asked: Occurrence) -> str:
-    """`dst_type can't be INT16`, `dmq_balancer is not possible`"""
+def describe_occurrence(asked: Occurrence) -> str:
+    """Say what is asked: `dst_type can't be INT16`, `dmq_balancer is not possible`."""
     name = str(asked.path[-1])
     if asked.value is None:
         return "{} is not possible".format(name)
     return "{} can't be {}".format(name, format_value(asked.value))
 
 
-def type_requirements(context: Context) -> None:
+def check_types(context: Context) -> None:
     for name, tier in context.merger.types.items():
         layer_type = context.flavour.types.get(name)
         if layer_type is None or not layer_type.quantizable:
@@ -157,51 +157,55 @@ def type_requirements(context: Context) -> None:
             ability = asked.requirement.ability_in(tier.block, by_type=True)
             if layer_type.has(ability):
                 if context.has_layers:
-                    lacking(context, asked, tier, name)
+                    check_layers_of_type(context, asked, tier, name)
             elif asked.requirement.by_type == IS_ERROR or (
-                asked.requirement.by_type == WHERE_USED and users(context, name)
+                asked.requirement.by_type == WHERE_USED and without_own_override(context, name)
             ):
-                refuse(context, asked, "layers of type {}".format(name), ability)
+                report_refusal(context, asked, "layers of type {}".format(name), ability)
 
 
-def lacking(context: Context, asked: Occurrence, tier: Tier, layer_type: str) -> None:
-    """Layers that can't have what their type could."""
-    lack = [layer for layer in users(context, layer_type) if not context.merger.can(layer, asked.requirement, tier)]
+def check_layers_of_type(context: Context, asked: Occurrence, tier: Tier, layer_type: str) -> None:
+    """Report layers that can't have what their type could."""
+    lack = [
+        layer
+        for layer in without_own_override(context, layer_type)
+        if not context.merger.can(layer, asked.requirement, tier)
+    ]
     if not lack:
         return
     names = quote_names(layer.name for layer in lack)
     if asked.requirement.by_type == SOFTEN:
-        softened(context, asked, lack)
+        report_softened(context, asked, lack)
     elif context.rules == TOOLKIT:
-        message = "{} for {}; the toolkit writes it and refuses it later".format(words_of(asked), names)
+        message = "{} for {}; the toolkit writes it and refuses it later".format(describe_occurrence(asked), names)
         context.report(WARNING, asked.requirement.code, message, asked.path, "give these layers overrides of their own")
     else:
-        message = "{} for {}, of type {}".format(words_of(asked), names, layer_type)
+        message = "{} for {}, of type {}".format(describe_occurrence(asked), names, layer_type)
         context.report(ERROR, asked.requirement.code, message, asked.path, "give these layers overrides of their own")
 
 
-def users(context: Context, layer_type: str) -> List[Layer]:
-    """The supported layers of a type without an override of their own."""
+def without_own_override(context: Context, layer_type: str) -> List[Layer]:
+    """Return the supported layers of a type without an override of their own."""
     layers = context.by_type.get(layer_type, ())
     return [x for x in layers if x.name not in context.merger.names and context.flavour.quantizes(x)]
 
 
-def layer_requirements(context: Context, layer: Layer, block: Any, path: Path) -> None:
+def check_layer(context: Context, layer: Layer, block: Any, path: Path) -> None:
     for asked in occurrences_at(path, block):
         ability = asked.requirement.ability_in(block)
         can = context.flavour.can(layer, ability)
         if can and asked.requirement.supported and not layer.supported:
-            message = "{} for '{}', which is not supported".format(words_of(asked), layer.name)
+            message = "{} for '{}', which is not supported".format(describe_occurrence(asked), layer.name)
             context.report(ERROR, asked.requirement.code, message, asked.path, "delete it here")
         elif can:
             continue
         elif asked.requirement.by_layer == SOFTEN:
-            softened(context, asked, [layer])
+            report_softened(context, asked, [layer])
         else:
             why = "which is of type {}".format(layer.type)
             if ability in layer.lacks and context.flavour.types[layer.type].has(ability):
                 why = LACKS.get(ability, "which lacks it though its type {} can have it").format(layer.type)
-            refuse(context, asked, "'{}', {}".format(layer.name, why), ability)
+            report_refusal(context, asked, "'{}', {}".format(layer.name, why), ability)
 
 
 # Why a layer lacks what its type can have.
@@ -212,17 +216,19 @@ LACKS: Dict[str, str] = {
 }
 
 
-def refuse(context: Context, asked: Occurrence, whom: str, ability: str) -> None:
+def report_refusal(context: Context, asked: Occurrence, whom: str, ability: str) -> None:
     able = sorted(name for name, t in context.flavour.types.items() if t.quantizable and t.has(ability))
     only = "only {} can have it".format(", ".join(able)) if able else "no type can have it"
     hint = "leave it out; " + only
     if asked.value is True:
         hint = "write {}: false, or leave it out; {}".format(asked.path[-1], only)
-    context.report(ERROR, asked.requirement.code, "{} for {}".format(words_of(asked), whom), asked.path, hint)
+    context.report(
+        ERROR, asked.requirement.code, "{} for {}".format(describe_occurrence(asked), whom), asked.path, hint
+    )
 
 
-def common_requirements(context: Context) -> None:
-    """What common_config asks of layers without an override; the toolkit checks those that are skipped as well."""
+def check_common(context: Context) -> None:
+    """Check what common_config asks of layers without an override; the toolkit checks those that are skipped as well."""
     tier = context.merger.common
     if tier is None:
         return
@@ -235,16 +241,16 @@ def common_requirements(context: Context) -> None:
             and not context.flavour.can(layer, asked.requirement.ability_in(tier.block))
         ]
         if hit and asked.requirement.common == IS_ERROR and context.reads(OF_LAYER, OF_TYPE):
-            common_error(context, asked, hit)
+            report_common_error(context, asked, hit)
         elif hit and asked.requirement.common != IS_ERROR:
-            softened(context, asked, [layer for layer in hit if context.is_quantized(layer)])
+            report_softened(context, asked, [layer for layer in hit if context.is_quantized(layer)])
 
 
-def common_error(context: Context, asked: Occurrence, hit: List[Layer]) -> None:
+def report_common_error(context: Context, asked: Occurrence, hit: List[Layer]) -> None:
     types = sorted({layer.type for layer in hit})
     field = str(asked.path[0])
     message = "{} for {}, of type {}, {} {} applies to{}".format(
-        words_of(asked),
+        describe_occurrence(asked),
         quote_names(layer.name for layer in hit),
         " and ".join(types),
         "which" if len(hit) == 1 else "all of which",
@@ -258,14 +264,14 @@ def common_error(context: Context, asked: Occurrence, hit: List[Layer]) -> None:
     context.report(ERROR, asked.requirement.code, message, asked.path, hint)
 
 
-def softened(context: Context, asked: Occurrence, layers: List[Layer]) -> None:
+def report_softened(context: Context, asked: Occurrence, layers: List[Layer]) -> None:
     if not layers:
         return
     instead = asked.requirement.instead
     gets = "{} {} instead".format("it gets" if len(layers) == 1 else "they get", format_value(instead))
     if instead is None:
         gets = "{} quantized without it".format("it is" if len(layers) == 1 else "they are")
-    message = "{} for {}; {}".format(words_of(asked), quote_names(layer.name for layer in layers), gets)
+    message = "{} for {}; {}".format(describe_occurrence(asked), quote_names(layer.name for layer in layers), gets)
     types = " and ".join(sorted({layer.type for layer in layers}))
     hint = "to say so, add an override without it for {}".format(types)
     context.report(WARNING, "softened", message, asked.path, hint)
@@ -274,19 +280,19 @@ def softened(context: Context, asked: Occurrence, layers: List[Layer]) -> None:
 # ---------------------------------------------------------------- the model as a whole
 
 
-def tensors(context: Context) -> None:
-    """tensor_quantize names layers whose types it can take."""
+def check_tensors(context: Context) -> None:
+    """Check that tensor_quantize names layers whose types it can take."""
     for path, entry in context.entries("tensor_quantize"):
         layer = context.by_name.get(entry.layer_name or "")
         takes = sorted(name for name, t in context.flavour.types.items() if not t.quantizable)
         if layer is None and entry.layer_name is not None:
-            unknown_layer(context, entry.layer_name, (*path, "layer_name"))
+            report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))
         elif layer is not None and layer.type not in takes:
             message = "'{}' is of type {}; tensor_quantize takes {}".format(layer.name, layer.type, ", ".join(takes))
             context.report(ERROR, "not-quantizable", message, (*path, "layer_name"), "delete the entry")
 
 
-def reserved_names(context: Context) -> None:
+def check_reserved_names(context: Context) -> None:
     layout = context.flavour.layout
     for layer in context.supported:
         if layout is not None and layer.name in layout.globals:
@@ -294,7 +300,7 @@ def reserved_names(context: Context) -> None:
             context.report(ERROR, "reserved-name", message, None, "rename that node of the graph")
 
 
-def nothing_to_quantize(context: Context) -> None:
+def check_anything_quantized(context: Context) -> None:
     if getattr(context.config, "tensor_quantize", ()):
         return
     quantizable = context.flavour.quantizable_types

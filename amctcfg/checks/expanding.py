@@ -14,8 +14,8 @@ from ..messages.message import Message
 from ..resolve.plan import Plan, build_plan
 from ..resolve.resolver import DOCUMENTED
 from .context import Context
-from .errors import errors
-from .warnings import warnings
+from .errors import find_errors
+from .warnings import find_warnings
 
 
 def expand(
@@ -33,15 +33,15 @@ def expand(
 
 
 def expand_context(context: Context) -> Plan:
-    """The plan of what a context holds, checked."""
-    found: List[Diagnostic] = list(errors(context))
+    """Expand what a context holds, checked."""
+    found: List[Diagnostic] = list(find_errors(context))
     text = context.document.text if context.document else None
     if any(diagnostic.severity == ERROR for diagnostic in found):
         raise ConfigError([d for d in found if d.severity == ERROR], text)
 
     def make_warnings() -> Tuple[Diagnostic, ...]:
         read = context.document.diagnostics if context.document else ()
-        everything = tuple(sorted((*read, *found, *warnings(context)), key=position))
+        everything = tuple(sorted((*read, *found, *find_warnings(context)), key=position))
         return everything if text is None else Settings(text, "").without_ignored(everything)
 
     source = context.document or context.config
@@ -50,5 +50,5 @@ def expand_context(context: Context) -> Plan:
 
 
 def unpickle_plan(config: Any, layers: Tuple[Layer, ...], rules: str, flavour: Flavour[Any]) -> Plan:
-    """The plan that pickle makes again."""
+    """Expand again what was pickled."""
     return expand_context(Context(config, layers, rules, flavour))

@@ -29,8 +29,8 @@ PLACEHOLDERS = ("Opname", "Optype")
 SEARCH = ("search_step", "search_range_end", "search_range_start")
 
 
-def warnings(context: Context) -> Tuple[Diagnostic, ...]:
-    """All warnings, in the order of their places. Without layers, those that the configuration alone shows."""
+def find_warnings(context: Context) -> Tuple[Diagnostic, ...]:
+    """Find all warnings, in the order of their places. Without layers, those that the configuration alone shows."""
     context = context.collecting()
     for check in FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()):
         check(context)
@@ -40,15 +40,15 @@ def warnings(context: Context) -> Tuple[Diagnostic, ...]:
 # ---------------------------------------------------------------- shown by the configuration alone
 
 
-def placeholders(context: Context) -> None:
-    for path, name in names(context):
+def check_placeholders(context: Context) -> None:
+    for path, name in iter_names(context):
         if name in PLACEHOLDERS:
             message = "'{}' is the placeholder of the vendor's page".format(name)
             what = "layer type" if name == "Optype" else "layer"
             context.report(WARNING, "placeholder", message, path, "write the name of a {} of the model".format(what))
 
 
-def names(context: Context) -> Iterator[Tuple[Path, str]]:
+def iter_names(context: Context) -> Iterator[Tuple[Path, str]]:
     for field in ("skip_layers", "skip_layer_types", "skip_fusion_layers"):
         yield from context.entries(field)
     for field, key in OVERRIDES:
@@ -56,15 +56,15 @@ def names(context: Context) -> Iterator[Tuple[Path, str]]:
             yield (*path, key), getattr(entry, key)
 
 
-def fusion_off(context: Context) -> None:
+def check_fusion_off(context: Context) -> None:
     if context.config.do_fusion is False and context.config.skip_fusion_layers:
         message = "skip_fusion_layers has no effect, do_fusion is false"
         path = ("skip_fusion_layers", 0)
         context.report(WARNING, "fusion-off", message, path, "delete skip_fusion_layers, or do_fusion")
 
 
-def stand_ins(context: Context) -> None:
-    """Deprecated blocks that something else replaces."""
+def check_deprecated_blocks(context: Context) -> None:
+    """Report deprecated blocks that something else replaces."""
     for field, _ in context.flavour.deprecated_blocks:
         if getattr(context.config, field) is None:
             continue
@@ -74,20 +74,22 @@ def stand_ins(context: Context) -> None:
             context.report(WARNING, "ignored-override", message, (field,), "delete it")
 
 
-def rounded_numbers(context: Context) -> None:
-    """A number written with more digits than float32 has is another number."""
+def check_rounding(context: Context) -> None:
+    """Report numbers with more digits than float32 has, which are other numbers."""
     if context.document is None or not has_long_numbers(context.document.text):
         return
     found: IdentityCache[Dict[str, str]] = {}  # the same block is read from the same text
-    for path, block in blocks(context):
-        for name, written in by_identity(found, block, partial(rounded, context.document.tree, path, block)).items():
+    for path, block in iter_blocks(context):
+        for name, written in by_identity(
+            found, block, partial(find_rounded, context.document.tree, path, block)
+        ).items():
             inside = (*path, *name.split("."))
             value = str(values_of(block)[name])
             words = "{} is {} as a 32-bit float, not {}".format(inside[-1], value, written)
             context.report(WARNING, "float32-rounding", words, inside, "write {}".format(value), value)
 
 
-def rounded(tree: Tree, path: Path, block: Any) -> Dict[str, str]:
+def find_rounded(tree: Tree, path: Path, block: Any) -> Dict[str, str]:
     """Return the literals of a block that are other numbers than those that it keeps, by dotted name."""
     found = {}
     for name, value in values_of(block).items():
@@ -99,7 +101,7 @@ def rounded(tree: Tree, path: Path, block: Any) -> Dict[str, str]:
 
 
 def has_long_numbers(text: str) -> bool:
-    """Whether any number may have more than the six digits that always survive float32."""
+    """Return whether any number may have more than the six digits that always survive float32."""
     return "0" * 20 in text or re.search(r"[1-9](?:[0-9.]{6}|[0-9.]*[eE][-+0-9])", text) is not None
 
 
@@ -115,9 +117,9 @@ def same_number(written: str, value: float) -> bool:
     return Decimal(written.rstrip("fF")) == Decimal(repr(value))
 
 
-def coarse_percentiles(context: Context) -> None:
-    """A percentile that cuts off more than one value in ten thousand."""
-    for path, block in blocks(context):
+def check_percentiles(context: Context) -> None:
+    """Report percentiles that cut off more than one value in ten thousand."""
+    for path, block in iter_blocks(context):
         for part, field in block.__schema__.fields.items():
             search = getattr(block, part) if field.is_message else None
             for name in ("max_percentile", "min_percentile"):
@@ -130,8 +132,8 @@ def coarse_percentiles(context: Context) -> None:
                     )
 
 
-def many_steps(context: Context) -> None:
-    for path, block in blocks(context):
+def check_steps(context: Context) -> None:
+    for path, block in iter_blocks(context):
         for part, field in block.__schema__.fields.items():
             search = getattr(block, part) if field.is_message else None
             if search is None or SEARCH[0] not in search.__schema__.fields or (*path, part) in context.incomplete:
@@ -155,7 +157,7 @@ def report_steps(context: Context, search: Any, name: str, path: Path) -> None:
         context.report(WARNING, "many-steps", message, path, "a larger search_step is usual, such as 0.01")
 
 
-def blocks(context: Context) -> Iterator[Tuple[Path, Any]]:
+def iter_blocks(context: Context) -> Iterator[Tuple[Path, Any]]:
     for field in ("common_config", *(name for name, _ in context.flavour.deprecated_blocks)):
         if getattr(context.config, field) is not None:
             yield (field,), getattr(context.config, field)
@@ -167,7 +169,7 @@ def blocks(context: Context) -> Iterator[Tuple[Path, Any]]:
         yield path, entry
 
 
-def skipped_overrides(context: Context) -> None:
+def check_skipped_overrides(context: Context) -> None:
     """Report overrides of what is skipped; a run of them one after the other, as `condense` writes them, once."""
     merger = context.merger
     runs: List[Tuple[Path, str, List[str]]] = []  # where a run begins, what skips its layers, and their names
@@ -185,10 +187,10 @@ def skipped_overrides(context: Context) -> None:
                 runs.append(((*path, key), by, [name]))
             following = (int(path[1]) + 1, by) if by else None
     for path, by, names in runs:
-        skipped_override(context, path, names, by)
+        report_skipped_overrides(context, path, names, by)
 
 
-def skipped_override(context: Context, path: Path, names: Sequence[str], by: str) -> None:
+def report_skipped_overrides(context: Context, path: Path, names: Sequence[str], by: str) -> None:
     names = list(dict.fromkeys(names))
     words = "{} {} not quantized, {} skips {}; {} no effect".format(
         quote_names(names),
@@ -198,32 +200,34 @@ def skipped_override(context: Context, path: Path, names: Sequence[str], by: str
     context.report(WARNING, "skipped-override", words, path, hint.format(by))
 
 
-def type_overrides(context: Context) -> Iterator[Tuple[Path, Any]]:
+def iter_type_overrides(context: Context) -> Iterator[Tuple[Path, Any]]:
     """Yield the overrides of types; of several for one type, which are an error, the one that counts."""
     for path, entry in context.entries(OF_TYPE):
         if context.merger.types[entry.layer_type].path[1] == path[1]:
             yield path, entry
 
 
-def partial_overrides(context: Context) -> None:
-    """What a block leaves out takes its default; people expect it to be inherited."""
+def check_partial_overrides(context: Context) -> None:
+    """Report what a block leaves out: it takes its default, where people expect it to be inherited."""
     merger = context.merger
-    for path, entry in type_overrides(context):
+    for path, entry in iter_type_overrides(context):
         if entry.layer_type not in merger.skipped_types and (
-            users(context, entry.layer_type) or not context.has_layers
+            affected_by_type_override(context, entry.layer_type) or not context.has_layers
         ):
             some = Layer("", entry.layer_type)
-            partial_override(context, path, merger.tiers_of(None, entry.layer_type), some)
+            check_partial_override(context, path, merger.tiers_of(None, entry.layer_type), some)
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if entry.layer_name in merger.skipped_names or (layer is not None and not context.is_quantized(layer)):
             continue
         if layer is not None or not context.has_layers:
-            partial_override(context, path, merger.tiers_of(entry.layer_name, layer.type if layer else None), layer)
+            check_partial_override(
+                context, path, merger.tiers_of(entry.layer_name, layer.type if layer else None), layer
+            )
 
 
-def partial_override(context: Context, path: Path, tiers: Sequence[Tier], layer: Optional[Layer]) -> None:
-    """The block is the first of the tiers; the others are what the author may believe to be still in force."""
+def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], layer: Optional[Layer]) -> None:
+    """Compare a block, the first of the tiers, with the others, which its author may believe to be still in force."""
     if len(tiers) < 2 or not context.is_whole(tiers):
         return
     own = values_of(tiers[0].block)
@@ -233,14 +237,16 @@ def partial_override(context: Context, path: Path, tiers: Sequence[Tier], layer:
     parts = {field.partition(".")[0] for field in own}
     reported = []
     for field, (tier_name, value) in below.items():
-        steps = steps_to(context, field)
-        if field in own or cascade_of(steps[-1]) is not None or excluded(steps[0], parts):
+        steps = fields_along(context, field)
+        if field in own or cascade_of(steps[-1]) is not None or is_excluded(steps[0], parts):
             continue
         fallback = context.merger.default(steps[-1], layer)
         if fallback == value:  # inherited or not, it is the same
             continue
         words = "the type's default" if fallback is None else format_value(fallback)
-        reported.append("{} falls back to {} ({} has {})".format(short(field), words, tier_name, format_value(value)))
+        reported.append(
+            "{} falls back to {} ({} has {})".format(last_part(field), words, tier_name, format_value(value))
+        )
     if reported:
         lower = " and ".join(dict.fromkeys(tier.name for tier in tiers[1:]))
         message = "this block replaces {} as a whole: {}".format(lower, ", ".join(reported))
@@ -249,8 +255,8 @@ def partial_override(context: Context, path: Path, tiers: Sequence[Tier], layer:
         )
 
 
-def steps_to(context: Context, dotted: str) -> List[Any]:
-    """The fields that a dotted name leads through."""
+def fields_along(context: Context, dotted: str) -> List[Any]:
+    """Return the fields that a dotted name leads through."""
     fields, found = context.merger.block_class.__schema__.fields, []
     for name in dotted.split("."):
         found.append(fields[name])
@@ -258,16 +264,16 @@ def steps_to(context: Context, dotted: str) -> List[Any]:
     return found
 
 
-def excluded(part: Any, own_parts: Any) -> bool:
-    """Whether the block has chosen another member of the oneof, which makes the fields of this one meaningless."""
+def is_excluded(part: Any, own_parts: Any) -> bool:
+    """Return whether the block has chosen another member of the oneof, which makes the fields of this one meaningless."""
     return part.oneof is not None and part.name not in own_parts
 
 
 # ---------------------------------------------------------------- shown by the layers
 
 
-def stale_selections(context: Context) -> None:
-    """The lines of a selection that are not what its expression chooses on this model."""
+def check_selections(context: Context) -> None:
+    """Report selections whose lines are not what their expression chooses on this model."""
     if context.document is None or "where=" not in context.document.text:
         return
     try:
@@ -280,7 +286,9 @@ def stale_selections(context: Context) -> None:
         if judged.problem is not None:
             code, hint, message = "unknown-setting", "", judged.problem
         elif judged.is_stale:
-            message = "the lines below are not what where={} selects: {}".format(block.expression, changes(judged))
+            message = "the lines below are not what where={} selects: {}".format(
+                block.expression, describe_changes(judged)
+            )
         else:
             continue
         start = context.document.tree.source.span(block.start, block.start)
@@ -289,8 +297,8 @@ def stale_selections(context: Context) -> None:
         context.diagnostics.append(Diagnostic(WARNING, code, message, span, None, hint or None, context.document.name))
 
 
-def unsuited_soc(context: Context) -> None:
-    """What the processor makes worse, or does not take."""
+def check_soc(context: Context) -> None:
+    """Report what the processor makes worse, or does not take."""
     from ..flavours.socs import soc_named
 
     soc = soc_named(context.soc) if context.soc else None
@@ -308,7 +316,7 @@ def unsuited_soc(context: Context) -> None:
 
 
 def is_variable_product(context: Context, layer: Layer) -> bool:
-    """Whether a layer multiplies two values of which the toolkit takes neither for a weight."""
+    """Return whether a layer multiplies two values of which the toolkit takes neither for a weight."""
     if context.layers.traits is None:
         return "asymmetric" in layer.lacks
     traits = context.layers.traits.get(layer.name)
@@ -316,8 +324,8 @@ def is_variable_product(context: Context, layer: Layer) -> bool:
     return is_product and traits is not None and (traits.two_variable or traits.runtime_weight is not None)
 
 
-def changes(judged: Judged) -> str:
-    """`'a' is missing, 'b' and 'c' are not selected`"""
+def describe_changes(judged: Judged) -> str:
+    """Describe the difference: `'a' is missing, 'b' and 'c' are not selected`."""
     found = []
     own, wanted = set(judged.block.names), set(judged.wanted)
     for names, what in (
@@ -329,7 +337,7 @@ def changes(judged: Judged) -> str:
     return ", ".join(found) or "an entry is no name"
 
 
-def ignored_overrides(context: Context) -> None:
+def check_ignored_overrides(context: Context) -> None:
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is not None and not context.flavour.quantizes(layer):
@@ -340,10 +348,14 @@ def ignored_overrides(context: Context) -> None:
             context.report(WARNING, "ignored-override", message, (*path, "layer_name"), "delete the override")
 
 
-def unused_overrides(context: Context) -> None:
-    for path, entry in type_overrides(context):
+def check_unused_overrides(context: Context) -> None:
+    for path, entry in iter_type_overrides(context):
         known = entry.layer_type in context.flavour.quantizable_types
-        if known and entry.layer_type not in context.merger.skipped_types and not users(context, entry.layer_type):
+        if (
+            known
+            and entry.layer_type not in context.merger.skipped_types
+            and not affected_by_type_override(context, entry.layer_type)
+        ):
             layers = [x for x in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(x)]
             why = "the model has no quantizable layer of type {}".format(entry.layer_type)
             if layers:
@@ -352,69 +364,78 @@ def unused_overrides(context: Context) -> None:
             context.report(WARNING, "unused-override", message, (*path, "layer_type"), "delete the override")
 
 
-def users(context: Context, layer_type: str) -> List[Layer]:
-    """The layers that take anything from the block of their type."""
+def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
+    """Return the layers that take anything from the block of their type."""
     merger = context.merger
     found = []
     for layer in context.by_type.get(layer_type, ()):
         if context.flavour.quantizes(layer):
-            takes = layer.name not in merger.names or any(o.tier == OF_TYPE for o in cascading(context, layer).values())
+            takes = layer.name not in merger.names or any(
+                o.tier == OF_TYPE for o in decide_cascading(context, layer).values()
+            )
             if takes:
                 found.append(layer)
     return found
 
 
-def cascading(context: Context, layer: Layer, rules: Optional[str] = None) -> Dict[str, Setting]:
-    """What decides the fields of a layer that are looked for below its block."""
+def decide_cascading(context: Context, layer: Layer, rules: Optional[str] = None) -> Dict[str, Setting]:
+    """Return what decides the fields of a layer that are looked for below its block."""
     merger = context.merger if rules is None else context.merger.with_rules(rules)
     decisions = merger.decide(layer, merger.tiers(layer))
-    return {name: winner for name, winner in decisions.items() if cascade_of(steps_to(context, name)[-1]) is not None}
+    return {
+        name: winner for name, winner in decisions.items() if cascade_of(fields_along(context, name)[-1]) is not None
+    }
 
 
-def asymmetric_cascades(context: Context) -> None:
-    """The one case in which the page and the toolkit differ."""
+def check_cascades(context: Context) -> None:
+    """Report the one case in which the page and the toolkit differ."""
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None or not context.flavour.quantizes(layer) or layer.type not in context.merger.types:
             continue
         if not context.is_whole(context.merger.tiers(layer)):
             continue
-        toolkit = cascading(context, layer, TOOLKIT)
-        for field, page in cascading(context, layer, DOCUMENTED).items():
+        toolkit = decide_cascading(context, layer, TOOLKIT)
+        for field, page in decide_cascading(context, layer, DOCUMENTED).items():
             tool = toolkit[field]
             if page.value != tool.value:
                 message = "{} of '{}' is {} by the documented rules ({}), but {} for the toolkit ({})".format(
-                    short(field), layer.name, format_value(page.value), page.tier, format_value(tool.value), tool.tier
+                    last_part(field),
+                    layer.name,
+                    format_value(page.value),
+                    page.tier,
+                    format_value(tool.value),
+                    tool.tier,
                 )
-                hint = "set {} in this override".format(short(field))
+                hint = "set {} in this override".format(last_part(field))
                 context.report(WARNING, "asymmetric-cascade", message, (*path, "layer_name"), hint)
 
 
-def redundant_overrides(context: Context) -> None:
-    """Merged with the entry and without it, every layer has the same, under both sets of rules."""
+def check_redundant_overrides(context: Context) -> None:
+    """Report overrides with and without which every layer has the same, under both sets of rules."""
     mergers = [context.merger.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
-    for path, entry in type_overrides(context):
+    for path, entry in iter_type_overrides(context):
         layers = [layer for layer in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(layer)]
-        if not users(context, entry.layer_type) or entry.layer_type in context.merger.skipped_types:
+        if not affected_by_type_override(context, entry.layer_type) or entry.layer_type in context.merger.skipped_types:
             continue
         whole = all(context.is_whole(context.merger.tiers(layer)) for layer in layers)
-        if whole and not forbids(context, None, entry.layer_type, layers):
+        if whole and not would_forbid(context, None, entry.layer_type, layers):
             pairs = [(merger, merger.without_type(entry.layer_type)) for merger in mergers]
             if all(a.calibration(layer) == b.calibration(layer) for a, b in pairs for layer in layers):
-                redundant_override(context, (*path, "layer_type"), "layers of type {}".format(entry.layer_type))
+                report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(entry.layer_type))
     without = [merger.without_layers() for merger in mergers]
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None or not context.is_quantized(layer) or not context.is_whole(context.merger.tiers(layer)):
             continue
-        if forbids(context, layer, layer.type, [layer]):
+        if would_forbid(context, layer, layer.type, [layer]):
             continue
         if all(a.calibration(layer) == b.calibration(layer) for a, b in zip(mergers, without)):
-            redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
+            report_redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
 
 
-def forbids(context: Context, layer: Optional[Layer], layer_type: str, layers: Sequence[Layer]) -> bool:
-    """Whether the blocks below an override would be an error on its layers: it is needed then."""
+def would_forbid(context: Context, layer: Optional[Layer], layer_type: str, layers: Sequence[Layer]) -> bool:
+    """Return whether the blocks below an override would be an error on its layers: it is needed then."""
     common = context.merger.common
     below = [common] if layer is None or layer_type not in context.merger.types else [context.merger.types[layer_type]]
     for tier in below:
@@ -426,33 +447,33 @@ def forbids(context: Context, layer: Optional[Layer], layer_type: str, layers: S
     return False
 
 
-def redundant_override(context: Context, path: Path, whom: str) -> None:
+def report_redundant_override(context: Context, path: Path, whom: str) -> None:
     message = "this override changes nothing for {}".format(whom)
     context.report(WARNING, "redundant-override", message, path, "delete it")
 
 
-def short(field: str) -> str:
-    """`search_step` of `ifmr_quantize.search_step`"""
+def last_part(field: str) -> str:
+    """Return the last part of a dotted name: `search_step` of `ifmr_quantize.search_step`."""
     return field.rpartition(".")[2]
 
 
 Check = Callable[[Context], None]
 
 FILE_CHECKS: Tuple[Check, ...] = (
-    placeholders,
-    fusion_off,
-    stand_ins,
-    rounded_numbers,
-    many_steps,
-    coarse_percentiles,
-    skipped_overrides,
-    partial_overrides,
+    check_placeholders,
+    check_fusion_off,
+    check_deprecated_blocks,
+    check_rounding,
+    check_steps,
+    check_percentiles,
+    check_skipped_overrides,
+    check_partial_overrides,
 )
 MODEL_CHECKS: Tuple[Check, ...] = (
-    stale_selections,
-    unsuited_soc,
-    ignored_overrides,
-    unused_overrides,
-    asymmetric_cascades,
-    redundant_overrides,
+    check_selections,
+    check_soc,
+    check_ignored_overrides,
+    check_unused_overrides,
+    check_cascades,
+    check_redundant_overrides,
 )

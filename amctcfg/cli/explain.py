@@ -29,7 +29,7 @@ OPTIONS = (
 
 def run(arguments: Any, console: Console) -> int:
     from ..checks.context import Context
-    from ..checks.errors import errors
+    from ..checks.errors import find_errors
     from ..flavours.layer import Layer
     from ..models.graphs import Examined
     from ..resolve.resolver import Resolver
@@ -56,7 +56,7 @@ def run(arguments: Any, console: Console) -> int:
         explained = [Explanation(merger, merger.merge(e.layer), e.reason or "") for e in chosen]
         if job.model:
             job.note_other_model(document.config)
-            found = errors(Context(document, job.layers, job.rules, job.flavour))
+            found = find_errors(Context(document, job.layers, job.rules, job.flavour))
             warnings = job.without_ignored(job.plan.warnings) if not any(d.severity == ERROR for d in found) else ()
             found = (*job.without_ignored(found), *(warnings if arguments.strict_warnings else ()))
     console.diagnostics(found, job.text)
@@ -85,9 +85,9 @@ def choose_layers(examined: List[Examined], arguments: Any, job: ConfigFile) -> 
         unknown += [] if found else [word]
         chosen.update((name, by_name[name]) for name in found)
     if unknown:
-        from ..checks.context import layer_names
+        from ..checks.context import index_names
 
-        names = layer_names((e.layer for e in examined) if job.layers is None else job.layers, job.flavour)
+        names = index_names((e.layer for e in examined) if job.layers is None else job.layers, job.flavour)
         lines = []
         for word in unknown:
             hint = did_you_mean(names.nearest(word))

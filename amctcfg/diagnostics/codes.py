@@ -9,7 +9,7 @@ from .diagnostic import ERROR, WARNING
 
 
 class Code(NamedTuple):
-    """What a code means, and how to mend what it is about.
+    """The meaning of a code, and how to fix what it reports.
 
     severity -- as a rule: some errors are warnings under `strict=False`. example -- a text that has it, in the flavour
     of that name.

@@ -67,7 +67,7 @@ class ConfigError(ValueError):
 
     @property
     def text(self) -> Optional[str]:
-        """The text that the places are in, if all are in one."""
+        """Return the text that the places are in, if all are in one."""
         return self._text
 
     def __str__(self) -> str:
@@ -77,12 +77,12 @@ class ConfigError(ValueError):
 
 
 def position(diagnostic: Diagnostic) -> Tuple[int, ...]:
-    """Sorting key: the order of the places in the file, those without a place at the end."""
+    """Return a sorting key: the order of the places in the file, those without a place at the end."""
     return tuple(diagnostic.span) if diagnostic.span else (1 << 62,)
 
 
 def render(diagnostics: Iterable[Diagnostic], text: Optional[str], color: bool = False, width: int = WIDTH) -> str:
-    """The diagnostics as people read them, each with its source line where the text is given."""
+    """Write the diagnostics as people read them, each with its source line where the text is given."""
     source = None if text is None else Source(text, "")
     return "\n".join(_render_one(diagnostic, source, color, width) for diagnostic in diagnostics)
 
@@ -108,7 +108,7 @@ def _headline(diagnostic: Diagnostic, color: bool = False) -> str:
 
 
 def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) -> List[str]:
-    """The source line, cut around the place where it is long, and a caret line with the hint."""
+    """Return the source line, cut around the place where it is long, and a caret line with the hint."""
     span = diagnostic.span
     assert span is not None
     number = str(span.line)
@@ -130,7 +130,7 @@ def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) ->
 
 
 def _cut(line: str, start: int, end: int, room: int, more: bool) -> Tuple[str, int, int]:
-    """At most `room` columns of a line around [start, end), and where that stretch is in them.
+    """Return at most `room` columns of a line around [start, end), and where that stretch is in them.
 
     `more` tells that there was something in front.
     """
@@ -149,7 +149,7 @@ def _cut(line: str, start: int, end: int, room: int, more: bool) -> Tuple[str, i
 
 
 def _fitting(text: str, room: int) -> str:
-    """As much of a text as fits into some columns, with an ellipsis where that is not all."""
+    """Return as much of a text as fits into some columns, with an ellipsis where that is not all."""
     if _columns(_cells(text[: room + 1])) <= room:
         return text[:room]
     if text[:room].isascii() and text[:room].isprintable():
@@ -164,7 +164,7 @@ def _fitting(text: str, room: int) -> str:
 
 
 def _cells(text: str) -> str:
-    """The text as it is shown: tabs as blanks, other control characters as U+FFFD."""
+    """Return the text as it is shown: tabs as blanks, other control characters as U+FFFD."""
     return _printable(text.replace("\t", TAB))
 
 
@@ -178,7 +178,7 @@ def _printable(text: str) -> str:
 
 
 def _columns(text: str) -> int:
-    """How many columns of a terminal a text takes: East Asian wide characters two, combining marks none."""
+    """Count the columns of a terminal that a text takes: East Asian wide characters two, combining marks none."""
     plain = text.translate(ELLIPSIS)  # which the line of nearly every long text is cut with
     return len(text) if plain.isascii() else sum(map(_width, text))
 

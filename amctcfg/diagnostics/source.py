@@ -41,7 +41,7 @@ class Source:
         self._line_starts: Optional[List[int]] = None
 
     def span(self, start: int, end: int) -> Span:
-        """The span between two offsets."""
+        """Return the span between two offsets."""
         starts = self.line_starts()
         line = bisect_right(starts, start)
         end_line = line if end == start else bisect_right(starts, end)
@@ -52,14 +52,14 @@ class Source:
         return self.line_starts()[line - 1] + column - 1
 
     def line(self, number: int, first: int = 0, last: int = sys.maxsize) -> str:
-        """A line without its end, or the part of it between two of its columns, counted from 0."""
+        """Return a line without its end, or the part of it between two of its columns, counted from 0."""
         starts = self.line_starts()
         start = starts[number - 1]
         end = starts[number] - 1 if number < len(starts) else len(self.text)
         return self.text[start + first : min(end, start + last)].rstrip("\r")
 
     def line_starts(self) -> List[int]:
-        """The offsets at which the lines begin; counted once, when a position is first asked for."""
+        """Return the offsets at which the lines begin; counted once, when a position is first asked for."""
         if self._line_starts is None:
             starts, newline = [0], self.text.find("\n")
             while newline >= 0:

@@ -17,13 +17,13 @@ WORD = r"[0-9]+|[^\W0-9_]+"
 
 
 def did_you_mean(names: Iterable[str]) -> Optional[str]:
-    """`did you mean 'a' or 'b'?`"""
+    """Return `did you mean 'a' or 'b'?`; None for no names."""
     found = [quote_name(name) for name in names]
     return "did you mean {}?".format(join_words(found, "or")) if found else None
 
 
 def nearest(name: str, known: Iterable[str]) -> List[str]:
-    """At most three of a few known names, such as the fields of a message, the likeliest first."""
+    """Return at most three of a few known names, such as the fields of a message, the likeliest first."""
     return NameIndex(known).nearest(name)
 
 
@@ -72,7 +72,7 @@ class NameIndex:
                     add(self.components, without_numbers(part), name)
 
     def nearest(self, name: str) -> List[str]:
-        """At most three known names, the likeliest first."""
+        """Return at most three known names, the likeliest first."""
         lowered = name.lower()
         found = self.sorted(self.ends.get(lowered, ()), lowered)
         parts = lowered.split("/")
@@ -141,11 +141,11 @@ class NameIndex:
         self.totals = [sum(map(self.weights.__getitem__, parts)) for parts in self.own_parts]
 
     def weight(self, part: str) -> float:
-        """Of a word or a pair: the rarer, the more it tells."""
+        """Return the weight of a word or a pair: the rarer, the more it tells."""
         return math.log(1 + len(self.known) / self.counts.get(part, 1))
 
     def correct(self, word: str) -> str:
-        """The known word that is meant by an unknown one; numbers are what they are."""
+        """Return the known word that is meant by an unknown one; numbers are what they are."""
         if word in self.counts or word.isdigit():
             return word
         if word not in self.corrected:
@@ -173,12 +173,12 @@ def without_numbers(path: str) -> str:
 
 
 def words_of(name: str) -> List[str]:
-    """The words and numbers in a name: `conv`, `dw`, `13` in "conv_dw_13"."""
+    """Return the words and numbers in a name: `conv`, `dw`, `13` in "conv_dw_13"."""
     return re.findall(WORD, name.lower())
 
 
 def parts_of(words: List[str]) -> Dict[str, None]:
-    """Words, and pairs of neighbours: "13" tells little, "dw 13" which layer it is."""
+    """Return words, and pairs of neighbours: "13" tells little, "dw 13" which layer it is."""
     return dict.fromkeys([*words, *map(" ".join, zip(words, words[1:]))])
 
 

@@ -35,30 +35,30 @@ def escape_controls(text: str) -> str:
 
 
 def pluralize(number: int, what: str) -> str:
-    """`1 error`, `3 errors`"""
+    """Return `1 error`, `3 errors`."""
     return "{} {}{}".format(number, what, "" if number == 1 else "s")
 
 
 def join_words(words: List[str], last: str) -> str:
-    """`a, b or c`, with the word in front of the last."""
+    """Return `a, b or c`, with the word in front of the last."""
     return " {} ".format(last).join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def shorten(text: str, most: int = 40) -> str:
-    """At most `most` characters on one line."""
+    """Return at most `most` characters, on one line."""
     head = " ".join(text[: 2 * most].split())
     return head if len(text) <= most else head[: most - 3] + "..."
 
 
 def quote_name(name: str) -> str:
-    """A name in quotes; of a very long one the beginning and the end."""
+    """Return a name in quotes; of a very long one the beginning and the end."""
     if len(name) > LONGEST_NAME:
         name = "{}…{}".format(name[:50], name[-(LONGEST_NAME - 51) :])
     return "'{}'".format(name)
 
 
 def quote_names(names: Iterable[str], most: int = MOST_NAMED) -> str:
-    """`'a', 'b', 'c' and 4 more`"""
+    """Return `'a', 'b', 'c' and 4 more`."""
     names = list(names)
     if len(names) > most:
         return "{} and {} more".format(", ".join(map(quote_name, names[:most])), len(names) - most)
@@ -66,12 +66,12 @@ def quote_names(names: Iterable[str], most: int = MOST_NAMED) -> str:
 
 
 def format_value(value: Any) -> str:
-    """A value as the file writes it."""
+    """Return a value as the file writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def as_code(words: str) -> str:
-    """Words as code in Markdown, where nothing in them is a link, an image, a tag or a mention."""
+    """Return words as code in Markdown, where nothing in them is a link, an image, a tag or a mention."""
     words = quote_name(escape_controls(words))[1:-1]
     fence = "`" * (longest_run(words) + 1)
     space = " " if len(fence) > 1 else ""
@@ -79,18 +79,18 @@ def as_code(words: str) -> str:
 
 
 def as_block(text: str) -> str:
-    """Lines as a block of code in Markdown, whatever is in them."""
+    """Return lines as a block of code in Markdown, whatever is in them."""
     fence = "`" * max(longest_run(text) + 1, 3)
     return "{0}text\n{1}{0}".format(fence, text)
 
 
 def longest_run(words: str) -> int:
-    """The length of the longest run of backticks."""
+    """Return the length of the longest run of backticks."""
     return max([len(run) for run in re.findall("`+", words)] + [0])
 
 
 def list_words(words: List[str], most: int = MOST_NAMED) -> str:
-    """`a, b and c`, of many the first three: `a, b, c and 4 more`."""
+    """Return `a, b and c`, of many the first three: `a, b, c and 4 more`."""
     if len(words) > most:
         return "{} and {} more".format(", ".join(words[:most]), len(words) - most)
     return join_words(words, "and")

@@ -14,13 +14,13 @@ from ..messages.kinds import Enum
 from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
-from .foreign import family_of
+from .foreign import find_family
 
 MOST_LINES = 50  # of a text's beginning that are looked through for its head
 
 
 class Misfit(NamedTuple):
-    """What speaks against a flavour, the weightiest first; where two are equal, the order of `FLAVOURS` decides."""
+    """The evidence against a flavour, the weightiest first; where two are equal, the order of `FLAVOURS` decides."""
 
     fields: int
     head: bool
@@ -50,7 +50,7 @@ def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour[Any], ..
     known, proto = {layer.type for layer in layers}, proto_of(tree)
     order = list(FLAVOURS.values())
     fits = {flavour.name: misfit(tree, names, known, proto, flavour) for flavour in order}
-    if min(fit.fields for fit in fits.values()) and family_of(tree) is not None:
+    if min(fit.fields for fit in fits.values()) and find_family(tree) is not None:
         return ()
     return tuple(sorted(order, key=lambda flavour: fits[flavour.name]))
 
@@ -85,7 +85,7 @@ def evidence(tree: Tree, flavour: Flavour[Any]) -> List[str]:
 
 
 def fits_tf_ascend(tree: Tree) -> bool:
-    """Whether nothing in a text speaks against TF-Ascend: the common case, decided without loading other flavours."""
+    """Return whether nothing in a text speaks against TF-Ascend: the common case, decided without loading other flavours."""
     slips = {name.lower() for name in TF_ASCEND.types}
     if proto_of(tree) not in ("", TF_ASCEND.proto):
         return False
@@ -93,7 +93,7 @@ def fits_tf_ascend(tree: Tree) -> bool:
 
 
 def unknown_fields(tree: Tree, flavour: Flavour[Any]) -> Iterator[str]:
-    """The fields, and the names of enums, that a flavour does not have."""
+    """Iterate over the fields, and the names of enums, that a flavour does not have."""
     pending: List[Tuple[Any, Any]] = [(flavour.config, tree.fields)]
     while pending:
         cls, fields = pending.pop()
@@ -110,7 +110,7 @@ def unknown_fields(tree: Tree, flavour: Flavour[Any]) -> Iterator[str]:
 
 
 def types_in(tree: Tree) -> Iterator[str]:
-    """The layer types that a text names."""
+    """Iterate over the layer types that a text names."""
     for field in split(tree.fields):
         for element in elements_of(field):
             values = []

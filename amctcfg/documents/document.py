@@ -48,16 +48,16 @@ class Document(Generic[C]):
 
     @property
     def text(self) -> str:
-        """The text as it was read."""
+        """Return the text as it was read."""
         return self.tree.source.text
 
     @property
     def name(self) -> str:
-        """The file's name, as diagnostics show it."""
+        """Return the file's name, as diagnostics show it."""
         return self.tree.source.name
 
     def span(self, path: Path) -> Span:
-        """Where a field stands, from its name to the end of its value; an element of a list, where it stands itself.
+        """Return the span of a field, from its name to the end of its value; of an element of a list, its own.
 
         `path` holds names, with an index behind each repeated field. `KeyError` where the text has no such field.
 
@@ -71,7 +71,7 @@ class Document(Generic[C]):
         return self.tree.source.span(field[2], field[3])
 
     def mark(self, path: Path) -> Span:
-        """What a diagnostic about a field points at: the literal of a scalar, the name of anything else."""
+        """Return what a diagnostic about a field points at: the literal of a scalar, the name of anything else."""
         return self.tree.source.span(*mark_offsets(self.tree.find_nearest(path)))
 
     def __eq__(self, other: object) -> bool:
@@ -146,9 +146,9 @@ def read_tree(tree: Tree, strict: bool, flavour: Flavour[Any]) -> Tuple[Document
 
     reading = Reading(tree, flavour.config, strict, unknown)
     if reading.errors:
-        from .foreign import known_mistakes
+        from .foreign import refine_errors
 
-        known_mistakes(tree, reading)
+        refine_errors(tree, reading)
     return Document(reading.config, tree, flavour, tuple(reading.diagnostics), strict), reading
 
 

@@ -20,7 +20,7 @@ else:
 
 
 def display_name(name: Any) -> str:
-    """The name that diagnostics show: a string, or a path. Raises `TypeError` for anything else."""
+    """Return the name that diagnostics show: a string, or a path. Raises `TypeError` for anything else."""
     if isinstance(name, str):
         return name
     if hasattr(name, "__fspath__"):
@@ -42,7 +42,7 @@ def open_file(path: Any, mode: str) -> Any:
 
 
 def same_file(path: Any, other: Any) -> bool:
-    """Whether two paths, or a path and the number of an open file, are the same file."""
+    """Return whether two paths, or a path and the number of an open file, are the same file."""
     try:
         return os.path.samestat(os.stat(path), os.stat(other))
     except (OSError, ValueError):

@@ -86,8 +86,8 @@ CALLED: Dict[str, str] = {
 # ---------------------------------------------------------------- other kinds of files
 
 
-def names_in(tree: Tree) -> Iterator[Field]:
-    """The fields at the top of a text and those two messages further down, which is where families differ."""
+def iter_top_fields(tree: Tree) -> Iterator[Field]:
+    """Iterate over the fields at the top of a text and those a few messages further down, which is where families differ."""
     pending: List[Tuple[int, Field]] = [(0, field) for field in split(tree.fields)][::-1]
     while pending:
         depth, field = pending.pop()
@@ -97,11 +97,11 @@ def names_in(tree: Tree) -> Iterator[Field]:
             pending += [(depth + 1, inner) for inner in split(field[1])][::-1]
 
 
-def family_of(tree: Tree) -> Optional[Tuple[str, Field]]:
-    """Which other kind of configuration a text is, and the field that shows it."""
+def find_family(tree: Tree) -> Optional[Tuple[str, Field]]:
+    """Return the other kind of configuration that a text is, and the field that shows it; None where there is none."""
     best: Optional[Tuple[int, int, Field]] = None
-    for field in names_in(tree):
-        number = family_with(field[0])
+    for field in iter_top_fields(tree):
+        number = family_with_field(field[0])
         if number is not None and (best is None or number < best[0]):
             best = number, field[2], field
     return None if best is None else (FAMILIES[best[0]][0], best[2])
@@ -123,16 +123,16 @@ def recognize_options(error: ConfigError) -> ConfigError:
 
 
 @lru_cache(maxsize=512)  # a wrong file has the same names again and again
-def family_with(name: str) -> Optional[int]:
-    """Which of the families has a field."""
+def family_with_field(name: str) -> Optional[int]:
+    """Return the number of the family that has a field."""
     by_name = (number for number, (_, fields) in enumerate(FAMILIES) if name in fields)
     return next(by_name, next((number for start, number in PREFIXES if name.startswith(start)), None))
 
 
-def foreign_family(tree: Tree, reading: Reading) -> Optional[Diagnostic]:
-    """The one diagnostic for a file of another kind; None where what shows it is a field of this kind as well."""
+def make_family_error(tree: Tree, reading: Reading) -> Optional[Diagnostic]:
+    """Return the one diagnostic for a file of another kind; None where what shows it is a field of this kind as well."""
     unknown = {path[-1] for path in reading.broken}
-    found = family_of(tree)
+    found = find_family(tree)
     if found is None or found[1][0] not in unknown:
         return None
     what, field = found
@@ -141,14 +141,14 @@ def foreign_family(tree: Tree, reading: Reading) -> Optional[Diagnostic]:
     return Diagnostic(ERROR, "foreign-family", message, span=span, path=(field[0],), hint=INSTEAD, name=name)
 
 
-def known_mistakes(tree: Tree, reading: Reading) -> None:
-    """What the errors of a text have in common: it is another kind of file, or two files in one."""
-    family = foreign_family(tree, reading)
+def refine_errors(tree: Tree, reading: Reading) -> None:
+    """Refine the errors of a text that have one cause: it is another kind of file, or two files in one."""
+    family = make_family_error(tree, reading)
     if family is not None:
         reading.diagnostics, reading.foreign = [family], True
         return
     twice = [d for d in reading.diagnostics if d.code == "duplicate-field" and d.path and len(d.path) == 1]
-    second = second_file(tree)
+    second = find_second_file(tree)
     if second is not None and twice:
         line = tree.source.span(second, second).line
         hint = "two configurations seem to be in this file, the second from line {} on; keep one of them".format(line)
@@ -156,8 +156,8 @@ def known_mistakes(tree: Tree, reading: Reading) -> None:
         reading.diagnostics[index] = twice[0]._replace(hint=hint)
 
 
-def second_file(tree: Tree) -> Optional[int]:
-    """Where the field with which a text begins begins it again, with half of the first copy's fields behind it."""
+def find_second_file(tree: Tree) -> Optional[int]:
+    """Return the offset at which a second configuration seems to begin: at its first field, once more."""
     names = [(field[0], field[2]) for field in iter_raw_fields(tree.fields)]
     if len(names) < 4:
         return None
@@ -200,7 +200,7 @@ def belongs_elsewhere(flavour: Flavour[Any], cls: Type[Message], name: str) -> O
 
 
 def flavours_with(message: str, name: str) -> Iterator[Flavour[Any]]:
-    """The flavours in which a message has a field, or any message has it."""
+    """Iterate over the flavours in which a message has a field."""
     for flavour in FLAVOURS.values():
         if any(name in cls.__schema__.fields for cls in messages_of(flavour.config) if cls.__name__ == message):
             yield flavour

@@ -44,7 +44,7 @@ class Json(NamedTuple):
         return isinstance(self.value, dict)
 
     def plain(self) -> Any:
-        """The value as the json module gives it."""
+        """Return the value as the json module gives it."""
         if isinstance(self.value, dict):
             return {key: entry.value.plain() for key, entry in self.value.items()}
         if isinstance(self.value, list):
@@ -61,8 +61,8 @@ class Entry(NamedTuple):
     repeated: Sequence[Tuple[int, int]] = ()
 
 
-class Failure(Exception):
-    """What is wrong with a text, and where."""
+class Malformed(Exception):
+    """A text that is not JSON: the reason and the place."""
 
     def __init__(self, message: str, start: int) -> None:
         super().__init__(message)
@@ -71,46 +71,46 @@ class Failure(Exception):
 
 
 def parse_json(text: Union[str, bytes], name: str) -> Tuple[Source, Json]:
-    """The value in a JSON text, with positions. Raises `ConfigError`, code `invalid-json`, for anything else."""
+    """Read the value in a JSON text, with positions. Raises `ConfigError`, code `invalid-json`, for anything else."""
     source = Source(decode(text, name), name)
     offset = 1 if source.text.startswith("\ufeff") else 0
     try:
-        value = read_value(source.text, skip(source.text, offset), 0)
-        end = skip(source.text, value.end)
+        value = read_value(source.text, skip_blanks(source.text, offset), 0)
+        end = skip_blanks(source.text, value.end)
         if end < len(source.text):
-            raise Failure("expected the end of the file", end)
-    except Failure as failure:
-        raise ConfigError([failed(source, failure)], source.text) from None
+            raise Malformed("expected the end of the file", end)
+    except Malformed as failure:
+        raise ConfigError([make_error(source, failure)], source.text) from None
     return source, value
 
 
 def parse_json_sequence(text: Union[str, bytes], name: str) -> Iterator[Any]:
-    """The values of a text that holds several, one after the other."""
+    """Read the values of a text that holds several, one after the other."""
     source = Source(decode(text, name), name)
-    offset = skip(source.text, 0)
+    offset = skip_blanks(source.text, 0)
     while offset < len(source.text):
         try:
             value = read_value(source.text, offset, 0)
-        except Failure as failure:
-            raise ConfigError([failed(source, failure)], source.text) from None
+        except Malformed as failure:
+            raise ConfigError([make_error(source, failure)], source.text) from None
         yield value.plain()
-        offset = skip(source.text, value.end)
+        offset = skip_blanks(source.text, value.end)
 
 
-def failed(source: Source, failure: Failure) -> Diagnostic:
+def make_error(source: Source, failure: Malformed) -> Diagnostic:
     span = source.span(failure.start, min(failure.start + 1, len(source.text)))
     message = "this is not JSON: {}".format(failure.message)
     return Diagnostic(ERROR, "invalid-json", message, span=span, name=source.name)
 
 
-def skip(text: str, offset: int) -> int:
+def skip_blanks(text: str, offset: int) -> int:
     return BLANKS.match(text, offset).end()  # type: ignore[union-attr]  # it may be empty
 
 
 def read_value(text: str, start: int, depth: int) -> Json:
     first = text[start : start + 1]
     if depth > DEEPEST:
-        raise Failure("it is nested more than {} deep".format(DEEPEST), start)
+        raise Malformed("it is nested more than {} deep".format(DEEPEST), start)
     if first == "{":
         return read_object(text, start, depth)
     if first == "[":
@@ -124,26 +124,26 @@ def read_value(text: str, start: int, depth: int) -> Json:
     number = NUMBER.match(text, start)
     if number:
         if number.end() - start > LONGEST_NUMBER:
-            raise Failure("this number has {:,} digits".format(number.end() - start), start)
+            raise Malformed("this number has {:,} digits".format(number.end() - start), start)
         is_float = number[1] is not None or number[2] is not None
         return Json(float(number[0]) if is_float else int(number[0]), start, number.end())
     found = "the end of the file" if start >= len(text) else repr(text[start])
-    raise Failure("expected a value, found {}".format(found), start)
+    raise Malformed("expected a value, found {}".format(found), start)
 
 
 def read_string(text: str, start: int) -> Tuple[str, int]:
     try:
         string, end = json.decoder.scanstring(text, start + 1, True)  # type: ignore[attr-defined]
     except json.JSONDecodeError as error:
-        raise Failure(error.msg, error.pos) from None
+        raise Malformed(error.msg, error.pos) from None
     if not string.isascii() and any("\ud800" <= character <= "\udfff" for character in string):
-        raise Failure("the string holds half a character (a surrogate)", start)
+        raise Malformed("the string holds half a character (a surrogate)", start)
     return string, end
 
 
 def read_array(text: str, start: int, depth: int) -> Json:
     elements: List[Json] = []
-    offset = skip(text, start + 1)
+    offset = skip_blanks(text, start + 1)
     if text[offset : offset + 1] == "]":
         return Json(elements, start, offset + 1)
     while True:
@@ -156,7 +156,7 @@ def read_array(text: str, start: int, depth: int) -> Json:
 def read_object(text: str, start: int, depth: int) -> Json:
     entries: Dict[str, Entry] = {}
     repeated: Dict[str, List[Tuple[int, int]]] = {}
-    offset = skip(text, start + 1)
+    offset = skip_blanks(text, start + 1)
     if text[offset : offset + 1] == "}":
         return Json(entries, start, offset + 1)
     while True:
@@ -174,7 +174,7 @@ def read_object(text: str, start: int, depth: int) -> Json:
 
 
 def read_plain_member(text: str, offset: int) -> Optional[Tuple[str, int, Json]]:
-    """The same as `read_member` gives, None for other members."""
+    """Return the same as `read_member` gives, None for other members."""
     match = PLAIN.match(text, offset)
     if match is None:
         return None
@@ -185,14 +185,14 @@ def read_plain_member(text: str, offset: int) -> Optional[Tuple[str, int, Json]]
 
 
 def read_member(text: str, offset: int, depth: int) -> Tuple[str, int, Json]:
-    """A key, where it ends, and its value."""
+    """Read a key, and return it with its end and its value."""
     if text[offset : offset + 1] != '"':
-        raise Failure("expected a key in double quotes", offset)
+        raise Malformed("expected a key in double quotes", offset)
     key, end = read_string(text, offset)
-    colon = skip(text, end)
+    colon = skip_blanks(text, end)
     if text[colon : colon + 1] != ":":
-        raise Failure("expected ':'", colon)
-    return key, end, read_value(text, skip(text, colon + 1), depth + 1)
+        raise Malformed("expected ':'", colon)
+    return key, end, read_value(text, skip_blanks(text, colon + 1), depth + 1)
 
 
 def next_or_end(text: str, offset: int, closing: str) -> Tuple[int, bool]:
@@ -201,14 +201,14 @@ def next_or_end(text: str, offset: int, closing: str) -> Tuple[int, bool]:
     offset = match.end()
     closed = text[offset : offset + 1] == closing
     if match[1] and closed:
-        raise Failure("a ',' stands in front of '{}'".format(closing), offset)
+        raise Malformed("a ',' stands in front of '{}'".format(closing), offset)
     if not match[1] and not closed:
-        raise Failure("expected ',' or '{}'".format(closing), offset)
+        raise Malformed("expected ',' or '{}'".format(closing), offset)
     return offset + closed, closed
 
 
 def json_of(value: Any, depth: int = 0) -> Json:
-    """The same for a value in memory, without places. Raises `TypeError` for a key that is not a string."""
+    """Make the same of a value in memory, without places. Raises `TypeError` for a key that is not a string."""
     if depth > DEEPEST:
         raise ValueError("the JSON quantization config is nested more than {} deep".format(DEEPEST))
     if hasattr(value, "items"):
@@ -224,6 +224,6 @@ def json_of(value: Any, depth: int = 0) -> Json:
 
 
 def entry_of(value: Json, key: str) -> Optional[Json]:
-    """The value of a key of an object."""
+    """Return the value of a key of an object."""
     found = value.value.get(key) if value.is_object else None
     return None if found is None else found.value

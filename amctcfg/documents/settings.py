@@ -25,7 +25,7 @@ SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
 
 
 class Settings:
-    """What the comments of a text ask for.
+    """The settings in the comments of a text.
 
     values -- those of the head, which is the comments in front of the first field. ignored -- codes that are left out
     everywhere. lines -- codes that are left out on a line. paths -- the offsets of the head's values that are paths.
@@ -137,14 +137,14 @@ class Settings:
         self.diagnostics.append(found)
 
     def ignores(self, diagnostic: Diagnostic) -> bool:
-        """Whether a comment leaves this warning out."""
+        """Return whether a comment leaves this warning out."""
         if diagnostic.severity != "warning":
             return False
         line = diagnostic.span.line if diagnostic.span else 0
         return diagnostic.code in self.ignored or diagnostic.code in self.lines.get(line, ())
 
     def without_ignored(self, found: Iterable[Diagnostic]) -> Tuple[Diagnostic, ...]:
-        """The diagnostics that no comment leaves out, and those about the settings themselves."""
+        """Return the diagnostics that no comment leaves out, and those about the settings themselves."""
         if not self.places and not self.diagnostics:
             return tuple(found)
         from ..diagnostics.diagnostic import position
@@ -153,7 +153,7 @@ class Settings:
         return tuple(sorted(kept, key=position))
 
     def unused(self, found: Iterable[Diagnostic]) -> List[Diagnostic]:
-        """A warning for each `ignore` that leaves nothing out of these diagnostics."""
+        """Return a warning for each `ignore` that leaves nothing out of these diagnostics."""
         from ..diagnostics.diagnostic import WARNING, Diagnostic
 
         silenced: Dict[str, Set[Optional[int]]] = {}

@@ -20,7 +20,7 @@ from typing import (
 
 from ..checks.checking import check_document
 from ..checks.context import Context
-from ..checks.errors import another_model
+from ..checks.errors import note_other_model
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import Document, parse_tree, read_tree
@@ -174,7 +174,7 @@ class ConfigFile:
 
     def note_other_model(self, config: Any) -> None:
         """Note that the configuration seems to be another model's."""
-        words = another_model(config, self.layers) if self.layers is not None else None
+        words = note_other_model(config, self.layers) if self.layers is not None else None
         if words:
             self.workspace.note("{}: {}".format(self.name, words))
 
