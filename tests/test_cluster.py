@@ -119,3 +119,14 @@ def test_the_library_on_a_cluster(tmp_path):
     with distributed.LocalCluster(2, **options) as local, distributed.Client(local, set_as_default=False) as client:
         bisection = Bisection(amctcfg.parse(""), [Layer("l{}".format(n), "Conv2D") for n in range(12)])
         assert search(bisection, needs_l3, client.get_executor(), jobs=4).skip == ("l3",)
+
+
+def test_the_example(tmp_path):
+    pytest.importorskip("numpy")
+    root = os.path.dirname(os.path.dirname(amctcfg.__file__))
+    command = [sys.executable, os.path.join(root, "examples", "fleet", "fleet.py")]
+    result = subprocess.run(
+        command, env=dict(PLAIN, PYTHONPATH=root), cwd=str(tmp_path), capture_output=True
+    )
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout.decode().startswith("skip mid2, wide after ") and b"minimal" in result.stdout

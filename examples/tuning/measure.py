@@ -46,14 +46,18 @@ def classes(weights, inputs, quantized):
     return values.argmax(axis=1)
 
 
+def accuracy(quantized):
+    """How often the network gives the same class when these layers are quantized."""
+    weights = network()
+    inputs = np.random.default_rng(21).normal(0, 1, (SAMPLES, WIDTH))
+    return (classes(weights, inputs, quantized) == classes(weights, inputs, set())).mean()
+
+
 def main(path):
     with open(path, encoding="utf-8") as file:
         config = json.load(file)
     quantized = {name for name in LAYERS if config.get(name, {}).get("quant_enable")}
-    weights = network()
-    inputs = np.random.default_rng(21).normal(0, 1, (SAMPLES, WIDTH))
-    same = classes(weights, inputs, quantized) == classes(weights, inputs, set())
-    print("amctcfg-score: {:.4f}".format(same.mean()))
+    print("amctcfg-score: {:.4f}".format(accuracy(quantized)))
 
 
 if __name__ == "__main__":
