@@ -164,21 +164,22 @@ class Samples:
 
     def outermost(self, k: int, side: int) -> np.float32:
         """The k-th value from the low end (side -1) or the high end (1); 0 where that lies on the other side of zero."""
-        end = self.low if side < 0 else self.high
+        end: np.float32 = self.low if side < 0 else self.high
         if k == 1 or end * side <= 0:
-            return np.float32(end if end * side > 0 else 0)
+            return end if end * side > 0 else ZERO
         found = self.values
         if self.is_countable():
             place = int(np.searchsorted(self.grid().counts, k if side < 0 else len(self) - k + 1)) - 1
             found = np.concatenate([values[(bins - place) * side >= 0] for values, bins in self.bins()])
         found = found[found * side > 0]  # equal values, such as zeros behind a ReLU, make partition slow
         if k > len(found):
-            return np.float32(0)
+            return ZERO
         place = k - 1 if side < 0 else len(found) - k
         value: np.float32 = np.partition(found, place)[place]
         return value
 
 
+ZERO: np.float32 = np.float32(0)
 TINY = 1e-30  # a range that is less wide is not counted: the inverse of a bin's width may be infinite
 
 
