@@ -64,7 +64,7 @@ def test_against_and_scores(folder, cli):
     rows = json.loads(
         cli("show", "q.cfg", "--graph", "l.csv", "--against", "old.cfg", "--scores", "s.csv", "--format", "json").out
     )
-    assert (rows["version"], rows["file"]) == (1, "q.cfg")
+    assert (rows["version"], rows["file"], rows["borders"]) == (1, "q.cfg", 1)
     first = rows["layers"][0]
     assert (first["layer"], first["score"], first["before"]["ifmr_quantize.search_range_start"]) == ("conv1", 0.5, 0.7)
 

@@ -124,7 +124,7 @@ def of_show() -> Schema:
     row: Schema = {"layer": TEXT, "type": TEXT, "quant_enable": YES_OR_NO, "fuse": YES_OR_NO}
     values = {name: or_null(schema) for name, schema in block_fields()}
     more: Schema = {"score": or_null(NUMBER), "before": {"type": "object"}}
-    return report(file=TEXT, layers=array(table({**row, **values, **more}, (*values, *more))))
+    return report(file=TEXT, layers=array(table({**row, **values, **more}, (*values, *more))), borders=WHOLE)
 
 
 def of_explain() -> Schema:

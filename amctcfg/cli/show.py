@@ -160,8 +160,13 @@ def flat_rows(view: View) -> List[Dict[str, Any]]:
 
 
 def to_json(view: View) -> str:
-    """One object: `version`, `file`, `layers`."""
-    report = {"version": FORMAT_VERSION, "file": view.job.name, "layers": flat_rows(view)}
+    """One object: `version`, `file`, `layers`, and `borders` between quantized and float layers."""
+    report = {
+        "version": FORMAT_VERSION,
+        "file": view.job.name,
+        "layers": flat_rows(view),
+        "borders": view.table.borders,
+    }
     return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
