@@ -125,8 +125,6 @@ def test_the_example(tmp_path):
     pytest.importorskip("numpy")
     root = os.path.dirname(os.path.dirname(amctcfg.__file__))
     command = [sys.executable, os.path.join(root, "examples", "fleet", "fleet.py")]
-    result = subprocess.run(
-        command, env=dict(PLAIN, PYTHONPATH=root), cwd=str(tmp_path), capture_output=True
-    )
+    result = subprocess.run(command, env=dict(PLAIN, PYTHONPATH=root), cwd=str(tmp_path), capture_output=True)
     assert result.returncode == 0, result.stderr.decode()
     assert result.stdout.decode().startswith("skip mid2, wide after ") and b"minimal" in result.stdout

@@ -246,6 +246,50 @@ def test_no_scrolling_sideways(large, cli, tmp_path, size):  # noqa: F811
     assert found == [] and logged == []
 
 
+def test_without_its_script_and_on_paper_all_rows_are_open(large, cli, tmp_path):  # noqa: F811
+    html = cli("show", "large.cfg", "--graph", "large.csv", "--format", "html").out
+    bare = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    found, logged = look(
+        bare, tmp_path, "return [visible().length, $('#search').getClientRects().length, $$('details[open]').length]"
+    )
+    assert found == [900, 0, 2] and logged == []
+    found, _ = look(
+        html,
+        tmp_path,
+        """
+        const sheet = [...document.styleSheets[0].cssRules], before = $$('details[open]').length;
+        dispatchEvent(new Event('beforeprint'));
+        const screen = sheet.filter(rule => rule.media && rule.media.mediaText.includes('screen')).map(rule => rule.cssText);
+        return [before, $$('details[open]').length, screen.some(text => text.includes('tr.in')), $$('tr.in').length];
+        """,
+    )
+    assert found == [1, 2, True, 898]  # folded rows are hidden on screens alone
+
+
+def luminance(colour):
+    """As WCAG 2 defines it."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_words_stand_out_from_their_ground_in_both_schemes():
+    from amctcfg.pages.style import COLOURS
+
+    schemes = [dict(re.findall(r"--(\w+):(#[0-9a-f]+)", part)) for part in COLOURS.split("@media")]
+    assert len(schemes) == 2
+    for colours in schemes:
+        for words, grounds in (("text", "back soft l t c g k u r"), ("dim", "back soft"), ("link", "back soft")):
+            for ground in grounds.split():
+                assert contrast(colours[words], colours[ground]) >= 4.5, (words, ground)
+
+
 EVIL = [
     "<script>document.title='run'</script>", "<img src=x onerror=\"document.title='run'\">", "\"onmouseover='document.title=1'",
     "'><svg/onload=document.title='run'>", "</style><script>document.title='run'</script>", "javascript:document.title='run'",
