@@ -131,7 +131,9 @@ def test_what_the_toolkit_refuses():
                 flavour=PYTORCH,
                 rules="toolkit",
             )
-            refused = [d for d in found if d.severity == "error" or d.code == "algorithm-unsupported"]
+            refused = [
+                d for d in found if d.severity == "error" or d.code in ("algorithm-unsupported", "unknown-layer")
+            ]
             assert refused, case
             continue
         batches = [{"x": np.random.default_rng(0).standard_normal((2, 4, 12, 12)).astype(np.float32)}]
@@ -223,7 +225,7 @@ SPREADS = {
 )
 def test_counting_first_changes_nothing(seed, asymmetric, spread, percentile):
     """Where there are many values, bounds of the losses leave few candidates: the loop's winner is always among them."""
-    values = SPREADS[spread](np.random.default_rng(seed).standard_normal(70000).astype(np.float32)).astype(np.float32)
+    values = SPREADS[spread](np.random.default_rng(seed).standard_normal(140000).astype(np.float32)).astype(np.float32)
     samples = Samples(values)
     assert samples.is_countable()
     tops, bottoms, scales = candidate_arrays(values, asymmetric)

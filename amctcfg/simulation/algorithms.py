@@ -249,7 +249,7 @@ def least_loss(samples: Samples, bottoms: np.ndarray, tops: np.ndarray, scales: 
     return int(left[np.argmin(ifmr_losses(samples.values, bottoms[left], tops[left], scales[left]))])
 
 
-PAYS = 1 << 16  # values from which on counting them first is faster
+PAYS = 1 << 17  # values from which on counting them first is faster
 FINE = 8  # bits at which a bin of the grid is fine against a step
 NOISE = 1e-5  # relative, of float32 sums
 
@@ -258,19 +258,21 @@ def ifmr_losses(values: np.ndarray, bottoms: np.ndarray, tops: np.ndarray, scale
     """The loss of each candidate, one after the other: the mean of (round(clip(x) / scale) · scale - x)²."""
     sums = np.zeros(len(scales))
     size = min(CHUNK, max(len(values), 1))
-    first, rounded = np.empty(size, np.float32), np.empty(size, np.float32)
+    together = max(CHUNK // size, 1)  # candidates, where there are few values
+    first, rounded = np.empty((together, size), np.float32), np.empty((together, size), np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         for begin in range(0, len(values), size):
             x = values[begin : begin + size]
-            error, work = first[: len(x)], rounded[: len(x)]
-            for i in range(len(scales)):
-                np.clip(x, bottoms[i], tops[i], out=work)
-                np.divide(work, scales[i], out=work)
+            for i in range(0, len(scales), together):
+                bottom, top, scale = (ends[i : i + together, None] for ends in (bottoms, tops, scales))
+                error, work = first[: len(scale), : len(x)], rounded[: len(scale), : len(x)]
+                np.clip(x, bottom, top, out=work)
+                np.divide(work, scale, out=work)
                 np.rint(work, out=work)
-                np.multiply(work, scales[i], out=work)
+                np.multiply(work, scale, out=work)
                 np.subtract(work, x, out=error)
                 np.multiply(error, error, out=error)
-                sums[i] += float(np.sum(error))
+                sums[i : i + together] += np.sum(error, axis=1)
         losses = (sums / max(len(values), 1)).astype(np.float32)
     return np.where(np.isnan(losses), np.float32(np.inf), losses)
 
