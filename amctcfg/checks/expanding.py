@@ -24,10 +24,26 @@ def expand(
     rules: str = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> Plan:
-    """The effective configuration of every supported layer of a model, skipped ones included.
+    """Expand a configuration: resolve every supported layer of a model, skipped ones included.
 
-    Raises `ConfigError` with all errors that the configuration has on these layers, `ValueError` for two layers
-    of one name. `rules` and `flavour` as for `merge`.
+    Args:
+        config: The configuration, or the document of one.
+        layers: The layers of the model.
+        rules: "documented", as the vendor's page says, or "toolkit", as the toolkit does.
+        flavour: The dialect, where it is not that of the configuration.
+
+    Returns:
+        The plan: the effective configuration of each supported layer, by name.
+
+    Raises:
+        ConfigError: The configuration has errors on these layers; all of them are in it.
+        ValueError: Two of the layers have one name.
+
+    Example:
+        >>> from amctcfg import AMCTConfig
+        >>> plan = expand(AMCTConfig(skip_layers=["a"]), [Layer("a", "Conv2D"), Layer("b", "Conv2D")])
+        >>> [(name, effective.quant_enable) for name, effective in plan.items()]
+        [('a', False), ('b', True)]
     """
     return expand_context(Context(config, layers, rules, flavour))
 

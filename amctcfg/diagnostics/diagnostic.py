@@ -24,9 +24,15 @@ RED, YELLOW, BLUE, BOLD, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[34m", "\x1b[1m", 
 class Diagnostic(NamedTuple):
     """One error or warning.
 
-    `code` is one of the documented codes. `span` is the exact place, where there is a text; `path` leads
-    to the field, as for `Document.span`; `hint` is the cure in words. `name` is the file's. `replacement` is what to
-    write at the span instead, where that is known.
+    Attributes:
+        severity: "error" or "warning".
+        code: One of the documented codes.
+        message: What is wrong, in words.
+        span: The exact place, where there is a text.
+        path: The way to the field, as for `Document.span`.
+        hint: The cure, in words.
+        name: The file's name.
+        replacement: What to write at the span instead, where that is known.
     """
 
     severity: str
@@ -44,7 +50,11 @@ class Diagnostic(NamedTuple):
 
 
 class ConfigError(ValueError):
-    """A configuration that can't be used. `diagnostics` holds every error found, and the warnings, in order."""
+    """A configuration that can't be used; its text shows the first hundred diagnostics.
+
+    Attributes:
+        diagnostics: Every error found, and the warnings, in order.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic], text: Optional[str] = None) -> None:
         self.diagnostics: Tuple[Diagnostic, ...] = tuple(diagnostics)

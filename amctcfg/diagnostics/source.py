@@ -25,7 +25,14 @@ else:  # the same, without typing on the way to the first parse
 
 
 class Span(_Span):
-    """A stretch of text: 1-based, columns in characters, the end exclusive."""
+    """A stretch of text; lines and columns count from 1, columns in characters, and the end is exclusive.
+
+    Attributes:
+        line: The line of its first character.
+        column: The column of its first character.
+        end_line: The line of its end.
+        end_column: The column behind its last character.
+    """
 
     __slots__ = ()
 

@@ -29,14 +29,22 @@ class Misfit(NamedTuple):
 
 
 def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) -> Tuple[Flavour[Any], ...]:
-    """All flavours, the best fit for a text first; empty for another kind of file, or what is not text format.
+    """Rank the flavours by how well they fit a text.
 
     Fields count first, then a comment `# proto-file:` in the head that names the schema. With `layers`, the flavours that
-    quantize most of their types come before the types that the text names. A type that
-    differs from one of TF-Ascend's by case alone is a slip and no evidence.
+    quantize most of their types come before those that fit the types in the text. A type that differs from one of
+    TF-Ascend's by case alone is a slip and no evidence.
 
-    >>> [flavour.name for flavour in detect("common_config { arq_quantize { quant_bits: 6 } }")][:2]
-    ['pytorch', 'ge']
+    Args:
+        text: The configuration.
+        layers: The layers of the model.
+
+    Returns:
+        All flavours, the best fit first; none for another kind of file, or what is not text format.
+
+    Example:
+        >>> [flavour.name for flavour in detect("common_config { arq_quantize { quant_bits: 6 } }")][:2]
+        ['pytorch', 'ge']
     """
     try:
         return rank_flavours(parse_text(text, "<string>"), layers or ())

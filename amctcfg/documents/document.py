@@ -36,8 +36,12 @@ else:
 class Document(Generic[C]):
     """A configuration together with the text that it was read from; equal to another with the same text and name.
 
-    config -- the configuration. tree -- the syntax tree. flavour -- the dialect that it was read as. diagnostics -- the
-    warnings of reading, with `strict=False`. strict -- how it was read.
+    Attributes:
+        config: The configuration.
+        tree: The syntax tree.
+        flavour: The dialect that it was read as.
+        diagnostics: The warnings of reading, with `strict=False`.
+        strict: How it was read.
     """
 
     config: C
@@ -59,11 +63,19 @@ class Document(Generic[C]):
     def span(self, path: Path) -> Span:
         """Return the span of a field, from its name to the end of its value; of an element of a list, its own.
 
-        `path` holds names, with an index behind each repeated field. `KeyError` where the text has no such field.
+        Args:
+            path: Names, with an index behind each repeated field.
 
-        >>> doc = parse("skip_layers: ['a', 'b']")
-        >>> doc.span(("skip_layers", 1))
-        Span(line=1, column=20, end_line=1, end_column=23)
+        Returns:
+            The span.
+
+        Raises:
+            KeyError: The text has no such field.
+
+        Example:
+            >>> doc = parse("skip_layers: ['a', 'b']")
+            >>> doc.span(("skip_layers", 1))
+            Span(line=1, column=20, end_line=1, end_column=23)
         """
         field = self.tree.find(path)
         if field is None:

@@ -27,9 +27,12 @@ SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
 class Settings:
     """The settings in the comments of a text.
 
-    values -- those of the head, which is the comments in front of the first field. ignored -- codes that are left out
-    everywhere. lines -- codes that are left out on a line. paths -- the offsets of the head's values that are paths.
-    Unknown settings are `diagnostics`.
+    Attributes:
+        values: Those of the head, which is the comments in front of the first field.
+        ignored: The codes that are left out everywhere.
+        lines: The codes that are left out on a line, by its number.
+        paths: The offsets of the head's values that are paths.
+        diagnostics: Warnings about unknown settings.
     """
 
     def __init__(self, text: str, name: str) -> None:

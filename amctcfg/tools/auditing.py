@@ -26,8 +26,12 @@ NOTHING = Origin("default", None)
 class Finding:
     """A difference between a plan and what the toolkit did.
 
-    layer -- the layer's name, None for a global key. field -- the dotted name, as in `EffectiveConfig.origins`, or the key.
-    asked -- the value that the plan has, with its origin. done -- the value that the toolkit's file shows.
+    Attributes:
+        layer: The layer's name; None for a global key.
+        field: The dotted name, as in `EffectiveConfig.origins`, or the key.
+        asked: The value that the plan has.
+        origin: What set the value in the plan.
+        done: The value that the toolkit's file shows.
     """
 
     layer: Optional[str]
@@ -42,18 +46,26 @@ def audit(
     quant_config: Optional[Union[str, bytes, Mapping[str, Any]]] = None,
     record: Optional[Union[str, bytes]] = None,
 ) -> Tuple[Finding, ...]:
-    """What the toolkit's files show that is not what the plan asks; empty where all that they show agrees.
+    """Compare what the toolkit did with what a plan asks; what a file can't show is no finding.
 
-    quant_config -- the JSON that the toolkit wrote, as text or as a mapping. record -- the text of its record file; an empty
-    one is one that quantized nothing. What a file can't show is no finding. Raises `ConfigError` for a file that is not
-    what it has to be.
+    Args:
+        plan: The plan.
+        quant_config: The JSON quantization config that the toolkit wrote, as text or as a mapping.
+        record: The text of the toolkit's record file; an empty one is one that quantized nothing.
 
-    >>> from amctcfg import AMCTConfig, Layer, expand
-    >>> plan = expand(AMCTConfig(), [Layer("a", "Conv2D")])
-    >>> audit(plan, quant_config=plan.to_json())
-    ()
-    >>> [(f.layer, f.field, f.asked, f.done) for f in audit(plan, record="")]
-    [('a', 'quant_enable', True, False)]
+    Returns:
+        The differences; empty where all that the files show agrees.
+
+    Raises:
+        ConfigError: A file is not what it has to be.
+
+    Example:
+        >>> from amctcfg import AMCTConfig, Layer, expand
+        >>> plan = expand(AMCTConfig(), [Layer("a", "Conv2D")])
+        >>> audit(plan, quant_config=plan.to_json())
+        ()
+        >>> [(f.layer, f.field, f.asked, f.done) for f in audit(plan, record="")]
+        [('a', 'quant_enable', True, False)]
     """
     found: List[Finding] = []
     if quant_config is not None:
@@ -94,7 +106,7 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
 
 
 def is_of_the_model(error: Diagnostic) -> bool:
-    """Whether an error is about a layer that a plan does not have."""
+    """Return whether an error is about a layer that a plan does not have."""
     path = error.path or ()
     return error.code == "unknown-layer" and (len(path) == 1 or path[0] == "skip_fusion_layers")
 
@@ -112,7 +124,7 @@ def finding(effective: Any, field: str, asked: Any, done: Any) -> Finding:
 
 
 class Recorded(NamedTuple):
-    """What a record shows of a layer; None where it does not."""
+    """The record of a layer; None for what it does not show."""
 
     weights: int  # the number of scales
     offset: Optional[float]
@@ -123,7 +135,7 @@ class Recorded(NamedTuple):
 
 
 def read_record(text: Union[str, bytes]) -> Dict[str, Recorded]:
-    """The records of layers by name. Raises `ConfigError` for what is not a `ScaleOffsetRecord`."""
+    """Read the records of layers, by name. Raises `ConfigError` for what is not a `ScaleOffsetRecord`."""
     tree = parse_text(text, "<record>")
     found: Dict[str, Recorded] = {}
     for field in split(tree.fields):
@@ -216,7 +228,7 @@ def in_record(plan: Plan, effective: Any, record: Recorded) -> Iterator[Finding]
 
 
 def invisible(plan: Plan, records: Dict[str, Recorded]) -> Dict[str, int]:
-    """For each field the number of quantized layers for which a record does not show it."""
+    """Count for each field the quantized layers for which a record does not show it."""
     counts: Dict[str, int] = {}
     for name, effective in plan.items():
         record = records.get(name)

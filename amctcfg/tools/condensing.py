@@ -42,15 +42,15 @@ if TYPE_CHECKING:
     from ..messages.sharing import IdentityCache
 
 
-class Kind(NamedTuple):
-    """What the effective block of a layer depends on beside the configuration: its type, and what it lacks."""
+class LayerClass(NamedTuple):
+    """Layers of one type and one set of missing abilities: they resolve alike."""
 
     type: str
     lacks: Tuple[str, ...]
 
 
 class Cost(NamedTuple):
-    """What is to be as small as possible: first the blocks, then the lines of the text."""
+    """A cost to be minimized: first the blocks, then the lines of the text."""
 
     blocks: int
     lines: int
@@ -72,33 +72,44 @@ def condense(
     quant_config: Union[str, bytes, Mapping[str, Any]],
     layers: Iterable[Layer],
     name: str = "<json>",
-    flavour: Flavour[Any] = TF_ASCEND,
+    flavour: Optional[Flavour[Any]] = None,
 ) -> Any:
-    """The configuration with the fewest blocks, and among these with the fewest lines, that expands to a JSON quantization
-    config on a model.
+    """Find the configuration with the fewest blocks, and among these the fewest lines, that expands to a JSON quantization config.
 
-    Takes the JSON as text or as a mapping, as the toolkit reads it: a layer that is left out or has no true `quant_enable`
-    is not quantized, a key that is left out has its default. The result holds under both sets of rules. Raises
-    `ConfigError` with all that no configuration can express, by layer and key.
+    The JSON is read as the toolkit does: a layer that is left out or has no true `quant_enable` is not quantized, a key
+    that is left out has its default. The result holds under both sets of rules.
 
-    >>> from amctcfg import AMCTConfig
-    >>> layers = [Layer("a", "Conv2D"), Layer("b", "Conv2D")]
-    >>> condense(expand(AMCTConfig(skip_layers=["a"]), layers).to_json(), layers).skip_layers
-    ('a',)
+    Args:
+        quant_config: The JSON quantization config, as text or as a mapping.
+        layers: The layers of the model.
+        name: The name of its file, for diagnostics.
+        flavour: The dialect; TF-Ascend where it is left out.
+
+    Returns:
+        The configuration, an instance of the flavour's root message.
+
+    Raises:
+        ConfigError: It can't be read, or no configuration can express it; all of it is in it, by layer and key.
+
+    Example:
+        >>> from amctcfg import AMCTConfig
+        >>> layers = [Layer("a", "Conv2D"), Layer("b", "Conv2D")]
+        >>> condense(expand(AMCTConfig(skip_layers=["a"]), layers).to_json(), layers).skip_layers
+        ('a',)
     """
     layers = tuple(layers)
-    read = QuantConfig(quant_config, layers, name, flavour)
-    errors = read.errors + ([] if read.errors else inexact(read))
+    read = QuantConfig(quant_config, layers, name, flavour or TF_ASCEND)
+    errors = read.errors + ([] if read.errors else find_inexact(read))
     if errors:
         raise ConfigError(errors, read.text)
-    search = Search(read, [layer for layer in layers if flavour.quantizes(layer)])
-    config = search.best()
-    check(config, read, layers)
+    search = Search(read, [layer for layer in layers if read.flavour.quantizes(layer)])
+    config = search.find_best()
+    verify(config, read, layers)
     return config
 
 
-def inexact(read: QuantConfig) -> List[Diagnostic]:
-    """Numbers that are not 32-bit floats, which no configuration holds."""
+def find_inexact(read: QuantConfig) -> List[Diagnostic]:
+    """Find numbers that are not 32-bit floats, which no configuration holds."""
     found = []
     for name, layer in read.layers.items():
         for field, value in values_of(layer.block).items():
@@ -113,7 +124,7 @@ def inexact(read: QuantConfig) -> List[Diagnostic]:
     return found
 
 
-def check(config: Any, read: QuantConfig, layers: Tuple[Layer, ...]) -> None:
+def verify(config: Any, read: QuantConfig, layers: Tuple[Layer, ...]) -> None:
     """Expand what was found once more, and compare."""
     whole = dataclasses.replace(config, **read.messages)
     for rules in ("documented", "toolkit"):
@@ -156,16 +167,18 @@ class Search:
         self.base: Any = self.flavour.config(**self.globals)
         same: Dict[Any, Any] = {}  # one object for equal blocks
         self.blocks: Dict[str, Any] = {name: same.setdefault(x.block, x.block) for name, x in read.layers.items()}
-        self.wanted: Dict[Kind, Counter[Any]] = {}
-        self.sizes: Counter[Kind] = Counter(map(kind_of, supported))
+        self.wanted: Dict[LayerClass, Counter[Any]] = {}
+        self.sizes: Counter[LayerClass] = Counter(map(class_of, supported))
         for layer in supported:
-            counts = self.wanted.setdefault(kind_of(layer), Counter())
+            counts = self.wanted.setdefault(class_of(layer), Counter())
             if layer.name in self.blocks:
                 counts[self.blocks[layer.name]] += 1
-        self.types: Dict[str, List[Kind]] = {}
-        for kind in self.wanted:
-            self.types.setdefault(kind.type, []).append(kind)
-        self.layer_of: Dict[Kind, Layer] = {kind: Layer("", kind.type, True, kind.lacks) for kind in self.wanted}
+        self.types: Dict[str, List[LayerClass]] = {}
+        for layer_class in self.wanted:
+            self.types.setdefault(layer_class.type, []).append(layer_class)
+        self.layer_of: Dict[LayerClass, Layer] = {
+            layer_class: Layer("", layer_class.type, True, layer_class.lacks) for layer_class in self.wanted
+        }
         self.merger: Resolver = Resolver(self.base, "documented", self.flavour)
         # The fields that cascade, with the part that holds each.
         self.cascades: List[Tuple[str, Field]] = [
@@ -180,18 +193,18 @@ class Search:
 
     # ------------------------------------------------------------ the configuration
 
-    def best(self) -> Any:
+    def find_best(self) -> Any:
         common, least = None, self.cost(None)
-        bounds = Bounds(self)
+        bounds = LowerBounds(self)
         for block in {block: None for counts in self.wanted.values() for block in counts}:
             if not bounds.may_cost_less(block, least):
                 continue
-            for candidate in self.variants(block):
+            for candidate in self.common_variants(block):
                 cost = self.cost(candidate)
                 if cost < least:  # of the best the first, which is the plainest
                     common, least = candidate, cost
         if least.blocks >= IMPOSSIBLE:
-            raise ConfigError(list(self.impossible(common)), self.read.text)
+            raise ConfigError(list(self.find_impossible(common)), self.read.text)
         types, names = [], []
         chosen = {}
         for layer_type in self.types:
@@ -202,13 +215,13 @@ class Search:
         own_blocks: IdentityCache[Any] = {}
         for layer in self.supported:
             make = partial(self.own_block, layer, common, chosen[layer.type])
-            block = by_identity(own_blocks, self.blocks.get(layer.name), make, kind_of(layer))
+            block = by_identity(own_blocks, self.blocks.get(layer.name), make, class_of(layer))
             if block is not None:
                 names.append(self.entry(OF_LAYER, layer.name, block))
-        skipped_types, skipped_layers = self.skips()
+        skipped_types, skipped_layers = self.choose_skips()
         fields = dict(
             self.globals,
-            **self.tensors(common),
+            **self.shorten_tensors(common),
             skip_layers=skipped_layers,
             skip_layer_types=skipped_types,
             common_config=common,
@@ -217,7 +230,7 @@ class Search:
         )
         return self.flavour.config(**fields)
 
-    def tensors(self, common: Any) -> Dict[str, List[Any]]:
+    def shorten_tensors(self, common: Any) -> Dict[str, List[Any]]:
         """Shorten the entries of tensor_quantize: what they are without a word is left out."""
         merger = Resolver(self.flavour.config(**dict(self.globals, common_config=common)), "documented", self.flavour)
         layout = self.flavour.layout
@@ -226,10 +239,10 @@ class Search:
         for key, entries in self.read.messages.items():
             cls = self.read.config_fields[key].kind
             parts = [name for name in members if name in cls.__schema__.fields]
-            found[key] = [self.tensor(entry, parts, merger) for entry in entries]
+            found[key] = [self.shorten_tensor(entry, parts, merger) for entry in entries]
         return found
 
-    def tensor(self, entry: Any, parts: List[str], merger: Resolver) -> Any:
+    def shorten_tensor(self, entry: Any, parts: List[str], merger: Resolver) -> Any:
         """Shorten an entry; the first of its parts need not be there."""
         values = {name: getattr(entry, name) for name in entry.__schema__.fields}
         nothing = type(entry)(**dict(values, **dict.fromkeys(parts)))
@@ -245,19 +258,19 @@ class Search:
         return self.read.config_fields[field].kind(name, block)
 
     def own_block(self, layer: Layer, common: Any, type_block: Any) -> Any:
-        """The block that a layer needs for itself, None if it needs none."""
-        kind = kind_of(layer)
-        tiers = self.tiers(kind, common, type_block)
-        forced = type_block is None and self.is_forbidden(kind, common)
+        """Return the block that a layer needs for itself, None if it needs none."""
+        layer_class = class_of(layer)
+        tiers = self.tiers(layer_class, common, type_block)
+        forced = type_block is None and self.is_forbidden(layer_class, common)
         wanted = self.blocks.get(layer.name)
         if wanted is None:  # nothing is wanted of it, but common_config would be an error on it
             return self.block_class() if forced else None
-        if not forced and wanted == self.outcome(kind, tiers):
+        if not forced and wanted == self.resolve_outcome(layer_class, tiers):
             return None
-        return self.written(wanted, kind, self.fallbacks(kind, common, type_block))
+        return self.shortest_block(wanted, layer_class, self.fallbacks(layer_class, common, type_block))
 
-    def skips(self) -> Tuple[List[str], List[str]]:
-        """Types none of whose layers are quantized, where that is shorter; then the remaining layers."""
+    def choose_skips(self) -> Tuple[List[str], List[str]]:
+        """Return types none of whose layers are quantized, where that is shorter; then the remaining layers."""
         enabled = {name for name, layer in self.read.layers.items() if layer.enabled}
         by_type: Dict[str, List[str]] = {}
         for layer in self.supported:
@@ -265,11 +278,11 @@ class Search:
         off = [t for t, names in by_type.items() if len(names) > 1 and not enabled.intersection(names)]
         return off, [x.name for x in self.supported if x.type not in off and x.name not in enabled]
 
-    def impossible(self, common: Any) -> Iterator[Diagnostic]:
+    def find_impossible(self, common: Any) -> Iterator[Diagnostic]:
         for layer in self.supported:
             read = self.read.layers.get(layer.name)
-            kind = kind_of(layer)
-            if read is None or self.written(read.block, kind, frozenset()) is not None:
+            layer_class = class_of(layer)
+            if read is None or self.shortest_block(read.block, layer_class, frozenset()) is not None:
                 continue
             words = ", ".join("{}={}".format(k.rpartition(".")[2], v) for k, v in values_of(read.block).items())
             message = "{}: no configuration can give a layer of type {} this: {}".format(layer.name, layer.type, words)
@@ -285,8 +298,8 @@ class Search:
 
     # ------------------------------------------------------------ candidates for the common block
 
-    def variants(self, block: Any) -> Iterator[Any]:
-        """The block as common_config: switches that the type decides left out, true or false; the rest as short as can be."""
+    def common_variants(self, block: Any) -> Iterator[Any]:
+        """Iterate over ways to write a block as common_config: switches that the type decides left out, true or false."""
         parts: List[List[Tuple[str, Any]]] = []
         for names, default in self.members.groups:
             name = next((n for n in names if getattr(block, n) is not None), None)
@@ -313,7 +326,7 @@ class Search:
             yield None if is_default and not fields else type(part)(**fields)
 
     def overall(self, field: Field) -> Any:
-        """What a field that cascades is where no block sets it."""
+        """Return what a field that cascades is where no block sets it."""
         return self.globals.get(cascade_of(field) or "", field.default)
 
     # ------------------------------------------------------------ costs
@@ -325,72 +338,78 @@ class Search:
         return cost
 
     def type_choice(self, layer_type: str, common: Any) -> Tuple[Cost, Any]:
-        """What the layers of a type cost under a common block, and the block of the type that pays, if any."""
-        kinds = self.types[layer_type]
+        """Return what the layers of a type cost under a common block, and the block of the type that pays, if any."""
+        classes = self.types[layer_type]
         state = tuple(
-            (self.outcome(kind, self.tiers(kind, common, None)), self.is_forbidden(kind, common)) for kind in kinds
+            (
+                self.resolve_outcome(layer_class, self.tiers(layer_class, common, None)),
+                self.is_forbidden(layer_class, common),
+            )
+            for layer_class in classes
         )
-        cascading = [self.fallbacks(kind, common, None) for kind in kinds]
+        cascading = [self.fallbacks(layer_class, common, None) for layer_class in classes]
         key = layer_type, state, tuple(cascading)
         if key not in self.type_choices:
             without = Cost(0, 0)
-            for kind, (outcome, forbidden), fallbacks in zip(kinds, state, cascading):
-                without = without.plus(*self.kind_cost(kind, outcome, forbidden, fallbacks))
+            for layer_class, (outcome, forbidden), fallbacks in zip(classes, state, cascading):
+                without = without.plus(*self.class_cost(layer_class, outcome, forbidden, fallbacks))
             entry = self.type_entry(layer_type, common, cascading)
             self.type_choices[key] = min((without, None), entry, key=lambda pair: pair[0])
         found: Tuple[Cost, Any] = self.type_choices[key]
         return found
 
     def type_entry(self, layer_type: str, common: Any, cascading: List[Fallback]) -> Tuple[Cost, Any]:
-        """The cheapest block of a type."""
+        """Return the cheapest block of a type."""
         key = layer_type, tuple(cascading)
         if key not in self.type_choices:
-            kinds = self.types[layer_type]
+            classes = self.types[layer_type]
             best: Tuple[Cost, Any] = (Cost(2 * IMPOSSIBLE, 0), None)
-            # What two kinds want alike may be written in two ways: one of them has less to say.
+            # What two classes want alike may be written in two ways: one of them has less to say.
             tried = [
-                self.written(w, kind, fallbacks) for kind, fallbacks in zip(kinds, cascading) for w in self.wanted[kind]
+                self.shortest_block(w, layer_class, fallbacks)
+                for layer_class, fallbacks in zip(classes, cascading)
+                for w in self.wanted[layer_class]
             ]
             for block in dict.fromkeys(tried or [self.block_class()]):
                 if block is not None and self.is_allowed_for_type(layer_type, block):
-                    best = min(best, (self.entry_cost(kinds, common, block), block), key=lambda pair: pair[0])
+                    best = min(best, (self.entry_cost(classes, common, block), block), key=lambda pair: pair[0])
             self.type_choices[key] = best
         found: Tuple[Cost, Any] = self.type_choices[key]
         return found
 
-    def entry_cost(self, kinds: List[Kind], common: Any, block: Any) -> Cost:
+    def entry_cost(self, classes: List[LayerClass], common: Any, block: Any) -> Cost:
         cost = Cost(1, 3 + self.lines(block))
-        for kind in kinds:
-            outcome = self.outcome(kind, self.tiers(kind, common, block))
-            cost = cost.plus(*self.kind_cost(kind, outcome, False, self.fallbacks(kind, common, block)))
+        for layer_class in classes:
+            outcome = self.resolve_outcome(layer_class, self.tiers(layer_class, common, block))
+            cost = cost.plus(*self.class_cost(layer_class, outcome, False, self.fallbacks(layer_class, common, block)))
         return cost
 
-    def kind_cost(self, kind: Kind, outcome: Any, forbidden: bool, fallbacks: Fallback) -> Cost:
-        """What the layers of a kind cost that need a block of their own."""
-        counts = self.wanted[kind]
-        key = kind, fallbacks
+    def class_cost(self, layer_class: LayerClass, outcome: Any, forbidden: bool, fallbacks: Fallback) -> Cost:
+        """Return what the layers of a class cost that need a block of their own."""
+        counts = self.wanted[layer_class]
+        key = layer_class, fallbacks
         if key not in self.sums:
             total = Cost(0, 0)
             for block, count in counts.items():
-                one = self.own_cost(block, kind, fallbacks)
+                one = self.own_cost(block, layer_class, fallbacks)
                 total = total.plus(count * one.blocks, count * one.lines)
             self.sums[key] = total
         cost = self.sums[key]
         if forbidden:
-            free = self.sizes[kind] - sum(counts.values())
+            free = self.sizes[layer_class] - sum(counts.values())
             return cost.plus(free, free * 5)
         count = counts.get(outcome, 0)
         if count:
-            one = self.own_cost(outcome, kind, fallbacks)
+            one = self.own_cost(outcome, layer_class, fallbacks)
             cost = cost.plus(-count * one.blocks, -count * one.lines)
         return cost
 
-    def own_cost(self, block: Any, kind: Kind, fallbacks: Fallback) -> Cost:
-        written = self.written(block, kind, fallbacks)
+    def own_cost(self, block: Any, layer_class: LayerClass, fallbacks: Fallback) -> Cost:
+        written = self.shortest_block(block, layer_class, fallbacks)
         return Cost(IMPOSSIBLE, 0) if written is None else Cost(1, 3 + self.lines(written))
 
     def lines(self, block: Any) -> int:
-        """The lines of a block with its brackets."""
+        """Count the lines of a block with its brackets."""
         if block not in self.lines_of:
             lines: List[str] = []
             print_message(block, "", lines)
@@ -399,30 +418,30 @@ class Search:
 
     # ------------------------------------------------------------ what blocks give
 
-    def tiers(self, kind: Kind, common: Any, type_block: Any) -> List[Tier]:
+    def tiers(self, layer_class: LayerClass, common: Any, type_block: Any) -> List[Tier]:
         tiers = [] if type_block is None else [Tier(OF_TYPE, type_block, ())]
         return tiers + ([] if common is None else [Tier(COMMON, common, ())])
 
-    def outcome(self, kind: Kind, tiers: List[Tier]) -> Any:
-        """The effective block of a layer of a kind without an override of its own."""
-        return self.merger.block_of(self.layer_of[kind], tiers)
+    def resolve_outcome(self, layer_class: LayerClass, tiers: List[Tier]) -> Any:
+        """Return the effective block of a layer of a class without an override of its own."""
+        return self.merger.block_of(self.layer_of[layer_class], tiers)
 
-    def fallbacks(self, kind: Kind, common: Any, type_block: Any) -> Fallback:
-        """What the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
+    def fallbacks(self, layer_class: LayerClass, common: Any, type_block: Any) -> Fallback:
+        """Return what the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
         found = set()
         for part, field in self.cascades:
             below = [value_in(common, part, field.name), self.overall(field)]
             requirements = requirements_of(field)
-            possible = not requirements or self.flavour.can(self.layer_of[kind], requirements[0].ability)
+            possible = not requirements or self.flavour.can(self.layer_of[layer_class], requirements[0].ability)
             for blocks in ([value_in(type_block, part, field.name), *below], below):
                 value = next(v for v in blocks if v is not None)
                 found.add((part, field.name, value and possible))
         return frozenset(found)
 
-    def is_forbidden(self, kind: Kind, common: Any) -> bool:
-        """Whether a common block is an error on layers of a kind."""
+    def is_forbidden(self, layer_class: LayerClass, common: Any) -> bool:
+        """Return whether a common block is an error on layers of a class."""
         return common is not None and any(
-            requirement.common == IS_ERROR and not self.flavour.can(self.layer_of[kind], requirement.ability)
+            requirement.common == IS_ERROR and not self.flavour.can(self.layer_of[layer_class], requirement.ability)
             for requirement in requirements_in(common)
         )
 
@@ -433,13 +452,16 @@ class Search:
                 continue
             if not described.has(requirement.of_type or requirement.ability):
                 return False
-            if not all(self.flavour.can(self.layer_of[kind], requirement.ability) for kind in self.types[layer_type]):
+            if not all(
+                self.flavour.can(self.layer_of[layer_class], requirement.ability)
+                for layer_class in self.types[layer_type]
+            ):
                 return False
         return True
 
-    def written(self, wanted: Any, kind: Kind, fallbacks: Fallback) -> Any:
-        """The shortest block of its own that gives a layer what is wanted; None where none does."""
-        layer = self.layer_of[kind]
+    def shortest_block(self, wanted: Any, layer_class: LayerClass, fallbacks: Fallback) -> Any:
+        """Return the shortest block of its own that gives a layer what is wanted; None where none does."""
+        layer = self.layer_of[layer_class]
         parts: Dict[str, Any] = {}
         for names, default in self.members.groups:
             name = next((n for n in names if getattr(wanted, n) is not None), None)
@@ -467,48 +489,48 @@ class Search:
         return block if possible else None
 
 
-class Bounds:
-    """What common blocks cost at least: most of them need not be tried then.
+class LowerBounds:
+    """Lower bounds of what common blocks cost: most of them need not be tried then.
 
-    Whatever its switches are, a common block gives the layers of a kind what one of the wanted blocks with the same core
+    Whatever its switches are, a common block gives the layers of a layer_class what one of the wanted blocks with the same core
     holds, or nothing that is wanted. A block of a type saves as much as the most frequent one at best.
     """
 
     def __init__(self, search: Search) -> None:
         self.search: Search = search
-        self.alone: Dict[Kind, Cost] = {}  # where each layer has a block of its own
+        self.alone: Dict[LayerClass, Cost] = {}  # where each layer has a block of its own
         self.saved: Dict[
-            Kind, Dict[Any, Cost]
-        ] = {}  # by a block for all layers of a kind, by its core; by any for None
-        for kind, counts in search.wanted.items():
+            LayerClass, Dict[Any, Cost]
+        ] = {}  # by a block for all layers of a layer_class, by its core; by any for None
+        for layer_class, counts in search.wanted.items():
             alone = Cost(0, 0)
             saved: Dict[Any, Cost] = {None: Cost(0, 0)}
             for block, count in counts.items():
-                shortest = search.own_cost(block, kind, self.kindest(block)).lines
+                shortest = search.own_cost(block, layer_class, self.cheapest_fallbacks(block)).lines
                 cost, core = Cost(count, count * shortest), self.core(block)
                 alone = alone.plus(*cost)
                 saved[core], saved[None] = max(saved.get(core, cost), cost), max(saved[None], cost)
-            self.alone[kind], self.saved[kind] = alone, saved
+            self.alone[layer_class], self.saved[layer_class] = alone, saved
 
     def may_cost_less(self, block: Any, than: Cost) -> bool:
-        """Whether any variant of a block may be a better common block than one of this cost."""
+        """Return whether any variant of a block may be a better common block than one of this cost."""
         core, least = self.core(block), Cost(1, 0)
-        for kinds in self.search.types.values():
+        for classes in self.search.types.values():
             without, by_type = Cost(0, 0), Cost(1, 5)
-            for kind in kinds:
-                alone, saved = self.alone[kind], self.saved[kind]
+            for layer_class in classes:
+                alone, saved = self.alone[layer_class], self.saved[layer_class]
                 without = without.plus(*alone.minus(saved.get(core, Cost(0, 0))))
                 by_type = by_type.plus(*alone.minus(saved[None]))
             least = least.plus(*min(without, by_type))
         # The first variant, which leaves out all switches, is the shortest.
-        return least < than and least.plus(0, self.search.lines(next(self.search.variants(block)))) < than
+        return least < than and least.plus(0, self.search.lines(next(self.search.common_variants(block)))) < than
 
-    def kindest(self, block: Any) -> Fallback:
-        """The values in which a block has to say the least."""
+    def cheapest_fallbacks(self, block: Any) -> Fallback:
+        """Return the fallbacks with which a block has to say the least."""
         return frozenset((part, f.name, value_in(block, part, f.name)) for part, f in self.search.cascades)
 
     def core(self, block: Any) -> Optional[Tuple[Any, ...]]:
-        """What all layers get of a block that is the common one in any variant; None where that is not sure."""
+        """Return what all layers get of a block that is the common one in any variant; None where that is not sure."""
         values: List[Any] = []
         for names, default in self.search.members.groups:
             if any(requirements_of(self.search.block_class.__schema__.fields[name]) for name in names):
@@ -524,12 +546,12 @@ class Bounds:
 
 
 def is_plain(field: Field) -> bool:
-    """Whether a field is the same for all layers that have a block."""
+    """Return whether a field is the same for all layers that have a block."""
     return cascade_of(field) is None and field.default is not BY_TYPE and not requirements_of(field)
 
 
-def kind_of(layer: Layer) -> Kind:
-    return Kind(layer.type, layer.lacks)
+def class_of(layer: Layer) -> LayerClass:
+    return LayerClass(layer.type, layer.lacks)
 
 
 def value_in(block: Any, member: str, field: str) -> Any:

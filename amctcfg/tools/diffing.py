@@ -23,8 +23,13 @@ Side = Union[Message, Document[Any], Plan]
 class Change:
     """A field that has another value.
 
-    layer -- the layer's name, None for a global key. field -- the dotted name, as in `EffectiveConfig.origins`, or
-    the key. before, after -- the values, None where a side does not have the field, each with its origin.
+    Attributes:
+        layer: The layer's name; None for a global key.
+        field: The dotted name, as in `EffectiveConfig.origins`, or the key.
+        before: The value on the first side; None where it does not have the field.
+        after: The value on the second side; None where it does not have the field.
+        before_origin: What set the value before.
+        after_origin: What set the value after.
     """
 
     layer: Optional[str]
@@ -45,15 +50,27 @@ def diff(
     rules: str = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> Tuple[Change, ...]:
-    """What `b` changes against `a` on a model: global keys, then layers in their order; empty for a mere rewording.
+    """Compare two configurations by what the layers of a model get: global keys, then layers in their order.
 
-    Each is a configuration, a document, or a plan; two plans need no `layers`, and keep their rules. Raises `ConfigError`
-    with the errors of both on these layers.
+    Args:
+        a: The first side: a configuration, a document, or a plan.
+        b: The second side.
+        layers: The layers of the model; two plans need none.
+        rules: "documented" or "toolkit", for what is not a plan.
+        flavour: The dialect, where it is not that of the configurations.
 
-    >>> from amctcfg import AMCTConfig
-    >>> changes = diff(AMCTConfig(), AMCTConfig(skip_layers=["c"]), [Layer("c", "Conv2D"), Layer("d", "Conv2D")])
-    >>> [(change.layer, change.field, change.after) for change in changes]
-    [('c', 'quant_enable', False)]
+    Returns:
+        The changes; empty for a mere rewording.
+
+    Raises:
+        ConfigError: A side has errors on these layers; those of both are in it.
+        TypeError: The layers are missing.
+
+    Example:
+        >>> from amctcfg import AMCTConfig
+        >>> changes = diff(AMCTConfig(), AMCTConfig(skip_layers=["c"]), [Layer("c", "Conv2D"), Layer("d", "Conv2D")])
+        >>> [(change.layer, change.field, change.after) for change in changes]
+        [('c', 'quant_enable', False)]
     """
     if layers is None and not (isinstance(a, Plan) and isinstance(b, Plan)):
         raise TypeError("diff needs the layers of the model, but for two Plans")

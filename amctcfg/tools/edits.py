@@ -22,7 +22,7 @@ REST_OF_LINE = re.compile("{}*(?:{})?".format(BLANK_IN_LINE, COMMENT))
 
 
 class Edit(NamedTuple):
-    """A stretch of the text, as offsets, and what replaces it."""
+    """A stretch of the text, as offsets, and its replacement."""
 
     start: int
     end: int
@@ -168,7 +168,7 @@ def skip_line(name: str, comment: Optional[str]) -> str:
 
 
 def with_lines(text: str, tree: Tree, entries: Sequence[Field], lines: List[str]) -> str:
-    """The text with whole lines behind the line of the last entry, or at the end."""
+    """Insert whole lines behind the line of the last entry, or at the end."""
     offset = line_end(text, tree, entries[-1][3]) if entries else len(text)
     if lines[0] and any(block.stop == offset for block in find_blocks(tree)):
         lines = ["", *lines]  # a block of a selection goes on as long as entries follow
@@ -186,7 +186,7 @@ def with_lines(text: str, tree: Tree, entries: Sequence[Field], lines: List[str]
 
 
 def line_end(text: str, tree: Tree, offset: int) -> int:
-    """The end of the line on which an entry ends, behind its newline; further down where another field goes on there."""
+    """Return the end of the line on which an entry ends, behind its newline; further down where another field goes on there."""
     end = text.find("\n", behind_separator(text, offset))
     end = len(text) if end < 0 else end + 1
     for _, _, start, behind in split(tree.fields):
@@ -262,7 +262,7 @@ def remove_forward(text: str, element: Field, following: Field) -> Edit:
 
 
 def comments_between(text: str, left: Field, right: Field) -> str:
-    """What stays of the stretch from one element to the end of the next, which goes: the comments in it."""
+    """Return what stays of the stretch from one element to the end of the next, which goes: the comments in it."""
     between = text[left[3] : right[2]]
     stretch = SEPARATOR.match(text, left[3])
     assert stretch is not None

@@ -22,14 +22,25 @@ def explain(
     rules: str = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> str:
-    """What `amctcfg explain` prints for a layer: its values, one a line, and below each the settings that lost and why.
+    """Explain what a layer gets: its values, one a line, and below each the settings that lost and why.
 
-    `rules` and `flavour` as for `merge`. A plan explains by what made it, and takes the name of a layer, too; `KeyError`
-    for one that it does not have.
+    Args:
+        config: The configuration, its document, or a plan, which explains by what made it.
+        layer: The layer; of a plan, a name will do.
+        rules: "documented" or "toolkit", as for `merge`.
+        flavour: The dialect, where it is not that of the configuration.
 
-    >>> from amctcfg import loads
-    >>> print(explain(loads("skip_layers: 'a'"), Layer("a", "MatMul")).splitlines()[1])
-      not quantized: skip_layers at skip_layers.0
+    Returns:
+        The text that `amctcfg explain` prints.
+
+    Raises:
+        KeyError: The plan does not have the layer.
+        TypeError: It is not a `Layer`.
+
+    Example:
+        >>> from amctcfg import loads
+        >>> print(explain(loads("skip_layers: 'a'"), Layer("a", "MatMul")).splitlines()[1])
+          not quantized: skip_layers at skip_layers.0
     """
     if isinstance(config, Plan):
         name = layer.name if isinstance(layer, Layer) else layer
@@ -41,7 +52,7 @@ def explain(
 
 
 def labels(fields: Any) -> Dict[str, str]:
-    """How dotted names are shown: by their last part, where that is unique."""
+    """Return how dotted names are shown: by their last part, where that is unique."""
     ends = [field.rpartition(".")[2] for field in fields]
     return {field: end if ends.count(end) == 1 else field for field, end in zip(fields, ends)}
 
@@ -59,7 +70,7 @@ class Explanation:
         self.name: str = merger.document.name if merger and merger.document else name  # of the file
 
     def headline(self) -> Iterator[str]:
-        """What matters more than any value: that the layer is not quantized at all."""
+        """Return what matters more than any value: that the layer is not quantized at all."""
         origin = self.effective.origins["quant_enable"]
         if origin.value:
             return
@@ -74,13 +85,13 @@ class Explanation:
                 yield "not quantized: {} at {}".format(cause.tier, self.place(cause))
 
     def place(self, origin: Origin) -> str:
-        """`file:line:column`, or the path where there is no text."""
+        """Return `file:line:column`, or the path where there is no text."""
         if origin.span is None:
             return ".".join(map(str, origin.path or ()))
         return "{}:{}:{}".format(self.name, origin.span.line, origin.span.column)
 
     def source(self, field: str, origin: Origin) -> str:
-        """The tier and place of a value."""
+        """Return the tier and place of a value."""
         if origin.path is not None:
             return "{}, {}".format(origin.tier, self.place(origin))
         if origin.tier == "layer_type":
@@ -102,12 +113,12 @@ class Explanation:
         return default is BY_TYPE
 
     def block(self) -> str:
-        """The tier whose block the layer has."""
+        """Return the tier whose block the layer has."""
         tiers = self.merger.tiers(self.layer) if self.merger else []
         return tiers[0].name if tiers else ""
 
     def why_not(self, field: str, origin: Origin, lost: Origin) -> str:
-        """Why a setting lost."""
+        """Return why a setting lost."""
         if field == "quant_enable":
             return "{} comes first".format(origin.tier)
         if field == "fuse":
@@ -133,7 +144,7 @@ class Explanation:
         return [lost for lost in origin.shadowed if lost.path is not None]
 
     def text(self) -> str:
-        """A layer's values as people read them: one a line, and below it what lost."""
+        """Write a layer's values as people read them: one a line, and below it what lost."""
         lines = ["{} ({})".format(self.layer.name, self.layer.type)]
         lines += ["  " + line for line in self.headline()]
         if self.layer.lacks:
@@ -150,7 +161,7 @@ class Explanation:
         return "".join(escape_controls(line) + "\n" for line in lines)
 
     def values(self) -> Dict[str, Any]:
-        """The same for programs: layer, type, quantized, notes, and for each field its value, origin and what lost."""
+        """Return the same for programs: layer, type, quantized, notes, and for each field its value, origin and what lost."""
         fields: Dict[str, Any] = {}
         for field, origin in self.effective.origins.items():
             lost = [
@@ -167,7 +178,7 @@ class Explanation:
 
 
 def name_in(origin: Origin) -> str:
-    """What the file calls the setting."""
+    """Return what the file calls the setting."""
     return [step for step in origin.path or () if isinstance(step, str)][-1]
 
 

@@ -129,7 +129,7 @@ def count_fixes(
 
 
 class State:
-    """What a text says before it is fixed, read once.
+    """A text before it is fixed, read once.
 
     document -- None where it is not text format. diagnostics -- every error and warning. Both are read leniently.
     """
@@ -210,7 +210,7 @@ def select_fixes(
 
 
 class Verifier:
-    """Says whether a changed text makes no error, and if it is to be safe, gives every layer the same as before."""
+    """A test for changed texts: they make no error, and safe ones give every layer the same as before."""
 
     def __init__(self, state: State) -> None:
         self.layers: Optional[Sequence[Layer]] = state.layers
@@ -240,7 +240,7 @@ class Verifier:
         return [plan.to_json() if self.flavour.layout else tuple(plan.items()) for plan in plans]
 
     def accepts(self, text: str, safe: bool) -> bool:
-        """Whether a text has no more errors than the one before, and, to be safe, the same plan."""
+        """Return whether a text has no more errors than the one before, and, to be safe, the same plan."""
         count, document = self.count_errors(text)
         if count > self.errors:
             return False
@@ -354,7 +354,7 @@ def find_fixes(state: State) -> List[Fix]:
 
 
 class Places:
-    """Where the elements of the lists at the top of a text stand, each looked up once."""
+    """The places of the elements of the lists at the top of a text, each looked up once."""
 
     def __init__(self, document: Document[Any], layers: Optional[Sequence[Layer]] = None) -> None:
         self.document: Document[Any] = document
@@ -444,5 +444,5 @@ MAKERS: Dict[str, Maker] = dict(
 
 
 def is_fixable(diagnostic: Diagnostic) -> bool:
-    """Whether a diagnostic may have a fix."""
+    """Return whether a diagnostic may have a fix."""
     return diagnostic.code == "syntax" or diagnostic.code in MAKERS or diagnostic.replacement is not None

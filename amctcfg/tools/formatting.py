@@ -70,7 +70,7 @@ def format(  # noqa: A001  # the name of the contract
 
 
 def is_disabled(text: str) -> bool:
-    """Whether one of the comments in front of the first field asks to leave the text alone."""
+    """Return whether one of the comments in front of the first field asks to leave the text alone."""
     offset = BLANKS.match(text).end()  # type: ignore[union-attr]  # it may be empty
     while text.startswith("#", offset):
         if DISABLE.match(text, offset):
@@ -81,7 +81,7 @@ def is_disabled(text: str) -> bool:
 
 
 def content(tree: Tree) -> List[Any]:
-    """What a tree holds, whatever its layout: names, brackets, and the values of the literals, in order."""
+    """Return what a tree holds, whatever its layout: names, brackets, and the values of the literals, in order."""
     found: List[Any] = []
     pending: List[Iterator[Field]] = [split(tree.fields)]
     while pending:
@@ -117,7 +117,7 @@ Steps = Iterator[Any]  # of a walk: what to do first, before it goes on
 
 
 class Layout:
-    """Writes the fields line by line, taking the comments along as their offsets come by.
+    """A printer that writes fields line by line, taking the comments along as their offsets come by.
 
     The methods that go into a value are generators, which `whole` runs on a stack of its own: texts may be nested more
     deeply than Python calls functions.
@@ -213,7 +213,7 @@ class Layout:
             yield self.message("{", value, element, indent, "}" + comma)
 
     def opening(self, field: Field) -> int:
-        """The offset of the bracket with which a field's value begins."""
+        """Return the offset of the bracket with which a field's value begins."""
         name, _, start, _ = field
         for match in COMMENT_OR_OPENING.finditer(self.text, start + len(name or "")):
             if match.group()[0] != "#":
@@ -224,7 +224,7 @@ class Layout:
         return self.next < len(self.comments) and self.comments[self.next].offset < offset
 
     def own_lines(self, end: int, indent: str, inside: bool = False) -> None:
-        """The comments in front of an offset, each on a line of its own; without empty lines inside of a field."""
+        """Write the comments in front of an offset, each on a line of its own; without empty lines inside of a field."""
         while self.comment_before(end):
             comment = self.comments[self.next]
             self.next += 1
@@ -235,14 +235,14 @@ class Layout:
             self.fresh = False
 
     def gap(self, offset: int) -> None:
-        """An empty line, where the text has some in front of an offset, but none behind an opening bracket."""
+        """Write an empty line, where the text has some in front of an offset, but none behind an opening bracket."""
         if not self.fresh and EMPTY_LINE.search(self.text, self.last, offset):
             self.lines.append("")
         self.fresh = False
         self.last = max(self.last, offset)
 
     def write(self, line: str, end: int) -> None:
-        """A line for what ends at an offset, with the comment that stands behind it on the same line."""
+        """Write a line for what ends at an offset, with the comment that stands behind it on the same line."""
         self.last = end
         self.fresh = False
         if self.next < len(self.comments):
@@ -259,7 +259,7 @@ def deeper(indent: str) -> str:
 
 
 def literals(value: str) -> List[str]:
-    """A scalar's literals, without what stands between them: several of adjacent strings, else one."""
+    """Return a scalar's literals, without what stands between them: several of adjacent strings, else one."""
     if value[0] in "\"'":
         return [double_quoted(match.group()) for match in STRING_OR_COMMENT.finditer(value) if not match.group(1)]
     return [re.sub(r"#[^\n]*|[ \t\r\n\v\f]+", "", value)]  # "-" may have a comment behind it
