@@ -421,3 +421,13 @@ def test_a_selection_that_nothing_fulfils_is_said(folder, cli):
     result = cli("suggest", "q.cfg", "--where", "type=AvgPool")
     assert result.status == 0 and "no layer that can be quantized fulfils type=AvgPool" in result.err
     assert "where=" not in result.out
+
+
+@pytest.mark.parametrize("flavour", amctcfg.FLAVOURS.values(), ids=lambda flavour: flavour.name)
+def test_init_says_which_arguments_the_file_silences(flavour, folder, cli):
+    out = cli("init", "--graph", "l.csv", "--flavour", flavour.name).out
+    fields = [
+        name for name in ("skip_layers", "batch_num", "activation_offset") if name in flavour.config.__schema__.fields
+    ]
+    said = "create_quant_config ignores its own arguments {} and {}".format(", ".join(fields[:-1]), fields[-1])
+    assert (said in out) is (flavour.layout is not None)

@@ -8,6 +8,7 @@ import re
 from typing import Any, Dict, List, Sequence
 
 from ..diagnostics.diagnostic import ERROR
+from ..diagnostics.words import join_words
 from ..documents.settings import head_line
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
@@ -21,6 +22,10 @@ OPTIONS = (
     option("-o", "--output", metavar="OUT", help="the file to write; standard output if left out"),
     option("--force", action="store_true", help="replace OUT if it exists"),
 )
+
+
+# Arguments of the toolkit's create_quant_config that a configuration silences.
+API_ARGUMENTS = ("skip_layers", "batch_num", "activation_offset")
 
 
 def run(arguments: Any, console: Console) -> int:
@@ -66,6 +71,10 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
         lines += ["# proto-file: {}".format(flavour.proto), "# proto-message: {}".format(flavour.config.__name__)]
     listing = ["{} {}".format(count, name) for name, count in counts.items()]
     lines.append("# {} layers can be quantized: {}.".format(len(quantizable), ", ".join(listing) or "none"))
+    silenced = [name for name in API_ARGUMENTS if name in flavour.config.__schema__.fields]
+    if flavour.layout is not None:  # a dialect with a Python API
+        words = "# Given this file, create_quant_config ignores its own arguments {}: say them here."
+        lines.append(words.format(join_words(silenced, "and")))
     ends = list(dict.fromkeys(layer.name for layer in (*quantizable[:1], *quantizable[-1:])))
     type_name = next(iter(counts), "") or next(iter(flavour.quantizable_types))
     for name, meaning in field_meanings(flavour.config).items():
@@ -73,6 +82,8 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
         if name in dict(flavour.deprecated_blocks):
             continue
         lines += ["", "# {}".format(meaning)]
+        if name == "batch_num":
+            lines.append("# It has to be the number of batches that you run.")
         if name == "skip_layers":
             lines += [
                 "# The first and the last layer are usual candidates.",
