@@ -41,10 +41,10 @@ def run(arguments: Any, console: Console) -> int:
         job if job.model else job.with_model(workspace.model(models[0].path, job.flavour)) for job in (before, after)
     )
     for job in (before, after):
-        told = job.check()
-        errors = [d for d in told if d.severity == ERROR]
-        console.diagnostics(told if arguments.strict_warnings else errors, job.text)
-        found += told
+        diagnostics = job.check()
+        errors = [d for d in diagnostics if d.severity == ERROR]
+        console.diagnostics(diagnostics if arguments.strict_warnings else errors, job.text)
+        found += diagnostics
     if any(d.severity == ERROR for d in found):
         return EXIT_FAILURE  # as diff(1): 1 is for differences
     both = [job.plan if job.is_json else job.document for job in (before, after)]
@@ -102,7 +102,7 @@ class Comparison:
         self.sizes: Dict[str, int] = Counter(self.types.values())
 
     def rows(self) -> Iterator[Row]:
-        """Equal changes together, whatever their lines."""
+        """Put equal changes together, whatever their lines."""
         groups: Dict[Any, List[Entry]] = {}
         for entry in self.entries():
             groups.setdefault((entry.change.layer is None, *entry[:3]), []).append(entry)
@@ -112,7 +112,7 @@ class Comparison:
             yield Row(*group[0][:3], names, list(places))
 
     def entries(self) -> Iterator[Entry]:
-        """The changes, those from one algorithm to another as one each."""
+        """Yield the changes, those from one algorithm to another as one each."""
         fields = self.calibration_fields()
         for name, group in groupby(self.changes, key=lambda change: change.layer):
             parts: Dict[str, List[Change]] = {}
@@ -138,13 +138,13 @@ class Comparison:
                         yield Entry(c.field.rpartition(".")[2], value_words(c.before), value_words(c.after), c)
 
     def calibration_fields(self) -> Mapping[str, Any]:
-        """The fields of the block that layers have."""
+        """Return the fields of the block that layers have."""
         for effective in self.after.plan.values():
             return type(effective.calibration_config).__schema__.fields  # type: ignore[no-any-return]
         return {}
 
     def switch(self, old: str, new: str, field: Any, inside: List[Change]) -> Entry:
-        """One algorithm for another: `ifmr → hfmg`, with what is not the default."""
+        """Describe one algorithm for another: `ifmr → hfmg`, with what is not the default."""
         defaults = field.kind.__schema__.fields
         special = [
             "{} {}".format(c.field.rpartition(".")[2], value_words(c.after))
@@ -156,7 +156,7 @@ class Comparison:
         return Entry("", algorithm(old), after, change)
 
     def place(self, change: Change) -> str:
-        """The line that brought the change: that of the new value or, where it is a default, of the one that is gone."""
+        """Name the line that brought the change: that of the new value or, where it is a default, of the one that is gone."""
         if change.after_origin.span:
             return "{}:{}".format(self.after.name, change.after_origin.span.line)
         if change.before_origin.span:
@@ -178,7 +178,7 @@ class Comparison:
         return "{}: {}".format(pluralize(len(row.names), "layer"), who)
 
     def text(self, width: Optional[int], color: bool) -> str:
-        """A line for each change: `search_step 0.01 → 0.02 for 35 layers: Conv2D, B:14`, and a summary."""
+        """Write a line for each change: `search_step 0.01 → 0.02 for 35 layers: Conv2D, B:14`, and a summary."""
         lines = []
         for row in self.rows():
             whom = " for " + self.whom(row, quote_name) if row.names else " (global)"
@@ -207,7 +207,7 @@ class Comparison:
 
 
 def algorithm(field: str) -> str:
-    """The name of an algorithm by its field: `ifmr` for `ifmr_quantize`."""
+    """Name an algorithm by its field: `ifmr` for `ifmr_quantize`."""
     return field[: -len("_quantize")] if field.endswith("_quantize") else field
 
 
@@ -216,7 +216,7 @@ def value_words(value: Any) -> str:
 
 
 def short_places(places: List[str]) -> List[str]:
-    """Places, a file's name once for several lines of it in a row."""
+    """Write places, a file's name once for several lines of it in a row."""
     heads = ["", *(place.rpartition(":")[0] for place in places)]
     return [
         place[len(head) + 1 :] if head and head == above else place
@@ -225,7 +225,7 @@ def short_places(places: List[str]) -> List[str]:
 
 
 def wrapped(text: str, width: Optional[int]) -> List[str]:
-    """A line for a terminal, where it is too long in several, with the rest indented."""
+    """Break a line that is too long for a terminal, and indent the rest."""
     if width is None:
         return [text]
     import textwrap
@@ -236,7 +236,7 @@ def wrapped(text: str, width: Optional[int]) -> List[str]:
 
 
 def diff_markdown(comparison: Comparison) -> str:
-    """A table for a review comment; names stand as code, so that none is a link, an image or a mention there."""
+    """Write a table for a review comment; names stand as code, so that none is a link, an image or a mention there."""
     rows = []
     for row in comparison.rows():
         values = [words if re.match(r"[\w.+-]*\Z", words) else as_code(words) for words in (row.before, row.after)]
@@ -255,7 +255,7 @@ def diff_markdown(comparison: Comparison) -> str:
 
 
 def diff_json(comparison: Comparison) -> str:
-    """One object: `version`, and `changes`, each with the fields of `Change`, the origins laid open."""
+    """Write one object: `version`, and `changes`, each with the fields of `Change`, the origins laid open."""
     rows = [
         {
             "layer": change.layer,

@@ -71,7 +71,7 @@ def run(arguments: Any, console: Console) -> int:
 
 
 class View(NamedTuple):
-    """What is shown: a file with its table, the rows that were asked for, and the warnings.
+    """The things that are shown: a file with its table, the rows that were asked for, and the warnings.
 
     against -- the name of the file that is compared. nodes -- their names, by layer. notes -- sentences for the page.
     """
@@ -117,7 +117,7 @@ def links_of(job: ConfigFile) -> Optional[Links]:
 
 
 def chosen(table: Table, arguments: Any) -> List[Row]:
-    """The rows that the options ask for, in their order."""
+    """Return the rows that the options ask for, in their order."""
     rows = [
         row
         for row in table.rows
@@ -131,20 +131,20 @@ def chosen(table: Table, arguments: Any) -> List[Row]:
 
 
 def width_of(console: Console) -> Optional[int]:
-    """The width of the terminal; elsewhere what COLUMNS says, or none."""
+    """Return the width of the terminal; elsewhere what COLUMNS says, or none."""
     columns = os.environ.get("COLUMNS", "")
     return console.width(console.stdout) or (int(columns) if columns.isdigit() and int(columns) else None)
 
 
 def to_text(view: View, width: Optional[int], color: bool, every: bool) -> str:
-    """One row a layer, or a run of equal ones; what is not the default stands in the last column."""
+    """Write one row a layer, or a run of equal ones; what is not the default stands in the last column."""
     lines = Writer(view.table, every).text(view.rows, width, color)
     lines += wrap(summary(view.table, len(view.rows)), width)
     return "".join(line + "\n" for line in lines)
 
 
 def flat_rows(view: View) -> List[Dict[str, Any]]:
-    """The rows of `Plan.to_rows`, with the score and what was before."""
+    """Return the rows of `Plan.to_rows`, with the score and what was before."""
     flat = {row["layer"]: row for row in view.job.plan.to_rows()}
     found = []
     for row in view.rows:
@@ -160,7 +160,7 @@ def flat_rows(view: View) -> List[Dict[str, Any]]:
 
 
 def to_json(view: View) -> str:
-    """One object: `version`, `file`, `layers`, and `borders` between quantized and float layers."""
+    """Write one object: `version`, `file`, `layers`, and `borders` between quantized and float layers."""
     report = {
         "version": FORMAT_VERSION,
         "file": view.job.name,
@@ -197,7 +197,7 @@ def to_html(view: View) -> str:
 
 
 def to_overlay(view: View, kind: str) -> str:
-    """A file for a viewer of models, which knows layers by the names of their nodes."""
+    """Write a file for a viewer of models, which knows layers by the names of their nodes."""
     return OVERLAYS[kind](view.table._replace(rows=list(view.rows)), view.nodes)
 
 

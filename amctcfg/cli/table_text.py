@@ -45,7 +45,7 @@ class Writer:
         return ["layer", *names, *score, *self.table.extras, "changes" if self.table.has_before else "not the default"]
 
     def above(self) -> str:
-        """What is the same for all layers: `All 54 layers: Conv2D, by common_config, search_step=0.02`."""
+        """Say what is the same for all layers: `All 54 layers: Conv2D, by common_config, search_step=0.02`."""
         values = [("by " if name == "by" else "") + value for name, value in self.constant.items()]
         for field, cell in self.table.shared.items():
             if cell.is_changed or not cell.is_default:
@@ -59,7 +59,7 @@ class Writer:
         return "yes" if row.is_quantized else row.state
 
     def words(self, row: Row) -> str:
-        """What is special about a layer's settings."""
+        """Say what is special about a layer's settings."""
         cells = row.changed if self.table.has_before else row.notable
         return ", ".join(
             words_of(field, self.table.columns[field], cell)
@@ -81,7 +81,7 @@ class Writer:
         return found
 
     def cells(self, run: Sequence[Row]) -> List[str]:
-        """The texts of a row for some equal layers."""
+        """Return the texts of a row for some equal layers."""
         first = run[0]
         columns = {
             "type": joined([row.layer.type for row in run], "types"),
@@ -98,7 +98,7 @@ class Writer:
         return [escape_controls(text) for text in (*texts, self.words(first))]
 
     def text(self, rows: Sequence[Row], width: Optional[int], color: bool) -> List[str]:
-        """The lines: what all share, then a table, or where that is too wide a paragraph for each layer."""
+        """Return the lines: what all share, then a table, or where that is too wide a paragraph for each layer."""
         above = wrap(escape_controls(self.above()), width, "  ")
         runs = self.runs(rows)
         cells = [self.cells(run) for run in runs]
@@ -158,7 +158,7 @@ def table_row(texts: List[str], widths: Sequence[int], width: Optional[int]) -> 
 
 
 def stacked_row(texts: List[str], head: List[str], width: int) -> List[str]:
-    """A layer as a paragraph: `Conv2D, quantized, by common_config, score 0.9994`."""
+    """Write a layer as a paragraph: `Conv2D, quantized, by common_config, score 0.9994`."""
     lead = {"type": "", "quantized": "", "by": "by "}
     words = []
     for name, text in zip(head[1:-1], texts[1:-1]):

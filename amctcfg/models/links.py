@@ -47,7 +47,7 @@ def load_links(path: PathLike, flavour: Flavour[Any]) -> Optional[Links]:
 
 
 def links_of_onnx(graph: Any, flavour: Flavour[Any]) -> Links:
-    """The edges from the nodes that make values to those that read them."""
+    """Find the edges from the nodes that make values to those that read them."""
     from .onnx import node_names
 
     modules = list(find_modules(graph)) if flavour.graphs == "torch" else []  # which keeps their nodes, and the ids

@@ -20,7 +20,7 @@ STYLE = """\
 
 
 def document_html(document: Document[Any]) -> str:
-    """What a notebook shows of a document."""
+    """Write a document for a notebook."""
     found: Dict[int, List[Diagnostic]] = {}
     for diagnostic in check(document.text, document.name, strict=document.strict, flavour=document.flavour):
         found.setdefault(diagnostic.span.line if diagnostic.span else 1, []).append(diagnostic)

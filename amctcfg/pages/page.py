@@ -28,7 +28,7 @@ FEW = 10  # diagnostics that stand open
 
 
 class Page(NamedTuple):
-    """What a page is about: the table, the names of the files, how they were read, the text, and its diagnostics.
+    """The content of a page: the table, the names of the files, how they were read, the text, and its diagnostics.
 
     notes -- sentences below the figures, such as the model's output with all layers quantized.
     """
@@ -79,7 +79,7 @@ def digest(content: str) -> str:
 
 
 def labels_of(head: List[str]) -> str:
-    """The style of cards: each cell names its column."""
+    """Write the style of cards: each cell names its column."""
     return "".join(
         '.amctcfg td:nth-child({})::before{{content:"{} "}}\n'.format(number, css_text(label))
         for number, label in enumerate(head, 1)
@@ -95,12 +95,12 @@ def css_text(words: str) -> str:
 
 
 def warned(diagnostics: Iterable[Diagnostic]) -> Set[Tuple[Any, ...]]:
-    """The blocks and entries about layers that a diagnostic is about, as the first two steps of their paths."""
+    """Find the blocks and entries about layers that a diagnostic is about, as the first two steps of their paths."""
     return {d.path[:2] for d in diagnostics if d.path and len(d.path) > 1 and isinstance(d.path[1], int)}
 
 
 def classes_of(row: Row, warnings: Set[Tuple[Any, ...]]) -> List[str]:
-    """What the filters choose a row by."""
+    """Return what the filters choose a row by."""
     if row.explanation is None:
         return ["float"]
     state = "refused" if row.is_refused else "quantized" if row.is_quantized else "skipped"
@@ -121,7 +121,7 @@ def classes_of(row: Row, warnings: Set[Tuple[Any, ...]]) -> List[str]:
 
 
 def header(page: Page, writer: Writer) -> Iterator[str]:
-    """The names, the figures, and what to look at first."""
+    """Write the names, the figures, and what to look at first."""
     table = page.table
     before = "{} → ".format(text(page.against)) if page.against else ""
     yield "<header><h1>{}{}</h1>".format(before, text(page.file))
@@ -156,7 +156,7 @@ def header(page: Page, writer: Writer) -> Iterator[str]:
 
 
 def worst_html(table: Table, writer: Writer) -> str:
-    """The three layers that quantizing hurts most."""
+    """Name the three layers that quantizing hurts most."""
     numbers = {row.layer.name: number for number, row in enumerate(table.rows, 1)}
     worst = [row for row in table.worst_first(table.rows) if row.score is not None][:3]
     found = [
@@ -168,7 +168,7 @@ def worst_html(table: Table, writer: Writer) -> str:
 
 
 def tools(table: Table, writer: Writer, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
-    """Search, and the filters, which are the legend of the colours as well."""
+    """Write the search and the filters, which are the legend of the colours as well."""
     counts = Counter(name for _, classes in rows for name in set(classes))
     yield "<div class=tools role=search>"
     yield "<input id=search class=script type=search placeholder='search: conv, *layer4*' aria-label='search by name or type'>"
@@ -198,7 +198,7 @@ def table_html(writer: Writer, rows: List[Tuple[Row, List[str]]]) -> Iterator[st
 
 
 def rest(page: Page, explanations: Explanations) -> Iterator[str]:
-    """What the links lead to: the diagnostics, where the values come from, and the configuration."""
+    """Write what the links lead to: the diagnostics, where the values come from, and the configuration."""
     if page.diagnostics:
         yield "<section><h2 id=diagnostics>Diagnostics</h2>"
         groups: Dict[str, List[Diagnostic]] = {}

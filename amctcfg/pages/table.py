@@ -31,7 +31,7 @@ TIERS = {
 
 
 def text(words: str) -> str:
-    """Words as the content of an element or of an attribute."""
+    """Return words as the content of an element or of an attribute."""
     return escape(escape_controls(words))
 
 
@@ -47,7 +47,7 @@ class Explanations:
         return self.numbers.setdefault(words, len(self.numbers) + 1)
 
     def place(self, row: Row, origin: Origin) -> str:
-        """Where a value stands, with a link."""
+        """Say where a value stands, with a link."""
         words = place_of(row, origin)
         return "<a href=#L{}>{}</a>".format(origin.span.line, words) if self.links and origin.span else words
 
@@ -90,7 +90,7 @@ class Writer:
         self.keys: Dict[Any, int] = {}
 
     def head(self) -> List[str]:
-        """The labels of the columns."""
+        """Return the labels of the columns."""
         score = [self.table.score] if self.table.has_scores else []
         return [
             "layer",
@@ -123,7 +123,7 @@ class Writer:
         yield "</tr>"
 
     def state(self, row: Row) -> Iterator[str]:
-        """Whether the layer is quantized, or why not, and the block that it has."""
+        """Say whether the layer is quantized, or why not, and the block that it has."""
         enabled, words = row.cells["quant_enable"], row.state
         if enabled.is_changed and not row.is_refused:
             words = "{} → {}".format("quantized" if enabled.before else "not quantized", words)
@@ -145,7 +145,7 @@ class Writer:
         return self.pill(row, field, cell, value)
 
     def pill(self, row: Row, field: str, cell: Cell, value: str) -> str:
-        """A value in the colour of its tier, with its explanation."""
+        """Write a value in the colour of its tier, with its explanation."""
         classes = list(filter(None, (TIERS.get(cell.origin.tier, ""), "s" if cell.hides else "")))
         attribute = " class='{}'".format(" ".join(classes)) if classes else ""
         if self.explanations is None:
@@ -175,7 +175,7 @@ class Writer:
 
 
 def name_html(name: str) -> str:
-    """A name whose scope is paler than its last part, and which may be broken behind separators."""
+    """Write a name whose scope is paler than its last part, and which may be broken behind separators."""
     scope = scope_of(name)
     separator = "/" if "/" in scope else "."
     broken = text(scope).replace(separator, separator + "<wbr>")
@@ -183,7 +183,7 @@ def name_html(name: str) -> str:
 
 
 def strip_html(table: Table, explanations: Optional[Explanations]) -> str:
-    """What all layers share, as a sentence: `All 54 layers: search_step 0.02 (common_config, line 3)`"""
+    """Say what all layers share: `All 54 layers: search_step 0.02 (common_config, line 3)`"""
     rows = [row for row in table.rows if row.cells]
     if not table.shared:
         return ""
@@ -204,12 +204,12 @@ def strip_html(table: Table, explanations: Optional[Explanations]) -> str:
 
 
 def plan_table(plan: Plan) -> str:
-    """What a notebook shows of a plan."""
+    """Write a plan for a notebook."""
     return notebook_table(tabulated(plan), "plan.to_rows() has them all")
 
 
 def simulation_table(plan: Plan, simulation: Any, cosines: Optional[Mapping[str, float]]) -> str:
-    """What a notebook shows of a simulation: the plan with the scales and offsets, and why layers were refused."""
+    """Write a simulation for a notebook: the plan with the scales and offsets, and why layers were refused."""
     extras = {}
     for name, factors in simulation.factors.items():
         pairs = zip(*factors.activations)  # two of each for a product of two variables
@@ -221,7 +221,7 @@ def simulation_table(plan: Plan, simulation: Any, cosines: Optional[Mapping[str,
 
 
 def notebook_table(table: Table, rest: str) -> str:
-    """A table with its own style sheet, without script; of many layers the first, and how to get the rest."""
+    """Write a table with its own style sheet, without script; of many layers the first, and how to get the rest."""
     rows = table.rows[:MOST_ROWS]
     more = len(table.rows) - len(rows)
     writer = Writer(table, None)

@@ -37,7 +37,7 @@ def count_borders(is_quantized: Mapping[str, bool], inputs: Optional[Mapping[str
 
 
 def sources_of(numbers: Mapping[str, int], inputs: Mapping[str, Sequence[str]]) -> Dict[str, int]:
-    """For each node the layers that its output comes from, as the bits of a number; a layer's output is its own."""
+    """Find for each node the layers that its output comes from, as the bits of a number; a layer's output is its own."""
     made = {name: 1 << number for name, number in numbers.items()}
     for start in inputs:
         pending = [start]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each layer gets as an overlay for viewers of models: attachments of Netron, node data of Model Explorer."""
+"""A plan as an overlay for viewers of models: attachments of Netron, node data of Model Explorer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRADIENT = ("#f28b6b", "#fbe6b4", "#d6edd6")
 
 
 def supported_rows(table: Table, names: Mapping[str, str]) -> Iterator[Tuple[Row, str]]:
-    """The layers that can be quantized, each with the name of its node; one without a name can't be pointed at."""
+    """Find the layers that can be quantized, each with the name of its node; one without a name can't be pointed at."""
     for row in table.rows:
         name = names.get(row.layer.name, row.layer.name)
         if row.explanation is not None and name:
@@ -26,7 +26,7 @@ def supported_rows(table: Table, names: Mapping[str, str]) -> Iterator[Tuple[Row
 
 
 def state_of(row: Row) -> str:
-    """Whether the layer is quantized, in the words that a viewer shows."""
+    """Say whether the layer is quantized, in the words that a viewer shows."""
     return "quantized" if row.is_quantized else row.state if row.is_refused else SKIP
 
 
@@ -85,7 +85,7 @@ def model_explorer(table: Table, names: Mapping[str, str]) -> str:
 
 
 def node_data(row: Row, table: Table) -> Dict[str, Any]:
-    """What is written on a node, and its colours; a mere score gets its colour from the gradient."""
+    """Return what is written on a node, and its colours; a mere score gets its colour from the gradient."""
     score = finite_score(row)
     if row.is_quantized and score is not None and not row.changed:
         return {"value": score}

@@ -34,7 +34,7 @@ class Cell(NamedTuple):
 
     @property
     def hides(self) -> bool:
-        """Whether a line sets another value, which lost."""
+        """Tell whether a line sets another value, which lost."""
         return any(lost.path is not None and lost.value != self.value for lost in self.origin.shadowed)
 
 
@@ -60,7 +60,7 @@ class Row(NamedTuple):
 
     @property
     def is_skipped(self) -> bool:
-        """Whether the configuration keeps a layer in floats that could be quantized."""
+        """Tell whether the configuration keeps a layer in floats that could be quantized."""
         return self.explanation is not None and not self.is_quantized and not self.is_refused
 
     @property
@@ -104,7 +104,7 @@ class Table(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a simulation found: `scores` and what they are, `extras` a mapping of column to value for a layer, `refusals`.
+    """The findings of a simulation: `scores` and what they are, `extras` a mapping of column to value for a layer, `refusals`.
 
     extras and refusals -- by the layer's name; a refusal is why the toolkit would stop there.
     """
@@ -159,7 +159,7 @@ def tabulated(
 
 
 def shared_cells(rows: Sequence[Row]) -> Dict[str, Cell]:
-    """The settings that all layers have and that are the same for all, each as one of the layers has it."""
+    """Find the settings that all layers have and that are the same for all, each as one of the layers has it."""
     if len(rows) < 2:
         return {}
     shared = dict(rows[0].cells)
@@ -180,7 +180,7 @@ def folded(rows: Iterable[Row], key: Callable[[Row], Any]) -> List[List[Row]]:
 
 
 def run_name(names: Sequence[str]) -> str:
-    """What several neighbours are called together: the scope that they share, or the first and the last."""
+    """Name several neighbours together: the scope that they share, or the first and the last."""
     if len(names) == 1:
         return names[0]
     first, last = min(names), max(names)  # what these two share, all share
@@ -190,17 +190,17 @@ def run_name(names: Sequence[str]) -> str:
 
 
 def scope_of(name: str) -> str:
-    """The part of a name in front of its last part, with the separator, which is `/` or else `.`."""
+    """Return the part of a name in front of its last part, with the separator, which is `/` or else `.`."""
     return name[: max(name.rfind("/"), -1 if "/" in name else name.rfind(".")) + 1]
 
 
 def reason(origin: Origin) -> str:
-    """Why a layer is not quantized, in a word or two."""
+    """Say why a layer is not quantized, in a word or two."""
     return {"skip_layers": "skipped", "skip_layer_types": "type skipped"}.get(origin.tier, "not quantized")
 
 
 def tier_of(layer: Layer, resolver: Optional[Resolver]) -> str:
-    """The tier whose block a layer has."""
+    """Return the tier whose block a layer has."""
     if resolver is None:
         return READ
     tiers = resolver.tiers(layer)
@@ -235,7 +235,7 @@ def cells_of(
 
 
 def words_of(field: str, label: str, cell: Cell) -> str:
-    """`search_step=0.02`, with what it was before."""
+    """Write `search_step=0.02`, with what it was before."""
     notes = ["default"] if cell.is_default and cell.value is not None and not cell.is_changed else []
     if cell.is_changed:
         notes.append("was {}".format(shown(cell.before)))
@@ -243,12 +243,12 @@ def words_of(field: str, label: str, cell: Cell) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value for people; of an algorithm that a layer does not have, a dash."""
+    """Return a value for people; of an algorithm that a layer does not have, a dash."""
     return "–" if value is None else format_value(value)
 
 
 def others_of(examined: Iterable[Any], flavour: Flavour[Any]) -> List[Tuple[Layer, str]]:
-    """The layers of quantizable types that can't be quantized, with the reason."""
+    """Find the layers of quantizable types that can't be quantized, with the reason."""
     found = []
     for layer, why, *_ in examined:
         if layer.type in flavour.quantizable_types and not flavour.quantizes(layer):
@@ -260,7 +260,7 @@ def others_of(examined: Iterable[Any], flavour: Flavour[Any]) -> List[Tuple[Laye
 
 
 def score_texts(scores: Iterable[float]) -> Dict[float, str]:
-    """Scores as text, each with as many digits as tell it from its neighbours: 0.9999 and 0.99991, not 1 and 1."""
+    """Return scores as text, each with as many digits as tell it from its neighbours: 0.9999 and 0.99991, not 1 and 1."""
     ordered = sorted(set(scores))
     texts = {}
     for index, score in enumerate(ordered):
@@ -282,7 +282,7 @@ def score_text(score: float, neighbours: Sequence[float]) -> str:
 
 
 class Scale(NamedTuple):
-    """How scores are drawn: from the worst to the best, those near 1 (cosines) as the logarithm of what is missing to 1."""
+    """The way in which scores are drawn: from the worst to the best, those near 1 (cosines) as the logarithm of what is missing to 1."""
 
     is_logarithmic: bool
     sign: float
@@ -298,7 +298,7 @@ class Scale(NamedTuple):
 
 
 def scale_of(scores: Iterable[float], low_is_sensitive: Optional[bool]) -> Scale:
-    """The scale of the scores that are finite."""
+    """Return the scale of the scores that are finite."""
     finite = [score for score in scores if math.isfinite(score)] or [0.0]
     sign = -1.0 if low_is_sensitive is False else 1.0
     logarithmic = sign > 0 and all(0 <= score <= 1 for score in finite)
