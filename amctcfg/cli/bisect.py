@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import queue
@@ -28,12 +29,25 @@ if TYPE_CHECKING:
     from ..tuning.commands import Ended
     from ..tuning.state import StateFolder
 
+COMMAND = """{} is the candidate's file, {json} its expansion, {skip} and {skip-file} the layers that are skipped,
+{onnx} its simulated model, {worker} the number of the device"""
+
+
+def number(argument: str) -> float:
+    """A finite number."""
+    with contextlib.suppress(ValueError):
+        found = float(argument)
+        if abs(found) < float("inf") and argument.isascii() and "_" not in argument:
+            return found
+    raise argparse.ArgumentTypeError("'{}' is not a finite number".format(argument))
+
+
 OPTIONS = (
     CFG,
-    option("run", nargs="*", metavar="-- COMMAND", type=plain, help="{} is the candidate, {json} its expansion"),
+    option("run", nargs="*", metavar="-- COMMAND", type=plain, help=COMMAND),
     *READING,
     *SENSITIVITY,
-    option("--target", metavar="X", type=float, help="the score that is good; read from 'amctcfg-score: N'"),
+    option("--target", metavar="X", type=number, help="the score that is good; read from 'amctcfg-score: N'"),
     option("--budget", metavar="N", type=int, help="the most runs"),
     option("--repeat", metavar="K", type=int, default=1, help="runs of each candidate; the majority counts"),
     option("--jobs", metavar="N", type=count, default=1, help="runs at the same time; {worker} is 0 to N - 1"),

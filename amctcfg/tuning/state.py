@@ -7,12 +7,13 @@ import contextlib
 import json
 import os
 import re
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterator, Optional, Pattern
 
 from ..documents.files import write
 
 LOCK, BEGUN, RUNS = "lock", "search.json", "runs"
 OURS = re.compile(r"(journal\.jsonl|search\.json|(best|next|candidate(-\d+)?)\.(cfg|json|txt|onnx))\Z")
+TEMPORARY = re.compile(r"\.amctcfg-")  # what a killed search was writing
 
 
 class Locked(Exception):
@@ -53,19 +54,23 @@ class StateFolder:
                 raise Locked(int(digits) if digits.isdigit() else None)
             os.ftruncate(descriptor, 0)
             os.write(descriptor, b"%d\n" % os.getpid())
+            self.remove(TEMPORARY)
             yield
         finally:
             os.close(descriptor)
 
     def reset(self) -> None:
         """Remove what an earlier search left."""
-        for name in os.listdir(self.path):
-            if OURS.match(name):
-                os.unlink(self.file(name))
+        self.remove(OURS)
         runs = self.file(RUNS)
         for name in os.listdir(runs) if os.path.isdir(runs) else ():
             if re.match(r"\d+\.txt\Z", name):
                 os.unlink(os.path.join(runs, name))
+
+    def remove(self, names: Pattern[str]) -> None:
+        """Remove the files of some names."""
+        for name in filter(names.match, os.listdir(self.path)):
+            os.unlink(self.file(name))
 
     def begin(self, search: Dict[str, Any]) -> Optional[str]:
         """Begin a search or go on with one; return what differs from the one that was begun here, None for nothing."""
