@@ -44,7 +44,7 @@ figure{margin:10px 0;max-width:1000px}
 figure svg{display:block;width:100%;height:150px;background:var(--soft);border:1px solid var(--line);border-radius:6px}
 figcaption{color:var(--dim);min-height:1.5em;overflow-wrap:anywhere}
 .dots{stroke:var(--dot);stroke-width:5px;stroke-linecap:round;fill:none;vector-effect:non-scaling-stroke}
-.many .dots{stroke-width:3px}.dots.off{stroke:var(--bar)}.pointer{stroke:var(--dim);vector-effect:non-scaling-stroke}
+.many .dots{stroke-width:3px}.many .dots.off{stroke-width:6px}.dots.off{stroke:var(--bar)}.pointer{stroke:var(--dim);vector-effect:non-scaling-stroke}
 .mark{white-space:nowrap}
 .key{display:inline-block;width:9px;height:9px;border-radius:5px;background:var(--dot);margin:0 3px 0 10px}.key.off{background:var(--bar)}
 .tools{position:sticky;top:0;left:0;z-index:3;max-width:100vw;background:var(--back);padding:8px 20px;display:flex;flex-wrap:wrap;gap:6px;
