@@ -15,8 +15,9 @@ import pytest
 import amctcfg
 from amctcfg.diagnostics.codes import CODES
 from amctcfg.editor.actions import formatting
-from amctcfg.editor.analysis import Analysis, EditorWorkspace, Settings
-from amctcfg.editor.features import PAGE, completion, document_symbols, folding_ranges
+from amctcfg.editor.analysis import PAGE, Analysis, EditorWorkspace, Settings
+from amctcfg.editor.completion import completion
+from amctcfg.editor.navigation import document_symbols, folding_ranges
 from amctcfg.editor.text import ENCODINGS, Text
 from amctcfg.editor.tokens import semantic_tokens
 from amctcfg.workspace.workspace import Options

@@ -157,7 +157,7 @@ def test_a_damaged_model_is_an_error(helper, tmp_path):
 def test_an_onnx_model_with_another_flavour_is_a_note(helper, tmp_path, cli):
     path = made(helper, tmp_path / "m.onnx", [("Conv", ["x", "w"], ["y"], "c", {})], weights={"w": WEIGHT["w"]})
     result = cli("check", "-", "--graph", path, "--flavour", "caffe", stdin=b"")
-    assert "is an ONNX model; its nodes are seen by the types of caffe" in result.err
+    assert "is an ONNX model; its node types are checked against flavour caffe" in result.err
     result = cli("expand", "-", "--graph", path, stdin=b"batch_num: 2")
     assert result.status == 0 and json.loads(result.out)["batch_num"] == 2 and "read as onnx" in result.err
 

@@ -13,9 +13,9 @@ from ..textformat.tree import split
 from ..tools.edits import Edit, join_edits, order_edits, remove_field, skip, unskip
 from ..tools.fixing import State, combine_edits, find_fixes, fix_syntax, fix_text
 from ..tools.formatting import format as formatted
-from .analysis import Analysis
-from .features import diagnostic_of, name_at, text_of
-from .outline import Node
+from .analysis import Analysis, diagnostic_of
+from .navigation import name_at
+from .outline import Node, text_of
 from .text import whole_edit
 
 QUICK_FIX, REFACTOR, FIX_ALL = "quickfix", "refactor", "source.fixAll.amctcfg"

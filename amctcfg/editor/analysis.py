@@ -8,7 +8,8 @@ import threading
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 from urllib.parse import unquote, urlsplit
 
-from ..diagnostics.diagnostic import ConfigError, Diagnostic
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.words import escape_controls
 from ..documents.document import Document, read_text
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
@@ -19,6 +20,11 @@ from ..workspace.model import Model
 from ..workspace.workspace import Options, Workspace
 from .outline import Outline
 from .text import Text
+
+UNNECESSARY = 1
+FADED = ("redundant-override", "unused-override", "ignored-override")
+
+PAGE = "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"
 
 LARGE = 4 << 20  # bytes of a model that is read in the background
 
@@ -190,3 +196,28 @@ class Analysis:
 
     def layer(self, name: str) -> Optional[Layer]:
         return next((layer for layer in self.layers or () if layer.name == name), None)
+
+
+# ---------------------------------------------------------------- for the client
+
+
+def diagnostics_of(analysis: Analysis) -> List[Dict[str, Any]]:
+    """What `check` reports, as the protocol has it; what has no place stands at the beginning."""
+    return [diagnostic_of(analysis, diagnostic) for diagnostic in analysis.diagnostics]
+
+
+def diagnostic_of(analysis: Analysis, diagnostic: Diagnostic) -> Dict[str, Any]:
+    zero = {"line": 0, "character": 0}
+    place = {"start": zero, "end": zero} if diagnostic.span is None else analysis.text.span_range(diagnostic.span)
+    message = escape_controls(diagnostic.message) + ("\n" + escape_controls(diagnostic.hint) if diagnostic.hint else "")
+    found: Dict[str, Any] = {
+        "range": place,
+        "severity": 1 if diagnostic.severity == ERROR else 2,
+        "code": diagnostic.code,
+        "codeDescription": {"href": PAGE.format(diagnostic.code)},
+        "source": "amctcfg",
+        "message": message,
+    }
+    if diagnostic.code in FADED:
+        found["tags"] = [UNNECESSARY]
+    return found

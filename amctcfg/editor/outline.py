@@ -17,6 +17,9 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 
+NAMES_OF_LAYERS = ("skip_layers", "skip_fusion_layers", "layer_name", "skip_approximation_layers")
+NAMES_OF_TYPES = ("skip_layer_types", "layer_type")
+
 MOST_NODES = 300000
 
 
@@ -206,3 +209,8 @@ class Outline:
 
     def comment_at(self, offset: int) -> bool:
         return any(start < offset <= end for start, end in self.comments)
+
+
+def text_of(node: Node, field: str) -> Optional[str]:
+    child = node.first(field)
+    return child.text if child is not None else None

@@ -18,17 +18,10 @@ from typing import IO, Any, Callable, Dict, List, Optional, Set
 from .. import __version__
 from . import protocol
 from .actions import code_actions, formatting
-from .analysis import Analysis, EditorWorkspace, Settings, path_of
-from .features import (
-    completion,
-    definition,
-    diagnostics_of,
-    document_symbols,
-    folding_ranges,
-    hover,
-    inlay_hints,
-    references,
-)
+from .analysis import Analysis, EditorWorkspace, Settings, diagnostics_of, path_of
+from .completion import completion
+from .hover import hover, inlay_hints
+from .navigation import definition, document_symbols, folding_ranges, references
 from .protocol import END, BrokenHeader, NotJson, ResponseError, Writer, read_frame
 from .text import ENCODINGS, Text
 from .tokens import legend, semantic_tokens

@@ -7,8 +7,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 from ..messages.kinds import BOOL, STRING, Enum
 from .analysis import Analysis
-from .features import NAMES_OF_LAYERS, NAMES_OF_TYPES
-from .outline import Node
+from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, Node
 
 TYPES = ("comment", "property", "string", "number", "keyword", "enumMember", "type", "variable")
 MODIFIERS = ("deprecated",)  # a layer or type that the model does not have is struck out by themes

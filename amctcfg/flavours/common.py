@@ -70,7 +70,7 @@ class FMRQuantize(Message):
     min_percentile: Optional[float] = optional(FLOAT, default=0.999999, within=PERCENTILE)
     """Which of the smallest values counts as the minimum."""
     asymmetric: Optional[bool] = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
-    """Whether activations are quantized with an offset (the vendor's sentence has it the wrong way round). Where the
+    """Whether activations are quantized with an offset. Where the
     block does not say, the blocks below it do, and then `activation_offset`."""
 
     @classmethod

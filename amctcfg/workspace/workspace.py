@@ -148,11 +148,14 @@ class Workspace:
         flavour = self.wanted or (flavour_by_name(own) if own != AUTO else None)
         if flavour is not None:
             if flavour.graphs not in ("onnx", "torch") and kind_of_model(graph) == "onnx":
-                self.note("{} is an ONNX model; its nodes are seen by the types of {}".format(graph, flavour.name))
+                self.note(
+                    "{} is an ONNX model; its node types are checked against flavour {}".format(graph, flavour.name)
+                )
             return flavour
         flavour, why = choose_flavour(file, graph, lambda: self.layers_of_table(graph or "", by_head))
         if flavour is not TF_ASCEND:
-            self.note("{} is read as {}: {}".format(file.name, flavour.name, why))
+            words = "{}: assuming flavour {} ({}); choose another with --flavour"
+            self.note(words.format(file.name, flavour.name, why))
         return flavour
 
     def layers_of_table(self, path: str, by_head: bool) -> Layers:

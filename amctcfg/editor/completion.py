@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Completion: what may stand at a place in a file."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, Optional, Tuple
+
+from ..diagnostics.words import pluralize
+from ..flavours.layer import Layer
+from ..flavours.requirement import BY_TYPE
+from ..messages.kinds import BOOL, STRING, Enum
+from ..messages.meanings import field_meanings
+from .analysis import Analysis
+from .outline import NAMES_OF_TYPES, Node
+
+MOST_COMPLETIONS = 200
+
+KIND_FIELD, KIND_VALUE, KIND_ENUM, KIND_LAYER, KIND_TYPE = 5, 12, 20, 21, 7
+
+
+def completion(analysis: Analysis, offset: int, snippets: bool) -> Dict[str, Any]:
+    """What may stand at a place. The list is never complete: what is typed next is asked about again."""
+    outline = analysis.outline
+    if outline.comment_at(offset):
+        return {"isIncomplete": False, "items": []}
+    message = outline.inside(offset)
+    node = value_node(message, offset)
+    if node is not None or message.is_list:
+        items = values(analysis, message, node, offset)
+    else:
+        items = fields(analysis, message, offset, snippets)
+    return {"isIncomplete": True, "items": list(items)[:MOST_COMPLETIONS]}
+
+
+def value_node(message: Node, offset: int) -> Optional[Node]:
+    """The field whose value a place is in, or behind whose colon it is."""
+    for number, child in enumerate(message.children):
+        if child.value is not None and child.value_start <= offset <= child.value_start + len(child.value):
+            return child
+        if child.has_colon and child.value is None and child.opening is None and child.start < offset:
+            following = message.children[number + 1 : number + 2]
+            if not following or offset <= following[0].start:
+                return child
+    return None
+
+
+def fields(analysis: Analysis, message: Node, offset: int, snippets: bool) -> Iterator[Dict[str, Any]]:
+    root = message is analysis.outline.root
+    cls = (
+        analysis.flavour.config
+        if root
+        else message.spec.kind
+        if message.spec is not None and message.spec.is_message
+        else None
+    )
+    if cls is None:
+        return
+    there = {
+        child.name for child in message.children if not child.start <= offset <= child.start + len(child.name or "")
+    }
+    typed = next((c for c in message.children if c.name and c.start <= offset <= c.start + len(c.name)), None)
+    start = typed.start if typed is not None else offset
+    end = typed.start + len(typed.name or "") if typed is not None else offset
+    has_value = typed is not None and (typed.has_colon or typed.opening is not None)
+    for name, meaning in field_meanings(cls).items():
+        spec = cls.__schema__.fields[name]
+        if name in there and spec.label != "repeated":
+            continue
+        written = name if has_value else written_field(name, spec, snippets)
+        item = {
+            "label": name,
+            "kind": KIND_FIELD,
+            "detail": detail(spec),
+            "documentation": {"kind": "markdown", "value": meaning},
+            "textEdit": {"range": analysis.text.range(start, end), "newText": written},
+        }
+        if snippets and not has_value:
+            item["insertTextFormat"] = 2
+        yield item
+
+
+def written_field(name: str, spec: Any, snippets: bool) -> str:
+    """A field with a place to go on writing at."""
+    if spec.is_message:
+        return name + (" {\n  $0\n}" if snippets else " {")
+    if not snippets:
+        return name + ": "
+    if spec.kind is STRING:
+        return name + ': "$0"'
+    if spec.kind is BOOL:
+        return name + ": ${1|true,false|}"
+    if isinstance(spec.kind, Enum):
+        return name + ": ${1|" + ",".join(spec.kind.names) + "|}"
+    return "{}: ${{1:{}}}".format(name, default_of(spec) or spec.kind.example)
+
+
+def default_of(spec: Any) -> str:
+    if spec.is_message or spec.default is None or spec.label == "repeated":
+        return ""
+    return repr(spec.default) if spec.default is BY_TYPE else spec.kind.format(spec.default)
+
+
+def detail(spec: Any) -> str:
+    parts = ["{} {}".format(spec.label, spec.kind_name)]
+    if default_of(spec):
+        parts.append("default {}".format(default_of(spec)))
+    if spec.within is not None:
+        parts.append(spec.within.words)
+    return ", ".join(parts)
+
+
+def values(analysis: Analysis, message: Node, node: Optional[Node], offset: int) -> Iterator[Dict[str, Any]]:
+    owner = message if message.is_list else node
+    spec = (node.spec if node is not None and node.spec is not None else None) or (
+        owner.spec if owner is not None else None
+    )
+    if spec is None or spec.is_message:
+        return
+    name = spec.name
+    value = node.value if node is not None and node.value is not None else None
+    start = node.value_start if node is not None and value is not None else offset
+    end = start + len(value) if value is not None else offset
+    blank = "" if value is not None or analysis.text.text[offset - 1 : offset] in (" ", "[", ",", "\t", "\n") else " "
+    if spec.kind is STRING:
+        typed = analysis.text.text[start + 1 : offset] if value is not None else ""
+        for label, kind, words in names_for(analysis, name, message, node):
+            if typed.lower() in label.lower():
+                yield {
+                    "label": label,
+                    "kind": kind,
+                    "detail": words,
+                    "filterText": value or label,
+                    "textEdit": {"range": analysis.text.range(start, end), "newText": blank + STRING.format(label)},
+                }
+        return
+    choices: Tuple[str, ...] = ()
+    if spec.kind is BOOL:
+        choices = ("true", "false")
+    elif isinstance(spec.kind, Enum):
+        choices = spec.kind.names
+    elif default_of(spec):
+        choices = (default_of(spec),)
+    for choice in choices:
+        words = "the default" if choice == default_of(spec) else ""
+        edit = {"range": analysis.text.range(start, end), "newText": blank + choice}
+        yield {
+            "label": choice,
+            "kind": KIND_ENUM if isinstance(spec.kind, Enum) else KIND_VALUE,
+            "detail": words,
+            "textEdit": edit,
+        }
+
+
+def names_for(analysis: Analysis, field: str, message: Node, node: Optional[Node]) -> Iterator[Tuple[str, int, str]]:
+    """The names that may stand in a field and are not listed yet."""
+    flavour, layers = analysis.flavour, analysis.layers or ()
+    own = node.text if node is not None else None
+    listed = {text for text, _ in strings_in(analysis, field, message)} - {own}
+    if field in NAMES_OF_TYPES:
+        counts: Dict[str, int] = {}
+        for layer in layers:
+            counts[layer.type] = counts.get(layer.type, 0) + flavour.quantizes(layer)
+        order = sorted(flavour.quantizable_types, key=lambda name: (-counts.get(name, 0), name))
+        for name in order:
+            if name not in listed:
+                yield name, KIND_TYPE, pluralize(counts.get(name, 0), "layer") if layers else ""
+        return
+    for layer in layers:
+        if layer.name not in listed and may_stand(analysis, field, message, layer):
+            yield layer.name, KIND_LAYER, layer.type
+
+
+def may_stand(analysis: Analysis, field: str, message: Node, layer: Layer) -> bool:
+    flavour = analysis.flavour
+    if field == "skip_fusion_layers":
+        return layer.type in flavour.fusible_types
+    if field == "layer_name" and message.field == "tensor_quantize":
+        described = flavour.types.get(layer.type)
+        return described is not None and not described.quantizable
+    return flavour.quantizes(layer)
+
+
+def strings_in(analysis: Analysis, field: str, message: Node) -> Iterator[Tuple[str, Node]]:
+    """The names in a field: of a list or repeated field all of them, of an override those of all overrides."""
+    for node in analysis.outline.strings:
+        holder = node.parent
+        if node.field == field and node.text is not None and holder is not None:
+            if field not in ("layer_name", "layer_type") or holder.field == message.field:
+                yield node.text, node

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hover, and hints behind overrides: what a field means, what a layer gets, how many layers have a block."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+from ..diagnostics.words import as_block, as_code, list_words, pluralize
+from ..flavours.layer import Layer
+from ..messages.meanings import field_meanings
+from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE
+from ..tools.explaining import Explanation
+from .analysis import Analysis
+from .completion import detail
+from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, Node, text_of
+
+MOST_NAMED = 20
+
+
+def hover(analysis: Analysis, offset: int) -> Optional[Dict[str, Any]]:
+    """What is at a place: a field's meaning; what a layer gets; how many layers have a block, and which."""
+    node = analysis.outline.at(offset)
+    if node is None:
+        return None
+    on_name = node.name is not None and offset <= node.start + len(node.name)
+    words: Optional[str] = None
+    if on_name:
+        start, end = node.start, node.start + len(node.name or "")
+        words = field_words(analysis, node)
+    else:
+        start, end = node.value_start, node.value_start + len(node.value or "")
+        if node.text is not None and node.field in NAMES_OF_LAYERS:
+            words = layer_words(analysis, node.text)
+        elif node.text is not None and node.field in NAMES_OF_TYPES:
+            words = type_words(analysis, node.text)
+        else:
+            words = field_words(analysis, node)
+    if words is None:
+        return None
+    return {"contents": {"kind": "markdown", "value": words}, "range": analysis.text.range(start, end)}
+
+
+def field_words(analysis: Analysis, node: Node) -> Optional[str]:
+    if node.spec is None:
+        return None
+    holder = node.parent
+    while holder is not None and holder.is_list:
+        holder = holder.parent
+    cls = analysis.flavour.config
+    if holder is not None and holder.spec is not None and holder.spec.is_message:
+        cls = holder.spec.kind
+    meaning = field_meanings(cls).get(node.spec.name, "")
+    words = "**{}**: {}\n\n{}".format(node.spec.name, detail(node.spec), meaning)
+    block = block_words(analysis, node)
+    return words + ("\n\n" + block if block else "")
+
+
+def block_words(analysis: Analysis, node: Node) -> Optional[str]:
+    """How many layers get a block, and which."""
+    found = users(analysis, node)
+    if found is None:
+        return None
+    if not found:
+        return "No layer of the model gets this block."
+    return "{} of the model: {}".format(
+        pluralize(len(found), "layer"), list_words([as_code(layer.name) for layer in found], MOST_NAMED)
+    )
+
+
+def users(analysis: Analysis, node: Node) -> Optional[List[Layer]]:
+    """The quantized layers that have the block at a node; None where it is not a block, or there is no model."""
+    merger, layers = analysis.merger, analysis.layers
+    if merger is None or layers is None:
+        return None
+    if node.field == "calibration_config" and node.parent is not None and node.parent.parent is not None:
+        node = node.parent
+    quantized = [layer for layer in layers if merger.merge(layer).quant_enable]
+    if node.field == COMMON:
+        return [x for x in quantized if x.name not in merger.names and x.type not in merger.types]
+    if node.field == OF_TYPE:
+        name = text_of(node, "layer_type")
+        return [x for x in quantized if x.type == name and x.name not in merger.names]
+    if node.field == OF_LAYER:
+        name = text_of(node, "layer_name")
+        return [x for x in quantized if x.name == name]
+    return None
+
+
+def layer_words(analysis: Analysis, name: str) -> Optional[str]:
+    layer = analysis.layer(name)
+    if layer is None:
+        return None if analysis.layers is None else "The model has no layer of this name."
+    merger = analysis.merger
+    if merger is None:
+        return "{} ({})".format(as_code(layer.name), as_code(layer.type))
+    return as_block(Explanation(merger, merger.merge(layer), name=analysis.name).text())
+
+
+def type_words(analysis: Analysis, name: str) -> Optional[str]:
+    described = analysis.flavour.types.get(name)
+    if described is None:
+        return "{} has no layer type of this name.".format(analysis.flavour.name)
+    facts = [
+        word for word, holds in (("channel_wise", described.channel_wise), ("BN is fused", described.fusible)) if holds
+    ]
+    words = "**{}**{}".format(name, ": " + ", ".join(facts) if facts else "")
+    layers = [layer for layer in analysis.layers or () if layer.type == name]
+    if analysis.layers is not None:
+        words += "\n\n{} of the model{}".format(
+            pluralize(len(layers), "layer"),
+            ": " + list_words([as_code(x.name) for x in layers], MOST_NAMED) if layers else "",
+        )
+    return words
+
+
+def inlay_hints(analysis: Analysis, start: int, end: int) -> List[Dict[str, Any]]:
+    """Behind the name of an override how many layers get it: `→ 13 layers`, `→ nothing`."""
+    merger, layers = analysis.merger, analysis.layers
+    if merger is None or layers is None:
+        return []
+    counts: Dict[Tuple[str, str], int] = {}
+    for layer in layers:
+        if merger.merge(layer).quant_enable:
+            key = (OF_LAYER, layer.name) if layer.name in merger.names else (OF_TYPE, layer.type)
+            counts[key] = counts.get(key, 0) + 1
+    found = []
+    for node in analysis.outline.strings:
+        holder = node.parent
+        field = {"layer_type": OF_TYPE, "layer_name": OF_LAYER}.get(node.field or "")
+        if field is None or holder is None or holder.field != field or not start <= node.end <= end:
+            continue
+        count = counts.get((field, node.text or ""), 0)
+        if field == OF_TYPE or not count:
+            label = "→ {}".format(pluralize(count, "layer") if count else "nothing")
+            found.append({"position": analysis.text.position(node.end), "label": label, "paddingLeft": True})
+    return found

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding one's way in a file: symbols, folding, definitions, references."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from ..diagnostics.words import escape_controls
+from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
+from .analysis import Analysis
+from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, Node, text_of
+
+SYMBOL_OBJECT, SYMBOL_FIELD, SYMBOL_ARRAY = 19, 8, 18
+DEEPEST = 50  # levels of symbols; clients and the JSON of an answer have limits, too
+
+
+def document_symbols(analysis: Analysis) -> List[Dict[str, Any]]:
+    return [symbol(analysis, node) for node in analysis.outline.root.children if node.name]
+
+
+def symbol(analysis: Analysis, node: Node, depth: int = 0) -> Dict[str, Any]:
+    text = analysis.text
+    name = node.name or "element"
+    key = text_of(node, "layer_name") or text_of(node, "layer_type")
+    found: Dict[str, Any] = {
+        "name": name,
+        "detail": escape_controls(key or node.value or ""),
+        "kind": SYMBOL_ARRAY if node.is_list else SYMBOL_OBJECT if node.opening is not None else SYMBOL_FIELD,
+        "range": text.range(node.start, max(node.end, node.start)),
+        "selectionRange": text.range(node.start, node.start + len(node.name or "")),
+    }
+    inner = [child for child in node.children if child.name or child.opening is not None]
+    if inner and depth < DEEPEST:
+        found["children"] = [symbol(analysis, child, depth + 1) for child in inner]
+    return found
+
+
+def folding_ranges(analysis: Analysis) -> List[Dict[str, Any]]:
+    text = analysis.text
+    found: List[Dict[str, Any]] = []
+    for node in analysis.outline.walk():
+        if node.opening is not None:
+            first, last = text.position(node.start)["line"], text.position(node.end)["line"]
+            if last > first:
+                found.append({"startLine": first, "endLine": last - 1 if last - 1 > first else last})
+    lines = [text.position(start)["line"] for start, _ in analysis.outline.comments]
+    begin = 0
+    for index in range(1, len(lines) + 1):
+        if index == len(lines) or lines[index] != lines[index - 1] + 1:
+            if lines[index - 1] > lines[begin]:
+                found.append({"startLine": lines[begin], "endLine": lines[index - 1], "kind": "comment"})
+            begin = index
+    return found
+
+
+def name_at(analysis: Analysis, offset: int) -> Optional[Node]:
+    """The string at a place that names a layer or a type."""
+    node = analysis.outline.at(offset)
+    if node is None or node.text is None or node.field not in (*NAMES_OF_LAYERS, *NAMES_OF_TYPES):
+        return None
+    return node if node.value_start <= offset else None
+
+
+def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
+    """From an override to the blocks that it shadows; from a layer's name elsewhere to the blocks that it could have."""
+    node = analysis.outline.at(offset) or analysis.outline.inside(offset)
+    override: Optional[Node] = node
+    while override is not None and override.field not in (OF_LAYER, OF_TYPE):
+        override = override.parent
+    merger: Optional[Resolver] = analysis.merger
+    if merger is None:
+        return []
+    name: Optional[str] = None
+    layer_type: Optional[str] = None
+    skipped = 1
+    if override is not None and override.field == OF_TYPE:
+        layer_type = text_of(override, "layer_type")
+    elif override is not None:
+        name = text_of(override, "layer_name")
+    else:
+        named_here = name_at(analysis, offset)
+        if named_here is None:
+            return []
+        name, skipped = named_here.text, 0
+    layer = analysis.layer(name or "")
+    if layer is not None:
+        layer_type = layer.type
+    tiers = merger.tiers_of(name, layer_type)[skipped:]
+    spans = [
+        merger.document.mark(tier.path[:2] if tier.name != COMMON else tier.path) for tier in tiers if merger.document
+    ]
+    return [analysis.text.span_range(span) for span in spans]
+
+
+def references(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
+    """All places that name the same layer, or the same type."""
+    node = name_at(analysis, offset)
+    if node is None:
+        return []
+    group = NAMES_OF_LAYERS if node.field in NAMES_OF_LAYERS else NAMES_OF_TYPES
+    text = analysis.text
+    return [
+        text.range(other.value_start, other.value_start + len(other.value or ""))
+        for other in analysis.outline.strings
+        if other.field in group and other.text == node.text
+    ]
