@@ -136,9 +136,7 @@ def test_the_note_says_which_and_why(cli, tmp_path, monkeypatch):
     )
     result = cli("check", "a.cfg")
     assert (result.status, result.out) == (0, "All checks passed.\n")
-    assert (
-        result.err == "amctcfg: a.cfg: assuming flavour pytorch (quant_bits, Linear); choose another with --flavour\n"
-    )
+    assert result.err == "amctcfg: a.cfg is read as pytorch (quant_bits, Linear); choose another with --flavour\n"
     assert cli("check", "b.cfg").err == ""
     assert cli("check", "a.cfg", "--flavour", "tf-ascend").status == 1
     result = cli("check", "a.cfg", "--flavour", "pytroch")

@@ -460,20 +460,46 @@ def test_the_end_of_the_input_ends_the_server_whatever_it_does(folder, shut_down
         assert client.process.wait(timeout=30) == 1
 
 
-def test_another_file_does_not_wait_for_a_large_model(folder, monkeypatch):
-    """A model above the limit is read in the background; its file is reported when it is there, and forgotten with it."""
-    rows = "".join("layer{},Conv2D,true\n".format(number) for number in range(400000))
+LATE = """
+import os, sys, time
+from amctcfg.editor import analysis, server
+from amctcfg.workspace import workspace
+read = workspace.read_named_model
+def read_late(path, flavour):
+    while path.endswith("big.csv") and not os.path.exists(os.path.join(os.path.dirname(path), "go")):
+        time.sleep(0.05)
+    return read(path, flavour)
+workspace.read_named_model, analysis.LARGE = read_late, 1000
+sys.exit(server.serve(open(0, "rb", buffering=0), sys.stdout.buffer))
+"""
+
+
+def test_another_file_does_not_wait_for_a_large_model(folder):
+    """A model above the limit is read in the background, and its file is reported when it is there."""
+    rows = "".join("layer{},Conv2D,true\n".format(number) for number in range(100))
     (folder / "big.csv").write_text("name,type,supported\n" + rows, encoding="utf-8")
     big, small = uri_of(folder, "big.cfg"), uri_of(folder, "small.cfg")
-    with Client() as client:
-        client.open(small, TEXT)
-        client.diagnostics(small)
+    with Client(command=[sys.executable, "-c", LATE]) as client:
         client.open(big, "# amctcfg: graph=big.csv\nskip_layers: 'layer7'\nskip_layers: 'nope'\n")
-        time.sleep(0.5)  # it has been begun
+        client.open(small, TEXT)
+        assert client.diagnostics(small)
         assert client.at(small, "hover", *where(TEXT, '"stage/conv1"'))["contents"]["value"]
-        codes = [m["params"]["uri"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"]
-        assert big not in codes  # the answer came before
+        assert client.at(big, "hover", 1, 2)["contents"]["value"]  # what needs no model
+        published = [m["params"]["uri"] for m in client.notifications if m["method"].endswith("publishDiagnostics")]
+        assert big not in published
+        (folder / "go").touch()
         assert [d["code"] for d in client.diagnostics(big)] == ["unknown-layer"]
+        assert client.close() == 0
+
+
+def test_an_edit_before_the_first_look_keeps_what_was_opened(folder):
+    """What could be read of the text that was opened counts, also where nothing looked at it before it was broken."""
+    uri = uri_of(folder)
+    with Client() as client:
+        client.open(uri, TEXT)
+        client.change(uri, [{"text": TEXT + 'common_config { ifmr_quantize { search_step: "\n'}])
+        found = client.at(uri, "hover", *where(TEXT, '"stage/conv1"', True))
+        assert "stage/conv1 (Conv2D)" in found["contents"]["value"]
 
 
 def test_trouble_while_typing_is_shown_when_the_typing_has_ended(folder):
@@ -527,7 +553,7 @@ def costs(work, sizes):
 
 
 def analysed(text):
-    return Analysis(Text(text), "quant.cfg", EditorWorkspace(Options(), print, print), None)
+    return Analysis(Text(text), "quant.cfg", EditorWorkspace(Options(), print, print), lambda: None)
 
 
 def long_line(size):

@@ -36,7 +36,7 @@ def run(arguments: Any, console: Console) -> int:
     workspace = open_workspace(arguments, console)
     flavour, why = workspace.flavour_of_model(arguments.graph)
     if why and flavour.name != "tf-ascend":
-        console.note("assuming flavour {} ({}); choose another with --flavour".format(flavour.name, why))
+        console.note("written for {} ({}); choose another with --flavour".format(flavour.name, why))
     layers = workspace.model(arguments.graph, flavour).layers
     head = head_line(arguments.graph, flavour.name, None if arguments.output == "-" else arguments.output)
     text = correct_examples(template(flavour, layers), layers, flavour)

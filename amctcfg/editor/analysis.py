@@ -133,10 +133,13 @@ def stamp_of(path: str) -> Optional[Stamp]:
         return None
 
 
-class Analysis:
-    """One version of a file."""
+Earlier = Callable[[], Optional[Document[Any]]]
 
-    def __init__(self, text: Text, name: str, workspace: EditorWorkspace, before: Optional[Analysis]) -> None:
+
+class Analysis:
+    """One version of a file. `earlier` gives the last configuration that could be read, for a text that can't be."""
+
+    def __init__(self, text: Text, name: str, workspace: EditorWorkspace, earlier: Earlier) -> None:
         self.text: Text = text
         self.name: str = name
         self.trouble: Optional[str] = None  # why the file can't be looked at on its model
@@ -150,7 +153,7 @@ class Analysis:
         self._diagnostics: Optional[Tuple[Diagnostic, ...]] = None
         self._outline: Optional[Outline] = None
         self._document: Any = None
-        self._before: Optional[Document[Any]] = before.document if before is not None else None
+        self._earlier: Earlier = earlier
 
     @property
     def flavour(self) -> Flavour[Any]:
@@ -183,7 +186,7 @@ class Analysis:
             try:
                 self._document = read_text(self.text.text, self.name, False, self.flavour)[0]
             except ConfigError:
-                self._document = self._before
+                self._document = self._earlier()
         found: Optional[Document[Any]] = self._document
         return found
 

@@ -16,6 +16,7 @@ import traceback
 from typing import IO, Any, Callable, Dict, List, Optional, Set
 
 from .. import __version__
+from ..documents.document import Document
 from . import protocol
 from .actions import code_actions, formatting
 from .analysis import Analysis, EditorWorkspace, Settings, diagnostics_of, path_of
@@ -58,6 +59,7 @@ class File:
     def __init__(self, uri: str, text: Text, version: Any) -> None:
         self.uri: str = uri
         self.text: Text = text
+        self.opened: Text = text
         self.version: Any = version
         self.due: Optional[float] = time.monotonic() + DEBOUNCE / 3
         self.trouble_due: Optional[float] = None  # when to say why it can't be looked at on its model
@@ -197,7 +199,14 @@ class Server:
 
     def analysis(self, file: File) -> Analysis:
         if file.analysis is None:
-            file.analysis = Analysis(file.text, path_of(file.uri), self.workspace, file.before)
+            path = path_of(file.uri)
+            opened = file.opened
+
+            def earlier() -> Optional[Document[Any]]:
+                before = file.before or Analysis(opened, path, self.workspace, lambda: None)
+                return before.document
+
+            file.analysis = Analysis(file.text, path, self.workspace, earlier)
         return file.analysis
 
     def log(self, text: str) -> None:

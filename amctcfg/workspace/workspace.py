@@ -154,7 +154,7 @@ class Workspace:
             return flavour
         flavour, why = choose_flavour(file, graph, lambda: self.layers_of_table(graph or "", by_head))
         if flavour is not TF_ASCEND:
-            words = "{}: assuming flavour {} ({}); choose another with --flavour"
+            words = "{} is read as {} ({}); choose another with --flavour"
             self.note(words.format(file.name, flavour.name, why))
         return flavour
 
