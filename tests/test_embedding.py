@@ -105,7 +105,7 @@ def test_the_core_works_alone(tmp_path):
         path = target / "quantcfg" / name
         shutil.rmtree(str(path)) if path.is_dir() else path.unlink()
     archive = shutil.make_archive(str(tmp_path / "core"), "zip", str(target))
-    assert Path(archive).stat().st_size < 100000
+    assert Path(archive).stat().st_size < 105000  # docstrings with their sections included
     cases = DATA / "toolkit_expansion.json"
     for python in dict.fromkeys(path for _, path in (interpreters()[0], interpreters()[-1])):
         result = run("-S", "-I", "-W", "error", "-c", SCRIPT, str(tmp_path), str(cases), "core", python=python)

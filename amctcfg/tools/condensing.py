@@ -492,7 +492,7 @@ class Search:
 class LowerBounds:
     """Lower bounds of what common blocks cost: most of them need not be tried then.
 
-    Whatever its switches are, a common block gives the layers of a layer_class what one of the wanted blocks with the same core
+    Whatever its switches are, a common block gives the layers of a class what one of the wanted blocks with the same core
     holds, or nothing that is wanted. A block of a type saves as much as the most frequent one at best.
     """
 
@@ -501,7 +501,7 @@ class LowerBounds:
         self.alone: Dict[LayerClass, Cost] = {}  # where each layer has a block of its own
         self.saved: Dict[
             LayerClass, Dict[Any, Cost]
-        ] = {}  # by a block for all layers of a layer_class, by its core; by any for None
+        ] = {}  # by a block for all layers of a class, by its core; by any for None
         for layer_class, counts in search.wanted.items():
             alone = Cost(0, 0)
             saved: Dict[Any, Cost] = {None: Cost(0, 0)}
