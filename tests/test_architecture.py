@@ -83,7 +83,7 @@ ON_DEMAND = {
     "google",
     "tqdm",
 }  # a cluster; protobuf, inside the functions that read graphs; a bar of progress
-EXTRA = {"numpy", "onnx", "onnxruntime"}  # of the room for simulation, and of it alone
+EXTRA = {"numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx"}  # of the room for simulation, and of it alone
 FOR_CHECKERS = {"typing_extensions"}  # under TYPE_CHECKING
 
 
@@ -236,7 +236,7 @@ def test_nothing_but_the_standard_library_is_imported():
         for imported, at_import, checkers in imports(name, path):
             if not imported.startswith("."):
                 known = STANDARD | {"__future__"} | (FOR_CHECKERS if checkers else set())
-                known |= EXTRA | {"concurrent", "zipfile"} if room_of(name) == "simulation" else set()
+                known |= EXTRA | {"concurrent", "logging", "zipfile"} if room_of(name) == "simulation" else set()
                 assert imported in known or (imported in ON_DEMAND and not at_import), (name, imported)
 
 

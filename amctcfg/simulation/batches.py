@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from ..models.loading import graph_kind
 from .calibration import Batch
 from .network import SimulationError, inputs_of
 
@@ -42,7 +43,7 @@ def load_batches(paths: Any, model: Any) -> List[Batch]:
         >>> load_batches(["calibration.npz"], model="model.onnx")  # doctest: +SKIP
         [{'x': array(...)}]
     """
-    inputs = inputs_of(model)
+    inputs = declared_inputs(model)
     found: List[Tuple[str, Batch]] = []
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         name = os.fspath(path)
@@ -51,6 +52,14 @@ def load_batches(paths: Any, model: Any) -> List[Batch]:
         else:
             found.append((name, read_batch(name, inputs)))
     return check_batches(inputs, [batch for _, batch in found], [name for name, _ in found])
+
+
+def declared_inputs(model: Any) -> List[onnx.ValueInfoProto]:
+    if isinstance(model, onnx.ModelProto) or graph_kind(model) != "tensorflow":
+        return inputs_of(model)
+    from .tensorflow import graph_inputs  # needs an extra of its own
+
+    return graph_inputs(model)
 
 
 def read_folder(folder: str, inputs: Sequence[onnx.ValueInfoProto]) -> List[Tuple[str, Batch]]:

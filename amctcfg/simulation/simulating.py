@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from ..documents.files import PathLike
+from ..models.loading import graph_kind
 from ..resolve.plan import Plan
 from .batches import check_batches
 from .calibration import Batch, portions
@@ -214,7 +215,7 @@ def simulate(
 
     Args:
         plan: What each layer gets, from `amctcfg.expand` or `amctcfg.read_plan`.
-        model: The path of an ONNX model, or an onnx.ModelProto.
+        model: The path of an ONNX model or of a frozen TensorFlow graph, or an onnx.ModelProto.
         batches: The calibration data: for each batch a mapping of input name to array. As many are used as the plan's
             `batch_num` says.
         progress: Called with what is worked at, how many parts are done, and of how many.
@@ -256,7 +257,13 @@ def opened(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
     def name(graph: onnx.GraphProto) -> None:
         nodes.update(named_layers(graph, plan.flavour))
 
-    return read_network(model, name), nodes
+    if isinstance(model, onnx.ModelProto) or graph_kind(model) != "tensorflow":
+        return read_network(model, name), nodes
+    from .tensorflow import convert_graph  # needs an extra of its own
+
+    network = read_network(convert_graph(model, plan), name)
+    network.notes.insert(0, "the graph was converted to ONNX by tf2onnx")
+    return network, nodes
 
 
 def unsimulated(plan: Plan) -> List[str]:

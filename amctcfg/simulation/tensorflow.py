@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A frozen TensorFlow graph as an ONNX model in which the layers keep their names, by tf2onnx (extra `tensorflow`)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from typing import Any, Iterable, List
+
+import onnx
+from onnx import helper
+
+from .network import SimulationError, needed
+
+__all__ = ["convert_graph", "graph_inputs"]
+
+OPSET = 15
+# Operations whose results nobody asks for, although nothing reads them.
+NO_OUTPUTS = ("NoOp", "Const", "Placeholder", "Assert")
+
+
+def read_graph(path: Any) -> Any:
+    """A GraphDef from a file. Raises `SimulationError`, `OSError`, and `ImportError` where the extra is missing."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or it talks about the processor
+    try:
+        import tensorflow
+        import tf2onnx  # noqa: F401
+    except ImportError as error:
+        message = (
+            'the simulation of a TensorFlow graph needs {}, which is not installed: pip install "amctcfg[tensorflow]"'
+        )
+        raise ImportError(message.format(error.name or "tf2onnx")) from None
+    graph = tensorflow.compat.v1.GraphDef()
+    if os.path.isdir(path):
+        raise SimulationError("{} is a folder; freeze the graph first, a SavedModel is not simulated".format(path))
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        graph.ParseFromString(data)
+    except Exception:  # the error's class depends on protobuf's build
+        raise SimulationError("{} is not a frozen TensorFlow graph".format(path)) from None
+    return graph
+
+
+def graph_inputs(path: Any) -> List[onnx.ValueInfoProto]:
+    """The inputs of a graph: its placeholders."""
+    import numpy as np
+
+    graph = read_graph(path)
+    from tensorflow import dtypes
+
+    found = []
+    for node in placeholders(graph):
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtypes.as_dtype(node.attr["dtype"].type).as_numpy_dtype))
+        shape = node.attr["shape"].shape
+        lengths = (
+            None
+            if shape.unknown_rank or "shape" not in node.attr
+            else [d.size if d.size >= 0 else None for d in shape.dim]
+        )
+        found.append(helper.make_tensor_value_info(node.name, kind, lengths))
+    return found
+
+
+def placeholders(graph: Any) -> List[Any]:
+    return [node for node in graph.node if node.op == "Placeholder"]
+
+
+def output_names(graph: Any) -> List[str]:
+    """The nodes that no other reads."""
+    read = {re.sub(r"^\^|:\d+$", "", value) for node in graph.node for value in node.input}
+    return [node.name for node in graph.node if node.name not in read and node.op not in NO_OUTPUTS]
+
+
+def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
+    """The model of a graph, in which the layers are nodes of their names.
+
+    A layer whose own output is asked for keeps its name, and batch normalization stays apart from it; the outputs that
+    were asked for are taken away again. Inputs and outputs are named as in the graph, without `:0`.
+    """
+    graph = read_graph(path)
+    import tf2onnx
+
+    for name in ("tf2onnx", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    inputs, outputs = [node.name for node in placeholders(graph)], output_names(graph)
+    here = {node.name for node in graph.node}
+    asked = [name for name in layers if name in here and name not in outputs]
+    try:
+        model: onnx.ModelProto
+        model, _ = tf2onnx.convert.from_graph_def(
+            graph,
+            input_names=[name + ":0" for name in inputs],
+            output_names=[name + ":0" for name in (*outputs, *asked)],
+            opset=OPSET,
+        )
+    except Exception as error:  # of any class
+        words = str(error).strip().partition("\n")[0]
+        raise SimulationError("tf2onnx can't convert {}: {}".format(path, words)) from None
+    rename(model, {name + ":0": name for name in (*inputs, *outputs)})
+    kept = [value for value in model.graph.output if value.name in outputs]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    nodes = needed(list(model.graph.node), outputs)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def rename(model: onnx.ModelProto, names: Any) -> None:
+    """Give values other names."""
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        value.name = names.get(value.name, value.name)
+    for node in model.graph.node:
+        for values in (node.input, node.output):
+            renamed = [names.get(value, value) for value in values]
+            del values[:]
+            values.extend(renamed)
