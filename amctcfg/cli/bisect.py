@@ -340,7 +340,7 @@ class Loop:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.folder.file(os.path.splitext(NEXT)[0] + ending))
 
-    def take(self, told: str) -> int:
+    def take(self, word: str) -> int:
         candidate = self.search.ask()
         if candidate is None:
             raise Failure("the search has finished; there is no candidate to tell about")
@@ -349,23 +349,23 @@ class Loop:
             text = file.read()
         if text != rewrite_head_paths(candidate.text, self.file.name, path).encode("utf-8"):
             raise Failure("no candidate waits for its verdict; --next writes one, and --tell tells about it once")
-        verdict = self.told_verdict(told)
+        verdict = self.read_verdict(word)
         self.journal.write(candidate, verdict)
         self.search.tell(candidate, verdict)
         self.remove_next()
         return EXIT_OK
 
-    def told_verdict(self, told: str) -> Verdict:
+    def read_verdict(self, word: str) -> Verdict:
         from ..tuning.scores import parse_number
 
-        number = parse_number(told)
+        number = parse_number(word)
         if number is None:
-            raise Failure("--tell takes an exit status, or a score with --target, not {}".format(quote_name(told)))
+            raise Failure("--tell takes an exit status, or a score with --target, not {}".format(quote_name(word)))
         if self.arguments.target is not None:
             return number if abs(number) < float("inf") else False
         if not 0 <= number <= CANT_TELL or number != int(number):
             raise Failure(
-                "--tell takes an exit status from 0 to {}, not {}; a score needs --target".format(CANT_TELL, told)
+                "--tell takes an exit status from 0 to {}, not {}; a score needs --target".format(CANT_TELL, word)
             )
         return None if number == CANT_TELL else number == 0
 
@@ -423,8 +423,8 @@ class Loop:
         without = dict(self.search.needed)
         width = max(map(len, best.skip))
         for name in best.skip:
-            told = "if quantized: {}".format(self.describe(without[name])) if name in without else "not tried"
-            lines.append("  {:<{}}  {}".format(name, width, told))
+            outcome = "if quantized: {}".format(self.describe(without[name])) if name in without else "not tried"
+            lines.append("  {:<{}}  {}".format(name, width, outcome))
         if self.search.minimal:
             lines.append("minimal: quantizing any one of them again fails")
         else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding the layers to skip: scores of layers, and a search that asks for candidates and is told verdicts."""
+"""Finding the layers to skip: scores of layers, and a search that asks about candidates."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Bisection:
         plan = expand(document, self.layers, rules)
         quantized = [name for name, layer in plan.items() if layer.quant_enable]
         self.strategy: Strategy = Strategy(quantized, scores, target)
-        self._told: Dict[FrozenSet[str], Verdict] = {}  # every verdict
+        self._verdicts: Dict[FrozenSet[str], Verdict] = {}  # every verdict
         self._reached: Dict[FrozenSet[str], Verdict] = {}  # those that the search asked for, in its order
         self._parts: Dict[FrozenSet[str], List[Verdict]] = {}  # the verdicts on candidates that are run repeatedly
         self._pending: Dict[FrozenSet[str], Candidate] = {}  # what `ask_many` gave
@@ -127,14 +127,14 @@ class Bisection:
             n: How many at most.
 
         Returns:
-            Candidates that are neither told nor pending: first the one that `ask` gives, then those that the search will
+            Candidates that have no verdict and are not pending: first the one that `ask` gives, then those that the search will
             most probably ask about next. None at all where everything that helps is pending, or the search is finished.
         """
         room = n if self.budget is None else min(n, self.budget - self.runs - len(self._pending))
         if room <= 0:
             return ()
         found = []
-        for names in likely_questions(self.strategy, self._told, self._pending, room):
+        for names in likely_questions(self.strategy, self._verdicts, self._pending, room):
             key = frozenset(names)
             is_next = self._question is not None and key == frozenset(self._question.names)
             candidate = self.ask() if is_next else None
@@ -143,7 +143,7 @@ class Bisection:
         return tuple(found)
 
     def drop_pending(self) -> None:
-        """Forget what `ask_many` gave and nobody told: it may be asked about again."""
+        """Forget what `ask_many` gave and has no verdict: it may be asked about again."""
         self._pending.clear()
 
     def tell(self, candidate: Candidate, verdict: Verdict) -> None:
@@ -177,8 +177,8 @@ class Bisection:
         parts.append(checked)
         self.runs += 1
         self._pending.pop(key, None)
-        if key not in self._told and is_decided(parts, self.repeat):
-            self._told[key] = summarize(parts)
+        if key not in self._verdicts and is_decided(parts, self.repeat):
+            self._verdicts[key] = summarize(parts)
             self._advance()
 
     def runs_of(self, names: Iterable[str]) -> int:
@@ -202,12 +202,12 @@ class Bisection:
         """Go on to the next question whose verdict is not known yet."""
         while self._question is not None:
             key = frozenset(self._question.names)
-            if key not in self._told:
+            if key not in self._verdicts:
                 return
             self._candidate = None
-            self._reached[key] = self._told[key]
+            self._reached[key] = self._verdicts[key]
             try:
-                self._question = self._search.send(self._told[key])
+                self._question = self._search.send(self._verdicts[key])
             except StopIteration:
                 self._question = None
 
@@ -227,7 +227,7 @@ class Bisection:
     @property
     def verdicts(self) -> Mapping[FrozenSet[str], Verdict]:
         """The verdicts on sets of layers, those that the search asked for first, in its order."""
-        return {**self._reached, **self._told}
+        return {**self._reached, **self._verdicts}
 
     @property
     def best(self) -> Optional[Candidate]:
@@ -240,13 +240,15 @@ class Bisection:
         """For the layers of the best candidate that were quantized again: the verdict without each."""
         names = self._smallest() or frozenset()
         in_order = [layer.name for layer in self.layers if layer.name in names]
-        return tuple(Needed(name, self._told[names - {name}]) for name in in_order if names - {name} in self._told)
+        return tuple(
+            Needed(name, self._verdicts[names - {name}]) for name in in_order if names - {name} in self._verdicts
+        )
 
     @property
     def minimal(self) -> bool:
         """Whether it is proven that none of the layers of the best candidate can be quantized again."""
         names = self._smallest()
-        return names is not None and self.strategy.is_proven(names, self._told)
+        return names is not None and self.strategy.is_proven(names, self._verdicts)
 
     @property
     def hopeless(self) -> bool:
@@ -274,7 +276,7 @@ class Bisection:
 
     def _smallest(self) -> Optional[FrozenSet[str]]:
         """Return the answer: of a finished search what its questions came to, before that the best that is known."""
-        return self.strategy.smallest(self._reached if self.finished else self._told)
+        return self.strategy.smallest(self._reached if self.finished else self._verdicts)
 
 
 def is_decided(verdicts: Sequence[Verdict], repeat: int) -> bool:

@@ -20,7 +20,7 @@ class CommandError(Exception):
 
 
 class Ended(NamedTuple):
-    """What became of a command: its exit status (a signal is negative), the end of its output, and on which machine."""
+    """A command that has ended: its exit status (a signal is negative), the end of its output, and on which machine."""
 
     status: int
     output: bytes

@@ -20,7 +20,7 @@ CANT_TELL = 125  # the exit status of a command that has looked and can't tell
 
 
 class Journal:
-    """What became of runs, in `journal.jsonl` of a folder.
+    """The runs of a search, in `journal.jsonl` of a folder.
 
     A line is on the disk before the search goes on. A last line that was cut off when the process was killed is dropped,
     and so is whatever is not a line of ours. A run that ended without a verdict, other than by saying so, is run again.

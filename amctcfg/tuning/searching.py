@@ -17,7 +17,7 @@ Evaluate = Callable[[Candidate], Verdict]
 
 
 class Step(NamedTuple):
-    """A verdict that was told, and how many candidates are being evaluated meanwhile."""
+    """A verdict that was taken, and how many candidates are being evaluated meanwhile."""
 
     candidate: Candidate
     verdict: Verdict
@@ -30,7 +30,7 @@ def search(
     """Run a search to its end.
 
     Args:
-        bisection: The search; what it was told already counts.
+        bisection: The search; verdicts that it has count.
         evaluate: Gives the verdict on a candidate, as `Bisection.tell` takes it.
         executor: Where it is called: threads, processes, or `dask.distributed.Client.get_executor()`. Threads of our own
             if left out, or this thread where `jobs` is 1.
@@ -41,7 +41,7 @@ def search(
 
     Raises:
         ValueError: `jobs` is below 1.
-        Exception: What `evaluate` raises ends the search; what was told stays told.
+        Exception: What `evaluate` raises ends the search; the verdicts before it stay.
 
     Example:
         >>> from amctcfg import parse, Layer
@@ -57,7 +57,7 @@ def search(
 def run_steps(
     bisection: Bisection, evaluate: Evaluate, executor: Optional[Executor] = None, jobs: int = 1
 ) -> Generator[Step, None, None]:
-    """Run a search and yield each verdict after it was told; `search` says what the arguments are."""
+    """Run a search and yield each verdict after it was taken; `search` says what the arguments are."""
     if jobs < 1:
         raise ValueError("jobs has to be at least 1")
     if executor is not None:

@@ -6,17 +6,19 @@ from __future__ import annotations
 import heapq
 from typing import Container, Dict, FrozenSet, List, Optional, Tuple
 
-from .strategy import Names, Question, Strategy, Told, Verdict
+from .strategy import Names, Question, Strategy, Verdict, Verdicts
 
 PATHS = 24  # replays for each question that is wanted: what comes later is as good as never reached
 
 
-def likely_questions(strategy: Strategy, told: Told, pending: Container[FrozenSet[str]], count: int) -> List[Names]:
+def likely_questions(
+    strategy: Strategy, verdicts: Verdicts, pending: Container[FrozenSet[str]], count: int
+) -> List[Names]:
     """Return the sets that the search will most probably ask about, the likeliest first.
 
     Args:
         strategy: The search.
-        told: Every verdict that is known.
+        verdicts: All that are known.
         pending: The sets whose verdicts are on the way.
         count: How many sets are wanted at most.
     """
@@ -27,7 +29,7 @@ def likely_questions(strategy: Strategy, told: Told, pending: Container[FrozenSe
     number = 0
     while paths and len(found) < count and number < PATHS * count:
         likelihood, _, supposed = heapq.heappop(paths)
-        question = replay_questions(strategy, {**told, **supposed})
+        question = replay_questions(strategy, {**verdicts, **supposed})
         if question is None:
             continue
         key = frozenset(question.names)
@@ -39,16 +41,16 @@ def likely_questions(strategy: Strategy, told: Told, pending: Container[FrozenSe
     return list(found.values())
 
 
-def replay_questions(strategy: Strategy, told: Told) -> Optional[Question]:
+def replay_questions(strategy: Strategy, verdicts: Verdicts) -> Optional[Question]:
     """Return the first question of a search whose answer is not known, None where it ends before."""
     reached: Dict[FrozenSet[str], Verdict] = {}
     search = strategy.questions(reached)
     question = next(search, None)
-    while question is not None and frozenset(question.names) in told:
+    while question is not None and frozenset(question.names) in verdicts:
         key = frozenset(question.names)
-        reached[key] = told[key]
+        reached[key] = verdicts[key]
         try:
-            question = search.send(told[key])
+            question = search.send(verdicts[key])
         except StopIteration:
             return None
     return question

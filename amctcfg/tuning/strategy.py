@@ -15,7 +15,7 @@ from .scores import ranked
 
 Verdict = Union[bool, float, None]
 Names = Tuple[str, ...]
-Told = Mapping[FrozenSet[str], Verdict]
+Verdicts = Mapping[FrozenSet[str], Verdict]
 
 EXPECTED = 6.0  # layers that have to be skipped, before anything is known
 LIKELIEST = 0.9  # how sure a ranking can make us of one layer
@@ -37,7 +37,7 @@ Search = Generator[Question, Verdict, None]
 
 
 class Strategy:
-    """Which set of layers to try next, given what became of the sets before.
+    """Chooses the next set of layers to try, given the verdicts on those before.
 
     Args:
         names: The layers that can be skipped, in the order of the model.
@@ -62,32 +62,32 @@ class Strategy:
             return verdict is True
         return self.target is not None and verdict >= self.target
 
-    def is_proven(self, names: FrozenSet[str], told: Told) -> bool:
+    def is_proven(self, names: FrozenSet[str], verdicts: Verdicts) -> bool:
         """Return whether each layer of a set was quantized again, and none of that was good."""
-        without = (told.get(names - {name}) for name in names)
+        without = (verdicts.get(names - {name}) for name in names)
         return all(verdict is not None and not self.is_good(verdict) for verdict in without)
 
-    def smallest(self, told: Told) -> Optional[FrozenSet[str]]:
+    def smallest(self, verdicts: Verdicts) -> Optional[FrozenSet[str]]:
         """Return the smallest set that was good, of equal size the proven one, then the most sensitive one."""
-        good = [names for names, verdict in told.items() if self.is_good(verdict)]
+        good = [names for names, verdict in verdicts.items() if self.is_good(verdict)]
         least = min(map(len, good), default=0)
 
         def key(names: FrozenSet[str]) -> Tuple[bool, List[int]]:
-            return not self.is_proven(names, told), sorted(self._rank[name] for name in names)
+            return not self.is_proven(names, verdicts), sorted(self._rank[name] for name in names)
 
         return min((names for names in good if len(names) == least), key=key, default=None)
 
-    def is_hopeless(self, told: Told) -> bool:
+    def is_hopeless(self, verdicts: Verdicts) -> bool:
         """Return whether neither the first sets nor the largest were good, or had a better score than no set at all."""
-        first = list(told)[: FIRST_RUNS + 1]
+        first = list(verdicts)[: FIRST_RUNS + 1]
         if len(first) <= FIRST_RUNS or len(self.order) <= SMALL or self.largest(first[:FIRST_RUNS]) != first[-1]:
             return False
-        return self._has_gained_nothing({names: told[names] for names in first})
+        return self._has_gained_nothing({names: verdicts[names] for names in first})
 
-    def _has_gained_nothing(self, told: Told) -> bool:
-        verdicts = list(told.values())
-        scores = [-math.inf if verdict is None or isinstance(verdict, bool) else verdict for verdict in verdicts]
-        return not any(map(self.is_good, verdicts)) and max(scores) == scores[0]
+    def _has_gained_nothing(self, verdicts: Verdicts) -> bool:
+        found = list(verdicts.values())
+        scores = [-math.inf if verdict is None or isinstance(verdict, bool) else verdict for verdict in found]
+        return not any(map(self.is_good, found)) and max(scores) == scores[0]
 
     def largest(self, bad: Sequence[FrozenSet[str]]) -> Optional[FrozenSet[str]]:
         """Return all layers but the least likely one, such that no set around it was bad."""
@@ -97,13 +97,13 @@ class Strategy:
 
     # ------------------------------------------------------------ the search
 
-    def questions(self, told: Told) -> Search:
+    def questions(self, verdicts: Verdicts) -> Search:
         """Ask, until there is nothing left to ask or the answer is proven.
 
         Args:
-            told: What the sets came to that were asked so far, in this order; whoever sends an answer adds it here first.
+            verdicts: Those on the sets that were asked so far, in this order; whoever sends an answer adds it here first.
         """
-        search = self._search(told)
+        search = self._search(verdicts)
         answer: Verdict = None
         has_tried_largest = False
         with_answer = False
@@ -113,16 +113,16 @@ class Strategy:
             except StopIteration:
                 return
             answer, with_answer = (yield question), True
-            best = self.smallest(told)
-            if best is not None and self.is_proven(best, told):
+            best = self.smallest(verdicts)
+            if best is not None and self.is_proven(best, verdicts):
                 return
-            if len(told) == FIRST_RUNS and not has_tried_largest and self._has_gained_nothing(told):
+            if len(verdicts) == FIRST_RUNS and not has_tried_largest and self._has_gained_nothing(verdicts):
                 has_tried_largest = True
-                largest = self.largest(list(told))
+                largest = self.largest(list(verdicts))
                 if largest is not None:
                     yield self._asked(self._in_order(largest), 0.9)
 
-    def _search(self, told: Told) -> Search:
+    def _search(self, verdicts: Verdicts) -> Search:
         if not self.order:
             return
         first = yield self._asked((), 0.02)
@@ -130,11 +130,11 @@ class Strategy:
             return
         ranking: Optional[Names] = self.order
         if first is not None and not isinstance(first, bool):
-            ranking = yield from self._by_scores(first, told)
+            ranking = yield from self._by_scores(first, verdicts)
         if ranking is not None:
-            best = self.smallest(told)
+            best = self.smallest(verdicts)
             yield from self._by_verdicts(tuple(name for name in ranking if best is None or name in best))
-        yield from self._prove(told)
+        yield from self._prove(verdicts)
 
     def _asked(self, names: Names, likelihood: float) -> Question:
         """Return a question whose answer is good with a likelihood; where answers are scores, near the target."""
@@ -164,8 +164,8 @@ class Strategy:
                 wanted = (below + chances[good]) / 2
                 middle = nearest_index(chances, wanted, bad + 1, good)
                 likelihood = (chances[middle] - below) / max(chances[good] - below, TOLERANCE)
-                told = yield self._asked((*found, *order[:middle]), likelihood)
-                if self.is_good(told):
+                verdict = yield self._asked((*found, *order[:middle]), likelihood)
+                if self.is_good(verdict):
                     good = middle
                 else:
                     bad = middle
@@ -174,7 +174,7 @@ class Strategy:
             found = (*found, order[good - 1])
             known = good - 1
 
-    def _by_scores(self, base: float, known: Told) -> Generator[Question, Verdict, Optional[Names]]:
+    def _by_scores(self, base: float, known: Verdicts) -> Generator[Question, Verdict, Optional[Names]]:
         """Split the group whose skipping gains most, until single layers gain enough; what is split off costs one run.
 
         Nothing larger than the smallest good set is asked. Gives None where a set of single layers was good, else a
@@ -211,9 +211,9 @@ class Strategy:
                 groups.append((right, middle, end))
         return (*taken, *[name for name in order if name not in taken])
 
-    def _most(self, told: Told) -> int:
+    def _most(self, verdicts: Verdicts) -> int:
         """Return how many layers the next set may have."""
-        best = self.smallest(told)
+        best = self.smallest(verdicts)
         return len(self.order) - 1 if best is None else len(best)
 
     def _split(self, start: int, middle: int, end: int, base: float, missing: float, gain: float) -> Question:
@@ -235,10 +235,10 @@ class Strategy:
                 return middle
         return end - 1
 
-    def _prove(self, told: Told) -> Search:
+    def _prove(self, verdicts: Verdicts) -> Search:
         """Quantize each layer of the smallest good set again once, the least sensitive first, until none can be."""
         while True:
-            names = self.smallest(told)
+            names = self.smallest(verdicts)
             if names is None:
                 return
             for name in [name for name in reversed(self.order) if name in names]:
@@ -259,9 +259,9 @@ def nearest_index(rising: Sequence[float], wanted: float, start: int, end: int) 
     return bisect_left(rising, rising[index], start, end)  # the first of equal ones
 
 
-def gain_of(told: Verdict, base: float) -> float:
-    """Return what skipping a group gains; nothing is known where it could not be told."""
-    return 0.0 if told is None or isinstance(told, bool) else told - base
+def gain_of(verdict: Verdict, base: float) -> float:
+    """Return what skipping a group gains; nothing is known where there is no score."""
+    return 0.0 if verdict is None or isinstance(verdict, bool) else verdict - base
 
 
 def rank_layers(names: Sequence[str], scores: Optional[Mapping[str, float]]) -> Names:

@@ -33,7 +33,7 @@ def toolkit_strategy(
         document: The configuration of which the toolkit's JSON was made.
         layers: The layers of the model.
         scores: How sensitive layers are; the toolkit's own ranking if left out.
-        journal: A journal, or the folder of one: what it holds is not asked again, what is told is added.
+        journal: A journal, or the folder of one: what it holds is not evaluated again, each result is added.
 
     Returns:
         An instance of a subclass of `base`, for the argument `strategy`.
