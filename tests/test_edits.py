@@ -130,6 +130,21 @@ def test_where_new_lines_go(before, after):
     assert amctcfg.skip(before, ["x"]) == after
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'skip_layers: "a"\n, do_fusion: true',
+        'skip_layers: "a"  # why\n  # more\n; do_fusion: true\n, skip_layer_types: "x"\n',
+        "do_fusion: true\n;\n",
+        'skip_layers: ["a"\n]\n\n,\n',
+    ],
+)
+def test_separators_at_the_beginning_of_a_line_stay_with_their_field(text):
+    with_b = amctcfg.skip(text, ["b"])
+    assert amctcfg.parse(with_b).config.skip_layers[-1] == "b"
+    assert amctcfg.unskip(with_b, ["b"]) == text
+
+
 def test_comments_and_wrong_arguments():
     assert amctcfg.skip("", ["a"], {"a": "cosine\n0.91", "b": "no"}) == 'skip_layers: "a"  # cosine 0.91\n'
     with pytest.raises(TypeError, match="several names"):

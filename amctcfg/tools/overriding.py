@@ -24,7 +24,7 @@ NAME, BLOCK = "layer_name", "calibration_config"
 
 
 class Override(NamedTuple):
-    """What a layer is to get.
+    """A wish for a layer: what it is to get.
 
     block -- the whole effective block, every field of its algorithms set. comment -- of one line, above the entry; it
     replaces one there that `replaces` matches.

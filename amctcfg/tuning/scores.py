@@ -163,7 +163,7 @@ def score_column(
         return others[0], KNOWN_COLUMNS.get(keys[others[0]])
     if not others:
         raise problem("no column holds a score", name, "its first line is a header such as name,score")
-    hint = "choose one with --column: {}".format(join_words([header[i] for i in others], "or"))
+    hint = "choose a column: {}".format(join_words([header[i] for i in others], "or"))
     raise problem("several columns could hold the score", name, hint)
 
 
