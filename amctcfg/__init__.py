@@ -25,14 +25,18 @@ if TYPE_CHECKING:
     from .documents.document import Document, dump, dumps, load, loads, parse
     from .flavours import FLAVOURS
     from .flavours.caffe import CAFFE
+    from .flavours.caffe_8_5 import CAFFE_8_5
     from .flavours.flavour import Flavour, LayerType
     from .flavours.ge import GE
     from .flavours.layer import Layer
     from .flavours.mindspore import MINDSPORE
     from .flavours.onnx import ONNX
+    from .flavours.onnx_8_5 import ONNX_8_5
     from .flavours.pytorch import PYTORCH
     from .flavours.pytorch_9_0 import PYTORCH_9_0
+    from .flavours.pytorch_9_1 import PYTORCH_9_1
     from .flavours.tensorflow import TENSORFLOW
+    from .flavours.tensorflow_8_5 import TENSORFLOW_8_5
     from .flavours.tf_ascend import (
         TF_ASCEND,
         AMCTConfig,
@@ -69,13 +73,17 @@ _HOMES = {
     "documents.document": ("Document", "dump", "dumps", "load", "loads", "parse"),
     "flavours": ("FLAVOURS",),
     "flavours.caffe": ("CAFFE",),
+    "flavours.caffe_8_5": ("CAFFE_8_5",),
     "flavours.flavour": ("Flavour", "LayerType"),
     "flavours.ge": ("GE",),
     "flavours.mindspore": ("MINDSPORE",),
     "flavours.onnx": ("ONNX",),
+    "flavours.onnx_8_5": ("ONNX_8_5",),
     "flavours.pytorch": ("PYTORCH",),
     "flavours.pytorch_9_0": ("PYTORCH_9_0",),
+    "flavours.pytorch_9_1": ("PYTORCH_9_1",),
     "flavours.tensorflow": ("TENSORFLOW",),
+    "flavours.tensorflow_8_5": ("TENSORFLOW_8_5",),
     "flavours.tf_ascend": (
         "TF_ASCEND", "AMCTConfig", "ARQuantize", "CalibrationConfig", "FMRQuantize", "OverrideLayer",
         "OverrideLayerType",
@@ -101,7 +109,8 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _ROOMS = ("simulation", "textformat", "tuning")  # modules that are public as a whole
 
 __all__ = [
-    "CAFFE", "FLAVOURS", "GE", "MINDSPORE", "ONNX", "PYTORCH", "PYTORCH_9_0", "TENSORFLOW", "TF_ASCEND",
+    "CAFFE", "CAFFE_8_5", "FLAVOURS", "GE", "MINDSPORE", "ONNX", "ONNX_8_5", "PYTORCH", "PYTORCH_9_0", "PYTORCH_9_1",
+    "TENSORFLOW", "TENSORFLOW_8_5", "TF_ASCEND",
     "AMCTConfig", "ARQuantize", "CalibrationConfig", "Change", "ConfigError", "Diagnostic", "Document",
     "EffectiveConfig", "FMRQuantize", "Finding", "Flavour", "Layer", "LayerType", "Origin", "OverrideLayer",
     "OverrideLayerType", "Plan", "Span", "__version__", "audit", "check", "condense", "detect", "diff", "dump", "dump_layers", "dumps",

@@ -284,9 +284,12 @@ def test_warnings_are_about_what_is_there(name, data):
 # ---------------------------------------------------------------- the registry
 
 
+VERSIONS = ["pytorch-9.1", "pytorch-9.0", "onnx-8.5", "tensorflow-8.5", "caffe-8.5"]
+
+
 def test_the_registry():
     assert list(amctcfg.FLAVOURS)[:7] == ["tf-ascend", "tensorflow", "onnx", "pytorch", "caffe", "mindspore", "ge"]
-    assert amctcfg.FLAVOURS["pytorch"] is PYTORCH and len(amctcfg.FLAVOURS) == 8
+    assert amctcfg.FLAVOURS["pytorch"] is PYTORCH and list(amctcfg.FLAVOURS)[7:] == VERSIONS
     with pytest.raises(KeyError):
         amctcfg.FLAVOURS["keras"]
     with pytest.raises(TypeError):
@@ -432,7 +435,7 @@ def test_caffes_deprecated_blocks():
         more = text % steps + other
         plan = amctcfg.expand(amctcfg.loads(more, flavour=amctcfg.CAFFE), CAFFE_LAYERS)
         assert {e.calibration_config.ifmr_quantize.search_step for e in plan.values()} == {0.01}
-        assert codes(more, amctcfg.CAFFE)[:2] == ["ignored-override"] * 2
+        assert sorted(codes(more, amctcfg.CAFFE))[:4] == ["deprecated"] * 2 + ["ignored-override"] * 2
     wrong = "fc_calibration_config { arq_quantize { channel_wise: true } }"
     assert "channel-wise-unsupported" in codes(wrong, amctcfg.CAFFE, CAFFE_LAYERS)
     assert caffe.AMCTConfig().__schema__.fields["joint_quant"].default is False
@@ -511,3 +514,63 @@ def test_adding_a_float_field_touches_its_line_and_the_layouts(tmp_path):
     path.write_text(text + "\n", encoding="utf-8")
     done = subprocess.run([sys.executable, "-c", FIELD], cwd=str(tmp_path), capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
+# ---------------------------------------------------------------- versions
+
+NUQ = """nuq_config {
+  mapping_file: "fused.json"
+  nuq_quantize {
+    num_steps: 32
+    num_of_iteration: 1
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["onnx", "tensorflow", "caffe"])
+def test_nuq_config_is_read_kept_and_printed_up_to_8_5(name):
+    older, newer = amctcfg.FLAVOURS[name + "-8.5"], amctcfg.FLAVOURS[name]
+    config = amctcfg.loads(NUQ, flavour=older)
+    assert amctcfg.dumps(config) == NUQ and config.nuq_config.nuq_quantize.num_steps == 32
+    assert codes("nuq_config { }", older) == ["missing-field"]
+    (found,) = amctcfg.check(NUQ, flavour=newer)
+    assert found.code == "unknown-field" and "flavour={}'".format(older.name) in found.hint
+    layers = [Layer("a", sorted(older.channel_wise_types)[0])]
+    assert amctcfg.expand(config, layers).to_json() == amctcfg.expand(newer.config(), layers).to_json()
+    (change,) = amctcfg.diff(older.config(), config, layers)
+    assert (change.field, change.before) == ("nuq_config", None) and change.after["mapping_file"] == "fused.json"
+    assert amctcfg.detect(NUQ)[0].name.endswith("-8.5")
+
+
+def test_pytorch_9_1_gives_recurrent_layers_no_int16():
+    flavour = amctcfg.FLAVOURS["pytorch-9.1"]
+    assert flavour.quantizable_types == PYTORCH.quantizable_types
+    config = amctcfg.loads("common_config { ifmr_quantize { dst_type: INT16 } }", flavour=flavour)
+    layers = [Layer("rnn", "LSTM"), Layer("gate", "GRU"), Layer("conv", "Conv1d")]
+    kept = {n: e.calibration_config.ifmr_quantize.dst_type for n, e in amctcfg.expand(config, layers).items()}
+    assert kept == {"rnn": "INT8", "gate": "INT8", "conv": "INT16"}
+
+
+DEPRECATED = [
+    ("caffe", "conv_calibration_config { }", ["deprecated"]),
+    ("caffe-8.5", "fc_calibration_config { }", ["deprecated"]),
+    ("tensorflow", "skip_approximation_layers: ['a', 'b']", ["deprecated"]),
+    ("tensorflow", "skip_approximation_layers: []", []),
+    ("tensorflow-8.5", "skip_approximation_layers: 'a'", []),
+]
+
+
+@pytest.mark.parametrize("flavour, text, expected", DEPRECATED)
+def test_fields_are_deprecated_in_the_versions_that_say_so(flavour, text, expected):
+    assert codes(text, amctcfg.FLAVOURS[flavour]) == expected
+
+
+def test_mindspore_is_deprecated(cli, tmp_path):
+    assert [flavour.name for flavour in FLAVOURS if flavour.deprecated] == ["mindspore"]
+    assert "deprecated in 9.0.0" in cli("flavours", "mindspore").out
+    (tmp_path / "q.cfg").write_text("do_fusion: true", encoding="utf-8")
+    for command in ("check", "expand"):
+        (tmp_path / "l.csv").write_text("name,type\na,Dense\n", encoding="utf-8")
+        done = cli(command, tmp_path / "q.cfg", "--flavour", "mindspore", "--graph", tmp_path / "l.csv")
+        assert done.status == 0 and "MindSpore is deprecated in 9.0.0" in done.err and "deprecated" not in done.out

@@ -63,6 +63,15 @@ def check_fusion_off(context: Context) -> None:
         context.report(WARNING, "fusion-off", message, path, "delete skip_fusion_layers, or do_fusion")
 
 
+def check_deprecated_fields(context: Context) -> None:
+    """Report fields that these versions of the toolkit still take."""
+    for field, instead in context.flavour.deprecated_fields:
+        written = getattr(context.config, field)
+        if written is not None and written != ():
+            path: Path = (field, 0) if isinstance(written, tuple) else (field,)
+            context.report(WARNING, "deprecated", "{} is deprecated".format(field), path, instead)
+
+
 def check_deprecated_blocks(context: Context) -> None:
     """Report deprecated blocks that something else replaces."""
     for field, _ in context.flavour.deprecated_blocks:
@@ -462,6 +471,7 @@ Check = Callable[[Context], None]
 FILE_CHECKS: Tuple[Check, ...] = (
     check_placeholders,
     check_fusion_off,
+    check_deprecated_fields,
     check_deprecated_blocks,
     check_rounding,
     check_steps,

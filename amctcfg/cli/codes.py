@@ -25,6 +25,7 @@ EXAMPLE_LAYERS: Dict[str, Tuple[Layer, ...]] = {
         Layer("relu1", "Relu"),
         Layer("stage/fc", "MatMul"),
     ),
+    "caffe": (Layer("conv1", "Convolution"), Layer("fc", "InnerProduct")),
     "pytorch": (
         Layer("conv1", "Conv2d"),
         Layer("conv3", "Conv3d"),

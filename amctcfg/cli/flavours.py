@@ -30,7 +30,9 @@ def run(arguments: Any, console: Console) -> int:
         else:
             console.lines(described_flavour(flavour))
         return EXIT_OK
-    rows = [(f.name, f.title, f.versions or "", f.evidence) for f in FLAVOURS.values()]
+    rows = [
+        (f.name, f.title, f.versions, f.evidence + (", deprecated" if f.deprecated else "")) for f in FLAVOURS.values()
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         console.lines(
@@ -56,6 +58,10 @@ def described_flavour(flavour: Flavour[Any]) -> Iterator[str]:
     yield "  schema    {}".format(flavour.proto or "not named by the vendor's pages")
     if flavour.versions:
         yield "  versions  {}".format(flavour.versions)
+    if flavour.deprecated:
+        yield "  note      {}".format(flavour.deprecated)
+    for name, instead in flavour.deprecated_fields:
+        yield "  note      {} is deprecated: {}".format(name, instead)
     yield "  evidence  {}".format(EVIDENCE[flavour.evidence])
     yield "  JSON      {}".format("written by the toolkit" if flavour.layout else "none")
     yield "  types"

@@ -253,6 +253,13 @@ CODES: Dict[str, Code] = {
         "Let `amctcfg check --fix` rewrite them, or delete the comment.",
         '# amctcfg: where=type=Conv2D,first=1\nskip_layers: "conv2"\n',
     ),
+    "deprecated": Code(
+        WARNING,
+        "The field is deprecated in these versions of the toolkit.",
+        "Write what has replaced it, or delete it.",
+        "conv_calibration_config { ifmr_quantize { search_step: 0.02 } }\n",
+        flavour="caffe",
+    ),
     "coarse-percentile": Code(
         WARNING,
         "A percentile below 0.9999 cuts off large activations, which can ruin the accuracy.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple, Type
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, Path
 from ..diagnostics.source import Source
@@ -187,16 +187,24 @@ def belongs_elsewhere(flavour: Flavour[Any], cls: Type[Message], name: str) -> O
     owners = [message.__name__ for message in messages_of(flavour.config) if name in message.__schema__.fields]
     if owners:
         return "it belongs in {}; is a brace missing or misplaced?".format(" or ".join(owners))
-    others = [other.name for other in flavours_with(cls.__name__, name) if other.name != flavour.name]
+    others = newest_names(other for other in flavours_with(cls.__name__, name) if other.name != flavour.name)
     if others:
         choose = "'# amctcfg: flavour={}' in the first line".format(others[0])
         return "it is a field of {}; {} reads the file as that".format(join_words(others, "and"), choose)
-    former = [
-        other.name for other in FLAVOURS.values() if name in dict(other.removed_fields) and other.name != flavour.name
-    ]
+    former = newest_names(
+        other for other in FLAVOURS.values() if name in dict(other.removed_fields) and other.name != flavour.name
+    )
     if former:
         return "older versions of {} had it; delete it here".format(join_words(former, "and"))
     return None
+
+
+def newest_names(flavours: Iterable[Flavour[Any]]) -> List[str]:
+    """Return the names of flavours, of several versions of one the newest alone."""
+    found: Dict[str, str] = {}
+    for flavour in flavours:
+        found.setdefault(flavour.title, flavour.name)
+    return list(found.values())
 
 
 def flavours_with(message: str, name: str) -> Iterator[Flavour[Any]]:
@@ -225,7 +233,7 @@ def unknown_type(flavour: Flavour[Any], name: str) -> Wording:
     ]
     close = similar or nearest(name, quantizable)
     hint = did_you_mean(close) or "the quantizable types are {}".format(", ".join(quantizable))
-    owners = [other.name for other in FLAVOURS.values() if name in other.quantizable_types]
+    owners = newest_names(other for other in FLAVOURS.values() if name in other.quantizable_types)
     if owners:
         hint = "{} ({} is a type of {})".format(hint, name, join_words(owners, "and"))
     replacement = STRING.format(close[0]) if len(close) == 1 else None

@@ -29,7 +29,11 @@ HOMES = {
     "caffe": ("caffe", "CAFFE"),
     "mindspore": ("mindspore", "MINDSPORE"),
     "ge": ("ge", "GE"),
+    "pytorch-9.1": ("pytorch_9_1", "PYTORCH_9_1"),
     "pytorch-9.0": ("pytorch_9_0", "PYTORCH_9_0"),
+    "onnx-8.5": ("onnx_8_5", "ONNX_8_5"),
+    "tensorflow-8.5": ("tensorflow_8_5", "TENSORFLOW_8_5"),
+    "caffe-8.5": ("caffe_8_5", "CAFFE_8_5"),
 }
 
 

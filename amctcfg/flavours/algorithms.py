@@ -21,10 +21,12 @@ __all__ = [
     "FAKEQUANT",
     "HFMG_JSON",
     "IFMR_JSON_8",
-    "NUQ_REMOVED",
     "DMQBalancer",
     "HFMGQuantize",
+    "NUQConfig",
+    "NUQuantize",
     "TensorQuantize",
+    "removed_nuq",
 ]
 
 FAKEQUANT = enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
@@ -65,6 +67,26 @@ class TensorQuantize(Message):
     """By HFMG."""
 
 
+@message
+class NUQuantize(Message):
+    """Non-uniform quantization of weights."""
+
+    num_steps: Optional[int] = optional(UINT32)
+    """How many steps the weights are put on; the range is not documented."""
+    num_of_iteration: Optional[int] = optional(UINT32)
+    """How many times the steps are improved; the range is not documented."""
+
+
+@message
+class NUQConfig(Message):
+    """Which layers are quantized non-uniformly, and how; read and kept, and not judged."""
+
+    mapping_file: str = required(STRING)
+    """The file that names the layers: the fused model as ATC converts it, in JSON."""
+    nuq_quantize: Optional[NUQuantize] = optional(NUQuantize)
+    """How the weights of these layers are put on steps."""
+
+
 IFMR_JSON_8: Facts = dict({"num_bits": Constant(8)}, **IFMR_JSON)
 HFMG_JSON: Facts = {
     "num_bits": Constant(8),
@@ -78,5 +100,9 @@ ARQ_JSON_8: Facts = {
     "wts_algo": Constant("arq_quantize"),
 }
 
-NUQ: str = "non-uniform quantization is gone from 9.0 on; delete it, or use the toolkit up to 8.5"
-NUQ_REMOVED: Tuple[Tuple[str, str], ...] = (("nuq_config", NUQ), ("nuq_quantize", NUQ))
+
+def removed_nuq(older: str) -> Tuple[Tuple[str, str], ...]:
+    """Word what became of non-uniform quantization, which the flavour `older` has."""
+    reads = "'# amctcfg: flavour={}' in the first line reads the file as of 8.5".format(older)
+    words = "non-uniform quantization is gone from the pages of 9.0 on: delete it; {}".format(reads)
+    return ("nuq_config", words), ("nuq_quantize", words)

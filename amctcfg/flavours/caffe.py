@@ -8,7 +8,7 @@ from ..messages.field import Interval, optional, repeated, required
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import Message, message
 from . import common
-from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, NUQ_REMOVED, HFMGQuantize
+from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, HFMGQuantize, removed_nuq
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .json_layout import Layout
@@ -87,12 +87,18 @@ class AMCTConfig(Message):
     """Deprecated: counts as an override of InnerProduct and of Pooling, as conv_calibration_config does."""
 
 
+DEPRECATED = (
+    ("conv_calibration_config", "write common_config"),
+    ("fc_calibration_config", "write an override_layer_types for InnerProduct, and one for Pooling"),
+)
+
 CAFFE: Flavour[AMCTConfig] = Flavour(
     name="caffe",
     proto="calibration_config_caffe.proto",
     config=AMCTConfig,
     title="Caffe",
-    versions="5.0.4 and newer",
+    versions="9.0 and newer",
+    deprecated_fields=DEPRECATED,
     types=Types(
         (
             LayerType("Convolution", "conv2d", channel_wise=True, fusible=True),
@@ -108,6 +114,6 @@ CAFFE: Flavour[AMCTConfig] = Flavour(
             "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
         },
     ),
-    removed_fields=NUQ_REMOVED,
+    removed_fields=removed_nuq("caffe-8.5"),
     deprecated_blocks=(("conv_calibration_config", ()), ("fc_calibration_config", ("InnerProduct", "Pooling"))),
 )

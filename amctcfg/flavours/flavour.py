@@ -104,6 +104,8 @@ class Flavour(Generic[C]):
     compared, "pages" where only its documentation is known. graphs -- the kind of graphs it is for: "tensorflow", "onnx",
     "torch" or "". versions -- of the toolkit. removed_fields -- fields that other versions have, and what became of each.
     deprecated_blocks -- fields that count as common_config or as overrides of types where the configuration has neither.
+    deprecated_fields -- fields that still work in these versions, with what to do instead. deprecated -- of a flavour that the
+    vendor gives up: since when.
 
     quantizable_types -- the types that can be quantized. channel_wise_types -- those that may have `channel_wise: true`, and
     have it by default. fusible_types -- those that BN can be fused into. symmetric_only_types -- those whose activations
@@ -121,6 +123,8 @@ class Flavour(Generic[C]):
     versions: str = ""
     removed_fields: Tuple[Tuple[str, str], ...] = ()
     deprecated_blocks: Tuple[Tuple[str, Tuple[str, ...]], ...] = ()
+    deprecated_fields: Tuple[Tuple[str, str], ...] = ()
+    deprecated: str = ""
     quantizable_types: FrozenSet[str] = dataclasses.field(init=False, compare=False)
     channel_wise_types: FrozenSet[str] = dataclasses.field(init=False, compare=False)
     fusible_types: FrozenSet[str] = dataclasses.field(init=False, compare=False)

@@ -33,7 +33,8 @@ MINDSPORE: Flavour[AMCTConfig] = Flavour(
     proto="calibration_config_mindspore.proto",
     config=AMCTConfig,
     title="MindSpore",
-    versions="5.0.4 and newer",
+    versions="5.0.4 to 8.5",
+    deprecated="deprecated in 9.0.0, and to be deleted in a version after it",
     types=Types(
         (
             LayerType("Conv2d", "conv2d", channel_wise=True, fusible=True),

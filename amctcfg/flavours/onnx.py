@@ -13,10 +13,10 @@ from .algorithms import (
     FAKEQUANT,
     HFMG_JSON,
     IFMR_JSON_8,
-    NUQ_REMOVED,
     DMQBalancer,
     HFMGQuantize,
     TensorQuantize,
+    removed_nuq,
 )
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Types
@@ -101,7 +101,7 @@ class AMCTConfig(Message):
 
 
 REMOVED = (
-    *NUQ_REMOVED,
+    *removed_nuq("onnx-8.5"),
     ("quant_bits", "whether onnx has it is not documented; pytorch and ge have it"),
     ("dst_type", "whether onnx has it is not documented; pytorch and ge have it"),
     ("ada_quantize", "whether onnx has it is not documented; pytorch has it"),
@@ -126,7 +126,7 @@ ONNX: Flavour[AMCTConfig] = Flavour(
     proto="calibration_config_onnx.proto",
     config=AMCTConfig,
     title="ONNX",
-    versions="7.0 and newer",
+    versions="9.0 and newer",
     graphs="onnx",
     types=Types((
         LayerType(

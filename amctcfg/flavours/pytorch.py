@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch: `calibration_config_pytorch.proto`. Evidence: the toolkit's own code, 9.1 and newer."""
+"""PyTorch: `calibration_config_pytorch.proto`. Evidence: the toolkit's own code, 9.2.0-beta.2."""
 
 from __future__ import annotations
 
@@ -238,6 +238,6 @@ PYTORCH: Flavour[AMCTConfig] = Flavour(
     evidence="code",
     graphs="torch",
     title="PyTorch",
-    versions="9.1 and newer",
+    versions="9.2 and newer",
     removed_fields=REMOVED,
 )

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
-from ..messages.field import Choice, optional, repeated, required
-from ..messages.kinds import UINT32, enum
+from ..messages.field import optional, repeated, required
+from ..messages.kinds import enum
 from ..messages.message import message
-from . import pytorch
+from . import pytorch, pytorch_9_1
 from .flavour import Flavour, Types
-from .pytorch import LOW_BITS, ADAquantize, DMQBalancer
-from .requirement import facts
+from .pytorch import ADAquantize, DMQBalancer
+from .pytorch_9_1 import ARQuantize
 
 if TYPE_CHECKING:
     from typing import Optional
@@ -34,14 +34,6 @@ DST_TYPE = enum("DataType", "INT8")
 
 
 @message
-class ARQuantize(pytorch.ARQuantize):
-    # Four bits are written whatever the channels; the check that softens them is of 9.2.
-    quant_bits: Optional[int] = optional(
-        UINT32, default=8, within=Choice(4, 6, 7, 8), metadata=facts(requires=LOW_BITS)
-    )
-
-
-@message
 class FMRQuantize(pytorch.FMRQuantize):
     dst_type: Optional[str] = optional(DST_TYPE, default="INT8")
 
@@ -52,8 +44,7 @@ class HFMGQuantize(pytorch.HFMGQuantize):
 
 
 @message
-class CalibrationConfig(pytorch.CalibrationConfig):
-    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+class CalibrationConfig(pytorch_9_1.CalibrationConfig):
     ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
     hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
 

@@ -7,7 +7,7 @@ from .._typing import TYPE_CHECKING
 from ..messages.field import Interval, optional, repeated
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import Message, message
-from .algorithms import FAKEQUANT, NUQ_REMOVED, DMQBalancer, HFMGQuantize, TensorQuantize
+from .algorithms import FAKEQUANT, DMQBalancer, HFMGQuantize, TensorQuantize, removed_nuq
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .onnx import LAYOUT, CalibrationConfig, OverrideLayer, OverrideLayerType
@@ -69,7 +69,7 @@ class AMCTConfig(Message):
 
 
 REMOVED = (
-    *NUQ_REMOVED,
+    *removed_nuq("tensorflow-8.5"),
     ("quant_bits", "whether tensorflow has it is not documented; pytorch and ge have it"),
     ("dst_type", "whether tensorflow has it is not documented; pytorch and ge have it"),
     ("ada_quantize", "whether tensorflow has it is not documented; pytorch has it"),
@@ -82,7 +82,8 @@ TENSORFLOW: Flavour[AMCTConfig] = Flavour(
     proto="calibration_config_tf.proto",
     config=AMCTConfig,
     title="TensorFlow",
-    versions="7.0 and newer",
+    versions="9.0 and newer",
+    deprecated_fields=(("skip_approximation_layers", "approximate calibration is deprecated in 9.0"),),
     graphs="tensorflow",
     types=Types((
         LayerType("Conv2D", "conv2d", channel_wise=True, fusible=True, conditions=("constant_filter",)),

@@ -119,6 +119,8 @@ class Workspace:
         found.rules = rules
         found.soc = self.soc_of(settings, name)
         found.flavour = self.flavour_of(found, graph, by_head)
+        if found.flavour.deprecated:
+            self.note("{} is {}".format(found.flavour.title, found.flavour.deprecated))
         found.model = None if graph is None else self.model(graph, found.flavour, by_head)
         model = (
             "without a model" if found.model is None else "on {} layers of {}".format(len(found.model.examined), graph)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX up to 8.5: with `nuq_config`, which the pages of 9.0 lack. Evidence: the vendor's pages only."""
+
+from __future__ import annotations
+
+from .._typing import TYPE_CHECKING
+from ..messages.field import optional
+from ..messages.message import message
+from . import onnx
+from .algorithms import NUQConfig, NUQuantize
+from .flavour import Flavour
+from .onnx import (
+    ARQuantize,
+    CalibrationConfig,
+    DMQBalancer,
+    FMRQuantize,
+    HFMGQuantize,
+    OverrideLayer,
+    OverrideLayerType,
+    TensorQuantize,
+)
+
+if TYPE_CHECKING:
+    from typing import Optional
+
+__all__ = [
+    "ONNX_8_5",
+    "AMCTConfig",
+    "ARQuantize",
+    "CalibrationConfig",
+    "DMQBalancer",
+    "FMRQuantize",
+    "HFMGQuantize",
+    "NUQConfig",
+    "NUQuantize",
+    "OverrideLayer",
+    "OverrideLayerType",
+    "TensorQuantize",
+]
+
+
+@message
+class AMCTConfig(onnx.AMCTConfig):
+    nuq_config: Optional[NUQConfig] = optional(NUQConfig)
+    """Non-uniform quantization: read, kept and printed."""
+
+
+REMOVED = tuple((name, words) for name, words in onnx.ONNX.removed_fields if not name.startswith("nuq"))
+
+ONNX_8_5: Flavour[AMCTConfig] = Flavour(
+    name="onnx-8.5",
+    proto=onnx.ONNX.proto,
+    config=AMCTConfig,
+    types=onnx.ONNX.types,
+    layout=onnx.ONNX.layout,
+    graphs=onnx.ONNX.graphs,
+    title=onnx.ONNX.title,
+    versions="7.0 to 8.5",
+    removed_fields=REMOVED,
+)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PyTorch 9.1: no INT16 for LSTM and GRU, and four bits wherever they are asked for. Evidence: the toolkit's own code."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .._typing import TYPE_CHECKING
+from ..messages.field import Choice, optional, repeated, required
+from ..messages.kinds import UINT32
+from ..messages.message import message
+from . import pytorch
+from .flavour import Flavour, Types
+from .pytorch import LOW_BITS, ADAquantize, DMQBalancer, FMRQuantize, HFMGQuantize
+from .requirement import facts
+
+if TYPE_CHECKING:
+    from typing import Optional
+
+    from ..messages.field import Repeated
+
+__all__ = [
+    "PYTORCH_9_1",
+    "ADAquantize",
+    "AMCTConfig",
+    "ARQuantize",
+    "CalibrationConfig",
+    "DMQBalancer",
+    "FMRQuantize",
+    "HFMGQuantize",
+    "OverrideLayer",
+    "OverrideLayerType",
+]
+
+
+@message
+class ARQuantize(pytorch.ARQuantize):
+    # Four bits are written whatever the channels; the check that softens them is of 9.2.
+    quant_bits: Optional[int] = optional(
+        UINT32, default=8, within=Choice(4, 6, 7, 8), metadata=facts(requires=LOW_BITS)
+    )
+
+
+@message
+class CalibrationConfig(pytorch.CalibrationConfig):
+    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+
+
+@message
+class OverrideLayerType(pytorch.OverrideLayerType):
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+
+
+@message
+class OverrideLayer(pytorch.OverrideLayer):
+    calibration_config: CalibrationConfig = required(CalibrationConfig)
+
+
+@message
+class AMCTConfig(pytorch.AMCTConfig):
+    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
+    override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
+
+
+RECURRENT = tuple(
+    dataclasses.replace(pytorch.PYTORCH.types[name], abilities=("int4", "dmq_balancer")) for name in ("LSTM", "GRU")
+)
+
+PYTORCH_9_1: Flavour[AMCTConfig] = Flavour(
+    name="pytorch-9.1",
+    proto="calibration_config_pytorch.proto",
+    config=AMCTConfig,
+    types=Types({**pytorch.PYTORCH.types, **{known.name: known for known in RECURRENT}}.values()),
+    layout=pytorch.LAYOUT,
+    evidence="code",
+    graphs="torch",
+    title="PyTorch",
+    versions="9.1",
+    removed_fields=pytorch.REMOVED,
+)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TensorFlow up to 8.5: with `nuq_config`, which the pages of 9.0 lack. Evidence: the vendor's pages only."""
+
+from __future__ import annotations
+
+from .._typing import TYPE_CHECKING
+from ..messages.field import optional
+from ..messages.message import message
+from . import tensorflow
+from .algorithms import NUQConfig, NUQuantize
+from .flavour import Flavour
+from .tensorflow import (
+    ARQuantize,
+    CalibrationConfig,
+    DMQBalancer,
+    FMRQuantize,
+    HFMGQuantize,
+    OverrideLayer,
+    OverrideLayerType,
+    TensorQuantize,
+)
+
+if TYPE_CHECKING:
+    from typing import Optional
+
+__all__ = [
+    "TENSORFLOW_8_5",
+    "AMCTConfig",
+    "ARQuantize",
+    "CalibrationConfig",
+    "DMQBalancer",
+    "FMRQuantize",
+    "HFMGQuantize",
+    "NUQConfig",
+    "NUQuantize",
+    "OverrideLayer",
+    "OverrideLayerType",
+    "TensorQuantize",
+]
+
+
+@message
+class AMCTConfig(tensorflow.AMCTConfig):
+    nuq_config: Optional[NUQConfig] = optional(NUQConfig)
+    """Non-uniform quantization: read, kept and printed."""
+
+
+REMOVED = tuple((name, words) for name, words in tensorflow.TENSORFLOW.removed_fields if not name.startswith("nuq"))
+
+TENSORFLOW_8_5: Flavour[AMCTConfig] = Flavour(
+    name="tensorflow-8.5",
+    proto=tensorflow.TENSORFLOW.proto,
+    config=AMCTConfig,
+    types=tensorflow.TENSORFLOW.types,
+    layout=tensorflow.TENSORFLOW.layout,
+    graphs=tensorflow.TENSORFLOW.graphs,
+    title=tensorflow.TENSORFLOW.title,
+    versions="7.0 to 8.5",
+    removed_fields=REMOVED,
+)
