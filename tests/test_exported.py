@@ -5,6 +5,8 @@ import json
 import warnings
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import ONNX, PYTORCH, Layer
@@ -187,3 +189,79 @@ def test_a_model_is_recognised_by_its_bytes(tmp_path, cli):
     (tmp_path / "frozen.onnx").write_bytes((DATA / "models" / "constraints_a.pb").read_bytes())
     assert amctcfg.load_layers(tmp_path / "frozen.onnx") == amctcfg.load_layers(DATA / "models" / "constraints_a.pb")
     assert cli("show", "-", "--graph", tmp_path / "frozen.onnx", stdin=b"").status == 0
+
+
+# ---------------------------------------------------------------- what a file may hold
+
+KINDS = [
+    "Conv",
+    "ConvTranspose",
+    "MatMul",
+    "Gemm",
+    "AveragePool",
+    "LSTM",
+    "Add",
+    "Transpose",
+    "Identity",
+    "Constant",
+    "Pad",
+]
+VALUES = ["x", "a.weight", "b.weight", "a.bias", "v", "w", ""]
+ATTRIBUTES = [
+    "group",
+    "kernel_shape",
+    "dilations",
+    "perm",
+    "transB",
+    "transA",
+    "hidden_size",
+    "direction",
+    "mode",
+    "value",
+]
+values_of = st.lists(st.sampled_from(VALUES), max_size=3)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(KINDS), values_of, values_of, st.sampled_from(["", "/a/Conv", "/a_1/Conv", "/", "a", "/a/b/MatMul"]),
+            st.lists(st.tuples(st.sampled_from(ATTRIBUTES), st.integers(0, 8), st.lists(st.integers(-2, 5), max_size=3)), max_size=2),
+        ),
+        min_size=1, max_size=6,
+    ),
+    st.lists(st.lists(st.integers(-1, 6), max_size=5), min_size=2, max_size=2),
+)  # fmt: skip
+def test_any_graph_is_read_or_refused(tmp_path_factory, nodes, shapes):
+    model = graphs.message_classes("amctcfg_onnx", onnx.FIELDS)["ModelProto"](ir_version=8)
+    for name, dims in zip(("a.weight", "b.weight"), shapes):
+        model.graph.initializer.add(name=name, dims=dims)
+    for kind, inputs, outputs, name, attributes in nodes:
+        node = model.graph.node.add(op_type=kind, input=inputs, output=outputs, name=name)
+        node.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=name)
+        for key, type_number, integers in attributes:
+            node.attribute.add(name=key, type=type_number, ints=integers, i=len(integers), s=b"x")
+    path = tmp_path_factory.mktemp("any") / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    for flavour in (PYTORCH, ONNX):
+        try:
+            layers = amctcfg.load_layers(path, flavour=flavour)
+        except amctcfg.ConfigError:
+            continue
+        assert len(layers) == len(nodes)
+        assert set(onnx.locate_layers(graph_in(path), flavour)) <= {layer.name for layer in layers}
+
+
+def test_a_module_that_was_folded_away_is_a_warning(cli, tmp_path):
+    """The toolkit knows the name, the model does not: no error, in the library and on the command line."""
+    text = 'skip_layers: ["stem.0", "stem.1x"]\nskip_fusion_layers: "gone"\n'
+    layers = amctcfg.load_layers(MODELS / "convnet.onnx", flavour=PYTORCH)
+    found = amctcfg.check(text, layers=layers, flavour=PYTORCH)
+    assert [(d.severity, d.code) for d in found] == [("warning", "unknown-layer")] * 2
+    plan = amctcfg.expand(amctcfg.parse(text, flavour=PYTORCH), layers)
+    assert not plan["stem.0"].quant_enable and plan["dw"].quant_enable
+    (tmp_path / "q.cfg").write_text(text, encoding="utf-8")
+    arguments = [tmp_path / "q.cfg", "--graph", MODELS / "convnet.onnx", "--flavour", "pytorch"]
+    assert cli("check", *arguments).status == cli("expand", *arguments).status == cli("show", *arguments).status == 0
+    found = amctcfg.check(text, layers=list(layers), flavour=PYTORCH)
+    assert [d.severity for d in found if d.code == "unknown-layer"] == ["error", "error"]

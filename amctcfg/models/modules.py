@@ -12,7 +12,7 @@ import ast
 import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from .values import Origin, Values, attributes_of, channels_of
+from .values import Origin, Values, attributes_of, channels_of, integer, integers
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
@@ -69,8 +69,9 @@ class Clues(NamedTuple):
 def find_modules(graph: Any) -> List[Module]:
     """Find the modules in a graph, in its order, one for each name; one that is called again is not listed again."""
     values = Values(graph)
-    paths = {id(node): path_of(node) for node in graph.node}
-    clues = [found for found in (read_clues(node, values, paths) for node in graph.node) if found is not None]
+    nodes = list(graph.node)  # which keeps them and so their ids: protobuf makes them when they are asked for
+    paths = {id(node): path_of(node) for node in nodes}
+    clues = [found for found in (read_clues(node, values, paths) for node in nodes) if found is not None]
     containers = set(outer_paths(path for path in paths.values() if path))
     containers.update(owners_of_children(values.constants))
     named = [Named(clue, *name_module(clue, containers)) for clue in clues]
@@ -135,7 +136,7 @@ def module_type(node: Any, weight: Optional[Origin]) -> Optional[str]:
     if node.op_type in ("Gemm", "MatMul"):
         return "Linear" if rank == 2 else None
     if node.op_type == "AveragePool":
-        kernel = attributes_of(node)("kernel_shape") or ()
+        kernel = integers(attributes_of(node)("kernel_shape"))
         return "AvgPool{}d".format(len(kernel)) if 1 <= len(kernel) <= 3 else None
     return node.op_type if node.op_type in RECURRENT else None
 
@@ -144,7 +145,7 @@ def bias_of(node: Any, values: Values, paths: Dict[int, Optional[str]]) -> Tuple
     """Find the bias of a module: an input of its node, or what the Add behind a MatMul adds."""
     if node.op_type in (*CONVOLUTIONS, "Gemm"):
         return (node.input[2] if len(node.input) > 2 and node.input[2] else None), None
-    if node.op_type != "MatMul":
+    if node.op_type != "MatMul" or not node.output:
         return None, None
     readers = values.readers.get(node.output[0], ())
     if len(readers) != 1 or readers[0].op_type != "Add":
@@ -300,7 +301,7 @@ def why_not(clue: Clues, name: str, values: Values) -> Optional[str]:
         return "its weight is used by '{}' itself, the module is not called".format(clue.path)
     if clue.type.startswith("Conv") and is_padded(clue, values):
         return "its padding_mode is not 'zeros'"
-    dilations = attribute("dilations") or ()
+    dilations = integers(attribute("dilations"))
     if clue.type == "Conv3d" and dilations and dilations[0] != 1:
         return "its dilation in depth is {}, not 1".format(dilations[0])
     if attribute("transA"):
@@ -346,11 +347,11 @@ def lacks_of(clue: Clues) -> Iterator[str]:
         yield "int16"
     attribute, shape = attributes_of(clue.node), clue.weight.shape if clue.weight is not None else None
     if clue.type in RECURRENT:
-        widths = [attribute("hidden_size") or 0, shape[2] if shape is not None and len(shape) == 3 else 0]
+        widths = [integer(attribute("hidden_size")), shape[2] if shape is not None and len(shape) == 3 else 0]
         if any(width % 2 for width in widths):
             yield "int4"
     else:
-        grouped = clue.type.startswith("Conv") and (attribute("group") or 1) != 1
+        grouped = clue.type.startswith("Conv") and integer(attribute("group"), 1) != 1
         channels = channels_of(clue.node.op_type, shape, attribute)
         if grouped or (channels and channels[0] % 2):
             yield "int4"

@@ -28,7 +28,7 @@ from .graphs import (
     portray_product,
 )
 from .modules import Module, find_modules
-from .values import TRANSPARENT, Origin, Values, attributes_of, channels_of
+from .values import TRANSPARENT, Origin, Values, attributes_of, channels_of, integer
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
 FIELDS: Fields = {
@@ -151,7 +151,7 @@ def portray_module(module: Module) -> Traits:
     """Tell what is special about a module."""
     attribute = attributes_of(module.node)
     shape = module.weight.shape if module.weight is not None else None
-    group = (attribute("group") or 1) if module.type.startswith("Conv") else 1
+    group = integer(attribute("group"), 1) if module.type.startswith("Conv") else 1
     recurrent = module.type in ("LSTM", "GRU")
     return Traits(group=group, channels=() if recurrent else channels_of(module.node.op_type, shape, attribute))
 
@@ -195,7 +195,7 @@ def portray(node: Node, graph: OnnxGraph) -> Traits:
         found = portray_product(node, graph)
     elif len(node.inputs) > 1:
         found = Traits(runtime_weight=graph.runtime_operation(node.inputs[1]))
-    group = (node.attribute("group") or 1) if node.type in ("Conv", "ConvTranspose") else 1
+    group = integer(node.attribute("group"), 1) if node.type in ("Conv", "ConvTranspose") else 1
     return found._replace(group=group, channels=channels_of(node.type, graph.shape(node, 1), node.attribute))
 
 

@@ -79,7 +79,7 @@ def changed_shape(node: Any, shape: Shape) -> Shape:
         return None
     if node.op_type != "Transpose":
         return shape
-    order = attributes_of(node)("perm") or tuple(reversed(range(len(shape))))
+    order = integers(attributes_of(node)("perm")) or tuple(reversed(range(len(shape))))
     return tuple(shape[axis] for axis in order) if sorted(order) == list(range(len(shape))) else None
 
 
@@ -91,9 +91,19 @@ def channels_of(kind: str, shape: Shape, attribute: Any) -> Tuple[int, ...]:
         return shape[-2], shape[-1]
     first, second = shape[:2]
     if kind == "Gemm":
-        return (second, first) if attribute("transB") else (first, second)
-    group = attribute("group") or 1
+        return (second, first) if integer(attribute("transB")) else (first, second)
+    group = integer(attribute("group"), 1)
     return (first, second * group) if kind == "ConvTranspose" else (second * group, first)
+
+
+def integers(value: Any) -> Tuple[int, ...]:
+    """Return the integers of an attribute; none for one that is not there, or of another kind."""
+    return tuple(value) if isinstance(value, list) else ()
+
+
+def integer(value: Any, default: int = 0) -> int:
+    """Return the integer of an attribute, or the default; a file may hold anything."""
+    return value if isinstance(value, int) and value else default
 
 
 def attributes_of(node: Any) -> Any:
