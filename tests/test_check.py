@@ -240,3 +240,12 @@ def test_diff_reports_both_files_and_exits_with_2(folder, cli):
     result = cli("diff", "a.cfg", "b.cfg", "--graph", "l.csv")
     assert (result.status, result.out) == (2, "")
     assert "a.cfg:1:1: error" in result.err and "b.cfg:1:1: error" in result.err
+
+
+def test_what_is_wrong_with_one_model_is_said_once_and_a_heads_fault_with_its_file(folder, cli):
+    for name in ("a.cfg", "b.cfg"):
+        write(folder / name, "do_fusion: true\n")
+    result = cli("check", "a.cfg", "b.cfg", "--graph", "missing.pb")
+    assert result.status == 2 and result.err.count("missing.pb") == 1
+    write(folder / "h.cfg", "# amctcfg: flavour=onxx\n")
+    assert "h.cfg: there is no flavour 'onxx'; did you mean 'onnx'?" in cli("check", "h.cfg").err

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, List, Optional, Set, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..documents.files import write
@@ -77,6 +77,7 @@ class Report:
         self.arguments: Any = arguments
         self.console: Console = console
         self.found: List[Diagnostic] = []
+        self.said: Set[str] = set()
         self.files: int = 0
         self.status: int = EXIT_OK
         self.fixed: int = 0
@@ -88,7 +89,9 @@ class Report:
     def unusable(self, path: str, message: str, details: str = "") -> None:
         """Report a file that can't be read or written, or whose settings or model can't be used."""
         self.status = EXIT_FAILURE
-        self.console.failure(Failure(message, details))
+        if message not in self.said:  # a model that all files name is reported once
+            self.said.add(message)
+            self.console.failure(Failure(message, details))
         if self.arguments.format != "text":
             self.found.append(Diagnostic(ERROR, "unreadable", message, name=path))
 

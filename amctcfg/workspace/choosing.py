@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from .file import ConfigFile
 
 
-def flavour_by_name(name: str) -> Flavour[Any]:
-    """Return the flavour of a name. Raises `Failure` where there is none."""
+def flavour_by_name(name: str, file: str = "") -> Flavour[Any]:
+    """Return the flavour of a name, which stands in the head of a file. Raises `Failure` where there is none."""
     if name not in FLAVOURS:
         hint = did_you_mean(nearest(name, FLAVOURS)) or "there are {}".format(", ".join(FLAVOURS))
-        raise Failure("there is no flavour '{}'; {}".format(name, hint))
+        raise Failure("{}there is no flavour '{}'; {}".format(file + ": " if file else "", name, hint))
     return FLAVOURS[name]
 
 

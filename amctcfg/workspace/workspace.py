@@ -147,7 +147,7 @@ class Workspace:
     def flavour_of(self, file: ConfigFile, graph: Optional[str], by_head: bool) -> Flavour[Any]:
         """Return the flavour that the options or the file's head name, else the one that suits text and model best."""
         own = file.settings.values.get("flavour", AUTO) if self.options.flavour is None else AUTO
-        flavour = self.wanted or (flavour_by_name(own) if own != AUTO else None)
+        flavour = self.wanted or (flavour_by_name(own, file.name) if own != AUTO else None)
         if flavour is not None:
             if flavour.graphs not in ("onnx", "torch") and kind_of_model(graph) == "onnx":
                 self.note(
