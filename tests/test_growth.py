@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import os
 import time
 
 import pytest
@@ -12,7 +13,8 @@ from amctcfg import ConfigError, Layer
 from amctcfg.documents.settings import Settings
 from amctcfg.textformat import unescape
 
-FIRST, LARGEST = 250, 4000  # sizes that are compared with four times as many
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+FIRST, LARGEST = 100, 8000 if THOROUGH else 1000  # sizes that are compared with four times as many
 ENOUGH = 0.004  # seconds of CPU: the smaller size is large enough
 SHORT = 0.06  # seconds of CPU for the larger one, which are in order however long the smaller one took
 MOST = 9  # times as long: 4 where it is linear, 16 where it is quadratic
