@@ -6,15 +6,9 @@ layers = amctcfg.load_layers("frozen.pb")
 print(amctcfg.expand(config, layers).to_json())
 """
 
-from __future__ import annotations
-
-import importlib
-
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any, List
-
     from . import simulation as simulation  # not in __all__, as it needs numpy
     from . import textformat, tuning
     from .checks.checking import check
@@ -47,6 +41,7 @@ if TYPE_CHECKING:
         OverrideLayerType,
     )
     from .models.loading import load_layers
+    from .models.tables import dump_layers
     from .models.tensorflow import layers_from_graph
     from .models.torch import layers_from_module
     from .resolve.effective import EffectiveConfig, Origin
@@ -119,7 +114,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    import importlib
+
     home = name if name in _ROOMS else _HOME_OF.get(name)
     if home is None:
         raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
@@ -135,5 +133,5 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def __dir__() -> List[str]:
-    return sorted(set(globals()) | set(__all__))
+def __dir__() -> "list[str]":
+    return sorted({*__all__, *(name for name in globals() if name[:2] == name[-2:] == "__")})

@@ -217,7 +217,7 @@ def test_flavours_are_facts():
         if room_of(name) == "flavours" and path.stem not in NOT_DIALECTS:
             tree = ast.parse(path.read_text(encoding="utf-8"))
             functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-            assert {function.name for function in functions} <= {"_rules"}, name
+            assert {function.name for function in functions} <= {"__rules__"}, name
 
 
 def test_only_flavours_are_told_apart_by_name_nowhere_else():

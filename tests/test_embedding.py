@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import copy
+import dataclasses
 import pickle
 import shutil
 import subprocess
@@ -90,9 +91,10 @@ def test_a_copied_folder_works(version, python, tmp_path):
 # What a host can delete, if it only reads and expands configurations of TF-Ascend.
 BESIDE_THE_CORE = [
     "tools", "tuning", "simulation", "pages", "editor", "workspace", "cli", "__main__.py", "flavours/algorithms.py", "flavours/pytorch.py",
-    "flavours/pytorch_9_0.py", "flavours/tensorflow.py", "flavours/onnx.py", "flavours/caffe.py", "flavours/mindspore.py",
+    "flavours/pytorch_9_0.py", "flavours/pytorch_9_1.py", "flavours/onnx_8_5.py", "flavours/tensorflow_8_5.py", "flavours/caffe_8_5.py",
+    "flavours/tensorflow.py", "flavours/onnx.py", "flavours/caffe.py", "flavours/mindspore.py",
     "flavours/ge.py", "models", "messages/meanings.py", "documents/detecting.py",
-    "documents/json_tree.py", "documents/selections.py", "diagnostics/codes.py", "flavours/socs.py", "resolve/json_reading.py", "resolve/json_cursor.py",
+    "documents/json_tree.py", "documents/selections.py", "diagnostics/codes.py", "flavours/socs.py", "checks/checking.py", "resolve/json_reading.py", "resolve/json_cursor.py",
 ]  # fmt: skip
 
 
@@ -311,3 +313,34 @@ def test_eight_threads_get_what_one_gets(what):
         document, plan = fresh()
         assert in_threads(lambda: LAZY[what](document, plan)) == [expected] * EIGHT
         assert LAZY[what](document, plan) == expected
+
+
+def completions(code):
+    jedi = pytest.importorskip("jedi")
+    lines = code.split("\n")
+    script = jedi.Script(code, path=str(PACKAGE.parent / "script.py"), project=jedi.Project(str(PACKAGE.parent)))
+    return [found.name for found in script.complete(len(lines), len(lines[-1]))]
+
+
+def test_the_face_completes_in_a_script_that_was_never_run():
+    assert set(amctcfg.__all__) <= set(completions("import amctcfg\namctcfg."))
+    found = dir(amctcfg)
+    assert [name for name in found if name[:2] != "__"] == [
+        name for name in sorted(amctcfg.__all__) if name[:2] != "__"
+    ]
+
+
+FIELDS = [
+    ("import amctcfg\namctcfg.AMCTConfig().", amctcfg.AMCTConfig),
+    ("import amctcfg\nconfig = amctcfg.loads('')\nconfig.", amctcfg.AMCTConfig),
+    ("import amctcfg\namctcfg.parse('').config.", amctcfg.AMCTConfig),
+    ("import amctcfg\nconfig = amctcfg.load('quant.cfg')\nconfig.common_config.", amctcfg.CalibrationConfig),
+    ("import amctcfg\namctcfg.Layer('a', 'MatMul').", Layer),
+    ("from amctcfg.flavours import pytorch\npytorch.AMCTConfig().", amctcfg.PYTORCH.config),
+]
+
+
+@pytest.mark.parametrize("code, cls", FIELDS)
+def test_the_fields_of_a_message_complete_and_nothing_else(code, cls):
+    found = [name for name in completions(code) if name[:2] != "__"]
+    assert sorted(found) == sorted(field.name for field in dataclasses.fields(cls))

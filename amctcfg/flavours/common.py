@@ -74,7 +74,7 @@ class FMRQuantize(Message):
     block does not say, the blocks below it do, and then `activation_offset`."""
 
     @classmethod
-    def _rules(cls, values: Mapping[str, Any]) -> Iterable[Problem]:
+    def __rules__(cls, values: Mapping[str, Any]) -> Iterable[Problem]:
         start, end, step = [values.get(name, DEFAULTS[name]) for name in SEARCH]
         if start is None or end is None:
             return ()

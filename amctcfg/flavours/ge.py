@@ -77,7 +77,7 @@ class CalibrationConfig(Message):
     """Whether only the weights are quantized: MatMulV2, BatchMatMulV2 and FFN."""
 
     @classmethod
-    def _rules(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+    def __rules__(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
         weights, only = values.get("arq_quantize"), values.get("weight_compress_only", False)
         if weights is not None and weights.asymmetric and only is False:
             message = "asymmetric weights need weight_compress_only: true in the same block"

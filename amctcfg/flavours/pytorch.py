@@ -76,7 +76,7 @@ class ADAquantize(Message):
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
 
     @classmethod
-    def _rules(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+    def __rules__(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
         start, end = values.get("beta_range_start", 20.0), values.get("beta_range_end", 2.0)
         if start is not None and end is not None and start <= end:
             if "beta_range_start" in values:

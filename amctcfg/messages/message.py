@@ -95,7 +95,7 @@ class Message:
             raise ValueError((where if len(problem.path) > 1 else "") + problem.message)
 
     @classmethod
-    def _rules(cls, values: Mapping[str, Any]) -> Iterable[Problem]:
+    def __rules__(cls, values: Mapping[str, Any]) -> Iterable[Problem]:
         """Yield the rules between fields that values break, each alone in its range.
 
         A missing key is an absent field; None stands for a value that could not be read, and breaks none.
@@ -115,7 +115,7 @@ def message(cls: Type[M]) -> Type[M]:
     for name, field in fields.items():
         field.name = name
     own = [base for base in made.__mro__ if base not in (Message, object)]
-    made.__schema__ = Schema(fields, any("_rules" in base.__dict__ for base in own))
+    made.__schema__ = Schema(fields, any("__rules__" in base.__dict__ for base in own))
     return made
 
 
@@ -169,7 +169,7 @@ def problems(cls: Type[Message], values: Mapping[str, Any], in_range: bool = Fal
         if found:
             wrong = {problem.path[0] for problem in found}
             values = {name: None if name in wrong else value for name, value in values.items()}
-        found += cls._rules(values)
+        found += cls.__rules__(values)
     return found
 
 
