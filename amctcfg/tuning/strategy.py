@@ -104,23 +104,28 @@ class Strategy:
             verdicts: Those on the sets that were asked so far, in this order; whoever sends an answer adds it here first.
         """
         search = self._search(verdicts)
-        answer: Verdict = None
+        question = next(search, None)
+        best: Optional[FrozenSet[str]] = None
         has_tried_largest = False
-        with_answer = False
-        while True:
-            try:
-                question = search.send(answer) if with_answer else next(search)
-            except StopIteration:
-                return
-            answer, with_answer = (yield question), True
-            best = self.smallest(verdicts)
-            if best is not None and self.is_proven(best, verdicts):
-                return
+        while question is not None:
+            answer = yield question
+            size = len(question.names)
+            if self.is_good(answer) and (best is None or size < len(best)):
+                best = frozenset(question.names)
+            if best is not None and size in (len(best), len(best) - 1):  # others can't change which one is the best
+                best = self.smallest(verdicts)
+                if best is not None and self.is_proven(best, verdicts):
+                    return
             if len(verdicts) == FIRST_RUNS and not has_tried_largest and self._has_gained_nothing(verdicts):
                 has_tried_largest = True
                 largest = self.largest(list(verdicts))
                 if largest is not None:
                     yield self._asked(self._in_order(largest), 0.9)
+                    best = self.smallest(verdicts)
+            try:
+                question = search.send(answer)
+            except StopIteration:
+                return
 
     def _search(self, verdicts: Verdicts) -> Search:
         if not self.order:
