@@ -308,9 +308,11 @@ def check_selections(context: Context) -> None:
 
 def check_soc(context: Context) -> None:
     """Report what the processor makes worse, or does not take."""
+    if context.soc is None:  # a host that only expands may have deleted what is known of processors
+        return
     from ..flavours.socs import soc_named
 
-    soc = soc_named(context.soc) if context.soc else None
+    soc = soc_named(context.soc)
     if soc is None:
         return
     refused = dict(soc.lacks).get(context.flavour.name)
