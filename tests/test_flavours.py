@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import amctcfg
 from amctcfg import GE, ONNX, PYTORCH, PYTORCH_9_0, TENSORFLOW, TF_ASCEND, ConfigError, Layer
 from amctcfg.flavours import caffe, pytorch
+from amctcfg.resolve.json_writing import layer_dict
 
 from . import facts
 from .conftest import each, often
@@ -246,6 +247,18 @@ def test_any_text_is_a_value_or_an_error(name, data):
     for strict in (True, False):
         amctcfg.check(text, strict=strict, flavour=flavour, layers=[Layer("conv1", sorted(flavour.types)[0])])
     assert all(isinstance(found, amctcfg.Flavour) for found in amctcfg.detect(text))
+
+
+@pytest.mark.parametrize("flavour", [flavour for flavour in FLAVOURS if flavour.layout is not None])
+@each
+@given(st.data(), rule_sets)
+def test_layers_are_written_as_what_they_are_plainly(flavour, data, rules):
+    """The writer's templates, which are fast, against the layout read literally."""
+    config, model = data.draw(expandable(flavour))
+    plan = amctcfg.expand(config, model, rules=rules)
+    written = plan.to_dict()
+    for name, effective in plan.items():
+        assert json.dumps(written[name]) == json.dumps(layer_dict(effective, flavour.layout))  # the order of keys as well
 
 
 @pytest.mark.parametrize("name", [name for name in amctcfg.FLAVOURS if name in facts.JSON])
