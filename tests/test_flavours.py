@@ -258,7 +258,9 @@ def test_layers_are_written_as_what_they_are_plainly(flavour, data, rules):
     plan = amctcfg.expand(config, model, rules=rules)
     written = plan.to_dict()
     for name, effective in plan.items():
-        assert json.dumps(written[name]) == json.dumps(layer_dict(effective, flavour.layout))  # the order of keys as well
+        assert json.dumps(written[name]) == json.dumps(
+            layer_dict(effective, flavour.layout)
+        )  # the order of keys as well
 
 
 @pytest.mark.parametrize("name", [name for name in amctcfg.FLAVOURS if name in facts.JSON])

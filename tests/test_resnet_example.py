@@ -33,7 +33,7 @@ def place(tmp_path, monkeypatch):
 
 def evaluate(model):
     command = [sys.executable, "evaluate.py", model]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, universal_newlines=True, timeout=100).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=100).stdout
 
 
 def shown(command):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Iterable, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ConfigError, Diagnostic, position
 from ..documents.document import read_text
@@ -16,12 +16,15 @@ from .context import Context, check_layers
 from .errors import find_errors, find_type_errors
 from .warnings import find_warnings
 
+if TYPE_CHECKING:
+    from ..resolve.resolver import Rules
+
 
 def check(
     text: Union[str, bytes],
     name: str = "<string>",
     layers: Optional[Iterable[Layer]] = None,
-    rules: str = DOCUMENTED,
+    rules: Rules = DOCUMENTED,
     strict: bool = True,
     flavour: Optional[Flavour[Any]] = None,
 ) -> Tuple[Diagnostic, ...]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from ..diagnostics.diagnostic import Diagnostic, Path, position
 from ..diagnostics.source import Span
@@ -17,6 +17,10 @@ from ..messages.kinds import STRING
 from ..messages.message import Message
 from ..resolve.effective import EffectiveConfig
 from ..resolve.resolver import DOCUMENTED, Resolver, Tier
+
+if TYPE_CHECKING:
+    from ..diagnostics.diagnostic import Severity
+    from ..resolve.resolver import Rules
 
 # Repeated fields of blocks, and their names.
 OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", "layer_name"))
@@ -36,7 +40,7 @@ class Context:
         self,
         config: Union[Message, Document[Any]],
         layers: Optional[Iterable[Layer]],
-        rules: str = DOCUMENTED,
+        rules: Rules = DOCUMENTED,
         flavour: Optional[Flavour[Any]] = None,
         broken: Iterable[Path] = (),
     ) -> None:
@@ -44,7 +48,7 @@ class Context:
         self.config: Any = self.merger.config
         self.document: Optional[Document[Any]] = self.merger.document
         self.flavour: Flavour[Any] = self.merger.flavour
-        self.rules: str = rules
+        self.rules: Rules = rules
         self.soc: Optional[str] = None  # the processor that the model is for
         self.has_layers: bool = layers is not None
         self.layers: Layers = check_layers(layers or ())
@@ -64,7 +68,7 @@ class Context:
 
     def report(
         self,
-        severity: str,
+        severity: Severity,
         code: str,
         message: str,
         path: Optional[Path] = None,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import Document
@@ -17,11 +17,14 @@ from .context import Context
 from .errors import find_errors
 from .warnings import find_warnings
 
+if TYPE_CHECKING:
+    from ..resolve.resolver import Rules
+
 
 def expand(
     config: Union[Message, Document[Any]],
     layers: Iterable[Layer],
-    rules: str = DOCUMENTED,
+    rules: Rules = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> Plan:
     """Expand a configuration: resolve every supported layer of a model, skipped ones included.
@@ -65,6 +68,6 @@ def expand_context(context: Context) -> Plan:
     return build_plan(context.merger, context.supported, make_warnings, remake)
 
 
-def unpickle_plan(config: Any, layers: Tuple[Layer, ...], rules: str, flavour: Flavour[Any]) -> Plan:
+def unpickle_plan(config: Any, layers: Tuple[Layer, ...], rules: Rules, flavour: Flavour[Any]) -> Plan:
     """Expand again what was pickled."""
     return expand_context(Context(config, layers, rules, flavour))

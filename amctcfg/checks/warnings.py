@@ -20,6 +20,7 @@ from .context import OVERRIDES, Context
 if TYPE_CHECKING:
     from ..documents.selections import Judged
     from ..messages.sharing import IdentityCache
+    from ..resolve.resolver import Rules
 
 MANY_STEPS = 10000
 COARSE = 0.9999
@@ -389,7 +390,7 @@ def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
     return found
 
 
-def decide_cascading(context: Context, layer: Layer, rules: Optional[str] = None) -> Dict[str, Setting]:
+def decide_cascading(context: Context, layer: Layer, rules: Optional[Rules] = None) -> Dict[str, Setting]:
     """Return what decides the fields of a layer that are looked for below its block."""
     merger = context.merger if rules is None else context.merger.with_rules(rules)
     decisions = merger.decide(layer, merger.tiers(layer))

@@ -7,12 +7,19 @@ import re
 from functools import lru_cache
 from typing import Iterable, List, NamedTuple, Optional, Tuple, Union
 
+from .._typing import TYPE_CHECKING
 from .source import Source, Span
 from .words import UNSAFE, escape_controls
 
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Severity = Literal["error", "warning"]
+
 Path = Tuple[Union[str, int], ...]
 
-ERROR, WARNING = "error", "warning"
+ERROR: Severity = "error"
+WARNING: Severity = "warning"
 
 MOST_SHOWN = 100  # diagnostics in the text of an exception
 WIDTH = 120  # columns, where there is no terminal to ask
@@ -35,7 +42,7 @@ class Diagnostic(NamedTuple):
         replacement: What to write at the span instead, where that is known.
     """
 
-    severity: str
+    severity: Severity
     code: str
     message: str
     span: Optional[Span] = None

@@ -26,7 +26,7 @@ from .message import construct, out_of_range, problems
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
 
-    from ..diagnostics.diagnostic import Diagnostic, Path
+    from ..diagnostics.diagnostic import Diagnostic, Path, Severity
     from ..textformat.tree import Field as TreeField
     from .field import Field
     from .kinds import Wording
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     Unknown = Callable[[Type[Message], TreeField, Path], Optional[Wording]]
 
 
-ERROR, WARNING = "error", "warning"
+ERROR: Severity = "error"
+WARNING: Severity = "warning"
 
 
 class Reading:
@@ -236,7 +237,7 @@ class Reading:
 
     def diagnose(
         self,
-        severity: str,
+        severity: Severity,
         code: str,
         message: str,
         offsets: Tuple[int, int],

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic, render
 from ..diagnostics.words import pluralize
@@ -15,6 +15,9 @@ from .picture import picture_html
 from .script import SCRIPT
 from .style import COLOURS, NARROW, PAGE, TABLE
 from .table import TIERS, Explanations, Writer, strip_html, text
+
+if TYPE_CHECKING:
+    from ..resolve.resolver import Rules
 
 # What the rows can be narrowed to: a class of rows, its words, and the colour that it explains.
 FILTERS = (
@@ -37,7 +40,7 @@ class Page(NamedTuple):
     file: str
     model: str
     flavour: str
-    rules: str
+    rules: Rules
     source: Optional[str] = None
     diagnostics: Tuple[Diagnostic, ...] = ()
     against: str = ""

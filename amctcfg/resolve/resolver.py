@@ -92,7 +92,7 @@ def members_of(block: Any) -> Members:
 def merge(
     config: Union[Message, Document[Any]],
     layer: Layer,
-    rules: str = DOCUMENTED,
+    rules: Rules = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> EffectiveConfig:
     """The effective configuration of one layer.
@@ -131,7 +131,7 @@ class Resolver:
     """`merge` for many layers of one configuration: its entries are looked up, not searched."""
 
     def __init__(
-        self, config: Union[Message, Document[Any]], rules: str = DOCUMENTED, flavour: Optional[Flavour[Any]] = None
+        self, config: Union[Message, Document[Any]], rules: Rules = DOCUMENTED, flavour: Optional[Flavour[Any]] = None
     ) -> None:
         if rules not in (DOCUMENTED, TOOLKIT):
             raise ValueError("rules is {!r}; it has to be 'documented' or 'toolkit'".format(rules))
@@ -139,7 +139,7 @@ class Resolver:
         self.document: Optional[Document[Any]] = config if isinstance(config, Document) else None
         root: Any = config.config if isinstance(config, Document) else config
         self.config: Any = root
-        self.rules: str = rules
+        self.rules: Rules = rules
         self.block_class: Any = root.__schema__.fields[COMMON].kind
         self.members: Members = members_of(self.block_class)
         self.skipped_names: Dict[str, int] = indices(root.skip_layers)
@@ -179,7 +179,7 @@ class Resolver:
             elif block is not None:
                 self.common = Tier(COMMON, block, (field,))
 
-    def with_rules(self, rules: str) -> Resolver:
+    def with_rules(self, rules: Rules) -> Resolver:
         """Return the resolver of the same configuration under other rules."""
         return self if rules == self.rules else self._replace(rules=rules)
 

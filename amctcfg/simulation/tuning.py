@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import onnx
@@ -28,6 +28,9 @@ from .sensitivity import model_decibels, model_outputs
 from .simulating import opened, unsimulated
 from .simulator import Progress, Simulated, Simulator
 from .sites import PRODUCT, Site
+
+if TYPE_CHECKING:
+    from ..resolve.resolver import Rules
 
 __all__ = ["Cure", "Tuned", "tune"]
 
@@ -89,7 +92,7 @@ def tune(
     target: Optional[float] = None,
     check: Optional[Iterable[Mapping[str, Any]]] = None,
     allow: Optional[Iterable[str]] = None,
-    rules: str = "documented",
+    rules: Rules = "documented",
     progress: Optional[Progress] = None,
     memory: int = 1 << 30,
     jobs: int = 1,

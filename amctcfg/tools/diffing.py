@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
@@ -15,6 +15,9 @@ from ..messages.message import Message
 from ..resolve.effective import EffectiveConfig, Origin
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED
+
+if TYPE_CHECKING:
+    from ..resolve.resolver import Rules
 
 Side = Union[Message, Document[Any], Plan]
 
@@ -47,7 +50,7 @@ def diff(
     a: Side,
     b: Side,
     layers: Optional[Iterable[Layer]] = None,
-    rules: str = DOCUMENTED,
+    rules: Rules = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> Tuple[Change, ...]:
     """Compare two configurations by what the layers of a model get: global keys, then layers in their order.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Union
 
 from ..diagnostics.words import escape_controls, format_value, join_words
 from ..documents.document import Document
@@ -15,11 +15,14 @@ from ..resolve.effective import SWITCHES, EffectiveConfig, Origin
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED, OF_TYPE, TOOLKIT, Resolver
 
+if TYPE_CHECKING:
+    from ..resolve.resolver import Rules
+
 
 def explain(
     config: Union[Message, Document[Any], Plan],
     layer: Union[Layer, str],
-    rules: str = DOCUMENTED,
+    rules: Rules = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> str:
     """Explain what a layer gets: its values, one a line, and below each the settings that lost and why.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..documents.document import Document
 from ..flavours.layer import Layer
@@ -19,6 +19,9 @@ from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, TOOLKIT, Resolver
 from ..textformat.tree import Field, elements_of, split
 from .edits import BLANKS, Edit, apply_edits, remove_field
+
+if TYPE_CHECKING:
+    from ..resolve.resolver import Rules
 
 NAME, BLOCK = "layer_name", "calibration_config"
 
@@ -103,7 +106,7 @@ def without_empty_defaults(document: Document[Any], wanted: Override, block: Any
     return block
 
 
-def resolve_own_block(document: Document[Any], layer: Layer, block: Any, rules: str) -> Any:
+def resolve_own_block(document: Document[Any], layer: Layer, block: Any, rules: Rules) -> Any:
     """Return the effective block of a layer whose own block is this one."""
     config = document.config
     entry_class = type(config).__schema__.fields[OF_LAYER].kind

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..checks.expanding import expand
 from ..documents.document import Document, parse
@@ -14,6 +14,9 @@ from ..resolve.resolver import DOCUMENTED
 from ..tools.edits import skip
 from .speculation import likely_questions
 from .strategy import EXPECTED, Names, Question, Search, Strategy, Verdict
+
+if TYPE_CHECKING:
+    from ..resolve.resolver import Rules
 
 __all__ = ["Bisection", "Candidate", "Needed"]
 
@@ -70,7 +73,7 @@ class Bisection:
         target: Optional[float] = None,
         budget: Optional[int] = None,
         repeat: int = 1,
-        rules: str = DOCUMENTED,
+        rules: Rules = DOCUMENTED,
     ) -> None:
         if not isinstance(document, Document):
             raise TypeError(
@@ -85,7 +88,7 @@ class Bisection:
         self.target: Optional[float] = target
         self.budget: Optional[int] = budget
         self.repeat: int = repeat
-        self.rules: str = rules
+        self.rules: Rules = rules
         self.runs: int = 0
         plan = expand(document, self.layers, rules)
         quantized = [name for name, layer in plan.items() if layer.quant_enable]

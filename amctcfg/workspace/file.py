@@ -36,6 +36,7 @@ from .failure import Failure
 from .model import Model
 
 if TYPE_CHECKING:
+    from ..resolve.resolver import Rules
     from ..tools.fixing import Fix
     from .workspace import Workspace
 
@@ -70,7 +71,7 @@ class ConfigFile:
     """
 
     flavour: Flavour[Any] = TF_ASCEND
-    rules: str = DOCUMENTED
+    rules: Rules = DOCUMENTED
     model: Optional[Model] = None
     soc: Optional[str] = None
 
