@@ -315,15 +315,23 @@ def test_eight_threads_get_what_one_gets(what):
         assert LAZY[what](document, plan) == expected
 
 
-def completions(code):
+@pytest.fixture
+def complete(monkeypatch, tmp_path_factory):
+    """The names that jedi offers at the end of a script, which it does not run."""
     jedi = pytest.importorskip("jedi")
-    lines = code.split("\n")
-    script = jedi.Script(code, path=str(PACKAGE.parent / "script.py"), project=jedi.Project(str(PACKAGE.parent)))
-    return [found.name for found in script.complete(len(lines), len(lines[-1]))]
+    # Its cache is of this process alone: what another one is writing can't be read.
+    monkeypatch.setattr(jedi.settings, "cache_directory", str(tmp_path_factory.getbasetemp() / "jedi"))
+
+    def names(code):
+        lines = code.split("\n")
+        script = jedi.Script(code, path=str(PACKAGE.parent / "script.py"), project=jedi.Project(str(PACKAGE.parent)))
+        return [found.name for found in script.complete(len(lines), len(lines[-1]))]
+
+    return names
 
 
-def test_the_face_completes_in_a_script_that_was_never_run():
-    assert set(amctcfg.__all__) <= set(completions("import amctcfg\namctcfg."))
+def test_the_face_completes_in_a_script_that_was_never_run(complete):
+    assert set(amctcfg.__all__) <= set(complete("import amctcfg\namctcfg."))
     found = dir(amctcfg)
     assert [name for name in found if name[:2] != "__"] == [
         name for name in sorted(amctcfg.__all__) if name[:2] != "__"
@@ -341,6 +349,6 @@ FIELDS = [
 
 
 @pytest.mark.parametrize("code, cls", FIELDS)
-def test_the_fields_of_a_message_complete_and_nothing_else(code, cls):
-    found = [name for name in completions(code) if name[:2] != "__"]
+def test_the_fields_of_a_message_complete_and_nothing_else(complete, code, cls):
+    found = [name for name in complete(code) if name[:2] != "__"]
     assert sorted(found) == sorted(field.name for field in dataclasses.fields(cls))
