@@ -16,6 +16,8 @@ from amctcfg.diagnostics.codes import CODES
 from amctcfg.messages.meanings import field_meanings
 from amctcfg.messages.message import messages_of
 
+from .test_readme import assert_similar, need_simulation
+
 DOCS = Path(__file__).parent.parent / "docs"
 SPEC = importlib.util.spec_from_file_location("generate", str(DOCS / "generate.py"))
 generate = importlib.util.module_from_spec(SPEC)
@@ -119,6 +121,28 @@ def test_code_blocks_are_code(language, code):
     elif language in ("console", "sh", "text"):
         for line in re.findall(r"^\$? ?(?:\S*/)?amctcfg (?!: )(.*?)(?: *[|;>].*)?$", code, re.MULTILINE):
             check_command(line)
+
+
+SHOWN = [
+    pytest.param(line, shown, id="{}-{}".format(page.name, line))
+    for page in PAGES
+    if page.name != "README.md"
+    for block in re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for line, shown in re.findall(r"^\$ amctcfg (.*)\n((?:(?!\$ ).*\n)+)", block, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("line, shown", SHOWN)
+def test_shown_output(line, shown, cli, monkeypatch):
+    pytest.importorskip("google.protobuf", reason="the examples read a graph")
+    monkeypatch.chdir(ROOT)
+    if line.startswith(("simulate ", "tune ")):
+        need_simulation()
+        result = cli(*shlex.split(line))
+        assert_similar(result.out + result.err, shown)
+    else:
+        result = cli(*shlex.split(line))
+        assert result.out + result.err == shown
 
 
 def check_command(line):
