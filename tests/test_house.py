@@ -101,6 +101,8 @@ def test_private_words():
     """`told` and `is no` are ours, not English's: reported, and is not a."""
     told = collections.Counter()
     for name, text in MODULES.items():
+        if "told" not in text:
+            continue
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type in (tokenize.COMMENT, tokenize.STRING):
                 told[name] += len(re.findall(r"\btold\b", token.string))
