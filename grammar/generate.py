@@ -49,7 +49,8 @@ sha256 {sha256}. Do not edit.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
+from .._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from typing import Any
 '''
