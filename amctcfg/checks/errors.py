@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
@@ -64,7 +63,7 @@ def check_layer_overrides(context: Context) -> None:
             continue
         block = entry.calibration_config
         if block is not None and not by_identity(
-            fits, block, partial(fits_layer, context, layer, block), layer.type, layer.lacks, layer.supported
+            fits, block, (layer.type, layer.lacks, layer.supported), fits_layer, context, layer, block
         ):
             check_layer(context, layer, block, (*path, "calibration_config"))
 

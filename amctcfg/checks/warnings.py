@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
@@ -90,9 +89,7 @@ def check_rounding(context: Context) -> None:
         return
     found: IdentityCache[Dict[str, str]] = {}  # the same block is read from the same text
     for path, block in iter_blocks(context):
-        for name, written in by_identity(
-            found, block, partial(find_rounded, context.document.tree, path, block)
-        ).items():
+        for name, written in by_identity(found, block, None, find_rounded, context.document.tree, path, block).items():
             inside = (*path, *name.split("."))
             value = str(values_of(block)[name])
             words = "{} is {} as a 32-bit float, not {}".format(inside[-1], value, written)

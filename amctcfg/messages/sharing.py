@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     IdentityCache = Dict[Tuple[Hashable, ...], Tuple[Any, V]]
 
 
-def by_identity(cache: IdentityCache[V], block: Any, make: Callable[[], V], *more: Hashable) -> V:
-    """Return what is cached for a message and whatever else counts, or make it."""
-    key = (id(block), *more)
-    found = cache.get(key)
+def by_identity(cache: IdentityCache[V], block: Any, more: Hashable, make: Callable[..., V], *arguments: Any) -> V:
+    """Return what is cached for a message and whatever else counts, or make it of the arguments."""
+    found = cache.get((id(block), more))
     if found is None:
-        found = cache[key] = (block, make())
+        found = cache[id(block), more] = (block, make(*arguments))
     return found[1]

@@ -48,10 +48,14 @@ class Origins(Mapping[str, Origin]):
 
     __slots__ = ("_found", "_layer", "_source")
 
+    _source: Optional[Provenance]
+    _layer: Layer
+    _found: Optional[Dict[str, Origin]]
+
     def __init__(self, source: Optional[Provenance], layer: Layer, found: Optional[Dict[str, Origin]] = None) -> None:
-        self._source: Optional[Provenance] = source  # None where all are given
-        self._layer: Layer = layer
-        self._found: Optional[Dict[str, Origin]] = found  # made when it is needed: there may be many layers
+        self._source = source  # None where all are given
+        self._layer = layer
+        self._found = found  # made when it is needed: there may be many layers
 
     def __getitem__(self, field: str) -> Origin:
         found = self._found

@@ -123,7 +123,7 @@ class Writer:
     def layer(self, effective: EffectiveConfig) -> Tuple[str, str, str, str]:
         """Return the pieces of a layer's entry, as `json.dumps(indent=4, separators=(",", ":"))` writes it."""
         block = effective.calibration_config
-        text = by_identity(self.blocks, block, lambda: self.block(block))
+        text = by_identity(self.blocks, block, None, self.block, block)
         return NEXT, self.quote(effective.layer.name), ENABLED[effective.quant_enable], text
 
     def block(self, block: Any) -> str:

@@ -213,10 +213,10 @@ class Resolver:
         index = self.names.get(layer.name)
         own = None if index is None else self.config.override_layer_configs[index].calibration_config
 
-        def make() -> Any:
-            return self.block_of(layer, self.tiers(layer))
+        return by_identity(self.cached, own, (index is None, layer.type, layer.lacks), self.block_for, layer)
 
-        return by_identity(self.cached, own, make, index is None, layer.type, layer.lacks)
+    def block_for(self, layer: Layer) -> Any:
+        return self.block_of(layer, self.tiers(layer))
 
     def block_of(self, layer: Layer, tiers: List[Tier]) -> Any:
         """Return what `decide` decides, as a block; its values are those of messages that were validated."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from functools import partial
 from itertools import product
 from typing import (
     TYPE_CHECKING,
@@ -214,8 +213,15 @@ class Search:
                 types.append(self.entry(OF_TYPE, layer_type, block))
         own_blocks: IdentityCache[Any] = {}
         for layer in self.supported:
-            make = partial(self.own_block, layer, common, chosen[layer.type])
-            block = by_identity(own_blocks, self.blocks.get(layer.name), make, class_of(layer))
+            block = by_identity(
+                own_blocks,
+                self.blocks.get(layer.name),
+                class_of(layer),
+                self.own_block,
+                layer,
+                common,
+                chosen[layer.type],
+            )
             if block is not None:
                 names.append(self.entry(OF_LAYER, layer.name, block))
         skipped_types, skipped_layers = self.choose_skips()
