@@ -126,7 +126,7 @@ def test_code_blocks_are_code(language, code):
 SHOWN = [
     pytest.param(line, shown, id="{}-{}".format(page.name, line))
     for page in PAGES
-    if page.name != "README.md"
+    if not page.name.startswith("README") and page.parent.name != "zh"  # these have tests of their own
     for block in re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     for line, shown in re.findall(r"^\$ amctcfg (.*)\n((?:(?!\$ ).*\n)+)", block, re.MULTILINE)
 ]
