@@ -9,13 +9,14 @@ MOST_KEYS = 8  # of a row that are listed
 
 REPOSITORY_PAGES = {
     "README.md": "what it is, set-up, a tour",
-    "docs/guide.md": "the configuration file for those who never saw AMCT",
+    "docs/guide.md": "new to AMCT: quantization, the configuration file, a first session",
     "docs/priority.md": "which setting wins for a layer, by the documented rules and by the toolkit's",
     "docs/fields.md": "every field of every flavour: type, default, range, meaning",
     "docs/diagnostics.md": "every diagnostic with an example and the cure",
     "docs/command-line.md": "every command with its options",
     "docs/library.md": "the Python interface",
-    "docs/tuning.md": "which layers to skip, and how to find out",
+    "docs/simulation.md": "what quantization does to a model, computed here",
+    "docs/tuning.md": "the cheapest settings, and which layers to skip",
     "docs/ci.md": "pre-commit, actions and pipelines",
     "docs/editors.md": "the language server in editors",
 }

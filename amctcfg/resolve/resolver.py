@@ -95,15 +95,25 @@ def merge(
     rules: Rules = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> EffectiveConfig:
-    """The effective configuration of one layer.
+    """Find out what one layer gets.
 
-    `rules` is "documented", as the vendor's page says, or "toolkit": there, a layer with a block of its own that
-    leaves `asymmetric` out skips the block of its type and takes `common_config`'s. `flavour` replaces the one of the
-    configuration.
+    Args:
+        config: The configuration, or the document of one.
+        layer: The layer.
+        rules: "documented", as the vendor's page says, or "toolkit": there, a layer with a block of its own that leaves
+            `asymmetric` out skips the block of its type and takes `common_config`'s.
+        flavour: The dialect, where it is not that of the configuration.
 
-    >>> from amctcfg import AMCTConfig
-    >>> merge(AMCTConfig(skip_layers=["conv1"]), Layer("conv1", "Conv2D")).origins["quant_enable"].tier
-    'skip_layers'
+    Returns:
+        The layer's effective configuration, with the origin of each value.
+
+    Raises:
+        TypeError: The layer is not a `Layer`.
+
+    Example:
+        >>> from amctcfg import AMCTConfig
+        >>> merge(AMCTConfig(skip_layers=["conv1"]), Layer("conv1", "Conv2D")).origins["quant_enable"].tier
+        'skip_layers'
     """
     if not isinstance(layer, Layer):
         raise TypeError("merge takes a Layer, such as Layer('conv1', 'Conv2D'), not {!r}".format(layer))

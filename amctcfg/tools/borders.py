@@ -16,10 +16,11 @@ def count_borders(is_quantized: Mapping[str, bool], inputs: Optional[Mapping[str
         inputs: for each node of the graph the nodes that it reads; nodes that are not layers are passed through. Without
             it, layers that follow each other count as connected.
 
-    >>> count_borders({"a": True, "b": False, "c": True})
-    2
-    >>> count_borders({"a": True, "b": False, "c": True}, {"a": [], "b": ["a"], "relu": ["a"], "c": ["relu"]})
-    1
+    Example:
+        >>> count_borders({"a": True, "b": False, "c": True})
+        2
+        >>> count_borders({"a": True, "b": False, "c": True}, {"a": [], "b": ["a"], "relu": ["a"], "c": ["relu"]})
+        1
     """
     if inputs is None or len(is_quantized) * len(inputs) > MOST_BITS:
         states = list(is_quantized.values())

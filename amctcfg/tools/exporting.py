@@ -15,11 +15,12 @@ INDENT = "  "
 
 
 def proto(flavour: Flavour[Any]) -> str:
-    """The messages of a flavour in proto2, which protoc compiles.
+    """Write the messages of a flavour in proto2, which protoc compiles.
 
-    >>> from amctcfg import TF_ASCEND
-    >>> "optional bool do_fusion = 7;" in proto(TF_ASCEND)
-    True
+    Example:
+        >>> from amctcfg import TF_ASCEND
+        >>> "optional bool do_fusion = 7;" in proto(TF_ASCEND)
+        True
     """
     messages = messages_of(flavour.config)
     enums = {
