@@ -92,7 +92,7 @@ def all_fields(flavour):
 def flavour_text(flavour):
     parts = ["{}: {}.\n".format(flavour.title, EVIDENCE[flavour.evidence])]
     parts.append(
-        "\n| layer type | quantizable | channel_wise | BN is fused | other demands that it takes |\n|---|---|---|---|---|\n"
+        "\n| layer type | quantizable | channel_wise | BN is fused | other requirements that it satisfies |\n|---|---|---|---|---|\n"
     )
     for name, layer_type in flavour.types.items():
         quantizable = "yes" if layer_type.quantizable else "for tensor_quantize only"

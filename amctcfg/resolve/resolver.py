@@ -95,25 +95,29 @@ def merge(
     rules: Rules = DOCUMENTED,
     flavour: Optional[Flavour[Any]] = None,
 ) -> EffectiveConfig:
-    """Find out what one layer gets.
+    """Resolve the effective configuration of one layer.
 
     Args:
-        config: The configuration, or the document of one.
-        layer: The layer.
+        config: A configuration, or a Document, whose places the origins then have.
+        layer: The layer; it need not be supported.
         rules: "documented", as the vendor's page says, or "toolkit": there, a layer with a block of its own that leaves
             `asymmetric` out skips the block of its type and takes `common_config`'s.
-        flavour: The dialect, where it is not that of the configuration.
+        flavour: Replaces the configuration's own, for other types.
 
     Returns:
-        The layer's effective configuration, with the origin of each value.
+        Every field of the layer's block set, each with its origin.
 
     Raises:
-        TypeError: The layer is not a `Layer`.
+        TypeError: It is not a configuration of the flavour, or not a Layer.
+        ValueError: There are no such rules.
 
     Example:
         >>> from amctcfg import AMCTConfig
         >>> merge(AMCTConfig(skip_layers=["conv1"]), Layer("conv1", "Conv2D")).origins["quant_enable"].tier
         'skip_layers'
+
+    Source:
+        The vendor's page "Simplified PTQ Configuration File", "Parameter priority".
     """
     if not isinstance(layer, Layer):
         raise TypeError("merge takes a Layer, such as Layer('conv1', 'Conv2D'), not {!r}".format(layer))
