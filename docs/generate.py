@@ -80,9 +80,31 @@ def fields():
             own,
         )
         parts.append("| {} |\n".format(" | ".join(row)))
-    for flavour in FLAVOURS.values():
-        parts.append("\n## {}\n\n{}\n".format(flavour.name, flavour_text(flavour)))
+    families = {}
+    for name in FLAVOURS:
+        families.setdefault(family_of(name), []).append(name)
+    for names in families.values():
+        for name in names:
+            parts.append("\n## {}\n\n{}{}\n".format(name, version_switch(name, names), flavour_text(FLAVOURS[name])))
     return "".join(parts)
+
+
+def family_of(name):
+    """The flavour that a flavour is an older version of, or itself."""
+    return next((other for other in FLAVOURS if name.startswith(other + "-")), name)
+
+
+def version_switch(name, names):
+    """Links to the other versions of a flavour."""
+    if len(names) == 1:
+        return ""
+    shown = [
+        "**{}**".format(FLAVOURS[other].versions)
+        if other == name
+        else "[{}](#{})".format(FLAVOURS[other].versions, other.replace(".", ""))
+        for other in names
+    ]
+    return "Version: {}\n\n".format(" · ".join(shown))
 
 
 def all_fields(flavour):
