@@ -140,9 +140,9 @@ def test_a_screen_of_diagnostics_and_the_count_of_all(folder, cli):
 
 def test_quiet_verbose_and_color(folder, cli, monkeypatch):
     write(folder / "q.cfg", "# amctcfg: graph=l.csv\nbatch_num: 1\n")
-    assert "q.cfg is read as tensorflow (batch_num)" in cli("check", "q.cfg").err
+    assert "q.cfg: assuming flavour tensorflow (batch_num)" in cli("check", "q.cfg").err
     assert cli("check", "q.cfg", "-q").err == "" and cli("show", "q.cfg", "--quiet").err == ""
-    words = "q.cfg is read as tensorflow, by the documented rules, on 2 layers of l.csv"
+    words = "q.cfg: flavour tensorflow, documented rules, on 2 layers of l.csv"
     assert words in cli("expand", "q.cfg", "-v").err
     monkeypatch.setenv("NO_COLOR", "1")
     write(folder / "bad.cfg", "x: 1\n")

@@ -388,7 +388,7 @@ def test_an_interrupt_is_130(folder):
     time.sleep(0.2)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=20)
-    assert running.returncode == 130 and b"start the same command again" in err and b"Traceback" not in err
+    assert running.returncode == 130 and b"run the same command again" in err and b"Traceback" not in err
 
 
 def test_run_without_streams():

@@ -136,7 +136,7 @@ def test_the_note_says_which_and_why(cli, tmp_path, monkeypatch):
     )
     result = cli("check", "a.cfg")
     assert (result.status, result.out) == (0, "All checks passed.\n")
-    assert result.err == "amctcfg: a.cfg is read as pytorch (quant_bits, Linear); choose another with --flavour\n"
+    assert result.err == "amctcfg: a.cfg: assuming flavour pytorch (quant_bits, Linear); override with --flavour\n"
     assert cli("check", "b.cfg").err == ""
     assert cli("check", "a.cfg", "--flavour", "tf-ascend").status == 1
     result = cli("check", "a.cfg", "--flavour", "pytroch")
@@ -153,7 +153,7 @@ def test_the_kind_of_the_graph_comes_first(cli, tmp_path, monkeypatch):
     )
     result = cli("expand", "a.cfg", "--graph", "l.csv")
     assert result.status == 0 and json.loads(result.out)["batch_num"] == 1
-    assert "read as pytorch" in result.err and "Conv2d" in result.err
+    assert "flavour pytorch" in result.err and "Conv2d" in result.err
     write(tmp_path, a_cfg="do_fusion: true\n")
     assert cli("expand", "a.cfg", "--graph", "m.csv").err == ""
 

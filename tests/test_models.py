@@ -159,7 +159,7 @@ def test_an_onnx_model_with_another_flavour_is_a_note(helper, tmp_path, cli):
     result = cli("check", "-", "--graph", path, "--flavour", "caffe", stdin=b"")
     assert "is an ONNX model; its node types are checked against flavour caffe" in result.err
     result = cli("expand", "-", "--graph", path, stdin=b"batch_num: 2")
-    assert result.status == 0 and json.loads(result.out)["batch_num"] == 2 and "read as onnx" in result.err
+    assert result.status == 0 and json.loads(result.out)["batch_num"] == 2 and "flavour onnx" in result.err
 
 
 # ---------------------------------------------------------------- TensorFlow's own types and conditions

@@ -354,7 +354,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_suggest_writes_a_selection(folder, cli):
     result = cli("suggest", "q.cfg", "--where", "type=Conv2D", "--where", "last=1", "--reason", "they drop", "-i")
-    assert result.status == 0 and "3 layers are added" in result.err
+    assert result.status == 0 and "added 3 layers" in result.err
     text = (folder / "q.cfg").read_text(encoding="utf-8")
     assert text == (
         "# amctcfg: graph=l.csv\ndo_fusion: true\n\n# amctcfg: where=type=Conv2D\n"

@@ -108,7 +108,7 @@ def test_suggest(folder, cli):
     result = cli("suggest", "q.cfg", "--scores", "r.json", "--below", "0.95")
     assert result.status == 0
     assert result.out == "# amctcfg: graph=l.csv\nskip_layers: 'c'\nskip_layers: \"b\"  # 0.9135\n"
-    for words in ("low is sensitive", "'gone'", "not in the model", "'relu' ", "'c'", "skipped already"):
+    for words in ("low is sensitive", "'gone'", "not in the model", "'relu' ", "'c'", "already skipped"):
         assert words.strip() in result.err
     assert cli("suggest", "q.cfg", "--scores", "r.json", "--worst", "2").out == result.out  # c is one of the two
     assert cli("suggest", "q.cfg", "--scores", "r.json", "--above", "0.95").out.endswith('skip_layers: "a"  # 0.99\n')

@@ -72,7 +72,7 @@ def test_models_are_read_once_and_notes_given_once(folder):
     assert first.model is second.model
     workspace.note("once")
     workspace.note("once")
-    assert [note.split(" is read as")[0] for note in notes] == ["q.cfg", "r.cfg", "once"]
+    assert [note.split(":")[0] for note in notes] == ["q.cfg", "r.cfg", "once"]
 
 
 def test_a_flavour_that_does_not_exist_is_the_options_fault():

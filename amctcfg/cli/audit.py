@@ -60,7 +60,7 @@ def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
         who = "global" if finding.layer is None else quote_name(finding.layer)
         done, asked = shown_value(finding.done), shown_value(finding.asked)
         name = finding.field.rpartition(".")[2]
-        lines.append("{}: {} is {}, asked for was {} ({})".format(who, name, done, asked, place))
+        lines.append("{}: {} is {}, expected {} ({})".format(who, name, done, asked, place))
     lines += ["not visible in the record: {} of {}".format(f, pluralize(n, "layer")) for f, n in unseen.items()]
     lines.append(
         "{} found".format(pluralize(len(findings), "difference")) if findings else "what was done is what was asked for"

@@ -48,7 +48,7 @@ OPTIONS = (
     *READING,
     *SENSITIVITY,
     option("--target", metavar="X", type=number, help="the score that is good; read from 'amctcfg-score: N'"),
-    option("--budget", metavar="N", type=int, help="the most runs"),
+    option("--budget", metavar="N", type=int, help="run at most N commands"),
     option("--repeat", metavar="K", type=int, default=1, help="runs of each candidate; the majority counts"),
     option("--jobs", metavar="N", type=count, default=1, help="runs at the same time; {worker} is 0 to N - 1"),
     option("--dask", metavar="ADDRESS", help="run on the workers of this Dask scheduler; --jobs at the same time"),
@@ -82,7 +82,7 @@ def run(arguments: Any, console: Console) -> int:
     file.require_plan()
     scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
     if scores is not None:
-        for note in classify(list(scores), file).notes(arguments.scores):
+        for note in classify(list(scores), file).notes("the layers in " + arguments.scores):
             console.note(note)
     try:
         search = tuning.Bisection(
@@ -203,14 +203,14 @@ class Loop:
                 self.run_commands()
         except KeyboardInterrupt:
             self.console.done()
-            self.console.note("interrupted; start the same command again to go on")
+            self.console.note("interrupted; run the same command again to continue")
             self.report()
             return INTERRUPTED
         except CommandError as stopped:
             self.console.done()
             self.console.note(str(stopped))
             self.report()
-            raise Failure("the search ends here; start the same command again when it is mended") from None
+            raise Failure("the search ends here; fix the command and run it again to continue") from None
         self.console.done()
         return self.finish()
 
@@ -343,12 +343,12 @@ class Loop:
     def take(self, word: str) -> int:
         candidate = self.search.ask()
         if candidate is None:
-            raise Failure("the search has finished; there is no candidate to tell about")
+            raise Failure("the search has finished; no candidate is waiting for a verdict")
         path, text = self.folder.file(NEXT), None
         with contextlib.suppress(OSError), open(path, "rb") as file:
             text = file.read()
         if text != rewrite_head_paths(candidate.text, self.file.name, path).encode("utf-8"):
-            raise Failure("no candidate waits for its verdict; --next writes one, and --tell tells about it once")
+            raise Failure("no candidate is waiting for a verdict; --next writes one, and --tell takes its verdict once")
         verdict = self.read_verdict(word)
         self.journal.write(candidate, verdict)
         self.search.tell(candidate, verdict)
@@ -446,7 +446,7 @@ class Loop:
                 )
             lines += self.last_lines(largest)
         elif not self.search.finished and self.search.ask() is None:
-            lines.append("the search is not finished; start it again with a larger budget to go on")
+            lines.append("the search is not finished; run it again with a larger budget to continue")
         return lines
 
     def last_lines(self, names: FrozenSet[str]) -> List[str]:

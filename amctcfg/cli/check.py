@@ -38,7 +38,7 @@ OPTIONS = (
         "--max-errors",
         metavar="N",
         type=int,
-        help="show so many at most (default: 100 as text); 0 shows all. All count",
+        help="show at most N (default: 100 as text; 0: all); all are counted",
     ),
     option("--statistics", action="store_true", help="count the diagnostics by code"),
     option("--fix", action="store_true", help="fix what can be fixed safely, in place"),

@@ -47,7 +47,7 @@ def run(arguments: Any, console: Console) -> int:
 
 EVIDENCE = {
     "code": "compared with the toolkit's own code",
-    "pages": "known from the vendor's pages only; what they leave open is left out here",
+    "pages": "from the vendor's pages alone",
 }
 
 

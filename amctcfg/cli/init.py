@@ -36,7 +36,7 @@ def run(arguments: Any, console: Console) -> int:
     workspace = open_workspace(arguments, console)
     flavour, why = workspace.flavour_of_model(arguments.graph)
     if why and flavour.name != "tf-ascend":
-        console.note("written for {} ({}); choose another with --flavour".format(flavour.name, why))
+        console.note("assuming flavour {} ({}); override with --flavour".format(flavour.name, why))
     layers = workspace.model(arguments.graph, flavour).layers
     head = head_line(arguments.graph, flavour.name, None if arguments.output == "-" else arguments.output)
     text = correct_examples(template(flavour, layers), layers, flavour)
@@ -73,7 +73,7 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
     lines.append("# {} layers can be quantized: {}.".format(len(quantizable), ", ".join(listing) or "none"))
     silenced = [name for name in API_ARGUMENTS if name in flavour.config.__schema__.fields]
     if flavour.layout is not None:  # a dialect with a Python API
-        words = "# Given this file, create_quant_config ignores its own arguments {}: say them here."
+        words = "# Given this file, create_quant_config ignores its own arguments {}; set them here."
         lines.append(words.format(join_words(silenced, "and")))
     ends = list(dict.fromkeys(layer.name for layer in (*quantizable[:1], *quantizable[-1:])))
     type_name = next(iter(counts), "") or next(iter(flavour.quantizable_types))
@@ -83,10 +83,10 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
             continue
         lines += ["", "# {}".format(meaning)]
         if name == "batch_num":
-            lines.append("# It has to be the number of batches that you run.")
+            lines.append("# It must equal the number of batches that you run.")
         if name == "skip_layers":
             lines += [
-                "# The first and the last layer are usual candidates.",
+                "# The first and the last layer are the usual candidates.",
                 *["# skip_layers: {}".format(STRING.format(n)) for n in ends],
             ]
         elif name == "skip_layer_types":

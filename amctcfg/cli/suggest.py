@@ -53,14 +53,13 @@ class Selection(NamedTuple):
         rows = (
             (self.unknown, "are not in the model (fusion renames nodes)", "is not in the model (fusion renames nodes)"),
             (self.unsupported, "can't be quantized", "can't be quantized"),
-            (self.already, "are skipped already", "is skipped already"),
+            (self.already, "are already skipped", "is already skipped"),
         )
         found = []
         for names, many, one in rows:
             if names:
-                lead = "1 layer" if len(names) == 1 else "{} layers".format(len(names))
                 everything = join_words([quote_name(name) for name in names], "and")
-                found.append("{} of {} {}: {}".format(lead, where, one if len(names) == 1 else many, everything))
+                found.append("{} of {} {}: {}".format(len(names), where, one if len(names) == 1 else many, everything))
         return found
 
 
@@ -87,7 +86,7 @@ def run(arguments: Any, console: Console) -> int:
     selections = select_where(arguments, console, job)
     chosen = choose(arguments, console, job)
     names = classify(list(dict.fromkeys([*chosen, *in_order(job, selections)])), job)
-    for note in names.notes("these"):
+    for note in names.notes("these layers"):
         console.note(note)
     inputs = (arguments.config, arguments.scores, *arguments.log, job.model and job.model.path)
     if arguments.format:
@@ -95,7 +94,7 @@ def run(arguments: Any, console: Console) -> int:
         return EXIT_OK
     text = with_selections(job, {name: chosen[name] for name in names.usable if name in chosen}, selections, arguments)
     count = len(names.usable)
-    console.note("{} added to skip_layers".format("1 layer is" if count == 1 else "{} layers are".format(count)))
+    console.note("added {} to skip_layers".format("1 layer" if count == 1 else "{} layers".format(count)))
     result = job.workspace.file(text, job.name)
     errors = [diagnostic for diagnostic in result.check() if diagnostic.severity == ERROR]
     if errors:

@@ -26,7 +26,7 @@ CODES: Dict[str, Code] = {
     "syntax": Code(
         ERROR,
         "The text is not protobuf text format.",
-        "Mend the place that is marked.",
+        "Fix the place that is marked.",
         'skip_layers: "conv1\n',
     ),
     "encoding": Code(
@@ -87,7 +87,7 @@ CODES: Dict[str, Code] = {
     "invalid-json": Code(
         ERROR,
         "The file is not JSON.",
-        "Mend the place that is marked.",
+        "Fix the place that is marked.",
         '{"version":1,}\n',
     ),
     "unreadable": Code(
@@ -268,7 +268,7 @@ CODES: Dict[str, Code] = {
     ),
     "soc-unsuited": Code(
         WARNING,
-        "The processor that `soc=` or `--soc` names takes no such file, or loses accuracy by these layers.",
+        "The processor that `soc=` or `--soc` names takes no such file, or loses accuracy on these layers.",
         "Skip the layers, or quantize for another processor.",
         "# amctcfg: soc=Ascend310P3\n",
     ),
@@ -285,13 +285,13 @@ CODES: Dict[str, Code] = {
     ),
     "unknown-setting": Code(
         WARNING,
-        "A comment `# amctcfg: ...` holds a setting that there is not.",
+        "Unknown setting in a comment `# amctcfg: ...`.",
         "Use the setting that is suggested: graph, flavour, rules or ignore.",
         ("# amctcfg: grpah=model.pb\ndo_fusion: true\n"),
     ),
     "unused-ignore": Code(
         WARNING,
-        "A comment leaves out a warning that there is not. Only with `--strict-warnings`.",
+        "Unused `ignore` comment: it silences nothing. Only with `--strict-warnings`.",
         "Delete the comment.",
         ("# amctcfg: ignore=many-steps\ndo_fusion: true\n"),
     ),

@@ -37,7 +37,7 @@ class HFMGQuantize(Message):
     """How activations are quantized: HFMG, from a histogram of the values."""
 
     num_of_bins: Optional[int] = optional(UINT32, default=4096, within=Choice(1024, 2048, 4096, 8192))
-    """How many bins the histogram has."""
+    """The number of bins of the histogram."""
     asymmetric: Optional[bool] = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
     """Whether activations are quantized with an offset. Where the block does not say, lower blocks with HFMG do, and then
     `activation_offset`."""
@@ -45,12 +45,12 @@ class HFMGQuantize(Message):
 
 @message
 class DMQBalancer(Message):
-    """Moves a part of the difficulty of quantizing activations to the weights."""
+    """Shifts some of the difficulty of quantizing activations to the weights."""
 
     migration_strength: Optional[float] = optional(
         FLOAT, default=0.5, within=Interval("at least 0.2 and at most 0.8", 0.2, 0.8, "[]")
     )
-    """How much is moved: the more, the easier are the activations and the harder the weights."""
+    """How much is shifted: the more, the easier the activations and the harder the weights."""
 
 
 @message

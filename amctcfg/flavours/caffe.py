@@ -36,11 +36,11 @@ class CalibrationConfig(Message):
     """How a layer is quantized: a block, which replaces lower blocks as a whole."""
 
     arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
-    """The weights by ARQ. Absent is the same as empty."""
+    """Quantize weights with ARQ. Absent is the same as empty."""
     ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
-    """The activations by IFMR, which is what they are quantized by if nothing is said."""
+    """Quantize activations with IFMR, the default."""
     hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
-    """The activations by HFMG."""
+    """Quantize activations with HFMG."""
 
 
 @message
@@ -62,7 +62,7 @@ class AMCTConfig(Message):
     """
 
     batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
-    """How many batches the calibration takes."""
+    """The number of calibration batches."""
     activation_offset: Optional[bool] = optional(BOOL, default=True)
     """Whether activations are quantized with an offset, where no block says `asymmetric`."""
     joint_quant: Optional[bool] = optional(BOOL, default=False)
@@ -72,11 +72,11 @@ class AMCTConfig(Message):
     skip_layer_types: Repeated[str] = repeated(STRING)
     """Types whose layers are not quantized."""
     common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
-    """The block of the layers that no override names."""
+    """The block of all layers without an override."""
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
-    """Blocks by layer type."""
+    """Blocks for layer types."""
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    """Blocks by layer."""
+    """Blocks for single layers."""
     do_fusion: Optional[bool] = optional(BOOL, default=True)
     """Whether batch normalization (BN) is fused into the layer in front of it."""
     skip_fusion_layers: Repeated[str] = repeated(STRING)

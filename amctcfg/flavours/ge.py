@@ -70,9 +70,9 @@ class CalibrationConfig(Message):
     """How a layer is quantized: a block, which replaces lower blocks as a whole."""
 
     arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
-    """The weights by ARQ. Absent is the same as empty."""
+    """Quantize weights with ARQ. Absent is the same as empty."""
     ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
-    """The activations by IFMR. Absent is the same as empty."""
+    """Quantize activations with IFMR. Absent is the same as empty."""
     weight_compress_only: Optional[bool] = optional(BOOL, default=False, metadata=facts(requires=COMPRESSION))
     """Whether only the weights are quantized: MatMulV2, BatchMatMulV2 and FFN."""
 
@@ -126,11 +126,11 @@ class AMCTConfig(Message):
     skip_layer_types: Repeated[str] = repeated(STRING)
     """Types whose layers are not quantized."""
     common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
-    """The block of the layers that no override names."""
+    """The block of all layers without an override."""
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
-    """Blocks by layer type."""
+    """Blocks for layer types."""
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    """Blocks by layer."""
+    """Blocks for single layers."""
     do_fusion: Optional[bool] = optional(BOOL, default=True)
     """Whether batch normalization (BN) is fused into the layer in front of it."""
     skip_fusion_layers: Repeated[str] = repeated(STRING)

@@ -41,7 +41,7 @@ class AMCTConfig(Message):
     """
 
     batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
-    """How many batches the calibration takes."""
+    """The number of calibration batches."""
     activation_offset: Optional[bool] = optional(BOOL, default=True)
     """Whether activations are quantized with an offset, where no block says `asymmetric`."""
     joint_quant: Optional[bool] = optional(BOOL, default=False)
@@ -53,11 +53,11 @@ class AMCTConfig(Message):
     skip_approximation_layers: Repeated[str] = repeated(STRING)
     """Layers that are not approximated (not documented for each version)."""
     common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
-    """The block of the layers that no override names."""
+    """The block of all layers without an override."""
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
-    """Blocks by layer type."""
+    """Blocks for layer types."""
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    """Blocks by layer."""
+    """Blocks for single layers."""
     do_fusion: Optional[bool] = optional(BOOL, default=True)
     """Whether batch normalization (BN) is fused into the layer in front of it."""
     skip_fusion_layers: Repeated[str] = repeated(STRING)

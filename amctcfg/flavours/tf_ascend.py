@@ -42,9 +42,9 @@ class CalibrationConfig(Message):
     """How a layer is quantized: a block, which replaces lower blocks as a whole."""
 
     arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize())
-    """The weights. Absent is the same as empty."""
+    """How weights are quantized. Absent is the same as empty."""
     ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize())
-    """The activations. Absent is the same as empty."""
+    """How activations are quantized. Absent is the same as empty."""
 
 
 @message
@@ -72,11 +72,11 @@ class AMCTConfig(Message):
     skip_layer_types: Repeated[str] = repeated(STRING)
     """Types whose layers are not quantized."""
     common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
-    """The block of the layers that no override names."""
+    """The block of all layers without an override."""
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
-    """Blocks by layer type."""
+    """Blocks for layer types."""
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    """Blocks by layer."""
+    """Blocks for single layers."""
     do_fusion: Optional[bool] = optional(BOOL, default=True)
     """Whether batch normalization (BN) is fused into the layer in front of it."""
     skip_fusion_layers: Repeated[str] = repeated(STRING)

@@ -125,7 +125,7 @@ class Workspace:
         model = (
             "without a model" if found.model is None else "on {} layers of {}".format(len(found.model.examined), graph)
         )
-        self._detail("{} is read as {}, by the {} rules, {}".format(name, found.flavour.name, rules, model))
+        self._detail("{}: flavour {}, {} rules, {}".format(name, found.flavour.name, rules, model))
         return found
 
     def file_alone(self, text: str, name: str) -> ConfigFile:
@@ -156,7 +156,7 @@ class Workspace:
             return flavour
         flavour, why = choose_flavour(file, graph, lambda: self.layers_of_table(graph or "", by_head))
         if flavour is not TF_ASCEND:
-            words = "{} is read as {} ({}); choose another with --flavour"
+            words = "{}: assuming flavour {} ({}); override with --flavour"
             self.note(words.format(file.name, flavour.name, why))
         return flavour
 
