@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from .tools.fixing import fix
     from .tools.formatting import format  # noqa: A004  # the name of the contract
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 # Where each public name is defined. It is imported when it is first asked for, so that `import amctcfg` costs nothing.
 _HOMES = {

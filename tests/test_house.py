@@ -25,7 +25,7 @@ TREES = {name: ast.parse(text) for name, text in MODULES.items()}
 
 
 # Each with its aim.
-MODULE_LINES = 560  # 480
+MODULE_LINES = 570  # 480
 IN_TWO_ROOMS = 95  # 20
 QUESTIONS = 230  # 25
 TOLD = 18  # 12

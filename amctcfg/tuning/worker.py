@@ -146,9 +146,10 @@ class Supervised:
         self._reader.start()
 
     def _read(self) -> None:
-        for line in self._process.stdout:
-            with contextlib.suppress(ValueError):
-                self.answers.update(json.loads(line.decode("utf-8")))
+        with contextlib.suppress(OSError, ValueError):  # closed, as this process ends
+            for line in self._process.stdout:
+                with contextlib.suppress(ValueError):
+                    self.answers.update(json.loads(line.decode("utf-8")))
 
     def wait(self, is_wanted: Optional[Callable[[], bool]] = None) -> Dict[str, Any]:
         """Wait for the end of the command, or until it is not wanted any more.
