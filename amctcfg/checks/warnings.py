@@ -132,7 +132,7 @@ def check_percentiles(context: Context) -> None:
             for name in ("max_percentile", "min_percentile"):
                 value = getattr(search, name, None)
                 if value is not None and value < COARSE and (*path, part) not in context.incomplete:
-                    words = "{} {} cuts off one value in {:,.0f}, and with them large activations"
+                    words = "{} {} cuts off one value in {:,.0f}, large activations among them"
                     message = words.format(name, value, 1 / (1 - value))
                     context.report(
                         WARNING, "coarse-percentile", message, (*path, part, name), "0.9999 or more is usual"
@@ -161,7 +161,7 @@ def report_steps(context: Context, search: Any, name: str, path: Path) -> None:
     steps = (Decimal(repr(end)) - Decimal(repr(start))) / Decimal(repr(step))
     if steps > MANY_STEPS:
         message = "the search from {} to {} by {} takes {:,.0f} steps for each layer".format(start, end, step, steps)
-        context.report(WARNING, "many-steps", message, path, "a larger search_step is usual, such as 0.01")
+        context.report(WARNING, "many-steps", message, path, "use a larger search_step, such as 0.01")
 
 
 def iter_blocks(context: Context) -> Iterator[Tuple[Path, Any]]:
@@ -258,7 +258,7 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
         lower = " and ".join(dict.fromkeys(tier.name for tier in tiers[1:]))
         message = "this block replaces {} as a whole: {}".format(lower, ", ".join(reported))
         context.report(
-            WARNING, "partial-override", message, (*path, "calibration_config"), "repeat what is to stay the same"
+            WARNING, "partial-override", message, (*path, "calibration_config"), "repeat the settings that you want to keep"
         )
 
 

@@ -153,7 +153,7 @@ CODES: Dict[str, Code] = {
     "partial-override": Code(
         WARNING,
         "A block leaves out fields that lower blocks set; they take their defaults.",
-        "Repeat in the block what is to stay the same.",
+        "Repeat in the block the settings that you want to keep.",
         (
             "common_config { ifmr_quantize { search_range_start: 0.8 } }\n"
             "override_layer_configs {\n"

@@ -143,7 +143,7 @@ def find_cure(source: Source, stuck: Stuck, opened: List[Tuple[Any, ...]]) -> Op
     if here[:1] == "-":
         return "'-' stands before a number, inf or nan only"
     if here[:1] == "]" and "NUMBER" in expected and "RSQB" not in expected:
-        return "a list has no comma behind its last element"
+        return "a list has no comma after its last element"
     if here[:1] in ("", "}", ">", "]"):
         return describe_unclosed(source, here[:1], opened)
     if "RSQB" in expected:
@@ -202,7 +202,7 @@ def explain_string(text: str, stuck: Stuck) -> Optional[Cause]:
         return explain_escape(text, start + 1, end)
     if found == "\0":
         return Cause("a NUL character is not allowed in a string", end, end + 1, "write it as \\0, or delete it")
-    hint = "close it with {0}; a long string can go on in the next line as another one, {0}...{0}".format(quote)
+    hint = "close it with {0}; a long string can continue on the next line as another one, {0}...{0}".format(quote)
     return Cause("the string is not closed at the end of its line", start, end, hint)
 
 
