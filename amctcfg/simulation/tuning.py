@@ -188,7 +188,8 @@ class Search:
         self.simulator: Simulator = Simulator(network, nodes, given[:count], progress, memory, jobs)
         self.measured_on: Sequence[Any] = given[:count] if check is None else check_batches(network.declared, check)
         self.progress: Progress = self.simulator.progress
-        self.kinds, lacking = possible_kinds(plan.flavour, kinds)
+        possible, lacking = possible_kinds(plan.flavour, kinds)
+        self.kinds: List[str] = possible
         self.notes: List[str] = [*unsimulated(plan), *kind_notes(lacking, plan)]
         if len(given) > count:
             self.notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))

@@ -73,7 +73,7 @@ class Session:
         journal: Optional[Journal],
     ) -> None:
         self.document: Document[Any] = document
-        self.layers = tuple(layers)
+        self.layers: Tuple[Layer, ...] = tuple(layers)
         self.scores: Optional[Mapping[str, float]] = scores
         self.journal: Optional[Journal] = journal
         self.search: Bisection = Bisection(
