@@ -291,6 +291,7 @@ SCOPE = "\t [[{}/act_quant/act_quant_IFMR/cond/CheckNumerics]]\n"
         ('Quantized bias 2895703552.0 of layer "fc" exceed int32 range:[-2147483648.0', ["fc"], [], []),
         (INFINITE + SCOPE.format("stem"), ["stem/conv"], [], []),
         (INFINITE + SCOPE.format("a"), [], ["a"], []),  # three layers are in it
+        (INFINITE + SCOPE.format("stem/conv"), ["stem/conv"], [], []),  # the layer's own name
         (SCOPE.format("stem"), [], [], []),
         ("[IFMR]: Do layer ['fc'] data calibration failed!", ["fc"], [], []),
         ("Do layer ['fc', \"a/mm\"] data calibration failed!", ["fc", "a/mm"], [], []),

@@ -50,7 +50,7 @@ def read_log(text: str, layers: Sequence[Layer], flavour: Flavour[Any]) -> Faili
     for name, kind in find_names(text):
         layer = None
         if kind == "scope":
-            inside = [layer for layer in quantizable if layer.startswith(name + "/")]
+            inside = [layer for layer in quantizable if (layer + "/").startswith(name + "/")]
             layer = inside[0] if len(inside) == 1 else None
         elif kind != "illegal":
             layer = layer_named(name, known, quantizable)
