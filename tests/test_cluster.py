@@ -13,6 +13,7 @@ import amctcfg
 from amctcfg import Layer
 from amctcfg.tuning import Bisection, search
 
+from .lsp_client import ROOT
 from .test_tuning import script, wait_for_lines, wait_until_gone, wide
 
 distributed = pytest.importorskip("distributed")
@@ -111,6 +112,17 @@ def test_a_scheduler_that_is_not_there(tmp_path, monkeypatch, cli):
 
 def needs_l3(candidate):
     return "l3" in candidate.skip
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "bogus://127.0.0.1:1", "tcp://127.0.0.1:x", ""])
+def test_what_is_not_an_address(address, tmp_path, cli):
+    """A sentence at once, and nothing else on stderr: a client of such an address complains until it is given up."""
+    wide(tmp_path, 12)
+    command = [sys.executable, "-m", "amctcfg", "bisect", "q.cfg", "--dask=" + address, "--", "true", "{}"]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    done = subprocess.run(command, cwd=str(tmp_path), env=environment, stderr=subprocess.PIPE, timeout=60)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 2 and len(lines) == 1 and "there is no Dask scheduler at " + address in lines[0]
 
 
 def test_the_library_on_a_cluster(tmp_path):

@@ -258,7 +258,11 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
         lower = " and ".join(dict.fromkeys(tier.name for tier in tiers[1:]))
         message = "this block replaces {} as a whole: {}".format(lower, ", ".join(reported))
         context.report(
-            WARNING, "partial-override", message, (*path, "calibration_config"), "repeat the settings that you want to keep"
+            WARNING,
+            "partial-override",
+            message,
+            (*path, "calibration_config"),
+            "repeat the settings that you want to keep",
         )
 
 

@@ -39,6 +39,7 @@ class ClusterCommands:
         self._pending: List[Any] = []
         self._stopped: bool = False
         try:
+            distributed.comm.resolve_address(address)  # a client of what is not an address would not close
             self._client: Any = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
         except (OSError, ValueError) as error:  # a TimeoutError is an OSError
             raise CommandError("there is no Dask scheduler at {}: {}".format(address, shorten(error))) from None
