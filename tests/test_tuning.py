@@ -721,6 +721,23 @@ def test_a_command_that_does_not_work_ends_the_search_early(folder, cli, status,
     assert again.status == expected
 
 
+@pytest.mark.parametrize("status", [None, 2, 127])
+def test_a_command_that_did_not_work_can_be_mended(folder, cli, status):
+    """In the script or on the command line: what it did before binds nobody."""
+    wide(folder)
+    test = folder / "test.py"
+    if status is not None:
+        script(folder, "test.py", "sys.exit({})".format(status))
+    assert cli("bisect", "q.cfg", "--", str(test), "{}").status == 2
+    mended = script(folder, "test.py", "sys.exit(0 if '\"l3\"' in open(sys.argv[1]).read() else 1)")
+    for state in ("q.cfg.bisect", "copied"):
+        words = [mended, "{}"] if state == "q.cfg.bisect" else [sys.executable, mended, "{}"]
+        if state == "copied":
+            assert cli("bisect", "q.cfg", "--state", state, "--", mended + "x", "{}").status == 2
+        result = cli("bisect", "q.cfg", "--state", state, "--", *words)
+        assert result.status == 0 and "skip 1 layer" in result.out and "come from" not in result.err
+
+
 def test_a_search_resumes_only_as_it_was_begun(folder, cli):
     (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
     test = script(folder, "test.py", NEEDS_B + "print('amctcfg-score:', 0.5)")

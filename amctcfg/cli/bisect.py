@@ -144,6 +144,8 @@ def open_journal(search: Bisection, folder: StateFolder, arguments: Any) -> Jour
 
     if arguments.reset:
         folder.reset()
+    elif not Journal(folder.path).verdicts() and not os.path.exists(folder.file(NEXT)):
+        folder.forget()  # a command that was mistyped binds nobody
     base = search.candidate(())
     begun = {"command": arguments.run or None, "target": arguments.target, "configuration": hash_plan(base)}
     other = "{} holds a search with another {}; give --reset to begin anew, or another folder with --state"
@@ -261,7 +263,13 @@ class Loop:
                 words += "; with --target the command has to print a line 'amctcfg-score: N'"
             self.console.note(words)
             return EXIT_FAILURE
-        return EXIT_FAILURE if self.has_always_failed() else NOTHING_GOOD
+        if not self.has_always_failed():
+            return NOTHING_GOOD
+        self.folder.forget()
+        self.console.note(
+            "every run ended with the same status, so none of them counts; fix the command and run it again"
+        )
+        return EXIT_FAILURE
 
     def has_always_failed(self) -> bool:
         """Return whether the first runs and the largest set ended with one status that speaks of a broken command."""

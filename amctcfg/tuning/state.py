@@ -13,6 +13,7 @@ from ..documents.files import write
 
 LOCK, BEGUN, RUNS = "lock", "search.json", "runs"
 OURS = re.compile(r"(journal\.jsonl|search\.json|(best|next|candidate(-\d+)?)\.(cfg|json|txt|onnx))\Z")
+BEGINNING = re.compile(r"(journal\.jsonl|search\.json)\Z")
 TEMPORARY = re.compile(r"\.amctcfg-")  # what a killed search was writing
 
 
@@ -66,6 +67,10 @@ class StateFolder:
         for name in os.listdir(runs) if os.path.isdir(runs) else ():
             if re.match(r"\d+\.txt\Z", name):
                 os.unlink(os.path.join(runs, name))
+
+    def forget(self) -> None:
+        """Forget the verdicts and how their search was begun; what its runs printed stays."""
+        self.remove(BEGINNING)
 
     def remove(self, names: Pattern[str]) -> None:
         """Remove the files of some names."""
