@@ -4,6 +4,7 @@
 import io
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ from amctcfg import Layer
 from amctcfg.cli import run
 
 DATA = Path(__file__).parent / "data"
+
+# In the background of a shell interrupts are ignored, and every process that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 # Under CI hypothesis begins with a profile that draws the same examples for ever: derandomize is said here.

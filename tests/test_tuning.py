@@ -1025,7 +1025,7 @@ def test_no_process_is_left_of_many(folder, end):
         os.kill(pids[0], signal.SIGKILL)  # the search ends with it, and all others
     else:
         process.send_signal(signal.SIGINT if end == "interrupt" else signal.SIGKILL)
-    err = process.communicate()[1].decode()
+    err = process.communicate(timeout=60)[1].decode()
     assert process.returncode == {"interrupt": 130, "kill": -9, "one command": 2}[end], err
     wait_until_gone(wait_for_lines(folder / "pids", 8))
     journal = folder / "q.cfg.bisect" / "journal.jsonl"
