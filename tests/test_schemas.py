@@ -97,6 +97,15 @@ def test_a_simulation_and_a_tuning_keep_to_their_schemas(cli, tmp_path):
     assert written["left"]
 
 
+def test_the_layers_that_are_suggested_keep_to_their_schema(cli, tmp_path):
+    config = tmp_path / "q.cfg"
+    config.write_text("batch_num: 1\n", encoding="utf-8")
+    result = cli("suggest", config, "--graph", MODEL, "--flavour", "onnx", "--where", "first=2", "--format", "json")
+    names = json.loads(result.out)
+    validator(cli, "suggest").validate(names)
+    assert len(names) == 2
+
+
 def test_each_command_that_writes_json_has_a_schema(cli):
     with_json = {
         name
@@ -104,7 +113,7 @@ def test_each_command_that_writes_json_has_a_schema(cli):
         for option in options_of(name)
         if "--format" in option.names and "json" in option.settings.get("choices", ())
     }
-    assert with_json - {"suggest"} <= set(SCHEMAS) <= with_json
+    assert set(SCHEMAS) == with_json
     assert [line.split()[0] for line in cli("schema").out.splitlines()] == list(SCHEMAS)
     result = cli("schema", "shw")
     assert result.status == 2 and "did you mean 'show'?" in result.err

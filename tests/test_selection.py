@@ -394,6 +394,18 @@ def test_suggest_lists_the_layers(folder, cli):
     assert names == "stem/conv\nfc\n"
 
 
+def test_names_that_a_list_does_not_keep_apart(folder, cli):
+    """A name with a line break or a comma in it would be read as the names of other layers."""
+    amctcfg.dump_layers([Layer("x\nfc", "MatMul"), Layer("fc", "MatMul"), Layer("a,fc", "MatMul")], "l.csv")
+    result = cli("suggest", "q.cfg", "--where", "first=1", "--format", "names")
+    assert result.status == 2 and result.out == "" and "use --format json" in result.err
+    assert json.loads(cli("suggest", "q.cfg", "--where", "first=1", "--format", "json").out) == ["x\nfc"]
+    for placeholder in ("{skip}", "{skip-file}"):
+        result = cli("bisect", "q.cfg", "--", "true", placeholder)
+        assert result.status == 2 and placeholder + " can't list" in result.err
+        assert not (folder / "q.cfg.bisect" / "journal.jsonl").exists()
+
+
 def test_scores_and_reasons_stand_together(folder, cli):
     pytest.importorskip("amctcfg.tuning")
     (folder / "r.json").write_text('[["a/mm",0.5],["fc",0.75]]', encoding="utf-8")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 from ..documents.settings import rewrite_head_paths
 from ..workspace.failure import Failure
 from ..workspace.file import ConfigFile
+from .console import check_separable
 from .simulate import simulation_room
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class CandidateFiles:
         self.asked: str = " ".join(command)
         if "{json}" in self.asked and file.flavour.layout is None:
             raise Failure("{} has no JSON quantization config; use {{}}".format(file.flavour.name))
+        names = [layer.name for layer in file.layers or () if file.flavour.quantizes(layer)]
+        if "{skip}" in self.asked:
+            check_separable(names, ",", "{skip}", "{} or {json}")
+        if "{skip-file}" in self.asked:
+            check_separable(names, "\n", "{skip-file}", "{} or {json}")
         self._simulation: Any = None
         self._batches: List[Any] = []
         self._simulating: threading.Lock = threading.Lock()  # one at a time: each may take all of the memory

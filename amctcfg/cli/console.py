@@ -10,7 +10,7 @@ import time
 from typing import IO, Any, Iterable, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic, render
-from ..diagnostics.words import escape_controls
+from ..diagnostics.words import escape_controls, quote_name
 from ..documents.files import read, write
 from ..workspace.failure import Failure as Failure  # noqa: PLC0414 - which every command takes from here
 
@@ -221,6 +221,14 @@ def difference(before: str, after: str, name: str, what: str) -> Iterator[str]:
         yield line[:-1] if line.endswith("\n") else line
         if not line.endswith("\n"):
             yield "\\ No newline at end of file"
+
+
+def check_separable(names: Iterable[str], between: str, where: str, instead: str) -> None:
+    """Refuse a name that holds what stands between names: it would be read as other layers."""
+    for name in names:
+        if between in name:
+            what = "a line break" if between == "\n" else repr(between)
+            raise Failure("{} can't list {}, which has {} in it; use {}".format(where, quote_name(name), what, instead))
 
 
 def lines_of(text: str) -> List[str]:

@@ -186,6 +186,10 @@ def of_tune() -> Schema:
     )
 
 
+def of_suggest() -> Schema:
+    return array(TEXT)
+
+
 MAKERS: Tuple[Callable[[], Schema], ...] = (
     of_check,
     of_show,
@@ -195,5 +199,6 @@ MAKERS: Tuple[Callable[[], Schema], ...] = (
     of_layers,
     of_simulate,
     of_tune,
+    of_suggest,
 )
 SCHEMAS: Dict[str, Callable[[], Schema]] = {make.__name__[len("of_") :]: make for make in MAKERS}

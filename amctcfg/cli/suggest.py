@@ -14,7 +14,7 @@ from ..documents.selections import TERMS, parse_expression, select
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, option
-from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
+from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, check_separable
 from .opening import open_workspace
 from .scoring import read_scores, require_direction, require_tuning
 
@@ -198,6 +198,7 @@ def with_selections(
 def listed(names: List[str], form: str) -> str:
     """Write names as a line each, or as a list of Python or JSON."""
     if form == "names":
+        check_separable(names, "\n", "--format names", "--format json")
         return "".join(name + "\n" for name in names)
     return (repr(names) if form == "python" else json.dumps(names, ensure_ascii=False)) + "\n"
 
