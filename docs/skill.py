@@ -128,6 +128,8 @@ def skill():
 
 def shape(schema):
     """The keys of a JSON value, with those of its rows."""
+    if schema.get("items") == {"type": "string"}:
+        return "a list of names"
     if schema.get("type") == "array":
         return "a list of objects with " + keys_of(schema["items"])
     parts = []
