@@ -56,7 +56,7 @@ def test_the_loop_has_the_numbers_of_its_readme(cli, place):
     table = re.search(r"```text\n(layer .*?)```", README, re.DOTALL).group(1)
     assert "".join(line + "\n" for line in tuned.err.replace("amctcfg: ", "").splitlines()[:3]) == table
     assert cli("simulate", "tuned.cfg", *data, "-o", "sim.onnx").status == 0
-    assert evaluate("sim.onnx") == scores[2] == scores[0]
+    assert evaluate("sim.onnx") == scores[2] >= scores[0]
     target = re.search(r"--target (\S+)", README).group(1)
     search = ("bisect", "quant.cfg", *data, "--scores", "ranking.json", "--target", target)
     result = cli(*search, "--", sys.executable, "evaluate.py", "{onnx}")

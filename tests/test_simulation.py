@@ -372,3 +372,15 @@ def test_dmq_channel_by_channel(channels, strength):
             assert factor == pytest.approx(x / max(xx / ff for xx, _, ff in usual), rel=1e-5)
         else:
             assert factor == pytest.approx(x**strength / y ** (1 - strength), rel=1e-5)
+
+
+def test_outputs_that_overflow_are_the_worst_that_can_be():
+    from amctcfg.simulation.sensitivity import Agreement
+
+    ones = np.ones(3, np.float32)
+    for wrong in (np.inf, -np.inf, np.nan):
+        agreement = Agreement()
+        agreement.add(ones, ones * np.float32(wrong))
+        assert (agreement.cosine, agreement.decibels) == (0.0, -200.0)
+        agreement.add(ones * np.float32(wrong), ones)
+        assert np.isnan(agreement.cosine) and np.isnan(agreement.decibels)

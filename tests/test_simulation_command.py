@@ -118,6 +118,9 @@ def test_a_refusal_is_a_warning_with_its_cure(cli, place):
         (["--data", "nothing.npz"], "can't read or write nothing.npz"),
         (["--data", "quant.cfg"], "quant.cfg is not data that is known"),
         (["--data", "data.npz", "-o", "data.npz"], "data.npz is one of the inputs"),
+        (["--data", ".", "-o", "data.npz"], "data.npz is one of the inputs"),
+        (["--data", "data.npz", "-o", "a", "--record", "a.data"], "two of the outputs have one name"),
+        (["--data", "data.npz", "-o", "-"], "-o takes the name of a file"),
         (["--data", "data.npz", "-o", "nowhere/sim.onnx"], "there is no folder nowhere"),
         (["--data", "data.npz", "-o", "a", "--record", "a"], "two of the outputs have one name"),
         (["--data", "data.npz", "--memory", "much"], "'much' is not a size of memory"),
@@ -128,6 +131,33 @@ def test_a_refusal_is_a_warning_with_its_cure(cli, place):
 def test_wrong_usage(cli, place, arguments, words):
     result = cli("simulate", "quant.cfg", *arguments)
     assert result.status == 2 and words in result.err and result.out == ""
+
+
+@pytest.mark.parametrize("arguments", [["simulate", "-o", "sim.onnx"], ["simulate", "--record"], ["tune", "-o"]])
+def test_the_weights_beside_a_model_are_not_replaced(cli, place, arguments):
+    model = onnx.load(str(GOLDEN / "grouped_bn.onnx"))
+    onnx.save(model, "model.onnx", save_as_external_data=True, location="sim.onnx.data", size_threshold=0)
+    before = (place / "sim.onnx.data").read_bytes()
+    command, *output = arguments
+    output += [] if output[-1] == "sim.onnx" else ["sim.onnx.data"]
+    result = cli(command, "quant.cfg", "--graph", "model.onnx", "--data", "data.npz", *output)
+    assert result.status == 2 and "sim.onnx.data is one of the inputs" in result.err
+    assert (place / "sim.onnx.data").read_bytes() == before
+
+
+def test_floats_that_are_nan_are_null_in_json(cli, place):
+    model = onnx.load(str(GOLDEN / "grouped_bn.onnx"))
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == "fc.bias")
+    weight.CopyFrom(onnx.numpy_helper.from_array(np.full(weight.dims, np.nan, np.float32), weight.name))
+    onnx.save(model, "model.onnx")
+    arguments = ["simulate", "quant.cfg", "--graph", "model.onnx", "--data", "data.npz"]
+
+    def not_json(constant):
+        raise AssertionError(constant)
+
+    found = json.loads(cli(*arguments, "--format", "json").out, parse_constant=not_json)
+    assert found["output_sqnr"] is None
+    assert cli(*arguments).out.endswith("the model's output: NaN or infinity in floats\n")
 
 
 def test_fewer_batches_than_the_configuration_takes(cli, place):

@@ -20,7 +20,7 @@ pytest.importorskip("google.protobuf", reason="layers are read with protobuf")
 from onnx import helper, numpy_helper  # noqa: E402
 
 from amctcfg import simulation  # noqa: E402
-from amctcfg.simulation.tuning import OLD_COMMENT  # noqa: E402
+from amctcfg.simulation.tuning import OLD_COMMENT, WORTH, Search  # noqa: E402
 
 CHANNELS = 4
 
@@ -262,8 +262,41 @@ def test_nothing_to_gain_is_said_and_nothing_is_written():
 
 def test_too_few_batches():
     model = network(2, ["conv", "linear"])
-    with pytest.raises(ValueError, match=r"takes 3 batches \(batch_num\), and 1 are given"):
+    with pytest.raises(ValueError, match=r"takes 3 batches \(batch_num\), and 1 is given"):
         simulation.tune(parse("batch_num: 3\n"), model, [batch(2)])
+
+
+@pytest.mark.parametrize("target", [float("nan"), float("inf")])
+def test_a_target_is_a_finite_number(target):
+    with pytest.raises(ValueError, match="it has to be a finite number"):
+        simulation.tune(parse("batch_num: 1\n"), network(2, ["conv"]), [batch(2)], target=target)
+
+
+def test_a_model_whose_floats_are_nan_is_not_tuned():
+    model = network(2, ["conv", "linear"])
+    weight = model.graph.initializer[-1]
+    array = onnx.numpy_helper.to_array(weight).copy()
+    array.flat[0] = np.nan
+    weight.CopyFrom(onnx.numpy_helper.from_array(array, weight.name))
+    with pytest.raises(ValueError, match="the model's output in floats holds NaN or infinity"):
+        simulation.tune(parse("batch_num: 1\n"), model, [batch(2)])
+
+
+@pytest.mark.parametrize(
+    "seed, kinds", [(5, ["conv", "conv", "linear"]), (2, ["conv", "linear"]), (7, ["conv", "conv"])]
+)
+def test_an_interrupted_search_gives_what_was_tried_and_a_whole_one_no_less(monkeypatch, seed, kinds):
+    def interrupted(self, target):
+        raise KeyboardInterrupt
+
+    model, batches = network(seed, kinds, outliers={0, 1}), [batch(seed, tails=True)]
+    whole = simulation.tune(parse("batch_num: 1\n"), model, batches)
+    monkeypatch.setattr(Search, "search", interrupted)
+    tuned = simulation.tune(parse("batch_num: 1\n"), model, batches)
+    assert tuned.changes and tuned.after > tuned.before + 1
+    assert whole.after > tuned.after - WORTH * len(tuned.changes)
+    assert "interrupted: this is the best that was found until then" in tuned.notes
+    assert not any("nothing to gain" in note for note in tuned.notes)
 
 
 def test_another_strength_is_a_setting():

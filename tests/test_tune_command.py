@@ -79,5 +79,9 @@ def test_nothing_to_do(cli, place):
 def test_wrong_use(cli, place):
     result = cli("tune", "quant.cfg", "--data", "data.npz", "--allow", "magic")
     assert result.status == 2 and "'magic' is not one of settings, balancer, int16 and skip" in result.err
+    for target in ("nan", "inf", "much"):
+        result = cli("tune", "quant.cfg", "--data", "data.npz", "--target", target)
+        assert result.status == 2 and "'{}' is not a number of decibels".format(target) in result.err
+    assert cli("tune", "quant.cfg", "--data", "data.npz", "--allow", "").status == 2
     result = cli("tune", "quant.cfg", "--data", "nowhere.npz")
     assert result.status == 2 and "nowhere.npz" in result.err

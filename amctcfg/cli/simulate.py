@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
 from ..diagnostics.words import escape_controls, pluralize, quote_name
@@ -17,7 +18,7 @@ from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, verdict
 from .opening import open_workspace
 from .progress import ProgressBar
-from .reports import FORMAT_VERSION, table_csv
+from .reports import FORMAT_VERSION, finite, table_csv
 from .show import FORMATS as SHOWN
 from .show import View as Shown
 from .show import links_of, table_of
@@ -34,7 +35,7 @@ def memory_size(argument: str) -> int:
 
 
 def count(argument: str) -> int:
-    if not argument.isdigit() or not int(argument):
+    if not argument.isdecimal() or not int(argument):
         raise argparse.ArgumentTypeError("'{}' is not a number of at least 1".format(argument))
     return int(argument)
 
@@ -116,15 +117,11 @@ def simulation_room() -> Any:
 def run(arguments: Any, console: Console) -> int:
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     path, plan = file.require_model().path, file.plan
-    inputs = (arguments.config, path, *arguments.data)
-    targets = [target for target in (arguments.output, arguments.record, arguments.ranking) if target is not None]
-    for target in targets:
-        console.check_target(target, inputs)
-    if len({os.path.realpath(target) for target in targets}) < len(targets):
-        raise Failure("two of the outputs have one name")
     simulation = simulation_room()
     bar = ProgressBar(console)
     try:
+        inputs = (arguments.config, path, *simulation.network.weight_files(path), *files_of(arguments.data))
+        check_targets(arguments, inputs, console)
         batches = simulation.load_batches(arguments.data, path)
         sim = simulation.simulate(plan, path, batches, bar, arguments.memory, arguments.jobs)
         view = viewed(file, sim, arguments.sensitivity == "output")
@@ -145,6 +142,27 @@ def run(arguments: Any, console: Console) -> int:
         console.output(to_ranking(scores), arguments.ranking, inputs)
     console.result({"text": to_text, "json": to_json, "csv": to_csv, "html": to_html}[arguments.format](view))
     return verdict(warnings, arguments)
+
+
+def files_of(paths: Iterable[str]) -> List[str]:
+    """The files of data, those in folders as well."""
+    found: List[str] = []
+    for path in paths:
+        found += [os.path.join(path, name) for name in os.listdir(path)] if os.path.isdir(path) else [path]
+    return found
+
+
+def check_targets(arguments: Any, inputs: Sequence[str], console: Console) -> None:
+    """Raise `Failure` where an output would replace an input or another output."""
+    targets = [target for target in (arguments.output, arguments.record, arguments.ranking) if target is not None]
+    if arguments.output == "-":
+        raise Failure("-o takes the name of a file: a model is not written to standard output")
+    if arguments.output is not None:  # large weights go beside the model
+        targets.append(os.path.realpath(arguments.output) + ".data")
+    for target in targets:
+        console.check_target(target, inputs)
+    if len({os.path.realpath(target) for target in targets}) < len(targets):
+        raise Failure("two of the outputs have one name")
 
 
 def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
@@ -196,7 +214,7 @@ def to_text(view: View) -> str:
     parts += ["{} refused".format(len(view.refused))] if view.refused else []
     borders = view.table.borders
     parts += ["{} between quantized and float layers".format(pluralize(borders, "border"))] if borders else []
-    lines.append("{}; the model's output: {:.2f} dB".format(", ".join(parts), view.output_sqnr))
+    lines.append("{}; the model's output: {}".format(", ".join(parts), decibels(view.output_sqnr)))
     return "".join(escape_controls(line) + "\n" for line in lines)
 
 
@@ -207,7 +225,8 @@ def cells_of(row: Row) -> List[str]:
 
 
 def decibels(value: Optional[float]) -> str:
-    return "" if value is None else "{:.2f} dB".format(value)
+    """`41.15 dB`; words where the floats themselves are NaN or infinity."""
+    return "" if value is None else "{:.2f} dB".format(value) if math.isfinite(value) else "NaN or infinity in floats"
 
 
 def values_of(row: Row) -> Dict[str, Any]:
@@ -215,6 +234,7 @@ def values_of(row: Row) -> Dict[str, Any]:
     for name in ("scale", "offset"):
         if len(values[name]) == 1:
             values[name] = values[name][0]
+    values.update({name: finite(values[name]) for name in ("cosine", "sqnr", "output")})
     return values
 
 
@@ -228,9 +248,9 @@ def to_json(view: View) -> str:
         "borders": view.table.borders,
         "refused": [dict(refusal._asdict()) for refusal in view.refused],
         "notes": list(view.notes),
-        "output_sqnr": view.output_sqnr,
+        "output_sqnr": finite(view.output_sqnr),
     }
-    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_csv(view: View) -> str:
@@ -245,11 +265,11 @@ def to_csv(view: View) -> str:
 
 def to_html(view: View) -> str:
     """The page of `show`, with what was measured."""
-    notes = ("The output of the quantized model: {:.2f} dB".format(view.output_sqnr), *view.notes)
+    notes = ("The output of the quantized model: " + decibels(view.output_sqnr), *view.notes)
     return SHOWN["html"](Shown(view.file, view.table, tuple(view.table.rows), view.warnings, notes=notes))
 
 
 def to_ranking(scores: Any) -> str:
-    """The toolkit's ranking: pairs of layer and value, ascending."""
-    pairs = sorted(([name, value] for name, value in scores.items()), key=lambda pair: pair[1])
+    """The toolkit's ranking: pairs of layer and value, ascending; without layers whose floats are NaN or infinity."""
+    pairs = sorted(([name, value] for name, value in scores.items() if math.isfinite(value)), key=lambda pair: pair[1])
     return json.dumps(pairs, indent=4, separators=(",", ":"), ensure_ascii=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from typing import Any, Dict, List
 
 from ..diagnostics.words import escape_controls, join_words, pluralize
@@ -14,18 +15,29 @@ from .arguments import CFG, OUTPUT, READING, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
 from .opening import open_workspace
 from .progress import ProgressBar
-from .reports import FORMAT_VERSION
-from .simulate import DATA, JOBS, MEMORY, decibels, simulation_room
+from .reports import FORMAT_VERSION, finite
+from .simulate import DATA, JOBS, MEMORY, decibels, files_of, simulation_room
 
 KINDS = ("settings", "balancer", "int16", "skip")
 
 
 def kinds(argument: str) -> List[str]:
     """Kinds of changes, separated by commas."""
-    found = [kind for kind in argument.split(",") if kind]
+    found = argument.split(",")
     for kind in found:
         if kind not in KINDS:
             raise argparse.ArgumentTypeError("'{}' is not one of {}".format(kind, join_words(list(KINDS), "and")))
+    return found
+
+
+def decibel(argument: str) -> float:
+    """A target; NaN and infinity are none."""
+    try:
+        found = float(argument)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise argparse.ArgumentTypeError("'{}' is not a number of decibels; write 40".format(argument))
     return found
 
 
@@ -34,7 +46,7 @@ OPTIONS = (
     *READING,
     DATA,
     option("--check", metavar="F", nargs="+", help="data that calibrates nothing, on which everything is measured"),
-    option("--target", metavar="DB", type=float, help="the dB of the model's output that are enough"),
+    option("--target", metavar="DB", type=decibel, help="the dB of the model's output that are enough"),
     option(
         "--allow",
         metavar="KIND,…",
@@ -56,12 +68,13 @@ def run(arguments: Any, console: Console) -> int:
     if file.is_json:
         raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(file.name))
     path, document = file.require_model().path, file.document
-    inputs = (arguments.config, path, *arguments.data, *(arguments.check or ()))
-    if arguments.output is not None:
-        console.check_target(arguments.output, inputs)
     simulation = simulation_room()
     bar = ProgressBar(console)
     try:
+        data = files_of([*arguments.data, *(arguments.check or ())])
+        inputs = (arguments.config, path, *simulation.network.weight_files(path), *data)
+        if arguments.output not in (None, "-"):
+            console.check_target(arguments.output, inputs)
         batches = simulation.load_batches(arguments.data, path)
         check = None if arguments.check is None else simulation.load_batches(arguments.check, path)
         tuned = simulation.tune(
@@ -123,11 +136,11 @@ def to_json(tuned: Any, name: str, model: str) -> str:
         "version": FORMAT_VERSION,
         "file": name,
         "model": model,
-        "before": tuned.before,
-        "after": tuned.after,
+        "before": finite(tuned.before),
+        "after": finite(tuned.after),
         "reached": tuned.reached,
-        "changes": [dict(change._asdict()) for change in tuned.changes],
-        "left": [{"layer": layer, "output": value} for layer, value in tuned.left],
+        "changes": [dict(change._asdict(), without=finite(change.without)) for change in tuned.changes],
+        "left": [{"layer": layer, "output": finite(value)} for layer, value in tuned.left],
         "notes": list(tuned.notes),
     }
-    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -12,7 +12,7 @@ from ..messages.field import Choice
 from ..resolve.effective import EffectiveConfig, values_of
 from ..tools.overriding import altered
 
-__all__ = ["COST", "DEFAULT_KINDS", "INT16", "KINDS", "Axes", "axes_of", "block_with", "kind_of", "possible_kinds"]
+__all__ = ["COST", "INT16", "SKIP", "Axes", "axes_of", "block_with", "chosen_kinds", "kind_of", "possible_kinds"]
 
 # By what they cost on the device, the cheapest first.
 SETTINGS, BALANCER, INT16, SKIP = "settings", "balancer", "int16", "skip"
@@ -42,6 +42,17 @@ class Axes(NamedTuple):
     bins: Tuple[int, ...]
     offsets: Tuple[bool, ...]
     widths: Tuple[Optional[str], ...]
+
+
+def chosen_kinds(allow: Optional[Iterable[str]], target: Optional[float]) -> List[str]:
+    """Return the kinds that are allowed: by default those that cost little, and with a target INT16. Raises `ValueError`."""
+    if allow is None:
+        return [*DEFAULT_KINDS, *([INT16] if target is not None else [])]
+    wanted = [allow] if isinstance(allow, str) else list(allow)
+    for kind in wanted:
+        if kind not in KINDS:
+            raise ValueError("allow has {!r}; the kinds of changes are {}".format(kind, ", ".join(KINDS)))
+    return wanted
 
 
 def possible_kinds(flavour: Flavour[Any], allowed: Iterable[str]) -> Tuple[List[str], List[str]]:

@@ -77,7 +77,7 @@ def read_folder(folder: str, inputs: Sequence[onnx.ValueInfoProto]) -> List[Tupl
 
 def natural(name: str) -> List[Any]:
     """A key by which b2 comes before b10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def read_batch(path: str, inputs: Sequence[onnx.ValueInfoProto]) -> Batch:
@@ -97,8 +97,8 @@ def read_batch(path: str, inputs: Sequence[onnx.ValueInfoProto]) -> Batch:
         return {inputs[0].name: read_binary(path, inputs[0])}
     try:
         return {inputs[0].name: np.load(path, allow_pickle=False)}
-    except (ValueError, EOFError) as error:
-        raise SimulationError("{} is not a .npy file: {}".format(path, error)) from None
+    except (ValueError, EOFError):
+        raise SimulationError("{} is not a .npy file that holds numbers".format(path)) from None
 
 
 def read_binary(path: str, value: onnx.ValueInfoProto) -> np.ndarray:

@@ -11,6 +11,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
+from ..models.loading import graph_kind
+
 __all__ = [
     "INLINE",
     "Network",
@@ -21,6 +23,7 @@ __all__ = [
     "read_network",
     "unique",
     "used_tensors",
+    "weight_files",
 ]
 
 OLDEST = 11  # the opset that has Round and Clip as they are needed
@@ -233,6 +236,16 @@ def inputs_of(model: Any) -> List[onnx.ValueInfoProto]:
     proto = model if isinstance(model, onnx.ModelProto) else read_file(model)[0]
     constants = {tensor.name for tensor in proto.graph.initializer}
     return [value for value in proto.graph.input if value.name not in constants]
+
+
+def weight_files(model: Any) -> List[str]:
+    """The files beside an ONNX model that hold its weights. Raises `SimulationError`, `OSError`."""
+    if graph_kind(model) == "tensorflow":
+        return []
+    proto, folder = read_file(model)
+    outside = filter(external_data_helper.uses_external_data, proto.graph.initializer)
+    names = {external_data_helper.ExternalDataInfo(tensor).location for tensor in outside}
+    return [os.path.join(folder, name) for name in sorted(names)]
 
 
 def read_file(path: Any) -> Tuple[onnx.ModelProto, str]:

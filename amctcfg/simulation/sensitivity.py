@@ -37,8 +37,14 @@ class Agreement:
             other += inner(b, b)
             np.subtract(a, b, out=b)
             noise += inner(b, b)
-        cosine = 1.0 if not one else 0.5 + 0.5 * both / math.sqrt(one * other) if other else 0.0
-        self.cosines.append(min(max(cosine, 0.0), 1.0))
+        if not math.isfinite(one):
+            cosine = math.nan
+        elif not math.isfinite(noise):
+            cosine = 0.0
+        else:
+            cosine = 1.0 if not one else 0.5 + 0.5 * both / math.sqrt(one * other) if other else 0.0
+            cosine = min(max(cosine, 0.0), 1.0)
+        self.cosines.append(cosine)
         self.signal += one
         self.noise += noise
 
@@ -49,7 +55,14 @@ class Agreement:
 
     @property
     def decibels(self) -> float:
-        """10 · log10 of the squares of the outputs over those of the differences; 200 where nothing differs."""
+        """10 · log10 of the squares of the outputs over those of the differences; 200 where nothing differs.
+
+        -200 where only the others are NaN or infinity; NaN where the outputs in floats are.
+        """
+        if not math.isfinite(self.signal):
+            return math.nan
+        if not math.isfinite(self.noise):
+            return -NOTHING_DIFFERS
         if not self.noise:
             return NOTHING_DIFFERS
         return 10 * math.log10(self.signal / self.noise) if self.signal else -NOTHING_DIFFERS

@@ -238,16 +238,22 @@ def simulate(
     """
     network, nodes = opened(model, plan)
     given = check_batches(network.declared, batches)
-    asked = plan.global_values.get("batch_num")
-    count = len(given) if asked is None else int(asked)
-    if len(given) < count:
-        are = "1 is" if len(given) == 1 else "{} are".format(len(given))
-        raise SimulationError("the plan takes {} batches (batch_num), and {} given".format(count, are))
+    count = batches_taken(plan, len(given))
     notes = unsimulated(plan)
     if len(given) > count:
         notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))
     simulator = Simulator(network, nodes, given[:count], progress, memory, jobs)
     return Simulation(simulator, simulator.simulate(plan), plan, count, notes)
+
+
+def batches_taken(plan: Plan, given: int) -> int:
+    """How many of the given batches a plan takes. Raises `SimulationError` where it takes more."""
+    asked = plan.global_values.get("batch_num")
+    count = given if asked is None else int(asked)
+    if given < count:
+        are = "1 is" if given == 1 else "{} are".format(given)
+        raise SimulationError("the plan takes {} batches (batch_num), and {} given".format(count, are))
+    return count
 
 
 def opened(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -18,14 +19,14 @@ from ..resolve.effective import EffectiveConfig, values_of
 from ..resolve.plan import Plan
 from ..tools.edits import skip
 from ..tools.overriding import Override, override
-from .alternatives import COST, DEFAULT_KINDS, INT16, KINDS, SKIP, possible_kinds
+from .alternatives import COST, INT16, SKIP, chosen_kinds, possible_kinds
 from .batches import check_batches
 from .calibration import captured, portions
 from .editing import Factors, Piece, calibrated, quantized, woven
 from .network import Network, SimulationError
 from .preselection import factors_from, preselect
-from .sensitivity import model_decibels, model_outputs
-from .simulating import opened, unsimulated
+from .sensitivity import NOTHING_DIFFERS, model_decibels, model_outputs
+from .simulating import batches_taken, opened, unsimulated
 from .simulator import Progress, Simulated, Simulator
 from .sites import PRODUCT, Site
 
@@ -41,6 +42,7 @@ NEGLIGIBLE = 1e-3  # of the noise of all layers: what is less is not worth a try
 TRIES = 120  # alternatives that are tried on the model's output, one of each kind and layer at least
 REFINED = 60  # states that are tried around the best one
 DOUBT = 0.5  # dB: what was estimated to fall short by more is not simulated
+INTERRUPTED = "interrupted: this is the best that was found until then"
 ATTEMPTS = 3  # searches for a target, where less was reached than estimated
 
 
@@ -129,18 +131,10 @@ def tune(
         'dmq_balancer { migration_strength: 0.8 }'
     """
     kinds = chosen_kinds(allow, target)
+    if target is not None and not math.isfinite(target):
+        raise ValueError("target is {}; it has to be a finite number".format(target))
     plan = expand(document, layers_of(model, document), rules)
     return Search(document, plan, model, batches, check, kinds, progress, memory, jobs).run(target)
-
-
-def chosen_kinds(allow: Optional[Iterable[str]], target: Optional[float]) -> List[str]:
-    if allow is None:
-        return [*DEFAULT_KINDS, *([INT16] if target is not None else [])]
-    wanted = [allow] if isinstance(allow, str) else list(allow)
-    for kind in wanted:
-        if kind not in KINDS:
-            raise ValueError("allow has {!r}; the kinds of changes are {}".format(kind, ", ".join(KINDS)))
-    return wanted
 
 
 def layers_of(model: Any, document: Document[Any]) -> Sequence[Layer]:
@@ -182,15 +176,16 @@ class Search:
         self.plan: Plan = plan
         network, nodes = opened(model, plan)
         given = check_batches(network.declared, batches)
-        count = int(plan.global_values.get("batch_num") or len(given))
-        if len(given) < count:
-            raise SimulationError("the plan takes {} batches (batch_num), and {} are given".format(count, len(given)))
+        count = batches_taken(plan, len(given))
         self.simulator: Simulator = Simulator(network, nodes, given[:count], progress, memory, jobs)
         self.measured_on: Sequence[Any] = given[:count] if check is None else check_batches(network.declared, check)
         self.progress: Progress = self.simulator.progress
         possible, lacking = possible_kinds(plan.flavour, kinds)
         self.kinds: List[str] = possible
-        self.notes: List[str] = [*unsimulated(plan), *kind_notes(lacking, plan)]
+        self.notes: List[str] = [
+            *unsimulated(plan),
+            *("{} has no {}; it is left out".format(plan.flavour.name, kind) for kind in lacking),
+        ]
         if len(given) > count:
             self.notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))
         if check is None:
@@ -200,6 +195,10 @@ class Search:
         self.notes += ["'{}' is refused by the toolkit and stays in floats: {}".format(*r) for r in self.base.refused]
         self.sites: Dict[str, Site] = {site.name: site for site in self.base.sites}
         self.wanted: List[List[np.ndarray]] = model_outputs(self.base.network, self.measured_on)
+        if not all(np.isfinite(array).all() for arrays in self.wanted for array in arrays):
+            raise SimulationError(
+                "the model's output in floats holds NaN or infinity; no setting can be measured by it"
+            )
         self.estimated: Dict[Any, float] = {}
         self.simulated: Dict[Any, float] = {}
         self.heard_alone: Dict[Any, float] = {}
@@ -228,14 +227,14 @@ class Search:
         return self.estimated[key]
 
     def whole(self, state: State) -> float:
-        """The dB of the output by a state, simulated; less than any where the toolkit would refuse a layer of it."""
+        """The dB of the output by a state, simulated; as little as can be where the toolkit would refuse a layer of it."""
         if all(self.leaves_weights(name, choice) for name, choice in state.items()):
             return self.estimate(state)
         key = frozenset(state.items())
         if key not in self.simulated:
             found = self.simulator.simulate(self.variation(state))
             if {refusal.layer for refusal in found.refused} & set(state):
-                self.simulated[key] = -np.inf
+                self.simulated[key] = -NOTHING_DIFFERS
             else:
                 pieces = [piece_of(site, found.factors[site.name]) for site in found.sites]
                 self.simulated[key] = self.measure(woven(found.network, pieces))
@@ -339,12 +338,20 @@ class Search:
         except KeyboardInterrupt:
             if frozenset() not in self.estimated:
                 raise
-            self.notes.append("interrupted: this is the best that was found until then")
-            state = dict(max(self.estimated, key=self.estimated.__getitem__))
+            self.notes.append(INTERRUPTED)
+            state = self.best_so_far()
         before = self.estimate({})
         if self.whole(state) <= before:
             state = {}
         return self.result(state, before, target)
+
+    def best_so_far(self) -> State:
+        """The best state that was estimated, or what the alternatives that were tried until now give together."""
+        state: State = dict(max(self.estimated, key=self.estimated.__getitem__))
+        for rank, kind in enumerate(self.kinds):
+            together = self.pick(self.kinds[: rank + 1]) if kind != SKIP else {}
+            state = max(state, together, key=self.estimate)
+        return state
 
     def search(self, target: Optional[float]) -> State:
         """The state that gives the best output, or that reaches the target, with no change that is not needed."""
@@ -378,9 +385,12 @@ class Search:
         return state
 
     def best_state(self) -> State:
-        """What gives the best output: of each layer the best, with or without the dearer kinds."""
+        """What gives the best output: of each layer the best, with or without the dearer kinds; refined where that holds.
+
+        What was refined on estimates fits them, so the last word is the simulation's.
+        """
         states: List[State] = [{}, *(self.pick(self.kinds[: rank + 1]) for rank in range(len(self.kinds)))]
-        return self.refined(max(states, key=self.estimate), self.kinds)
+        return max([self.refined(max(states, key=self.estimate), self.kinds), *states], key=self.whole)
 
     def refined(self, state: State, kinds: Sequence[str]) -> State:
         """The state with other alternatives of single layers where the whole is better for it: errors cancel, too.
@@ -485,7 +495,7 @@ class Search:
             (site.name, self.alone(simulated.network, site, simulated.factors[site.name]))
             for _, site in self.step("measuring", {site.name: site for site in simulated.sites})
         ]
-        if not state and target is None:
+        if not state and target is None and INTERRUPTED not in self.notes:
             self.notes.append("nothing to gain: no change is worth {} dB".format(WORTH))
         return Tuned(
             written(self.document, self.plan, ordered, after, worth),
@@ -512,10 +522,6 @@ def is_skip(choice: Optional[Choice]) -> bool:
 
 def skips(state: State) -> int:
     return sum(map(is_skip, state.values()))
-
-
-def kind_notes(lacking: Iterable[str], plan: Plan) -> List[str]:
-    return ["{} has no {}; it is left out".format(plan.flavour.name, kind) for kind in lacking]
 
 
 def noise_of(decibels: float) -> float:
