@@ -60,6 +60,17 @@ def test_exclude(folder, cli, patterns, left):
     assert found_in(cli("check", ".", "--format", "json", *options)) == left
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+def test_a_pipe_in_a_folder_is_not_waited_for(folder):
+    write(folder / "b.cfg", "x: 1\n")
+    os.mkfifo(str(folder / "p.cfg"))
+    os.symlink("gone", str(folder / "q.cfg"))
+    command = [sys.executable, "-m", "amctcfg", "check", ".", "--format", "concise"]
+    done = subprocess.run(command, cwd=str(folder), env=ENVIRONMENT, stdout=-1, stderr=-1, timeout=60)
+    assert done.returncode == 2 and done.stdout.count(b"error[") == 2  # the field, and the link that leads nowhere
+    assert b"p.cfg" not in done.stdout
+
+
 def test_a_folder_without_configurations(folder, cli):
     result = cli("check", ".")
     assert (result.status, result.out) == (0, "All checks passed.\n")

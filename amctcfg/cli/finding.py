@@ -16,7 +16,8 @@ MOST_READ = 4096  # bytes, to tell an INI file
 def find_configurations(paths: Sequence[str], excluded: Sequence[str], console: Console) -> List[str]:
     """Return the paths, with the configurations in a folder for the folder itself.
 
-    Hidden folders and virtual environments are not looked through, and INI files such as `setup.cfg` are left out.
+    Hidden folders and virtual environments are not looked through; pipes, devices and INI files such as `setup.cfg` are
+    left out.
     """
     found: List[str] = []
     for path in paths:
@@ -41,7 +42,7 @@ def walk(folder: str, excluded: Sequence[str]) -> Iterator[str]:
         ]
         for name in names:
             path = os.path.join(root, name)
-            if name.endswith(ENDING) and not is_excluded(path, folder, excluded) and not is_ini(path):
+            if name.endswith(ENDING) and not is_excluded(path, folder, excluded) and may_be_read(path):
                 yield os.path.normpath(path)
 
 
@@ -54,11 +55,14 @@ def is_excluded(path: str, folder: str, excluded: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern.rstrip("/")) for pattern in excluded for name in shown)
 
 
+def may_be_read(path: str) -> bool:
+    """Whether it is a file and no INI file; what can't be opened is reported later, and a pipe would be waited for."""
+    return not os.path.exists(path) or (os.path.isfile(path) and not is_ini(path))
+
+
 def is_ini(path: str) -> bool:
-    """Whether a file begins with a section of an INI file, behind comments; one that can't be read is reported later."""
+    """Whether a file begins with a section of an INI file, behind comments."""
     try:
-        if not os.path.isfile(path):
-            return False
         with open(path, "rb") as file:
             lines = file.read(MOST_READ).splitlines()
     except OSError:
