@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -181,6 +182,25 @@ def test_a_tab_inserts_a_name_and_runs_nothing(folder, terminal, shell):
         session.tab()
         assert session.arguments() == ["explain", "--graph", "l.csv", "--", "q.cfg", name]
         assert not (folder / "PWNED").exists()
+
+
+def test_fish_takes_no_file_for_a_command(folder):
+    path = shutil.which("fish") or pytest.skip("fish is not installed")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "amctcfg").write_text(WRAPPER.format(python=sys.executable), encoding="utf-8")
+    (folder / "bin" / "amctcfg").chmod(0o755)
+    environment = dict(
+        ENVIRONMENT, PATH="{}{}{}".format(folder / "bin", os.pathsep, os.environ["PATH"]), HOME=str(folder)
+    )
+
+    def offered(line):
+        script = "amctcfg completion fish | source; complete -C '{}'".format(line)
+        done = subprocess.run(
+            [path, "--no-config", "-c", script], env=environment, cwd=str(folder), stdout=subprocess.PIPE, timeout=60
+        )
+        return done.stdout.decode("utf-8").split("\n")[:-1]
+
+    assert offered("amctcfg q") == [] and offered("amctcfg check q") == ["q.cfg"]
 
 
 TYPED = [

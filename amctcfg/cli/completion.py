@@ -60,7 +60,7 @@ function __amctcfg
     set -l found (amctcfg completion query -- $words[2..-1] 2>/dev/null)
     if test (count $found) -gt 0
         printf '%s\\n' $found
-    else
+    else if test (count (commandline -opc)) -gt 1
         __fish_complete_path (commandline -ct)
     end
 end
