@@ -897,7 +897,7 @@ def is_alive(pid):
     try:
         with open("/proc/{}/stat".format(pid)) as file:
             return file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # before it was opened, or after
         return False
 
 
