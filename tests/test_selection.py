@@ -143,6 +143,22 @@ def test_a_stale_block_is_reported_and_rewritten():
     assert amctcfg.fix(BLOCK) == BLOCK  # without a model nobody can tell
 
 
+@pytest.mark.parametrize("above", ["", 'skip_layers: "ab/conv"\n'])
+@pytest.mark.parametrize("between", ["skip_layer_types: 'MatMul'\n", "skip_layer_types: 'MatMul'  # x\n\t" * 2])
+def test_what_a_fix_deletes_does_not_join_a_block_with_entries_below(above, between):
+    """They are the user's: a second run would take them for the selection's, and delete them."""
+    text = "skip_layer_types: 'MatMul'\n# amctcfg: where=scope=ab\n{}{}skip_layers: 'fc'\n".format(above, between)
+    once = amctcfg.fix(text, LAYERS)
+    assert once.count("MatMul") == 1 and "skip_layers: 'fc'" in once and not stale(once)
+    assert amctcfg.fix(once, LAYERS) == once
+
+
+def test_unskip_does_not_join_a_block_with_entries_below():
+    text = "# amctcfg: where=scope=ab\nskip_layers: 'ab/conv'\nskip_layers: [\n  'x'\n]\nskip_layers: 'fc'\n"
+    assert amctcfg.unskip(text, ["x"]) == text.replace("skip_layers: [\n  'x'\n]", "")
+    assert amctcfg.unskip(BLOCK, ["stem/conv"]) == BLOCK.replace('skip_layers: "stem/conv"  # the reason\n', "")
+
+
 @pytest.mark.parametrize(
     "text, lines",
     [

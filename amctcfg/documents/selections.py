@@ -187,6 +187,19 @@ def lines_at(text: str, fields: Sequence[Field], index: int, start: int) -> Iter
         start = rest.end()
 
 
+def ends_block(text: str, offset: int) -> bool:
+    """Return whether the lines above the beginning of a line are a block's: its comment, and nothing but entries below."""
+    while offset:
+        start = text.rfind("\n", 0, offset - 1) + 1
+        line = text[start:offset]
+        if WHERE.match(line):
+            return True
+        if not line.lstrip(" \t").startswith(SKIP):
+            return False
+        offset = start
+    return False
+
+
 def named_in(field: Field) -> Optional[str]:
     """Return the name that an element of `skip_layers` holds; None for what is not a string."""
     raw = field[1]

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..diagnostics.source import Source
-from ..documents.selections import SKIP, Block, find_blocks, named_in
+from ..documents.selections import SKIP, Block, ends_block, find_blocks, named_in
 from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
 from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT
@@ -18,6 +18,7 @@ from ..textformat.tree import List as ListValue
 
 BLANKS = " \t\r\v\f"
 SEPARATOR = re.compile(r"(?:{}|{}(?:\n|\Z))*([,;])".format(BLANK, COMMENT))
+ENTRY = re.compile("[{}]*{}".format(BLANKS, SKIP))
 REST_OF_LINE = re.compile("{}*(?:{})?".format(BLANK_IN_LINE, COMMENT))
 
 
@@ -63,6 +64,32 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     if done == len(text) and result.endswith("\n") and not text.endswith("\n"):
         result = result[: -2 if result.endswith("\r\n") else -1]
     return result
+
+
+def keep_apart(text: str, edits: Iterable[Edit]) -> List[Edit]:
+    """Let an empty line stay for lines that stood between the block of a selection and entries that are none of its own."""
+    joined: List[Edit] = []
+    for edit in edits:
+        begins_where_one_ends = joined and joined[-1].end == edit.start and not joined[-1].text and not edit.text
+        start = joined.pop().start if begins_where_one_ends else edit.start
+        joined.append(edit._replace(start=start))
+    return [edit._replace(end=ending_of(text, edit.end)) if holds_apart(text, edit) else edit for edit in joined]
+
+
+def ending_of(text: str, end: int) -> int:
+    """Return where the ending of a line begins that is over at `end`."""
+    return end - (2 if text[end - 2 : end] == "\r\n" else 1)
+
+
+def holds_apart(text: str, edit: Edit) -> bool:
+    """Return whether lines that go as a whole end the block of a selection, and entries follow them."""
+    return (
+        not edit.text
+        and text[edit.start - 1 : edit.start] == "\n" == text[edit.end - 1 : edit.end]
+        and ENTRY.match(text, edit.end) is not None
+        and not all(ENTRY.match(line) for line in text[edit.start : edit.end].splitlines())  # else they are its own
+        and ends_block(text, edit.start)
+    )
 
 
 def remove_field(text: str, start: int, end: int) -> Edit:
@@ -229,7 +256,7 @@ def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flav
             edits += remove_elements(whole, field, [i for i, e in enumerate(elements) if named_in(e) in gone])
         elif named_in(field) in gone:
             edits.append(remove_field(whole, field[2], field[3]))
-    return apply_edits(whole, join_edits(take_lines(whole, edits)))
+    return apply_edits(whole, keep_apart(whole, join_edits(take_lines(whole, edits))))
 
 
 def remove_elements(text: str, field: Field, indices: Iterable[int]) -> List[Edit]:

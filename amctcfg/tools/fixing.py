@@ -22,7 +22,7 @@ from ..textformat.lexis import COMMENT, STRING
 from ..textformat.syntax_errors import LOOKALIKES
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
-from .edits import Edit, apply_edits, join_edits, remove_elements, remove_field, rewrite_block
+from .edits import Edit, apply_edits, join_edits, keep_apart, remove_elements, remove_field, rewrite_block
 
 MOST_ROUNDS = 20
 # Readings of the whole text to tell good fixes from bad ones, and the characters read: what is not tried then stays.
@@ -178,7 +178,7 @@ def combine_edits(text: str, made: Sequence[Fix]) -> List[Edit]:
             lists.setdefault(field[2], (field, set()))[1].add(index)
     for field, indices in lists.values():
         edits += remove_elements(text, field, indices)
-    return join_edits(edits)
+    return keep_apart(text, join_edits(edits))
 
 
 def select_fixes(
