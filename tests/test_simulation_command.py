@@ -74,6 +74,19 @@ def test_the_formats_say_the_same(cli, place):
     assert page.lower().startswith("<!doctype html>") and "SQNR" in page
 
 
+def test_the_page_shows_what_changed_against_another_file(cli, place):
+    override = (
+        'override_layer_configs { layer_name: "fc" calibration_config { dmq_balancer { migration_strength: 0.3 } } }'
+    )
+    (place / "tuned.cfg").write_text((place / "quant.cfg").read_text() + override)
+    arguments = ["simulate", "tuned.cfg", "--data", "data.npz", "--against", "quant.cfg"]
+    page = cli(*arguments, "--format", "html").out
+    alone = cli(*arguments[:-2], "--format", "html").out
+    assert "before: –" in page and "before: –" not in alone and "SQNR" in page
+    result = cli(*arguments)
+    assert result.status == 2 and "--against is for the page" in result.err
+
+
 def test_the_files_that_are_written(cli, place):
     case = next(c for c in json.loads((GOLDEN / "cases.json").read_text()) if c["inputs"] == "020.npz")
     result = cli(

@@ -68,6 +68,7 @@ OPTIONS = (
         help="what the ranking holds: cosine or decibels of the layer's output, or decibels of the model's; default: cosine",
     ),
     formats("text", "json", "csv", "html"),
+    option("--against", metavar="OLD", help="another configuration: the page (--format html) shows before and after"),
     JOBS,
     MEMORY,
 )
@@ -97,6 +98,7 @@ class View(NamedTuple):
     output_sqnr: float
     table: Table
     warnings: Tuple[Diagnostic, ...]
+    against: str  # the file that is compared
 
 
 def simulation_room() -> Any:
@@ -115,16 +117,26 @@ def simulation_room() -> Any:
 
 
 def run(arguments: Any, console: Console) -> int:
-    file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
+    if arguments.against is not None and arguments.format != "html":
+        raise Failure("--against is for the page: --format html; `amctcfg diff` compares in text")
+    workspace = open_workspace(arguments, console)
+    file = workspace.open(arguments.config, needs_model=True)
+    old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
     path, plan = file.require_model().path, file.plan
     simulation = simulation_room()
     bar = ProgressBar(console)
     try:
-        inputs = (arguments.config, path, *simulation.network.weight_files(path), *files_of(arguments.data))
+        inputs = (
+            arguments.config,
+            arguments.against,
+            path,
+            *simulation.network.weight_files(path),
+            *files_of(arguments.data),
+        )
         check_targets(arguments, inputs, console)
         batches = simulation.load_batches(arguments.data, path)
         sim = simulation.simulate(plan, path, batches, bar, arguments.memory, arguments.jobs)
-        view = viewed(file, sim, arguments.sensitivity == "output")
+        view = viewed(file, sim, arguments.sensitivity == "output", old)
         scores = sim.sensitivity(arguments.sensitivity) if arguments.ranking else {}
     except simulation.SimulationError as error:
         raise Failure(str(error)) from None
@@ -152,7 +164,7 @@ def files_of(paths: Iterable[str]) -> List[str]:
     return found
 
 
-def check_targets(arguments: Any, inputs: Sequence[str], console: Console) -> None:
+def check_targets(arguments: Any, inputs: Sequence[Optional[str]], console: Console) -> None:
     """Raise `Failure` where an output would replace an input or another output."""
     targets = [target for target in (arguments.output, arguments.record, arguments.ranking) if target is not None]
     if arguments.output == "-":
@@ -173,7 +185,7 @@ def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
     return Diagnostic(WARNING, "refused-by-toolkit", message, hint=hint, name=file.name)
 
 
-def viewed(file: ConfigFile, sim: Any, alone: bool) -> View:
+def viewed(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile] = None) -> View:
     """What the table shows."""
     cosines, decibels = sim.sensitivity("cosine"), sim.sensitivity("sqnr")
     outputs = sim.sensitivity("output") if alone else {}
@@ -188,10 +200,12 @@ def viewed(file: ConfigFile, sim: Any, alone: bool) -> View:
         row.layer: dict(zip(("scale", "offset", "SQNR"), (*cells_of(row)[1:3], cells_of(row)[4]))) for row in rows
     }
     links = links_of(file)
-    table = table_of(file, measured=Measured(cosines, "cosine", extras, refusals), links=links)
+    before = None if old is None else old.plan
+    table = table_of(file, before, Measured(cosines, "cosine", extras, refusals), links)
     warnings = file.without_ignored([*file.plan.warnings, *(refusal_warning(refusal, file) for refusal in sim.refused)])
     path = file.require_model().path
-    return View(file, path, rows, sim.refused, sim.notes, sim.output_sqnr, table, warnings)
+    compared = "" if old is None else old.name
+    return View(file, path, rows, sim.refused, sim.notes, sim.output_sqnr, table, warnings, compared)
 
 
 # ---------------------------------------------------------------- formats
@@ -266,7 +280,7 @@ def to_csv(view: View) -> str:
 def to_html(view: View) -> str:
     """The page of `show`, with what was measured."""
     notes = ("The output of the quantized model: " + decibels(view.output_sqnr), *view.notes)
-    return SHOWN["html"](Shown(view.file, view.table, tuple(view.table.rows), view.warnings, notes=notes))
+    return SHOWN["html"](Shown(view.file, view.table, tuple(view.table.rows), view.warnings, view.against, notes=notes))
 
 
 def to_ranking(scores: Any) -> str:

@@ -103,7 +103,7 @@ def tune(
 
     Args:
         document: The configuration.
-        model: The path of an ONNX model, or an onnx.ModelProto.
+        model: The path of an ONNX model or of a frozen TensorFlow graph, or an onnx.ModelProto.
         batches: The calibration data: for each batch a mapping of input name to array.
         target: The dB of the model's output that are enough; None: as many as can be had.
         check: Batches that calibrate nothing, on which all dB are measured; the calibration data where left out.
