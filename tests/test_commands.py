@@ -165,6 +165,16 @@ def test_pipes_and_devices_are_written_to(folder):
     assert json.loads(received[0]) and fifo.is_fifo()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+def test_a_pipe_in_the_folder_of_a_model_is_not_waited_for(folder):
+    (folder / "saved").mkdir()
+    os.mkfifo(str(folder / "saved" / "saved_model.pb"))
+    (folder / "q.cfg").write_text("# amctcfg: graph=saved\n", encoding="utf-8")
+    command = [sys.executable, "-m", "amctcfg", "check", "q.cfg"]
+    done = subprocess.run(command, cwd=str(folder), env=ENVIRONMENT, stdout=-1, stderr=-1, timeout=60)
+    assert done.returncode == 2 and b"can't use saved as a model" in done.stderr
+
+
 def test_long_names_permissions_and_no_leftovers(folder, cli):
     name = "n" * 251 + ".cfg"
     (folder / name).write_text("do_fusion:true", encoding="utf-8")

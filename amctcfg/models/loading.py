@@ -51,7 +51,7 @@ def examine_file(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> List
     name = display_name(path)
     if "\0" not in name and os.path.isdir(name):  # Python 3.7 does not answer for a NUL
         inside = os.path.join(name, "saved_model.pb")
-        if not os.path.exists(inside):
+        if not os.path.isfile(inside):  # a pipe there would be waited for
             hint = "give the frozen graph itself; for a SavedModel, pass the folder with saved_model.pb. Or "
             raise graph_error("syntax", "this folder holds no saved_model.pb", name, hint + tensorflow.FREEZE)
         name = inside
