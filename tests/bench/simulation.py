@@ -137,6 +137,17 @@ def of_resnet(repeat, threads):
     print("  {:26} {:6.2f} s, {:5.1f} inferences".format("factors from two batches", taken, taken / once))
 
 
+def of_tuning(repeat, threads, images):
+    model = resnet50()
+    batch = {"x": np.random.default_rng(1).standard_normal((images, 3, 224, 224)).astype(np.float32)}
+    once = float_inference(model, batch, repeat, threads)
+    document = amctcfg.parse("batch_num: 1\n", flavour=amctcfg.ONNX)
+    tuned = []
+    taken = seconds(lambda: tuned.append(simulation.tune(document, model, [batch])), 1)
+    words = "tune, a batch of {}: {:.0f} s, {:.0f} inferences; {:.2f} dB before, {:.2f} after, {} changes"
+    print(words.format(images, taken, taken / once, tuned[0].before, tuned[0].after, len(tuned[0].changes)))
+
+
 def of_search(repeat):
     for count in (100_000, 1_000_000, 3_000_000, 10_000_000):
         for bits in (8, 16):
@@ -161,10 +172,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="of onnxruntime, for both")
-    parser.add_argument("--only", choices=["resnet", "search", "many"])
+    parser.add_argument("--only", choices=["resnet", "tuning", "search", "many"])
+    parser.add_argument("--images", type=int, default=8, help="in the batch that is tuned on")
     arguments = parser.parse_args()
     if arguments.only in (None, "resnet"):
         of_resnet(arguments.repeat, arguments.threads)
+    if arguments.only in (None, "tuning"):
+        of_tuning(arguments.repeat, arguments.threads, arguments.images)
     if arguments.only in (None, "search"):
         of_search(arguments.repeat)
     if arguments.only in (None, "many"):
