@@ -92,7 +92,7 @@ def seeds(folder):
     texts += [b"#" * 80 + b"\ndo_fusion: true\n", b"## x\n" * 20, b"# a \r\n" * 20 + b"do_fusion: true"]
     for number, text in enumerate(texts):
         (folder / str(number)).write_bytes(bytes([number % 256]) + text)
-    for number, path in enumerate(sorted(DATA.glob("models/*"))):
+    for number, path in enumerate(filter(Path.is_file, sorted(DATA.glob("models/*")))):
         kind = {".pb": 7, ".csv": 11, ".json": 19}.get(path.suffix, 3)
         (folder / "model{}".format(number)).write_bytes(bytes([kind]) + path.read_bytes()[:20000])
 
