@@ -11,14 +11,14 @@ from pathlib import Path
 
 import amctcfg
 
-ROOT = Path(amctcfg.__file__).parent.parent
+INSTALLED = Path(amctcfg.__file__).parent.parent
 
 
 class Client:
     """A session. `request` waits for the answer; notifications that come meanwhile are kept."""
 
     def __init__(self, python=sys.executable, options=None, capabilities=None, initialize=True, command=None):
-        environment = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS="ignore")
+        environment = dict(os.environ, PYTHONPATH=str(INSTALLED), PYTHONWARNINGS="ignore")
         command = command or [python, "-m", "amctcfg", "lsp"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment

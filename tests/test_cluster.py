@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ import amctcfg
 from amctcfg import Layer
 from amctcfg.tuning import Bisection, search
 
-from .lsp_client import ROOT
+from .lsp_client import INSTALLED
 from .test_tuning import script, wait_for_lines, wait_until_gone, wide
 
 distributed = pytest.importorskip("distributed")
@@ -88,9 +89,10 @@ def test_commands_on_a_cluster_end_with_their_search(cluster, tmp_path, end):
         str(tmp_path / "pids")
     )
     command = [sys.executable, "-m", "amctcfg", "bisect", "q.cfg", "--dask", address, "--jobs", "2", "--"]
-    root = os.path.dirname(os.path.dirname(amctcfg.__file__))
     process = subprocess.Popen(
-        [*command, script(tmp_path, "test.py", body), "{}"], env=dict(PLAIN, PYTHONPATH=root), stderr=subprocess.PIPE
+        [*command, script(tmp_path, "test.py", body), "{}"],
+        env=dict(PLAIN, PYTHONPATH=str(INSTALLED)),
+        stderr=subprocess.PIPE,
     )
     pids = wait_for_lines(tmp_path / "pids", 2)
     process.send_signal(end)
@@ -119,7 +121,7 @@ def test_what_is_not_an_address(address, tmp_path, cli):
     """A sentence at once, and nothing else on stderr: a client of such an address complains until it is given up."""
     wide(tmp_path, 12)
     command = [sys.executable, "-m", "amctcfg", "bisect", "q.cfg", "--dask=" + address, "--", "true", "{}"]
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    environment = dict(os.environ, PYTHONPATH=str(INSTALLED))
     done = subprocess.run(command, cwd=str(tmp_path), env=environment, stderr=subprocess.PIPE, timeout=60)
     lines = done.stderr.decode().splitlines()
     assert done.returncode == 2 and len(lines) == 1 and "there is no Dask scheduler at " + address in lines[0]
@@ -135,8 +137,7 @@ def test_the_library_on_a_cluster(tmp_path):
 
 def test_the_example(tmp_path):
     pytest.importorskip("numpy")
-    root = os.path.dirname(os.path.dirname(amctcfg.__file__))
-    command = [sys.executable, os.path.join(root, "examples", "fleet", "fleet.py")]
-    result = subprocess.run(command, env=dict(PLAIN, PYTHONPATH=root), cwd=str(tmp_path), capture_output=True)
+    command = [sys.executable, str(Path(__file__).parent.parent / "examples" / "fleet" / "fleet.py")]
+    result = subprocess.run(command, env=dict(PLAIN, PYTHONPATH=str(INSTALLED)), cwd=str(tmp_path), capture_output=True)
     assert result.returncode == 0, result.stderr.decode()
     assert result.stdout.decode().startswith("skip mid2, wide after ") and b"minimal" in result.stdout

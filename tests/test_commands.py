@@ -18,8 +18,8 @@ import amctcfg
 from amctcfg.cli import run
 from amctcfg.cli.arguments import COMMANDS
 
-ROOT = Path(amctcfg.__file__).parent.parent
-ENVIRONMENT = dict(os.environ, PYTHONPATH=str(ROOT))
+INSTALLED = Path(amctcfg.__file__).parent.parent
+ENVIRONMENT = dict(os.environ, PYTHONPATH=str(INSTALLED))
 
 EVIL = "a\x1b[2J\x07\n::error::x\u202e\u2028\x9b1m\x7fb"
 

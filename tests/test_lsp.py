@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -23,9 +24,10 @@ from amctcfg.editor.tokens import semantic_tokens
 from amctcfg.workspace.workspace import Options
 
 from .conftest import command
-from .lsp_client import ROOT, Client
+from .lsp_client import INSTALLED, Client
 from .test_embedding import interpreters
 
+ROOT = Path(__file__).parent.parent
 TABLE = "name,type,supported\nstage/conv1,Conv2D,true\nstage/conv2,Conv2D,true\nfc,MatMul,true\nrelu,Relu,true\ndyn,Conv2D,false\n"
 
 TEXT = """\
@@ -658,7 +660,7 @@ def installed(folder):
     script.write_text('#!/bin/sh\nexec "{}" -m amctcfg "$@"\n'.format(sys.executable), encoding="utf-8")
     script.chmod(0o755)
     path = "{}{}{}".format(script.parent, os.pathsep, os.environ["PATH"])
-    return dict(os.environ, PATH=path, PYTHONPATH=str(ROOT), HOME=str(folder))
+    return dict(os.environ, PATH=path, PYTHONPATH=str(INSTALLED), HOME=str(folder))
 
 
 NVIM = """
@@ -758,7 +760,9 @@ def test_the_extension_of_vscode_starts_the_server():
     if node is None:
         pytest.skip("no node here: apt-get install nodejs")
     command = json.dumps([sys.executable, "-m", "amctcfg", "lsp"])
-    environment = dict(os.environ, COMMAND=command, EXTENSION=str(EXTENSION / "extension.js"), PYTHONPATH=str(ROOT))
+    environment = dict(
+        os.environ, COMMAND=command, EXTENSION=str(EXTENSION / "extension.js"), PYTHONPATH=str(INSTALLED)
+    )
     stub = str(ROOT / "tests" / "vscode_stub.js")
     done = subprocess.run([node, stub], env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert '"semanticTokensProvider"' in done.stdout, done.stdout + done.stderr

@@ -14,7 +14,7 @@ from amctcfg.textformat import parser
 from amctcfg.workspace.failure import Failure
 from amctcfg.workspace.workspace import Options, Workspace
 
-ROOT = Path(amctcfg.__file__).parent.parent
+INSTALLED = Path(amctcfg.__file__).parent.parent
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_head_can_not_name_what_never_ends(folder, special):
     for arguments in (["check", "q.cfg"], ["completion", "query", "explain", "q.cfg", ""]):
         done = subprocess.run(
             [sys.executable, "-m", "amctcfg", *arguments],
-            stdin=subprocess.PIPE, capture_output=True, timeout=30, env=dict(os.environ, PYTHONPATH=str(ROOT)), check=False,
+            stdin=subprocess.PIPE, capture_output=True, timeout=30, env=dict(os.environ, PYTHONPATH=str(INSTALLED)), check=False,
         )  # fmt: skip
         if arguments[0] == "check":
             assert done.returncode == 2 and b"not a regular file" in done.stderr, done.stderr
