@@ -20,6 +20,7 @@ pytest.importorskip("google.protobuf", reason="layers are read with protobuf")
 from onnx import helper, numpy_helper  # noqa: E402
 
 from amctcfg import simulation  # noqa: E402
+from amctcfg.simulation import tuning  # noqa: E402
 from amctcfg.simulation.tuning import OLD_COMMENT, WORTH, Search  # noqa: E402
 
 CHANNELS = 4
@@ -305,3 +306,14 @@ def test_another_strength_is_a_setting():
     tuned = simulation.tune(parse(text), model, batches, allow=["settings"])
     assert any("migration_strength" in change.setting for change in tuned.changes)
     assert {change.kind for change in tuned.changes} == {"settings"}
+
+
+def test_gains_that_are_small_alone_are_mentioned(monkeypatch):
+    """With a coarse measure of worth, as a deep model of equal layers has it: no change counts alone."""
+    monkeypatch.setattr(tuning, "WORTH", 8.0)
+    model, batches = network(3, ["conv", "conv", "linear"], outliers={0, 1}), [batch(3, tails=True)]
+    tuned = simulation.tune(parse("batch_num: 1"), model, batches)
+    (note,) = (note for note in tuned.notes if "given back" in note)
+    target = float(re.search(r"--target ([0-9.]+)", note)[1])
+    assert target > tuned.after + 0.4
+    assert simulation.tune(parse("batch_num: 1"), model, batches, target, allow=["settings", "balancer"]).reached

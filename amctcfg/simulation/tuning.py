@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 __all__ = ["Cure", "Tuned", "tune"]
 
 WORTH = 0.1  # dB: a change that is worth less is given back where no target is set
+TOGETHER = 0.5  # dB: changes that are worth this together are mentioned, although none of them is worth a tenth
+SMALL_GAINS = (
+    "{} changes that are worth less than {} dB each were given back; "
+    "with them the output has {:.1f} dB: --target {:.1f} keeps what that takes"
+)
 COMMENT = "tune: output {:.1f} dB, {:.1f} without"
 OLD_COMMENT = r"tune: output -?[0-9.]+ dB, -?[0-9.]+ without\s*\Z"
 NEGLIGIBLE = 1e-3  # of the noise of all layers: what is less is not worth a try
@@ -355,17 +360,32 @@ class Search:
 
     def search(self, target: Optional[float]) -> State:
         """The state that gives the best output, or that reaches the target, with no change that is not needed."""
+        if target is None:
+            best = self.best_state()
+            state = self.given_back(best, None, self.estimate)
+            state = self.given_back(state, None, self.whole, closely=True)
+            self.mention_gains(best, state)
+            return state
         aim = target
         state: State = {}
         for _ in range(ATTEMPTS):
-            state = self.best_state() if aim is None else self.state_for(aim)
-            if aim is None or self.estimate(state) >= aim:
+            state = self.state_for(aim)
+            if self.estimate(state) >= aim:
                 state = self.given_back(state, aim, self.estimate)
                 state = self.given_back(state, target, self.whole, closely=True)
-            if target is None or aim is None or self.whole(state) >= target or self.estimate(state) < aim:
+            if self.whole(state) >= target or self.estimate(state) < aim:
                 break
             aim += 1.5 * (target - self.whole(state))  # less was reached than estimated
         return state
+
+    def mention_gains(self, best: State, state: State) -> None:
+        """Note where nothing is to be had, and what a deep model of equal layers hides: small gains that are many."""
+        decibels = self.whole(best)
+        if decibels - self.whole(state) >= TOGETHER:
+            given_back = sum(state.get(name) != choice for name, choice in best.items())
+            self.notes.append(SMALL_GAINS.format(given_back, WORTH, decibels, math.floor(decibels * 10) / 10))
+        elif not state:
+            self.notes.append("nothing to gain: no change is worth {} dB".format(WORTH))
 
     def noise(self, state: State, name: str) -> float:
         """The noise of a layer by a state, alone."""
@@ -495,8 +515,6 @@ class Search:
             (site.name, self.alone(simulated.network, site, simulated.factors[site.name]))
             for _, site in self.step("measuring", {site.name: site for site in simulated.sites})
         ]
-        if not state and target is None and INTERRUPTED not in self.notes:
-            self.notes.append("nothing to gain: no change is worth {} dB".format(WORTH))
         return Tuned(
             written(self.document, self.plan, ordered, after, worth),
             before,
