@@ -21,7 +21,8 @@ from onnx import helper, numpy_helper  # noqa: E402
 
 from amctcfg import simulation  # noqa: E402
 from amctcfg.simulation import tuning  # noqa: E402
-from amctcfg.simulation.tuning import OLD_COMMENT, WORTH, Search  # noqa: E402
+from amctcfg.simulation.changes import OLD_COMMENT  # noqa: E402
+from amctcfg.simulation.tuning import WORTH, Search  # noqa: E402
 
 CHANNELS = 4
 

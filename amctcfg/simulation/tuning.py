@@ -12,16 +12,14 @@ import onnx
 from ..checks.expanding import expand
 from ..documents.document import Document
 from ..flavours.layer import Layer
-from ..messages.kinds import STRING
 from ..models import onnx as onnx_models
 from ..models.loading import load_layers
-from ..resolve.effective import EffectiveConfig, values_of
+from ..resolve.effective import EffectiveConfig
 from ..resolve.plan import Plan
-from ..tools.edits import skip
-from ..tools.overriding import Override, override
 from .alternatives import COST, INT16, SKIP, chosen_kinds, possible_kinds
 from .batches import check_batches
 from .calibration import captured, portions
+from .changes import Choice, Cure, State, is_skip, setting_text, written
 from .editing import Factors, Piece, calibrated, quantized, woven
 from .network import Network, SimulationError
 from .preselection import factors_from, preselect
@@ -33,7 +31,7 @@ from .sites import PRODUCT, Site
 if TYPE_CHECKING:
     from ..resolve.resolver import Rules
 
-__all__ = ["Cure", "Tuned", "tune"]
+__all__ = ["Tuned", "tune"]
 
 WORTH = 0.1  # dB: a change that is worth less is given back where no target is set
 TOGETHER = 0.5  # dB: changes that are worth this together are mentioned, although none of them is worth a tenth
@@ -41,27 +39,12 @@ SMALL_GAINS = (
     "{} changes that are worth less than {} dB each were given back; "
     "with them the output has {:.1f} dB: --target {:.1f} keeps what that takes"
 )
-COMMENT = "tune: output {:.1f} dB, {:.1f} without"
-OLD_COMMENT = r"tune: output -?[0-9.]+ dB, -?[0-9.]+ without\s*\Z"
 NEGLIGIBLE = 1e-3  # of the noise of all layers: what is less is not worth a try
 TRIES = 120  # alternatives that are tried on the model's output, one of each kind and layer at least
 REFINED = 60  # states that are tried around the best one
 DOUBT = 0.5  # dB: what was estimated to fall short by more is not simulated
 INTERRUPTED = "interrupted: this is the best that was found until then"
 ATTEMPTS = 3  # searches for a target, where less was reached than estimated
-
-
-class Cure(NamedTuple):
-    """A change of a layer.
-
-    setting -- as text format. kind -- the dearest in it: "settings", "balancer", "int16" or "skip". without -- the dB of the
-    model's output if this layer alone had what the file gave it.
-    """
-
-    layer: str
-    setting: str
-    kind: str
-    without: float
 
 
 class Tuned(NamedTuple):
@@ -80,16 +63,6 @@ class Tuned(NamedTuple):
     left: Tuple[Tuple[str, float], ...]
     reached: bool
     notes: Tuple[str, ...]
-
-
-class Choice(NamedTuple):
-    """What a layer gets instead: another block, None where it is skipped."""
-
-    kind: str
-    block: Any
-
-
-State = Mapping[str, Choice]  # of the layers that are changed
 
 
 def tune(
@@ -362,10 +335,9 @@ class Search:
         """The state that gives the best output, or that reaches the target, with no change that is not needed."""
         if target is None:
             best = self.best_state()
-            state = self.given_back(best, None, self.estimate)
-            state = self.given_back(state, None, self.whole, closely=True)
-            self.mention_gains(best, state)
-            return state
+            kept = self.given_back(self.given_back(best, None, self.estimate), None, self.whole, closely=True)
+            self.mention_gains(best, kept)
+            return kept
         aim = target
         state: State = {}
         for _ in range(ATTEMPTS):
@@ -534,10 +506,6 @@ def without(state: State, name: str) -> State:
     return {other: choice for other, choice in state.items() if other != name}
 
 
-def is_skip(choice: Optional[Choice]) -> bool:
-    return choice is not None and choice.block is None
-
-
 def skips(state: State) -> int:
     return sum(map(is_skip, state.values()))
 
@@ -550,32 +518,3 @@ def noise_of(decibels: float) -> float:
 def factors_key(factors: Factors) -> Any:
     balance = None if factors.balance is None else factors.balance.tobytes()
     return factors.scale_d, factors.offset_d, factors.scale_w.tobytes(), balance
-
-
-def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
-    """What changes for a layer, as text format on one line."""
-    if choice.block is None:
-        return "skip_layers: {}".format(STRING.format(effective.layer.name))
-    before = values_of(effective.calibration_config)
-    parts: Dict[str, List[str]] = {}
-    for name, value in values_of(choice.block).items():
-        if before.get(name) != value:
-            member, _, leaf = name.partition(".")
-            field = type(choice.block).__schema__.fields[member]
-            field = field.kind.__schema__.fields[leaf] if leaf else field
-            parts.setdefault(member, []).append("{}: {}".format(leaf or member, field.kind.format(value)))
-    return " ".join("{} {{ {} }}".format(member, " ".join(fields)) for member, fields in parts.items())
-
-
-def written(document: Document[Any], plan: Plan, state: State, after: float, without: Mapping[str, float]) -> str:
-    """The text of the configuration with the changes of a state, each with what it is worth."""
-    comments = {name: COMMENT.format(after, without[name]) for name in state}
-    text = override(
-        document,
-        [
-            Override(plan[name].layer, choice.block, comments[name], OLD_COMMENT)
-            for name, choice in state.items()
-            if choice.block is not None
-        ],
-    )
-    return skip(text, [name for name, choice in state.items() if choice.block is None], comments)
