@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every command on hostile names, files and streams: what reaches the terminal, what is written, and the exit status."""
 
+import csv
 import io
 import json
 import os
@@ -86,8 +87,42 @@ def test_no_command_writes_raw_control_characters(hostile, cli):
             assert "Traceback" not in text, arguments
 
 
+def test_tables_and_texts_carry_names_neutrally(hostile, cli):
+    """JSON and literals have escapes for a name; CSV and plain lines have none, and are refused."""
+    own = ["good.cfg", "--graph", "l.json"]
+    names = [EVIL, EVIL + "2", "r" + EVIL]
+    for arguments in (["layers", "l.json"], ["show", *own], ["suggest", *own, "--skip", "*"], ["explain", *own, "*"]):
+        out = cli(*arguments, "--format", "json").out
+        assert not RAW.search(out) and json.dumps(EVIL) in json.dumps(json.loads(out)), arguments
+    for form, arguments in (
+        ("csv", ["layers", "l.json"]),
+        ("csv", ["show", *own]),
+        ("names", ["suggest", *own, "--skip", "*"]),
+    ):
+        done = cli(*arguments, "--format", form)
+        assert done.status == 2 and not done.out and "use --format json" in done.err, arguments
+    done = cli("suggest", *own, "--skip", "a*2", "--reason", EVIL)
+    assert not RAW.search(done.out) and amctcfg.loads(done.out).skip_layers == (names[1],)
+    assert "# a\\x1b[2J" in done.out
+    assert not RAW.search(cli("init", "--graph", "l.json").out)
+
+
+def test_tables_without_escapes_quote_what_begins_a_command(tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    names = ["::stop-commands::tok", " ::error::x", "a"]
+    (tmp_path / "l.json").write_text(json.dumps([{"name": name, "type": "Conv2D"} for name in names]))
+    (tmp_path / "q.cfg").write_text("")
+    for arguments in (["layers", "l.json"], ["show", "q.cfg", "--graph", "l.json"]):
+        out = cli(*arguments, "--format", "csv").out
+        assert not re.search(r"^\s*::", out, re.MULTILINE)
+        assert [row[0] for row in csv.reader(io.StringIO(out))][1:] == names
+    suggest = ["suggest", "q.cfg", "--graph", "l.json", "--format", "names", "--skip"]
+    assert cli(*suggest, "a").out == "a\n"
+    assert cli(*suggest, "*").status == 2
+
+
 def test_what_is_content_stays_as_it_is(hostile, cli):
-    """JSON, CSV and `fmt -` are the file's own."""
+    """JSON and `fmt -` are the file's own."""
     listed = json.loads(cli("layers", "l.json", "--format", "json").out)
     assert listed[0]["name"] == EVIL
     text = "skip_layers: '\x1b'  # \u202e\n"

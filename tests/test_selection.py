@@ -2,6 +2,7 @@
 """Selections: expressions over a model, the blocks that carry them, the logs that name layers, and products."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import ONNX, PYTORCH, TF_ASCEND, Layer
+from amctcfg.diagnostics.words import CONTROL
 from amctcfg.documents.selections import find_blocks, parse_expression, select
 from amctcfg.flavours.layer import Layers, Traits
 from amctcfg.textformat.parser import parse
@@ -76,10 +78,11 @@ def test_scopes_of_modules():
     [
         "", ",", "type", "type=", "type=A,", "types=A", "first=x", "first=-1", "first", "channels%", "channels%0",
         "channels", "depthwise=1", "two-variable2", 'type="A', "first=\u0662", "type2=A",
+        'type="A\nskip_layers: 1"', "scope=\x1b", "type=\u202eA",
     ],
 )  # fmt: skip
 def test_what_is_not_a_selection(expression):
-    with pytest.raises(ValueError, match="terms are type=T|takes a number|term is missing"):
+    with pytest.raises(ValueError, match="terms are type=T|takes a number|term is missing|holds a control character"):
         parse_expression(expression)
 
 
@@ -91,7 +94,7 @@ def test_a_table_does_not_tell_channels():
 
 
 words = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\n\r"), min_size=1, max_size=5)
-values = words.filter(lambda word: word == word.strip())
+values = words.filter(lambda word: word == word.strip() and not re.search(r"(?!\t)" + CONTROL, word))
 terms = st.one_of(
     st.sampled_from([("two-variable", ""), ("runtime-weight", ""), ("depthwise", ""), ("channels%", "16")]),
     st.tuples(st.sampled_from(["first", "last"]), st.integers(0, 9).map(str)),

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Dict, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
-from ..diagnostics.words import escape_controls, pluralize, quote_name
+from ..diagnostics.words import dump_json, escape_controls, pluralize, quote_name
 from ..tools.auditing import Finding
 from .arguments import CFG, READING, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
@@ -81,4 +80,4 @@ def audit_json(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
         for finding in findings
     ]
     report = {"version": FORMAT_VERSION, "file": file, "findings": rows, "not_visible": unseen}
-    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    return dump_json(report, indent=2) + "\n"

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 from ..diagnostics.codes import CODES
+from ..diagnostics.words import escape_controls
 from ..flavours import FLAVOURS
 from ..flavours.layer import Layer, Layers
 from ..workspace.failure import Failure
@@ -90,7 +91,7 @@ def run(arguments: Any, console: Console) -> int:
         return EXIT_OK
     for value, words in candidates(arguments.words):
         if value.isprintable():  # a name with a line feed or a tab would be two
-            console.result("{}\t{}\n".format(value, words) if words else value + "\n")
+            console.result("{}\t{}\n".format(value, escape_controls(words)) if words else value + "\n")
     return EXIT_OK
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import time
 from typing import IO, Any, Iterable, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic, render
-from ..diagnostics.words import escape_controls, quote_name
+from ..diagnostics.words import CONTROL, escape_controls, quote_name
 from ..documents.files import read, write
 from ..workspace.failure import Failure as Failure  # noqa: PLC0414 - which every command takes from here
 
 PATIENCE = 1.0  # seconds of work that nobody needs to watch
 
 EXIT_OK, EXIT_FINDINGS, EXIT_FAILURE = 0, 1, 2
+
+# What a terminal acts on, and what begins a command of a GitHub workflow; lines may end as they like.
+ACTING = re.compile(r"(?![\t\r\n]){}|(?:\A|[\r\n])\s*::".format(CONTROL))
 
 AUTO = "auto"  # colour on a terminal only
 
@@ -227,8 +231,17 @@ def check_separable(names: Iterable[str], between: str, where: str, instead: str
     """Refuse a name that holds what stands between names: it would be read as other layers."""
     for name in names:
         if between in name:
-            what = "a line break" if between == "\n" else repr(between)
+            what = "a line break" if between in "\r\n" else repr(between)
             raise Failure("{} can't list {}, which has {} in it; use {}".format(where, quote_name(name), what, instead))
+
+
+def check_neutral(table: str, form: str) -> str:
+    """Return a table in a format without escapes. Raises `Failure` where a terminal or a log would act on a line of it."""
+    acting = ACTING.search(table)
+    if acting is not None:
+        line = lines_of(table[: acting.end()])[-1]
+        raise Failure("--format {} has no escapes for {}; use --format json".format(form, quote_name(line.strip())))
+    return table
 
 
 def lines_of(text: str) -> List[str]:

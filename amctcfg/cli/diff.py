@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from itertools import groupby
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
-from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
+from ..diagnostics.words import as_code, dump_json, escape_controls, list_words, pluralize, quote_name
 from ..tools.diffing import Change
 from ..workspace.file import ConfigFile, quantizable_types
 from .arguments import READING, formats, option, plain
@@ -267,4 +266,4 @@ def diff_json(comparison: Comparison) -> str:
         }
         for change in comparison.changes
     ]
-    return json.dumps({"version": FORMAT_VERSION, "changes": rows}, indent=2, ensure_ascii=False) + "\n"
+    return dump_json({"version": FORMAT_VERSION, "changes": rows}, indent=2) + "\n"

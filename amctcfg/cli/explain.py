@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.suggestions import did_you_mean
-from ..diagnostics.words import escape_controls, quote_names
+from ..diagnostics.words import dump_json, escape_controls, quote_names
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option, plain
 from .console import Console, Failure, verdict
@@ -61,10 +61,8 @@ def run(arguments: Any, console: Console) -> int:
             found = (*job.without_ignored(found), *(warnings if arguments.strict_warnings else ()))
     console.diagnostics(found, job.text)
     if arguments.format == "json":
-        import json
-
         values = {"version": 1, "file": job.name, "layers": [one.values() for one in explained]}
-        console.result(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        console.result(dump_json(values, indent=2) + "\n")
     else:
         for number, one in enumerate(explained):
             console.result(("\n" if number else "") + one.text())

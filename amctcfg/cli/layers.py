@@ -7,7 +7,7 @@ from typing import Any
 
 from ..diagnostics.words import escape_controls
 from .arguments import FLAVOUR, formats, option, plain
-from .console import EXIT_OK, Console
+from .console import EXIT_OK, Console, check_neutral
 from .opening import open_workspace
 
 OPTIONS = (
@@ -36,9 +36,10 @@ def run(arguments: Any, console: Console) -> int:
     if arguments.match:
         examined = [e for e in examined if fnmatchcase(e.layer.name, arguments.match)]
     if arguments.format != "text":
-        to_table = {"json": layers_to_json, "csv": layers_to_csv}[arguments.format]
         notes = {e.layer.name: notes_of(e) for e in examined if notes_of(e)}
-        console.result(to_table([e.layer for e in examined], notes))
+        layers = [e.layer for e in examined]
+        is_json = arguments.format == "json"
+        console.result(layers_to_json(layers, notes) if is_json else check_neutral(layers_to_csv(layers, notes), "csv"))
         return EXIT_OK
     rows = [(escape_controls(e.layer.name), escape_controls(e.layer.type), describe(e, flavour)) for e in examined]
     widths = [max([len(row[column]) for row in rows] + [0]) for column in (0, 1)]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional,
 
 from .. import __version__
 from ..diagnostics.diagnostic import ERROR
-from ..diagnostics.words import escape_controls, format_value, pluralize
+from ..diagnostics.words import dump_json, escape_controls, format_value, pluralize
+from ..models.tables import rows_to_csv
 from ..resolve.effective import Origin
+from .console import check_neutral
 
 if TYPE_CHECKING:
     from ..diagnostics.diagnostic import Diagnostic
@@ -43,8 +45,6 @@ def to_concise(found: Iterable[Diagnostic]) -> str:
 
 def to_json(found: Iterable[Diagnostic]) -> str:
     """One object: `version`, and `diagnostics`, each with the fields of `Diagnostic` and the span laid open."""
-    import json  # slow to import, and for this format only
-
     rows: List[Dict[str, Any]] = []
     for diagnostic in found:
         row: Dict[str, Any] = {"file": diagnostic.name, "severity": diagnostic.severity, "code": diagnostic.code}
@@ -52,7 +52,7 @@ def to_json(found: Iterable[Diagnostic]) -> str:
         row["path"] = None if diagnostic.path is None else list(diagnostic.path)
         row["span"] = None if diagnostic.span is None else dict(diagnostic.span._asdict())
         rows.append(row)
-    return json.dumps({"version": FORMAT_VERSION, "diagnostics": rows}, indent=2, ensure_ascii=False) + "\n"
+    return dump_json({"version": FORMAT_VERSION, "diagnostics": rows}, indent=2) + "\n"
 
 
 def to_github(found: Iterable[Diagnostic]) -> str:
@@ -80,8 +80,6 @@ def escaped(text: str, characters: str) -> str:
 
 def to_sarif(found: Iterable[Diagnostic]) -> str:
     """A SARIF 2.1.0 log with one run; columns count Unicode characters."""
-    import json
-
     from ..diagnostics.codes import CODES
 
     rules = [
@@ -100,7 +98,7 @@ def to_sarif(found: Iterable[Diagnostic]) -> str:
         "results": [sarif_result(d, list(CODES)) for d in found],
     }
     log = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+    return dump_json(log, indent=2) + "\n"
 
 
 def sarif_result(diagnostic: Diagnostic, codes: Sequence[str]) -> Dict[str, Any]:
@@ -152,16 +150,5 @@ def finite(number: Optional[float]) -> Optional[float]:
 
 
 def table_csv(columns: Sequence[str], rows: Iterable[Dict[str, Any]]) -> str:
-    """A table with a header; quoted everywhere where a carriage return would end a row for a reader."""
-    import csv
-    import io
-
-    rows = list(rows)
-    bare = any(isinstance(value, str) and "\r" in value for row in rows for value in row.values())
-    out = io.StringIO()
-    writer = csv.DictWriter(
-        out, columns, lineterminator="\n", restval="", quoting=csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
-    )
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    """A table with a header. Raises `Failure` for a cell that CSV can't hold neutrally."""
+    return check_neutral(rows_to_csv([columns, *([row.get(column, "") for column in columns] for row in rows)]), "csv")

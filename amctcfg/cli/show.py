@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Callable, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
+from ..diagnostics.words import dump_json
 from ..resolve.plan import Plan
 from ..tools.borders import count_borders
 from ..tools.overlays import OVERLAYS
@@ -167,7 +167,7 @@ def to_json(view: View) -> str:
         "layers": flat_rows(view),
         "borders": view.table.borders,
     }
-    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return dump_json(report, indent=2, allow_nan=False) + "\n"
 
 
 def to_csv(view: View) -> str:

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
-from ..diagnostics.words import escape_controls, pluralize, quote_name
+from ..diagnostics.words import dump_json, escape_controls, pluralize, quote_name
 from ..tools.tabulating import Measured, Table
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
@@ -179,9 +178,7 @@ def check_targets(arguments: Any, inputs: Sequence[Optional[str]], console: Cons
 
 def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
     message = "{}: {}".format(quote_name(refusal.layer), refusal.reason)
-    hint = "the toolkit stops at this layer: skip it (skip_layers: {})".format(
-        json.dumps(refusal.layer, ensure_ascii=False)
-    )
+    hint = "the toolkit stops at this layer: skip it (skip_layers: {})".format(dump_json(refusal.layer))
     return Diagnostic(WARNING, "refused-by-toolkit", message, hint=hint, name=file.name)
 
 
@@ -264,7 +261,7 @@ def to_json(view: View) -> str:
         "notes": list(view.notes),
         "output_sqnr": finite(view.output_sqnr),
     }
-    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return dump_json(report, indent=2, allow_nan=False) + "\n"
 
 
 def to_csv(view: View) -> str:
@@ -286,4 +283,4 @@ def to_html(view: View) -> str:
 def to_ranking(scores: Any) -> str:
     """The toolkit's ranking: pairs of layer and value, ascending; without layers whose floats are NaN or infinity."""
     pairs = sorted(([name, value] for name, value in scores.items() if math.isfinite(value)), key=lambda pair: pair[1])
-    return json.dumps(pairs, indent=4, separators=(",", ":"), ensure_ascii=False)
+    return dump_json(pairs, indent=4, separators=(",", ":"))

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatchcase
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..diagnostics.diagnostic import ERROR
-from ..diagnostics.words import join_words, quote_name
+from ..diagnostics.words import dump_json, join_words, quote_name
 from ..documents.files import write
 from ..documents.selections import TERMS, parse_expression, select
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, option
-from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, check_separable
+from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, check_neutral, check_separable
 from .opening import open_workspace
 from .scoring import read_scores, require_direction, require_tuning
 
@@ -198,9 +197,10 @@ def with_selections(
 def listed(names: List[str], form: str) -> str:
     """Write names as a line each, or as a list of Python or JSON."""
     if form == "names":
-        check_separable(names, "\n", "--format names", "--format json")
-        return "".join(name + "\n" for name in names)
-    return (repr(names) if form == "python" else json.dumps(names, ensure_ascii=False)) + "\n"
+        for line_break in "\r\n":
+            check_separable(names, line_break, "--format names", "--format json")
+        return check_neutral("".join(name + "\n" for name in names), "names")
+    return (repr(names) if form == "python" else dump_json(names)) + "\n"
 
 
 def by_score(arguments: Any, console: Console, job: ConfigFile) -> Dict[str, Optional[str]]:

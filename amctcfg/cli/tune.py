@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from typing import Any, Dict, List
 
-from ..diagnostics.words import escape_controls, join_words, pluralize
+from ..diagnostics.words import dump_json, escape_controls, join_words, pluralize
 from ..documents.files import write
 from ..documents.settings import rewrite_head_paths
 from .arguments import CFG, OUTPUT, READING, formats, option
@@ -143,4 +142,4 @@ def to_json(tuned: Any, name: str, model: str) -> str:
         "left": [{"layer": layer, "output": finite(value)} for layer, value in tuned.left],
         "notes": list(tuned.notes),
     }
-    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return dump_json(values, indent=2, allow_nan=False) + "\n"

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 MOST_NAMED = 3
 LONGEST_NAME = 120  # characters of a name in a message
 
-# What a terminal, a log or a reader could take for something else: control characters, line and paragraph separators,
-# the characters that change the direction of the text, and those that nobody sees.
+# What a terminal, a log or an editor acts on: control characters, line and paragraph separators, and the characters that
+# change the direction of the text.
+CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+CONTROL = "[{}]".format(CONTROLS)
+
+# What a reader could take for something else as well: the characters that nobody sees, and halves of characters.
 UNSAFE = (
-    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    "[" + CONTROLS + "\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\u3164"
     "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
@@ -32,6 +36,19 @@ def escape_controls(text: str) -> str:
     if "::" in text and text.lstrip().startswith("::"):
         text = text.replace(":", "\\x3a", 1)
     return text if text.isascii() and text.isprintable() else re.sub(UNSAFE, lambda match: ascii(match[0])[1:-1], text)
+
+
+def as_comment(text: str) -> str:
+    """Return words for a comment: on one line, with escapes for what could act on a terminal."""
+    return re.sub(CONTROL, lambda match: ascii(match[0])[1:-1], " ".join(text.split()))
+
+
+def dump_json(value: Any, **options: Any) -> str:
+    """Write JSON with its letters as they are, and with escapes for what could act on a terminal or is not seen."""
+    import json  # slow to import
+
+    text = json.dumps(value, ensure_ascii=False, **options)
+    return re.sub("(?!\n)" + UNSAFE, lambda match: json.dumps(match[0])[1:-1], text)  # line feeds are of the layout
 
 
 def pluralize(number: int, what: str) -> str:

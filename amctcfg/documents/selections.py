@@ -14,7 +14,7 @@ import re
 from bisect import bisect_right
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..diagnostics.words import shorten
+from ..diagnostics.words import CONTROL, shorten
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers, Traits
 from ..textformat.literals import unescape
@@ -61,6 +61,10 @@ def parse_expression(text: str) -> Expression:
 def checked_term(name: str, value: Optional[str], number: str) -> Tuple[str, str]:
     """Check a term: its name, the value behind "=", or the number that is a part of its name."""
     written = name + ("={}".format(value) if value is not None else number)
+    if re.search(r"(?!\t)" + CONTROL, written):
+        raise ValueError(
+            "the term '{}' holds a control character, which the comment of a selection can't".format(written)
+        )
     if name == "channels%" and value is None and number.lstrip("0"):
         return name, number
     if name in ("first", "last") and value is not None and not number:

@@ -8,6 +8,7 @@ import re
 
 from .._typing import TYPE_CHECKING
 from ..diagnostics.source import Source
+from ..diagnostics.words import CONTROL
 from ..textformat.lexis import STRING_OR_REST
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def head_line(graph: str, flavour: str, output: Optional[str], ignore: Iterable[
     folder = os.path.dirname(output or "") or os.curdir
     path = relative_path(graph, os.path.realpath(folder)).replace(os.sep, "/")
     words = ["flavour={}".format(flavour)]
-    if not re.search(r'["\n\r]', path):
+    if not re.search('"|' + CONTROL, path):
         words.insert(0, "graph={}".format(quote_path(path)))
     codes = ",".join(ignore)
     return "# {} {}\n".format(MARK, " ".join([*words, "ignore={}".format(codes)] if codes else words))

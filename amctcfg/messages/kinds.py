@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from .._typing import TYPE_CHECKING, Generic
+from ..diagnostics.words import CONTROL
 from ..textformat.literals import parse_bool, parse_float, round_float32
 
 if TYPE_CHECKING:
@@ -166,10 +167,10 @@ class String(Kind[str]):
         return str(value)
 
     def format(self, value: str) -> str:
-        """A literal in double quotes, characters beyond ASCII as they are."""
+        """A literal in double quotes, characters beyond ASCII as they are but for those that act on a terminal."""
         if value.isprintable() and '"' not in value and "\\" not in value:
             return '"{}"'.format(value)
-        return '"{}"'.format(re.sub(r'["\\\x00-\x1f\x7f]', escape, value))
+        return '"{}"'.format(re.sub(r'["\\]|' + CONTROL, escape, value))
 
     def mismatch(self, name: str, raw: str) -> Wording:
         hint = 'put it in quotes: "{}"'.format(raw)
@@ -235,7 +236,7 @@ def brief(value: int) -> str:
 
 
 def escape(match: Any) -> str:
-    return ESCAPED.get(match[0]) or "\\{:03o}".format(ord(match[0]))
+    return ESCAPED.get(match[0]) or "".join(map("\\{:03o}".format, match[0].encode("utf-8")))
 
 
 BOOL = Bool()

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span, decode
-from ..diagnostics.words import shorten
+from ..diagnostics.words import dump_json, shorten
 from ..documents.files import PathLike, display_name, write
 from ..flavours.layer import Layer
 
@@ -132,8 +132,6 @@ def skip_blanks(text: str, position: int) -> int:
 
 def layers_to_json(layers: Iterable[Layer], notes: Optional[Mapping[str, List[str]]] = None) -> str:
     """Write a table as JSON, a layer a line; `notes` are words for people, by name."""
-    import json
-
     rows = []
     for layer in layers:
         row: Dict[str, Any] = {"name": layer.name, "type": layer.type, "supported": layer.supported}
@@ -141,7 +139,7 @@ def layers_to_json(layers: Iterable[Layer], notes: Optional[Mapping[str, List[st
             row["lacks"] = layer.lacks
         if notes and notes.get(layer.name):
             row["notes"] = notes[layer.name]
-        rows.append(json.dumps(row, ensure_ascii=False))
+        rows.append(dump_json(row))
     return "[\n{}\n]\n".format(",\n".join(" " + row for row in rows)) if rows else "[]\n"
 
 
@@ -196,20 +194,26 @@ def line_span(source: Source, number: int) -> Span:
 
 def layers_to_csv(layers: Iterable[Layer], notes: Optional[Mapping[str, List[str]]] = None) -> str:
     """Write a table as CSV, with a header; `notes` are words for people, by name."""
+    layers, words = tuple(layers), notes or {}
+    width = 5 if words else 4 if any(layer.lacks for layer in layers) else 3
+    rows: List[Sequence[str]] = [COLUMNS]
+    for layer in layers:
+        supported, lacks = str(layer.supported).lower(), " ".join(layer.lacks)
+        rows.append((layer.name, layer.type, supported, lacks, "; ".join(words.get(layer.name, ()))))
+    return rows_to_csv(row[:width] for row in rows)
+
+
+def rows_to_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Write rows as CSV, in quotes where a carriage return would end one, or `::` begin a command of a GitHub workflow."""
     import csv
     import io
 
     output = io.StringIO(newline="")
     plain = csv.writer(output, lineterminator="\n")
-    quoted = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_ALL)  # plain leaves carriage returns bare
-    layers, words = tuple(layers), notes or {}
-    width = 5 if words else 4 if any(layer.lacks for layer in layers) else 3
-    plain.writerow(COLUMNS[:width])
-    for layer in layers:
-        supported, lacks = str(layer.supported).lower(), " ".join(layer.lacks)
-        row = (layer.name, layer.type, supported, lacks, "; ".join(words.get(layer.name, ())))
-        writer = quoted if any("\r" in cell for cell in row) else plain
-        writer.writerow(row[:width])
+    quoted = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        writer = quoted if any("\r" in cell or "::" in cell for cell in row if isinstance(cell, str)) else plain
+        writer.writerow(row)
     return output.getvalue()
 
 

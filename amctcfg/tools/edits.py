@@ -8,6 +8,7 @@ from bisect import bisect_right
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..diagnostics.source import Source
+from ..diagnostics.words import as_comment
 from ..documents.selections import SKIP, Block, ends_block, find_blocks, named_in
 from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
@@ -191,7 +192,7 @@ def as_names(names: Iterable[str]) -> Tuple[str, ...]:
 
 def skip_line(name: str, comment: Optional[str]) -> str:
     line = "{}: {}".format(SKIP, STRING.format(name))
-    return line + ("  # {}".format(" ".join(comment.replace("\0", " ").split())) if comment else "")
+    return line + ("  # {}".format(as_comment(comment)) if comment else "")
 
 
 def with_lines(text: str, tree: Tree, entries: Sequence[Field], lines: List[str]) -> str:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from ..diagnostics.words import dump_json
 from .tabulating import Row, Table, shown, words_of
 
 SKIP = "skip"
@@ -35,7 +35,7 @@ def finite_score(row: Row) -> Optional[float]:
 
 
 def written(overlay: Dict[str, Any]) -> str:
-    return json.dumps(overlay, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return dump_json(overlay, indent=1, allow_nan=False) + "\n"
 
 
 # ---------------------------------------------------------------- Netron
