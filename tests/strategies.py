@@ -9,7 +9,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 import amctcfg
-from amctcfg.messages.field import Choice, Interval
+from amctcfg.messages.field import Among, Interval
 from amctcfg.messages.kinds import BOOL, FLOAT, STRING, Enum
 
 FLAVOURS = list(amctcfg.FLAVOURS.values())
@@ -62,7 +62,7 @@ def values(field, names, types):
         return st.sampled_from(field.kind.names)
     if field.kind is STRING:
         return types if "type" in field.name else names
-    if isinstance(field.within, Choice):
+    if isinstance(field.within, Among):
         return st.sampled_from(field.within.values)
     least = 1 if isinstance(field.within, Interval) else 0
     return st.integers(least, 40) | st.just(2**32 - 1 if field.kind.proto == "uint32" else 2**31 - 1)
@@ -211,7 +211,7 @@ def fought_values(field):
     """Those of the few values that the flavour knows."""
     if isinstance(field.kind, Enum):
         return tuple(value for value in FOUGHT[field.name] if value is None or value in field.kind.names)
-    within = field.within if isinstance(field.within, Choice) else None
+    within = field.within if isinstance(field.within, Among) else None
     return tuple(value for value in FOUGHT[field.name] if value is None or within is None or value in within.values)
 
 

@@ -299,7 +299,7 @@ def test_a_second_run_changes_nothing_and_no_text_grows_beyond_what_its_fixes_wr
     assert amctcfg.fix(after, unsafe=unsafe) == after
     assert len(after) <= len(text) + sum(len(edit.text) for one in made for edit in one.edits)
     assert (after == text) == (not made)
-    for one in fixing.find_fixes(fixing.State(text, None, amctcfg.TF_ASCEND)):
+    for one in fixing.find_fixes(fixing.OriginalText(text, None, amctcfg.TF_ASCEND)):
         alone = amctcfg.check(fixing.apply_fixes(text, [one]))
         assert len(alone) < len(amctcfg.check(text)) or not one.is_safe
 

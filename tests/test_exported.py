@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import amctcfg
 from amctcfg import ONNX, PYTORCH, Layer
 from amctcfg.models.loading import examine_file
-from amctcfg.models.modules import path_of, without_counts
+from amctcfg.models.modules import module_path, without_counts
 
 from .conftest import DATA
 
@@ -77,7 +77,7 @@ def test_paths(name, path):
         pass
 
     Node.name = name
-    assert path_of(Node) == path
+    assert module_path(Node) == path
 
 
 def test_paths_that_count():

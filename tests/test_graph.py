@@ -331,9 +331,9 @@ def test_truncated_graphs_are_refused():
 
 
 def read(data):
-    from amctcfg.models.tensorflow import read_graph
+    from amctcfg.models.tensorflow import read_tensorflow
 
-    return tuple(examined.layer for examined in read_graph(data, "graph.pb", TF_ASCEND))
+    return tuple(examined.layer for examined in read_tensorflow(data, "graph.pb", TF_ASCEND))
 
 
 @given(st.binary(max_size=60))

@@ -26,7 +26,6 @@ TREES = {name: ast.parse(text) for name, text in MODULES.items()}
 
 # Each with its aim.
 MODULE_LINES = 570  # 480
-IN_TWO_ROOMS = 95  # 20
 QUESTIONS = 230  # 25
 TOLD = 18  # 12
 IS_NO = 8  # 0
@@ -71,6 +70,13 @@ def test_modules_are_short():
 # Names that several rooms define on purpose: a dialect's messages, what every command has, and the few below.
 DIALECTS = "flavours/"
 OF_EACH_COMMAND = {"run", "add_arguments", "OPTIONS", "COMMAND", "options", "add_options", "FORMATS", "HELP"}
+SAID_TWICE = {
+    "ERROR",  # messages has its own copies: reading a text without errors imports no diagnostics
+    "WARNING",
+    "STRING",  # a kind of fields, and the pattern of a literal
+    "main",  # of the command line, and of the process that runs a command on another machine
+    "parse",  # public in both places
+}
 
 
 def test_one_word_means_one_thing():
@@ -89,7 +95,7 @@ def test_one_word_means_one_thing():
                 if not defined.startswith("__"):
                     rooms[defined].add(room_of(name))
     twice = {name: sorted(found) for name, found in rooms.items() if len(found) > 1 and name not in OF_EACH_COMMAND}
-    assert len(twice) <= IN_TWO_ROOMS, twice
+    assert {name: found for name, found in twice.items() if name not in SAID_TWICE} == {}
 
 
 def test_docstrings_begin_with_a_verb():

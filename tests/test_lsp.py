@@ -16,7 +16,7 @@ import pytest
 import amctcfg
 from amctcfg.diagnostics.codes import CODES
 from amctcfg.editor.actions import formatting
-from amctcfg.editor.analysis import PAGE, Analysis, EditorWorkspace, Settings
+from amctcfg.editor.analysis import DIAGNOSTICS_PAGE, Analysis, ClientSettings, EditorWorkspace
 from amctcfg.editor.completion import completion
 from amctcfg.editor.navigation import document_symbols, folding_ranges
 from amctcfg.editor.text import ENCODINGS, Text
@@ -639,7 +639,7 @@ def test_semantic_tokens(session):
 
 def test_the_page_of_a_diagnostic_is_in_the_site():
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    assert PAGE.startswith(re.search(r"^site_url: (\S+)", settings, re.MULTILINE)[1] + "diagnostics/#")
+    assert DIAGNOSTICS_PAGE.startswith(re.search(r"^site_url: (\S+)", settings, re.MULTILINE)[1] + "diagnostics/#")
     assert "use_directory_urls: false" not in settings
     headings = (ROOT / "docs" / "diagnostics.md").read_text(encoding="utf-8")
     assert all(re.search(r"^#+ {}\b".format(code), headings, re.MULTILINE) for code in CODES if code != "unreadable")
@@ -771,6 +771,6 @@ def test_the_extension_of_vscode_starts_the_server():
 def test_the_extension_of_vscode_offers_the_settings_that_the_server_has():
     described = json.loads((EXTENSION / "package.json").read_text(encoding="utf-8"))
     offered = set(described["contributes"]["configuration"]["properties"]) - {"amctcfg.command"}
-    taken = set(vars(Settings({}))) - {"hints"} | {"inlayHints"}
+    taken = set(vars(ClientSettings({}))) - {"hints"} | {"inlayHints"}
     assert offered == {"amctcfg." + name for name in taken}
     assert (EXTENSION / described["main"]).exists()

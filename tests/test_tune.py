@@ -22,7 +22,7 @@ from onnx import helper, numpy_helper  # noqa: E402
 from amctcfg import simulation  # noqa: E402
 from amctcfg.simulation import tuning  # noqa: E402
 from amctcfg.simulation.changes import OLD_COMMENT  # noqa: E402
-from amctcfg.simulation.tuning import WORTH, Search  # noqa: E402
+from amctcfg.simulation.tuning import WORTH, TuningSearch  # noqa: E402
 
 CHANNELS = 4
 
@@ -76,9 +76,9 @@ def parse(text, flavour=PYTORCH):
 
 
 def layers_of(model, flavour=PYTORCH):
-    from amctcfg.models.onnx import read_model
+    from amctcfg.models.onnx import read_onnx
 
-    return [examined.layer for examined in read_model(model.SerializeToString(), "m", flavour)]
+    return [examined.layer for examined in read_onnx(model.SerializeToString(), "m", flavour)]
 
 
 def output(plan, model, batches, measured=None):
@@ -293,7 +293,7 @@ def test_an_interrupted_search_gives_what_was_tried_and_a_whole_one_no_less(monk
 
     model, batches = network(seed, kinds, outliers={0, 1}), [batch(seed, tails=True)]
     whole = simulation.tune(parse("batch_num: 1\n"), model, batches)
-    monkeypatch.setattr(Search, "search", interrupted)
+    monkeypatch.setattr(TuningSearch, "search", interrupted)
     tuned = simulation.tune(parse("batch_num: 1\n"), model, batches)
     assert tuned.changes and tuned.after > tuned.before + 1
     assert whole.after > tuned.after - WORTH * len(tuned.changes)

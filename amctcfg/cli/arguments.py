@@ -15,7 +15,7 @@ from .console import EXIT_FAILURE, Console, Exit, Failure
 
 EPILOG = "Exit status: 0 fine, 1 errors in the file, 2 wrong usage or unreadable file."
 
-PLAIN = "\0"  # in front of an argument that stands behind "--": it is not an option, whatever it begins with
+LITERAL_MARK = "\0"  # in front of an argument that stands behind "--": it is not an option, whatever it begins with
 
 
 class Option(NamedTuple):
@@ -29,8 +29,8 @@ def option(*names: str, **settings: Any) -> Option:
     return Option(names, settings)
 
 
-def plain(argument: str) -> str:
-    return argument[len(PLAIN) :] if argument.startswith(PLAIN) else argument
+def strip_mark(argument: str) -> str:
+    return argument[len(LITERAL_MARK) :] if argument.startswith(LITERAL_MARK) else argument
 
 
 def codes(argument: str) -> List[str]:
@@ -54,8 +54,8 @@ class Extend(argparse.Action):
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), *values])
 
 
-CFG = option("config", metavar="CFG", type=plain, help="a configuration; - is standard input")
-CFGS = option("configs", nargs="+", metavar="CFG", type=plain, help="a configuration; - is standard input")
+CFG = option("config", metavar="CFG", type=strip_mark, help="a configuration; - is standard input")
+CFGS = option("configs", nargs="+", metavar="CFG", type=strip_mark, help="a configuration; - is standard input")
 GRAPH = option(
     "--graph",
     metavar="G",
@@ -185,7 +185,7 @@ class Parser(argparse.ArgumentParser):
             known = [name for action in self._actions for name in action.option_strings]
             hint = did_you_mean(nearest(wrong[0], known)) if wrong else None
             message = "there is no option {}{}".format(wrong[0], "; " + hint if hint else "") if wrong else message
-        self.console.complain("{}; see `{} --help`".format(message.replace(PLAIN, ""), self.prog))
+        self.console.complain("{}; see `{} --help`".format(message.replace(LITERAL_MARK, ""), self.prog))
         raise Exit(EXIT_FAILURE)
 
 
@@ -223,7 +223,7 @@ def put_options_first(argv: List[str], parser: Parser) -> List[str]:
     while rest:
         argument = rest.pop(0)
         if argument == "--":
-            others += [PLAIN + other if other.startswith("-") else other for other in rest]
+            others += [LITERAL_MARK + other if other.startswith("-") else other for other in rest]
             break
         if not is_option(argument):
             others.append(argument)

@@ -10,13 +10,13 @@ import queue
 import re
 import shlex
 import time
-from typing import TYPE_CHECKING, Any, FrozenSet, List, Union
+from typing import TYPE_CHECKING, Any, FrozenSet, List
 
 from ..diagnostics.words import quote_name
 from ..documents.files import replace, same_file, write
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
-from .arguments import CFG, READING, SENSITIVITY, option, plain
+from .arguments import CFG, READING, SENSITIVITY, option, strip_mark
 from .candidates import CandidateFiles
 from .console import EXIT_FAILURE, EXIT_OK, Console, Failure
 from .opening import open_workspace
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from ..tuning import Bisection, Candidate, Journal
     from ..tuning.commands import Ended
     from ..tuning.state import StateFolder
+    from ..tuning.strategy import Verdict
 
 COMMAND = """{} is the candidate's file, {json} its expansion, {skip} and {skip-file} the layers that are skipped,
 {onnx} its simulated model, {worker} the number of the device"""
 
 
-def number(argument: str) -> float:
+def finite_number(argument: str) -> float:
     """A finite number."""
     with contextlib.suppress(ValueError):
         found = float(argument)
@@ -44,10 +45,10 @@ def number(argument: str) -> float:
 
 OPTIONS = (
     CFG,
-    option("run", nargs="*", metavar="-- COMMAND", type=plain, help=COMMAND),
+    option("run", nargs="*", metavar="-- COMMAND", type=strip_mark, help=COMMAND),
     *READING,
     *SENSITIVITY,
-    option("--target", metavar="X", type=number, help="the score that is good; read from 'amctcfg-score: N'"),
+    option("--target", metavar="X", type=finite_number, help="the score that is good; read from 'amctcfg-score: N'"),
     option("--budget", metavar="N", type=int, help="run at most N commands"),
     option("--repeat", metavar="K", type=int, default=1, help="runs of each candidate; the majority counts"),
     option("--jobs", metavar="N", type=count, default=1, help="runs at the same time; {worker} is 0 to N - 1"),
@@ -67,8 +68,6 @@ NOTHING_GOOD, INTERRUPTED = 3, 130
 CANT_TELL, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 BEST, NEXT = "best.cfg", "next.cfg"
 LAST_LINES = 5
-
-Verdict = Union[bool, float, None]
 
 
 def run(arguments: Any, console: Console) -> int:

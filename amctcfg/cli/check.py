@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, List, Optional, Set, Tuple
 
-from ..diagnostics.diagnostic import ERROR, Diagnostic
+from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic
 from ..documents.files import write
 from ..workspace.file import ConfigFile
-from .arguments import READING, formats, option, plain
+from .arguments import READING, formats, option, strip_mark
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
 from .finding import find_configurations
 from .opening import open_workspace
@@ -16,14 +16,13 @@ from .opening import open_workspace
 if TYPE_CHECKING:
     from ..tools.fixing import Fix
 
-MOST_SHOWN = 100  # diagnostics as text, unless --max-errors says otherwise
 
 OPTIONS = (
     option(
         "configs",
         nargs="+",
         metavar="CFG",
-        type=plain,
+        type=strip_mark,
         help="a configuration, or a folder with some; - is standard input",
     ),
     *READING,

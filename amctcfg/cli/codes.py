@@ -10,10 +10,10 @@ from ..diagnostics.diagnostic import ConfigError, Diagnostic, render
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..flavours import FLAVOURS
 from ..flavours.layer import Layer
-from .arguments import option, plain
+from .arguments import option, strip_mark
 from .console import EXIT_OK, Console, Failure
 
-OPTIONS = (option("code", nargs="?", metavar="CODE", type=plain, help="one of them"),)
+OPTIONS = (option("code", nargs="?", metavar="CODE", type=strip_mark, help="one of them"),)
 
 
 # The models that the examples are checked on.

@@ -15,7 +15,7 @@ from ..flavours import FLAVOURS
 from ..flavours.layer import Layer, Layers
 from ..workspace.failure import Failure
 from ..workspace.workspace import AUTO, Options, Workspace
-from .arguments import COMMANDS, Option, option, options_of, plain
+from .arguments import COMMANDS, Option, option, options_of, strip_mark
 from .console import EXIT_OK, Console
 
 SHELLS = ("bash", "zsh", "fish")
@@ -69,7 +69,7 @@ complete -c amctcfg -f -a '(__amctcfg)'
 """,
 }
 
-Candidate = Tuple[str, str]  # what is inserted, and what it is
+Completion = Tuple[str, str]  # what is inserted, and what it is
 
 
 def shell_name(word: str) -> str:
@@ -81,7 +81,7 @@ def shell_name(word: str) -> str:
 
 OPTIONS = (
     option("shell", type=shell_name, metavar="SHELL", help="bash, zsh or fish"),
-    option("words", nargs="*", type=plain, help=argparse.SUPPRESS),
+    option("words", nargs="*", type=strip_mark, help=argparse.SUPPRESS),
 )
 
 
@@ -89,15 +89,15 @@ def run(arguments: Any, console: Console) -> int:
     if arguments.shell != QUERY:
         console.result(SCRIPTS[arguments.shell])
         return EXIT_OK
-    for value, words in candidates(arguments.words):
+    for value, words in complete_words(arguments.words):
         if value.isprintable():  # a name with a line feed or a tab would be two
             console.result("{}\t{}\n".format(value, escape_controls(words)) if words else value + "\n")
     return EXIT_OK
 
 
-def candidates(words: Sequence[str]) -> List[Candidate]:
+def complete_words(words: Sequence[str]) -> List[Completion]:
     """Return what could stand in place of the last word; nothing where only the shell knows, as for files."""
-    words = joined(words)
+    words = join_assignments(words)
     if not words:
         return list(COMMANDS.items())
     current = words[-1]
@@ -106,25 +106,25 @@ def candidates(words: Sequence[str]) -> List[Candidate]:
         name, _, current = current.partition("=")
         lead = name + "="
         words = [*words[:-1], name, current]
-    prefixes = (current, unquoted(current))
-    found = [(value, what) for value, what in offered(words) if value.startswith(prefixes)]
+    prefixes = (current, unquote(current))
+    found = [(value, what) for value, what in offer(words) if value.startswith(prefixes)]
     if not found and words[0] == "explain":
-        found = ends_of_paths(offered(words), prefixes[1])
+        found = ends_of_paths(offer(words), prefixes[1])
     return [(lead + value, what) for value, what in found]
 
 
-def joined(words: Sequence[str]) -> List[str]:
+def join_assignments(words: Sequence[str]) -> List[str]:
     """Return the words with `--option = value`, as bash splits it at the sign, like `--option value`."""
     signs = [word == "=" and before.startswith("--") for word, before in zip(words, ["", *words])]
     return [word for word, sign in zip(words, signs) if not sign] + ([""] if signs[-1:] == [True] else [])
 
 
-def unquoted(word: str) -> str:
+def unquote(word: str) -> str:
     """Return a word without the shell's quoting."""
     return re.sub(r"\\(.)", r"\1", word.lstrip("'\""))
 
 
-def offered(words: Sequence[str]) -> Iterable[Candidate]:
+def offer(words: Sequence[str]) -> Iterable[Completion]:
     """Return everything that can stand in place of the last word, whatever it begins with."""
     if len(words) == 1:
         return COMMANDS.items()
@@ -132,7 +132,7 @@ def offered(words: Sequence[str]) -> Iterable[Candidate]:
         return []
     options = {name: o for o in options_of(words[0]) for name in o.names if name.startswith("-")}
     if words[-2] in options and takes_value(options[words[-2]]):
-        return values_of(words[-2], options[words[-2]].settings, words)
+        return offer_values(words[-2], options[words[-2]].settings, words)
     if words[-1].startswith("-"):
         helps = {name: str(o.settings.get("help", "")) for name, o in options.items()}
         return sorted({**helps, "--help": "show the options", "--version": "show the version"}.items())
@@ -145,14 +145,14 @@ def offered(words: Sequence[str]) -> Iterable[Candidate]:
         if not word.startswith("-") and not (before in options and takes_value(options[before]))
     ]
     at = positionals[min(len(given), len(positionals) - 1)]
-    return values_of(at.names[0], at.settings, words)
+    return offer_values(at.names[0], at.settings, words)
 
 
 def takes_value(option: Option) -> bool:
     return option.settings.get("action") not in ("store_true", "count")
 
 
-def values_of(name: str, settings: Dict[str, Any], words: Sequence[str]) -> Iterable[Candidate]:
+def offer_values(name: str, settings: Dict[str, Any], words: Sequence[str]) -> Iterable[Completion]:
     """Return the values of an option or a positional argument."""
     if settings.get("choices"):
         return [(str(choice), "") for choice in settings["choices"]]
@@ -191,7 +191,7 @@ def quantizable_layers(words: Sequence[str]) -> Iterator[Layer]:
     yield from filter(kind.quantizes, layers)
 
 
-def ends_of_paths(names: Iterable[Candidate], prefix: str) -> List[Candidate]:
+def ends_of_paths(names: Iterable[Completion], prefix: str) -> List[Completion]:
     """Return the ends of paths that begin so and that one name alone has, as `explain` takes them."""
     ends = [
         (name[match.end() :], what)

@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..documents.settings import head_line
-from .arguments import FLAVOUR, GRAPH, OUTPUT, STRICT, option, plain
+from .arguments import FLAVOUR, GRAPH, OUTPUT, STRICT, option, strip_mark
 from .console import EXIT_OK, Console, Failure
 from .opening import open_workspace
 
 OPTIONS = (
-    option("json", metavar="JSON", type=plain, help="the JSON, possibly edited; - is standard input"),
+    option("json", metavar="JSON", type=strip_mark, help="the JSON, possibly edited; - is standard input"),
     GRAPH,
     FLAVOUR,
     OUTPUT,
@@ -19,7 +19,7 @@ OPTIONS = (
 )
 
 # Warnings about what the JSON says: layers that are not quantized keep parameters, and a block says all that it needs.
-MEANT = ("partial-override", "skipped-override")
+EXPECTED_WARNINGS = ("partial-override", "skipped-override")
 
 
 def run(arguments: Any, console: Console) -> int:
@@ -34,6 +34,6 @@ def run(arguments: Any, console: Console) -> int:
     text = dumps(config)
     found = {diagnostic.code for diagnostic in check(text, layers=file.layers or (), flavour=file.flavour)}
     output = None if arguments.output == "-" else arguments.output
-    head = head_line(arguments.graph, file.flavour.name, output, [code for code in MEANT if code in found])
+    head = head_line(arguments.graph, file.flavour.name, output, [code for code in EXPECTED_WARNINGS if code in found])
     console.output(head + text, arguments.output, (arguments.json, arguments.graph))
     return EXIT_OK

@@ -12,7 +12,7 @@ from typing import IO, Any, Iterable, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic, render
 from ..diagnostics.words import CONTROL, escape_controls, quote_name
-from ..documents.files import read, write
+from ..documents.files import read, same_file, write
 from ..workspace.failure import Failure as Failure  # noqa: PLC0414 - which every command takes from here
 
 PATIENCE = 1.0  # seconds of work that nobody needs to watch
@@ -22,7 +22,7 @@ EXIT_OK, EXIT_FINDINGS, EXIT_FAILURE = 0, 1, 2
 # What a terminal acts on, and what begins a command of a GitHub workflow; lines may end as they like.
 ACTING = re.compile(r"(?![\t\r\n]){}|(?:\A|[\r\n])\s*::".format(CONTROL))
 
-AUTO = "auto"  # colour on a terminal only
+ON_TERMINALS = "auto"  # colour on a terminal only
 
 PLAIN, BOLD, RED, GREEN, CYAN = "\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
 
@@ -45,7 +45,7 @@ class Console:
         self.started: float = time.monotonic()
         self.is_quiet: bool = False
         self.is_verbose: bool = False
-        self.color: str = AUTO
+        self.color: str = ON_TERMINALS
 
     def choose(self, is_quiet: bool, is_verbose: bool, color: str) -> None:
         """Follow the options that every command has."""
@@ -58,7 +58,7 @@ class Console:
 
     def colors(self, stream: Any) -> bool:
         """Colour on a terminal, always with FORCE_COLOR, never with NO_COLOR, which wins; the option wins over both."""
-        if self.color != AUTO:
+        if self.color != ON_TERMINALS:
             return self.color == "always"
         if "NO_COLOR" in os.environ:
             return False
@@ -188,13 +188,6 @@ class Console:
         except OSError as error:
             self.complain("can't read {}: {}".format(path, error.strerror or error))
             return None
-
-
-def same_file(one: str, other: str) -> bool:
-    try:
-        return os.path.exists(other) and os.path.samefile(one, other)
-    except (OSError, ValueError):
-        return False
 
 
 def standard_streams() -> Tuple[Any, Any, Any]:

@@ -12,15 +12,15 @@ from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.words import as_code, dump_json, escape_controls, list_words, pluralize, quote_name
 from ..tools.diffing import Change
 from ..workspace.file import ConfigFile, quantizable_types
-from .arguments import READING, formats, option, plain
+from .arguments import READING, formats, option, strip_mark
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, PLAIN, RED, Console, Failure, verdict
 from .opening import open_workspace
 from .reports import FORMAT_VERSION, origin_row, shown_value
 from .show import borders_of, links_of
 
 OPTIONS = (
-    option("before", metavar="A", type=plain, help="a configuration or a JSON quantization config; - is stdin"),
-    option("after", metavar="B", type=plain, help="another one"),
+    option("before", metavar="A", type=strip_mark, help="a configuration or a JSON quantization config; - is stdin"),
+    option("after", metavar="B", type=strip_mark, help="another one"),
     formats("text", "json", "markdown"),
     option("--all", action="store_true", help="list every layer"),
     *READING,
@@ -66,7 +66,7 @@ def run(arguments: Any, console: Console) -> int:
     )
 
 
-class Entry(NamedTuple):
+class ChangeInWords(NamedTuple):
     """A change of a layer, or of what holds for the model, in words: `label`, which may be empty, `before` and `after`."""
 
     label: str
@@ -75,7 +75,7 @@ class Entry(NamedTuple):
     change: Change
 
 
-class Row(NamedTuple):
+class ChangeGroup(NamedTuple):
     """The same change for all the layers that have it, and the lines that brought it."""
 
     label: str
@@ -100,17 +100,17 @@ class Comparison:
         self.types: Dict[str, str] = quantizable_types(after)
         self.sizes: Dict[str, int] = Counter(self.types.values())
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[ChangeGroup]:
         """Put equal changes together, whatever their lines."""
-        groups: Dict[Any, List[Entry]] = {}
+        groups: Dict[Any, List[ChangeInWords]] = {}
         for entry in self.entries():
             groups.setdefault((entry.change.layer is None, *entry[:3]), []).append(entry)
         for group in groups.values():
             names = [entry.change.layer for entry in group if entry.change.layer is not None]
             places = dict.fromkeys(self.place(entry.change) for entry in group)
-            yield Row(*group[0][:3], names, list(places))
+            yield ChangeGroup(*group[0][:3], names, list(places))
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[ChangeInWords]:
         """Yield the changes, those from one algorithm to another as one each."""
         fields = self.calibration_fields()
         for name, group in groupby(self.changes, key=lambda change: change.layer):
@@ -134,7 +134,7 @@ class Comparison:
                     yield self.switch(gone[fields[part].oneof], part, fields[part], inside)
                 elif part not in switched:
                     for c in inside:
-                        yield Entry(c.field.rpartition(".")[2], value_words(c.before), value_words(c.after), c)
+                        yield ChangeInWords(c.field.rpartition(".")[2], value_words(c.before), value_words(c.after), c)
 
     def calibration_fields(self) -> Mapping[str, Any]:
         """Return the fields of the block that layers have."""
@@ -142,7 +142,7 @@ class Comparison:
             return type(effective.calibration_config).__schema__.fields  # type: ignore[no-any-return]
         return {}
 
-    def switch(self, old: str, new: str, field: Any, inside: List[Change]) -> Entry:
+    def switch(self, old: str, new: str, field: Any, inside: List[Change]) -> ChangeInWords:
         """Describe one algorithm for another: `ifmr → hfmg`, with what is not the default."""
         defaults = field.kind.__schema__.fields
         special = [
@@ -152,7 +152,7 @@ class Comparison:
         ]
         change = next((c for c in inside if c.after_origin.span), inside[0])
         after = algorithm(new) + (" ({})".format(", ".join(special)) if special else "")
-        return Entry("", algorithm(old), after, change)
+        return ChangeInWords("", algorithm(old), after, change)
 
     def place(self, change: Change) -> str:
         """Name the line that brought the change: that of the new value or, where it is a default, of the one that is gone."""
@@ -162,7 +162,7 @@ class Comparison:
             return "{}, was {}:{}".format(change.after_origin.tier, self.before.name, change.before_origin.span.line)
         return change.after_origin.tier
 
-    def whom(self, row: Row, quote: Callable[[str], str]) -> str:
+    def whom(self, row: ChangeGroup, quote: Callable[[str], str]) -> str:
         """`5 layers: 'conv2', 'dw1', 'fc' and 2 more`, or the types where all layers of these are meant."""
         if not row.names:
             return "global"

@@ -9,7 +9,7 @@ from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.suggestions import did_you_mean
 from ..diagnostics.words import dump_json, escape_controls, quote_names
 from ..workspace.file import ConfigFile
-from .arguments import CFG, READING, formats, option, plain
+from .arguments import CFG, READING, formats, option, strip_mark
 from .console import Console, Failure, verdict
 from .opening import open_workspace
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 OPTIONS = (
     CFG,
-    option("layers", nargs="*", metavar="LAYER", type=plain, help="a name, the end of a path, or a pattern with *"),
+    option(
+        "layers", nargs="*", metavar="LAYER", type=strip_mark, help="a name, the end of a path, or a pattern with *"
+    ),
     option("--all", action="store_true", help="every layer that can be quantized"),
     option("--type", metavar="T", help="the layers' type, where no graph is given"),
     formats("text", "json"),

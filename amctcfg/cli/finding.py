@@ -38,15 +38,15 @@ def walk(folder: str, excluded: Sequence[str]) -> Iterator[str]:
         folders[:] = [
             os.path.basename(path)
             for path in inner
-            if not os.path.exists(os.path.join(path, ENVIRONMENT)) and not is_excluded(path, folder, excluded)
+            if not os.path.exists(os.path.join(path, ENVIRONMENT)) and not matches_excluded(path, folder, excluded)
         ]
         for name in names:
             path = os.path.join(root, name)
-            if name.endswith(ENDING) and not is_excluded(path, folder, excluded) and may_be_read(path):
+            if name.endswith(ENDING) and not matches_excluded(path, folder, excluded) and may_be_read(path):
                 yield os.path.normpath(path)
 
 
-def is_excluded(path: str, folder: str, excluded: Sequence[str]) -> bool:
+def matches_excluded(path: str, folder: str, excluded: Sequence[str]) -> bool:
     """Whether a pattern matches the name, the path in the folder, or the path as it is shown."""
     from fnmatch import fnmatchcase
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..diagnostics.suggestions import did_you_mean, nearest
-from .arguments import COMMANDS, help_text, option, parser_of, plain
+from .arguments import COMMANDS, help_text, option, parser_of, strip_mark
 from .console import EXIT_OK, Console, Failure
 
-OPTIONS = (option("command_name", nargs="?", metavar="COMMAND", type=plain),)
+OPTIONS = (option("command_name", nargs="?", metavar="COMMAND", type=strip_mark),)
 
 
 def run(arguments: Any, console: Console) -> int:

@@ -97,9 +97,9 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
         elif name == "common_config":
             lines += block_lines(field.kind, "common_config {", "")
         elif name == "override_layer_types":
-            lines += override(name, "layer_type", type_name)
+            lines += override_comment(name, "layer_type", type_name)
         elif name == "override_layer_configs":
-            lines += override(name, "layer_name", ends[0] if ends else "a layer")
+            lines += override_comment(name, "layer_name", ends[0] if ends else "a layer")
         elif field.is_message:
             lines.append("# {} {{ ... }}".format(name))
         elif field.label == "repeated":
@@ -111,7 +111,7 @@ def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def override(field: str, key: str, name: str) -> List[str]:
+def override_comment(field: str, key: str, name: str) -> List[str]:
     from ..messages.kinds import STRING
 
     return [

@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..diagnostics.words import escape_controls
-from .arguments import FLAVOUR, formats, option, plain
+from .arguments import FLAVOUR, formats, option, strip_mark
 from .console import EXIT_OK, Console, check_neutral
 from .opening import open_workspace
 
 OPTIONS = (
-    option("graph", metavar="G", type=plain, help="a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
+    option("graph", metavar="G", type=strip_mark, help="a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
     formats("text", "json", "csv"),
     option("--quantizable", action="store_true", help="only those that can be quantized"),
     option("--all", action="store_true", help="also constants, and reads of variables and shapes"),

@@ -11,14 +11,14 @@ from ..diagnostics.diagnostic import ERROR, WARNING
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..flavours import FLAVOURS
 from ..messages.kinds import BOOL, STRING, Enum, Float
-from .arguments import COMMANDS, option, plain
+from .arguments import COMMANDS, option, strip_mark
 from .console import EXIT_OK, Console, Failure
 from .reports import FORMAT_VERSION
 
-Schema = Dict[str, Any]
+JsonSchema = Dict[str, Any]
 
 OPTIONS = (
-    option("command_name", nargs="?", metavar="COMMAND", type=plain, help="a command; all are listed if left out"),
+    option("command_name", nargs="?", metavar="COMMAND", type=strip_mark, help="a command; all are listed if left out"),
 )
 
 
@@ -31,7 +31,7 @@ def run(arguments: Any, console: Console) -> int:
     if name not in SCHEMAS:
         hint = did_you_mean(nearest(name, SCHEMAS)) or "there are schemas of {}".format(", ".join(SCHEMAS))
         raise Failure("there is no schema of '{}'; {}".format(name, hint))
-    found: Schema = {
+    found: JsonSchema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "amctcfg {} --format json".format(name),
     }
@@ -42,47 +42,49 @@ def run(arguments: Any, console: Console) -> int:
 
 # ---------------------------------------------------------------- parts
 
-TEXT: Schema = {"type": "string"}
-YES_OR_NO: Schema = {"type": "boolean"}
-NUMBER: Schema = {"type": "number"}
-NUMBERS: Schema = {"type": "array", "items": NUMBER}
-WHOLE: Schema = {"type": "integer"}
-ANYTHING: Schema = {}  # a value of a field, whatever its type
+TEXT: JsonSchema = {"type": "string"}
+YES_OR_NO: JsonSchema = {"type": "boolean"}
+NUMBER: JsonSchema = {"type": "number"}
+NUMBERS: JsonSchema = {"type": "array", "items": NUMBER}
+WHOLE: JsonSchema = {"type": "integer"}
+ANYTHING: JsonSchema = {}  # a value of a field, whatever its type
 
 
-def described(schema: Schema, words: str) -> Schema:
+def with_description(schema: JsonSchema, words: str) -> JsonSchema:
     """Return a schema with what it is about."""
     return dict(schema, description=words)
 
 
-def or_null(schema: Schema) -> Schema:
+def or_null(schema: JsonSchema) -> JsonSchema:
     """Return the schema of what may be null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def array(items: Schema) -> Schema:
+def array(items: JsonSchema) -> JsonSchema:
     return {"type": "array", "items": items}
 
 
-def table(properties: Dict[str, Schema], optional: Tuple[str, ...] = ()) -> Schema:
+def table(properties: Dict[str, JsonSchema], optional: Tuple[str, ...] = ()) -> JsonSchema:
     """Return the schema of an object with these keys and no others."""
     required = [name for name in properties if name not in optional]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def report(**properties: Schema) -> Schema:
+def report(**properties: JsonSchema) -> JsonSchema:
     """Return the schema of a report, which begins with the version of its form."""
     return table({"version": {"const": FORMAT_VERSION}, **properties})
 
 
 PLACE = or_null(dict(WHOLE, minimum=1))
 PATH = or_null(array({"type": ["string", "integer"]}))
-TIER = described(TEXT, "What decided: a field of the configuration, default, layer_type, unsupported or quant_config.")
+TIER = with_description(
+    TEXT, "What decided: a field of the configuration, default, layer_type, unsupported or quant_config."
+)
 ORIGIN = table({"tier": TIER, "path": PATH, "file": or_null(TEXT), "line": PLACE, "column": PLACE})
 SPAN = table({name: {"type": "integer", "minimum": 1} for name in ("line", "column", "end_line", "end_column")})
 
 
-def block_fields() -> Iterator[Tuple[str, Schema]]:
+def iter_block_fields() -> Iterator[Tuple[str, JsonSchema]]:
     """Yield the fields of the blocks of all flavours, as rows name them, with the schemas of their values."""
     for flavour in FLAVOURS.values():
         for name, field in flavour.config.__schema__.fields["common_config"].kind.__schema__.fields.items():
@@ -93,7 +95,7 @@ def block_fields() -> Iterator[Tuple[str, Schema]]:
                 yield "{}.{}".format(name, inner), value_of(leaf.kind)
 
 
-def value_of(kind: Any) -> Schema:
+def value_of(kind: Any) -> JsonSchema:
     """Return the schema of a field's values."""
     if kind is BOOL:
         return YES_OR_NO
@@ -105,7 +107,7 @@ def value_of(kind: Any) -> Schema:
 # ---------------------------------------------------------------- commands
 
 
-def of_check() -> Schema:
+def of_check() -> JsonSchema:
     diagnostic = table(
         {
             "file": TEXT,
@@ -120,14 +122,14 @@ def of_check() -> Schema:
     return report(diagnostics=array(diagnostic))
 
 
-def of_show() -> Schema:
-    row: Schema = {"layer": TEXT, "type": TEXT, "quant_enable": YES_OR_NO, "fuse": YES_OR_NO}
-    values = {name: or_null(schema) for name, schema in block_fields()}
-    more: Schema = {"score": or_null(NUMBER), "before": {"type": "object"}}
+def of_show() -> JsonSchema:
+    row: JsonSchema = {"layer": TEXT, "type": TEXT, "quant_enable": YES_OR_NO, "fuse": YES_OR_NO}
+    values = {name: or_null(schema) for name, schema in iter_block_fields()}
+    more: JsonSchema = {"score": or_null(NUMBER), "before": {"type": "object"}}
     return report(file=TEXT, layers=array(table({**row, **values, **more}, (*values, *more))), borders=WHOLE)
 
 
-def of_explain() -> Schema:
+def of_explain() -> JsonSchema:
     place = {"tier": TIER, "path": PATH, "line": PLACE, "column": PLACE}
     lost = table({"value": ANYTHING, **place, "reason": TEXT}, ("reason",))
     field = table({"value": ANYTHING, **place, "shadowed": array(lost)})
@@ -136,26 +138,26 @@ def of_explain() -> Schema:
     return report(file=TEXT, layers=array(layer))
 
 
-def of_diff() -> Schema:
+def of_diff() -> JsonSchema:
     change = {"layer": or_null(TEXT), "field": TEXT, "before": ANYTHING, "after": ANYTHING}
     return report(changes=array(table({**change, "before_origin": ORIGIN, "after_origin": ORIGIN})))
 
 
-def of_audit() -> Schema:
+def of_audit() -> JsonSchema:
     finding = table({"layer": or_null(TEXT), "field": TEXT, "asked": ANYTHING, "origin": ORIGIN, "done": ANYTHING})
-    unseen = described(
+    unseen = with_description(
         {"type": "object", "additionalProperties": WHOLE}, "Of each field, for how many layers it can't be seen."
     )
     return report(file=TEXT, findings=array(finding), not_visible=unseen)
 
 
-def of_layers() -> Schema:
+def of_layers() -> JsonSchema:
     row = {"name": TEXT, "type": TEXT, "supported": YES_OR_NO, "lacks": array(TEXT), "notes": array(TEXT)}
     return array(table(row, ("lacks", "notes")))
 
 
-def of_simulate() -> Schema:
-    one_or_two: Schema = {"anyOf": [NUMBER, NUMBERS]}
+def of_simulate() -> JsonSchema:
+    one_or_two: JsonSchema = {"anyOf": [NUMBER, NUMBERS]}
     row = {"layer": TEXT, "type": TEXT, "scale": one_or_two, "offset": one_or_two, "weight_scales": NUMBERS}
     measured = {name: or_null(NUMBER) for name in ("cosine", "sqnr", "output")}
     refusal = table({"layer": TEXT, "reason": TEXT})
@@ -170,8 +172,8 @@ def of_simulate() -> Schema:
     )
 
 
-def of_tune() -> Schema:
-    decibels = described(or_null(NUMBER), "Decibels of the model's output.")
+def of_tune() -> JsonSchema:
+    decibels = with_description(or_null(NUMBER), "Decibels of the model's output.")
     change = table({"layer": TEXT, "setting": TEXT, "kind": TEXT, "without": decibels})
     left = table({"layer": TEXT, "output": decibels})
     return report(
@@ -186,11 +188,11 @@ def of_tune() -> Schema:
     )
 
 
-def of_suggest() -> Schema:
+def of_suggest() -> JsonSchema:
     return array(TEXT)
 
 
-MAKERS: Tuple[Callable[[], Schema], ...] = (
+SCHEMA_MAKERS: Tuple[Callable[[], JsonSchema], ...] = (
     of_check,
     of_show,
     of_explain,
@@ -201,4 +203,4 @@ MAKERS: Tuple[Callable[[], Schema], ...] = (
     of_tune,
     of_suggest,
 )
-SCHEMAS: Dict[str, Callable[[], Schema]] = {make.__name__[len("of_") :]: make for make in MAKERS}
+SCHEMAS: Dict[str, Callable[[], JsonSchema]] = {make.__name__[len("of_") :]: make for make in SCHEMA_MAKERS}

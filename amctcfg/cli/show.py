@@ -18,7 +18,7 @@ from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
 from .console import Console, Failure, verdict
 from .opening import open_workspace
 from .reports import FORMAT_VERSION, finite, table_csv
-from .table_text import Writer, summary, wrap
+from .table_text import TextTable, summarize_table, wrap
 
 if TYPE_CHECKING:
     from ..models.links import Links
@@ -138,8 +138,8 @@ def width_of(console: Console) -> Optional[int]:
 
 def to_text(view: View, width: Optional[int], color: bool, every: bool) -> str:
     """Write one row a layer, or a run of equal ones; what is not the default stands in the last column."""
-    lines = Writer(view.table, every).text(view.rows, width, color)
-    lines += wrap(summary(view.table, len(view.rows)), width)
+    lines = TextTable(view.table, every).text(view.rows, width, color)
+    lines += wrap(summarize_table(view.table, len(view.rows)), width)
     return "".join(line + "\n" for line in lines)
 
 

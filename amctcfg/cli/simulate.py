@@ -73,7 +73,7 @@ OPTIONS = (
 )
 
 
-class Row(NamedTuple):
+class SimulationRow(NamedTuple):
     """What a simulation shows of a layer."""
 
     layer: str
@@ -91,7 +91,7 @@ class View(NamedTuple):
 
     file: ConfigFile
     model: str
-    rows: List[Row]
+    rows: List[SimulationRow]
     refused: Sequence[Any]
     notes: Sequence[str]
     output_sqnr: float
@@ -191,10 +191,12 @@ def viewed(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile] = 
         scales, offsets = zip(*factors.activations)
         weights = tuple(map(float, factors.scale_w))
         kind = file.plan[name].layer.type
-        rows.append(Row(name, kind, scales, offsets, weights, cosines[name], decibels[name], outputs.get(name)))
+        rows.append(
+            SimulationRow(name, kind, scales, offsets, weights, cosines[name], decibels[name], outputs.get(name))
+        )
     refusals = {refusal.layer: refusal.reason for refusal in sim.refused}
     extras = {
-        row.layer: dict(zip(("scale", "offset", "SQNR"), (*cells_of(row)[1:3], cells_of(row)[4]))) for row in rows
+        row.layer: dict(zip(("scale", "offset", "SQNR"), (*text_cells(row)[1:3], text_cells(row)[4]))) for row in rows
     }
     links = links_of(file)
     before = None if old is None else old.plan
@@ -211,7 +213,7 @@ def viewed(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile] = 
 def to_text(view: View) -> str:
     """A line for each layer, and a summary."""
     head = ["layer", "scale", "offset", "cosine", "SQNR"]
-    cells = [cells_of(row) for row in view.rows]
+    cells = [text_cells(row) for row in view.rows]
     if any(row.output is not None for row in view.rows):
         head.append("output")
         cells = [[*texts, decibels(row.output)] for texts, row in zip(cells, view.rows)]
@@ -229,7 +231,7 @@ def to_text(view: View) -> str:
     return "".join(escape_controls(line) + "\n" for line in lines)
 
 
-def cells_of(row: Row) -> List[str]:
+def text_cells(row: SimulationRow) -> List[str]:
     scales = " and ".join("{:.6g}".format(scale) for scale in row.scale)
     offsets = " and ".join(map(str, row.offset))
     return [row.layer, scales, offsets, "{:.7f}".format(row.cosine), decibels(row.sqnr)]
@@ -240,7 +242,7 @@ def decibels(value: Optional[float]) -> str:
     return "" if value is None else "{:.2f} dB".format(value) if math.isfinite(value) else "NaN or infinity in floats"
 
 
-def values_of(row: Row) -> Dict[str, Any]:
+def row_as_dict(row: SimulationRow) -> Dict[str, Any]:
     values = dict(row._asdict())
     for name in ("scale", "offset"):
         if len(values[name]) == 1:
@@ -255,7 +257,7 @@ def to_json(view: View) -> str:
         "version": FORMAT_VERSION,
         "file": view.file.name,
         "model": view.model,
-        "layers": [values_of(row) for row in view.rows],
+        "layers": [row_as_dict(row) for row in view.rows],
         "borders": view.table.borders,
         "refused": [dict(refusal._asdict()) for refusal in view.refused],
         "notes": list(view.notes),
@@ -271,7 +273,7 @@ def to_csv(view: View) -> str:
         values = dict(row._asdict(), weight_scales=len(row.weight_scales))
         values.update(scale=" ".join(map(repr, row.scale)), offset=" ".join(map(str, row.offset)))
         rows.append(values)
-    return table_csv(Row._fields, rows)
+    return table_csv(SimulationRow._fields, rows)
 
 
 def to_html(view: View) -> str:

@@ -7,11 +7,12 @@ import textwrap
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 from ..diagnostics.words import escape_controls, pluralize
-from ..tools.tabulating import READ, Row, Table, folded, run_name, score_texts, words_of
+from ..resolve.effective import READ
+from ..tools.tabulating import Row, Table, folded, run_name, score_texts, word_cell
 
 PLAIN, DIM = "\x1b[0m", "\x1b[2m"
 NOT_QUANTIZED = "\x1b[33m"
-COLOURS = {
+TERMINAL_COLOURS = {
     "override_layer_configs": "\x1b[35m",
     "override_layer_types": "\x1b[36m",
     "common_config": "\x1b[32m",
@@ -23,7 +24,7 @@ LAST = 24  # columns that the last column takes at least; where there are fewer,
 NARROWEST = 16
 
 
-class Writer:
+class TextTable:
     """Writes a table for people; `every` leaves equal neighbours apart."""
 
     def __init__(self, table: Table, every: bool) -> None:
@@ -49,7 +50,7 @@ class Writer:
         values = [("by " if name == "by" else "") + value for name, value in self.constant.items()]
         for field, cell in self.table.shared.items():
             if cell.is_changed or not cell.is_default:
-                values.append(words_of(field, self.table.columns[field], cell))
+                values.append(word_cell(field, self.table.columns[field], cell))
         number = sum(bool(row.cells) for row in self.table.rows)
         return "All {} layers: {}".format(number, ", ".join(values)) if values else ""
 
@@ -62,7 +63,7 @@ class Writer:
         """Say what is special about a layer's settings."""
         cells = row.changed if self.table.has_before else row.notable
         return ", ".join(
-            words_of(field, self.table.columns[field], cell)
+            word_cell(field, self.table.columns[field], cell)
             for field, cell in cells.items()
             if field not in self.table.shared
         )
@@ -84,9 +85,9 @@ class Writer:
         """Return the texts of a row for some equal layers."""
         first = run[0]
         columns = {
-            "type": joined([row.layer.type for row in run], "types"),
-            "quantized": joined([self.state(row) for row in run], "reasons"),
-            "by": joined([row.tier for row in run], "tiers"),
+            "type": join_different([row.layer.type for row in run], "types"),
+            "quantized": join_different([self.state(row) for row in run], "reasons"),
+            "by": join_different([row.tier for row in run], "tiers"),
         }
         texts = [run_name([row.layer.name for row in run])]
         texts += [value for name, value in columns.items() if name not in self.constant]
@@ -109,7 +110,7 @@ class Writer:
             rest = sum(widths[1:]) + 2 * len(widths) + LAST
             stacked = width - rest < min(NARROWEST, widths[0])
             widths[0] = min(widths[0], max(width - rest, 1))
-        lines = [] if stacked else [line_of(head, widths)]
+        lines = [] if stacked else [align(head, widths)]
         for run, texts in zip(runs, cells):
             found = stacked_row(texts, head, width or 0) if stacked else table_row(texts, widths, width)
             colour = colour_of(run[0]) if color else ""
@@ -117,12 +118,12 @@ class Writer:
         return above + lines
 
 
-def joined(values: Sequence[str], what: str) -> str:
+def join_different(values: Sequence[str], what: str) -> str:
     different = list(dict.fromkeys(values))
     return ", ".join(different) if len(different) < 3 else "{} {}".format(len(different), what)
 
 
-def line_of(texts: Sequence[str], widths: Sequence[int]) -> str:
+def align(texts: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*["{:<{}}".format(t, w) for t, w in zip(texts, widths)], texts[-1]]).rstrip()
 
 
@@ -146,14 +147,14 @@ def break_name(name: str, width: int) -> List[str]:
 
 def table_row(texts: List[str], widths: Sequence[int], width: Optional[int]) -> List[str]:
     if width is None:
-        return [line_of(texts, widths)]
+        return [align(texts, widths)]
     left = sum(widths) + 2 * len(widths)
     last = wrap(texts[-1], max(width - left, 1)) or [""]
     lines = []
     if len(texts[0]) > widths[0]:  # a name that is too long has lines of its own
         lines = break_name(texts[0], width)
         texts = ["", *texts[1:]]
-    lines.append(line_of([*texts[:-1], last[0]], widths))
+    lines.append(align([*texts[:-1], last[0]], widths))
     return lines + [" " * left + more for more in last[1:]]
 
 
@@ -173,10 +174,10 @@ def stacked_row(texts: List[str], head: List[str], width: int) -> List[str]:
 def colour_of(row: Row) -> str:
     if row.explanation is None:
         return DIM
-    return COLOURS.get(row.tier, "") if row.is_quantized else NOT_QUANTIZED
+    return TERMINAL_COLOURS.get(row.tier, "") if row.is_quantized else NOT_QUANTIZED
 
 
-def summary(table: Table, shown: int) -> str:
+def summarize_table(table: Table, shown: int) -> str:
     """`54 layers, 52 quantized, 2 skipped, 4 borders between quantized and float layers`"""
     is_read = any(row.tier == READ for row in table.rows)  # JSON does not say that somebody skipped a layer
     counts = [

@@ -17,15 +17,17 @@ from .progress import ProgressBar
 from .reports import FORMAT_VERSION, finite
 from .simulate import DATA, JOBS, MEMORY, decibels, files_of, simulation_room
 
-KINDS = ("settings", "balancer", "int16", "skip")
+CHANGE_KINDS = ("settings", "balancer", "int16", "skip")
 
 
 def kinds(argument: str) -> List[str]:
     """Kinds of changes, separated by commas."""
     found = argument.split(",")
     for kind in found:
-        if kind not in KINDS:
-            raise argparse.ArgumentTypeError("'{}' is not one of {}".format(kind, join_words(list(KINDS), "and")))
+        if kind not in CHANGE_KINDS:
+            raise argparse.ArgumentTypeError(
+                "'{}' is not one of {}".format(kind, join_words(list(CHANGE_KINDS), "and"))
+            )
     return found
 
 

@@ -103,7 +103,7 @@ class NameIndex:
     def similar(self, name: str) -> List[str]:
         if not self.counts:
             self.count_words()
-        wanted = parts_of([self.correct(word) for word in words_of(name[: self.LONGEST])])
+        wanted = word_parts([self.correct(word) for word in split_words(name[: self.LONGEST])])
         total = sum(map(self.weight, wanted))
         rarest = sorted((part for part in wanted if part in self.parts), key=lambda part: self.counts[part])
         candidates: Dict[int, None] = {}
@@ -125,8 +125,8 @@ class NameIndex:
 
     def count_words(self) -> None:
         for index, name in enumerate(self.known):
-            words = words_of(name[: self.LONGEST])
-            parts = parts_of(words)
+            words = split_words(name[: self.LONGEST])
+            parts = word_parts(words)
             self.own_parts.append(parts)
             for part in parts:
                 self.counts[part] = self.counts.get(part, 0) + 1
@@ -172,12 +172,12 @@ def without_numbers(path: str) -> str:
     return re.sub(r"_[0-9]+(?=/|\Z)", "", path)
 
 
-def words_of(name: str) -> List[str]:
+def split_words(name: str) -> List[str]:
     """Return the words and numbers in a name: `conv`, `dw`, `13` in "conv_dw_13"."""
     return re.findall(WORD, name.lower())
 
 
-def parts_of(words: List[str]) -> Dict[str, None]:
+def word_parts(words: List[str]) -> Dict[str, None]:
     """Return words, and pairs of neighbours: "13" tells little, "dw 13" which layer it is."""
     return dict.fromkeys([*words, *map(" ".join, zip(words, words[1:]))])
 

@@ -16,7 +16,7 @@ from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
 from .foreign import find_family
 
-MOST_LINES = 50  # of a text's beginning that are looked through for its head
+MOST_HEAD_LINES = 50  # of a text's beginning that are looked through for its head
 
 
 class Misfit(NamedTuple):
@@ -73,7 +73,7 @@ def misfit(tree: Tree, names: Set[str], known: Set[str], proto: str, flavour: Fl
 
 def proto_of(tree: Tree) -> str:
     """Return the schema's file that the head names in a comment `# proto-file:`, without its folder; "" for none."""
-    for line in tree.source.text.split("\n", MOST_LINES)[:MOST_LINES]:
+    for line in tree.source.text.split("\n", MOST_HEAD_LINES)[:MOST_HEAD_LINES]:
         if line.strip() and not line.lstrip().startswith("#"):
             break
         key, _, value = line.strip().lstrip("#").strip().partition(":")

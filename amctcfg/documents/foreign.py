@@ -66,7 +66,7 @@ INSTEAD = "amctcfg reads the simplified configuration of post-training quantizat
 ATC_OPTIONS = r"^[ \t]*calibration[ \t]*:[ \t\r\n]*\{"
 ATC_OPTION = r"^[ \t]*(input_data_dir|input_shape|config_file)[ \t]*:[ \t]*([^\n]*)"
 
-PREFIXES = (("distill_", 1), ("retrain_", 0), ("regular_prune_", 0))
+FAMILY_PREFIXES = (("distill_", 1), ("retrain_", 0), ("regular_prune_", 0))
 
 # What frameworks and people call types that no flavour has: the word for what they compute.
 CALLED: Dict[str, str] = {
@@ -126,7 +126,7 @@ def recognize_options(error: ConfigError) -> ConfigError:
 def family_with_field(name: str) -> Optional[int]:
     """Return the number of the family that has a field."""
     by_name = (number for number, (_, fields) in enumerate(FAMILIES) if name in fields)
-    return next(by_name, next((number for start, number in PREFIXES if name.startswith(start)), None))
+    return next(by_name, next((number for start, number in FAMILY_PREFIXES if name.startswith(start)), None))
 
 
 def make_family_error(tree: Tree, reading: Reading) -> Optional[Diagnostic]:

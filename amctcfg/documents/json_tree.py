@@ -10,9 +10,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, decode
 
-BLANKS = re.compile(r"[ \t\r\n]*")
-NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:(\.[0-9]+)?([eE][+-]?[0-9]+)?)")
-WORDS: Dict[str, Any] = {
+JSON_BLANKS = re.compile(r"[ \t\r\n]*")
+JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:(\.[0-9]+)?([eE][+-]?[0-9]+)?)")
+WORD_VALUES: Dict[str, Any] = {
     "true": True,
     "false": False,
     "null": None,
@@ -20,15 +20,15 @@ WORDS: Dict[str, Any] = {
     "Infinity": float("inf"),
     "-Infinity": -float("inf"),
 }
-WORD = re.compile(r"true|false|null|NaN|-?Infinity")
-NEXT = re.compile(r"[ \t\r\n]*(?:(,)[ \t\r\n]*)?")
+JSON_WORD = re.compile(r"true|false|null|NaN|-?Infinity")
+COMMA = re.compile(r"[ \t\r\n]*(?:(,)[ \t\r\n]*)?")
 # A key and a plain value: word, whole number, number with a point, or string. Nearly all of a file is such members.
-PLAIN = re.compile(
+PLAIN_MEMBER = re.compile(
     r""""([^"\\\x00-\x1f]*)"[ \t\r\n]*:[ \t\r\n]*(?:(true|false|null)|(-?(?:0|[1-9][0-9]{0,99}))|"""
     r"""(-?(?:0|[1-9][0-9]{0,99})\.[0-9]{1,99})|("[^"\\\x00-\x1f]*"))(?=[ \t\r\n,}])"""
 )
 
-DEEPEST = 50
+DEEPEST_JSON = 50
 LONGEST_NUMBER = 400  # digits
 
 
@@ -104,13 +104,13 @@ def make_error(source: Source, failure: Malformed) -> Diagnostic:
 
 
 def skip_blanks(text: str, offset: int) -> int:
-    return BLANKS.match(text, offset).end()  # type: ignore[union-attr]  # it may be empty
+    return JSON_BLANKS.match(text, offset).end()  # type: ignore[union-attr]  # it may be empty
 
 
 def read_value(text: str, start: int, depth: int) -> Json:
     first = text[start : start + 1]
-    if depth > DEEPEST:
-        raise Malformed("it is nested more than {} deep".format(DEEPEST), start)
+    if depth > DEEPEST_JSON:
+        raise Malformed("it is nested more than {} deep".format(DEEPEST_JSON), start)
     if first == "{":
         return read_object(text, start, depth)
     if first == "[":
@@ -118,10 +118,10 @@ def read_value(text: str, start: int, depth: int) -> Json:
     if first == '"':
         string, end = read_string(text, start)
         return Json(string, start, end)
-    word = WORD.match(text, start)
+    word = JSON_WORD.match(text, start)
     if word:
-        return Json(WORDS[word[0]], start, word.end())
-    number = NUMBER.match(text, start)
+        return Json(WORD_VALUES[word[0]], start, word.end())
+    number = JSON_NUMBER.match(text, start)
     if number:
         if number.end() - start > LONGEST_NUMBER:
             raise Malformed("this number has {:,} digits".format(number.end() - start), start)
@@ -175,12 +175,12 @@ def read_object(text: str, start: int, depth: int) -> Json:
 
 def read_plain_member(text: str, offset: int) -> Optional[Tuple[str, int, Json]]:
     """Return the same as `read_member` gives, None for other members."""
-    match = PLAIN.match(text, offset)
+    match = PLAIN_MEMBER.match(text, offset)
     if match is None:
         return None
     group = match.lastindex or 0
     raw, (start, end) = match[group], match.span(group)
-    value = WORDS[raw] if group == 2 else int(raw) if group == 3 else float(raw) if group == 4 else raw[1:-1]
+    value = WORD_VALUES[raw] if group == 2 else int(raw) if group == 3 else float(raw) if group == 4 else raw[1:-1]
     return match[1], match.end(1) + 1, Json(value, start, end)
 
 
@@ -196,7 +196,7 @@ def read_member(text: str, offset: int, depth: int) -> Tuple[str, int, Json]:
 
 
 def next_or_end(text: str, offset: int, closing: str) -> Tuple[int, bool]:
-    match = NEXT.match(text, offset)
+    match = COMMA.match(text, offset)
     assert match is not None  # it may be empty
     offset = match.end()
     closed = text[offset : offset + 1] == closing
@@ -209,8 +209,8 @@ def next_or_end(text: str, offset: int, closing: str) -> Tuple[int, bool]:
 
 def json_of(value: Any, depth: int = 0) -> Json:
     """Make the same of a value in memory, without places. Raises `TypeError` for a key that is not a string."""
-    if depth > DEEPEST:
-        raise ValueError("the JSON quantization config is nested more than {} deep".format(DEEPEST))
+    if depth > DEEPEST_JSON:
+        raise ValueError("the JSON quantization config is nested more than {} deep".format(DEEPEST_JSON))
     if hasattr(value, "items"):
         entries = {}
         for key, inner in value.items():
@@ -223,7 +223,7 @@ def json_of(value: Any, depth: int = 0) -> Json:
     return Json(value, -1, -1)
 
 
-def entry_of(value: Json, key: str) -> Optional[Json]:
+def value_at_key(value: Json, key: str) -> Optional[Json]:
     """Return the value of a key of an object."""
     found = value.value.get(key) if value.is_object else None
     return None if found is None else found.value

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MARK = "amctcfg:"
 KEYS = ("graph", "flavour", "rules", "soc", "ignore")
-PATHS = ("graph",)  # settings whose value is a path, relative to the file
+PATH_SETTINGS = ("graph",)  # settings whose value is a path, relative to the file
 
 COMMENT_OR_STRING = r"#([^\n]*)|" + STRING_OR_REST
 SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
@@ -81,7 +81,7 @@ class Settings:
             self.check_codes(value, match)
         elif key in KEYS and head:
             self.values[key] = value
-            if key in PATHS:
+            if key in PATH_SETTINGS:
                 self.paths.append(match.span(2))
             elif key == "flavour":
                 self.check_flavour(value, match)

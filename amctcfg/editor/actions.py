@@ -11,11 +11,11 @@ from ..resolve.resolver import OF_LAYER, OF_TYPE
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import split
 from ..tools.edits import Edit, join_edits, order_edits, remove_field, skip, unskip
-from ..tools.fixing import State, combine_edits, find_fixes, fix_syntax, fix_text
+from ..tools.fixing import OriginalText, combine_edits, find_fixes, fix_syntax, fix_text
 from ..tools.formatting import format as formatted
 from .analysis import Analysis, diagnostic_of
 from .navigation import name_at
-from .outline import Node, text_of
+from .outline import OutlineNode, child_text
 from .text import whole_edit
 
 QUICK_FIX, REFACTOR, FIX_ALL = "quickfix", "refactor", "source.fixAll.amctcfg"
@@ -62,7 +62,7 @@ def quick_fixes(analysis: Analysis, uri: str, start: int, end: int) -> Iterator[
         yield action("Fix the syntax", QUICK_FIX, analysis, uri, edits, isPreferred=True)
     layers = analysis.layers
     first, last = analysis.text.position(start)["line"], analysis.text.position(end)["line"]
-    for fix in find_fixes(State(analysis.file.tree or text, layers, analysis.flavour)):
+    for fix in find_fixes(OriginalText(analysis.file.tree or text, layers, analysis.flavour)):
         place = diagnostic_of(analysis, fix.diagnostic)
         if place["range"]["start"]["line"] <= last and place["range"]["end"]["line"] >= first:
             title = fix.title if fix.is_safe else "{} (unsafe)".format(fix.title)
@@ -91,7 +91,7 @@ def skipping(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, An
 
 def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, Any]]:
     """An override of a layer as one of its type; overrides of the type's other layers with the same block go."""
-    node: Optional[Node] = analysis.outline.inside(offset)
+    node: Optional[OutlineNode] = analysis.outline.inside(offset)
     if node is analysis.outline.root:
         node = analysis.outline.at(offset)
     while node is not None and node.field != OF_LAYER:
@@ -99,7 +99,7 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
     merger = analysis.merger
     if node is None or node.opening is None or node.name is None or merger is None:
         return
-    named, layer = node.first("layer_name"), analysis.layer(text_of(node, "layer_name") or "")
+    named, layer = node.first("layer_name"), analysis.layer(child_text(node, "layer_name") or "")
     if named is None or named.value is None or layer is None or layer.type in merger.types:
         return
     block = merger.own(layer.name)
@@ -110,7 +110,7 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
     ]
     same = 0
     for other in analysis.outline.root.children:
-        name = text_of(other, "layer_name")
+        name = child_text(other, "layer_name")
         if other is node or other.name != OF_LAYER or types.get(name or "") != layer.type or block is None:
             continue
         tier = merger.own(name or "")

@@ -24,12 +24,12 @@ from .text import Text
 UNNECESSARY = 1
 FADED = ("redundant-override", "unused-override", "ignored-override")
 
-PAGE = "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"
+DIAGNOSTICS_PAGE = "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"
 
 LARGE = 4 << 20  # bytes of a model that is read in the background
 
 
-def path_of(uri: str) -> str:
+def path_of_uri(uri: str) -> str:
     """The path of a file's URI; the URI itself where it is not one."""
     try:
         parts = urlsplit(uri)
@@ -41,7 +41,7 @@ def path_of(uri: str) -> str:
     return path[1:] if os.name == "nt" and path[2:3] == ":" else path
 
 
-class Settings:
+class ClientSettings:
     """What the client asks for: `graph`, `flavour`, `rules`, `lenient`, `ignore`, and whether it wants inlay hints."""
 
     def __init__(self, values: Any) -> None:
@@ -217,7 +217,7 @@ def diagnostic_of(analysis: Analysis, diagnostic: Diagnostic) -> Dict[str, Any]:
         "range": place,
         "severity": 1 if diagnostic.severity == ERROR else 2,
         "code": diagnostic.code,
-        "codeDescription": {"href": PAGE.format(diagnostic.code)},
+        "codeDescription": {"href": DIAGNOSTICS_PAGE.format(diagnostic.code)},
         "source": "amctcfg",
         "message": message,
     }

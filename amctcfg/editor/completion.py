@@ -11,7 +11,7 @@ from ..flavours.requirement import BY_TYPE
 from ..messages.kinds import BOOL, STRING, Enum
 from ..messages.meanings import field_meanings
 from .analysis import Analysis
-from .outline import NAMES_OF_TYPES, Node
+from .outline import NAMES_OF_TYPES, OutlineNode
 
 MOST_COMPLETIONS = 200
 
@@ -28,11 +28,11 @@ def completion(analysis: Analysis, offset: int, snippets: bool) -> Dict[str, Any
     if node is not None or message.is_list:
         items = values(analysis, message, node, offset)
     else:
-        items = fields(analysis, message, offset, snippets)
+        items = offer_fields(analysis, message, offset, snippets)
     return {"isIncomplete": True, "items": list(items)[:MOST_COMPLETIONS]}
 
 
-def value_node(message: Node, offset: int) -> Optional[Node]:
+def value_node(message: OutlineNode, offset: int) -> Optional[OutlineNode]:
     """The field whose value a place is in, or behind whose colon it is."""
     for number, child in enumerate(message.children):
         if child.value is not None and child.value_start <= offset <= child.value_start + len(child.value):
@@ -44,7 +44,7 @@ def value_node(message: Node, offset: int) -> Optional[Node]:
     return None
 
 
-def fields(analysis: Analysis, message: Node, offset: int, snippets: bool) -> Iterator[Dict[str, Any]]:
+def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets: bool) -> Iterator[Dict[str, Any]]:
     root = message is analysis.outline.root
     cls = (
         analysis.flavour.config
@@ -109,7 +109,9 @@ def detail(spec: Any) -> str:
     return ", ".join(parts)
 
 
-def values(analysis: Analysis, message: Node, node: Optional[Node], offset: int) -> Iterator[Dict[str, Any]]:
+def values(
+    analysis: Analysis, message: OutlineNode, node: Optional[OutlineNode], offset: int
+) -> Iterator[Dict[str, Any]]:
     owner = message if message.is_list else node
     spec = (node.spec if node is not None and node.spec is not None else None) or (
         owner.spec if owner is not None else None
@@ -151,7 +153,9 @@ def values(analysis: Analysis, message: Node, node: Optional[Node], offset: int)
         }
 
 
-def names_for(analysis: Analysis, field: str, message: Node, node: Optional[Node]) -> Iterator[Tuple[str, int, str]]:
+def names_for(
+    analysis: Analysis, field: str, message: OutlineNode, node: Optional[OutlineNode]
+) -> Iterator[Tuple[str, int, str]]:
     """The names that may stand in a field and are not listed yet."""
     flavour, layers = analysis.flavour, analysis.layers or ()
     own = node.text if node is not None else None
@@ -170,7 +174,7 @@ def names_for(analysis: Analysis, field: str, message: Node, node: Optional[Node
             yield layer.name, KIND_LAYER, layer.type
 
 
-def may_stand(analysis: Analysis, field: str, message: Node, layer: Layer) -> bool:
+def may_stand(analysis: Analysis, field: str, message: OutlineNode, layer: Layer) -> bool:
     flavour = analysis.flavour
     if field == "skip_fusion_layers":
         return layer.type in flavour.fusible_types
@@ -180,7 +184,7 @@ def may_stand(analysis: Analysis, field: str, message: Node, layer: Layer) -> bo
     return flavour.quantizes(layer)
 
 
-def strings_in(analysis: Analysis, field: str, message: Node) -> Iterator[Tuple[str, Node]]:
+def strings_in(analysis: Analysis, field: str, message: OutlineNode) -> Iterator[Tuple[str, OutlineNode]]:
     """The names in a field: of a list or repeated field all of them, of an override those of all overrides."""
     for node in analysis.outline.strings:
         holder = node.parent

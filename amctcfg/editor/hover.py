@@ -12,9 +12,9 @@ from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE
 from ..tools.explaining import Explanation
 from .analysis import Analysis
 from .completion import detail
-from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, Node, text_of
+from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, child_text
 
-MOST_NAMED = 20
+MOST_LISTED = 20
 
 
 def hover(analysis: Analysis, offset: int) -> Optional[Dict[str, Any]]:
@@ -40,7 +40,7 @@ def hover(analysis: Analysis, offset: int) -> Optional[Dict[str, Any]]:
     return {"contents": {"kind": "markdown", "value": words}, "range": analysis.text.range(start, end)}
 
 
-def field_words(analysis: Analysis, node: Node) -> Optional[str]:
+def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
     if node.spec is None:
         return None
     holder = node.parent
@@ -55,7 +55,7 @@ def field_words(analysis: Analysis, node: Node) -> Optional[str]:
     return words + ("\n\n" + block if block else "")
 
 
-def block_words(analysis: Analysis, node: Node) -> Optional[str]:
+def block_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
     """How many layers get a block, and which."""
     found = users(analysis, node)
     if found is None:
@@ -63,11 +63,11 @@ def block_words(analysis: Analysis, node: Node) -> Optional[str]:
     if not found:
         return "No layer of the model gets this block."
     return "{} of the model: {}".format(
-        pluralize(len(found), "layer"), list_words([as_code(layer.name) for layer in found], MOST_NAMED)
+        pluralize(len(found), "layer"), list_words([as_code(layer.name) for layer in found], MOST_LISTED)
     )
 
 
-def users(analysis: Analysis, node: Node) -> Optional[List[Layer]]:
+def users(analysis: Analysis, node: OutlineNode) -> Optional[List[Layer]]:
     """The quantized layers that have the block at a node; None where it is not a block, or there is no model."""
     merger, layers = analysis.merger, analysis.layers
     if merger is None or layers is None:
@@ -78,10 +78,10 @@ def users(analysis: Analysis, node: Node) -> Optional[List[Layer]]:
     if node.field == COMMON:
         return [x for x in quantized if x.name not in merger.names and x.type not in merger.types]
     if node.field == OF_TYPE:
-        name = text_of(node, "layer_type")
+        name = child_text(node, "layer_type")
         return [x for x in quantized if x.type == name and x.name not in merger.names]
     if node.field == OF_LAYER:
-        name = text_of(node, "layer_name")
+        name = child_text(node, "layer_name")
         return [x for x in quantized if x.name == name]
     return None
 
@@ -108,7 +108,7 @@ def type_words(analysis: Analysis, name: str) -> Optional[str]:
     if analysis.layers is not None:
         words += "\n\n{} of the model{}".format(
             pluralize(len(layers), "layer"),
-            ": " + list_words([as_code(x.name) for x in layers], MOST_NAMED) if layers else "",
+            ": " + list_words([as_code(x.name) for x in layers], MOST_LISTED) if layers else "",
         )
     return words
 

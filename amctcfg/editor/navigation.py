@@ -8,20 +8,20 @@ from typing import Any, Dict, List, Optional
 from ..diagnostics.words import escape_controls
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
 from .analysis import Analysis
-from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, Node, text_of
+from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, child_text
 
 SYMBOL_OBJECT, SYMBOL_FIELD, SYMBOL_ARRAY = 19, 8, 18
-DEEPEST = 50  # levels of symbols; clients and the JSON of an answer have limits, too
+DEEPEST_SYMBOL = 50  # levels of symbols; clients and the JSON of an answer have limits, too
 
 
 def document_symbols(analysis: Analysis) -> List[Dict[str, Any]]:
     return [symbol(analysis, node) for node in analysis.outline.root.children if node.name]
 
 
-def symbol(analysis: Analysis, node: Node, depth: int = 0) -> Dict[str, Any]:
+def symbol(analysis: Analysis, node: OutlineNode, depth: int = 0) -> Dict[str, Any]:
     text = analysis.text
     name = node.name or "element"
-    key = text_of(node, "layer_name") or text_of(node, "layer_type")
+    key = child_text(node, "layer_name") or child_text(node, "layer_type")
     found: Dict[str, Any] = {
         "name": name,
         "detail": escape_controls(key or node.value or ""),
@@ -30,7 +30,7 @@ def symbol(analysis: Analysis, node: Node, depth: int = 0) -> Dict[str, Any]:
         "selectionRange": text.range(node.start, node.start + len(node.name or "")),
     }
     inner = [child for child in node.children if child.name or child.opening is not None]
-    if inner and depth < DEEPEST:
+    if inner and depth < DEEPEST_SYMBOL:
         found["children"] = [symbol(analysis, child, depth + 1) for child in inner]
     return found
 
@@ -53,7 +53,7 @@ def folding_ranges(analysis: Analysis) -> List[Dict[str, Any]]:
     return found
 
 
-def name_at(analysis: Analysis, offset: int) -> Optional[Node]:
+def name_at(analysis: Analysis, offset: int) -> Optional[OutlineNode]:
     """The string at a place that names a layer or a type."""
     node = analysis.outline.at(offset)
     if node is None or node.text is None or node.field not in (*NAMES_OF_LAYERS, *NAMES_OF_TYPES):
@@ -64,7 +64,7 @@ def name_at(analysis: Analysis, offset: int) -> Optional[Node]:
 def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     """From an override to the blocks that it shadows; from a layer's name elsewhere to the blocks that it could have."""
     node = analysis.outline.at(offset) or analysis.outline.inside(offset)
-    override: Optional[Node] = node
+    override: Optional[OutlineNode] = node
     while override is not None and override.field not in (OF_LAYER, OF_TYPE):
         override = override.parent
     merger: Optional[Resolver] = analysis.merger
@@ -74,9 +74,9 @@ def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     layer_type: Optional[str] = None
     skipped = 1
     if override is not None and override.field == OF_TYPE:
-        layer_type = text_of(override, "layer_type")
+        layer_type = child_text(override, "layer_type")
     elif override is not None:
-        name = text_of(override, "layer_name")
+        name = child_text(override, "layer_name")
     else:
         named_here = name_at(analysis, offset)
         if named_here is None:

@@ -23,7 +23,7 @@ NAMES_OF_TYPES = ("skip_layer_types", "layer_type")
 MOST_NODES = 300000
 
 
-class Node:
+class OutlineNode:
     """A field, or an element of a list: where it stands, its value if that is a scalar, the fields inside if it is not."""
 
     __slots__ = (
@@ -41,12 +41,12 @@ class Node:
         "value_start",
     )
 
-    def __init__(self, name: Optional[str], start: int, end: int, parent: Optional[Node]) -> None:
+    def __init__(self, name: Optional[str], start: int, end: int, parent: Optional[OutlineNode]) -> None:
         self.name: Optional[str] = name
         self.start: int = start
         self.end: int = end
-        self.parent: Optional[Node] = parent
-        self.children: List[Node] = []
+        self.parent: Optional[OutlineNode] = parent
+        self.children: List[OutlineNode] = []
         self.value: Optional[str] = None
         self.value_start: int = end
         self.opening: Optional[int] = None  # the offset behind the opening bracket
@@ -71,13 +71,13 @@ class Node:
         except (ValueError, IndexError):
             return self.value[1:]
 
-    def first(self, name: str) -> Optional[Node]:
+    def first(self, name: str) -> Optional[OutlineNode]:
         return next((child for child in self.children if child.name == name), None)
 
     def path(self) -> Tuple[Any, ...]:
         """The path that leads to it, as `Document.span` takes it."""
         steps: List[Any] = []
-        node: Optional[Node] = self
+        node: Optional[OutlineNode] = self
         while node is not None and node.parent is not None:
             if node.spec is not None and node.spec.label == "repeated" and not node.is_list:
                 steps.append(node.index)
@@ -95,15 +95,15 @@ class Outline:
 
     def __init__(self, text: str, flavour: Flavour[Any]) -> None:
         self.text: str = text
-        self.root: Node = Node("", 0, len(text), None)
+        self.root: OutlineNode = OutlineNode("", 0, len(text), None)
         self.comments: List[Tuple[int, int]] = []
-        self.strings: List[Node] = []
+        self.strings: List[OutlineNode] = []
         self._read()
         self._describe(flavour)
 
     def _read(self) -> None:
-        stack: List[Node] = [self.root]
-        pending: Optional[Node] = None
+        stack: List[OutlineNode] = [self.root]
+        pending: Optional[OutlineNode] = None
         for count, match in enumerate(TOKEN.finditer(self.text)):
             if count > MOST_NODES:
                 break
@@ -145,14 +145,16 @@ class Outline:
         for node in stack[1:]:
             node.end = len(self.text)
 
-    def _add(self, parent: Node, name: Optional[str], start: int, end: int) -> Node:
-        node = Node(name, start, end, parent)
+    def _add(self, parent: OutlineNode, name: Optional[str], start: int, end: int) -> OutlineNode:
+        node = OutlineNode(name, start, end, parent)
         parent.children.append(node)
         return node
 
     def _describe(self, flavour: Flavour[Any]) -> None:
         """Find out what each node is; count those of repeated fields."""
-        pending: List[Tuple[Node, Tuple[Dict[str, Any], ...]]] = [(self.root, (flavour.config.__schema__.fields,))]
+        pending: List[Tuple[OutlineNode, Tuple[Dict[str, Any], ...]]] = [
+            (self.root, (flavour.config.__schema__.fields,))
+        ]
         while pending:
             parent, scopes = pending.pop()
             counts: Dict[str, int] = {}
@@ -169,7 +171,7 @@ class Outline:
                         inside = node.spec.kind.__schema__.fields if is_message else {}
                         pending.append((element, (inside, *scopes)))
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[OutlineNode]:
         """All nodes, each before those inside."""
         pending = list(reversed(self.root.children))
         while pending:
@@ -177,7 +179,7 @@ class Outline:
             yield node
             pending.extend(reversed(node.children))
 
-    def inside(self, offset: int) -> Node:
+    def inside(self, offset: int) -> OutlineNode:
         """The innermost message or list that an offset is in."""
         node = self.root
         while True:
@@ -188,7 +190,7 @@ class Outline:
                 return node
             node = inner
 
-    def _closing(self, node: Node) -> int:
+    def _closing(self, node: OutlineNode) -> int:
         """The offset in front of the closing bracket; the end where there is none."""
         return (
             node.end - 1
@@ -196,7 +198,7 @@ class Outline:
             else node.end
         )
 
-    def at(self, offset: int) -> Optional[Node]:
+    def at(self, offset: int) -> Optional[OutlineNode]:
         """The field whose name or scalar an offset is on."""
         node = self.inside(offset)
         for child in node.children:
@@ -211,6 +213,6 @@ class Outline:
         return any(start < offset <= end for start, end in self.comments)
 
 
-def text_of(node: Node, field: str) -> Optional[str]:
+def child_text(node: OutlineNode, field: str) -> Optional[str]:
     child = node.first(field)
     return child.text if child is not None else None

@@ -67,7 +67,7 @@ def read_frame(stream: IO[bytes]) -> Any:
         raise NotJson(str(error)) from None
 
 
-class Writer:
+class FrameWriter:
     """Writes frames to a stream."""
 
     def __init__(self, stream: IO[bytes]) -> None:

@@ -19,11 +19,11 @@ from .. import __version__
 from ..documents.document import Document
 from . import protocol
 from .actions import code_actions, formatting
-from .analysis import Analysis, EditorWorkspace, Settings, diagnostics_of, path_of
+from .analysis import Analysis, ClientSettings, EditorWorkspace, diagnostics_of, path_of_uri
 from .completion import completion
 from .hover import hover, inlay_hints
 from .navigation import definition, document_symbols, folding_ranges, references
-from .protocol import END, BrokenHeader, NotJson, ResponseError, Writer, read_frame
+from .protocol import END, BrokenHeader, FrameWriter, NotJson, ResponseError, read_frame
 from .text import ENCODINGS, Text
 from .tokens import legend, semantic_tokens
 
@@ -31,7 +31,7 @@ DEBOUNCE = 0.15  # seconds without an edit before a file is checked
 TYPED = 2.0  # seconds without an edit before trouble that comes from typing is shown
 WATCH = 1.0  # seconds between two looks at the files of models
 
-GRACE = 2.0  # seconds that work may go on when the input has ended
+GRACE_AFTER_INPUT = 2.0  # seconds that work may go on when the input has ended
 
 BROKEN, LOADED = object(), object()
 
@@ -43,7 +43,7 @@ MESSAGE_TYPES = {"error": 1, "warning": 2, "info": 3, "log": 4}
 def serve(stdin: IO[bytes], stdout: IO[bytes]) -> int:
     """Serve a client until it leaves. Gives the exit status: 0 after `shutdown`, else 1."""
     printed, sys.stdout = sys.stdout, sys.stderr  # nothing but frames may get into the output
-    server = Server(stdin, Writer(stdout))
+    server = Server(stdin, FrameWriter(stdout))
     try:
         return server.run()
     except (BrokenPipeError, ValueError):
@@ -82,9 +82,9 @@ class File:
 class Server:
     """A session with one client."""
 
-    def __init__(self, stdin: IO[bytes], writer: Writer) -> None:
+    def __init__(self, stdin: IO[bytes], writer: FrameWriter) -> None:
         self.stdin: IO[bytes] = stdin
-        self.writer: Writer = writer
+        self.writer: FrameWriter = writer
         self.incoming: queue.Queue[Any] = queue.Queue()
         self.waiting: Set[Any] = set()  # the requests in the queue, by id
         self.cancelled: Set[Any] = set()
@@ -92,7 +92,7 @@ class Server:
         self.files: Dict[str, File] = {}
         self.encoding: str = ENCODINGS[0]
         self.snippets: bool = False
-        self.settings: Settings = Settings({})
+        self.settings: ClientSettings = ClientSettings({})
         self.workspace: EditorWorkspace = self.make_workspace()
         self.initialized: bool = False
         self.shut_down: bool = False
@@ -133,7 +133,7 @@ class Server:
                 message = BROKEN
             if message is END or message is BROKEN:
                 self.incoming.put(message)
-                if not self.ended.wait(GRACE):  # the client has gone: nobody waits for what is being done
+                if not self.ended.wait(GRACE_AFTER_INPUT):  # the client has gone: nobody waits for what is being done
                     os._exit(0 if self.shut_down and message is END else 1)
                 return
             if isinstance(message, dict) and message.get("method") == "$/cancelRequest":
@@ -199,7 +199,7 @@ class Server:
 
     def analysis(self, file: File) -> Analysis:
         if file.analysis is None:
-            path = path_of(file.uri)
+            path = path_of_uri(file.uri)
             opened = file.opened
 
             def earlier() -> Optional[Document[Any]]:
@@ -296,7 +296,7 @@ class Server:
             self.recheck()
 
     def configure(self, values: Any) -> None:
-        self.settings = Settings(values)
+        self.settings = ClientSettings(values)
         self.workspace = self.make_workspace()
         self.troubles.clear()
         self.recheck()

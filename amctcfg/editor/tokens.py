@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 from ..messages.kinds import BOOL, STRING, Enum
 from .analysis import Analysis
-from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, Node
+from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode
 
 TYPES = ("comment", "property", "string", "number", "keyword", "enumMember", "type", "variable")
 MODIFIERS = ("deprecated",)  # a layer or type that the model does not have is struck out by themes
@@ -52,7 +52,7 @@ def tokens(analysis: Analysis) -> Iterator[Token]:
             yield node.value_start, node.value_start + len(node.value), kind, ABSENT if absent else 0
 
 
-def kind_of_value(node: Node) -> str:
+def kind_of_value(node: OutlineNode) -> str:
     """Return the type of a scalar's token."""
     if node.field in NAMES_OF_LAYERS and node.text is not None:
         return "variable"

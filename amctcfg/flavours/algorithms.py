@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
-from ..messages.field import Choice, Interval, optional, required
+from ..messages.field import Among, Interval, optional, required
 from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
 from ..messages.message import Message, message
 from .common import IFMR_JSON, OFFSET, FMRQuantize
@@ -36,7 +36,7 @@ FAKEQUANT = enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
 class HFMGQuantize(Message):
     """How activations are quantized: HFMG, from a histogram of the values."""
 
-    num_of_bins: Optional[int] = optional(UINT32, default=4096, within=Choice(1024, 2048, 4096, 8192))
+    num_of_bins: Optional[int] = optional(UINT32, default=4096, within=Among(1024, 2048, 4096, 8192))
     """The number of bins of the histogram."""
     asymmetric: Optional[bool] = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
     """Whether activations are quantized with an offset. Where the block does not say, lower blocks with HFMG do, and then

@@ -7,7 +7,7 @@ Its types are the names of the Ascend IR. It writes no JSON.
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
-from ..messages.field import Choice, optional, repeated, required
+from ..messages.field import Among, optional, repeated, required
 from ..messages.kinds import BOOL, INT32, STRING, UINT32, enum
 from ..messages.message import Message, Problem, message
 from . import common
@@ -53,7 +53,7 @@ class ARQuantize(Message):
 
     channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
-    quant_bits: Optional[int] = optional(UINT32, default=8, within=Choice(6, 7, 8), metadata=facts(requires=LOW_BITS))
+    quant_bits: Optional[int] = optional(UINT32, default=8, within=Among(6, 7, 8), metadata=facts(requires=LOW_BITS))
     """The width of the weights in bits; 6 and 7 for Conv2D only."""
     asymmetric: Optional[bool] = optional(BOOL, default=False, metadata=facts(cascades=""))
     """Whether weights are quantized with an offset; true needs `weight_compress_only: true`."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
-from ..messages.field import FRACTION, POSITIVE, Choice, Interval, optional, repeated, required
+from ..messages.field import FRACTION, POSITIVE, Among, Interval, optional, repeated, required
 from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
 from ..messages.message import Message, Problem, message, out_of_range
 from . import algorithms, common
@@ -53,7 +53,7 @@ class ARQuantize(Message):
     channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
     quant_bits: Optional[int] = optional(
-        UINT32, default=8, within=Choice(4, 6, 7, 8), metadata=facts(requires=(LOW_BITS, INT4))
+        UINT32, default=8, within=Among(4, 6, 7, 8), metadata=facts(requires=(LOW_BITS, INT4))
     )
     """The width of the weights in bits (the vendor's page lists 6, 7 and 8 only)."""
 

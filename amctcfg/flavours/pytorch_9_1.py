@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from .._typing import TYPE_CHECKING
-from ..messages.field import Choice, optional, repeated, required
+from ..messages.field import Among, optional, repeated, required
 from ..messages.kinds import UINT32
 from ..messages.message import message
 from . import pytorch
@@ -36,9 +36,7 @@ __all__ = [
 @message
 class ARQuantize(pytorch.ARQuantize):
     # Four bits are written whatever the channels; the check that softens them is of 9.2.
-    quant_bits: Optional[int] = optional(
-        UINT32, default=8, within=Choice(4, 6, 7, 8), metadata=facts(requires=LOW_BITS)
-    )
+    quant_bits: Optional[int] = optional(UINT32, default=8, within=Among(4, 6, 7, 8), metadata=facts(requires=LOW_BITS))
 
 
 @message

@@ -54,7 +54,7 @@ class Interval:
         return self.words
 
 
-class Choice:
+class Among:
     """One of some numbers."""
 
     def __init__(self, *values: int) -> None:
@@ -151,7 +151,7 @@ def optional(
     kind: Union[Kind[T], Type[T]],
     *,
     default: Optional[T] = None,
-    within: Optional[Union[Interval, Choice]] = None,
+    within: Optional[Union[Interval, Among]] = None,
     oneof: Optional[str] = None,
     metadata: Optional[Mapping[str, Any]] = None,
 ) -> Optional[T]:

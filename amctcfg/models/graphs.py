@@ -47,7 +47,7 @@ def with_traits(examined: Iterable[Examined], is_complete: bool = True) -> Layer
     return Layers((one.layer for one in found), traits, minor, is_complete)
 
 
-class Finding(NamedTuple):
+class Assessment(NamedTuple):
     """What a condition finds: why it is not fulfilled, what the layer lacks, what the graph leaves open."""
 
     reason: Optional[str] = None
@@ -55,7 +55,7 @@ class Finding(NamedTuple):
     note: Optional[str] = None
 
 
-class Origin(NamedTuple):
+class InputOrigin(NamedTuple):
     """What feeds an input: the node at the beginning, words for it, whether it is a constant, and reshaped on the way."""
 
     name: str
@@ -72,7 +72,7 @@ class Graph:
         self.by_name: Dict[str, Node] = {}
         self.constants: Any = constants  # names of constants that are not nodes
         self.transparent: Any = transparent  # types through which a constant may pass
-        self.origins: Dict[str, Origin] = {}  # of the nodes looked at
+        self.origins: Dict[str, InputOrigin] = {}  # of the nodes looked at
         self.constant: Dict[str, bool] = {}  # of the nodes looked at: whether only constants feed them
         for node in self.nodes:
             if self.by_name.setdefault(node.name, node) is not node:
@@ -83,7 +83,7 @@ class Graph:
         node = self.by_name.get(name)
         return name in self.constants or (node is not None and node.type in ("Const", "Constant"))
 
-    def origin(self, name: str) -> Origin:
+    def origin(self, name: str) -> InputOrigin:
         """Follow an input backwards to what feeds it.
 
         Nodes that were passed are remembered, so that many convolutions behind one chain cost one walk.
@@ -95,7 +95,7 @@ class Graph:
             node = self.by_name.get(current)
             words = None
             if self.is_constant(current):
-                self.origins[current] = Origin(current, "", True)
+                self.origins[current] = InputOrigin(current, "", True)
             elif node is None:
                 words = "'{}', which is not in the graph".format(current)
             elif current in seen:
@@ -109,7 +109,7 @@ class Graph:
                 seen.add(current)
                 current = node.inputs[0]
             if words is not None:
-                self.origins[current] = Origin(current, words, False)
+                self.origins[current] = InputOrigin(current, words, False)
         found = self.origins[current]
         for key in reversed(passed):
             found = found._replace(reshaped=found.reshaped or self.by_name[key].type == "Reshape")
@@ -147,7 +147,7 @@ class Graph:
         return self.constant[name]
 
 
-Condition = Callable[[Node, Graph], Optional[Finding]]
+Condition = Callable[[Node, Graph], Optional[Assessment]]
 Portray = Callable[[Node, Any], Traits]
 
 

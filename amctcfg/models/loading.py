@@ -64,8 +64,8 @@ def examine_file(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> List
             source = Source(source.text[1:], name)
         return [Examined(layer, None) for layer in read_table(source, extension)]
     if kind_of(data, name) == "onnx":
-        return onnx.read_model(data, name, flavour or ONNX)
-    return tensorflow.read_graph(data, name, flavour or TF_ASCEND)
+        return onnx.read_onnx(data, name, flavour or ONNX)
+    return tensorflow.read_tensorflow(data, name, flavour or TF_ASCEND)
 
 
 def graph_kind(path: Optional[PathLike]) -> str:

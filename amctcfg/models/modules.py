@@ -12,7 +12,7 @@ import ast
 import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from .values import Origin, Values, attributes_of, channels_of, integer, integers
+from .values import ValueOrigin, Values, attributes_of, channels_of, integer, integers
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
@@ -45,7 +45,7 @@ class Module(NamedTuple):
     type: str
     node: Any
     certain: bool = True
-    weight: Optional[Origin] = None
+    weight: Optional[ValueOrigin] = None
     bias: Optional[str] = None
     add: Any = None
     reason: Optional[str] = None
@@ -60,7 +60,7 @@ class Clues(NamedTuple):
     path: Optional[str]  # out of the node's name; None where that is not a path
     scope: Optional[str]  # the innermost module of the metadata,
     kind: str  # and its class
-    weight: Optional[Origin]
+    weight: Optional[ValueOrigin]
     sole: bool  # whether the weight's initializer is read here alone
     bias: Optional[str]
     add: Any
@@ -70,7 +70,7 @@ def find_modules(graph: Any) -> List[Module]:
     """Find the modules in a graph, in its order, one for each name; one that is called again is not listed again."""
     values = Values(graph)
     nodes = list(graph.node)  # which keeps them and so their ids: protobuf makes them when they are asked for
-    paths = {id(node): path_of(node) for node in nodes}
+    paths = {id(node): module_path(node) for node in nodes}
     clues = [found for found in (read_clues(node, values, paths) for node in nodes) if found is not None]
     containers = set(outer_paths(path for path in paths.values() if path))
     containers.update(owners_of_children(values.constants))
@@ -128,7 +128,7 @@ def read_clues(node: Any, values: Values, paths: Dict[int, Optional[str]]) -> Op
     return Clues(kind, node, paths[id(node)], scope, scope_class, weight, sole, bias, add)
 
 
-def module_type(node: Any, weight: Optional[Origin]) -> Optional[str]:
+def module_type(node: Any, weight: Optional[ValueOrigin]) -> Optional[str]:
     """Tell the type of the module that a node computes, by the rank of its weight or kernel."""
     rank = len(weight.shape) if weight is not None and weight.shape is not None else None
     if node.op_type in CONVOLUTIONS:
@@ -158,7 +158,7 @@ def bias_of(node: Any, values: Values, paths: Dict[int, Optional[str]]) -> Tuple
     return (others[0], add) if same_place else (None, None)
 
 
-def path_of(node: Any) -> Optional[str]:
+def module_path(node: Any) -> Optional[str]:
     """Read the path of modules in a node's name: `layer1.0.conv1` of "/layer1/layer1.0/conv1/Conv"."""
     if not node.name.startswith("/"):
         return None
@@ -338,7 +338,7 @@ def is_padded(clue: Clues, values: Values) -> bool:
     if maker.op_type == "Pad" and attributes_of(maker)("mode") in (None, b"constant", "constant"):
         return False
     own_scope = scope_of(maker)[0]
-    return path_of(maker) == clue.path and own_scope == clue.scope and (clue.path or own_scope) is not None
+    return module_path(maker) == clue.path and own_scope == clue.scope and (clue.path or own_scope) is not None
 
 
 def lacks_of(clue: Clues) -> Iterator[str]:

@@ -14,10 +14,10 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import MINOR_TYPES, Layer, Traits
 from .graphs import (
     Allowance,
+    Assessment,
     Condition,
     Examined,
     Fields,
-    Finding,
     Graph,
     Node,
     decoded,
@@ -28,7 +28,7 @@ from .graphs import (
     portray_product,
 )
 from .modules import Module, find_modules
-from .values import TRANSPARENT, Origin, Values, attributes_of, channels_of, integer
+from .values import TRANSPARENT, ValueOrigin, Values, attributes_of, channels_of, integer
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
 FIELDS: Fields = {
@@ -67,7 +67,7 @@ def is_onnx(data: bytes) -> bool:
     return len(data) > 2 and data[0] == 0x08 and 3 <= data[1] < 100 and data[2] in SECOND_FIELDS
 
 
-def read_model(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
+def read_onnx(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
     """The nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
     model = decoded(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
     if model is None or not model.graph.node:
@@ -103,7 +103,7 @@ class Place(NamedTuple):
     """
 
     node: Any
-    weight: Optional[Origin] = None
+    weight: Optional[ValueOrigin] = None
     bias: Optional[str] = None
     add: Any = None
 
@@ -233,35 +233,35 @@ def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[
 
 
 def constant_input(index: int, what: str) -> Condition:
-    def condition(node: Node, graph: Graph) -> Optional[Finding]:
+    def condition(node: Node, graph: Graph) -> Optional[Assessment]:
         if len(node.inputs) <= index:
-            return Finding("it has no {}".format(what))
+            return Assessment("it has no {}".format(what))
         source = graph.origin(node.inputs[index])
         if source.constant:
             return None
         words = source.words
         if source.name not in graph.by_name:
             words = "'{}', an input of the model".format(source.name)
-        return Finding("its {} is not a constant: it comes from {}".format(what, words))
+        return Assessment("its {} is not a constant: it comes from {}".format(what, words))
 
     return condition
 
 
 def rank_of(index: int, *allowed: int) -> Condition:
-    def condition(node: Node, graph: Graph) -> Optional[Finding]:
+    def condition(node: Node, graph: Graph) -> Optional[Assessment]:
         assert isinstance(graph, OnnxGraph)
         rank = graph.rank(node, index)
         wanted = " or ".join(str(n) for n in allowed)
         if rank is None:
-            return Finding(note="its input is assumed to have {} dimensions, the model has no shape".format(wanted))
+            return Assessment(note="its input is assumed to have {} dimensions, the model has no shape".format(wanted))
         if rank in allowed:
             return None
-        return Finding("its input has {} dimensions, not {}".format(rank, wanted))
+        return Assessment("its input has {} dimensions, not {}".format(rank, wanted))
 
     return condition
 
 
-def convolution_rank(node: Node, graph: Graph) -> Optional[Finding]:
+def convolution_rank(node: Node, graph: Graph) -> Optional[Assessment]:
     """The rank of the input, or where the model has no shape, that of the weight, which is the same."""
     assert isinstance(graph, OnnxGraph)
     allowed = (4,) if node.type == "ConvTranspose" else (4, 5)
@@ -270,21 +270,21 @@ def convolution_rank(node: Node, graph: Graph) -> Optional[Finding]:
     return rank_of(1 if graph.rank(node, 0) is None and graph.rank(node, 1) else 0, *allowed)(node, graph)
 
 
-def plain_gemm(node: Node, graph: Graph) -> Optional[Finding]:
+def plain_gemm(node: Node, graph: Graph) -> Optional[Assessment]:
     alpha, beta = node.attribute("alpha"), node.attribute("beta")
     wrong = ["transA is 1"] if node.attribute("transA") else []
     wrong += ["{} is {}".format(name, v) for name, v in (("alpha", alpha), ("beta", beta)) if v not in (None, 1.0)]
-    return Finding("its {}".format(" and its ".join(wrong))) if wrong else None
+    return Assessment("its {}".format(" and its ".join(wrong))) if wrong else None
 
 
-def product(node: Node, graph: Graph) -> Optional[Finding]:
+def product(node: Node, graph: Graph) -> Optional[Assessment]:
     """A constant second input has two or three dimensions; a product of two variables is quantized without offset."""
     assert isinstance(graph, OnnxGraph)
     if len(node.inputs) < 2 or not graph.origin(node.inputs[1]).constant:
-        return Finding(lacks=("asymmetric",))
+        return Assessment(lacks=("asymmetric",))
     rank = graph.rank(node, 1)
     if rank is not None and rank not in (2, 3):
-        return Finding("its constant input has {} dimensions, not 2 or 3".format(rank))
+        return Assessment("its constant input has {} dimensions, not 2 or 3".format(rank))
     return None
 
 

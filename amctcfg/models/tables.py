@@ -13,17 +13,17 @@ from ..documents.files import PathLike, display_name, write
 from ..flavours.layer import Layer
 
 COLUMNS = ("name", "type", "supported", "lacks", "notes")  # the notes are for people; they are not read
-WORDS = {"": True, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+SUPPORTED_WORDS = {"": True, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
-Row = Tuple[Dict[str, Any], Span]
+TableRow = Tuple[Dict[str, Any], Span]
 
 
-def table_layers(source: Source, rows: Iterable[Row]) -> List[Layer]:
+def table_layers(source: Source, rows: Iterable[TableRow]) -> List[Layer]:
     """The layers in the rows of a table. Raises `ConfigError` for one that is wrong, or there twice."""
-    return list(unique(map_rows(source, rows), source))
+    return list(require_unique(map_rows(source, rows), source))
 
 
-def map_rows(source: Source, rows: Iterable[Row]) -> Iterator[Tuple[Layer, Span]]:
+def map_rows(source: Source, rows: Iterable[TableRow]) -> Iterator[Tuple[Layer, Span]]:
     """Checked layers out of rows."""
     for row, span in rows:
         unknown = [key for key in row if key not in COLUMNS]
@@ -36,15 +36,15 @@ def map_rows(source: Source, rows: Iterable[Row]) -> Iterator[Tuple[Layer, Span]
                 raise row_error(source, span, "the '{}' holds half a character (a surrogate)".format(key), "encoding")
         supported, lacks = row.get("supported", True), row.get("lacks", ())
         if not isinstance(supported, bool):
-            raise row_error(source, span, "'supported' is true or false, not {}".format(brief(supported)))
+            raise row_error(source, span, "'supported' is true or false, not {}".format(brief_repr(supported)))
         if not isinstance(lacks, (list, tuple)) or not all(isinstance(word, str) for word in lacks):
-            raise row_error(source, span, "'lacks' is a list of names, not {}".format(brief(lacks)))
+            raise row_error(source, span, "'lacks' is a list of names, not {}".format(brief_repr(lacks)))
         if not isinstance(row.get("notes", []), (list, str)):
-            raise row_error(source, span, "'notes' is a list of sentences, not {}".format(brief(row["notes"])))
+            raise row_error(source, span, "'notes' is a list of sentences, not {}".format(brief_repr(row["notes"])))
         yield Layer(row["name"], row["type"], supported, tuple(lacks)), span
 
 
-def unique(layers: Iterable[Tuple[Layer, Span]], source: Source) -> Iterator[Layer]:
+def require_unique(layers: Iterable[Tuple[Layer, Span]], source: Source) -> Iterator[Layer]:
     lines: Dict[str, int] = {}
     for layer, span in layers:
         if layer.name in lines:
@@ -54,7 +54,7 @@ def unique(layers: Iterable[Tuple[Layer, Span]], source: Source) -> Iterator[Lay
         yield layer
 
 
-def brief(value: Any) -> str:
+def brief_repr(value: Any) -> str:
     """A value in a message, also one that Python refuses to write."""
     try:
         return shorten(repr(value))
@@ -71,15 +71,15 @@ def row_error(
 # ---------------------------------------------------------------- JSON
 
 
-def json_rows(source: Source) -> Iterator[Row]:
+def json_rows(source: Source) -> Iterator[TableRow]:
     """The objects of a JSON array, each with its place, which the json module does not tell."""
     import json
 
     text, decoder = source.text, json.JSONDecoder(object_pairs_hook=without_duplicates)
-    position = skip_blanks(text, 0)
+    position = skip_json_blanks(text, 0)
     if text[position : position + 1] != "[":
         raise json_error(source, position, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]')
-    position = skip_blanks(text, position + 1)
+    position = skip_json_blanks(text, position + 1)
     while text[position : position + 1] != "]":
         start = position
         try:
@@ -95,14 +95,14 @@ def json_rows(source: Source) -> Iterator[Row]:
         if not isinstance(row, dict):
             raise json_error(source, start, 'a layer is an object: {"name": ..., "type": ...}')
         yield row, source.span(start, position)
-        position = skip_blanks(text, position)
+        position = skip_json_blanks(text, position)
         if text[position : position + 1] == ",":
-            position = skip_blanks(text, position + 1)
+            position = skip_json_blanks(text, position + 1)
             if text[position : position + 1] == "]":
                 raise json_error(source, position, "expected a layer after ','")
         elif text[position : position + 1] != "]":
             raise json_error(source, position, "expected ',' or ']'")
-    rest = skip_blanks(text, position + 1)
+    rest = skip_json_blanks(text, position + 1)
     if rest < len(text):
         raise json_error(source, rest, "expected the end of the file")
 
@@ -124,7 +124,7 @@ def json_error(source: Source, position: int, message: str) -> ConfigError:
     return row_error(source, source.span(position, min(position + 1, len(source.text))), message, "syntax")
 
 
-def skip_blanks(text: str, position: int) -> int:
+def skip_json_blanks(text: str, position: int) -> int:
     while text[position : position + 1] in (" ", "\t", "\n", "\r"):
         position += 1
     return position
@@ -146,7 +146,7 @@ def layers_to_json(layers: Iterable[Layer], notes: Optional[Mapping[str, List[st
 # ---------------------------------------------------------------- CSV
 
 
-def csv_rows(source: Source) -> Iterator[Row]:
+def csv_rows(source: Source) -> Iterator[TableRow]:
     """The rows of a CSV table, each with its line."""
     import csv
     import io
@@ -173,7 +173,7 @@ def csv_rows(source: Source) -> Iterator[Row]:
                 raise row_error(source, place, message, "syntax")
             row: Dict[str, Any] = dict(zip(header, cells))
             if "supported" in row:
-                row["supported"] = WORDS.get(row["supported"].strip().lower(), row["supported"])
+                row["supported"] = SUPPORTED_WORDS.get(row["supported"].strip().lower(), row["supported"])
             if "lacks" in row:
                 row["lacks"] = row["lacks"].split()
             yield row, place

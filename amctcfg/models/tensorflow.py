@@ -13,10 +13,10 @@ from ..flavours.layer import Layers, Traits
 from ..flavours.tf_ascend import TF_ASCEND
 from .graphs import (
     Allowance,
+    Assessment,
     Condition,
     Examined,
     Fields,
-    Finding,
     Graph,
     Node,
     decoded,
@@ -77,50 +77,50 @@ def portray(node: Node, graph: TensorFlowGraph) -> Traits:
 PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2")
 
 
-def constant_filter(node: Node, graph: Graph) -> Optional[Finding]:
+def constant_filter(node: Node, graph: Graph) -> Optional[Assessment]:
     """Following the filter backwards has to reach a Const."""
     if len(node.inputs) <= FILTER_INPUT:
-        return Finding("it has no filter")
+        return Assessment("it has no filter")
     source = graph.origin(node.inputs[FILTER_INPUT])
     if source.constant:
         return None
     if source.name not in graph.by_name:
-        return Finding("its filter comes from {}".format(source.words))
-    return Finding("its filter is not a constant: it comes from {}".format(source.words))
+        return Assessment("its filter comes from {}".format(source.words))
+    return Assessment("its filter is not a constant: it comes from {}".format(source.words))
 
 
-def undilated(node: Node, graph: Graph) -> Optional[Finding]:
+def undilated(node: Node, graph: Graph) -> Optional[Assessment]:
     dilations = list(node.attribute("dilations") or ())
-    return None if all(d == 1 for d in dilations) else Finding("its dilations are {}, not all 1".format(dilations))
+    return None if all(d == 1 for d in dilations) else Assessment("its dilations are {}, not all 1".format(dilations))
 
 
-def undilated_depth(node: Node, graph: Graph) -> Optional[Finding]:
+def undilated_depth(node: Node, graph: Graph) -> Optional[Assessment]:
     dilations = list(node.attribute("dilations") or ())
     depth = 2 if node.attribute("data_format") in (b"NCDHW", "NCDHW") else 1
     if len(dilations) != 5 or dilations[depth] == 1:
         return None
-    return Finding("its dilation in depth is {}, not 1".format(dilations[depth]))
+    return Assessment("its dilation in depth is {}, not 1".format(dilations[depth]))
 
 
 def are_off(*attributes: str) -> Condition:
-    def condition(node: Node, graph: Graph) -> Optional[Finding]:
+    def condition(node: Node, graph: Graph) -> Optional[Assessment]:
         found = [name for name in attributes if node.attribute(name)]
         if not found:
             return None
-        return Finding("its {} {} true".format(" and ".join(found), "is" if len(found) == 1 else "are"))
+        return Assessment("its {} {} true".format(" and ".join(found), "is" if len(found) == 1 else "are"))
 
     return condition
 
 
-def one_constant(node: Node, graph: Graph) -> Optional[Finding]:
+def one_constant(node: Node, graph: Graph) -> Optional[Assessment]:
     """A product of two variables is quantized without offset; a constant second operand has two dimensions."""
     if not any(graph.origin(source).constant for source in node.inputs[:2]):
-        return Finding(lacks=("asymmetric",))
+        return Assessment(lacks=("asymmetric",))
     assert isinstance(graph, TensorFlowGraph)
     shape = graph.shape(node.inputs[1]) if len(node.inputs) > 1 else None
     if shape is None or len(shape) == 2:
         return None
-    return Finding("its constant operand has {} dimensions, not 2".format(len(shape)))
+    return Assessment("its constant operand has {} dimensions, not 2".format(len(shape)))
 
 
 CONDITIONS: Dict[str, Condition] = {
@@ -262,7 +262,7 @@ SIGNATURES: Tuple[Tuple[int, bytes, str, str], ...] = (
 )
 
 
-def read_graph(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
+def read_tensorflow(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
     """The nodes of the graph in the bytes of a file: a GraphDef, binary or text, or a SavedModel.
 
     Raises `ConfigError` for anything else, named where it is recognised, and `ImportError` without protobuf.

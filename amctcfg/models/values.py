@@ -11,7 +11,7 @@ TRANSPARENT = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
 Shape = Optional[Tuple[int, ...]]
 
 
-class Origin(NamedTuple):
+class ValueOrigin(NamedTuple):
     """Where a value comes from: the value at the beginning, the operations on the way, whether it is constant, its shape
     where it arrives."""
 
@@ -34,7 +34,7 @@ class Values:
         self.readers: Dict[str, List[Any]] = {}
         self.constants: Dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
         self.constants.update((tensor.values.name, tuple(tensor.dims)) for tensor in graph.sparse_initializer)
-        self.origins: Dict[str, Origin] = {}
+        self.origins: Dict[str, ValueOrigin] = {}
         for node in graph.node:
             self.makers.update((value, node) for value in node.output if value)
             for value in dict.fromkeys(node.input):
@@ -42,15 +42,15 @@ class Values:
             if node.op_type == "Constant" and node.output:
                 self.constants[node.output[0]] = constant_shape(node)
 
-    def origin(self, value: str) -> Origin:
+    def origin(self, value: str) -> ValueOrigin:
         """Follow a value backwards through the operations that a weight may pass. Each value is followed once."""
         passed: Dict[str, None] = {}
         while value not in self.origins:
             maker = self.makers.get(value)
             if value in self.constants:
-                self.origins[value] = Origin(value, (), True, self.constants[value])
+                self.origins[value] = ValueOrigin(value, (), True, self.constants[value])
             elif maker is None or maker.op_type not in TRANSPARENT or not maker.input or value in passed:
-                self.origins[value] = Origin(value, (), False, None)
+                self.origins[value] = ValueOrigin(value, (), False, None)
             else:
                 passed[value] = None
                 value = maker.input[0]
@@ -58,7 +58,7 @@ class Values:
         for value in reversed(list(passed)):
             maker = self.makers[value]
             through = found.through if maker.op_type in found.through else (*found.through, maker.op_type)
-            found = Origin(found.value, through, found.constant, changed_shape(maker, found.shape))
+            found = ValueOrigin(found.value, through, found.constant, changed_shape(maker, found.shape))
             self.origins[value] = found
         return found
 

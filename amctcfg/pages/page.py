@@ -14,7 +14,7 @@ from ..tools.tabulating import Row, Table
 from .picture import picture_html
 from .script import SCRIPT
 from .style import COLOURS, NARROW, PAGE, TABLE
-from .table import TIERS, Explanations, Writer, strip_html, text
+from .table import TIERS, Explanations, HtmlTable, strip_html, text
 
 if TYPE_CHECKING:
     from ..resolve.resolver import Rules
@@ -51,7 +51,7 @@ class Page(NamedTuple):
 def write_page(page: Page) -> str:
     """Return the page as HTML: no network, readable without its script, nothing of a name is run."""
     explanations = Explanations(page.file, page.source is not None)
-    writer = Writer(page.table, explanations)
+    writer = HtmlTable(page.table, explanations)
     rows = [(row, classes_of(row, warned(page.diagnostics))) for row in page.table.rows]
     body = [
         *header(page, writer),
@@ -123,7 +123,7 @@ def classes_of(row: Row, warnings: Set[Tuple[Any, ...]]) -> List[str]:
 # ---------------------------------------------------------------- the parts
 
 
-def header(page: Page, writer: Writer) -> Iterator[str]:
+def header(page: Page, writer: HtmlTable) -> Iterator[str]:
     """Write the names, the figures, and what to look at first."""
     table = page.table
     before = "{} → ".format(text(page.against)) if page.against else ""
@@ -158,7 +158,7 @@ def header(page: Page, writer: Writer) -> Iterator[str]:
         yield "<p><a href=#diagnostics>{}</a>: {}".format(" and ".join(parts), codes)
 
 
-def worst_html(table: Table, writer: Writer) -> str:
+def worst_html(table: Table, writer: HtmlTable) -> str:
     """Name the three layers that quantizing hurts most."""
     numbers = {row.layer.name: number for number, row in enumerate(table.rows, 1)}
     worst = [row for row in table.worst_first(table.rows) if row.score is not None][:3]
@@ -170,7 +170,7 @@ def worst_html(table: Table, writer: Writer) -> str:
     return "<p>Worst by {}: {}".format(text(table.score), ", ".join(found))
 
 
-def tools(table: Table, writer: Writer, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
+def tools(table: Table, writer: HtmlTable, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
     """Write the search and the filters, which are the legend of the colours as well."""
     counts = Counter(name for _, classes in rows for name in set(classes))
     yield "<div class=tools role=search>"
@@ -188,7 +188,7 @@ def tools(table: Table, writer: Writer, rows: List[Tuple[Row, List[str]]]) -> It
     yield "<button id=unfold class='chip script' type=button>unfold all</button><output class=script aria-live=polite></output></div>"
 
 
-def table_html(writer: Writer, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
+def table_html(writer: HtmlTable, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
     worst = "descending" if writer.table.low_is_sensitive is False else "ascending"
     head = []
     for at, label in enumerate(writer.head()):

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 from ..diagnostics.words import escape_controls, format_value
 from ..resolve.effective import Origin
 from ..resolve.plan import Plan
-from ..tools.tabulating import Cell, Measured, Row, Scale, Table, scale_of, scope_of, score_texts, shown, tabulated
+from ..tools.tabulating import Cell, Measured, Row, Scale, Table, scale_of, scope_in_name, score_texts, shown, tabulated
 from .style import NOTEBOOK, TABLE
 
 MOST_ROWS = 200  # of a plan in a notebook
@@ -77,7 +77,7 @@ def explain_cell(row: Row, field: str, cell: Cell, place: Callable[[Row, Origin]
     return lines
 
 
-class Writer:
+class HtmlTable:
     """Writes the rows of a table."""
 
     def __init__(self, table: Table, explanations: Optional[Explanations]) -> None:
@@ -176,7 +176,7 @@ class Writer:
 
 def name_html(name: str) -> str:
     """Write a name whose scope is paler than its last part, and which may be broken behind separators."""
-    scope = scope_of(name)
+    scope = scope_in_name(name)
     separator = "/" if "/" in scope else "."
     broken = text(scope).replace(separator, separator + "<wbr>")
     return "{}<b>{}</b>".format("<i>{}</i>".format(broken) if scope else "", text(name[len(scope) :]))
@@ -187,7 +187,7 @@ def strip_html(table: Table, explanations: Optional[Explanations]) -> str:
     rows = [row for row in table.rows if row.cells]
     if not table.shared:
         return ""
-    writer, notable, usual = Writer(table, explanations), [], []
+    writer, notable, usual = HtmlTable(table, explanations), [], []
     for field, cell in table.shared.items():
         label = text(table.columns[field])
         if cell.is_default and not cell.hides and not cell.is_changed:
@@ -224,7 +224,7 @@ def notebook_table(table: Table, rest: str) -> str:
     """Write a table with its own style sheet, without script; of many layers the first, and how to get the rest."""
     rows = table.rows[:MOST_ROWS]
     more = len(table.rows) - len(rows)
-    writer = Writer(table, None)
+    writer = HtmlTable(table, None)
     lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), strip_html(table, None)]
     head = "".join("<th scope=col>{}".format(text(label).replace("_", "_<wbr>")) for label in writer.head())
     lines.append("<table class=amctcfg><thead><tr>{}<tbody>".format(head))

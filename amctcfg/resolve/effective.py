@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 SWITCHES = ("quant_enable", "fuse")
+READ: TierName = "quant_config"  # the tier of values that were read from JSON
 
 
 class Origin(NamedTuple):

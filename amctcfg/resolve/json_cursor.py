@@ -10,7 +10,7 @@ from ..diagnostics.suggestions import did_you_mean, nearest
 from ..diagnostics.words import shorten
 from ..documents.json_tree import Entry, Json
 
-Report = Callable[[str, str, "Cursor", Optional[str]], None]
+Reporter = Callable[[str, str, "Cursor", Optional[str]], None]
 
 
 class Cursor:
@@ -18,8 +18,8 @@ class Cursor:
 
     __slots__ = ("_report", "entry", "json", "path")
 
-    def __init__(self, report: Report, json: Json, path: Path, entry: Optional[Entry] = None) -> None:
-        self._report: Report = report
+    def __init__(self, report: Reporter, json: Json, path: Path, entry: Optional[Entry] = None) -> None:
+        self._report: Reporter = report
         self.json: Json = json
         self.path: Path = path
         self.entry: Optional[Entry] = entry  # of a value that has a key, with the place of that
@@ -31,7 +31,7 @@ class Cursor:
     @property
     def words(self) -> str:
         """The value, as a message shows it."""
-        return brief(self.json)
+        return word_value(self.json)
 
     @property
     def extent(self) -> Tuple[int, int]:
@@ -81,7 +81,7 @@ class Cursor:
                 again.report("duplicate-field", "the key is there twice in one object", "keep one of the two")
 
 
-def brief(value: Json) -> str:
+def word_value(value: Json) -> str:
     """Word a value for a message, also one that Python refuses to write."""
     plain = value.value
     if isinstance(plain, dict):

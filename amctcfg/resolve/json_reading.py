@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span
@@ -20,16 +20,11 @@ from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.field import REPEATED, Field
 from ..messages.kinds import UINT32
 from ..messages.message import Message, construct, problems
-from .effective import EffectiveConfig, Origin, Origins
+from .effective import READ, EffectiveConfig, Origin, Origins
 from .json_cursor import Cursor
 from .json_writing import VERSION
 from .plan import Plan
 from .resolver import DOCUMENTED, Resolver
-
-if TYPE_CHECKING:
-    from .effective import TierName
-
-READ: TierName = "quant_config"  # the tier of values that were read
 
 
 def read_plan(

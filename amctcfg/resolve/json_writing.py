@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 OF_LAYERS = ("skip_layers", "skip_layer_types", COMMON, OF_TYPE, OF_LAYER)
 
 VERSION = 1  # of the JSON quantization config
-INDENT = "    "
-NEXT = ",\n" + INDENT
-ENABLED = {value: ':{{\n{0}{0}"quant_enable":{1}'.format(INDENT, str(value).lower()) for value in (True, False)}
+JSON_INDENT = "    "
+NEXT = ",\n" + JSON_INDENT
+ENABLED = {value: ':{{\n{0}{0}"quant_enable":{1}'.format(JSON_INDENT, str(value).lower()) for value in (True, False)}
 
 
 def global_values(resolver: Resolver, layout: Layout) -> Dict[str, Any]:
@@ -186,7 +186,7 @@ class Template:
 
         text = json.dumps({"": shape}, indent=4, separators=(",", ":"))
         inner = text[text.index("{", 1) + 1 : text.rindex("}", 0, -1)].rstrip()
-        text = (",{}\n{}}}".format(inner, INDENT) if shape else "\n{}}}".format(INDENT)).replace("%", "%%")
+        text = (",{}\n{}}}".format(inner, JSON_INDENT) if shape else "\n{}}}".format(JSON_INDENT)).replace("%", "%%")
         as_word = {place for place, _ in self.words}
         for place in range(len(self.places)):
             text = text.replace('"\\u0000{}"'.format(place), "%s" if place in as_word else "%r")

@@ -8,11 +8,11 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..flavours.flavour import Flavour
 from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE
-from ..messages.field import Choice
+from ..messages.field import Among
 from ..resolve.effective import EffectiveConfig, values_of
 from ..tools.overriding import altered
 
-__all__ = ["COST", "INT16", "SKIP", "Axes", "axes_of", "block_with", "chosen_kinds", "kind_of", "possible_kinds"]
+__all__ = ["COST", "INT16", "SKIP", "Axes", "axes_of", "block_with", "chosen_kinds", "kind_of_change", "possible_kinds"]
 
 # By what they cost on the device, the cheapest first.
 SETTINGS, BALANCER, INT16, SKIP = "settings", "balancer", "int16", "skip"
@@ -24,7 +24,7 @@ PERCENTILES = (0.9999, 0.99999, 1.0)
 STARTS, ENDS, STEP = (0.2, 0.5, 0.7), (1.0, 1.3, 2.0), 0.01
 STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
-Values = Dict[str, Any]  # by dotted name, as `overriding.altered` takes them
+FieldValues = Dict[str, Any]  # by dotted name, as `overriding.altered` takes them
 
 
 class Axes(NamedTuple):
@@ -103,7 +103,7 @@ def axes_of(effective: EffectiveConfig, flavour: Flavour[Any], kinds: Iterable[s
     own_bins = values.get("hfmg_quantize.num_of_bins")
     member = "ifmr_quantize" if has_ifmr else "hfmg_quantize"
     within = getattr(leaves(fields, "hfmg_quantize").get("num_of_bins"), "within", None)
-    bins = within.values if isinstance(within, Choice) else ()
+    bins = within.values if isinstance(within, Among) else ()
     weights: List[Optional[bool]] = [values.get("arq_quantize.channel_wise")]
     if SETTINGS in kinds and weights[0] is False and flavour.can(layer, CHANNEL_WISE):
         weights.append(True)
@@ -140,13 +140,13 @@ def once(values: Iterable[Any]) -> Tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def block_with(effective: EffectiveConfig, changes: Values) -> Any:
+def block_with(effective: EffectiveConfig, changes: FieldValues) -> Any:
     """Return the layer's block with some values changed. Raises `ValueError` for one out of its range."""
     now = values_of(effective.calibration_config)
     return altered(effective.calibration_config, {n: v for n, v in changes.items() if now.get(n) != v})
 
 
-def kind_of(effective: EffectiveConfig, block: Any) -> Optional[str]:
+def kind_of_change(effective: EffectiveConfig, block: Any) -> Optional[str]:
     """Return the dearest kind of change between what a layer gets and another block; None where nothing changes."""
     before, after = values_of(effective.calibration_config), values_of(block)
     if before == after:
@@ -157,7 +157,7 @@ def kind_of(effective: EffectiveConfig, block: Any) -> Optional[str]:
     return BALANCER if strength in after and strength not in before else SETTINGS
 
 
-def now_of(values: Values, name: str) -> Any:
+def now_of(values: FieldValues, name: str) -> Any:
     """The width that a layer has, whichever algorithm it is of."""
     leaf = name.rpartition(".")[2]
     return next((value for other, value in values.items() if other.rpartition(".")[2] == leaf), None)

@@ -12,7 +12,7 @@ from ..resolve.plan import Plan
 from ..tools.edits import skip
 from ..tools.overriding import Override, override
 
-COMMENT = "tune: output {:.1f} dB, {:.1f} without"
+WORTH_COMMENT = "tune: output {:.1f} dB, {:.1f} without"
 OLD_COMMENT = r"tune: output -?[0-9.]+ dB, -?[0-9.]+ without\s*\Z"
 
 
@@ -58,9 +58,9 @@ def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
     return " ".join("{} {{ {} }}".format(member, " ".join(fields)) for member, fields in parts.items())
 
 
-def written(document: Document[Any], plan: Plan, state: State, after: float, without: Mapping[str, float]) -> str:
+def write_state(document: Document[Any], plan: Plan, state: State, after: float, without: Mapping[str, float]) -> str:
     """The text of the configuration with the changes of a state, each with what it is worth."""
-    comments = {name: COMMENT.format(after, without[name]) for name in state}
+    comments = {name: WORTH_COMMENT.format(after, without[name]) for name in state}
     text = override(
         document,
         [

@@ -13,9 +13,9 @@ from .algorithms import limits
 from .network import Network
 from .sites import DECONVOLUTION, PRODUCT, Site, Weights
 
-__all__ = ["Factors", "Piece", "calibrated", "plain", "quantized", "quantized_bias", "woven"]
+__all__ = ["Factors", "Piece", "calibrated", "keep_floats", "quantized", "quantized_bias", "woven"]
 
-INT32 = 2**31
+INT32_LIMIT = 2**31
 
 
 class Factors(NamedTuple):
@@ -88,7 +88,7 @@ class Piece:
         return str(inner[self.site.result])
 
 
-def plain(site: Site, tag: str = "") -> Piece:
+def keep_floats(site: Site, tag: str = "") -> Piece:
     """The layer in floats."""
     piece = Piece(site, tag)
     piece.layer(site.node.input)

@@ -8,7 +8,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 import numpy as np
 import onnx
 
-from .network import Network, unique
+from .network import Network, unused_name
 
 __all__ = ["fuse"]
 
@@ -38,7 +38,7 @@ def fuse(network: Network, wanted: Callable[[onnx.NodeProto], bool]) -> Network:
         fused = onnx.NodeProto()
         fused.CopyFrom(node)
         del fused.input[:], fused.output[:]
-        names = [unique("{}/fused_{}".format(node.name, part), taken) for part in ("weight", "bias")]
+        names = [unused_name("{}/fused_{}".format(node.name, part), taken) for part in ("weight", "bias")]
         fused.input.extend([node.input[0], *names])
         fused.output.append(folded)
         arrays[names[0]] = weight * by_output(scale, node, weight)

@@ -21,13 +21,13 @@ __all__ = [
     "inputs_of",
     "needed",
     "read_network",
-    "unique",
+    "unused_name",
     "used_tensors",
     "weight_files",
 ]
 
 OLDEST = 11  # the opset that has Round and Clip as they are needed
-SMALL = 1024  # bytes: what is smaller may be a shape, and stays in the graph
+SMALL_ARRAY = 1024  # bytes: what is smaller may be a shape, and stays in the graph
 INLINE = 1_900_000_000  # bytes of weights that fit into one protobuf message
 ELSEWHERE = "amctcfg-weights"  # never opened: onnxruntime is given the arrays
 HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -175,7 +175,7 @@ def outer_values(node: onnx.NodeProto) -> Iterator[str]:
 
 def placeholder(name: str, array: np.ndarray) -> onnx.TensorProto:
     """An initializer whose data is given at run time, or the data itself where it is small."""
-    if array.nbytes < SMALL:
+    if array.nbytes < SMALL_ARRAY:
         return numpy_helper.from_array(np.ascontiguousarray(array), name)
     tensor = TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
     take_out(tensor)
@@ -188,7 +188,7 @@ def take_out(tensor: onnx.TensorProto) -> None:
     tensor.external_data.add(key="location", value=ELSEWHERE)
 
 
-def unique(name: str, taken: Any) -> str:
+def unused_name(name: str, taken: Any) -> str:
     """A name that is not taken, and is taken from now on."""
     found, number = name, 1
     while found in taken:
@@ -293,7 +293,7 @@ def taken_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
                 tensor.data_location = TensorProto.DEFAULT
                 del tensor.external_data[:]
             array = numpy_helper.to_array(tensor)
-        if array is None or tensor.data_type == TensorProto.STRING or (array.nbytes < SMALL and not external):
+        if array is None or tensor.data_type == TensorProto.STRING or (array.nbytes < SMALL_ARRAY and not external):
             continue
         arrays[tensor.name] = array
         for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):

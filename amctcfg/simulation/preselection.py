@@ -16,8 +16,8 @@ from onnx import TensorProto, helper
 from ..flavours.flavour import Flavour
 from ..resolve.effective import EffectiveConfig
 from .algorithms import Samples, estimated_losses, hfmg, ifmr, limits, range_of, ratios
-from .alternatives import KINDS, Axes, axes_of, block_with, kind_of
-from .editing import Factors, plain, quantized, woven
+from .alternatives import KINDS, Axes, axes_of, block_with, kind_of_change
+from .editing import Factors, keep_floats, quantized, woven
 from .network import Network, Runner, SimulationError, needed
 from .sensitivity import Agreement
 from .simulator import bias_overflow, extreme, factors_of, made_factors, unbalanced
@@ -94,7 +94,7 @@ def preselect(
                     seen.add(key)
                     candidates.append((candidate, factors))
             for (candidate, _), decibels in zip(candidates, bench.measure(candidates)):
-                kind = kind_of(site.effective, candidate.effective.calibration_config)
+                kind = kind_of_change(site.effective, candidate.effective.calibration_config)
                 if kind is not None and np.isfinite(decibels):
                     found.append((corner, Alternative(kind, candidate, decibels)))
         found.sort(key=lambda pair: -pair[1].decibels)
@@ -157,7 +157,7 @@ def scaled(
         axes = axes._replace(ranges=axes.ranges[:1])
     own = "hfmg_quantize" if site.setting.bins is not None else "ifmr_quantize"
     try:
-        first = with_block(site, block_with(site.effective, {**head, **width_of(own, width)}))
+        first = with_block(site, block_with(site.effective, {**head, **width_change(own, width)}))
     except ValueError:
         return
     if first.setting.strength is not None and magnitudes is None:
@@ -169,7 +169,7 @@ def scaled(
     for settings, pairs in least_errors(bench, axes, balance, first.setting.bits, BEST if few else 4 * BEST):
         member = next(iter(settings)).partition(".")[0]
         try:
-            block = block_with(site.effective, {**head, **settings, **width_of(member, width)})
+            block = block_with(site.effective, {**head, **settings, **width_change(member, width)})
         except ValueError:
             continue
         yield with_block(site, block), made_factors(first, pairs, weights, balance)
@@ -200,7 +200,7 @@ def least_errors(
     return list(distinct.values())[:most]
 
 
-def width_of(member: str, width: Optional[str]) -> Dict[str, Any]:
+def width_change(member: str, width: Optional[str]) -> Dict[str, Any]:
     return {} if width is None else {member + ".dst_type": width}
 
 
@@ -279,7 +279,7 @@ class Bench:
             yield from self.compute(candidates[begin : begin + MOST_COMPUTED])
 
     def compute(self, candidates: Sequence[Tuple[Site, Factors]]) -> List[float]:
-        pieces = [plain(self.site, "/floats")]
+        pieces = [keep_floats(self.site, "/floats")]
         for number, (site, factors) in enumerate(candidates):
             weights = None if site.weight is None else site.quantize(factors.balance)
             pieces.append(quantized(site, factors, weights, "/{}".format(number)))

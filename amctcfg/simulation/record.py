@@ -30,13 +30,13 @@ def record_lines(site: Site, factors: Factors, skip_fusion: bool) -> Iterator[st
     yield "  key: {}".format(STRING.format(site.name))
     yield "  value {"
     pairs = factors.activations
-    yield from ("    scale_d: {}".format(number(scale)) for scale, _ in pairs)
+    yield from ("    scale_d: {}".format(shortest_decimal(scale)) for scale, _ in pairs)
     yield from ("    offset_d: {}".format(offset) for _, offset in pairs)
     if site.kind != PRODUCT:
-        yield from ("    scale_w: {}".format(number(scale)) for scale in factors.scale_w)
+        yield from ("    scale_w: {}".format(shortest_decimal(scale)) for scale in factors.scale_w)
         yield from ("    offset_w: {}".format(int(offset)) for offset in factors.offset_w)
     balance: Any = () if factors.balance is None else factors.balance
-    yield from ("    tensor_balance_factor: {}".format(number(factor)) for factor in balance)
+    yield from ("    tensor_balance_factor: {}".format(shortest_decimal(factor)) for factor in balance)
     if skip_fusion and not site.effective.fuse:
         yield "    skip_fusion: true"
     yield '    act_type: "INT{}"'.format(site.setting.bits)
@@ -46,6 +46,6 @@ def record_lines(site: Site, factors: Factors, skip_fusion: bool) -> Iterator[st
     yield "}"
 
 
-def number(value: Any) -> str:
+def shortest_decimal(value: Any) -> str:
     """The shortest decimal of a float32."""
     return repr(round_float32(float(np.float32(value))))

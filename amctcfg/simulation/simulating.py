@@ -14,7 +14,7 @@ from ..models.loading import graph_kind
 from ..resolve.plan import Plan
 from .batches import check_batches
 from .calibration import Batch, portions
-from .editing import Factors, Piece, calibrated, plain, quantized, woven
+from .editing import Factors, Piece, calibrated, keep_floats, quantized, woven
 from .naming import Nodes, named_layers
 from .network import Network, Runner, SimulationError, read_network
 from .record import record_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Simulation", "simulate"]
 
-KINDS = {
+SCORE_KINDS = {
     "cosine": "simulated cosines of the layers' outputs",
     "sqnr": "simulated decibels of the layers' outputs",
     "output": "simulated decibels of the model's output",
@@ -138,8 +138,8 @@ class Simulation:
         """
         from ..tuning.scores import Scores  # the room may be deleted
 
-        if what not in KINDS:
-            raise ValueError("what is {!r}; it has to be {}".format(what, " or ".join(map(repr, KINDS))))
+        if what not in SCORE_KINDS:
+            raise ValueError("what is {!r}; it has to be {}".format(what, " or ".join(map(repr, SCORE_KINDS))))
         if what not in self._measured:
             if what == "output":
                 self._measured["output"] = self._alone()
@@ -148,7 +148,7 @@ class Simulation:
                 self._measured["cosine"] = {name: agreement.cosine for name, agreement in found.items()}
                 self._measured["sqnr"] = {name: agreement.decibels for name, agreement in found.items()}
         values = self._measured[what]
-        return Scores({name: values[name] for name in sorted(values, key=values.__getitem__)}, True, KINDS[what])
+        return Scores({name: values[name] for name in sorted(values, key=values.__getitem__)}, True, SCORE_KINDS[what])
 
     @property
     def output_sqnr(self) -> float:
@@ -185,7 +185,9 @@ class Simulation:
         for portion in portions(list(sites), bytes_of, simulator.memory):
             simulator.progress(portion[0], done, len(sites))
             pieces = [
-                piece for n in portion for piece in (plain(sites[n], "/floats"), self._quantized(sites[n], "/ints"))
+                piece
+                for n in portion
+                for piece in (keep_floats(sites[n], "/floats"), self._quantized(sites[n], "/ints"))
             ]
             outputs = [piece.apart() for piece in pieces]
             runner = Runner(woven(network, (), outputs, beside=pieces))

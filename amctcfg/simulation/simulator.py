@@ -11,11 +11,11 @@ import numpy as np
 from ..resolve.plan import Plan
 from .algorithms import EPSILON, Samples, hfmg, ifmr
 from .calibration import Batch, Sizes, captured, portions
-from .editing import INT32, Factors, calibrated, quantized_bias, woven
+from .editing import INT32_LIMIT, Factors, calibrated, quantized_bias, woven
 from .fusion import fuse
 from .naming import Nodes
 from .network import Network, SimulationError, needed
-from .sites import PRODUCT, Setting, Site, Weights, site_of
+from .sites import PRODUCT, Site, SiteSetting, Weights, site_of
 
 __all__ = ["Progress", "Refusal", "Simulated", "Simulator"]
 
@@ -329,16 +329,16 @@ def factors_of(arrays: List[np.ndarray], sites: Sequence[Site], balances: Mappin
         elif balance is None:
             shared.append(index)  # sorted once for all, when nobody needs the order any more
         else:
-            found[index] = searched(Samples(joined(list(given))), site.setting, asymmetric)
+            found[index] = searched(Samples(join_batches(list(given))), site.setting, asymmetric)
     if shared:
-        samples = Samples(joined(arrays))
+        samples = Samples(join_batches(arrays))
         for index in shared:
             site = sites[index]
             found[index] = searched(samples, site.setting, site.setting.asymmetric and site.kind != PRODUCT)
-    return [checked(each) for each in found]
+    return [check_scale(each) for each in found]
 
 
-def joined(arrays: List[np.ndarray]) -> np.ndarray:
+def join_batches(arrays: List[np.ndarray]) -> np.ndarray:
     """The values of all batches in one array, which may be changed; the list is used up, so that no value is held twice."""
     if len(arrays) == 1:
         return arrays.pop().reshape(-1)
@@ -350,11 +350,11 @@ def joined(arrays: List[np.ndarray]) -> np.ndarray:
     return found
 
 
-def searched(samples: Samples, setting: Setting, asymmetric: bool) -> Tuple[float, int]:
+def searched(samples: Samples, setting: SiteSetting, asymmetric: bool) -> Tuple[float, int]:
     return ifmr(samples, setting.bits, asymmetric, setting.percentiles, setting.search)
 
 
-def checked(found: Tuple[float, int]) -> Any:
+def check_scale(found: Tuple[float, int]) -> Any:
     """Scale and offset, or in words why the toolkit stops."""
     return found if found[0] <= 1 / EPSILON else "its scale, {:.6g}, is beyond 1/1.19e-7".format(found[0])
 
@@ -381,7 +381,7 @@ def bias_overflow(site: Site, factors: Factors) -> Optional[str]:
     if site.bias is None:
         return None
     steps = quantized_bias(site, factors)[0].astype(np.float64)
-    outside = ~((steps >= -INT32) & (steps <= INT32 - 1))
+    outside = ~((steps >= -INT32_LIMIT) & (steps <= INT32_LIMIT - 1))
     if not outside.any():
         return None
     return "its quantized bias, {:.0f}, is beyond int32".format(float(steps[outside].reshape(-1)[0]))

@@ -13,13 +13,13 @@ from .algorithms import arq, dmq, fake_quantize
 from .fusion import groups_of
 from .network import Network
 
-__all__ = ["Setting", "Site", "Weights", "setting_of", "site_of"]
+__all__ = ["Site", "SiteSetting", "Weights", "setting_of", "site_of"]
 
 CONVOLUTION, DECONVOLUTION, LINEAR, POOL, PRODUCT = "convolution", "deconvolution", "linear", "pool", "product"
 BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
 
 
-class Setting(NamedTuple):
+class SiteSetting(NamedTuple):
     """What decides the factors of a layer: the values of its block."""
 
     bits: int
@@ -43,7 +43,7 @@ class Setting(NamedTuple):
         return self.bits, self.asymmetric, self.bins, self.percentiles, self.search, self.strength
 
 
-def setting_of(effective: EffectiveConfig) -> Setting:
+def setting_of(effective: EffectiveConfig) -> SiteSetting:
     """The values of a layer's block that the simulation follows."""
     block = effective.calibration_config
     ada, hfmg = getattr(block, "ada_quantize", None), getattr(block, "hfmg_quantize", None)
@@ -51,7 +51,7 @@ def setting_of(effective: EffectiveConfig) -> Setting:
     activations = hfmg or block.ifmr_quantize
     balancer = getattr(block, "dmq_balancer", None)
     ifmr = None if hfmg else activations
-    return Setting(
+    return SiteSetting(
         bits=BITS[getattr(activations, "dst_type", None) or "INT8"],
         asymmetric=bool(activations.asymmetric),
         bins=hfmg.num_of_bins if hfmg else None,
@@ -82,7 +82,7 @@ class Site:
     def __init__(self, effective: EffectiveConfig, node: onnx.NodeProto, kind: str) -> None:
         self.effective: EffectiveConfig = effective
         self.name: str = effective.layer.name
-        self.setting: Setting = setting_of(effective)
+        self.setting: SiteSetting = setting_of(effective)
         self.node: onnx.NodeProto = node
         self.kind: str = kind
         self.values: List[str] = list(node.input[: 2 if kind == PRODUCT else 1])

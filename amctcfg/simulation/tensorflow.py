@@ -20,7 +20,7 @@ OPSET = 15
 NO_OUTPUTS = ("NoOp", "Const", "Placeholder", "Assert")
 
 
-def read_graph(path: Any) -> Any:
+def read_graph_def(path: Any) -> Any:
     """A GraphDef from a file. Raises `SimulationError`, `OSError`, and `ImportError` where the extra is missing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or it talks about the processor
     try:
@@ -47,7 +47,7 @@ def graph_inputs(path: Any) -> List[onnx.ValueInfoProto]:
     """The inputs of a graph: its placeholders."""
     import numpy as np
 
-    graph = read_graph(path)
+    graph = read_graph_def(path)
     from tensorflow import dtypes
 
     found = []
@@ -79,7 +79,7 @@ def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
     A layer whose own output is asked for keeps its name, and batch normalization stays apart from it; the outputs that
     were asked for are taken away again. Inputs and outputs are named as in the graph, without `:0`.
     """
-    graph = read_graph(path)
+    graph = read_graph_def(path)
     import tf2onnx
 
     for name in ("tf2onnx", "tensorflow"):

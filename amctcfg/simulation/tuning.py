@@ -19,7 +19,7 @@ from ..resolve.plan import Plan
 from .alternatives import COST, INT16, SKIP, chosen_kinds, possible_kinds
 from .batches import check_batches
 from .calibration import captured, portions
-from .changes import Choice, Cure, State, is_skip, setting_text, written
+from .changes import Choice, Cure, State, is_skip, setting_text, write_state
 from .editing import Factors, Piece, calibrated, quantized, woven
 from .network import Network, SimulationError
 from .preselection import factors_from, preselect
@@ -112,12 +112,12 @@ def tune(
     if target is not None and not math.isfinite(target):
         raise ValueError("target is {}; it has to be a finite number".format(target))
     plan = expand(document, layers_of(model, document), rules)
-    return Search(document, plan, model, batches, check, kinds, progress, memory, jobs).run(target)
+    return TuningSearch(document, plan, model, batches, check, kinds, progress, memory, jobs).run(target)
 
 
 def layers_of(model: Any, document: Document[Any]) -> Sequence[Layer]:
     if isinstance(model, onnx.ModelProto):
-        found = onnx_models.read_model(model.SerializeToString(), "<model>", document.flavour)
+        found = onnx_models.read_onnx(model.SerializeToString(), "<model>", document.flavour)
         return [examined.layer for examined in found]
     return load_layers(model, document.flavour)
 
@@ -130,7 +130,7 @@ class Made(NamedTuple):
     noise: float  # of the model's output where only this layer is quantized
 
 
-class Search:
+class TuningSearch:
     """The search of one call.
 
     The noise of layers adds up nearly, so a layer's alternatives are judged alone first. What a state does to the model's
@@ -488,7 +488,7 @@ class Search:
             for _, site in self.step("measuring", {site.name: site for site in simulated.sites})
         ]
         return Tuned(
-            written(self.document, self.plan, ordered, after, worth),
+            write_state(self.document, self.plan, ordered, after, worth),
             before,
             after,
             changes,

@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
-from ..documents.json_tree import entry_of
+from ..documents.json_tree import value_at_key
 from ..messages.kinds import BOOL, FLOAT
 from ..resolve.effective import Origin, values_of
 from ..resolve.json_reading import QuantConfig
@@ -87,11 +87,11 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
     for error in others:
         if len(error.path or ()) == 1:
             name = str((error.path or ())[0])
-            entry = entry_of(read.root.value[name].value, "quant_enable")
+            entry = value_at_key(read.root.value[name].value, "quant_enable")
             if entry is not None and entry.value is True:
                 yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
     for key, asked in plan.global_values.items():
-        if plain(asked) != plain(read.globals.get(key)):
+        if as_json_value(asked) != as_json_value(read.globals.get(key)):
             yield Finding(None, key, asked, NOTHING._replace(value=asked), read.globals.get(key))
     for name, effective in plan.items():
         done = read.effective(effective.layer)
@@ -111,7 +111,7 @@ def is_of_the_model(error: Diagnostic) -> bool:
     return error.code == "unknown-layer" and (len(path) == 1 or path[0] == "skip_fusion_layers")
 
 
-def plain(value: Any) -> Any:
+def as_json_value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -175,14 +175,14 @@ def recorded(fields: Any) -> Recorded:
     return Recorded(
         len(values.get("scale_w", ())),
         FLOAT.read(offset[-1]) if offset else None,
-        text_of(values.get("act_type")),
-        text_of(values.get("wts_type")),
+        last_text(values.get("act_type")),
+        last_text(values.get("wts_type")),
         BOOL.read(fusion[-1]) if fusion else None,
         "tensor_balance_factor" in values,
     )
 
 
-def text_of(literals: Optional[List[str]]) -> Optional[str]:
+def last_text(literals: Optional[List[str]]) -> Optional[str]:
     if not literals:
         return None
     raw = literals[-1]

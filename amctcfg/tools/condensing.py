@@ -101,7 +101,7 @@ def condense(
     errors = read.errors + ([] if read.errors else find_inexact(read))
     if errors:
         raise ConfigError(errors, read.text)
-    search = Search(read, [layer for layer in layers if read.flavour.quantizes(layer)])
+    search = BlockSearch(read, [layer for layer in layers if read.flavour.quantizes(layer)])
     config = search.find_best()
     verify(config, read, layers)
     return config
@@ -145,7 +145,7 @@ def as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-class Search:
+class BlockSearch:
     """The choice of a common block and of blocks of types, by the cost of the layers that then need their own.
 
     With a given common block each type decides for itself. What a type costs depends on the common block only by what
@@ -502,8 +502,8 @@ class LowerBounds:
     holds, or nothing that is wanted. A block of a type saves as much as the most frequent one at best.
     """
 
-    def __init__(self, search: Search) -> None:
-        self.search: Search = search
+    def __init__(self, search: BlockSearch) -> None:
+        self.search: BlockSearch = search
         self.alone: Dict[LayerClass, Cost] = {}  # where each layer has a block of its own
         self.saved: Dict[
             LayerClass, Dict[Any, Cost]

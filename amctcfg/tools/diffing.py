@@ -43,7 +43,7 @@ class Change:
     after_origin: Origin
 
 
-ABSENT = Origin("default", None)
+ABSENT_ORIGIN = Origin("default", None)
 
 
 def diff(
@@ -126,4 +126,4 @@ def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
 
 
 def origin_of(effective: Optional[EffectiveConfig], field: str) -> Origin:
-    return ABSENT if effective is None else effective.origins.get(field, ABSENT)
+    return ABSENT_ORIGIN if effective is None else effective.origins.get(field, ABSENT_ORIGIN)

@@ -17,9 +17,9 @@ from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Field, Tree, elements_of, split
 from ..textformat.tree import List as ListValue
 
-BLANKS = " \t\r\v\f"
+BLANK_CHARACTERS = " \t\r\v\f"
 SEPARATOR = re.compile(r"(?:{}|{}(?:\n|\Z))*([,;])".format(BLANK, COMMENT))
-ENTRY = re.compile("[{}]*{}".format(BLANKS, SKIP))
+ENTRY = re.compile("[{}]*{}".format(BLANK_CHARACTERS, SKIP))
 REST_OF_LINE = re.compile("{}*(?:{})?".format(BLANK_IN_LINE, COMMENT))
 
 
@@ -97,7 +97,7 @@ def remove_field(text: str, start: int, end: int) -> Edit:
     """Remove a field with its separator; a line that this empties goes with its comment."""
     end = behind_separator(text, end)
     line = start
-    while text[line - 1 : line] and text[line - 1] in BLANKS:
+    while text[line - 1 : line] and text[line - 1] in BLANK_CHARACTERS:
         line -= 1
     rest = REST_OF_LINE.match(text, end)
     assert rest is not None  # it may be empty
@@ -313,7 +313,7 @@ def take_lines(text: str, edits: List[Edit]) -> List[Edit]:
         end = text.find("\n", line)
         end = len(text) if end < 0 else end
         left = apply_edits(text[line:end], join_edits(Edit(e.start - line, e.end - line) for e in group))
-        bare = left.split("#", 1)[0].strip(BLANKS + ",;")
+        bare = left.split("#", 1)[0].strip(BLANK_CHARACTERS + ",;")
         if bare or any(e.end > end for e in group):
             result += group
         else:

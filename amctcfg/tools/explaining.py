@@ -168,9 +168,10 @@ class Explanation:
         fields: Dict[str, Any] = {}
         for field, origin in self.effective.origins.items():
             lost = [
-                dict(described(other), why=self.why_not(field, origin, other)) for other in self.shadowed(field, origin)
+                dict(origin_as_dict(other), why=self.why_not(field, origin, other))
+                for other in self.shadowed(field, origin)
             ]
-            fields[field] = dict(described(origin), shadowed=lost)
+            fields[field] = dict(origin_as_dict(origin), shadowed=lost)
         return {
             "layer": self.layer.name,
             "type": self.layer.type,
@@ -185,7 +186,7 @@ def name_in(origin: Origin) -> str:
     return [step for step in origin.path or () if isinstance(step, str)][-1]
 
 
-def described(origin: Origin) -> Dict[str, Any]:
+def origin_as_dict(origin: Origin) -> Dict[str, Any]:
     line, column = origin.span[:2] if origin.span else (None, None)
     path = list(origin.path) if origin.path else None
     return {"value": origin.value, "tier": origin.tier, "path": path, "line": line, "column": column}

@@ -10,8 +10,7 @@ from ..flavours.requirement import BY_TYPE
 from ..messages.field import Field
 from ..messages.kinds import Enum
 from ..messages.message import messages_of
-
-INDENT = "  "
+from ..messages.printing import INDENT
 
 
 def proto(flavour: Flavour[Any]) -> str:
@@ -38,17 +37,17 @@ def proto(flavour: Flavour[Any]) -> str:
         lines += ["{}{} = {};".format(INDENT, value, number) for number, value in kind.numbers.items()]
         lines.append("}")
     for message in messages:
-        lines += ["", "// {}".format(summary(message)), "message {} {{".format(message.__name__)]
-        lines += fields(list(message.__schema__.fields.values()))
+        lines += ["", "// {}".format(doc_summary(message)), "message {} {{".format(message.__name__)]
+        lines += field_lines(list(message.__schema__.fields.values()))
         lines.append("}")
     return "\n".join(lines) + "\n"
 
 
-def summary(message: Any) -> str:
+def doc_summary(message: Any) -> str:
     return str(message.__doc__ or message.__name__).strip().partition("\n")[0]
 
 
-def fields(found: List[Field]) -> Iterator[str]:
+def field_lines(found: List[Field]) -> Iterator[str]:
     """The lines of a message; the members of a oneof stand together, where the first of them does."""
     numbers = {field.name: number for number, field in enumerate(found, 1)}
     done = set()

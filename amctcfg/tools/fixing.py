@@ -93,10 +93,10 @@ def fix_text(
 ) -> Tuple[str, List[Fix]]:
     """Fix a text; return it with the fixes that were made."""
     whole, made = fix_syntax(decode(text, "<string>"))
-    whole, renewed = renew_selections(State(whole, layers, flavour))
+    whole, renewed = renew_selections(OriginalText(whole, layers, flavour))
     made += renewed
     for _ in range(MOST_ROUNDS):
-        state = State(whole, layers, flavour)
+        state = OriginalText(whole, layers, flavour)
         kept = select_fixes(
             state, [x for x in find_fixes(state) if (x.is_safe or unsafe) and x.diagnostic.code != STALE]
         )[0]
@@ -120,7 +120,7 @@ def count_fixes(
             text, slips = fix_syntax(decode(text, "<string>"))
         except ConfigError:  # not UTF-8
             return 0, 0
-    state = State(text if tree is None else tree, layers, flavour)
+    state = OriginalText(text if tree is None else tree, layers, flavour)
     renewed = renew_selections(state)[1]
     found = [one for one in find_fixes(state) if one.diagnostic.code != STALE]
     kept, verifier = select_fixes(state, [one for one in found if one.is_safe])
@@ -128,7 +128,7 @@ def count_fixes(
     return len(slips) + len(renewed) + len(kept), len(more) - len(kept)
 
 
-class State:
+class OriginalText:
     """A text before it is fixed, read once.
 
     document -- None where it is not text format. diagnostics -- every error and warning. Both are read leniently.
@@ -153,7 +153,7 @@ class State:
         self.diagnostics = check_document(Context(self.document, layers, DOCUMENTED, flavour, reading.broken))
 
 
-def renew_selections(state: State) -> Tuple[str, List[Fix]]:
+def renew_selections(state: OriginalText) -> Tuple[str, List[Fix]]:
     """Rewrite the selections that are stale, unless that makes an error; other layers are skipped then, as is meant."""
     text = state.document.text if state.document is not None else state.text
     stale = [one for one in find_fixes(state) if one.diagnostic.code == STALE]
@@ -182,7 +182,7 @@ def combine_edits(text: str, made: Sequence[Fix]) -> List[Edit]:
 
 
 def select_fixes(
-    state: State, chosen: Sequence[Fix], verifier: Optional[Verifier] = None, kept: Sequence[Fix] = ()
+    state: OriginalText, chosen: Sequence[Fix], verifier: Optional[Verifier] = None, kept: Sequence[Fix] = ()
 ) -> Tuple[List[Fix], Optional[Verifier]]:
     """Select the fixes that keep what they promise, beside those that are kept already.
 
@@ -212,7 +212,7 @@ def select_fixes(
 class Verifier:
     """A test for changed texts: they make no error, and safe ones give every layer the same as before."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: OriginalText) -> None:
         self.layers: Optional[Sequence[Layer]] = state.layers
         self.flavour: Flavour[Any] = state.flavour
         self.errors: int = sum(diagnostic.severity == ERROR for diagnostic in state.diagnostics)
@@ -255,7 +255,7 @@ SLIP = re.compile(
         COMMENT, STRING, "".join(LOOKALIKES)
     )
 )
-MEANT = dict(LOOKALIKES, **{"//": "#", "\ufeff": "", "\u200b": "", "\u00a0": " ", "\u3000": " "})
+MEANT_CHARACTERS = dict(LOOKALIKES, **{"//": "#", "\ufeff": "", "\u200b": "", "\u00a0": " ", "\u3000": " "})
 CLOSED_BY = {"[": "]", "{": "}", "<": ">"}
 
 
@@ -296,7 +296,7 @@ def find_slips(text: str) -> Iterator[Fix]:
     while match:
         found, start, end = match[0], match.start(), match.end()
         is_last_comma = match[1] and opened[-1] == "[" and last_character(text, start) not in "[,"
-        meant = "" if is_last_comma else MEANT.get(found, found)
+        meant = "" if is_last_comma else MEANT_CHARACTERS.get(found, found)
         edits: Tuple[Edit, ...] = (Edit(start, end, meant),) if meant != found else ()
         if meant in ("'", '"'):
             closing = None if meant == found else closing_quote(text, end, meant)
@@ -344,7 +344,7 @@ def slip_fix(source: Source, found: str, meant: str, edits: Tuple[Edit, ...]) ->
 # ---------------------------------------------------------------- fixes of diagnostics
 
 
-def find_fixes(state: State) -> List[Fix]:
+def find_fixes(state: OriginalText) -> List[Fix]:
     """Find a fix for each diagnostic that has one."""
     if state.document is None:
         return []
@@ -374,7 +374,7 @@ def make_fix(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
     """Make the fix of a diagnostic, if it has one: what it says to write, or what its code tells."""
     if diagnostic.replacement is not None:
         return replace_span(places, diagnostic, diagnostic.replacement)
-    make = MAKERS.get(diagnostic.code)
+    make = FIX_MAKERS.get(diagnostic.code)
     return make(places, diagnostic) if make else None
 
 
@@ -437,7 +437,7 @@ def renew_selection(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
 
 Maker = Callable[[Places, Diagnostic], Optional[Fix]]
 
-MAKERS: Dict[str, Maker] = dict(
+FIX_MAKERS: Dict[str, Maker] = dict(
     dict.fromkeys(REMOVABLE, delete_override),
     **{"duplicate-entry": delete_entry, "missing-field": add_block, STALE: renew_selection},
 )
@@ -445,4 +445,4 @@ MAKERS: Dict[str, Maker] = dict(
 
 def is_fixable(diagnostic: Diagnostic) -> bool:
     """Return whether a diagnostic may have a fix."""
-    return diagnostic.code == "syntax" or diagnostic.code in MAKERS or diagnostic.replacement is not None
+    return diagnostic.code == "syntax" or diagnostic.code in FIX_MAKERS or diagnostic.replacement is not None

@@ -8,15 +8,15 @@ from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from ..documents.files import display_name
 from ..flavours.flavour import Flavour
+from ..messages.printing import INDENT
 from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT, STRING
 from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
 
-WIDTH = 80
-INDENT = "  "
-DEEPEST = 40  # levels of indentation: a text that is nested n times must not get n * n blanks
+LINE_WIDTH = 80
+DEEPEST_INDENT = 40  # levels of indentation: a text that is nested n times must not get n * n blanks
 
 DISABLE = re.compile(r"# *txtpbfmt: *disable\b")
 
@@ -162,7 +162,7 @@ class Layout:
         head = "{}{}:".format(indent, name)
         parts = literals(value)
         line = "{} {}".format(head, " ".join(parts))
-        if len(parts) == 1 or (not self.comment_before(end) and len(line) <= WIDTH):
+        if len(parts) == 1 or (not self.comment_before(end) and len(line) <= LINE_WIDTH):
             self.own_lines(end, indent, inside=True)
             self.write(line, end)
             return
@@ -191,7 +191,7 @@ class Layout:
         inside = tuple(split(elements))
         if not self.comment_before(end) and all(isinstance(element[1], str) for element in inside):
             line = "{}{}: [{}]".format(indent, name, ", ".join(" ".join(literals(e[1])) for e in inside))
-            if len(line) <= WIDTH or not inside:
+            if len(line) <= LINE_WIDTH or not inside:
                 self.write(line, end)
                 return
         self.write("{}{}: [".format(indent, name), opening + 1)
@@ -255,7 +255,7 @@ class Layout:
 
 
 def deeper(indent: str) -> str:
-    return indent + INDENT if len(indent) < DEEPEST * len(INDENT) else indent
+    return indent + INDENT if len(indent) < DEEPEST_INDENT * len(INDENT) else indent
 
 
 def literals(value: str) -> List[str]:

@@ -29,7 +29,7 @@ QUOTED = re.compile(r"""(["'])([^"'\n]{1,%d})\1""" % MOST)
 
 # What the toolkit puts around the name of a layer whose nodes it inserts.
 INSERTED = re.compile(r"/(?:act_quant|wts_quant)(?:/.*)?\Z|\.(?:quant\.)?fakequant.*\Z|\.(?:quant|dequant|antiquant)\Z")
-PREFIXES = ("requant_/",)
+NODE_PREFIXES = ("requant_/",)
 
 
 class Failing(NamedTuple):
@@ -88,7 +88,7 @@ def find_names(text: str) -> Iterator[Tuple[str, str]]:
 def layer_named(name: str, known: Set[str], quantizable: Sequence[str]) -> Optional[str]:
     """Return the layer of a name: exactly, or the only one whose path ends so; without what the toolkit has inserted."""
     stripped = name
-    for prefix in PREFIXES:
+    for prefix in NODE_PREFIXES:
         stripped = stripped[len(prefix) :] if stripped.startswith(prefix) else stripped
     stripped = INSERTED.sub("", stripped)
     for one in dict.fromkeys((name, stripped)):

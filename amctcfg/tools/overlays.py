@@ -7,9 +7,9 @@ import math
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..diagnostics.words import dump_json
-from .tabulating import Row, Table, shown, words_of
+from .tabulating import Row, Table, shown, word_cell
 
-SKIP = "skip"
+SKIPPED_STATE = "skip"
 
 # The colours of Model Explorer's nodes, by what decided; the gradient goes from the worst score to the best.
 TIER_COLOURS = {"override_layer_configs": "#efd9f8", "override_layer_types": "#cdebf1", "common_config": "#d6edd6"}
@@ -27,14 +27,14 @@ def supported_rows(table: Table, names: Mapping[str, str]) -> Iterator[Tuple[Row
 
 def state_of(row: Row) -> str:
     """Say whether the layer is quantized, in the words that a viewer shows."""
-    return "quantized" if row.is_quantized else row.state if row.is_refused else SKIP
+    return "quantized" if row.is_quantized else row.state if row.is_refused else SKIPPED_STATE
 
 
 def finite_score(row: Row) -> Optional[float]:
     return row.score if row.score is not None and math.isfinite(row.score) else None
 
 
-def written(overlay: Dict[str, Any]) -> str:
+def overlay_text(overlay: Dict[str, Any]) -> str:
     return dump_json(overlay, indent=1, allow_nan=False) + "\n"
 
 
@@ -60,7 +60,7 @@ def netron(table: Table, names: Mapping[str, str]) -> str:
         score = finite_score(row)
         numbers = dict(row.extras) if score is None else {table.score: score, **row.extras}
         metrics += [dict(entry, name=name, value=value) for name, value in numbers.items()]
-    return written({"signature": "netron:attachment", "metadata": metadata, "metrics": metrics})
+    return overlay_text({"signature": "netron:attachment", "metadata": metadata, "metrics": metrics})
 
 
 # ---------------------------------------------------------------- Model Explorer
@@ -81,7 +81,7 @@ def model_explorer(table: Table, names: Mapping[str, str]) -> str:
     if table.has_scores:
         colours = GRADIENT if table.low_is_sensitive is not False else GRADIENT[::-1]
         overlay["gradient"] = [{"stop": stop, "bgColor": colour} for stop, colour in zip((0, 0.5, 1), colours)]
-    return written(overlay)
+    return overlay_text(overlay)
 
 
 def node_data(row: Row, table: Table) -> Dict[str, Any]:
@@ -94,9 +94,9 @@ def node_data(row: Row, table: Table) -> Dict[str, Any]:
         words.append(row.tier)
     for field, cell in row.changed.items():
         if field == "quant_enable":
-            words.append("was {}".format("quantized" if cell.before else SKIP))
+            words.append("was {}".format("quantized" if cell.before else SKIPPED_STATE))
         else:
-            words.append(words_of(field, table.columns[field], cell))
+            words.append(word_cell(field, table.columns[field], cell))
     if score is not None:
         words.append("{} {:.6g}".format(table.score, score))
     if row.is_quantized:

@@ -18,7 +18,7 @@ from ..messages.printing import INDENT, print_message
 from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, TOOLKIT, Resolver
 from ..textformat.tree import Field, elements_of, split
-from .edits import BLANKS, Edit, apply_edits, remove_field
+from .edits import BLANK_CHARACTERS, Edit, apply_edits, remove_field
 
 if TYPE_CHECKING:
     from ..resolve.resolver import Rules
@@ -75,7 +75,7 @@ def override(document: Document[Any], overrides: Iterable[Override]) -> str:
 
 def block_to_write(document: Document[Any], wanted: Override) -> Any:
     """Return the smallest block of the layer's own that gives it what it is to get, under both sets of rules."""
-    members = {name: type(part)() for name, part in parts_of(wanted.block).items()}
+    members = {name: type(part)() for name, part in algorithms_of(wanted.block).items()}
     scalars = {name: value for name, value in values_of(wanted.block).items() if "." not in name}
     block = type(wanted.block)(**members, **scalars)
     for rules in (DOCUMENTED, TOOLKIT):
@@ -95,7 +95,7 @@ def block_to_write(document: Document[Any], wanted: Override) -> Any:
 
 def without_empty_defaults(document: Document[Any], wanted: Override, block: Any) -> Any:
     """Leave out the algorithms that a block has without naming them."""
-    for name, part in parts_of(block).items():
+    for name, part in algorithms_of(block).items():
         if not values_of_part(part):
             smaller = dataclasses.replace(block, **{name: None})
             if all(
@@ -114,7 +114,7 @@ def resolve_own_block(document: Document[Any], layer: Layer, block: Any, rules: 
     return Resolver(changed, rules, document.flavour).merge(layer).calibration_config
 
 
-def parts_of(block: Message) -> Dict[str, Message]:
+def algorithms_of(block: Message) -> Dict[str, Message]:
     """The algorithms that a block has."""
     fields = block.__schema__.fields
     found = {name: getattr(block, name) for name, field in fields.items() if field.is_message}
@@ -190,7 +190,7 @@ def block_edits(text: str, field: Field, own: Any, block: Any, effective: Any) -
             gone += there
         elif not spec.is_message:
             edits += scalar_edits(there, getattr(own, name), whole, spec)
-            new += [] if there or value is None else [line_of(spec, value)]
+            new += [] if there or value is None else [field_line(spec, value)]
         elif there:
             edits += part_edits(text, there, getattr(own, name), value, whole)
         elif value is not None:
@@ -214,7 +214,7 @@ def part_edits(text: str, there: Sequence[Field], own: Any, value: Any, whole: A
         fields = written.get(name, [])
         edits += scalar_edits(fields, getattr(own, name), getattr(whole, name), spec)
         if not fields and value is not None and getattr(value, name) is not None:
-            new.append(line_of(spec, getattr(value, name)))
+            new.append(field_line(spec, getattr(value, name)))
     return edits + ([insert(text, there[-1], new)] if new else [])
 
 
@@ -226,7 +226,7 @@ def scalar_edits(fields: Sequence[Field], own: Any, wanted: Any, spec: Any) -> L
     return [Edit(end - len(raw), end, spec.kind.format(wanted))]
 
 
-def line_of(spec: Any, value: Any) -> str:
+def field_line(spec: Any, value: Any) -> str:
     return "{}: {}".format(spec.name, spec.kind.format(value))
 
 
@@ -243,13 +243,13 @@ def comment_edits(text: str, entry: Field, wanted: Override) -> List[Edit]:
         return []
     start = entry[2]
     line = text.rfind("\n", 0, start) + 1
-    if text[line:start].strip(BLANKS):  # something stands in front of it on its line
+    if text[line:start].strip(BLANK_CHARACTERS):  # something stands in front of it on its line
         return [Edit(start, start, "\n# {}\n".format(wanted.comment))]
     above = text.rfind("\n", 0, max(line - 1, 0)) + 1
     old = text[above : max(line - 1, 0)]
     indent = text[line:start]
     if line and re.match(r"[ \t]*# *(?:{})".format(wanted.replaces), old):
-        begin = above + len(old) - len(old.lstrip(BLANKS))
+        begin = above + len(old) - len(old.lstrip(BLANK_CHARACTERS))
         return [Edit(begin, line - 1 - (old.endswith("\r")), "# " + wanted.comment)]
     ending = "\r\n" if text[: line - 1].endswith("\r") and line else "\n"
     return [Edit(line, line, "{}# {}{}".format(indent, wanted.comment, ending))]
@@ -262,12 +262,12 @@ def insert(text: str, message: Field, pieces: Sequence[str]) -> Edit:
     """Return the edit that adds fields at the end of a message, on lines of their own if its bracket has one."""
     close = message[3] - 1
     line = text.rfind("\n", 0, close) + 1
-    if line > message[2] and not text[line:close].strip(BLANKS):
+    if line > message[2] and not text[line:close].strip(BLANK_CHARACTERS):
         indent = text[line:close] + INDENT
         ending = "\r\n" if text[: line - 1].endswith("\r") else "\n"
         lines = [indent + row for piece in pieces for row in piece.split("\n")]
         return Edit(line, line, "".join(row + ending for row in lines))
-    lead = "" if text[close - 1] in BLANKS + "\n" else " "
+    lead = "" if text[close - 1] in BLANK_CHARACTERS + "\n" else " "
     return Edit(close, close, lead + "".join(" ".join(row.strip() for row in p.split("\n")) + " " for p in pieces))
 
 

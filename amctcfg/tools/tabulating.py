@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 from ..diagnostics.words import format_value
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from ..resolve.effective import EffectiveConfig, Origin, values_of
+from ..resolve.effective import READ, EffectiveConfig, Origin, values_of
 from ..resolve.plan import Plan
 from ..resolve.resolver import Resolver
 from .explaining import Explanation, labels
@@ -18,8 +18,7 @@ from .explaining import Explanation, labels
 if TYPE_CHECKING:
     from ..resolve.effective import TierName
 
-READ: TierName = "quant_config"
-NOTHING: TierName = "default"
+DEFAULT_TIER: TierName = "default"
 QUANTIZED = "quantized"
 
 
@@ -138,7 +137,7 @@ def tabulated(
     rows = []
     for effective in plan.values():
         layer = effective.layer
-        cells = cells_of(effective, usual, old.get(layer.name), before is not None)
+        cells = compare_cells(effective, usual, old.get(layer.name), before is not None)
         origin = effective.origins["quant_enable"]
         state = QUANTIZED if effective.quant_enable else reason(origin)
         state = measured.refusals.get(layer.name, state)
@@ -185,11 +184,11 @@ def run_name(names: Sequence[str]) -> str:
         return names[0]
     first, last = min(names), max(names)  # what these two share, all share
     length = next((at for at, (one, other) in enumerate(zip(first, last)) if one != other), len(first))
-    scope = scope_of(first[:length])
+    scope = scope_in_name(first[:length])
     return "{} layers {}".format(len(names), scope + "…" if scope else "{} … {}".format(names[0], names[-1]))
 
 
-def scope_of(name: str) -> str:
+def scope_in_name(name: str) -> str:
     """Return the part of a name in front of its last part, with the separator, which is `/` or else `.`."""
     return name[: max(name.rfind("/"), -1 if "/" in name else name.rfind(".")) + 1]
 
@@ -204,10 +203,10 @@ def tier_of(layer: Layer, resolver: Optional[Resolver]) -> str:
     if resolver is None:
         return READ
     tiers = resolver.tiers(layer)
-    return tiers[0].name if tiers else NOTHING
+    return tiers[0].name if tiers else DEFAULT_TIER
 
 
-def cells_of(
+def compare_cells(
     effective: EffectiveConfig, usual: Resolver, old: Optional[EffectiveConfig], compared: bool
 ) -> Dict[str, Cell]:
     defaults: Dict[str, Any] = dict(
@@ -230,11 +229,11 @@ def cells_of(
         )
     for field, value in before.items():
         if field not in cells:  # an algorithm that the layer had before
-            cells[field] = Cell(None, Origin(NOTHING, None), True, value, True)
+            cells[field] = Cell(None, Origin(DEFAULT_TIER, None), True, value, True)
     return cells
 
 
-def words_of(field: str, label: str, cell: Cell) -> str:
+def word_cell(field: str, label: str, cell: Cell) -> str:
     """Write `search_step=0.02`, with what it was before."""
     notes = ["default"] if cell.is_default and cell.value is not None and not cell.is_changed else []
     if cell.is_changed:

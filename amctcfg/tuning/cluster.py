@@ -42,7 +42,7 @@ class ClusterCommands:
             distributed.comm.resolve_address(address)  # a client of what is not an address would not close
             self._client: Any = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
         except (OSError, ValueError) as error:  # a TimeoutError is an OSError
-            raise CommandError("there is no Dask scheduler at {}: {}".format(address, shorten(error))) from None
+            raise CommandError("there is no Dask scheduler at {}: {}".format(address, error_headline(error))) from None
 
     def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> List[str]:
         """Return a command as it is shown: where its files will lie is up to the worker."""
@@ -59,7 +59,11 @@ class ClusterCommands:
         try:
             answers = future.result()
         except Exception as error:
-            what = "the search was stopped" if self._stopped else "the cluster can't run it: {}".format(shorten(error))
+            what = (
+                "the search was stopped"
+                if self._stopped
+                else "the cluster can't run it: {}".format(error_headline(error))
+            )
             raise CommandError(what) from None
         finally:
             self._pending.remove(future)
@@ -83,6 +87,6 @@ class ClusterCommands:
         return "amctcfg-{}-{}".format(self._client.id, next(self._numbers))
 
 
-def shorten(error: BaseException) -> str:
+def error_headline(error: BaseException) -> str:
     """Return the first line of an error."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -21,7 +21,7 @@ __all__ = ["Scores", "load_scores", "ranked"]
 
 # Columns of comparison tools that are known: whether a low value means a sensitive layer.
 KNOWN_COLUMNS = {"cosinesimilarity": True, "cosine": True, "cossim": True}
-NUMBER = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf(?:inity)?)\Z"
+SCORE_PATTERN = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf(?:inity)?)\Z"
 NAME_COLUMNS = ("name", "layer", "layername", "opname", "quantdump", "groundtruth", "nodename")
 
 
@@ -85,7 +85,7 @@ def checked(pairs: Any, name: str) -> Dict[str, float]:
         is_number = isinstance(score, (int, float)) and not isinstance(score, bool)
         is_huge = isinstance(score, int) and abs(score) > sys.float_info.max
         if not isinstance(layer, str) or not is_number or is_huge or math.isnan(score):
-            raise problem("the score of {} is {}, not a number".format(shorten(layer), shorten(score)), name)
+            raise problem("the score of {} is {}, not a number".format(brief_value(layer), brief_value(score)), name)
         if layer in found:
             raise problem("the layer '{}' is there twice".format(layer), name)
         found[layer] = float(score)
@@ -169,10 +169,10 @@ def score_column(
 
 def parse_number(text: str) -> Optional[float]:
     """Return a number as programs print it, also `nan` and `inf`; None for anything else that Python would take."""
-    return float(text) if re.match(NUMBER, text, re.IGNORECASE) else None
+    return float(text) if re.match(SCORE_PATTERN, text, re.IGNORECASE) else None
 
 
-def shorten(value: Any) -> str:
+def brief_value(value: Any) -> str:
     """Return a value for a message."""
     text = "beyond every float" if isinstance(value, int) and abs(value) > sys.float_info.max else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

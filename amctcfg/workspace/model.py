@@ -59,7 +59,7 @@ def read_named_model(path: str, flavour: Flavour[Any]) -> Model:
         raise
 
 
-def doubt_names(model: Model) -> Optional[str]:
+def find_doubtful_names(model: Model) -> Optional[str]:
     """Say which names an export does not keep for certain; None where there are none."""
     if all(found.certain for found in model.examined):
         return None

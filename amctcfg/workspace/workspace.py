@@ -17,7 +17,7 @@ from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from .choosing import choose_flavour, flavour_by_name
 from .failure import Failure
 from .file import ConfigFile
-from .model import Model, doubt_names, kind_of_model, read_model, read_named_model
+from .model import Model, find_doubtful_names, kind_of_model, read_model, read_named_model
 
 AUTO = "auto"
 
@@ -178,7 +178,7 @@ class Workspace:
             self._progress("reading {} ...".format(path))
             self.models[key] = (read_named_model if by_head else read_model)(path, flavour)
             self._progress("")
-            doubts = doubt_names(self.models[key])
+            doubts = find_doubtful_names(self.models[key])
             if doubts:
                 self.note("{}: {}".format(path, doubts))
         return self.models[key]
