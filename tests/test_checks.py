@@ -85,6 +85,7 @@ ON_A_MODEL = [
     (own("odd", STEP), [("ignored-override", "'odd'")]),
     (own("relu", STEP), [("ignored-override", "'relu'")]),
     (own("conv", STEP), []),
+    (own("conv") + own("fc", STEP) + own("conv"), [("redundant-override", "'conv'"), ("duplicate-entry", "'conv'")]),
     (own("conv"), [("redundant-override", "'conv'")]),
     (own("conv", "ifmr_quantize { search_step: 0.01 }"), [("redundant-override", "'conv'")]),
     (own("conv") + common(STEP), [PARTIAL]),
@@ -120,7 +121,7 @@ ON_A_MODEL = [
 @pytest.mark.parametrize("text, expected", ON_A_MODEL)
 def test_rules_on_a_model(text, expected):
     assert sorted(found(text, layers=ASCEND), key=str) == sorted(expected, key=str)
-    errors = {"unknown", "not-", "channel", "nothing"}
+    errors = {"unknown", "not-", "channel", "nothing", "duplicate"}
     if not any(code.startswith(tuple(errors)) for code, _ in expected):
         warnings = amctcfg.expand(amctcfg.parse(text), ASCEND).warnings
         assert sorted(d.code for d in warnings) == sorted(code for code, _ in expected)

@@ -295,6 +295,15 @@ def test_coarse_percentiles(value, warned):
         assert ("coarse-percentile" in codes) is warned
 
 
+def test_a_run_of_equal_coarse_percentiles_is_one_warning():
+    block = "override_layer_configs { layer_name: '%d' calibration_config { ifmr_quantize { max_percentile: %s min_percentile: 0.9 } } }\n"
+    text = "".join(block % (index, value) for index, value in enumerate(["0.99"] * 60 + ["0.98", "1.0", "0.98"]))
+    found = [d for d in amctcfg.check(text) if d.code == "coarse-percentile"]
+    assert [d.span.line for d in found] == [1, 1, 61, 63]
+    assert "and in the 59 blocks that follow" in found[0].message and "the 62 blocks that" in found[1].message
+    assert found[2].message == "max_percentile 0.98 cuts off one value in 50, large activations among them"
+
+
 # ---------------------------------------------------------------- logs
 
 TF_BIAS = 'ERROR: Quantize [Quantized bias of layer \\"stem/conv\\" exceed int32 range: [-2147483648.0, 2147483647.0], please add it.]'

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterable, Optional, Tuple, Union
 
-from ..diagnostics.diagnostic import ConfigError, Diagnostic, position
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import read_text
 from ..documents.files import display_name
 from ..documents.settings import Settings
@@ -69,4 +69,6 @@ def check_document(context: Context) -> Tuple[Diagnostic, ...]:
     """Return the diagnostics of reading, of the configuration, and of its meeting with the model, if that is known."""
     read = context.document.diagnostics if context.document else ()
     found = find_errors(context) if context.has_layers else find_type_errors(context)
-    return tuple(sorted(read + found + find_warnings(context), key=position))
+    wrong = {d.path[:2] for d in (*read, *found) if d.severity == ERROR and d.path}
+    warnings = [d for d in find_warnings(context) if d.code != "redundant-override" or (d.path or ())[:2] not in wrong]
+    return tuple(sorted((*read, *found, *warnings), key=position))

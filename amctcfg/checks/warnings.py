@@ -125,18 +125,27 @@ def same_number(written: str, value: float) -> bool:
 
 
 def check_percentiles(context: Context) -> None:
-    """Report percentiles that cut off more than one value in ten thousand."""
+    """Report percentiles that cut off more than one value in ten thousand; a run of blocks with the same one once."""
+    counts: Dict[Tuple[Path, float], int] = {}  # of the blocks in a run, by its first place and its value
+    growing: Dict[Tuple[Any, ...], Tuple[Path, float]] = {}  # the run that a block continues
     for path, block in iter_blocks(context):
+        index = int(path[1]) if len(path) > 1 else 0
         for part, field in block.__schema__.fields.items():
             search = getattr(block, part) if field.is_message else None
             for name in ("max_percentile", "min_percentile"):
                 value = getattr(search, name, None)
                 if value is not None and value < COARSE and (*path, part) not in context.incomplete:
-                    words = "{} {} cuts off one value in {:,.0f}, large activations among them"
-                    message = words.format(name, value, 1 / (1 - value))
-                    context.report(
-                        WARNING, "coarse-percentile", message, (*path, part, name), "0.9999 or more is usual"
-                    )
+                    run = growing.pop((path[0], index, part, name, value), ((*path, part, name), value))
+                    counts[run] = counts.get(run, 0) + 1
+                    growing[path[0], index + 1, part, name, value] = run
+    for (path, value), count in counts.items():
+        words = "{} {} cuts off one value in {:,.0f}, large activations among them"
+        message = words.format(path[-1], value, 1 / (1 - value))
+        if count > 1:
+            message += ", here and in the {} that {}".format(
+                *("block", "follows") if count == 2 else ("{} blocks".format(count - 1), "follow")
+            )
+        context.report(WARNING, "coarse-percentile", message, path, "0.9999 or more is usual")
 
 
 def check_steps(context: Context) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Tu
 
 from .. import __version__
 from ..diagnostics.suggestions import did_you_mean, nearest
+from ..documents.files import same_file
 from .console import EXIT_FAILURE, Console, Exit, Failure
 
 EPILOG = "Exit status: 0 fine, 1 errors in the file, 2 wrong usage or unreadable file."
@@ -31,6 +32,11 @@ def option(*names: str, **settings: Any) -> Option:
 
 def strip_mark(argument: str) -> str:
     return argument[len(LITERAL_MARK) :] if argument.startswith(LITERAL_MARK) else argument
+
+
+def target(argument: str) -> Optional[str]:
+    """The path of an output; None for standard output, whatever it is called."""
+    return None if argument == "-" or same_file(argument, 1) else argument
 
 
 def codes(argument: str) -> List[str]:
@@ -61,7 +67,7 @@ GRAPH = option(
     metavar="G",
     help="the model: a frozen TensorFlow graph (.pb), an ONNX model (.onnx), or a table of layers (.json, .csv)",
 )
-OUTPUT = option("-o", "--output", metavar="OUT", help="the file to replace; standard output if left out")
+OUTPUT = option("-o", "--output", metavar="OUT", type=target, help="the file to replace; standard output if left out")
 FLAVOUR = option("--flavour", metavar="NAME", help="the dialect of the file, or auto (default); see `amctcfg flavours`")
 RULES = option(
     "--rules",

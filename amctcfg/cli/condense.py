@@ -33,7 +33,7 @@ def run(arguments: Any, console: Console) -> int:
     config = condense(file.contents, file.layers or (), file.name, file.flavour)
     text = dumps(config)
     found = {diagnostic.code for diagnostic in check(text, layers=file.layers or (), flavour=file.flavour)}
-    output = None if arguments.output == "-" else arguments.output
-    head = head_line(arguments.graph, file.flavour.name, output, [code for code in EXPECTED_WARNINGS if code in found])
+    ignored = [code for code in EXPECTED_WARNINGS if code in found]
+    head = head_line(arguments.graph, file.flavour.name, arguments.output, ignored)
     console.output(head + text, arguments.output, (arguments.json, arguments.graph))
     return EXIT_OK

@@ -12,14 +12,14 @@ from ..diagnostics.words import join_words
 from ..documents.settings import head_line
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from .arguments import FLAVOUR, GRAPH, option
+from .arguments import FLAVOUR, GRAPH, option, target
 from .console import EXIT_OK, Console, Failure
 from .opening import open_workspace
 
 OPTIONS = (
     GRAPH,
     FLAVOUR,
-    option("-o", "--output", metavar="OUT", help="the file to write; standard output if left out"),
+    option("-o", "--output", metavar="OUT", type=target, help="the file to write; standard output if left out"),
     option("--force", action="store_true", help="replace OUT if it exists"),
 )
 
@@ -31,14 +31,14 @@ API_ARGUMENTS = ("skip_layers", "batch_num", "activation_offset")
 def run(arguments: Any, console: Console) -> int:
     if arguments.graph is None:
         raise Failure("a model is needed: --graph G")
-    if arguments.output not in (None, "-") and os.path.isfile(arguments.output) and not arguments.force:
+    if arguments.output and os.path.isfile(arguments.output) and not arguments.force:
         raise Failure("{} exists; give another name, or --force to replace it".format(arguments.output))
     workspace = open_workspace(arguments, console)
     flavour, why = workspace.flavour_of_model(arguments.graph)
     if why and flavour.name != "tf-ascend":
         console.note("assuming flavour {} ({}); override with --flavour".format(flavour.name, why))
     layers = workspace.model(arguments.graph, flavour).layers
-    head = head_line(arguments.graph, flavour.name, None if arguments.output == "-" else arguments.output)
+    head = head_line(arguments.graph, flavour.name, arguments.output)
     text = correct_examples(template(flavour, layers), layers, flavour)
     console.output(head + text, arguments.output, (arguments.graph,))
     return EXIT_OK

@@ -74,7 +74,7 @@ def run(arguments: Any, console: Console) -> int:
     try:
         data = files_of([*arguments.data, *(arguments.check or ())])
         inputs = (arguments.config, path, *simulation.network.weight_files(path), *data)
-        if arguments.output not in (None, "-"):
+        if arguments.output:
             console.check_target(arguments.output, inputs)
         batches = simulation.load_batches(arguments.data, path)
         check = None if arguments.check is None else simulation.load_batches(arguments.check, path)
