@@ -356,7 +356,7 @@ def describe_changes(judged: Judged) -> str:
     ):
         if names:
             found.append("{} {} {}".format(quote_names(names), "is" if len(names) == 1 else "are", what))
-    return ", ".join(found) or "an entry is no name"
+    return ", ".join(found) or "an entry isn't a name"
 
 
 def check_ignored_overrides(context: Context) -> None:

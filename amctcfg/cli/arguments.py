@@ -35,12 +35,12 @@ def strip_mark(argument: str) -> str:
 
 
 def target(argument: str) -> Optional[str]:
-    """The path of an output; None for standard output, whatever it is called."""
+    """Return the path of an output; None for standard output, whatever it is called."""
     return None if argument == "-" or same_file(argument, 1) else argument
 
 
 def codes(argument: str) -> List[str]:
-    """The codes of warnings, separated by commas."""
+    """Read the codes of warnings, separated by commas."""
     from ..diagnostics.codes import CODES
 
     found = [code for code in argument.split(",") if code]
@@ -149,7 +149,8 @@ def options_of(name: str) -> Tuple[Option, ...]:
 
 
 def formatter(prog: str) -> argparse.HelpFormatter:
-    """argparse's own asks for the width of the terminal whenever an option is added, by a module that is slow to import."""
+    """Make the formatter of the help; argparse's own asks for the width of the terminal whenever an option is added, by
+    a module that is slow to import."""
     columns = os.environ.get("COLUMNS", "")
     if not columns.isdigit():
         try:
@@ -165,7 +166,7 @@ class Parser(argparse.ArgumentParser):
     console: Console
 
     def option_actions(self) -> Dict[str, argparse.Action]:
-        """What each option does."""
+        """Map each option to its action."""
         return {name: action for action in self._actions for name in action.option_strings}
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -253,7 +254,7 @@ def is_option(argument: str) -> bool:
 
 
 def count_values(option: str, parser: Parser) -> int:
-    """How many of the next arguments belong to an option."""
+    """Count the next arguments that belong to an option."""
     action = parser.option_actions().get(option)
     if action is None:
         return 0

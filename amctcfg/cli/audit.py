@@ -50,7 +50,7 @@ def run(arguments: Any, console: Console) -> int:
 
 
 def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
-    """A line for each finding: `conv1: channel_wise is false, asked true (common_config, quant.cfg:3:5)`"""
+    """Write a line for each finding: `conv1: channel_wise is false, asked true (common_config, quant.cfg:3:5)`"""
     lines = []
     for finding in findings:
         place: str = finding.origin.tier
@@ -68,7 +68,8 @@ def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
 
 
 def audit_json(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
-    """One object: `version`, `file`, `findings`, and for each field the number of layers for which it is not visible."""
+    """Write one object: `version`, `file`, `findings`, and for each field the number of layers for which it is not
+    visible."""
     rows = [
         {
             "layer": finding.layer,

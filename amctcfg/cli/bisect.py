@@ -35,7 +35,7 @@ COMMAND = """{} is the candidate's file, {json} its expansion, {skip} and {skip-
 
 
 def finite_number(argument: str) -> float:
-    """A finite number."""
+    """Read a finite number."""
     with contextlib.suppress(ValueError):
         found = float(argument)
         if abs(found) < float("inf") and argument.isascii() and "_" not in argument:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a command of `bisect` gets of a candidate: its files, and what its placeholders stand for."""
+"""The files of a candidate that a command of `bisect` gets, and the values of its placeholders."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def run(arguments: Any, console: Console) -> int:
 
 
 class Report:
-    """What `check` has found in the files so far."""
+    """The diagnostics that `check` has found in the files so far."""
 
     def __init__(self, arguments: Any, console: Console) -> None:
         self.arguments: Any = arguments

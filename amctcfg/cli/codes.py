@@ -36,7 +36,7 @@ EXAMPLE_LAYERS: Dict[str, Tuple[Layer, ...]] = {
 
 
 def example_of(code: str) -> Tuple[Diagnostic, ...]:
-    """What `check` reports of that code for the example."""
+    """Check the example of a code; return its diagnostics with that code."""
     described = CODES[code]
     flavour, layers = FLAVOURS[described.flavour], EXAMPLE_LAYERS[described.flavour]
     if code == "invalid-json":
@@ -79,9 +79,9 @@ def code_text(name: str, described: Code) -> str:
     if described.example:
         read = "" if described.flavour == "tf-ascend" else ", read as {}".format(described.flavour)
         shown = "".join("    {}\n".format(line) for line in described.example.splitlines())
-        told = render(example_of(name), described.example)
+        report = render(example_of(name), described.example)
         parts.append(
-            "\nExample{}:\n\n{}\n{}\n".format(read, shown, "".join("    {}\n".format(x) for x in told.splitlines()))
+            "\nExample{}:\n\n{}\n{}\n".format(read, shown, "".join("    {}\n".format(x) for x in report.splitlines()))
         )
     parts.append("{}Cure: {}\n".format("" if described.example else "\n", described.cure))
     return "".join(parts)

@@ -76,17 +76,18 @@ class Console:
     # ------------------------------------------------------------ results
 
     def result(self, text: str) -> None:
-        """Output for programs, or the content of a file: as it is."""
+        """Write output for programs, or the content of a file, as it is."""
         if self.stdout is None:
             raise Failure("standard output is closed")
         self.stdout.write(text)
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Output for people; whatever of a file's content is in a line can't act on the terminal or the log."""
+        """Write output for people; whatever of a file's content is in a line can't act on the terminal or the log."""
         self.result("".join("{}\n".format(escape_controls(line)) for line in lines))
 
     def output(self, text: str, path: Optional[str], inputs: Iterable[Optional[str]] = ()) -> None:
-        """A result into a file, which is replaced in one step, or to standard output. Refuses to replace an input."""
+        """Write a result into a file, which is replaced in one step, or to standard output. Refuses to replace an
+        input."""
         if path is None or path == "-":
             self.result(text)
             return
@@ -105,7 +106,7 @@ class Console:
             raise Failure("can't write {}: there is no folder {}".format(path, folder))
 
     def difference(self, before: str, after: str, name: str, what: str) -> None:
-        """A unified diff for people: coloured on a terminal, and neutralised."""
+        """Write a unified diff for people: coloured on a terminal, and neutralised."""
         colors = {"+": GREEN, "-": RED, "@": CYAN} if self.colors(self.stdout) else {}
         for line in difference(before, after, name, what):
             shown = line[:1] + escape_controls(line[1:])
@@ -116,7 +117,7 @@ class Console:
     def diagnostics(
         self, found: Iterable[Diagnostic], text: Optional[str], on_stdout: bool = False, most: Optional[int] = None
     ) -> None:
-        """Diagnostics with their excerpts, at most so many; for `check` they are the result."""
+        """Write diagnostics with their excerpts, at most so many; for `check` they are the result."""
         found = tuple(found)[:most]
         if not found:
             return
@@ -132,17 +133,17 @@ class Console:
     # ------------------------------------------------------------ notes
 
     def note(self, text: str) -> None:
-        """A sentence about the run, unless it is to be quiet."""
+        """Write a sentence about the run, unless it is to be quiet."""
         if not self.is_quiet:
             self.complain(text)
 
     def detail(self, text: str) -> None:
-        """A sentence for those who ask for more of them."""
+        """Write a sentence for those who ask for more of them."""
         if self.is_verbose:
             self.complain(text)
 
     def complain(self, text: str) -> None:
-        """A sentence about what went wrong."""
+        """Write a sentence about what went wrong."""
         if self.stderr is not None:
             self.stderr.write("amctcfg: {}\n".format(escape_controls(text)))
 
@@ -153,7 +154,7 @@ class Console:
             self.stderr.write(failure.details + "\n")
 
     def progress(self, text: str) -> None:
-        """What long work is at, on a terminal, after a second; the line is replaced by the next."""
+        """Show how far long work is, on a terminal, after a second; the line is replaced by the next."""
         if self.stderr is not None and self.shows_progress():
             self.stderr.write("\r\x1b[K{}".format(escape_controls(text)))
             self.stderr.flush()
@@ -163,7 +164,7 @@ class Console:
         self.progress("")
 
     def shows_progress(self) -> bool:
-        """Whether there is a terminal for it, and something that lasts."""
+        """Tell whether there is a terminal to show progress on, and work that lasts."""
         lasts = not self.is_quiet and time.monotonic() - self.started > PATIENCE
         return lasts and self.rewrites_lines()
 
@@ -174,7 +175,7 @@ class Console:
     # ------------------------------------------------------------ input
 
     def read(self, path: str) -> Tuple[Any, str]:
-        """A file's contents and name; `-` is standard input."""
+        """Read a file's contents and name; `-` is standard input."""
         if path != "-":
             return read(path)
         if self.stdin is None:
@@ -182,7 +183,7 @@ class Console:
         return getattr(self.stdin, "buffer", self.stdin).read(), "<stdin>"
 
     def try_read(self, path: str) -> Optional[Tuple[Any, str]]:
-        """The same, for one of many files: None where it can't be read, and a note is printed."""
+        """Read one of many files; where that fails print a note and return None."""
         try:
             return self.read(path)
         except OSError as error:
@@ -191,7 +192,8 @@ class Console:
 
 
 def standard_streams() -> Tuple[Any, Any, Any]:
-    """The process's streams: results are UTF-8 bytes whatever the locale, notes are escaped where they must be."""
+    """Return the process's streams: results are UTF-8 bytes whatever the locale, notes are escaped where they must
+    be."""
     if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
         # Under PYTHONUNBUFFERED the text goes to the descriptor itself, which may take a part of it only.
         is_terminal = sys.stdout.isatty()
@@ -238,6 +240,6 @@ def check_neutral(table: str, form: str) -> str:
 
 
 def lines_of(text: str) -> List[str]:
-    """The lines with their ends; only line feeds end one."""
+    """Return the lines with their ends; only line feeds end one."""
     parts = text.split("\n")
     return [part + "\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])

@@ -72,7 +72,7 @@ def run(arguments: Any, console: Console) -> int:
 
 
 def choose_layers(examined: List[Examined], arguments: Any, job: ConfigFile) -> List[Examined]:
-    """The layers that are meant by names, ends of paths and patterns; all that can't be found are reported."""
+    """Find the layers meant by names, ends of paths and patterns; all that can't be found are reported."""
     if arguments.all:
         return [e for e in examined if job.flavour.quantizes(e.layer)]
     if not arguments.layers:
@@ -99,7 +99,7 @@ def choose_layers(examined: List[Examined], arguments: Any, job: ConfigFile) -> 
 
 
 def matching(word: str, names: Iterable[str]) -> List[str]:
-    """The name with this end of its path, or those that match a pattern. Raises `Failure` for an ambiguous end."""
+    """Find the name with this end of its path, or those that match a pattern. Raises `Failure` for an ambiguous end."""
     from fnmatch import fnmatchcase
 
     names = list(names)

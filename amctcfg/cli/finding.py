@@ -47,7 +47,7 @@ def walk(folder: str, excluded: Sequence[str]) -> Iterator[str]:
 
 
 def matches_excluded(path: str, folder: str, excluded: Sequence[str]) -> bool:
-    """Whether a pattern matches the name, the path in the folder, or the path as it is shown."""
+    """Tell whether a pattern matches the name, the path in the folder, or the path as it is shown."""
     from fnmatch import fnmatchcase
 
     shown = [os.path.basename(path), os.path.relpath(path, folder), os.path.normpath(path)]
@@ -56,12 +56,13 @@ def matches_excluded(path: str, folder: str, excluded: Sequence[str]) -> bool:
 
 
 def may_be_read(path: str) -> bool:
-    """Whether it is a file and no INI file; what can't be opened is reported later, and a pipe would be waited for."""
+    """Tell whether it is a file, but not an INI file; what can't be opened is reported later, and a pipe would be
+    waited for."""
     return not os.path.exists(path) or (os.path.isfile(path) and not is_ini(path))
 
 
 def is_ini(path: str) -> bool:
-    """Whether a file begins with a section of an INI file, behind comments."""
+    """Tell whether a file begins with a section of an INI file, behind comments."""
     try:
         with open(path, "rb") as file:
             lines = file.read(MOST_READ).splitlines()

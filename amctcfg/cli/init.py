@@ -58,7 +58,7 @@ def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour[Any]) 
 
 
 def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
-    """A configuration of defaults for a model, with a comment for each field."""
+    """Write a configuration of defaults for a model, with a comment for each field."""
     from ..messages.kinds import STRING
     from ..messages.meanings import field_meanings
 
@@ -123,7 +123,7 @@ def override_comment(field: str, key: str, name: str) -> List[str]:
 
 
 def block_lines(block: Any, head: str, indent: str) -> List[str]:
-    """A block with the defaults of its default algorithms, and what else there is as comments."""
+    """Write a block with the defaults of its default algorithms, and what else there is as comments."""
     from ..flavours.requirement import BY_TYPE, cascade_of
     from ..messages.meanings import field_meanings
 

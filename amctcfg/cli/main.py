@@ -15,7 +15,7 @@ INTERRUPTED, READER_GONE = 130, 141
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """Run the console script."""
     stdin, stdout, stderr = standard_streams()
     try:
         status = run(sys.argv[1:], stdin, stdout, stderr)

@@ -53,6 +53,6 @@ class ProgressBar:
 
 
 def duration(seconds: float) -> str:
-    """`12 s`, `3 min 20 s`"""
+    """Write a duration: `12 s`, `3 min 20 s`"""
     whole = round(seconds)
     return "{} s".format(whole) if whole < 60 else "{} min {} s".format(*divmod(whole, 60))

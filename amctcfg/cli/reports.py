@@ -39,12 +39,12 @@ def summary_line(found: Sequence[Diagnostic], files: int, fixed: int = 0, fixabl
 
 
 def to_concise(found: Iterable[Diagnostic]) -> str:
-    """A line each."""
+    """Write a line for each diagnostic."""
     return "".join("{}\n".format(diagnostic) for diagnostic in found)
 
 
 def to_json(found: Iterable[Diagnostic]) -> str:
-    """One object: `version`, and `diagnostics`, each with the fields of `Diagnostic` and the span laid open."""
+    """Write one object: `version`, and `diagnostics`, each with the fields of `Diagnostic` and the span laid open."""
     rows: List[Dict[str, Any]] = []
     for diagnostic in found:
         row: Dict[str, Any] = {"file": diagnostic.name, "severity": diagnostic.severity, "code": diagnostic.code}
@@ -56,7 +56,7 @@ def to_json(found: Iterable[Diagnostic]) -> str:
 
 
 def to_github(found: Iterable[Diagnostic]) -> str:
-    """Workflow commands, which GitHub shows as annotations of the lines."""
+    """Write workflow commands, which GitHub shows as annotations of the lines."""
     return "".join(map(github_line, found))
 
 
@@ -79,7 +79,7 @@ def escaped(text: str, characters: str) -> str:
 
 
 def to_sarif(found: Iterable[Diagnostic]) -> str:
-    """A SARIF 2.1.0 log with one run; columns count Unicode characters."""
+    """Write a SARIF 2.1.0 log with one run; columns count Unicode characters."""
     from ..diagnostics.codes import CODES
 
     rules = [
@@ -145,10 +145,10 @@ def shown_value(value: Any) -> str:
 
 
 def finite(number: Optional[float]) -> Optional[float]:
-    """A number that JSON can write: None for what is not finite."""
+    """Return a number that JSON can write, None for one that is not finite."""
     return number if number is not None and math.isfinite(number) else None
 
 
 def table_csv(columns: Sequence[str], rows: Iterable[Dict[str, Any]]) -> str:
-    """A table with a header. Raises `Failure` for a cell that CSV can't hold neutrally."""
+    """Write a table with a header. Raises `Failure` for a cell that CSV can't hold neutrally."""
     return check_neutral(rows_to_csv([columns, *([row.get(column, "") for column in columns] for row in rows)]), "csv")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def require_tuning(console: Console) -> Any:
-    """The room that these commands need, or the end of the command where a host has deleted it."""
+    """Import the room that these commands need; end the command where a host has deleted it."""
     try:
         from .. import tuning
     except ImportError:
@@ -22,7 +22,7 @@ def require_tuning(console: Console) -> Any:
 
 
 def read_scores(arguments: Any, console: Console) -> Scores:
-    """The scores that the options name, with the direction that they or the file give."""
+    """Read the scores that the options name, with the direction that they or the file give."""
     tuning = require_tuning(console)
     if arguments.low_is_sensitive and arguments.high_is_sensitive:
         raise Failure("--low-is-sensitive and --high-is-sensitive exclude each other")

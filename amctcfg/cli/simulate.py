@@ -26,7 +26,7 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def memory_size(argument: str) -> int:
-    """Bytes: `512MB`, `1GB`, powers of 1024."""
+    """Read a number of bytes: `512MB`, `1GB`, powers of 1024."""
     found = re.match(r"\A([0-9]+(?:\.[0-9]+)?) *([KMGT]?)i?B?\Z", argument, re.IGNORECASE)
     if found is None or not float(found[1]):
         raise argparse.ArgumentTypeError("'{}' is not a size of memory; write 512MB or 1GB".format(argument))
@@ -74,7 +74,7 @@ OPTIONS = (
 
 
 class SimulationRow(NamedTuple):
-    """What a simulation shows of a layer."""
+    """A layer of a simulation."""
 
     layer: str
     type: str
@@ -87,7 +87,7 @@ class SimulationRow(NamedTuple):
 
 
 class View(NamedTuple):
-    """What is shown of a simulation. table -- of the plan, as `show` has it, with what was measured."""
+    """A simulation as it is shown. table -- of the plan, as `show` has it, with what was measured."""
 
     file: ConfigFile
     model: str
@@ -101,7 +101,7 @@ class View(NamedTuple):
 
 
 def simulation_room() -> Any:
-    """The room that this command needs, or the end of the command where a host has deleted it."""
+    """Import the room that this command needs; end the command where a host has deleted it."""
     try:
         from .. import simulation
     except ModuleNotFoundError as error:
@@ -156,7 +156,7 @@ def run(arguments: Any, console: Console) -> int:
 
 
 def files_of(paths: Iterable[str]) -> List[str]:
-    """The files of data, those in folders as well."""
+    """Find the files of data, those in folders as well."""
     found: List[str] = []
     for path in paths:
         found += [os.path.join(path, name) for name in os.listdir(path)] if os.path.isdir(path) else [path]
@@ -183,7 +183,7 @@ def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
 
 
 def viewed(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile] = None) -> View:
-    """What the table shows."""
+    """Return what the table shows."""
     cosines, decibels = sim.sensitivity("cosine"), sim.sensitivity("sqnr")
     outputs = sim.sensitivity("output") if alone else {}
     rows = []
@@ -211,7 +211,7 @@ def viewed(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile] = 
 
 
 def to_text(view: View) -> str:
-    """A line for each layer, and a summary."""
+    """Write a line for each layer, and a summary."""
     head = ["layer", "scale", "offset", "cosine", "SQNR"]
     cells = [text_cells(row) for row in view.rows]
     if any(row.output is not None for row in view.rows):
@@ -238,7 +238,7 @@ def text_cells(row: SimulationRow) -> List[str]:
 
 
 def decibels(value: Optional[float]) -> str:
-    """`41.15 dB`; words where the floats themselves are NaN or infinity."""
+    """Write `41.15 dB`; words where the floats themselves are NaN or infinity."""
     return "" if value is None else "{:.2f} dB".format(value) if math.isfinite(value) else "NaN or infinity in floats"
 
 
@@ -252,7 +252,8 @@ def row_as_dict(row: SimulationRow) -> Dict[str, Any]:
 
 
 def to_json(view: View) -> str:
-    """One object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes` and `output_sqnr`, in decibels."""
+    """Write one object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes` and `output_sqnr`, in
+    decibels."""
     report = {
         "version": FORMAT_VERSION,
         "file": view.file.name,
@@ -267,7 +268,7 @@ def to_json(view: View) -> str:
 
 
 def to_csv(view: View) -> str:
-    """A row for each layer; of the weights the number of their scales."""
+    """Write a row for each layer; of the weights the number of their scales."""
     rows = []
     for row in view.rows:
         values = dict(row._asdict(), weight_scales=len(row.weight_scales))
@@ -277,12 +278,13 @@ def to_csv(view: View) -> str:
 
 
 def to_html(view: View) -> str:
-    """The page of `show`, with what was measured."""
+    """Write the page of `show`, with what was measured."""
     notes = ("The output of the quantized model: " + decibels(view.output_sqnr), *view.notes)
     return SHOWN["html"](Shown(view.file, view.table, tuple(view.table.rows), view.warnings, view.against, notes=notes))
 
 
 def to_ranking(scores: Any) -> str:
-    """The toolkit's ranking: pairs of layer and value, ascending; without layers whose floats are NaN or infinity."""
+    """Write the toolkit's ranking: pairs of layer and value, ascending; without layers whose floats are NaN or
+    infinity."""
     pairs = sorted(([name, value] for name, value in scores.items() if math.isfinite(value)), key=lambda pair: pair[1])
     return dump_json(pairs, indent=4, separators=(",", ":"))

@@ -41,7 +41,7 @@ OPTIONS = (
 
 
 class Selection(NamedTuple):
-    """What becomes of the names in a file of scores: those that could be skipped, and the others by reason."""
+    """The names in a file of scores: those that could be skipped, and the others by reason."""
 
     usable: List[str]
     already: List[str]
@@ -204,7 +204,7 @@ def listed(names: List[str], form: str) -> str:
 
 
 def by_score(arguments: Any, console: Console, job: ConfigFile) -> Dict[str, Optional[str]]:
-    """The layers that the scores choose, the most sensitive first, each with its score as a comment."""
+    """Return the layers that the scores choose, the most sensitive first, each with its score as a comment."""
     scores = read_scores(arguments, console)
     plan = job.plan
     if arguments.worst is not None:

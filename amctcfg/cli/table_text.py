@@ -178,7 +178,7 @@ def colour_of(row: Row) -> str:
 
 
 def summarize_table(table: Table, shown: int) -> str:
-    """`54 layers, 52 quantized, 2 skipped, 4 borders between quantized and float layers`"""
+    """Sum up: `54 layers, 52 quantized, 2 skipped, 4 borders between quantized and float layers`"""
     is_read = any(row.tier == READ for row in table.rows)  # JSON does not say that somebody skipped a layer
     counts = [
         (sum(row.is_quantized for row in table.rows), "quantized", True),

@@ -21,7 +21,7 @@ CHANGE_KINDS = ("settings", "balancer", "int16", "skip")
 
 
 def kinds(argument: str) -> List[str]:
-    """Kinds of changes, separated by commas."""
+    """Read kinds of changes, separated by commas."""
     found = argument.split(",")
     for kind in found:
         if kind not in CHANGE_KINDS:
@@ -32,7 +32,7 @@ def kinds(argument: str) -> List[str]:
 
 
 def decibel(argument: str) -> float:
-    """A target; NaN and infinity are none."""
+    """Read a target, a finite number."""
     try:
         found = float(argument)
     except ValueError:
@@ -119,7 +119,7 @@ def report(console: Console, tuned: Any, target: Any) -> None:
 
 
 def to_table(tuned: Any) -> List[str]:
-    """Before and after, and a line for each change: layer, kind, setting, and the dB without it."""
+    """Write the values before and after, and a line for each change: layer, kind, setting, and the dB without it."""
     head = "the model's output: {} before, {} after".format(decibels(tuned.before), decibels(tuned.after))
     if not tuned.changes:
         return [head.partition(" before")[0] + "; no change"]
@@ -132,7 +132,7 @@ def to_table(tuned: Any) -> List[str]:
 
 
 def to_json(tuned: Any, name: str, model: str) -> str:
-    """One object: `version`, `file`, `model`, `before`, `after`, `reached`, `changes`, `left` and `notes`."""
+    """Write one object: `version`, `file`, `model`, `before`, `after`, `reached`, `changes`, `left` and `notes`."""
     values: Dict[str, Any] = {
         "version": FORMAT_VERSION,
         "file": name,

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a text, where it is, and how to fix it; this room knows neither formats nor schemas."""
+"""Diagnostics: an error, its place, and how to fix it; this room knows neither formats nor schemas."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a file, where, and the cure: `Diagnostic`, `ConfigError` and their text."""
+"""An error or warning about a file, with its place and cure: `Diagnostic`, `ConfigError` and their text."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which flavour a text is in: the one whose messages have its fields, then the one whose types it names."""
+"""Detection of a text's flavour: the one whose messages have its fields, then the one whose types it names."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Document(Generic[C]):
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
-        """What a notebook shows; an `AttributeError`, and text there, where a host deleted the room."""
+        """Return what a notebook shows; raise an `AttributeError`, and text there, where a host deleted the room."""
         try:
             from ..pages.document import document_html
         except ImportError:

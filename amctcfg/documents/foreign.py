@@ -62,7 +62,7 @@ FAMILIES: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
 
 INSTEAD = "amctcfg reads the simplified configuration of post-training quantization (AMCTConfig with common_config)"
 
-# ATC's options are no text format: `key: value` lines, bare to the end of the line, one of which names the configuration.
+# ATC's options aren't text format: `key: value` lines, bare to the end of the line, one of which names the configuration.
 ATC_OPTIONS = r"^[ \t]*calibration[ \t]*:[ \t\r\n]*\{"
 ATC_OPTION = r"^[ \t]*(input_data_dir|input_shape|config_file)[ \t]*:[ \t]*([^\n]*)"
 

@@ -216,7 +216,7 @@ def named_in(field: Field) -> Optional[str]:
 
 
 class Judged(NamedTuple):
-    """A block with the names that its expression chooses now; `problem` says why that can't be told."""
+    """A block with the names that its expression chooses now; `problem` says why these can't be known."""
 
     block: Block
     wanted: Tuple[str, ...]

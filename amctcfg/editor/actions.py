@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an editor can change: the fixes of `check --fix`, skipping a layer, a block for a whole type, the layout."""
+"""Changes that an editor offers: the fixes of `check --fix`, skipping a layer, a block for a whole type, the layout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUICK_FIX, REFACTOR, FIX_ALL = "quickfix", "refactor", "source.fixAll.amctcfg"
 
 
 def code_actions(analysis: Analysis, uri: str, start: int, end: int, only: Optional[List[str]]) -> List[Dict[str, Any]]:
-    """The actions for a stretch of the text; `only` are the kinds that the client wants."""
+    """Return the actions for a stretch of the text; `only` are the kinds that the client wants."""
     found: List[Dict[str, Any]] = []
     if wanted(QUICK_FIX, only):
         found += quick_fixes(analysis, uri, start, end)
@@ -90,7 +90,7 @@ def skipping(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, An
 
 
 def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, Any]]:
-    """An override of a layer as one of its type; overrides of the type's other layers with the same block go."""
+    """Offer an override of a layer as one of its type; overrides of the type's other layers with the same block go."""
     node: Optional[OutlineNode] = analysis.outline.inside(offset)
     if node is analysis.outline.root:
         node = analysis.outline.at(offset)
@@ -129,7 +129,7 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
 def formatting(
     analysis: Analysis, start: Optional[int] = None, end: Optional[int] = None
 ) -> Optional[List[Dict[str, Any]]]:
-    """The edits that `fmt` makes, all or those in a stretch of the text; None for what is not text format."""
+    """Return the edits that `fmt` makes, all or those in a stretch of the text; None for what is not text format."""
     text = analysis.text.text
     try:
         after = formatted(text)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of an open file: its diagnostics, its outline, and what the configuration gives the layers of its model."""
+"""The analysis of an open file: its diagnostics, its outline, and what the configuration gives the layers of its
+model."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ LARGE = 4 << 20  # bytes of a model that is read in the background
 
 
 def path_of_uri(uri: str) -> str:
-    """The path of a file's URI; the URI itself where it is not one."""
+    """Return the path of a file's URI; the URI itself where it is not one."""
     try:
         parts = urlsplit(uri)
     except ValueError:  # such as an address in brackets that are not closed
@@ -42,7 +43,7 @@ def path_of_uri(uri: str) -> str:
 
 
 class ClientSettings:
-    """What the client asks for: `graph`, `flavour`, `rules`, `lenient`, `ignore`, and whether it wants inlay hints."""
+    """The client's settings: `graph`, `flavour`, `rules`, `lenient`, `ignore`, and whether it wants inlay hints."""
 
     def __init__(self, values: Any) -> None:
         values = values if isinstance(values, dict) else {}
@@ -110,12 +111,12 @@ class EditorWorkspace(Workspace):
                         del cache[key]
 
     def changed(self) -> List[str]:
-        """The models whose files are not what they were when they were read."""
+        """Return the models whose files are not what they were when they were read."""
         return [path for path, stamp in self.stamps.items() if stamp_of(path) != stamp]
 
 
 class Stamp(NamedTuple):
-    """What tells one state of a file from another."""
+    """The size and times of a file, which tell its states apart."""
 
     modified: int
     size: int
@@ -165,7 +166,7 @@ class Analysis:
 
     @property
     def diagnostics(self) -> Tuple[Diagnostic, ...]:
-        """What `check` reports."""
+        """Return what `check` reports."""
         if self._diagnostics is None:
             try:
                 self._diagnostics = self.file.check()
@@ -205,7 +206,7 @@ class Analysis:
 
 
 def diagnostics_of(analysis: Analysis) -> List[Dict[str, Any]]:
-    """What `check` reports, as the protocol has it; what has no place stands at the beginning."""
+    """Return what `check` reports, as the protocol has it; what has no place stands at the beginning."""
     return [diagnostic_of(analysis, diagnostic) for diagnostic in analysis.diagnostics]
 
 

@@ -19,7 +19,7 @@ KIND_FIELD, KIND_VALUE, KIND_ENUM, KIND_LAYER, KIND_TYPE = 5, 12, 20, 21, 7
 
 
 def completion(analysis: Analysis, offset: int, snippets: bool) -> Dict[str, Any]:
-    """What may stand at a place. The list is never complete: what is typed next is asked about again."""
+    """List what may stand at a place. The list is never complete: what is typed next is asked about again."""
     outline = analysis.outline
     if outline.comment_at(offset):
         return {"isIncomplete": False, "items": []}
@@ -33,7 +33,7 @@ def completion(analysis: Analysis, offset: int, snippets: bool) -> Dict[str, Any
 
 
 def value_node(message: OutlineNode, offset: int) -> Optional[OutlineNode]:
-    """The field whose value a place is in, or behind whose colon it is."""
+    """Find the field whose value a place is in, or behind whose colon it is."""
     for number, child in enumerate(message.children):
         if child.value is not None and child.value_start <= offset <= child.value_start + len(child.value):
             return child
@@ -80,7 +80,7 @@ def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets
 
 
 def written_field(name: str, spec: Any, snippets: bool) -> str:
-    """A field with a place to go on writing at."""
+    """Write a field with a place to go on writing at."""
     if spec.is_message:
         return name + (" {\n  $0\n}" if snippets else " {")
     if not snippets:
@@ -156,7 +156,7 @@ def values(
 def names_for(
     analysis: Analysis, field: str, message: OutlineNode, node: Optional[OutlineNode]
 ) -> Iterator[Tuple[str, int, str]]:
-    """The names that may stand in a field and are not listed yet."""
+    """Yield the names that may stand in a field and are not listed yet."""
     flavour, layers = analysis.flavour, analysis.layers or ()
     own = node.text if node is not None else None
     listed = {text for text, _ in strings_in(analysis, field, message)} - {own}
@@ -185,7 +185,7 @@ def may_stand(analysis: Analysis, field: str, message: OutlineNode, layer: Layer
 
 
 def strings_in(analysis: Analysis, field: str, message: OutlineNode) -> Iterator[Tuple[str, OutlineNode]]:
-    """The names in a field: of a list or repeated field all of them, of an override those of all overrides."""
+    """Yield the names in a field: of a list or repeated field all of them, of an override those of all overrides."""
     for node in analysis.outline.strings:
         holder = node.parent
         if node.field == field and node.text is not None and holder is not None:

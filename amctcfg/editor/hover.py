@@ -18,7 +18,8 @@ MOST_LISTED = 20
 
 
 def hover(analysis: Analysis, offset: int) -> Optional[Dict[str, Any]]:
-    """What is at a place: a field's meaning; what a layer gets; how many layers have a block, and which."""
+    """Describe what is at a place: a field by its meaning, a layer by what it gets, a block by the layers that have
+    it."""
     node = analysis.outline.at(offset)
     if node is None:
         return None
@@ -56,7 +57,7 @@ def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
 
 
 def block_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
-    """How many layers get a block, and which."""
+    """Say how many layers get a block, and which."""
     found = users(analysis, node)
     if found is None:
         return None
@@ -68,7 +69,7 @@ def block_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
 
 
 def users(analysis: Analysis, node: OutlineNode) -> Optional[List[Layer]]:
-    """The quantized layers that have the block at a node; None where it is not a block, or there is no model."""
+    """Find the quantized layers that have the block at a node; None where it is not a block, or there is no model."""
     merger, layers = analysis.merger, analysis.layers
     if merger is None or layers is None:
         return None
@@ -114,7 +115,7 @@ def type_words(analysis: Analysis, name: str) -> Optional[str]:
 
 
 def inlay_hints(analysis: Analysis, start: int, end: int) -> List[Dict[str, Any]]:
-    """Behind the name of an override how many layers get it: `→ 13 layers`, `→ nothing`."""
+    """Say behind the name of an override how many layers get it: `→ 13 layers`, `→ nothing`."""
     merger, layers = analysis.merger, analysis.layers
     if merger is None or layers is None:
         return []

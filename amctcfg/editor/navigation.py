@@ -54,7 +54,7 @@ def folding_ranges(analysis: Analysis) -> List[Dict[str, Any]]:
 
 
 def name_at(analysis: Analysis, offset: int) -> Optional[OutlineNode]:
-    """The string at a place that names a layer or a type."""
+    """Find the string at a place that names a layer or a type."""
     node = analysis.outline.at(offset)
     if node is None or node.text is None or node.field not in (*NAMES_OF_LAYERS, *NAMES_OF_TYPES):
         return None
@@ -62,7 +62,8 @@ def name_at(analysis: Analysis, offset: int) -> Optional[OutlineNode]:
 
 
 def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
-    """From an override to the blocks that it shadows; from a layer's name elsewhere to the blocks that it could have."""
+    """Go from an override to the blocks that it shadows; from a layer's name elsewhere to the blocks that it could
+    have."""
     node = analysis.outline.at(offset) or analysis.outline.inside(offset)
     override: Optional[OutlineNode] = node
     while override is not None and override.field not in (OF_LAYER, OF_TYPE):
@@ -93,7 +94,7 @@ def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
 
 
 def references(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
-    """All places that name the same layer, or the same type."""
+    """Find all places that name the same layer, or the same type."""
     node = name_at(analysis, offset)
     if node is None:
         return []

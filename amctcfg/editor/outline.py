@@ -62,7 +62,7 @@ class OutlineNode:
 
     @property
     def text(self) -> Optional[str]:
-        """What a string holds."""
+        """The content of a string."""
         if self.value is None or self.value[0] not in "\"'":
             return None
         closed = len(self.value) > 1 and self.value[-1] == self.value[0]
@@ -75,7 +75,7 @@ class OutlineNode:
         return next((child for child in self.children if child.name == name), None)
 
     def path(self) -> Tuple[Any, ...]:
-        """The path that leads to it, as `Document.span` takes it."""
+        """Return the path that leads to it, as `Document.span` takes it."""
         steps: List[Any] = []
         node: Optional[OutlineNode] = self
         while node is not None and node.parent is not None:
@@ -172,7 +172,7 @@ class Outline:
                         pending.append((element, (inside, *scopes)))
 
     def walk(self) -> Iterator[OutlineNode]:
-        """All nodes, each before those inside."""
+        """Yield all nodes, each before those inside."""
         pending = list(reversed(self.root.children))
         while pending:
             node = pending.pop()
@@ -180,7 +180,7 @@ class Outline:
             pending.extend(reversed(node.children))
 
     def inside(self, offset: int) -> OutlineNode:
-        """The innermost message or list that an offset is in."""
+        """Find the innermost message or list that an offset is in."""
         node = self.root
         while True:
             inner = next(
@@ -191,7 +191,7 @@ class Outline:
             node = inner
 
     def _closing(self, node: OutlineNode) -> int:
-        """The offset in front of the closing bracket; the end where there is none."""
+        """Return the offset in front of the closing bracket; the end where there is none."""
         return (
             node.end - 1
             if self.text[node.end - 1 : node.end] in ("}", ">", "]") and node.end > (node.opening or 0)
@@ -199,7 +199,7 @@ class Outline:
         )
 
     def at(self, offset: int) -> Optional[OutlineNode]:
-        """The field whose name or scalar an offset is on."""
+        """Find the field whose name or scalar an offset is on."""
         node = self.inside(offset)
         for child in node.children:
             name_end = child.start + len(child.name or "")

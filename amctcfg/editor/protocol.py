@@ -18,7 +18,7 @@ END = object()  # what is read at the end of the input
 
 
 class BrokenHeader(Exception):
-    """What stands where a header should be can't be read: where the next frame begins is not known."""
+    """A header that can't be read, so that nobody knows where the next frame begins."""
 
 
 class NotJson(Exception):
@@ -26,7 +26,7 @@ class NotJson(Exception):
 
 
 class ResponseError(Exception):
-    """What a request is answered with where there is no result."""
+    """The answer to a request that has no result."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)

@@ -147,7 +147,7 @@ class Server:
             self.incoming.put(message)
 
     def patience(self) -> float:
-        """How long to wait for the next message before a file is due."""
+        """Return how long to wait for the next message before a file is due."""
         due = [due for file in self.files.values() for due in (file.due, file.trouble_due) if due is not None]
         return max(min([*due, self.watched + WATCH]) - time.monotonic(), 0)
 

@@ -29,7 +29,7 @@ class Text:
         self._marks: Dict[int, List[int]] = {}  # of a line, the units in front of each stretch of it
 
     def offset(self, position: Dict[str, Any]) -> int:
-        """The offset of a position; one beyond the end of its line, or of the text, is that end."""
+        """Return the offset of a position; one beyond the end of its line, or of the text, is that end."""
         line, units = max(int(position["line"]), 0), max(int(position["character"]), 0)
         if line >= len(self.starts):
             return len(self.text)
@@ -76,7 +76,7 @@ class Text:
         return {"start": self.position(start), "end": self.position(end)}
 
     def span_range(self, span: Span) -> Dict[str, Any]:
-        """The range of a span of ours, whose lines end at line feeds only."""
+        """Return the range of a span of ours, whose lines end at line feeds only."""
         return self.range(self.span_offset(span.line, span.column), self.span_offset(span.end_line, span.end_column))
 
     def span_offset(self, line: int, column: int) -> int:
@@ -86,7 +86,7 @@ class Text:
         return min(start + column - 1, len(self.text))
 
     def changed(self, changes: Sequence[Dict[str, Any]]) -> Text:
-        """The text after the changes of a notification, one after the other."""
+        """Apply the changes of a notification, one after the other."""
         current = self
         for change in changes:
             if not isinstance(change.get("text"), str):
@@ -104,7 +104,8 @@ class Text:
 
 
 def whole_edit(before: str, after: str) -> List[Edit]:
-    """One edit that makes one text of another, without what they have in common at both ends; none if they are equal."""
+    """Make one edit that makes one text of another, without what they have in common at both ends; none if they are
+    equal."""
     if before == after:
         return []
     start = 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .flavour import Flavour
 
     class Base(Mapping[str, Flavour[Any]]):
-        """What type checkers see of the registry."""
+        """The registry as type checkers see it."""
 
 else:
     from collections.abc import Mapping as Base
@@ -73,5 +73,5 @@ FLAVOURS = Registry()
 
 
 def flavour_named(name: str) -> Flavour[Any]:
-    """The flavour of a name, for pickle."""
+    """Return the flavour of a name, for pickle."""
     return FLAVOURS[name]

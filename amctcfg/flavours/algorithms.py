@@ -34,7 +34,7 @@ FAKEQUANT = enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
 
 @message
 class HFMGQuantize(Message):
-    """How activations are quantized: HFMG, from a histogram of the values."""
+    """Quantization of activations: HFMG, from a histogram of the values."""
 
     num_of_bins: Optional[int] = optional(UINT32, default=4096, within=Among(1024, 2048, 4096, 8192))
     """The number of bins of the histogram."""
@@ -79,7 +79,7 @@ class NUQuantize(Message):
 
 @message
 class NUQConfig(Message):
-    """Which layers are quantized non-uniformly, and how; read and kept, and not judged."""
+    """Layers that are quantized non-uniformly; read and kept, and not judged."""
 
     mapping_file: str = required(STRING)
     """The file that names the layers: the fused model as ATC converts it, in JSON."""

@@ -52,7 +52,7 @@ class OverrideLayer(Message):
 
 @message
 class FMRQuantize(Message):
-    """How activations are quantized: IFMR, a search for the best scale.
+    """Quantization of activations: IFMR, a search for the best scale.
 
     The scale that the largest and smallest values give is multiplied by factors from `search_range_start` to
     `search_range_end`, by `search_step`; the factor with the smallest error is kept. Numbers are kept as the shortest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a flavour is made of: its messages, what its layer types can do, and the layout of its JSON."""
+"""The parts of a flavour: its messages, what its layer types can do, and the layout of its JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Flavour", "LayerType", "Types"]
 
 @dataclasses.dataclass(frozen=True)
 class LayerType:
-    """What the layers of a type can do.
+    """A type of layers and what they can do.
 
     name -- as the configuration and the model have it. operation -- what it computes, the same word in all flavours.
     quantizable -- whether it is quantized at all; a type that only `tensor_quantize` takes is not. channel_wise -- whether
@@ -158,7 +158,7 @@ class Flavour(Generic[C]):
         return "<Flavour {}>".format(self.name)
 
     def __reduce__(self) -> Any:
-        """Pickled by name, if it is one of ours."""
+        """Pickle by name, if it is one of ours."""
         from . import FLAVOURS, flavour_named
 
         if self.name in FLAVOURS and FLAVOURS[self.name] == self:

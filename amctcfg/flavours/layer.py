@@ -34,7 +34,7 @@ class Layer:
             raise TypeError("a Layer takes two strings and a bool, not {!r}".format(values))
 
 
-# Nodes that hold, read or measure something and are no layers in anybody's eyes.
+# Nodes that hold, read or measure something and aren't layers in anybody's eyes.
 MINOR_TYPES = frozenset(
     (
         "Const", "Constant", "ConstantOfShape", "VarHandleOp", "Variable", "VariableV2", "ReadVariableOp",
@@ -44,7 +44,7 @@ MINOR_TYPES = frozenset(
 
 
 class Traits(NamedTuple):
-    """What a model's file shows of a layer beyond its name and type.
+    """Traits of a layer that a model's file shows, beyond its name and type.
 
     two_variable -- it multiplies two values that are both computed. runtime_weight -- its weight is computed of constants
     each time that the model runs: by this operation. shares -- another layer with the same weight. group -- its group,
@@ -59,7 +59,7 @@ class Traits(NamedTuple):
 
     @property
     def is_depthwise(self) -> bool:
-        """Whether it is a convolution with a filter of its own for each input channel."""
+        """Tell whether it is a convolution with a filter of its own for each input channel."""
         return self.group > 1 and self.channels[:1] == (self.group,)
 
     def notes(self) -> List[str]:

@@ -44,7 +44,7 @@ __all__ = [
 
 @message
 class CalibrationConfig(Message):
-    """How a layer is quantized: a block, which replaces lower blocks as a whole."""
+    """Quantization of a layer: a block, which replaces lower blocks as a whole."""
 
     arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
     """Quantize weights with ARQ. Absent is the same as empty."""

@@ -48,7 +48,7 @@ ADA_CHANNELS = Requirement(
 
 @message
 class ARQuantize(Message):
-    """How weights are quantized: ARQ, a factor from the range of the weights."""
+    """Quantization of weights: ARQ, a factor from the range of the weights."""
 
     channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
@@ -60,7 +60,7 @@ class ARQuantize(Message):
 
 @message
 class ADAquantize(Message):
-    """How weights are quantized: AdaRound, which learns for each weight whether it is rounded up or down."""
+    """Quantization of weights: AdaRound, which learns for each weight whether it is rounded up or down."""
 
     num_iteration: Optional[int] = optional(UINT32, default=10000)
     """How many steps it learns."""
@@ -99,7 +99,7 @@ class HFMGQuantize(algorithms.HFMGQuantize):
 
 @message
 class CalibrationConfig(Message):
-    """How a layer is quantized: a block, which replaces lower blocks as a whole."""
+    """Quantization of a layer: a block, which replaces lower blocks as a whole."""
 
     arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
     """Quantize weights with ARQ, the default."""

@@ -31,7 +31,7 @@ __all__ = [
 
 @message
 class ARQuantize(Message):
-    """How weights are quantized: ARQ, a factor from the range of the weights."""
+    """Quantization of weights: ARQ, a factor from the range of the weights."""
 
     channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
@@ -39,7 +39,7 @@ class ARQuantize(Message):
 
 @message
 class CalibrationConfig(Message):
-    """How a layer is quantized: a block, which replaces lower blocks as a whole."""
+    """Quantization of a layer: a block, which replaces lower blocks as a whole."""
 
     arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize())
     """How weights are quantized. Absent is the same as empty."""

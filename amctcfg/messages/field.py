@@ -155,17 +155,17 @@ def optional(
     oneof: Optional[str] = None,
     metadata: Optional[Mapping[str, Any]] = None,
 ) -> Optional[T]:
-    """A field that may be absent, which means `default`; a member of `oneof` excludes its other members."""
+    """Declare a field that may be absent, which means `default`; a member of `oneof` excludes its other members."""
     facts = Field(OPTIONAL, kind, default, within, oneof, None, metadata)
     return dataclasses.field(default=None, metadata={FACTS: facts, **facts.metadata})
 
 
 def required(kind: Union[Kind[T], Type[T]]) -> Any:
-    """A field that has to be there."""
+    """Declare a field that has to be there."""
     return dataclasses.field(metadata={FACTS: Field(REQUIRED, kind)})
 
 
 def repeated(kind: Union[Kind[T], Type[T]], unique: Optional[str] = "") -> Repeated[T]:
-    """A field that may be there any number of times."""
+    """Declare a field that may be there any number of times."""
     found: Any = dataclasses.field(default=(), metadata={FACTS: Field(REPEATED, kind, unique=unique)})
     return found  # type: ignore[no-any-return]

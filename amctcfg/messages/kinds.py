@@ -167,7 +167,8 @@ class String(Kind[str]):
         return str(value)
 
     def format(self, value: str) -> str:
-        """A literal in double quotes, characters beyond ASCII as they are but for those that act on a terminal."""
+        """Write a literal in double quotes, characters beyond ASCII as they are but for those that act on a
+        terminal."""
         if value.isprintable() and '"' not in value and "\\" not in value:
             return '"{}"'.format(value)
         return '"{}"'.format(re.sub(r'["\\]|' + CONTROL, escape, value))
@@ -216,12 +217,12 @@ class Enum(Kind[str]):
 
 
 def enum(type_name: str, *names: str) -> Enum:
-    """The kind of a protobuf enum whose names are numbered from 1."""
+    """Make the kind of a protobuf enum whose names are numbered from 1."""
     return Enum(names, type_name)
 
 
 def whole_number(raw: str) -> Optional[int]:
-    """The value of an integer literal, in any base; None for anything else."""
+    """Read the value of an integer literal, in any base; None for anything else."""
     match = re.match(r"\A(-?)(?:[ \t\n\v\f\r]|#[^\n]*\n)*(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)\Z", raw)
     if match is None or len(raw) > 200:  # no field takes so many digits
         return None
@@ -231,7 +232,7 @@ def whole_number(raw: str) -> Optional[int]:
 
 
 def brief(value: int) -> str:
-    """A whole number, also one of thousands of digits, which Python refuses to write."""
+    """Write a whole number, also one of thousands of digits, which Python refuses to write."""
     return str(value) if -(10**20) < value < 10**20 else "a number of {} bits".format(value.bit_length())
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the fields of a message mean: the strings that stand below them in the source."""
+"""The meanings of a message's fields: the strings that stand below them in the source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any, Dict
 
 
 def field_meanings(cls: Any) -> Dict[str, str]:
-    """The meaning of each field; of those that a base class describes, the base's. Empty where there is no source."""
+    """Return the meaning of each field; of those that a base class describes, the base's. Empty where there is no
+    source."""
     found: Dict[str, str] = {}
     for base in reversed(cls.__mro__):
         found.update(module_meanings(base.__module__).get(base.__name__, {}))
@@ -20,7 +21,7 @@ def field_meanings(cls: Any) -> Dict[str, str]:
 
 @lru_cache(maxsize=None)
 def module_meanings(module: str) -> Dict[str, Dict[str, str]]:
-    """The meanings in a module, by class and field."""
+    """Return the meanings in a module, by class and field."""
     try:
         tree = ast.parse(inspect.getsource(sys.modules[module]))
     except (OSError, KeyError, TypeError):

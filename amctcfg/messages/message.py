@@ -80,7 +80,8 @@ class Schema:
 
 
 class Message:
-    """What the messages share: values are checked, floats rounded and repeated fields made tuples when one is built."""
+    """The base of all messages: values are checked, floats rounded and repeated fields made tuples when one is
+    built."""
 
     if TYPE_CHECKING:
         __schema__: ClassVar[Schema]

@@ -41,7 +41,7 @@ WARNING: Severity = "warning"
 
 
 class Reading:
-    """What a tree holds, read as a message of a class.
+    """A tree read as a message of a class.
 
     config -- the message. Where something in the text has an error it is partial: an optional field that could not be read
     is absent, and a required one or an element None. broken -- the paths of what could not be read. errors -- their
@@ -169,7 +169,7 @@ class Reading:
         return tuple([entry for element in merged for entry in element])
 
     def replaced_member(self, spec: Field, field: TreeField, fields: List[Any], path: Path) -> None:
-        """Report what is no value at all in a member of a oneof that does not count; ranges and rules judge what does."""
+        """Report what isn't a value at all in a member of a oneof that does not count; ranges and rules judge what does."""
         self.in_force, before = False, self.in_force
         self._cached_message(spec.kind, (field[0], tuple(fields), field[2], field[3]), (*path, spec.name))
         self.in_force = before
@@ -320,7 +320,7 @@ class Reading:
 
 @lru_cache(maxsize=1)
 def diagnostic_class() -> Type[Diagnostic]:
-    """Imported only where there is something to report."""
+    """Import `Diagnostic`, only where there is something to report."""
     from ..diagnostics.diagnostic import Diagnostic
 
     return Diagnostic

@@ -48,7 +48,7 @@ def with_traits(examined: Iterable[Examined], is_complete: bool = True) -> Layer
 
 
 class Assessment(NamedTuple):
-    """What a condition finds: why it is not fulfilled, what the layer lacks, what the graph leaves open."""
+    """The result of a condition: why it is not fulfilled, what the layer lacks, what the graph leaves open."""
 
     reason: Optional[str] = None
     lacks: Tuple[str, ...] = ()
@@ -56,7 +56,8 @@ class Assessment(NamedTuple):
 
 
 class InputOrigin(NamedTuple):
-    """What feeds an input: the node at the beginning, words for it, whether it is a constant, and reshaped on the way."""
+    """The source of an input: the node at the beginning, words for it, whether it is a constant, and reshaped on
+    the way."""
 
     name: str
     words: str
@@ -117,7 +118,7 @@ class Graph:
         return found
 
     def is_minor(self, node: Node) -> bool:
-        """Tell whether a node holds, reads or measures something, and is no layer in anybody's eyes."""
+        """Tell whether a node holds, reads or measures something, and isn't a layer in anybody's eyes."""
         if node.type in MINOR_TYPES:
             return True
         source = self.by_name.get(self.origin(node.name).name) if node.type in self.transparent else None
@@ -152,7 +153,7 @@ Portray = Callable[[Node, Any], Traits]
 
 
 def examine(graph: Graph, flavour: Flavour[Any], conditions: Dict[str, Condition], portray: Portray) -> List[Examined]:
-    """All nodes of a graph, each with what keeps it from being quantized, and what is special about it."""
+    """Examine all nodes of a graph: each with what keeps it from being quantized, and what is special about it."""
     found, weights = [], {}
     for node in graph.nodes:
         if node.hidden:
@@ -195,7 +196,7 @@ def portray_product(node: Node, graph: Graph) -> Traits:
 
 
 class Allowance:
-    """How much may be laid out of a file, in characters of names: a few subgraphs can make a graph of any size.
+    """The room to lay out a file, in characters of names: a few subgraphs can make a graph of any size.
 
     A fixed part and a multiple of the file's size. Each node counts as some characters beside its name. A model with some
     hundred calls of small functions needs a tenth.
@@ -246,7 +247,8 @@ Fields = Dict[str, Dict[str, Tuple[int, str]]]  # message -> field -> (number, t
 
 
 def message_classes(package: str, fields: Fields) -> Dict[str, Any]:
-    """Classes for reduced messages, from protobuf's run time. Weights are not among the fields: nobody looks at them."""
+    """Make classes for reduced messages, from protobuf's run time. Weights are not among the fields: nobody looks at
+    them."""
     return _message_classes(package, tuple((name, tuple(inside.items())) for name, inside in fields.items()))
 
 
@@ -275,7 +277,7 @@ def _message_classes(package: str, messages: Any) -> Dict[str, Any]:
 
 
 def decoded(message: Any, data: bytes) -> Any:
-    """The message in some bytes, or None."""
+    """Decode a message; None where the bytes are none."""
     from google.protobuf.message import DecodeError
 
     try:

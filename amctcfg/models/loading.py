@@ -45,7 +45,7 @@ def as_layers(examined: List[Examined], path: PathLike, flavour: Optional[Flavou
 
 
 def examine_file(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> List[Examined]:
-    """The layers in a file, each with what keeps it from being quantized, where that is known."""
+    """Read the layers in a file, each with what keeps it from being quantized, where that is known."""
     from . import onnx, tensorflow
 
     name = display_name(path)

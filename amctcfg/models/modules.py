@@ -53,7 +53,7 @@ class Module(NamedTuple):
 
 
 class Clues(NamedTuple):
-    """What a node's surroundings tell about its module's name."""
+    """The surroundings of a node, as far as they tell its module's name."""
 
     type: str
     node: Any

@@ -68,7 +68,7 @@ def is_onnx(data: bytes) -> bool:
 
 
 def read_onnx(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
-    """The nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
+    """Read the nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
     model = decoded(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
     if model is None or not model.graph.node:
         hint = "is the file complete? It has to be an ONNX model with a graph"
@@ -95,7 +95,7 @@ def read_onnx(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
 
 
 class Place(NamedTuple):
-    """Where a layer is in a graph.
+    """The place of a layer in a graph.
 
     node -- the node that computes it. weight -- where the value of its weight comes from, None where it has none that is
     constant; `weight.value` is the name of an initializer or of what a Constant makes. bias -- the value that is added.
@@ -127,7 +127,7 @@ def locate_layers(graph: Any, flavour: Flavour[Any]) -> Dict[str, Place]:
 
 
 def examine_modules(graph: Any, flavour: Flavour[Any]) -> List[Examined]:
-    """The nodes of an exported graph: modules as the toolkit names them, the others as they are."""
+    """Return the nodes of an exported graph: modules as the toolkit names them, the others as they are."""
     modules: Dict[int, Module] = {id(module.node): module for module in find_modules(graph)}
     taken = {module.name for module in modules.values()}
     values, found = Values(graph), []
@@ -175,7 +175,7 @@ class OnnxGraph(Graph):
         super().__init__(nodes, name, {key: None for key in self.tensors.constants if key not in makers}, TRANSPARENT)
 
     def rank(self, node: Node, index: int) -> Optional[int]:
-        """The number of dimensions of an input, None where the model does not say."""
+        """Return the number of dimensions of an input, None where the model does not say."""
         inputs = self.values[node.name]
         if index >= len(inputs):
             return None
@@ -183,7 +183,7 @@ class OnnxGraph(Graph):
         return len(shape) if shape is not None else self.ranks.get(inputs[index])
 
     def shape(self, node: Node, index: int) -> Optional[Tuple[int, ...]]:
-        """The shape of a constant input, None where it is a variable or not known."""
+        """Return the shape of a constant input, None where it is a variable or not known."""
         inputs = self.values[node.name]
         return self.tensors.origin(inputs[index]).shape if index < len(inputs) else None
 
@@ -200,7 +200,8 @@ def portray(node: Node, graph: OnnxGraph) -> Traits:
 
 
 def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, str]]:
-    """Each node with its name; one without gets its type and its index among all nodes, one that is taken a suffix."""
+    """Yield each node with its name; one without gets its type and its index among all nodes, one that is taken a
+    suffix."""
     given: Set[str] = {node.name for node in graph.node if node.name}
     seen: Set[str] = set(reserved)
     suffixes: Dict[str, int] = {}  # the last one of each name: thousands of one name are no longer work
@@ -214,7 +215,7 @@ def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, 
 
 
 def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[str, str]]:
-    """The nodes in the subgraphs of an If or Loop, under the name of their node; they are not quantized."""
+    """Yield the nodes in the subgraphs of an If or Loop, under the name of their node; they are not quantized."""
     pending = [(node, prefix, 0)]
     while pending:
         current, above, depth = pending.pop()
@@ -262,7 +263,7 @@ def rank_of(index: int, *allowed: int) -> Condition:
 
 
 def convolution_rank(node: Node, graph: Graph) -> Optional[Assessment]:
-    """The rank of the input, or where the model has no shape, that of the weight, which is the same."""
+    """Check the rank of the input, or where the model has no shape, that of the weight, which is the same."""
     assert isinstance(graph, OnnxGraph)
     allowed = (4,) if node.type == "ConvTranspose" else (4, 5)
     if graph.rank(node, 0) is None and graph.rank(node, 1) in allowed:
@@ -278,7 +279,8 @@ def plain_gemm(node: Node, graph: Graph) -> Optional[Assessment]:
 
 
 def product(node: Node, graph: Graph) -> Optional[Assessment]:
-    """A constant second input has two or three dimensions; a product of two variables is quantized without offset."""
+    """Check a product: a constant second input has two or three dimensions; a product of two variables is quantized
+    without offset."""
     assert isinstance(graph, OnnxGraph)
     if len(node.inputs) < 2 or not graph.origin(node.inputs[1]).constant:
         return Assessment(lacks=("asymmetric",))

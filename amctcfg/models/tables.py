@@ -19,12 +19,12 @@ TableRow = Tuple[Dict[str, Any], Span]
 
 
 def table_layers(source: Source, rows: Iterable[TableRow]) -> List[Layer]:
-    """The layers in the rows of a table. Raises `ConfigError` for one that is wrong, or there twice."""
+    """Read the layers in the rows of a table. Raises `ConfigError` for one that is wrong, or there twice."""
     return list(require_unique(map_rows(source, rows), source))
 
 
 def map_rows(source: Source, rows: Iterable[TableRow]) -> Iterator[Tuple[Layer, Span]]:
-    """Checked layers out of rows."""
+    """Make checked layers of rows."""
     for row, span in rows:
         unknown = [key for key in row if key not in COLUMNS]
         if unknown:
@@ -55,7 +55,7 @@ def require_unique(layers: Iterable[Tuple[Layer, Span]], source: Source) -> Iter
 
 
 def brief_repr(value: Any) -> str:
-    """A value in a message, also one that Python refuses to write."""
+    """Write a value in a message, also one that Python refuses to write."""
     try:
         return shorten(repr(value))
     except (ValueError, RecursionError):
@@ -72,7 +72,7 @@ def row_error(
 
 
 def json_rows(source: Source) -> Iterator[TableRow]:
-    """The objects of a JSON array, each with its place, which the json module does not tell."""
+    """Read the objects of a JSON array, each with its place, which the json module does not tell."""
     import json
 
     text, decoder = source.text, json.JSONDecoder(object_pairs_hook=without_duplicates)
@@ -147,7 +147,7 @@ def layers_to_json(layers: Iterable[Layer], notes: Optional[Mapping[str, List[st
 
 
 def csv_rows(source: Source) -> Iterator[TableRow]:
-    """The rows of a CSV table, each with its line."""
+    """Read the rows of a CSV table, each with its line."""
     import csv
     import io
 
@@ -184,7 +184,7 @@ def csv_rows(source: Source) -> Iterator[TableRow]:
 
 
 def line_span(source: Source, number: int) -> Span:
-    """The whole line, or the last one; without copying it, as thousands of rows can be on one for `Source`."""
+    """Return the whole line, or the last one; without copying it, as thousands of rows can be on one for `Source`."""
     starts = source.line_starts()
     number = min(number, len(starts))
     end = starts[number] - 1 if number < len(starts) else len(source.text)

@@ -34,7 +34,7 @@ FILTER_INPUT = 1  # of every kind of convolution
 
 
 def layers_from_graph(graph: Any, flavour: Flavour[Any] = TF_ASCEND) -> Layers:
-    """All nodes of a graph in memory, in its order; `supported` where the toolkit could quantize them.
+    """Return all nodes of a graph in memory, in its order; `supported` where the toolkit could quantize them.
 
     Takes a `tf.Graph`, a `GraphDef` of any TensorFlow version, or anything with `.get_operations()` or `.node` that
     is shaped like them. Raises `TypeError` for anything else, `ConfigError` where a node name occurs twice.
@@ -78,7 +78,7 @@ PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2")
 
 
 def constant_filter(node: Node, graph: Graph) -> Optional[Assessment]:
-    """Following the filter backwards has to reach a Const."""
+    """Check that following the filter backwards reaches a Const."""
     if len(node.inputs) <= FILTER_INPUT:
         return Assessment("it has no filter")
     source = graph.origin(node.inputs[FILTER_INPUT])
@@ -113,7 +113,8 @@ def are_off(*attributes: str) -> Condition:
 
 
 def one_constant(node: Node, graph: Graph) -> Optional[Assessment]:
-    """A product of two variables is quantized without offset; a constant second operand has two dimensions."""
+    """Check a product: one of two variables is quantized without offset; a constant second operand has two
+    dimensions."""
     if not any(graph.origin(source).constant for source in node.inputs[:2]):
         return Assessment(lacks=("asymmetric",))
     assert isinstance(graph, TensorFlowGraph)
@@ -136,7 +137,7 @@ CONDITIONS: Dict[str, Condition] = {
 
 
 def read_nodes(graph: Any) -> Iterator[Node]:
-    """The nodes of a `tf.Graph` or a `GraphDef`, by what they have in common."""
+    """Yield the nodes of a `tf.Graph` or a `GraphDef`, by what they have in common."""
     if hasattr(graph, "get_operations"):
         for operation in graph.get_operations():
             inputs = [tensor_node(tensor) for tensor in getattr(operation, "inputs", ())]
@@ -150,7 +151,7 @@ def read_nodes(graph: Any) -> Iterator[Node]:
 
 
 def inlined_nodes(graph: Any, name: str, size: int) -> Iterator[Node]:
-    """The nodes of a SavedModel's graph, with those of the functions it calls under the name of the calling node.
+    """Yield the nodes of a SavedModel's graph, with those of the functions it calls under the name of the calling node.
 
     `size` is the file's, in bytes: functions that call each other can make a graph of any size out of a few of them.
     """
@@ -174,7 +175,8 @@ def inlined_nodes(graph: Any, name: str, size: int) -> Iterator[Node]:
 
 
 def called_functions(node: Any, functions: Dict[str, Any]) -> List[Tuple[str, str]]:
-    """The functions that a node calls, each with the attribute that tells the branches of an If or While apart."""
+    """Return the functions that a node calls, each with the attribute that tells the branches of an If or While
+    apart."""
     if node.op in functions:
         return [("", node.op)]
     found = [(entry.key, entry.value.func.name) for entry in node.attr if entry.value.func.name in functions]
@@ -182,7 +184,7 @@ def called_functions(node: Any, functions: Dict[str, Any]) -> List[Tuple[str, st
 
 
 def data_inputs(node: Any) -> List[str]:
-    """The names of the nodes behind a node's inputs, without control inputs."""
+    """Return the names of the nodes behind a node's inputs, without control inputs."""
     return [node_of(source) for source in getattr(node, "input", ()) if not source.startswith("^")]
 
 
@@ -196,7 +198,7 @@ def tensor_node(tensor: Any) -> str:
 
 
 def node_of(tensor_name: str) -> str:
-    """`a` of `a:0`"""
+    """Return the node of an input: `a` of `a:0`."""
     return tensor_name.partition(":")[0]
 
 
@@ -234,7 +236,8 @@ def shape_of(tensor: Any) -> Optional[Tuple[int, ...]]:
 
 
 def attribute_value(node: Any, name: str) -> Any:
-    """The AttrValue of a node's attribute, or None; our own messages have them as a list, TensorFlow's as a map."""
+    """Return the AttrValue of a node's attribute, or None; our own messages have them as a list, TensorFlow's as a
+    map."""
     attributes = getattr(node, "attr", {})
     if hasattr(attributes, "keys"):
         return attributes.get(name)
@@ -263,7 +266,7 @@ SIGNATURES: Tuple[Tuple[int, bytes, str, str], ...] = (
 
 
 def read_tensorflow(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
-    """The nodes of the graph in the bytes of a file: a GraphDef, binary or text, or a SavedModel.
+    """Read the nodes of the graph in the bytes of a file: a GraphDef, binary or text, or a SavedModel.
 
     Raises `ConfigError` for anything else, named where it is recognised, and `ImportError` without protobuf.
     """

@@ -12,7 +12,7 @@ Shape = Optional[Tuple[int, ...]]
 
 
 class ValueOrigin(NamedTuple):
-    """Where a value comes from: the value at the beginning, the operations on the way, whether it is constant, its shape
+    """The origin of a value: the value at the beginning, the operations on the way, whether it is constant, its shape
     where it arrives."""
 
     value: str
@@ -22,7 +22,7 @@ class ValueOrigin(NamedTuple):
 
     @property
     def is_copy(self) -> bool:
-        """Whether it came through an Identity: exporters put one where two constants are equal."""
+        """Tell whether it came through an Identity: exporters put one where two constants are equal."""
         return "Identity" in self.through
 
 

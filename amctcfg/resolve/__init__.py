@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each layer gets: the effective blocks, the plan of a model, and the JSON quantization config."""
+"""The resolution of layers: the effective blocks, the plan of a model, and the JSON quantization config."""

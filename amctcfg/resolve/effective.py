@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     ]  # fmt: skip
 
     class Provenance(Protocol):
-        """What knows where the values of a layer come from."""
+        """A source of the provenance of a layer's values."""
 
         def names_of(self, layer: Layer) -> Iterable[str]: ...
         def origin_of(self, layer: Layer, field: str) -> Origin: ...
@@ -31,7 +31,7 @@ READ: TierName = "quant_config"  # the tier of values that were read from JSON
 
 
 class Origin(NamedTuple):
-    """Where a value comes from.
+    """The provenance of a value.
 
     `tier` is what decided; `path` and `span` are the place, None where no text sets it; `shadowed` are the settings
     of the same field that lost, highest first.
@@ -82,13 +82,13 @@ class Origins(Mapping[str, Origin]):
         return "Origins({!r})".format(dict(self))
 
     def __reduce__(self) -> Any:
-        """Pickled as what they are, without the document that they come from."""
+        """Pickle as what they are, without the document that they come from."""
         return Origins, (None, self._layer, dict(self))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class EffectiveConfig:
-    """What a layer gets: every field of `calibration_config` is set.
+    """The effective configuration of a layer: every field of `calibration_config` is set.
 
     quant_enable -- whether the layer is quantized. fuse -- whether BN may be fused into it. calibration_config -- the
     block, with one member of each group of algorithms. origins -- where each value comes from, by dotted name

@@ -67,7 +67,7 @@ def read_plan(
 
 
 class LayerEntry(NamedTuple):
-    """What the JSON has for a layer: whether it is quantized, its block, and where each value is."""
+    """The entry of a layer: whether it is quantized, its block, and where each value is."""
 
     enabled: bool
     block: Any
@@ -75,7 +75,7 @@ class LayerEntry(NamedTuple):
 
 
 class QuantConfig:
-    """What a JSON quantization config says, and what is wrong with it.
+    """A JSON quantization config as it was read, with its errors.
 
     globals -- the values of the global keys. messages -- those that hold objects, as messages. layers -- what it says of each
     layer that it names. errors -- in order.

@@ -102,7 +102,7 @@ class Plan(Mapping[str, EffectiveConfig]):
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
-        """What a notebook shows; an `AttributeError`, and text there, where a host deleted the room."""
+        """Return what a notebook shows; raise an `AttributeError`, and text there, where a host deleted the room."""
         try:
             from ..pages.table import plan_table
         except ImportError:
@@ -160,7 +160,8 @@ class Plan(Mapping[str, EffectiveConfig]):
 
     @property
     def model_settings(self) -> Dict[str, Any]:
-        """What holds for the model as a whole: the global keys, and fields of the configuration that no JSON has."""
+        """The settings that hold for the model as a whole: the global keys, and fields of the configuration that no
+        JSON has."""
         beside = {} if self.config is None else settings_beside(self.config, self.flavour, self._globals)
         return dict(self._globals, **beside)
 

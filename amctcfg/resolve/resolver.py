@@ -183,7 +183,7 @@ class Resolver:
         return Tier(OF_LAYER, block, (OF_LAYER, index, "calibration_config"))
 
     def apply_deprecated_blocks(self) -> None:
-        """Deprecated fields count where the configuration has neither common_config nor overrides of types."""
+        """Let deprecated fields count where the configuration has neither common_config nor overrides of types."""
         if self.common is not None or self.config.override_layer_types:
             return
         for field, types in self.flavour.deprecated_blocks:

@@ -30,12 +30,12 @@ CHUNK = 1 << 15  # values that the plain search looks at together: they stay in 
 
 
 def limits(bits: int) -> Tuple[int, int]:
-    """The least and the largest integer of a signed type of so many bits."""
+    """Return the least and the largest integer of a signed type of so many bits."""
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
 def fake_quantize(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
-    """Values rounded to whole multiples of a scale, within the range of the type, without offset; float32."""
+    """Return values rounded to whole multiples of a scale, within the range of the type, without offset; float32."""
     low, high = limits(bits)
     found = np.divide(values, scale, dtype=np.float32)
     np.rint(found, out=found)
@@ -48,7 +48,7 @@ def fake_quantize(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarra
 
 
 def arq(weights: np.ndarray, bits: int, axes: Optional[Tuple[int, ...]] = None) -> np.ndarray:
-    """The symmetric scale of weights (ARQ): their largest magnitude over the largest integer.
+    """Compute the symmetric scale of weights (ARQ): their largest magnitude over the largest integer.
 
     Args:
         weights: The weights, float32.
@@ -66,7 +66,7 @@ def arq(weights: np.ndarray, bits: int, axes: Optional[Tuple[int, ...]] = None) 
 
 
 def symmetric_scale(largest: np.ndarray, least: np.ndarray, bits: int) -> np.ndarray:
-    """The scale that fits both ends of a range without an offset."""
+    """Return the scale that fits both ends of a range without an offset."""
     below, above = np.abs(least), np.abs(largest)
     low, high = limits(bits)
     steps = np.where(above < below, np.float32(-low), np.float32(high))
@@ -79,7 +79,7 @@ def symmetric_scale(largest: np.ndarray, least: np.ndarray, bits: int) -> np.nda
 
 
 def dmq(activations: np.ndarray, weights: np.ndarray, strength: float) -> np.ndarray:
-    """The factor of each input channel that moves a part of the difficulty from activations to weights (DMQ).
+    """Compute the factor of each input channel that moves a part of the difficulty from activations to weights (DMQ).
 
     Args:
         activations: The largest magnitude of the activations in each input channel, float32.
@@ -135,7 +135,7 @@ class Samples:
         return len(self.values)
 
     def bins(self) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-        """Values, and the bin that each is in; a larger value is never in an earlier bin."""
+        """Yield values, and the bin that each is in; a larger value is never in an earlier bin."""
         factor = np.float32(BINS / (float(self.high) - float(self.low)))
         for begin in range(0, len(self.values), RUN):
             values = self.values[begin : begin + RUN]
@@ -163,7 +163,8 @@ class Samples:
         return bool(self.high - self.low > TINY and np.isfinite(most))
 
     def outermost(self, k: int, side: int) -> np.float32:
-        """The k-th value from the low end (side -1) or the high end (1); 0 where that lies on the other side of zero."""
+        """Return the k-th value from the low end (side -1) or the high end (1); 0 where that lies on the other side of
+        zero."""
         end: np.float32 = self.low if side < 0 else self.high
         if k == 1 or end * side <= 0:
             return end if end * side > 0 else ZERO
@@ -190,7 +191,7 @@ def ifmr(
     percentiles: Tuple[float, float] = (0.999999, 0.999999),
     search: Tuple[float, float, float] = (0.7, 1.3, 0.01),
 ) -> Tuple[float, int]:
-    """The scale and offset of activations with the least squared error (IFMR).
+    """Find the scale and offset of activations with the least squared error (IFMR).
 
     Args:
         samples: The values of all batches together.
@@ -224,19 +225,19 @@ def ifmr(
 
 
 def range_of(samples: Samples, percentiles: Tuple[float, float]) -> Tuple[np.float32, np.float32]:
-    """The ends of the range: the k-th largest value, at least 0, and the k-th smallest, at most 0."""
+    """Return the ends of the range: the k-th largest value, at least 0, and the k-th smallest, at most 0."""
     count = len(samples)
     upper, lower = (1 if 1 - p < EPSILON else count - int(p * count) for p in percentiles)
     return samples.outermost(upper, 1), samples.outermost(lower, -1)
 
 
 def ratios(start: float, end: float, step: float) -> np.ndarray:
-    """The factors that are tried: start + i · step in float64, then float32."""
+    """Return the factors that are tried: start + i · step in float64, then float32."""
     return (start + np.arange(math.ceil((end - start) / step)) * step).astype(np.float32)
 
 
 def least_loss(samples: Samples, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int) -> int:
-    """The first candidate with the least loss.
+    """Return the first candidate with the least loss.
 
     Where there are many values, bounds of the losses leave only a few candidates to compute.
     """
@@ -255,7 +256,7 @@ NOISE = 1e-5  # relative, of float32 sums
 
 
 def ifmr_losses(values: np.ndarray, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """The loss of each candidate, one after the other: the mean of (round(clip(x) / scale) · scale - x)²."""
+    """Return the loss of each candidate, one after the other: the mean of (round(clip(x) / scale) · scale - x)²."""
     sums = np.zeros(len(scales))
     size = min(CHUNK, max(len(values), 1))
     together = max(CHUNK // size, 1)  # candidates, where there are few values
@@ -280,7 +281,7 @@ def ifmr_losses(values: np.ndarray, bottoms: np.ndarray, tops: np.ndarray, scale
 def loss_bounds(
     grid: Grid, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int
 ) -> Tuple[np.ndarray, np.ndarray]:
-    """The least and the most that each candidate can lose, summed over all values.
+    """Return the least and the most that each candidate can lose, summed over all values.
 
     Values between two rounding borders cost n·v² - 2·v·(their sum) + their squares. A bin with a border in it is counted
     on the side of its mean: that costs at most a quarter of its width times two steps for each of its values too much. Bins
@@ -311,7 +312,7 @@ def loss_bounds(
 def estimated_losses(
     samples: Samples, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int
 ) -> np.ndarray:
-    """The loss of each candidate, to a part in a thousand where there are many values."""
+    """Return the loss of each candidate, to a part in a thousand where there are many values."""
     if bits > FINE or not samples.is_countable():
         return ifmr_losses(samples.values, bottoms, tops, scales)
     least, most = loss_bounds(samples.grid(), bottoms, tops, scales, bits)
@@ -326,7 +327,7 @@ EDGE = 0.05  # of a bin's width: float32 puts no value further off its bin
 
 
 class Histogram(NamedTuple):
-    """How many values lie in each of the equal bins between two ends (float32)."""
+    """The number of values in each of the equal bins between two ends (float32)."""
 
     counts: np.ndarray
     low: np.float32
@@ -334,7 +335,7 @@ class Histogram(NamedTuple):
 
 
 def hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins: int) -> Tuple[float, int]:
-    """The scale and offset of activations whose clipping range a histogram decides (HFMG).
+    """Find the scale and offset of activations whose clipping range a histogram decides (HFMG).
 
     Args:
         batches: The values of each batch.
@@ -356,7 +357,7 @@ def hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins: int) 
 
 
 def bounds_to_scale(low: np.float32, high: np.float32, bits: int, asymmetric: bool) -> Tuple[float, int]:
-    """The scale and offset of a range."""
+    """Return the scale and offset of a range."""
     least = limits(bits)[0]
     if not asymmetric:
         return float(symmetric_scale(np.float32(high), np.float32(low), bits)), 0
@@ -376,7 +377,7 @@ def histogram_of(values: np.ndarray, bins: int) -> Histogram:
 
 
 def counted(values: np.ndarray, low: np.float32, high: np.float32, bins: int) -> np.ndarray:
-    """The number of values in each bin, by float32; all in the first where the range has no width."""
+    """Return the number of values in each bin, by float32; all in the first where the range has no width."""
     width = np.float32(high - low)
     if not width > 0 or not np.isfinite(width):
         return np.bincount([0], [values.size], bins).astype(np.int64)
@@ -386,7 +387,7 @@ def counted(values: np.ndarray, low: np.float32, high: np.float32, bins: int) ->
 
 
 def extended(old: Histogram, values: np.ndarray) -> Histogram:
-    """A histogram with the values of another batch, over the range of both."""
+    """Return a histogram with the values of another batch, over the range of both."""
     bins = len(old.counts)
     low, high = min(old.low, np.min(values)), max(old.high, np.max(values))
     new = counted(values, low, high, bins)
@@ -409,7 +410,7 @@ def extended(old: Histogram, values: np.ndarray) -> Histogram:
 
 
 def clip_range(histogram: Histogram, bits: int) -> Tuple[np.float32, np.float32]:
-    """The range of neighbouring bins that loses least when it is quantized; all of it where it has no width."""
+    """Return the range of neighbouring bins that loses least when it is quantized; all of it where it has no width."""
     counts, low, high = histogram
     if not high > low:
         return low, high
@@ -424,7 +425,7 @@ def clip_range(histogram: Histogram, bits: int) -> Tuple[np.float32, np.float32]
 
 
 def candidate_windows(counts: np.ndarray) -> List[Tuple[int, int]]:
-    """The windows of the search, each a step narrower on the side where that leaves out more bins."""
+    """Return the windows of the search, each a step narrower on the side where that leaves out more bins."""
     bins, total = len(counts), int(counts.sum())
     step = max(math.ceil(total / 100000), 1)
     until = np.cumsum(counts)  # of the values in the bins up to this one
@@ -442,7 +443,8 @@ def candidate_windows(counts: np.ndarray) -> List[Tuple[int, int]]:
 
 
 def window_losses(counts: np.ndarray, windows: Sequence[Tuple[int, int]], bits: int) -> np.ndarray:
-    """The loss of each window: from integrals up to the borders of the targets where these are fewer than the bins."""
+    """Return the loss of each window: from integrals up to the borders of the targets where these are fewer than the
+    bins."""
     if 1 << bits >= len(counts):
         return np.array([window_loss(counts, left, right, bits) for left, right in windows])
     places = np.arange(len(counts), dtype=np.float64)
@@ -470,12 +472,13 @@ WINDOWS = 64  # that are looked at together
 
 
 def prefixed(values: np.ndarray) -> np.ndarray:
-    """The sums of the first 0, 1, 2, ... values."""
+    """Return the sums of the first 0, 1, 2, ... values."""
     return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
 
 
 def window_loss(counts: np.ndarray, left: int, right: int, bits: int) -> float:
-    """The squared error of values that are uniform in their bins, in squared bins, where a window is quantized."""
+    """Return the squared error of values that are uniform in their bins, in squared bins, where a window is
+    quantized."""
     targets = 1 << bits
     step = (right - left + 1) / targets
     bins = np.flatnonzero(counts)

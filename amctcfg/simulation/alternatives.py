@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What else a layer could be told: settings, a balancer, INT16; only what its flavour, its type and the layer can have."""
+"""Alternatives for a layer: settings, a balancer, INT16; only what its flavour, its type and the layer can have."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FieldValues = Dict[str, Any]  # by dotted name, as `overriding.altered` takes th
 
 
 class Axes(NamedTuple):
-    """What can be chosen for a layer, each on its own; the first is what it has.
+    """The choices for a layer, each on its own; the first is what it has.
 
     weights, strengths -- values of the weights' algorithm and of the balancer, None without one. percentiles, ranges --
     of IFMR, in pairs and as (start, end, step); none where it is not to be had. bins -- of HFMG. offsets -- whether
@@ -72,7 +72,7 @@ def block_fields(flavour: Flavour[Any]) -> Dict[str, Any]:
 
 
 def leaves(fields: Dict[str, Any], member: str) -> Dict[str, Any]:
-    """The fields of an algorithm, by name; none where the flavour does not have it."""
+    """Return the fields of an algorithm, by name; none where the flavour does not have it."""
     found: Dict[str, Any] = fields[member].kind.__schema__.fields if member in fields else {}
     return found
 
@@ -158,6 +158,6 @@ def kind_of_change(effective: EffectiveConfig, block: Any) -> Optional[str]:
 
 
 def now_of(values: FieldValues, name: str) -> Any:
-    """The width that a layer has, whichever algorithm it is of."""
+    """Return the width that a layer has, whichever algorithm it is of."""
     leaf = name.rpartition(".")[2]
     return next((value for other, value in values.items() if other.rpartition(".")[2] == leaf), None)

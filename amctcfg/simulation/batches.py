@@ -76,7 +76,7 @@ def read_folder(folder: str, inputs: Sequence[onnx.ValueInfoProto]) -> List[Tupl
 
 
 def natural(name: str) -> List[Any]:
-    """A key by which b2 comes before b10."""
+    """Return a key by which b2 comes before b10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
@@ -102,7 +102,7 @@ def read_batch(path: str, inputs: Sequence[onnx.ValueInfoProto]) -> Batch:
 
 
 def read_binary(path: str, value: onnx.ValueInfoProto) -> np.ndarray:
-    """Values without a head, in the type and shape of an input of which one length may be open."""
+    """Read values without a head, in the type and shape of an input of which one length may be open."""
     dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
     data = np.fromfile(path, dtype)
     shape = [dim.dim_value if dim.HasField("dim_value") else -1 for dim in value.type.tensor_type.shape.dim]
@@ -118,7 +118,7 @@ def read_binary(path: str, value: onnx.ValueInfoProto) -> np.ndarray:
 def check_batches(
     inputs: Sequence[onnx.ValueInfoProto], batches: Iterable[Mapping[str, Any]], names: Sequence[str] = ()
 ) -> List[Batch]:
-    """The batches as the model takes them. Raises `SimulationError` for one that it does not take.
+    """Return the batches as the model takes them. Raises `SimulationError` for one that it does not take.
 
     names -- what to call each batch; "batch 1" and so on where there are none.
     """

@@ -17,7 +17,7 @@ Batch = Dict[str, np.ndarray]
 
 
 class Sizes:
-    """How many bytes each value of a network has for each batch.
+    """The bytes of each value of a network for each batch.
 
     From shape inference; what that leaves open is computed, by running the network for nothing but shapes.
     """
@@ -27,7 +27,7 @@ class Sizes:
         self.known: Dict[Tuple[Tuple[int, ...], ...], Dict[str, int]] = {}
 
     def of(self, network: Network, values: Sequence[str]) -> Dict[str, List[int]]:
-        """The bytes of each value in each batch."""
+        """Return the bytes of each value in each batch."""
         found: Dict[str, List[int]] = {value: [] for value in values}
         for batch in self.batches:
             shapes = tuple(batch[name].shape for name in sorted(batch))
@@ -73,7 +73,7 @@ def computed(network: Network, batch: Batch, values: Sequence[str]) -> Dict[str,
 
 
 def portions(values: Sequence[str], sizes: Dict[str, int], memory: int) -> List[List[str]]:
-    """Values in their order, divided into as few runs as hold no more than the memory; one alone may be larger."""
+    """Divide values, in their order, into as few runs as hold no more than the memory; one alone may be larger."""
     found: List[List[str]] = []
     used = 0
     for value in values:
@@ -86,7 +86,7 @@ def portions(values: Sequence[str], sizes: Dict[str, int], memory: int) -> List[
 
 
 def captured(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> Iterator[List[np.ndarray]]:
-    """The values of each batch, one batch after the other; the arrays are the caller's to change."""
+    """Yield the values of each batch, one batch after the other; the arrays are the caller's to change."""
     outside = {v.name for v in network.inputs()}
     inside = [value for value in values if value not in outside and value not in network.tensors]
     runner = Runner(network.with_nodes(network.graph.node, {}, inside)) if inside else None

@@ -30,7 +30,7 @@ class Cure(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What a layer gets instead: another block, None where it is skipped."""
+    """A change of a layer: another block, None where it is skipped."""
 
     kind: str
     block: Any
@@ -44,7 +44,7 @@ def is_skip(choice: Optional[Choice]) -> bool:
 
 
 def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
-    """What changes for a layer, as text format on one line."""
+    """Write what changes for a layer, as text format on one line."""
     if choice.block is None:
         return "skip_layers: {}".format(STRING.format(effective.layer.name))
     before = values_of(effective.calibration_config)
@@ -59,7 +59,7 @@ def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
 
 
 def write_state(document: Document[Any], plan: Plan, state: State, after: float, without: Mapping[str, float]) -> str:
-    """The text of the configuration with the changes of a state, each with what it is worth."""
+    """Write the text of the configuration with the changes of a state, each with what it is worth."""
     comments = {name: WORTH_COMMENT.format(after, without[name]) for name in state}
     text = override(
         document,

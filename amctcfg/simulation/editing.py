@@ -41,7 +41,7 @@ class Factors(NamedTuple):
 
 
 class Piece:
-    """What stands in a graph in place of a layer: nodes, and the arrays that they read."""
+    """A piece of a graph in place of a layer: nodes, and the arrays that they read."""
 
     def __init__(self, site: Site, tag: str) -> None:
         self.site: Site = site
@@ -57,13 +57,13 @@ class Piece:
         return "{}/{}{}".format(self.site.node.name, name, self.tag)
 
     def add(self, operation: str, value: str, name: str, *others: str) -> str:
-        """A node on a value; the name of its result."""
+        """Add a node on a value; return the name of its result."""
         result = self.named(name)
         self.nodes.append(helper.make_node(operation, [value, *others], [result], name=result))
         return result
 
     def layer(self, inputs: Iterable[str]) -> None:
-        """The layer's own node with other inputs, and its tail."""
+        """Add the layer's own node with other inputs, and its tail."""
         node = onnx.NodeProto()
         node.CopyFrom(self.site.node)
         del node.input[:]
@@ -89,14 +89,15 @@ class Piece:
 
 
 def keep_floats(site: Site, tag: str = "") -> Piece:
-    """The layer in floats."""
+    """Return the layer in floats."""
     piece = Piece(site, tag)
     piece.layer(site.node.input)
     return piece
 
 
 def calibrated(site: Site, weights: Optional[Weights], balance: Optional[np.ndarray]) -> Piece:
-    """The layer as it is while activations are calibrated: its weight is quantized, its activations are in floats."""
+    """Return the layer as it is while activations are calibrated: its weight is quantized, its activations are in
+    floats."""
     piece = Piece(site, "")
     inputs = list(site.node.input)
     if balance is not None:
@@ -108,7 +109,8 @@ def calibrated(site: Site, weights: Optional[Weights], balance: Optional[np.ndar
 
 
 def quantized(site: Site, factors: Factors, weights: Optional[Weights], tag: str = "") -> Piece:
-    """The layer as the quantized model computes it: rounded activations, weight and bias, by standard operators."""
+    """Return the layer as the quantized model computes it: rounded activations, weight and bias, by standard
+    operators."""
     piece = Piece(site, tag)
     inputs = list(site.node.input)
     low, high = limits(site.setting.bits)
@@ -136,7 +138,7 @@ def quantized(site: Site, factors: Factors, weights: Optional[Weights], tag: str
 
 
 def quantized_bias(site: Site, factors: Factors) -> Tuple[np.ndarray, np.ndarray]:
-    """The bias in whole multiples of scale_d · scale_w, and these; float32."""
+    """Return the bias in whole multiples of scale_d · scale_w, and these; float32."""
     assert site.bias is not None
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         scale = np.float32(factors.scale_d) * factors.scale_w
@@ -149,7 +151,7 @@ def woven(
     outputs: Optional[Iterable[str]] = None,
     beside: Iterable[Piece] = (),
 ) -> Network:
-    """The network with pieces in place of their layers, and further pieces at its end."""
+    """Return the network with pieces in place of their layers, and further pieces at its end."""
     by_node: Dict[str, Piece] = {piece.site.node.name: piece for piece in pieces}
     nodes: List[onnx.NodeProto] = []
     arrays: Dict[str, np.ndarray] = {}

@@ -14,7 +14,7 @@ __all__ = ["fuse"]
 
 
 def fuse(network: Network, wanted: Callable[[onnx.NodeProto], bool]) -> Network:
-    """The network with normalization folded into the convolutions that are `wanted`, whose only user it is.
+    """Return the network with normalization folded into the convolutions that are `wanted`, whose only user it is.
 
     BatchNormalization, and what TensorFlow's graphs have instead: a Mul by a constant of each channel, then an Add.
     """
@@ -52,7 +52,8 @@ Found = Tuple[str, np.ndarray, Tuple[np.ndarray, np.ndarray], List[str]]
 
 
 def normalization(network: Network, node: onnx.NodeProto, users: Dict[str, List[onnx.NodeProto]]) -> Optional[Found]:
-    """What follows a convolution and can be folded into it: its result, k, mean and beta, and the values that go."""
+    """Find what follows a convolution and can be folded into it: its result, k, mean and beta, and the values that
+    go."""
     weight = network.constant(node.input[1])
     if weight is None or (len(node.input) > 2 and node.input[2] and constant_bias(network, node) is None):
         return None
@@ -96,7 +97,8 @@ def only_user(users: Dict[str, List[onnx.NodeProto]], value: str) -> Optional[on
 def per_channel(
     network: Network, node: onnx.NodeProto, operation: str, value: str, channels: int, rank: int
 ) -> Optional[np.ndarray]:
-    """The constant of each channel by which a node multiplies a value, or which it adds; None for another node."""
+    """Return the constant of each channel by which a node multiplies a value, or which it adds; None for another
+    node."""
     if node.op_type != operation or list(node.input).count(value) != 1:
         return None
     constant = network.constant(node.input[1 - list(node.input).index(value)])
@@ -121,7 +123,7 @@ def output_channels(node: onnx.NodeProto, weight: np.ndarray) -> int:
 
 
 def by_output(scale: np.ndarray, node: onnx.NodeProto, weight: np.ndarray) -> np.ndarray:
-    """Factors of the output channels in a shape that multiplies the weight."""
+    """Return factors of the output channels in a shape that multiplies the weight."""
     ones = (1,) * (weight.ndim - 2)
     if node.op_type == "Conv":
         return scale.reshape(-1, 1, *ones)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which node of an ONNX graph a layer is."""
+"""The node of an ONNX graph that a layer is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Nodes(NamedTuple):
 
 
 def named_layers(graph: onnx.GraphProto, flavour: Flavour[Any]) -> Dict[str, Nodes]:
-    """The nodes of each layer, as the readers of models name it; from now on each node of the graph has a name of its own."""
+    """Return the nodes of each layer, as the readers of models name it; from now on each node of the graph has a name
+    of its own."""
     places = locate_layers(graph, flavour)
     for node, name in list(node_names(graph)):
         node.name = name

@@ -59,14 +59,14 @@ class Network:
         return self.model.graph
 
     def inputs(self) -> List[onnx.ValueInfoProto]:
-        """The inputs that a batch has to give."""
+        """Return the inputs that a batch has to give."""
         return list(self.graph.input)
 
     def outputs(self) -> List[str]:
         return [value.name for value in self.graph.output]
 
     def constant(self, name: str) -> Optional[np.ndarray]:
-        """The array that a value always has, also behind a Transpose and its like; None for any other value."""
+        """Return the array that a value always has, also behind a Transpose and its like; None for any other value."""
         if name in self.arrays:
             return self.arrays[name]
         if name in self.tensors:
@@ -96,7 +96,7 @@ class Network:
         return np.asarray(result)
 
     def users(self) -> Dict[str, List[onnx.NodeProto]]:
-        """The nodes that read each value; an output of the model counts as one more, and so does a subgraph."""
+        """Return the nodes that read each value; an output of the model counts as one more, and so does a subgraph."""
         found: Dict[str, List[onnx.NodeProto]] = {}
         for node in self.graph.node:
             for value in (*node.input, *outer_values(node)):
@@ -108,7 +108,8 @@ class Network:
     def with_nodes(
         self, nodes: Iterable[onnx.NodeProto], arrays: Dict[str, np.ndarray], outputs: Optional[Iterable[str]] = None
     ) -> Network:
-        """A network of other nodes and some further or other weights; outputs -- those to compute, None for its own."""
+        """Return a network of other nodes and some further or other weights; outputs -- those to compute, None for its
+        own."""
         outputs = None if outputs is None else list(outputs)
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
@@ -125,7 +126,7 @@ class Network:
         return result
 
     def proto(self) -> onnx.ModelProto:
-        """The whole model, with all weights inside that are used."""
+        """Return the whole model, with all weights inside that are used."""
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
         tensors = [self.filled(tensor) for tensor in used_tensors(self)]
@@ -139,12 +140,12 @@ class Network:
         return numpy_helper.from_array(np.ascontiguousarray(self.arrays[tensor.name]), tensor.name)
 
     def size(self) -> int:
-        """The bytes of all weights."""
+        """Return the bytes of all weights."""
         return sum(array.nbytes for array in self.arrays.values())
 
 
 def needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> List[onnx.NodeProto]:
-    """The nodes that some values depend on; onnxruntime computes the others, too, if they are there."""
+    """Return the nodes that some values depend on; onnxruntime computes the others, too, if they are there."""
     makers = {value: index for index, node in enumerate(nodes) for value in node.output}
     pending, kept = list(outputs), set()
     while pending:
@@ -156,14 +157,14 @@ def needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> List[onnx
 
 
 def used_tensors(network: Network) -> List[onnx.TensorProto]:
-    """The initializers that a node reads, or that are outputs."""
+    """Return the initializers that a node reads, or that are outputs."""
     used = {value for node in network.graph.node for value in (*node.input, *outer_values(node))}
     used.update(network.outputs())
     return [tensor for tensor in network.graph.initializer if tensor.name in used]
 
 
 def outer_values(node: onnx.NodeProto) -> Iterator[str]:
-    """The values that the subgraphs of a node read, among them those of the graph around it."""
+    """Yield the values that the subgraphs of a node read, among them those of the graph around it."""
     for attribute in node.attribute:
         for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
             for inner in graph.node:
@@ -174,7 +175,7 @@ def outer_values(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def placeholder(name: str, array: np.ndarray) -> onnx.TensorProto:
-    """An initializer whose data is given at run time, or the data itself where it is small."""
+    """Return an initializer whose data is given at run time, or the data itself where it is small."""
     if array.nbytes < SMALL_ARRAY:
         return numpy_helper.from_array(np.ascontiguousarray(array), name)
     tensor = TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
@@ -189,7 +190,7 @@ def take_out(tensor: onnx.TensorProto) -> None:
 
 
 def unused_name(name: str, taken: Any) -> str:
-    """A name that is not taken, and is taken from now on."""
+    """Return a name that is not taken, and take it."""
     found, number = name, 1
     while found in taken:
         number += 1
@@ -202,7 +203,8 @@ def unused_name(name: str, taken: Any) -> str:
 
 
 def read_network(model: Union[str, os.PathLike[str], onnx.ModelProto], keep: Any = None) -> Network:
-    """A model from a file or from memory, at opset 11 or newer and in float32. Raises `SimulationError`, `OSError`.
+    """Read a model from a file or from memory, at opset 11 or newer and in float32. Raises `SimulationError`,
+    `OSError`.
 
     keep -- called with the graph before anything is converted: it may give names to its nodes.
     """
@@ -232,14 +234,14 @@ def read_network(model: Union[str, os.PathLike[str], onnx.ModelProto], keep: Any
 
 
 def inputs_of(model: Any) -> List[onnx.ValueInfoProto]:
-    """The inputs that a batch has to give. Raises `SimulationError`, `OSError`."""
+    """Return the inputs that a batch has to give. Raises `SimulationError`, `OSError`."""
     proto = model if isinstance(model, onnx.ModelProto) else read_file(model)[0]
     constants = {tensor.name for tensor in proto.graph.initializer}
     return [value for value in proto.graph.input if value.name not in constants]
 
 
 def weight_files(model: Any) -> List[str]:
-    """The files beside an ONNX model that hold its weights. Raises `SimulationError`, `OSError`."""
+    """Return the files beside an ONNX model that hold its weights. Raises `SimulationError`, `OSError`."""
     if graph_kind(model) == "tensorflow":
         return []
     proto, folder = read_file(model)
@@ -282,7 +284,7 @@ def at_newer_opset(proto: onnx.ModelProto, folder: str) -> Tuple[onnx.ModelProto
 
 
 def taken_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
-    """The arrays of the larger initializers, whose data leaves the model; external data is mapped, not read."""
+    """Return the arrays of the larger initializers, whose data leaves the model; external data is mapped, not read."""
     arrays: Dict[str, np.ndarray] = {}
     for tensor in proto.graph.initializer:
         external = external_data_helper.uses_external_data(tensor)
@@ -303,7 +305,7 @@ def taken_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
 
 
 def mapped(tensor: onnx.TensorProto, folder: str) -> Optional[np.ndarray]:
-    """External data as a view of its file."""
+    """Map external data as a view of its file."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     path = os.path.join(folder, entries.get("location", ""))
     dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
@@ -378,7 +380,7 @@ class Runner:
         self.names: List[str] = [value.name for value in self.session.get_inputs()]
 
     def run(self, batch: Dict[str, np.ndarray]) -> List[np.ndarray]:
-        """The outputs for a batch."""
+        """Compute the outputs for a batch."""
         try:
             found = self.session.run(self.outputs, {name: batch[name] for name in self.names})
         except Exception as error:

@@ -128,7 +128,7 @@ def factors_from(
 
 
 class Corner(NamedTuple):
-    """What is decided before the scales of the activations: their width, the balancer and the weights."""
+    """The choices made before the scales of the activations: their width, the balancer and the weights."""
 
     width: Optional[str]
     strength: Optional[float]
@@ -178,7 +178,7 @@ def scaled(
 def least_errors(
     bench: Bench, axes: Axes, balance: Optional[np.ndarray], bits: int, most: int
 ) -> List[Tuple[Dict[str, Any], List[Tuple[float, int]]]]:
-    """The settings with the least errors of the activations, each with another scale or offset."""
+    """Return the settings with the least errors of the activations, each with another scale or offset."""
     found: List[Tuple[float, Dict[str, Any], List[Tuple[float, int]]]] = []
     for offset in axes.offsets:
         if bench.site.kind == PRODUCT and offset:
@@ -212,7 +212,8 @@ def ifmr_changes(percentiles: Tuple[float, float], search: Tuple[float, float, f
 def ranged(
     samples: Samples, bits: int, offset: bool, percentiles: Tuple[float, float], ranges: Iterable[Any]
 ) -> Dict[Any, Tuple[float, float, int]]:
-    """The least loss of IFMR, its scale and its offset, for each range of the search: ranges share their candidates."""
+    """Return the least loss of IFMR, its scale and its offset, for each range of the search: ranges share their
+    candidates."""
     high, low = range_of(samples, percentiles)
     steps = (1 << bits) - 1 if offset else (1 << (bits - 1)) - int(abs(high) >= abs(low))
     if not offset:
@@ -245,13 +246,13 @@ class Bench:
         self.kept: Dict[Any, List[Samples]] = {}
 
     def balanced(self, balance: Optional[np.ndarray]) -> List[List[np.ndarray]]:
-        """What is quantized, of each activation a part: one array a batch."""
+        """Return what is quantized, of each activation a part: one array a batch."""
         if balance is None:
             return self.arrays
         return [[array / self.site.by_channel(balance) for array in arrays] for arrays in self.arrays]
 
     def samples(self, balance: Optional[np.ndarray]) -> List[Samples]:
-        """Some values of each activation and their ends."""
+        """Return some values of each activation and their ends."""
         key = None if balance is None else balance.tobytes()
         if key not in self.kept:
             self.kept.clear()  # one balancer after the other
@@ -267,14 +268,14 @@ class Bench:
         return self.kept[key]
 
     def loss(self, index: int, balance: Optional[np.ndarray], bits: int, scale: float, offset: int) -> float:
-        """The mean squared error of an activation by a scale."""
+        """Return the mean squared error of an activation by a scale."""
         low, high = limits(bits)
         values = self.samples(balance)[index].values
         rounded = np.clip(np.rint(values / np.float32(scale)) + offset, low, high) - offset
         return float(np.mean(np.square(rounded * np.float32(scale) - values)))
 
     def measure(self, candidates: Sequence[Tuple[Site, Factors]]) -> Iterator[float]:
-        """The decibels of the layer's output by each candidate."""
+        """Yield the decibels of the layer's output by each candidate."""
         for begin in range(0, len(candidates), MOST_COMPUTED):
             yield from self.compute(candidates[begin : begin + MOST_COMPUTED])
 
@@ -297,7 +298,7 @@ class Bench:
 
 
 def thinned(array: np.ndarray, most: int) -> np.ndarray:
-    """The first samples of a batch, at least one, with about so many values."""
+    """Return the first samples of a batch, at least one, with about so many values."""
     if array.ndim < 2 or array.size <= most:
         return array
     return array[: max(int(most // (array.size // len(array))), 1)]

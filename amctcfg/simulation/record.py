@@ -16,7 +16,7 @@ __all__ = ["record_of"]
 
 
 def record_of(layers: Iterable[Tuple[Site, Factors]], skip_fusion: bool) -> str:
-    """The text of the record file; layers with a balancer come first, as in the toolkit's.
+    """Write the text of the record file; layers with a balancer come first, as in the toolkit's.
 
     skip_fusion -- whether the flavour's records say of a layer that BN is not fused into it.
     """
@@ -47,5 +47,5 @@ def record_lines(site: Site, factors: Factors, skip_fusion: bool) -> Iterator[st
 
 
 def shortest_decimal(value: Any) -> str:
-    """The shortest decimal of a float32."""
+    """Write the shortest decimal of a float32."""
     return repr(round_float32(float(np.float32(value))))

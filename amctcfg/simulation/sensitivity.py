@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much each layer suffers: its output, or the model's, in floats and with this layer alone quantized."""
+"""The sensitivity of each layer: its output, or the model's, in floats and with this layer alone quantized."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ NOTHING_DIFFERS = 200.0  # decibels
 
 
 class Agreement:
-    """How near the outputs of several batches are to others: their mean cosine, and the signal against the noise."""
+    """The agreement of the outputs of several batches with others: their mean cosine, and the signal against the
+    noise."""
 
     def __init__(self) -> None:
         self.cosines: List[float] = []
@@ -73,13 +74,13 @@ def inner(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def model_outputs(network: Network, batches: Iterable[Batch]) -> List[List[np.ndarray]]:
-    """The outputs of a model that are numbers in floats, for each batch."""
+    """Return the outputs of a model that are numbers in floats, for each batch."""
     runner = Runner(network)
     return [[array for array in runner.run(batch) if array.dtype.kind == "f"] for batch in batches]
 
 
 def model_decibels(wanted: Sequence[Sequence[np.ndarray]], found: Sequence[Sequence[np.ndarray]]) -> float:
-    """The signal against the noise of a model's outputs, all together."""
+    """Return the signal against the noise of a model's outputs, all together."""
     agreement = Agreement()
     for one, other in zip(wanted, found):
         for a, b in zip(one, other):

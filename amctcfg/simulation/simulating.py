@@ -36,7 +36,7 @@ SCORE_KINDS = {
 
 
 class Simulation:
-    """What a simulation of a plan shows.
+    """The simulation of a plan.
 
     Attributes:
         factors: The factors of each layer that is quantized, in the order of the model.
@@ -81,7 +81,8 @@ class Simulation:
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
-        """What a notebook shows: the plan with the factors, and the cosines once they were asked for; see `Plan`."""
+        """Return what a notebook shows: the plan with the factors, and the cosines once they were asked for; see
+        `Plan`."""
         try:
             from ..pages.table import simulation_table
         except ImportError:
@@ -124,7 +125,7 @@ class Simulation:
     # ------------------------------------------------------------ how much is lost
 
     def sensitivity(self, what: str = "cosine") -> Scores:
-        """How much each layer suffers; low is sensitive.
+        """Measure how much each layer suffers; low is sensitive.
 
         Args:
             what: "cosine": 0.5 + 0.5 · cosine of the layer's output in floats and quantized, as the toolkit ranks layers;
@@ -173,7 +174,8 @@ class Simulation:
         return found
 
     def _layers(self) -> Dict[str, Agreement]:
-        """Each layer's output in floats against its quantized one, on the inputs that it saw when it was calibrated."""
+        """Return each layer's output in floats against its quantized one, on the inputs that it saw when it was
+        calibrated."""
         sites = {site.name: site for site in self._simulated.sites}
         simulator = self._simulator
         network = woven(self._simulated.network, [self._calibrated(site) for site in sites.values()])
@@ -249,7 +251,7 @@ def simulate(
 
 
 def batches_taken(plan: Plan, given: int) -> int:
-    """How many of the given batches a plan takes. Raises `SimulationError` where it takes more."""
+    """Count how many of the given batches a plan takes. Raises `SimulationError` where it takes more."""
     asked = plan.global_values.get("batch_num")
     count = given if asked is None else int(asked)
     if given < count:
@@ -259,7 +261,7 @@ def batches_taken(plan: Plan, given: int) -> int:
 
 
 def opened(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
-    """The model, with the node of each layer."""
+    """Open the model, with the node of each layer."""
     nodes: Dict[str, Nodes] = {}
 
     def name(graph: onnx.GraphProto) -> None:
@@ -275,7 +277,7 @@ def opened(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
 
 
 def unsimulated(plan: Plan) -> List[str]:
-    """What a plan asks for that is not simulated, in sentences."""
+    """List what a plan asks for that is not simulated, in sentences."""
     notes = []
     if plan.global_values.get("tensor_quantize"):
         notes.append("tensor_quantize is not simulated: these inputs stay in floats")

@@ -33,7 +33,7 @@ class Refusal(NamedTuple):
 
 
 class Simulated(NamedTuple):
-    """What came out for a plan."""
+    """The result for a plan."""
 
     network: Network  # fused, in floats
     sites: Tuple[Site, ...]  # that have factors
@@ -72,7 +72,7 @@ class Simulator:
     # ------------------------------------------------------------ the layers of a plan
 
     def prepared(self, plan: Plan) -> Tuple[Network, Sizes]:
-        """The network with BN fused as the plan has it."""
+        """Return the network with BN fused as the plan has it."""
         globals_ = plan.global_values
         apart = set(globals_.get("skip_fusion_layers", ()))
         names = {nodes.node: layer for layer, nodes in self.nodes.items()}
@@ -91,7 +91,7 @@ class Simulator:
         return self.fused[key]
 
     def sites(self, plan: Plan, network: Network) -> Tuple[List[Site], List[str]]:
-        """The layers that are simulated, in the order of the model, and notes about the others."""
+        """Return the layers that are simulated, in the order of the model, and notes about the others."""
         places = {node.name: index for index, node in enumerate(network.graph.node)}
         found: List[Tuple[int, Site]] = []
         notes: List[str] = []
@@ -119,7 +119,8 @@ class Simulator:
     # ------------------------------------------------------------ the whole
 
     def simulate(self, plan: Plan) -> Simulated:
-        """The factors of all layers of a plan. A layer that the toolkit refuses stays in floats, as if it were skipped."""
+        """Find the factors of all layers of a plan. A layer that the toolkit refuses stays in floats, as if it were
+        skipped."""
         network, sizes = self.prepared(plan)
         sites, notes = self.sites(plan, network)
         notes = [*self.network.notes, *notes]
@@ -155,7 +156,8 @@ class Simulator:
         refused: Dict[str, str],
         blind: Dict[str, str],
     ) -> Dict[str, Factors]:
-        """The factors of layers; those that the toolkit refuses are added to `refused`, those behind them to `blind`."""
+        """Find the factors of layers; those that the toolkit refuses are added to `refused`, those behind them to
+        `blind`."""
         balances, weights = self.balanced(network, sizes, sites, refused), {}
         for site in sites:
             if site.weight is None or site.name in refused:
@@ -183,7 +185,8 @@ class Simulator:
     # ------------------------------------------------------------ balancing and weights
 
     def magnitudes_of(self, network: Network, sizes: Sizes, sites: Sequence[Site]) -> Dict[str, np.ndarray]:
-        """The largest magnitude in each input channel of each layer, by the first batch on the model in floats."""
+        """Return the largest magnitude in each input channel of each layer, by the first batch on the model in
+        floats."""
         numbers = numbered(network, {}, self.numbers)
         keys = {site.name: (numbers[site.values[0]], site.kind) for site in sites}
         missing = [site for site in sites if keys[site.name] not in self.magnitudes]
@@ -199,7 +202,7 @@ class Simulator:
     def balanced(
         self, network: Network, sizes: Sizes, sites: Sequence[Site], refused: Dict[str, str]
     ) -> Dict[str, np.ndarray]:
-        """The balancer's factors, from the first batch on the model in floats."""
+        """Return the balancer's factors, from the first batch on the model in floats."""
         wanted = [site for site in sites if site.setting.strength is not None and site.weight is not None]
         magnitudes = self.magnitudes_of(network, sizes, wanted)
         balances: Dict[str, np.ndarray] = {}
@@ -213,7 +216,7 @@ class Simulator:
         return balances
 
     def quantized_weight(self, site: Site, balance: Optional[np.ndarray]) -> Any:
-        """The quantized weight, or in words why the toolkit stops."""
+        """Return the quantized weight, or in words why the toolkit stops."""
         key = site.node.name, site.node.input[1], site.setting.weights, None if balance is None else balance.tobytes()
         if key not in self.weights:
             assert site.weight is not None
@@ -237,7 +240,7 @@ class Simulator:
         refused: Dict[str, str],
         blind: Dict[str, str],
     ) -> Dict[str, List[Tuple[float, int]]]:
-        """Scale and offset of each activation of each layer, from as many layers at a time as memory allows."""
+        """Find scale and offset of each activation of each layer, from as many layers at a time as memory allows."""
         versions = {
             s.node.name: (s.setting.weights, None if s.name not in balances else balances[s.name].tobytes())
             for s in sites
@@ -282,7 +285,7 @@ class Simulator:
         return found
 
     def refused_above(self, network: Network, site: Site, refused: Mapping[str, str]) -> Optional[str]:
-        """A refused layer that the input of a layer depends on."""
+        """Return a refused layer that the input of a layer depends on."""
         layers = {self.nodes[name].node: name for name in refused}
         above = needed(list(network.graph.node), site.values)
         return next((layers[node.name] for node in above if node.name in layers), None)
@@ -293,7 +296,7 @@ class Simulator:
         readers: List[List[Tuple[Site, int, Any]]],
         balances: Mapping[str, np.ndarray],
     ) -> Iterator[List[Any]]:
-        """The factors of the readers of each value; what is done with is let go."""
+        """Yield the factors of the readers of each value; what is done with is let go."""
 
         def search(place: int) -> List[Any]:
             arrays, held[place] = held[place], []
@@ -315,7 +318,8 @@ def sizes_for(sizes: Sizes, network: Network, values: Sequence[str], count: int)
 
 
 def factors_of(arrays: List[np.ndarray], sites: Sequence[Site], balances: Mapping[str, np.ndarray]) -> List[Any]:
-    """Scale and offset for each layer that reads a value, or in words why the toolkit stops; the values are used up."""
+    """Find scale and offset for each layer that reads a value, or in words why the toolkit stops; the values are used
+    up."""
     if not all(np.isfinite(array).all() for array in arrays):
         return [BLIND] * len(sites)
     found: List[Any] = [None] * len(sites)
@@ -339,7 +343,8 @@ def factors_of(arrays: List[np.ndarray], sites: Sequence[Site], balances: Mappin
 
 
 def join_batches(arrays: List[np.ndarray]) -> np.ndarray:
-    """The values of all batches in one array, which may be changed; the list is used up, so that no value is held twice."""
+    """Return the values of all batches in one array, which may be changed; the list is used up, so that no value is
+    held twice."""
     if len(arrays) == 1:
         return arrays.pop().reshape(-1)
     found, place = np.empty(sum(array.size for array in arrays), np.float32), 0
@@ -355,12 +360,12 @@ def searched(samples: Samples, setting: SiteSetting, asymmetric: bool) -> Tuple[
 
 
 def check_scale(found: Tuple[float, int]) -> Any:
-    """Scale and offset, or in words why the toolkit stops."""
+    """Return scale and offset, or in words why the toolkit stops."""
     return found if found[0] <= 1 / EPSILON else "its scale, {:.6g}, is beyond 1/1.19e-7".format(found[0])
 
 
 def unbalanced(site: Site, magnitudes: np.ndarray) -> Optional[str]:
-    """Why the toolkit can't balance a layer."""
+    """Say why the toolkit can't balance a layer."""
     assert site.weight is not None
     if not np.isfinite(magnitudes).all():
         return BLIND
@@ -377,7 +382,7 @@ def extreme(balance: np.ndarray) -> Optional[str]:
 
 
 def bias_overflow(site: Site, factors: Factors) -> Optional[str]:
-    """Why the toolkit can't quantize the bias of a layer."""
+    """Say why the toolkit can't quantize the bias of a layer."""
     if site.bias is None:
         return None
     steps = quantized_bias(site, factors)[0].astype(np.float64)
@@ -402,7 +407,8 @@ def made_factors(site: Site, scales: Any, weights: Optional[Weights], balance: O
 
 
 def numbered(network: Network, versions: Mapping[str, Any], numbers: Dict[Any, int]) -> Dict[str, int]:
-    """A number for each value of a network: the same one where the same is computed, in this network and in others.
+    """Return a number for each value of a network: the same one where the same is computed, in this network and in
+    others.
 
     versions -- of the nodes whose layer is not in floats.
     """

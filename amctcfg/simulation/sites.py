@@ -20,7 +20,7 @@ BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
 
 
 class SiteSetting(NamedTuple):
-    """What decides the factors of a layer: the values of its block."""
+    """The values of a layer's block that decide its factors."""
 
     bits: int
     asymmetric: bool
@@ -34,17 +34,17 @@ class SiteSetting(NamedTuple):
 
     @property
     def weights(self) -> Tuple[Any, ...]:
-        """What decides the weights."""
+        """The values that decide the weights."""
         return self.weight_bits, self.channel_wise, self.strength
 
     @property
     def activations(self) -> Tuple[Any, ...]:
-        """What decides the activations' factors, given the values."""
+        """The values that decide the activations' factors."""
         return self.bits, self.asymmetric, self.bins, self.percentiles, self.search, self.strength
 
 
 def setting_of(effective: EffectiveConfig) -> SiteSetting:
-    """The values of a layer's block that the simulation follows."""
+    """Return the values of a layer's block that the simulation follows."""
     block = effective.calibration_config
     ada, hfmg = getattr(block, "ada_quantize", None), getattr(block, "hfmg_quantize", None)
     weights = ada or block.arq_quantize
@@ -97,7 +97,8 @@ class Site:
     # ------------------------------------------------------------ channels
 
     def apart(self) -> Tuple[Tuple[int, ...], Tuple[int, ...], Tuple[int, ...]]:
-        """The shape of the weight with its groups on an axis of their own, the axes of its input and of its output channels."""
+        """Return the shape of the weight with its groups on an axis of their own, the axes of its input and of its
+        output channels."""
         assert self.weight is not None
         shape = self.weight.shape
         if self.kind == LINEAR:
@@ -108,20 +109,20 @@ class Site:
         return (whole, (0, 2), (0, 1)) if self.kind == CONVOLUTION else (whole, (0, 1), (0, 2))
 
     def channels_of(self, activations: np.ndarray) -> np.ndarray:
-        """The largest magnitude in each input channel."""
+        """Return the largest magnitude in each input channel."""
         axis = activations.ndim - 1 if self.kind == LINEAR else 1
         found: np.ndarray = np.max(np.abs(activations), axis=tuple(i for i in range(activations.ndim) if i != axis))
         return found
 
     def by_channel(self, factors: np.ndarray) -> np.ndarray:
-        """Factors of the input channels in a shape that activations can be divided by."""
+        """Return factors of the input channels in a shape that activations can be divided by."""
         assert self.weight is not None
         return factors if self.kind == LINEAR else factors.reshape(1, -1, *(1,) * (self.weight.ndim - 2))
 
     # ------------------------------------------------------------ weights
 
     def balance(self, activations: np.ndarray) -> np.ndarray:
-        """The balancer's factor of each input channel, from the largest magnitudes of the activations."""
+        """Return the balancer's factor of each input channel, from the largest magnitudes of the activations."""
         assert self.weight is not None and self.setting.strength is not None
         shape, inputs, _ = self.apart()
         others = tuple(axis for axis in range(len(shape)) if axis not in inputs)
@@ -129,7 +130,7 @@ class Site:
         return dmq(activations, magnitudes, self.setting.strength)
 
     def quantize(self, balance: Optional[np.ndarray]) -> Weights:
-        """The weight as the quantized layer has it, balanced where there are factors."""
+        """Return the weight as the quantized layer has it, balanced where there are factors."""
         assert self.weight is not None
         shape, inputs, outputs = self.apart()
         plain = self.weight.reshape(shape)
@@ -145,7 +146,7 @@ class Site:
 def site_of(
     effective: EffectiveConfig, node: onnx.NodeProto, adding: Optional[onnx.NodeProto], network: Network
 ) -> Union[Site, str]:
-    """The layer at a node, with the Add behind it that is a part of it; or in words why it can't be simulated."""
+    """Find the layer at a node, with the Add behind it that is a part of it; or in words why it can't be simulated."""
     operation = node.op_type
     if operation in ("AveragePool", "GlobalAveragePool"):
         return Site(effective, node, POOL)

@@ -21,7 +21,8 @@ NO_OUTPUTS = ("NoOp", "Const", "Placeholder", "Assert")
 
 
 def read_graph_def(path: Any) -> Any:
-    """A GraphDef from a file. Raises `SimulationError`, `OSError`, and `ImportError` where the extra is missing."""
+    """Read a GraphDef from a file. Raises `SimulationError`, `OSError`, and `ImportError` where the extra is
+    missing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or it talks about the processor
     try:
         import tensorflow
@@ -44,7 +45,7 @@ def read_graph_def(path: Any) -> Any:
 
 
 def graph_inputs(path: Any) -> List[onnx.ValueInfoProto]:
-    """The inputs of a graph: its placeholders."""
+    """Return the inputs of a graph: its placeholders."""
     import numpy as np
 
     graph = read_graph_def(path)
@@ -68,13 +69,13 @@ def placeholders(graph: Any) -> List[Any]:
 
 
 def output_names(graph: Any) -> List[str]:
-    """The nodes that no other reads."""
+    """Return the nodes that no other reads."""
     read = {re.sub(r"^\^|:\d+$", "", value) for node in graph.node for value in node.input}
     return [node.name for node in graph.node if node.name not in read and node.op not in NO_OUTPUTS]
 
 
 def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
-    """The model of a graph, in which the layers are nodes of their names.
+    """Convert a graph into a model in which the layers are nodes of their names.
 
     A layer whose own output is asked for keeps its name, and batch normalization stays apart from it; the outputs that
     were asked for are taken away again. Inputs and outputs are named as in the graph, without `:0`.

@@ -48,7 +48,7 @@ ATTEMPTS = 3  # searches for a target, where less was reached than estimated
 
 
 class Tuned(NamedTuple):
-    """What tuning found.
+    """The result of tuning.
 
     text -- the configuration with the changes. before, after -- the dB of the model's output, everything quantized as the
     file and as `text` has it. changes -- in the order of the model. left -- the layers that are still quantized, each with
@@ -186,18 +186,19 @@ class TuningSearch:
     # ------------------------------------------------------------ what is measured
 
     def measure(self, network: Network) -> float:
-        """The dB of the output of a network."""
+        """Measure the dB of the output of a network."""
         return model_decibels(self.wanted, model_outputs(network, self.measured_on))
 
     def alone(self, network: Network, site: Site, factors: Factors) -> float:
-        """The dB of the output where only this layer is quantized."""
+        """Return the dB of the output where only this layer is quantized."""
         key = site.name, site.setting.bits, site.setting.weights, factors_key(factors)
         if key not in self.heard_alone:
             self.heard_alone[key] = self.measure(woven(network, [piece_of(site, factors)]))
         return self.heard_alone[key]
 
     def estimate(self, state: State) -> float:
-        """The dB of the output by a state, each layer with the factors that it has where the others are as they are."""
+        """Estimate the dB of the output by a state, each layer with the factors that it has where the others are as
+        they are."""
         key = frozenset(state.items())
         if key not in self.estimated:
             found = [self.made[name, state.get(name)] for name in self.sites if not is_skip(state.get(name))]
@@ -205,7 +206,8 @@ class TuningSearch:
         return self.estimated[key]
 
     def whole(self, state: State) -> float:
-        """The dB of the output by a state, simulated; as little as can be where the toolkit would refuse a layer of it."""
+        """Return the dB of the output by a state, simulated; as little as can be where the toolkit would refuse a layer
+        of it."""
         if all(self.leaves_weights(name, choice) for name, choice in state.items()):
             return self.estimate(state)
         key = frozenset(state.items())
@@ -219,14 +221,14 @@ class TuningSearch:
         return self.simulated[key]
 
     def leaves_weights(self, name: str, choice: Choice) -> bool:
-        """Whether a choice leaves the weights of a layer, and so the inputs of the layers behind it."""
+        """Tell whether a choice leaves the weights of a layer, and so the inputs of the layers behind it."""
         return (
             choice.block is not None
             and self.made[name, choice].site.setting.weights == self.sites[name].setting.weights
         )
 
     def variation(self, state: State) -> Plan:
-        """The plan with the changes of a state."""
+        """Return the plan with the changes of a state."""
         changed = [
             EffectiveConfig(
                 layer=now.layer,
@@ -264,7 +266,7 @@ class TuningSearch:
             self.tried.get(name, []).sort(key=lambda choice: self.made[name, choice].noise)
 
     def preselected(self, names: Sequence[str]) -> Dict[str, List[Tuple[str, Site, Factors]]]:
-        """The few alternatives of each layer with which its own output suffers least, with their factors."""
+        """Return the few alternatives of each layer with which its own output suffers least, with their factors."""
         simulator, network = self.simulator, self.base.network
         kinds = [kind for kind in self.kinds if kind != SKIP]
         found: Dict[str, List[Tuple[str, Site, Factors]]] = {name: [] for name in names}
@@ -297,7 +299,7 @@ class TuningSearch:
         return calibrated(site, weights, balance)
 
     def step(self, what: str, sites: Mapping[str, Site]) -> Iterable[Tuple[str, Site]]:
-        """The layers, one after the other, which is shown."""
+        """Yield the layers one after the other, and show that."""
         for done, (name, site) in enumerate(sites.items()):
             self.progress("{} {}".format(what, name), done, len(sites))
             yield name, site
@@ -324,7 +326,8 @@ class TuningSearch:
         return self.result(state, before, target)
 
     def best_so_far(self) -> State:
-        """The best state that was estimated, or what the alternatives that were tried until now give together."""
+        """Return the best state that was estimated, or what the alternatives that were tried until now give
+        together."""
         state: State = dict(max(self.estimated, key=self.estimated.__getitem__))
         for rank, kind in enumerate(self.kinds):
             together = self.pick(self.kinds[: rank + 1]) if kind != SKIP else {}
@@ -332,7 +335,7 @@ class TuningSearch:
         return state
 
     def search(self, target: Optional[float]) -> State:
-        """The state that gives the best output, or that reaches the target, with no change that is not needed."""
+        """Find the state that gives the best output, or that reaches the target, with no change that is not needed."""
         if target is None:
             best = self.best_state()
             kept = self.given_back(self.given_back(best, None, self.estimate), None, self.whole, closely=True)
@@ -360,11 +363,11 @@ class TuningSearch:
             self.notes.append("nothing to gain: no change is worth {} dB".format(WORTH))
 
     def noise(self, state: State, name: str) -> float:
-        """The noise of a layer by a state, alone."""
+        """Return the noise of a layer by a state, alone."""
         return 0.0 if is_skip(state.get(name)) else self.made[name, state.get(name)].noise
 
     def pick(self, kinds: Sequence[str]) -> State:
-        """For each layer the choice with the least noise among some kinds; at least one layer is not skipped."""
+        """Pick for each layer the choice with the least noise among some kinds; at least one layer is not skipped."""
         state: Dict[str, Choice] = {}
         for name in self.sites:
             there = [choice for choice in self.tried.get(name, ()) if choice.kind in kinds]
@@ -377,7 +380,8 @@ class TuningSearch:
         return state
 
     def best_state(self) -> State:
-        """What gives the best output: of each layer the best, with or without the dearer kinds; refined where that holds.
+        """Find the state with the best output: of each layer the best, with or without the dearer kinds; refined where
+        that holds.
 
         What was refined on estimates fits them, so the last word is the simulation's.
         """
@@ -385,7 +389,8 @@ class TuningSearch:
         return max([self.refined(max(states, key=self.estimate), self.kinds), *states], key=self.whole)
 
     def refined(self, state: State, kinds: Sequence[str]) -> State:
-        """The state with other alternatives of single layers where the whole is better for it: errors cancel, too.
+        """Return the state with other alternatives of single layers where the whole is better for it: errors cancel,
+        too.
 
         The loudest layers first; a few states are tried.
         """
@@ -404,7 +409,7 @@ class TuningSearch:
         return state
 
     def state_for(self, target: float) -> State:
-        """A state that reaches the target by the cheapest kinds, or the best that was found.
+        """Find a state that reaches the target by the cheapest kinds, or the best that was found.
 
         All layers take the best of the cheap kinds; INT16 and skipping are added layer by layer, the loudest first.
         """
@@ -422,7 +427,7 @@ class TuningSearch:
         return max(found, key=self.estimate)
 
     def added(self, state: State, kind: str, target: float) -> State:
-        """The state with a dear kind for one layer after the other, until it reaches the target."""
+        """Return the state with a dear kind for one layer after the other, until it reaches the target."""
         best: Dict[str, Choice] = {}
         for name in self.sites:
             there = [choice for choice in self.tried.get(name, ()) if choice.kind == kind]
@@ -461,7 +466,7 @@ class TuningSearch:
         return state
 
     def cheaper(self, state: State, name: str) -> List[State]:
-        """The state without a change, and with each cheaper one of it, the cheapest first."""
+        """Return the state without a change, and with each cheaper one of it, the cheapest first."""
         found: List[State] = [without(state, name)]
         for kind in self.kinds:
             if COST[kind] < COST[state[name].kind]:
@@ -511,7 +516,7 @@ def skips(state: State) -> int:
 
 
 def noise_of(decibels: float) -> float:
-    """The noise that adds up: its power by that of the signal."""
+    """Return the noise that adds up: its power by that of the signal."""
     return float(10 ** (-decibels / 10))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scalar literals mean: strings, bools and floats, each as raw as the tree keeps it.
+"""The values of scalar literals: strings, bools and floats, each as raw as the tree keeps it.
 
 Rules: Text Format Language Specification, "Literals" and "Semantics".
 """

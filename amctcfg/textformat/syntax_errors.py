@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a text is not text format: what was expected, what stands there instead, and the cure for the usual slips."""
+"""The explanation of a syntax error: what was expected, what stands there instead, and the cure for the usual slips."""
 
 from __future__ import annotations
 

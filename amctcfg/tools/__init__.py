@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with configurations: format, edit, fix, compare, explain and check them against the toolkit's files."""
+"""Tools for configurations: format, edit, fix, compare, explain and check them against the toolkit's files."""

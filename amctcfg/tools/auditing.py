@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the toolkit did against what a plan asks: its JSON quantization config, and its record file."""
+"""An audit of what the toolkit did against what a plan asks: its JSON quantization config, and its record file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def audit(
     quant_config: Optional[Union[str, bytes, Mapping[str, Any]]] = None,
     record: Optional[Union[str, bytes]] = None,
 ) -> Tuple[Finding, ...]:
-    """Compare what the toolkit did with what a plan asks; what a file can't show is no finding.
+    """Compare what the toolkit did with what a plan asks; what a file can't show isn't a finding.
 
     Args:
         plan: The plan.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What changes for whom between two configurations: not how the texts differ, but what the layers get."""
+"""The differences between two configurations: not how the texts differ, but what the layers get."""
 
 from __future__ import annotations
 

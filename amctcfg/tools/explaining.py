@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a layer gets what it gets: each value with the line that it came from, and the settings it overrides."""
+"""The explanation of what a layer gets: each value with the line that it came from, and the settings it overrides."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def doc_summary(message: Any) -> str:
 
 
 def field_lines(found: List[Field]) -> Iterator[str]:
-    """The lines of a message; the members of a oneof stand together, where the first of them does."""
+    """Write the lines of a message; the members of a oneof stand together, where the first of them does."""
     numbers = {field.name: number for number, field in enumerate(found, 1)}
     done = set()
     for field in found:

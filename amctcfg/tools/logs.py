@@ -33,7 +33,8 @@ NODE_PREFIXES = ("requant_/",)
 
 
 class Failing(NamedTuple):
-    """What a log says: the layers by the model's names, names that are no layer, lines that fail without a name."""
+    """The layers that fail by a log: the layers by the model's names, names that aren't layers, lines that fail without
+    a name."""
 
     layers: List[str]
     unknown: List[str]

@@ -115,7 +115,7 @@ def resolve_own_block(document: Document[Any], layer: Layer, block: Any, rules: 
 
 
 def algorithms_of(block: Message) -> Dict[str, Message]:
-    """The algorithms that a block has."""
+    """Return the algorithms that a block has."""
     fields = block.__schema__.fields
     found = {name: getattr(block, name) for name, field in fields.items() if field.is_message}
     return {name: part for name, part in found.items() if part is not None}
@@ -231,7 +231,7 @@ def field_line(spec: Any, value: Any) -> str:
 
 
 def part_text(name: str, message: Message) -> str:
-    """An algorithm as lines without indentation."""
+    """Write an algorithm as lines without indentation."""
     lines: List[str] = []
     print_message(message, INDENT, lines)
     return "\n".join([name + " {", *lines, "}"])
@@ -272,7 +272,7 @@ def insert(text: str, message: Field, pieces: Sequence[str]) -> Edit:
 
 
 def lay_out(text: str, field: Field, piece: str) -> str:
-    """A piece in the place of a field: on one line if that was, else indented as it was."""
+    """Lay out a piece in the place of a field: on one line if that was, else indented as it was."""
     if "\n" not in text[field[2] : field[3]]:
         return " ".join(row.strip() for row in piece.split("\n"))
     line = text.rfind("\n", 0, field[2]) + 1

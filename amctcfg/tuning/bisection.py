@@ -249,18 +249,19 @@ class Bisection:
 
     @property
     def minimal(self) -> bool:
-        """Whether it is proven that none of the layers of the best candidate can be quantized again."""
+        """True where it is proven that none of the layers of the best candidate can be quantized again."""
         names = self._smallest()
         return names is not None and self.strategy.is_proven(names, self._verdicts)
 
     @property
     def hopeless(self) -> bool:
-        """Whether neither the first candidates nor the largest were good, or had a better score than nothing skipped."""
+        """True where neither the first candidates nor the largest were good, or had a better score than nothing
+        skipped."""
         return self.strategy.is_hopeless(self._reached)
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to ask, whatever the budget."""
+        """True where there is nothing left to ask, whatever the budget."""
         return self._question is None
 
     @property
@@ -297,5 +298,5 @@ def summarize(verdicts: Sequence[Verdict]) -> Verdict:
     scores = [verdict for verdict in verdicts if verdict is not None and not isinstance(verdict, bool)]
     if scores:
         return False if any(verdict is False for verdict in verdicts) else sum(scores) / len(scores)
-    told = [verdict for verdict in verdicts if verdict is not None]
-    return None if not told else 2 * sum(map(bool, told)) > len(told)
+    sure = [verdict for verdict in verdicts if verdict is not None]
+    return None if not sure else 2 * sum(map(bool, sure)) > len(sure)

@@ -51,7 +51,7 @@ class Journal:
             with open(self.path, "r+b") as file:
                 file.truncate(len(whole))
 
-    def told(self, candidate: Candidate) -> List[Verdict]:
+    def verdicts_on(self, candidate: Candidate) -> List[Verdict]:
         """Return the verdicts on a candidate so far, run by run."""
         return self.verdicts().get(frozenset(candidate.skip), [])
 

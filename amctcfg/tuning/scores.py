@@ -53,7 +53,7 @@ class Scores(Mapping[str, float]):
 
 
 def load_scores(path: PathLike, column: Optional[str] = None) -> Scores:
-    """The scores in a file.
+    """Read the scores in a file.
 
     Read are the toolkit's ranking (a list of pairs; it always rolls back the low end, so low is sensitive), its search
     history (objects one after the other; what the last one rolled back scores 0, the rest 1), a JSON object, and a CSV with
@@ -179,7 +179,7 @@ def brief_value(value: Any) -> str:
 
 
 def ranked(scores: Mapping[str, float], low_is_sensitive: Optional[bool] = None) -> List[str]:
-    """The layers, the most sensitive first; of equal ones the order of the file."""
+    """Rank the layers, the most sensitive first; of equal ones the order of the file."""
     direction: Union[bool, None] = low_is_sensitive
     if direction is None:
         direction = getattr(scores, "low_is_sensitive", True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which flavour a file is read as, where neither options nor its head name one."""
+"""The choice of the flavour that a file is read as, where neither options nor its head name one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ends the work on a file before its contents are judged."""
+"""The failure that ends the work on a file before its contents are judged."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class cached(Generic[V]):  # noqa: N801 - it reads as a decorator
 
 
 class Read(NamedTuple):
-    """What reading a file gave: a document with what was found on the way, or why there is none."""
+    """The result of reading a file: a document with what was found on the way, or why there is none."""
 
     document: Optional[Document[Any]]
     reading: Optional[Reading]
@@ -113,7 +113,7 @@ class ConfigFile:
 
     @cached
     def parsed(self) -> Union[Tree, ConfigError]:
-        """The syntax tree, or what keeps the file from being text format."""
+        """Return the syntax tree, or what keeps the file from being text format."""
         try:
             return parse_tree(self.contents, self.name)
         except ConfigError as error:
@@ -126,7 +126,7 @@ class ConfigFile:
 
     @cached
     def read(self) -> Read:
-        """What reading the configuration gave, also where it has errors."""
+        """Read the configuration, also where it has errors."""
         if not isinstance(self.parsed, Tree):
             return Read(None, None, self.parsed)
         document, reading = read_tree(self.parsed, not self.workspace.options.lenient, self.flavour)
@@ -149,7 +149,7 @@ class ConfigFile:
 
     @cached
     def diagnostics(self) -> Tuple[Diagnostic, ...]:
-        """Every error and warning."""
+        """Return every error and warning."""
         if self.is_json:
             return self.diagnostics_of_json()
         document, reading, error = self.read
@@ -183,7 +183,7 @@ class ConfigFile:
 
     @cached
     def document(self) -> Document[Any]:
-        """The configuration. Raises `ConfigError` with all diagnostics where it has errors."""
+        """Return the configuration. Raises `ConfigError` with all diagnostics where it has errors."""
         document, reading, error = self.read
         if document is None or reading is None:
             raise error or AssertionError("a file has a document or an error")
@@ -193,7 +193,7 @@ class ConfigFile:
 
     @cached
     def plan(self) -> Plan:
-        """The plan on the model's layers. Raises `ConfigError` with all errors."""
+        """Return the plan on the model's layers. Raises `ConfigError` with all errors."""
         if self.is_json:
             from ..resolve.json_reading import read_plan
 
@@ -207,7 +207,7 @@ class ConfigFile:
 
     @cached
     def resolver(self) -> Resolver:
-        """The rules over the configuration, for layers of any name. Raises `ConfigError` where it has errors."""
+        """Return the rules over the configuration, for layers of any name. Raises `ConfigError` where it has errors."""
         return Resolver(self.document, self.rules, self.flavour)
 
     # ------------------------------------------------------------ fixes

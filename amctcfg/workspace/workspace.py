@@ -28,7 +28,7 @@ Read = Callable[[str], Tuple[Union[str, bytes], str]]
 
 
 class Options(NamedTuple):
-    """What is asked for all files; a file's own settings fill in what is None here."""
+    """The options for all files; a file's own settings fill in what is None here."""
 
     graph: Optional[str] = None
     flavour: Optional[str] = None
