@@ -2,6 +2,7 @@
 """The JSON quantization config as input: `read_plan`, the commands that take it, `audit` and its mutations."""
 
 import copy
+import dataclasses
 import json
 import random
 
@@ -117,6 +118,54 @@ def test_errors_have_their_place(changes, code, words):
     (found,) = caught.value.diagnostics
     assert found.code == code and words in found.message + (found.hint or "")
     assert found.span is not None and found.name == "config.json"
+
+
+def entries(changes, spaces):
+    """A text with one entry a line: of the same values for each layer, written alike without spaces."""
+    supported = [layer for layer in LAYERS if layer.supported]
+    layers = [dataclasses.replace(layer, name="{}{}".format(layer.name, i)) for i in range(3) for layer in supported]
+    values = default(**changes)
+    lines = [
+        '"{}": {}{}'.format(layer.name, "{" + " " * spaces * i, json.dumps(values["conv"])[1:])
+        for i, layer in enumerate(layers)
+    ]
+    return layers, '{"version": 1,\n' + ",\n".join(lines) + "}"
+
+
+def read_entries(changes, spaces):
+    """The blocks, and each origin or error with the text at its place."""
+    layers, text = entries(changes, spaces)
+    lines = text.splitlines()
+    try:
+        plan = amctcfg.read_plan(text, layers, flavour=PYTORCH)
+    except ConfigError as error:
+        return [(d.code, d.path, d.message, d.span.line, at(lines, d.span)) for d in error.diagnostics]
+    return [
+        (
+            effective,
+            [(field, o[:3], o.span and (o.span.line, at(lines, o.span))) for field, o in effective.origins.items()],
+        )
+        for effective in plan.values()
+    ]
+
+
+def at(lines, span):
+    return lines[span.line - 1][span.column - 1 : span.end_column - 1].replace(" ", "")
+
+
+OF_ONE_ENTRY = [changes for changes, _, _ in WRONG if next(iter(changes)).startswith("conv__")]
+
+
+@pytest.mark.parametrize("changes", [{}, {"conv__quant_enable": None}, *OF_ONE_ENTRY])
+def test_entries_that_are_written_alike_are_read_like_others(changes):
+    """They are read once for each type; each has its own errors and its own places."""
+    assert read_entries(changes, 0) == read_entries(changes, 1)
+
+
+def test_entries_that_are_written_alike_share_their_block():
+    layers, text = entries(dict(conv__activation_quant_params__asymmetric=None, conv__weight_quant_params=None), 0)
+    plan = amctcfg.read_plan(text, layers, flavour=PYTORCH)
+    assert len({id(effective.calibration_config) for effective in plan.values()}) == 3 < len(plan)
 
 
 def test_all_errors_at_once_and_duplicate_keys():

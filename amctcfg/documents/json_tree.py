@@ -27,6 +27,8 @@ PLAIN_MEMBER = re.compile(
     r""""([^"\\\x00-\x1f]*)"[ \t\r\n]*:[ \t\r\n]*(?:(true|false|null)|(-?(?:0|[1-9][0-9]{0,99}))|"""
     r"""(-?(?:0|[1-9][0-9]{0,99})\.[0-9]{1,99})|("[^"\\\x00-\x1f]*"))(?=[ \t\r\n,}])"""
 )
+# An object of plain members and objects of these, as the entry of a layer is.
+ENTRY = re.compile(r"\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 
 DEEPEST_JSON = 50
 LONGEST_NUMBER = 400  # digits
@@ -71,7 +73,13 @@ class Malformed(Exception):
 
 
 def parse_json(text: Union[str, bytes], name: str) -> Tuple[Source, Json]:
-    """Read the value in a JSON text, with positions. Raises `ConfigError`, code `invalid-json`, for anything else."""
+    """Read the value in a JSON text, with positions.
+
+    Objects in the outermost one that are written alike share what they hold, with the places of the first, as most layers'
+    entries are alike: `read_value` gives any of them its own.
+
+    Raises `ConfigError`, code `invalid-json`, for anything else.
+    """
     source = Source(decode(text, name), name)
     offset = 1 if source.text.startswith("\ufeff") else 0
     try:
@@ -156,11 +164,12 @@ def read_array(text: str, start: int, depth: int) -> Json:
 def read_object(text: str, start: int, depth: int) -> Json:
     entries: Dict[str, Entry] = {}
     repeated: Dict[str, List[Tuple[int, int]]] = {}
+    alike: Dict[str, Any] = {}
     offset = skip_blanks(text, start + 1)
     if text[offset : offset + 1] == "}":
         return Json(entries, start, offset + 1)
     while True:
-        key, end, value = read_plain_member(text, offset) or read_member(text, offset, depth)
+        key, end, value = read_plain_member(text, offset) or read_member(text, offset, depth, alike)
         if key in repeated:
             repeated[key].append((offset, end))
         elif key in entries:
@@ -184,7 +193,7 @@ def read_plain_member(text: str, offset: int) -> Optional[Tuple[str, int, Json]]
     return match[1], match.end(1) + 1, Json(value, start, end)
 
 
-def read_member(text: str, offset: int, depth: int) -> Tuple[str, int, Json]:
+def read_member(text: str, offset: int, depth: int, alike: Dict[str, Any]) -> Tuple[str, int, Json]:
     """Read a key, and return it with its end and its value."""
     if text[offset : offset + 1] != '"':
         raise Malformed("expected a key in double quotes", offset)
@@ -192,7 +201,19 @@ def read_member(text: str, offset: int, depth: int) -> Tuple[str, int, Json]:
     colon = skip_blanks(text, end)
     if text[colon : colon + 1] != ":":
         raise Malformed("expected ':'", colon)
-    return key, end, read_value(text, skip_blanks(text, colon + 1), depth + 1)
+    start = skip_blanks(text, colon + 1)
+    return key, end, read_value(text, start, depth + 1) if depth else read_alike(text, start, alike)
+
+
+def read_alike(text: str, start: int, alike: Dict[str, Any]) -> Json:
+    """Read a value of the outermost object, or take it from `alike`, what such objects hold by their text."""
+    guess = ENTRY.match(text, start)  # a wrong one isn't found, as an object's text begins no other object's
+    if guess is not None and guess[0] in alike:
+        return Json(alike[guess[0]], start, guess.end())
+    value = read_value(text, start, 1)
+    if value.is_object:
+        alike[text[start : value.end]] = value.value
+    return value
 
 
 def next_or_end(text: str, offset: int, closing: str) -> Tuple[int, bool]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import Path
 from ..diagnostics.suggestions import did_you_mean, nearest
@@ -55,8 +55,9 @@ class Cursor:
         entry = self.json.value.get(key)
         return None if entry is None else Cursor(self._report, entry.value, (*self.path, key), entry)
 
-    def children(self) -> List[Tuple[str, Cursor]]:
-        return [(k, Cursor(self._report, e.value, (*self.path, k), e)) for k, e in self.json.value.items()]
+    def children(self) -> Iterator[Tuple[str, Cursor]]:
+        for key, entry in self.json.value.items():
+            yield key, Cursor(self._report, entry.value, (*self.path, key), entry)
 
     def elements(self) -> List[Cursor]:
         """List the elements of a list, which share its path; none for anything else."""
@@ -70,7 +71,7 @@ class Cursor:
     def check_keys(self, keys: Iterable[str]) -> None:
         """Report the keys of an object that are unknown."""
         keys = tuple(keys)
-        for key, child in self.children():
+        for key, child in self.children() if any(key not in keys for key in self.json.value) else ():
             if key not in keys:
                 child.key().report("unknown-field", "there is no such key", did_you_mean(nearest(key, keys)))
 

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span
 from ..diagnostics.suggestions import NameIndex, did_you_mean, nearest
 from ..diagnostics.words import quote_name
 from ..documents.files import display_name
-from ..documents.json_tree import Json, json_of, parse_json
+from ..documents.json_tree import Json, json_of, parse_json, read_value
 from ..flavours.common import PERCENTILE
 from ..flavours.flavour import Flavour
 from ..flavours.json_layout import Constant, Layout, is_same
@@ -20,11 +20,16 @@ from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.field import REPEATED, Field
 from ..messages.kinds import UINT32
 from ..messages.message import Message, construct, problems
+from ..messages.sharing import by_identity
 from .effective import READ, EffectiveConfig, Origin, Origins
 from .json_cursor import Cursor
 from .json_writing import VERSION
 from .plan import Plan
 from .resolver import DOCUMENTED, Resolver
+
+if TYPE_CHECKING:
+    from ..messages.sharing import IdentityCache
+    from .effective import TierName
 
 
 def read_plan(
@@ -67,18 +72,20 @@ def read_plan(
 
 
 class LayerEntry(NamedTuple):
-    """The entry of a layer: whether it is quantized, its block, and where each value is."""
+    """The entry of a layer: whether it is quantized, its block, and the JSON itself, of a text only its place."""
 
     enabled: bool
     block: Any
-    origins: Dict[str, Origin]
+    json: Json
 
 
 class QuantConfig:
     """A JSON quantization config as it was read, with its errors.
 
     globals -- the values of the global keys. messages -- those that hold objects, as messages. layers -- what it says of each
-    layer that it names. errors -- in order.
+    layer that it names. unknown -- the JSON of layers that the model does not have. errors -- in order.
+
+    Where a value stands is worked out when it is asked for, by reading the layer's entry again: there may be many layers.
     """
 
     def __init__(self, quant_config: Any, layers: Tuple[Layer, ...], name: str, flavour: Flavour[Any]) -> None:
@@ -93,6 +100,7 @@ class QuantConfig:
         self.errors: List[Diagnostic] = []
         self.source: Optional[Source] = None
         self.layers: Dict[str, LayerEntry] = {}
+        self.unknown: Dict[str, Json] = {}
         self.config_fields: Dict[str, Field] = flavour.config.__schema__.fields
         self.block_class: Any = self.config_fields["common_config"].kind
         self.block_fields: Dict[str, Field] = self.block_class.__schema__.fields
@@ -106,9 +114,9 @@ class QuantConfig:
             raise TypeError("a JSON quantization config is text or a mapping, not {}".format(kind))
         self.globals: Dict[str, Any] = {}
         self.messages: Dict[str, List[Any]] = {}
-        self.places: Dict[str, Optional[Span]] = {}
+        self.extents: Dict[str, Tuple[int, int]] = {}  # of the global keys that are there
         self.unfused: FrozenSet[str] = frozenset()
-        self.root: Json = root
+        self.last_origins: Tuple[str, Dict[str, Origin]] = ("", {})  # of the layer that was asked about last
         self.read(Cursor(self.report, root, ()))
         self.errors.sort(key=lambda error: error.span or (1 << 62,))
 
@@ -135,7 +143,7 @@ class QuantConfig:
         for key in self.layout.globals:
             at = root.child(key)
             if at is not None and key != "version":
-                self.places[key] = self.span(*at.extent)
+                self.extents[key] = at.extent
             if key == "version":
                 self.globals[key] = self.version(at)
             elif at is None and key not in self.layout.when_set:
@@ -144,9 +152,11 @@ class QuantConfig:
             elif at is not None and not is_same(at.value, self.layout.same_as_unset.get(key, at)):
                 self.globals[key] = self.global_value(key, at)
         self.unfused = frozenset(self.globals.get("skip_fusion_layers", ()))
+        alike: IdentityCache[Optional[LayerEntry]] = {}
         for key, at in root.children():
             if key not in self.layout.globals and self.is_layer(key, at):
-                self.layers[key] = self.layer(self.by_name[key], at)
+                layer = self.by_name[key]
+                self.layers[layer.name] = self.layer(layer, at, alike)
 
     def version(self, at: Optional[Cursor]) -> int:
         if at is not None and not is_same(at.value, VERSION):
@@ -213,12 +223,13 @@ class QuantConfig:
                 part.check_repetitions()
                 member = self.member(key, templates, part)
                 part.check_keys(templates[member])
-                values[member] = self.part_values(None, fields[member], templates[member], part, {})
+                values[member] = self.part_values(None, fields[member], templates[member], part)
         return values
 
     def is_layer(self, key: str, at: Cursor) -> bool:
         layer = self.by_name.get(key)
         if layer is None:
+            self.unknown[key] = at.json
             self.unknown_layer(key, at.key())
         elif not self.flavour.quantizes(layer):
             at.key().report("not-quantizable", "this layer can't be quantized", "delete its entry")
@@ -238,12 +249,38 @@ class QuantConfig:
 
     # ------------------------------------------------------------ a layer
 
-    def layer(self, layer: Layer, at: Cursor) -> LayerEntry:
+    def layer(self, layer: Layer, at: Cursor, alike: IdentityCache[Optional[LayerEntry]]) -> LayerEntry:
+        """Read the entry of a layer; of those that are written alike, one without errors for each type of layers."""
+        place = at.json._replace(value=None) if self.source else at.json
+        entry = by_identity(alike, at.value, (layer.type, layer.lacks), self.entry_without_errors, layer, at)
+        return (entry or self.entry(layer, self.entry_at(layer, place)))._replace(json=place)
+
+    def entry_without_errors(self, layer: Layer, at: Cursor) -> Optional[LayerEntry]:
+        """Read an entry; None for one with errors, which each layer has at a place of its own."""
+        errors = len(self.errors)
+        entry = self.entry(layer, at)
+        if len(self.errors) == errors:
+            return entry
+        del self.errors[errors:]
+        return None
+
+    def entry_at(self, layer: Layer, place: Json) -> Cursor:
+        """Return the entry of a layer with the places of its own."""
+        json = read_value(self.source.text, place.start, 1) if self.source else place
+        return Cursor(self.report, json, (layer.name,))
+
+    def entry(self, layer: Layer, at: Cursor, origins: Optional[Dict[str, Origin]] = None) -> LayerEntry:
+        """Read an entry, and note the origins of its values where they are asked for."""
         switches = {key: (member, field) for key, member, field in self.layout.switches}
         at.check_repetitions()
         at.check_keys(("quant_enable", *switches, *self.layout.parts))
-        enabled = self.enabled(at.child("quant_enable"))
-        origins = {"quant_enable": enabled, "fuse": self.fuse(layer)}
+        switch = at.child("quant_enable")
+        if switch is not None and not isinstance(switch.value, bool):
+            switch.report("wrong-type", "it is true or false, not {}".format(switch.words))
+        enabled = switch is not None and switch.value is True
+        if origins is not None:
+            origins["quant_enable"] = self.origin(enabled, switch, with_key=True)
+            origins["fuse"] = self.fuse(layer)
         block: Dict[str, Any] = dict(self.block_class.__schema__.blank)
         for key, (member, field_name) in switches.items():
             switch = at.child(key)
@@ -253,22 +290,26 @@ class QuantConfig:
             found = self.part(layer, key, templates, at, origins)
             if found is not None:
                 block[found[0]] = found[1]
-        return LayerEntry(enabled.value, construct(self.block_class, block), origins)
+        return LayerEntry(enabled, construct(self.block_class, block), at.json)
 
-    def enabled(self, at: Optional[Cursor]) -> Origin:
+    def origin(self, value: Any, at: Optional[Cursor], with_key: bool = False) -> Origin:
+        """Return the origin of a value of a layer, which is its default where nothing is written."""
         if at is None:
-            return Origin("default", False)
-        if not isinstance(at.value, bool):
-            at.report("wrong-type", "it is true or false, not {}".format(at.words))
-        return Origin(READ, at.value is True, at.path, self.span(*at.extent))
+            return Origin("default", value)
+        start, end = at.extent if with_key else at.json[1:]
+        return Origin(READ, value, at.path, self.span(start, end))
+
+    def is_fused(self, layer: Layer) -> bool:
+        return layer.name not in self.unfused and self.globals.get("do_fusion", True) is not False
 
     def fuse(self, layer: Layer) -> Origin:
-        if layer.name in self.unfused:
-            return Origin("skip_fusion_layers", False, ("skip_fusion_layers",), self.places.get("skip_fusion_layers"))
-        on = self.globals.get("do_fusion", True) is not False
-        return Origin("do_fusion" if "do_fusion" in self.places else "default", on, None, self.places.get("do_fusion"))
+        """Return the origin of whether BN is fused into a layer."""
+        key: TierName = "skip_fusion_layers" if layer.name in self.unfused else "do_fusion"
+        if key not in self.extents:
+            return Origin("default", self.is_fused(layer))
+        return Origin(key, self.is_fused(layer), (key,), self.span(*self.extents[key]))
 
-    def switch(self, outer: Field, name: str, at: Cursor, origins: Dict[str, Origin]) -> Any:
+    def switch(self, outer: Field, name: str, at: Cursor, origins: Optional[Dict[str, Origin]]) -> Any:
         """Read a member of the block that is a single value here, such as `dmq_balancer_param`."""
         blank = outer.kind.__schema__.blank
         field: Field = outer.kind.__schema__.fields[name]
@@ -278,11 +319,12 @@ class QuantConfig:
         value = self.scalar(field, at, field.default)
         if value is not None and field.within is not None and value not in field.within:
             at.report("out-of-range", "it has to be {}".format(field.within.words))
-        origins["{}.{}".format(outer.name, name)] = Origin(READ, value, at.path, self.span(*at.extent))
+        if origins is not None:
+            origins["{}.{}".format(outer.name, name)] = self.origin(value, at, with_key=True)
         return construct(outer.kind, dict(blank, **{name: value}))
 
     def part(
-        self, layer: Layer, key: str, templates: Dict[str, Any], at: Cursor, origins: Dict[str, Origin]
+        self, layer: Layer, key: str, templates: Dict[str, Any], at: Cursor, origins: Optional[Dict[str, Origin]]
     ) -> Optional[Tuple[str, Any]]:
         """Read a part of a layer: the member of the block that it is, with its values."""
         part = at.child(key)
@@ -321,7 +363,12 @@ class QuantConfig:
         return next(default, next(iter(templates)))
 
     def part_values(
-        self, layer: Optional[Layer], outer: Field, template: Dict[str, Any], part: Cursor, origins: Dict[str, Origin]
+        self,
+        layer: Optional[Layer],
+        outer: Field,
+        template: Dict[str, Any],
+        part: Cursor,
+        origins: Optional[Dict[str, Origin]] = None,
     ) -> Message:
         """Read the message of an algorithm; what is left out has its default."""
         fields: Dict[str, Field] = outer.kind.__schema__.fields
@@ -336,10 +383,8 @@ class QuantConfig:
             default = self.default(field, layer)
             at = written.get(name)
             found[name] = default if at is None else self.scalar(field, at, default)
-            origin = Origin("default", default)
-            if at is not None:
-                origin = Origin(READ, found[name], at.path, self.span(at.json.start, at.json.end))
-            origins["{}.{}".format(outer.name, name)] = origin
+            if origins is not None:
+                origins["{}.{}".format(outer.name, name)] = self.origin(found[name], at)
         if layer is not None:
             self.check_requirements(layer, fields, written, found)
         for problem in problems(outer.kind, found) if len(self.errors) == errors else ():
@@ -394,12 +439,29 @@ class QuantConfig:
     # ------------------------------------------------------------ the plan
 
     def effective(self, layer: Layer) -> EffectiveConfig:
-        read = self.layers.get(layer.name)
-        if read is None:
+        entry = self.layers.get(layer.name)
+        enabled, block = (entry.enabled, entry.block) if entry else (False, self.defaults.calibration(layer))
+        return EffectiveConfig(layer, enabled, self.is_fused(layer), block, Origins(self, layer))
+
+    def origins_of(self, layer: Layer) -> Dict[str, Origin]:
+        """Return the origins of all that a layer gets."""
+        name, origins = self.last_origins
+        if name == layer.name and origins:
+            return origins
+        entry = self.layers.get(layer.name)
+        if entry is None:
             origins = dict(Origins(self.defaults, layer), quant_enable=Origin("default", False), fuse=self.fuse(layer))
-            read = LayerEntry(False, self.defaults.calibration(layer), origins)
-        origins = read.origins
-        return EffectiveConfig(layer, read.enabled, origins["fuse"].value, read.block, Origins(None, layer, origins))
+        else:
+            origins = {}
+            self.entry(layer, self.entry_at(layer, entry.json), origins)
+        self.last_origins = layer.name, origins
+        return origins
+
+    def names_of(self, layer: Layer) -> Iterable[str]:
+        return self.origins_of(layer)
+
+    def origin_of(self, layer: Layer, field: str) -> Origin:
+        return self.origins_of(layer)[field]
 
     def plan(self) -> Plan:
         """Return the plan of all supported layers."""

@@ -87,7 +87,7 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
     for error in others:
         if len(error.path or ()) == 1:
             name = str((error.path or ())[0])
-            entry = value_at_key(read.root.value[name].value, "quant_enable")
+            entry = value_at_key(read.unknown[name], "quant_enable")
             if entry is not None and entry.value is True:
                 yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
     for key, asked in plan.global_values.items():

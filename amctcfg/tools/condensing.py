@@ -113,7 +113,7 @@ def find_inexact(read: QuantConfig) -> List[Diagnostic]:
     for name, layer in read.layers.items():
         for field, value in values_of(layer.block).items():
             if isinstance(value, float) and FLOAT.validate(field, value) != value:
-                origin = layer.origins[field]
+                origin = read.origins_of(read.by_name[name])[field]
                 message = "{}: {} is not a 32-bit float".format(" > ".join(map(str, origin.path or (name,))), value)
                 hint = "write {}".format(FLOAT.validate(field, value))
                 error = Diagnostic(
@@ -296,7 +296,7 @@ class BlockSearch:
                 ERROR,
                 "algorithm-unsupported",
                 message,
-                span=read.origins["quant_enable"].span,
+                span=self.read.origins_of(layer)["quant_enable"].span,
                 path=(layer.name,),
                 hint="the toolkit reads it from the JSON only; keep the JSON, or change this layer",
                 name=self.read.name,
