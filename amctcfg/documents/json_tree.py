@@ -28,7 +28,7 @@ PLAIN_MEMBER = re.compile(
     r"""(-?(?:0|[1-9][0-9]{0,99})\.[0-9]{1,99})|("[^"\\\x00-\x1f]*"))(?=[ \t\r\n,}])"""
 )
 # An object of plain members and objects of these, as the entry of a layer is.
-ENTRY = re.compile(r"\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
+FLAT_OBJECT = re.compile(r"\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 
 DEEPEST_JSON = 50
 LONGEST_NUMBER = 400  # digits
@@ -207,7 +207,7 @@ def read_member(text: str, offset: int, depth: int, alike: Dict[str, Any]) -> Tu
 
 def read_alike(text: str, start: int, alike: Dict[str, Any]) -> Json:
     """Read a value of the outermost object, or take it from `alike`, what such objects hold by their text."""
-    guess = ENTRY.match(text, start)  # a wrong one isn't found, as an object's text begins no other object's
+    guess = FLAT_OBJECT.match(text, start)  # a wrong one isn't found, as an object's text begins no other object's
     if guess is not None and guess[0] in alike:
         return Json(alike[guess[0]], start, guess.end())
     value = read_value(text, start, 1)
