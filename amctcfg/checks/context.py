@@ -15,7 +15,6 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..messages.kinds import STRING
 from ..messages.message import Message
-from ..resolve.effective import EffectiveConfig
 from ..resolve.resolver import DOCUMENTED, Resolver, Tier
 
 if TYPE_CHECKING:
@@ -44,10 +43,10 @@ class Context:
         flavour: Optional[Flavour[Any]] = None,
         broken: Iterable[Path] = (),
     ) -> None:
-        self.merger: Resolver = Resolver(config, rules, flavour)
-        self.config: Any = self.merger.config
-        self.document: Optional[Document[Any]] = self.merger.document
-        self.flavour: Flavour[Any] = self.merger.flavour
+        self.resolver: Resolver = Resolver(config, rules, flavour)
+        self.config: Any = self.resolver.config
+        self.document: Optional[Document[Any]] = self.resolver.document
+        self.flavour: Flavour[Any] = self.resolver.flavour
         self.rules: Rules = rules
         self.soc: Optional[str] = None  # the processor that the model is for
         self.has_layers: bool = layers is not None
@@ -64,7 +63,7 @@ class Context:
         self.incomplete: Set[Path] = {path[:length] for path in broken for length in range(1, len(path) + 1)}
         self._names: Optional[NameIndex] = None
         self._patterns: int = 0  # names with signs of a pattern so far
-        self._merged: Dict[str, EffectiveConfig] = {}
+        self._quantized: Dict[str, bool] = {}
 
     def report(
         self,
@@ -102,12 +101,9 @@ class Context:
 
     def is_quantized(self, layer: Layer) -> bool:
         """Return whether a layer is quantized, so that its settings count."""
-        return self.merged(layer).quant_enable
-
-    def merged(self, layer: Layer) -> EffectiveConfig:
-        if layer.name not in self._merged:
-            self._merged[layer.name] = self.merger.merge(layer)
-        return self._merged[layer.name]
+        if layer.name not in self._quantized:
+            self._quantized[layer.name] = self.resolver.merge(layer).quant_enable
+        return self._quantized[layer.name]
 
     def collecting(self) -> Context:
         """Return the same context with diagnostics of its own: those of one run of the rules, whatever thread runs it."""

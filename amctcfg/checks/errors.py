@@ -148,7 +148,7 @@ def describe_occurrence(asked: Occurrence) -> str:
 
 
 def check_types(context: Context) -> None:
-    for name, tier in context.merger.types.items():
+    for name, tier in context.resolver.types.items():
         layer_type = context.flavour.types.get(name)
         if layer_type is None or not layer_type.quantizable:
             continue
@@ -168,7 +168,7 @@ def check_layers_of_type(context: Context, asked: Occurrence, tier: Tier, layer_
     lack = [
         layer
         for layer in without_own_override(context, layer_type)
-        if not context.merger.can(layer, asked.requirement, tier)
+        if not context.resolver.can(layer, asked.requirement, tier)
     ]
     if not lack:
         return
@@ -186,7 +186,7 @@ def check_layers_of_type(context: Context, asked: Occurrence, tier: Tier, layer_
 def without_own_override(context: Context, layer_type: str) -> List[Layer]:
     """Return the supported layers of a type without an override of their own."""
     layers = context.by_type.get(layer_type, ())
-    return [x for x in layers if x.name not in context.merger.names and context.flavour.quantizes(x)]
+    return [x for x in layers if x.name not in context.resolver.names and context.flavour.quantizes(x)]
 
 
 def check_layer(context: Context, layer: Layer, block: Any, path: Path) -> None:
@@ -228,15 +228,15 @@ def report_refusal(context: Context, asked: Occurrence, whom: str, ability: str)
 
 def check_common(context: Context) -> None:
     """Check what common_config asks of layers without an override; the toolkit checks those that are skipped as well."""
-    tier = context.merger.common
+    tier = context.resolver.common
     if tier is None:
         return
     for asked in occurrences_at(tier.path, tier.block):
         hit = [
             layer
             for layer in context.supported
-            if layer.name not in context.merger.names
-            and layer.type not in context.merger.types
+            if layer.name not in context.resolver.names
+            and layer.type not in context.resolver.types
             and not context.flavour.can(layer, asked.requirement.ability_in(tier.block))
         ]
         if hit and asked.requirement.common == IS_ERROR and context.reads(OF_LAYER, OF_TYPE):

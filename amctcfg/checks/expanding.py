@@ -65,7 +65,7 @@ def expand_context(context: Context) -> Plan:
 
     source = context.document or context.config
     remake = unpickle_plan, (source, context.layers, context.rules, context.flavour)
-    return build_plan(context.merger, context.supported, make_warnings, remake)
+    return build_plan(context.resolver, context.supported, make_warnings, remake)
 
 
 def unpickle_plan(config: Any, layers: Tuple[Layer, ...], rules: Rules, flavour: Flavour[Any]) -> Plan:

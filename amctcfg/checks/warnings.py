@@ -187,15 +187,15 @@ def iter_blocks(context: Context) -> Iterator[Tuple[Path, Any]]:
 
 def check_skipped_overrides(context: Context) -> None:
     """Report overrides of what is skipped; a run of them one after the other, as `condense` writes them, once."""
-    merger = context.merger
+    resolver = context.resolver
     runs: List[Tuple[Path, str, List[str]]] = []  # where a run begins, what skips its layers, and their names
     for field, key in OVERRIDES:
         following = None
         for path, entry in context.entries(field):
             name = getattr(entry, key)
             layer = context.by_name.get(name) if field == OF_LAYER else None
-            by = "skip_layers" if field == OF_LAYER and name in merger.skipped_names else ""
-            if (name if field == OF_TYPE else layer and layer.type) in merger.skipped_types:
+            by = "skip_layers" if field == OF_LAYER and name in resolver.skipped_names else ""
+            if (name if field == OF_TYPE else layer and layer.type) in resolver.skipped_types:
                 by = by or "skip_layer_types"
             if by and following == (path[1], by):
                 runs[-1][2].append(name)
@@ -219,26 +219,26 @@ def report_skipped_overrides(context: Context, path: Path, names: Sequence[str],
 def iter_type_overrides(context: Context) -> Iterator[Tuple[Path, Any]]:
     """Yield the overrides of types; of several for one type, which are an error, the one that counts."""
     for path, entry in context.entries(OF_TYPE):
-        if context.merger.types[entry.layer_type].path[1] == path[1]:
+        if context.resolver.types[entry.layer_type].path[1] == path[1]:
             yield path, entry
 
 
 def check_partial_overrides(context: Context) -> None:
     """Report what a block leaves out: it takes its default, where people expect it to be inherited."""
-    merger = context.merger
+    resolver = context.resolver
     for path, entry in iter_type_overrides(context):
-        if entry.layer_type not in merger.skipped_types and (
+        if entry.layer_type not in resolver.skipped_types and (
             affected_by_type_override(context, entry.layer_type) or not context.has_layers
         ):
             some = Layer("", entry.layer_type)
-            check_partial_override(context, path, merger.tiers_of(None, entry.layer_type), some)
+            check_partial_override(context, path, resolver.tiers_of(None, entry.layer_type), some)
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
-        if entry.layer_name in merger.skipped_names or (layer is not None and not context.is_quantized(layer)):
+        if entry.layer_name in resolver.skipped_names or (layer is not None and not context.is_quantized(layer)):
             continue
         if layer is not None or not context.has_layers:
             check_partial_override(
-                context, path, merger.tiers_of(entry.layer_name, layer.type if layer else None), layer
+                context, path, resolver.tiers_of(entry.layer_name, layer.type if layer else None), layer
             )
 
 
@@ -256,7 +256,7 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
         steps = fields_along(context, field)
         if field in own or cascade_of(steps[-1]) is not None or is_excluded(steps[0], parts):
             continue
-        fallback = context.merger.default(steps[-1], layer)
+        fallback = context.resolver.default(steps[-1], layer)
         if fallback == value:  # inherited or not, it is the same
             continue
         words = "the type's default" if fallback is None else format_value(fallback)
@@ -277,7 +277,7 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
 
 def fields_along(context: Context, dotted: str) -> List[Any]:
     """Return the fields that a dotted name leads through."""
-    fields, found = context.merger.block_class.__schema__.fields, []
+    fields, found = context.resolver.block_class.__schema__.fields, []
     for name in dotted.split("."):
         found.append(fields[name])
         fields = fields[name].kind.__schema__.fields if fields[name].is_message else {}
@@ -375,7 +375,7 @@ def check_unused_overrides(context: Context) -> None:
         known = entry.layer_type in context.flavour.quantizable_types
         if (
             known
-            and entry.layer_type not in context.merger.skipped_types
+            and entry.layer_type not in context.resolver.skipped_types
             and not affected_by_type_override(context, entry.layer_type)
         ):
             layers = [x for x in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(x)]
@@ -388,11 +388,11 @@ def check_unused_overrides(context: Context) -> None:
 
 def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
     """Return the layers that take anything from the block of their type."""
-    merger = context.merger
+    resolver = context.resolver
     found = []
     for layer in context.by_type.get(layer_type, ()):
         if context.flavour.quantizes(layer):
-            takes = layer.name not in merger.names or any(
+            takes = layer.name not in resolver.names or any(
                 o.tier == OF_TYPE for o in decide_cascading(context, layer).values()
             )
             if takes:
@@ -402,8 +402,8 @@ def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
 
 def decide_cascading(context: Context, layer: Layer, rules: Optional[Rules] = None) -> Dict[str, Setting]:
     """Return what decides the fields of a layer that are looked for below its block."""
-    merger = context.merger if rules is None else context.merger.with_rules(rules)
-    decisions = merger.decide(layer, merger.tiers(layer))
+    resolver = context.resolver if rules is None else context.resolver.with_rules(rules)
+    decisions = resolver.decide(layer, resolver.tiers(layer))
     return {
         name: winner for name, winner in decisions.items() if cascade_of(fields_along(context, name)[-1]) is not None
     }
@@ -413,9 +413,9 @@ def check_cascades(context: Context) -> None:
     """Report the one case in which the page and the toolkit differ."""
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
-        if layer is None or not context.flavour.quantizes(layer) or layer.type not in context.merger.types:
+        if layer is None or not context.flavour.quantizes(layer) or layer.type not in context.resolver.types:
             continue
-        if not context.is_whole(context.merger.tiers(layer)):
+        if not context.is_whole(context.resolver.tiers(layer)):
             continue
         toolkit = decide_cascading(context, layer, TOOLKIT)
         for field, page in decide_cascading(context, layer, DOCUMENTED).items():
@@ -435,36 +435,41 @@ def check_cascades(context: Context) -> None:
 
 def check_redundant_overrides(context: Context) -> None:
     """Report overrides with and without which every layer has the same, under both sets of rules."""
-    mergers = [context.merger.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
+    resolvers = [context.resolver.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
     for path, entry in iter_type_overrides(context):
         layers = [layer for layer in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(layer)]
-        if not affected_by_type_override(context, entry.layer_type) or entry.layer_type in context.merger.skipped_types:
+        if (
+            not affected_by_type_override(context, entry.layer_type)
+            or entry.layer_type in context.resolver.skipped_types
+        ):
             continue
-        whole = all(context.is_whole(context.merger.tiers(layer)) for layer in layers)
+        whole = all(context.is_whole(context.resolver.tiers(layer)) for layer in layers)
         if whole and not would_forbid(context, None, entry.layer_type, layers):
-            pairs = [(merger, merger.without_type(entry.layer_type)) for merger in mergers]
+            pairs = [(resolver, resolver.without_type(entry.layer_type)) for resolver in resolvers]
             if all(a.calibration(layer) == b.calibration(layer) for a, b in pairs for layer in layers):
                 report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(entry.layer_type))
-    without = [merger.without_layers() for merger in mergers]
+    without = [resolver.without_layers() for resolver in resolvers]
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
-        if layer is None or not context.is_quantized(layer) or not context.is_whole(context.merger.tiers(layer)):
+        if layer is None or not context.is_quantized(layer) or not context.is_whole(context.resolver.tiers(layer)):
             continue
         if would_forbid(context, layer, layer.type, [layer]):
             continue
-        if all(a.calibration(layer) == b.calibration(layer) for a, b in zip(mergers, without)):
+        if all(a.calibration(layer) == b.calibration(layer) for a, b in zip(resolvers, without)):
             report_redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
 
 
 def would_forbid(context: Context, layer: Optional[Layer], layer_type: str, layers: Sequence[Layer]) -> bool:
     """Return whether the blocks below an override would be an error on its layers: it is needed then."""
-    common = context.merger.common
-    below = [common] if layer is None or layer_type not in context.merger.types else [context.merger.types[layer_type]]
+    common = context.resolver.common
+    below = (
+        [common] if layer is None or layer_type not in context.resolver.types else [context.resolver.types[layer_type]]
+    )
     for tier in below:
         if tier is None:
             continue
         for requirement in requirements_in(tier.block):
-            if requirement.common == ERROR and not all(context.merger.can(x, requirement, tier) for x in layers):
+            if requirement.common == ERROR and not all(context.resolver.can(x, requirement, tier) for x in layers):
                 return True
     return False
 

@@ -28,8 +28,8 @@ def run(arguments: Any, console: Console) -> int:
 
     if arguments.json is None and arguments.record is None:
         raise Failure("say what to compare with: --config JSON, --record TXT, or both")
-    job = open_workspace(arguments, console).open(arguments.config, needs_model=True)
-    plan = job.plan
+    file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
+    plan = file.plan
     contents: Dict[str, Any] = {}
     for source in ("json", "record"):
         path = getattr(arguments, source)
@@ -45,7 +45,7 @@ def run(arguments: Any, console: Console) -> int:
         raise Failure("can't use {}".format(named_path), str(error)) from None
     unseen = {} if arguments.record is None else invisible(plan, read_record(contents["record"]))
     report = audit_json if arguments.format == "json" else audit_text
-    console.result(report(findings, unseen, job.name))
+    console.result(report(findings, unseen, file.name))
     return EXIT_FINDINGS if findings else EXIT_OK
 
 

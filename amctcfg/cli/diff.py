@@ -32,23 +32,24 @@ def run(arguments: Any, console: Console) -> int:
 
     workspace = open_workspace(arguments, console)
     before, after = workspace.open(arguments.before), workspace.open(arguments.after)
-    models = [job.model for job in (after, before) if job.model is not None]
+    models = [file.model for file in (after, before) if file.model is not None]
     if not models:
         raise Failure("a model is needed: --graph G, or a comment '# amctcfg: graph=G' in the head of a file")
     found: List[Diagnostic] = []
     before, after = (
-        job if job.model else job.with_model(workspace.model(models[0].path, job.flavour)) for job in (before, after)
+        file if file.model else file.with_model(workspace.model(models[0].path, file.flavour))
+        for file in (before, after)
     )
-    for job in (before, after):
-        diagnostics = job.check()
+    for file in (before, after):
+        diagnostics = file.check()
         errors = [d for d in diagnostics if d.severity == ERROR]
-        console.diagnostics(diagnostics if arguments.strict_warnings else errors, job.text)
+        console.diagnostics(diagnostics if arguments.strict_warnings else errors, file.text)
         found += diagnostics
     if any(d.severity == ERROR for d in found):
         return EXIT_FAILURE  # as diff(1): 1 is for differences
-    both = [job.plan if job.is_json else job.document for job in (before, after)]
+    both = [file.plan if file.is_json else file.document for file in (before, after)]
     if before.flavour != after.flavour:
-        both = [job.plan for job in (before, after)]
+        both = [file.plan for file in (before, after)]
     changes = diff(
         both[0],
         both[1],
@@ -202,7 +203,7 @@ class Comparison:
         parts = ["{} of {}".format(layers, pluralize(len(self.types), "layer"))] if layers else []
         parts += [pluralize(settings, "global setting")] if settings else []
         verb = "change" if len(parts) > 1 or layers + settings > 1 else "changes"
-        borders = [borders_of(job, links_of(job)) for job in (self.before, self.after)]
+        borders = [borders_of(file, links_of(file)) for file in (self.before, self.after)]
         words = "; borders between quantized and float layers: {} before, {} after".format(*borders)
         return "{} {}{}".format(" and ".join(parts), verb, words if borders[0] != borders[1] else "")
 

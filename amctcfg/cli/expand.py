@@ -13,13 +13,13 @@ OPTIONS = (CFG, OUTPUT, *READING)
 
 
 def run(arguments: Any, console: Console) -> int:
-    job = open_workspace(arguments, console).open(arguments.config, needs_model=True)
-    if job.flavour.layout is None:
-        raise Failure("the toolkit of {} writes no JSON quantization config".format(job.flavour.name))
-    plan = job.plan
-    warnings = job.without_ignored(plan.warnings)
-    console.diagnostics(warnings, job.text)
+    file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
+    if file.flavour.layout is None:
+        raise Failure("the toolkit of {} writes no JSON quantization config".format(file.flavour.name))
+    plan = file.plan
+    warnings = file.without_ignored(plan.warnings)
+    console.diagnostics(warnings, file.text)
     status = verdict(warnings, arguments)
     if status == EXIT_OK:
-        console.output(plan.to_json() + "\n", arguments.output, (arguments.config, job.model and job.model.path))
+        console.output(plan.to_json() + "\n", arguments.output, (arguments.config, file.model and file.model.path))
     return status

@@ -37,33 +37,35 @@ def run(arguments: Any, console: Console) -> int:
     from ..resolve.resolver import Resolver
     from ..tools.explaining import Explanation
 
-    job = open_workspace(arguments, console).open(arguments.config)
-    if job.model is None and (not arguments.type or arguments.all or not arguments.layers):
+    file = open_workspace(arguments, console).open(arguments.config)
+    if file.model is None and (not arguments.type or arguments.all or not arguments.layers):
         raise Failure("explain needs --graph, or the names of layers and their --type")
-    if job.model is not None and arguments.type:
+    if file.model is not None and arguments.type:
         raise Failure("--type is for layers without a graph; leave it out, the graph has their types")
     if arguments.all and arguments.layers:
         raise Failure("give the names of layers or --all, not both")
     examined = (
-        job.model.examined if job.model else [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
+        file.model.examined
+        if file.model
+        else [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
     )
-    chosen = choose_layers(examined, arguments, job) if job.model else examined
+    chosen = choose_layers(examined, arguments, file) if file.model else examined
     found: Tuple[Diagnostic, ...] = ()
-    if job.is_json:
-        plan = job.plan
-        explained = [Explanation(None, plan[e.layer.name], name=job.name) for e in chosen if e.layer.name in plan]
+    if file.is_json:
+        plan = file.plan
+        explained = [Explanation(None, plan[e.layer.name], name=file.name) for e in chosen if e.layer.name in plan]
     else:
-        document = job.document
-        merger = Resolver(document, job.rules, job.flavour)
-        explained = [Explanation(merger, merger.merge(e.layer), e.reason or "") for e in chosen]
-        if job.model:
-            job.note_other_model(document.config)
-            found = find_errors(Context(document, job.layers, job.rules, job.flavour))
-            warnings = job.without_ignored(job.plan.warnings) if not any(d.severity == ERROR for d in found) else ()
-            found = (*job.without_ignored(found), *(warnings if arguments.strict_warnings else ()))
-    console.diagnostics(found, job.text)
+        document = file.document
+        resolver = Resolver(document, file.rules, file.flavour)
+        explained = [Explanation(resolver, resolver.merge(e.layer), e.reason or "") for e in chosen]
+        if file.model:
+            file.note_other_model(document.config)
+            found = find_errors(Context(document, file.layers, file.rules, file.flavour))
+            warnings = file.without_ignored(file.plan.warnings) if not any(d.severity == ERROR for d in found) else ()
+            found = (*file.without_ignored(found), *(warnings if arguments.strict_warnings else ()))
+    console.diagnostics(found, file.text)
     if arguments.format == "json":
-        values = {"version": 1, "file": job.name, "layers": [one.values() for one in explained]}
+        values = {"version": 1, "file": file.name, "layers": [one.values() for one in explained]}
         console.result(dump_json(values, indent=2) + "\n")
     else:
         for number, one in enumerate(explained):
@@ -71,10 +73,10 @@ def run(arguments: Any, console: Console) -> int:
     return verdict(found, arguments)
 
 
-def choose_layers(examined: List[Examined], arguments: Any, job: ConfigFile) -> List[Examined]:
+def choose_layers(examined: List[Examined], arguments: Any, file: ConfigFile) -> List[Examined]:
     """Find the layers meant by names, ends of paths and patterns; all that can't be found are reported."""
     if arguments.all:
-        return [e for e in examined if job.flavour.quantizes(e.layer)]
+        return [e for e in examined if file.flavour.quantizes(e.layer)]
     if not arguments.layers:
         raise Failure("explain needs the names of layers, or --all")
     by_name = {e.layer.name: e for e in examined}
@@ -87,12 +89,12 @@ def choose_layers(examined: List[Examined], arguments: Any, job: ConfigFile) -> 
     if unknown:
         from ..checks.context import index_names
 
-        names = index_names((e.layer for e in examined) if job.layers is None else job.layers, job.flavour)
+        names = index_names((e.layer for e in examined) if file.layers is None else file.layers, file.flavour)
         lines = []
         for word in unknown:
             hint = did_you_mean(names.nearest(word))
             lines.append(
-                "{} has no layer '{}'{}".format(job.model and job.model.path, word, "; " + hint if hint else "")
+                "{} has no layer '{}'{}".format(file.model and file.model.path, word, "; " + hint if hint else "")
             )
         raise Failure(lines[0], "\n".join("amctcfg: " + escape_controls(line) for line in lines[1:]))
     return list(chosen.values())

@@ -44,21 +44,21 @@ def run(arguments: Any, console: Console) -> int:
     if arguments.sort == "score" and not arguments.scores:
         raise Failure("--sort score needs scores: --scores R")
     workspace = open_workspace(arguments, console)
-    job = workspace.open(arguments.config, needs_model=True)
+    file = workspace.open(arguments.config, needs_model=True)
     old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
     measured = Measured()
     if arguments.scores:
         from .scoring import read_scores
 
         measured = Measured(read_scores(arguments, console))
-    warnings = job.without_ignored(job.plan.warnings)
-    links = links_of(job)
-    table = table_of(job, None if old is None else old.plan, measured, links)
+    warnings = file.without_ignored(file.plan.warnings)
+    links = links_of(file)
+    table = table_of(file, None if old is None else old.plan, measured, links)
     rows = tuple(chosen(table, arguments))
-    view = View(job, table, rows, warnings, "" if old is None else old.name, links.names if links else {})
-    inputs = (arguments.config, arguments.against, arguments.scores, job.model and job.model.path)
+    view = View(file, table, rows, warnings, "" if old is None else old.name, links.names if links else {})
+    inputs = (arguments.config, arguments.against, arguments.scores, file.model and file.model.path)
     if arguments.format == "text":
-        console.diagnostics(warnings, job.text)
+        console.diagnostics(warnings, file.text)
         every = arguments.all or arguments.sort == "score"
         if arguments.output:
             console.output(to_text(view, None, False, every), arguments.output, inputs)
@@ -76,7 +76,7 @@ class View(NamedTuple):
     against -- the name of the file that is compared. nodes -- their names, by layer. notes -- sentences for the page.
     """
 
-    job: ConfigFile
+    file: ConfigFile
     table: Table
     rows: Tuple[Row, ...]
     warnings: Tuple[Diagnostic, ...]
@@ -86,21 +86,21 @@ class View(NamedTuple):
 
 
 def table_of(
-    job: ConfigFile,
+    file: ConfigFile,
     before: Optional[Plan] = None,
     measured: Optional[Measured] = None,
     links: Optional[Links] = None,
 ) -> Table:
     """Return the table of a file's plan, with the layers that can't be quantized and the borders."""
-    others = others_of(job.require_model().examined, job.flavour)
+    others = others_of(file.require_model().examined, file.flavour)
     refused = measured.refusals if measured else {}
-    return tabulated(job.plan, before, measured, others, borders_of(job, links, refused))
+    return tabulated(file.plan, before, measured, others, borders_of(file, links, refused))
 
 
-def borders_of(job: ConfigFile, links: Optional[Links], refused: Container[str] = ()) -> int:
+def borders_of(file: ConfigFile, links: Optional[Links], refused: Container[str] = ()) -> int:
     """Count the borders between the layers of a file's plan that are quantized and those that are not."""
-    plan, model = job.plan, job.require_model()
-    others = {layer.name for layer, _ in others_of(model.examined, job.flavour)}
+    plan, model = file.plan, file.require_model()
+    others = {layer.name for layer, _ in others_of(model.examined, file.flavour)}
     is_quantized = {
         name: name in plan and plan[name].quant_enable and name not in refused
         for name in (layer.name for layer in model.layers)
@@ -109,11 +109,11 @@ def borders_of(job: ConfigFile, links: Optional[Links], refused: Container[str] 
     return count_borders(is_quantized, links.inputs if links else None)
 
 
-def links_of(job: ConfigFile) -> Optional[Links]:
+def links_of(file: ConfigFile) -> Optional[Links]:
     """Return the edges of the model's graph, where it is one."""
     from ..models.links import load_links
 
-    return load_links(job.require_model().path, job.flavour)
+    return load_links(file.require_model().path, file.flavour)
 
 
 def chosen(table: Table, arguments: Any) -> List[Row]:
@@ -145,7 +145,7 @@ def to_text(view: View, width: Optional[int], color: bool, every: bool) -> str:
 
 def flat_rows(view: View) -> List[Dict[str, Any]]:
     """Return the rows of `Plan.to_rows`, with the score and what was before."""
-    flat = {row["layer"]: row for row in view.job.plan.to_rows()}
+    flat = {row["layer"]: row for row in view.file.plan.to_rows()}
     found = []
     for row in view.rows:
         if row.layer.name not in flat:
@@ -163,7 +163,7 @@ def to_json(view: View) -> str:
     """Write one object: `version`, `file`, `layers`, and `borders` between quantized and float layers."""
     report = {
         "version": FORMAT_VERSION,
-        "file": view.job.name,
+        "file": view.file.name,
         "layers": flat_rows(view),
         "borders": view.table.borders,
     }
@@ -187,12 +187,12 @@ def to_html(view: View) -> str:
         from ..pages.page import Page, write_page
     except ImportError:
         raise Failure("this copy of amctcfg is without its folder 'pages', which the HTML page needs") from None
-    job = view.job
-    text = None if job.is_json else job.text
+    file = view.file
+    text = None if file.is_json else file.text
     table = view.table._replace(rows=list(view.rows))
-    model = job.model.path if job.model else ""
+    model = file.model.path if file.model else ""
     return write_page(
-        Page(table, job.name, model, job.flavour.name, job.rules, text, view.warnings, view.against, view.notes)
+        Page(table, file.name, model, file.flavour.name, file.rules, text, view.warnings, view.against, view.notes)
     )
 
 

@@ -62,8 +62,8 @@ class Selection(NamedTuple):
         return found
 
 
-def classify(names: List[str], job: ConfigFile) -> Selection:
-    plan, known = job.plan, {layer.name for layer in job.layers or ()}
+def classify(names: List[str], file: ConfigFile) -> Selection:
+    plan, known = file.plan, {layer.name for layer in file.layers or ()}
     found = Selection([], [], [], [])
     for name in names:
         if name not in known:
@@ -79,30 +79,30 @@ def classify(names: List[str], job: ConfigFile) -> Selection:
 
 def run(arguments: Any, console: Console) -> int:
     check_usage(arguments)
-    job = open_workspace(arguments, console).open(arguments.config, needs_model=True)
-    if job.is_json:
-        raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(job.name))
-    selections = select_where(arguments, console, job)
-    chosen = choose(arguments, console, job)
-    names = classify(list(dict.fromkeys([*chosen, *in_order(job, selections)])), job)
+    file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
+    if file.is_json:
+        raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(file.name))
+    selections = select_where(arguments, console, file)
+    chosen = choose(arguments, console, file)
+    names = classify(list(dict.fromkeys([*chosen, *in_order(file, selections)])), file)
     for note in names.notes("these layers"):
         console.note(note)
-    inputs = (arguments.config, arguments.scores, *arguments.log, job.model and job.model.path)
+    inputs = (arguments.config, arguments.scores, *arguments.log, file.model and file.model.path)
     if arguments.format:
         console.output(listed([*names.usable, *names.already], arguments.format), arguments.output, inputs)
         return EXIT_OK
-    text = with_selections(job, {name: chosen[name] for name in names.usable if name in chosen}, selections, arguments)
+    text = with_selections(file, {name: chosen[name] for name in names.usable if name in chosen}, selections, arguments)
     count = len(names.usable)
     console.note("added {} to skip_layers".format("1 layer" if count == 1 else "{} layers".format(count)))
-    result = job.workspace.file(text, job.name)
+    result = file.workspace.file(text, file.name)
     errors = [diagnostic for diagnostic in result.check() if diagnostic.severity == ERROR]
     if errors:
         console.diagnostics(errors, text)
         return EXIT_FINDINGS
     if not arguments.in_place:
-        console.output(rewrite_head_paths(text, job.name, arguments.output or job.name), arguments.output, inputs)
-    elif text != job.document.text:
-        write(text, arguments.config, before=job.document.text.encode("utf-8"))
+        console.output(rewrite_head_paths(text, file.name, arguments.output or file.name), arguments.output, inputs)
+    elif text != file.document.text:
+        write(text, arguments.config, before=file.document.text.encode("utf-8"))
     return EXIT_OK
 
 
@@ -123,26 +123,26 @@ def check_usage(arguments: Any) -> None:
         raise Failure("--format prints the layers instead of the file; leave out -i")
 
 
-def choose(arguments: Any, console: Console, job: ConfigFile) -> Dict[str, Optional[str]]:
+def choose(arguments: Any, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
     """Choose the layers by scores, names and logs, each with its score."""
-    chosen: Dict[str, Optional[str]] = dict(by_score(arguments, console, job)) if arguments.scores else {}
+    chosen: Dict[str, Optional[str]] = dict(by_score(arguments, console, file)) if arguments.scores else {}
     for glob in arguments.skip:
-        matching = [name for name in job.plan if fnmatchcase(name, glob)]
+        matching = [name for name in file.plan if fnmatchcase(name, glob)]
         if not matching:
             console.note("no layer that can be quantized matches {}".format(quote_name(glob)))
         chosen.update((name, chosen.get(name)) for name in matching)
     for path in arguments.log:
-        chosen.update((name, chosen.get(name)) for name in by_log(path, console, job))
+        chosen.update((name, chosen.get(name)) for name in by_log(path, console, file))
     return chosen
 
 
-def select_where(arguments: Any, console: Console, job: ConfigFile) -> Dict[str, List[str]]:
+def select_where(arguments: Any, console: Console, file: ConfigFile) -> Dict[str, List[str]]:
     """Select the layers of each expression."""
     found = {}
     for text in arguments.where:
         try:
             expression = parse_expression(text)
-            names = select(expression, job.layers or (), job.flavour)
+            names = select(expression, file.layers or (), file.flavour)
         except ValueError as error:
             raise Failure("--where {}: {}".format(text, error)) from None
         if not names:
@@ -151,13 +151,13 @@ def select_where(arguments: Any, console: Console, job: ConfigFile) -> Dict[str,
     return found
 
 
-def in_order(job: ConfigFile, selections: Dict[str, List[str]]) -> List[str]:
+def in_order(file: ConfigFile, selections: Dict[str, List[str]]) -> List[str]:
     """Return the layers of all selections in the model's order."""
     selected = {name for names in selections.values() for name in names}
-    return [layer.name for layer in job.layers or () if layer.name in selected]
+    return [layer.name for layer in file.layers or () if layer.name in selected]
 
 
-def by_log(path: str, console: Console, job: ConfigFile) -> List[str]:
+def by_log(path: str, console: Console, file: ConfigFile) -> List[str]:
     """Return the layers that a log names as failing, and say what else it has."""
     from ..tools.logs import read_log
 
@@ -166,7 +166,7 @@ def by_log(path: str, console: Console, job: ConfigFile) -> List[str]:
     except OSError as error:
         raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
     text = contents if isinstance(contents, str) else contents.decode("utf-8", "replace")
-    found = read_log(text, job.layers or (), job.flavour)
+    found = read_log(text, file.layers or (), file.flavour)
     for unknown in found.unknown:
         console.note("{} in {} is not a layer of the model".format(quote_name(unknown), name))
     for words in found.nameless:
@@ -177,7 +177,7 @@ def by_log(path: str, console: Console, job: ConfigFile) -> List[str]:
 
 
 def with_selections(
-    job: ConfigFile, chosen: Dict[str, Optional[str]], selections: Dict[str, List[str]], arguments: Any
+    file: ConfigFile, chosen: Dict[str, Optional[str]], selections: Dict[str, List[str]], arguments: Any
 ) -> str:
     """Return the configuration with the layers that are to be skipped, and why."""
     from ..tools.edits import skip, skip_where
@@ -188,7 +188,7 @@ def with_selections(
         return "{} ({})".format(reason, score) if reason and score else reason or score
 
     comments = {name: word for name, word in ((name, words(score)) for name, score in chosen.items()) if word}
-    text = skip(job.document.text, chosen, comments, flavour=job.flavour)
+    text = skip(file.document.text, chosen, comments, flavour=file.flavour)
     for expression, names in selections.items():
         text = skip_where(text, expression, names, dict.fromkeys(names, reason) if reason else None)
     return text
@@ -203,10 +203,10 @@ def listed(names: List[str], form: str) -> str:
     return (repr(names) if form == "python" else dump_json(names)) + "\n"
 
 
-def by_score(arguments: Any, console: Console, job: ConfigFile) -> Dict[str, Optional[str]]:
+def by_score(arguments: Any, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
     """Return the layers that the scores choose, the most sensitive first, each with its score as a comment."""
     scores = read_scores(arguments, console)
-    plan = job.plan
+    plan = file.plan
     if arguments.worst is not None:
         order = require_tuning(console).scores.ranked(require_direction(scores, arguments))
         known = [name for name in order if name in plan]

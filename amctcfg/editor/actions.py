@@ -96,13 +96,13 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
         node = analysis.outline.at(offset)
     while node is not None and node.field != OF_LAYER:
         node = node.parent
-    merger = analysis.merger
-    if node is None or node.opening is None or node.name is None or merger is None:
+    resolver = analysis.resolver
+    if node is None or node.opening is None or node.name is None or resolver is None:
         return
     named, layer = node.first("layer_name"), analysis.layer(child_text(node, "layer_name") or "")
-    if named is None or named.value is None or layer is None or layer.type in merger.types:
+    if named is None or named.value is None or layer is None or layer.type in resolver.types:
         return
-    block = merger.own(layer.name)
+    block = resolver.own(layer.name)
     types = {other.name: other.type for other in analysis.layers or ()}
     edits = [
         Edit(node.start, node.start + len(OF_LAYER), OF_TYPE),
@@ -113,7 +113,7 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
         name = child_text(other, "layer_name")
         if other is node or other.name != OF_LAYER or types.get(name or "") != layer.type or block is None:
             continue
-        tier = merger.own(name or "")
+        tier = resolver.own(name or "")
         if tier is not None and tier.block == block.block:
             edits.append(remove_field(analysis.text.text, other.start, other.end))
             same += 1

@@ -192,7 +192,7 @@ class Analysis:
         return found
 
     @property
-    def merger(self) -> Optional[Resolver]:
+    def resolver(self) -> Optional[Resolver]:
         document = self.document
         if document is None or type(document.config) is not self.flavour.config:
             return None

@@ -70,17 +70,17 @@ def block_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
 
 def users(analysis: Analysis, node: OutlineNode) -> Optional[List[Layer]]:
     """Find the quantized layers that have the block at a node; None where it is not a block, or there is no model."""
-    merger, layers = analysis.merger, analysis.layers
-    if merger is None or layers is None:
+    resolver, layers = analysis.resolver, analysis.layers
+    if resolver is None or layers is None:
         return None
     if node.field == "calibration_config" and node.parent is not None and node.parent.parent is not None:
         node = node.parent
-    quantized = [layer for layer in layers if merger.merge(layer).quant_enable]
+    quantized = [layer for layer in layers if resolver.merge(layer).quant_enable]
     if node.field == COMMON:
-        return [x for x in quantized if x.name not in merger.names and x.type not in merger.types]
+        return [x for x in quantized if x.name not in resolver.names and x.type not in resolver.types]
     if node.field == OF_TYPE:
         name = child_text(node, "layer_type")
-        return [x for x in quantized if x.type == name and x.name not in merger.names]
+        return [x for x in quantized if x.type == name and x.name not in resolver.names]
     if node.field == OF_LAYER:
         name = child_text(node, "layer_name")
         return [x for x in quantized if x.name == name]
@@ -91,10 +91,10 @@ def layer_words(analysis: Analysis, name: str) -> Optional[str]:
     layer = analysis.layer(name)
     if layer is None:
         return None if analysis.layers is None else "The model has no layer of this name."
-    merger = analysis.merger
-    if merger is None:
+    resolver = analysis.resolver
+    if resolver is None:
         return "{} ({})".format(as_code(layer.name), as_code(layer.type))
-    return as_block(Explanation(merger, merger.merge(layer), name=analysis.name).text())
+    return as_block(Explanation(resolver, resolver.merge(layer), name=analysis.name).text())
 
 
 def type_words(analysis: Analysis, name: str) -> Optional[str]:
@@ -116,13 +116,13 @@ def type_words(analysis: Analysis, name: str) -> Optional[str]:
 
 def inlay_hints(analysis: Analysis, start: int, end: int) -> List[Dict[str, Any]]:
     """Say behind the name of an override how many layers get it: `→ 13 layers`, `→ nothing`."""
-    merger, layers = analysis.merger, analysis.layers
-    if merger is None or layers is None:
+    resolver, layers = analysis.resolver, analysis.layers
+    if resolver is None or layers is None:
         return []
     counts: Dict[Tuple[str, str], int] = {}
     for layer in layers:
-        if merger.merge(layer).quant_enable:
-            key = (OF_LAYER, layer.name) if layer.name in merger.names else (OF_TYPE, layer.type)
+        if resolver.merge(layer).quant_enable:
+            key = (OF_LAYER, layer.name) if layer.name in resolver.names else (OF_TYPE, layer.type)
             counts[key] = counts.get(key, 0) + 1
     found = []
     for node in analysis.outline.strings:

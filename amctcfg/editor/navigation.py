@@ -68,8 +68,8 @@ def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     override: Optional[OutlineNode] = node
     while override is not None and override.field not in (OF_LAYER, OF_TYPE):
         override = override.parent
-    merger: Optional[Resolver] = analysis.merger
-    if merger is None:
+    resolver: Optional[Resolver] = analysis.resolver
+    if resolver is None:
         return []
     name: Optional[str] = None
     layer_type: Optional[str] = None
@@ -86,9 +86,11 @@ def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     layer = analysis.layer(name or "")
     if layer is not None:
         layer_type = layer.type
-    tiers = merger.tiers_of(name, layer_type)[skipped:]
+    tiers = resolver.tiers_of(name, layer_type)[skipped:]
     spans = [
-        merger.document.mark(tier.path[:2] if tier.name != COMMON else tier.path) for tier in tiers if merger.document
+        resolver.document.mark(tier.path[:2] if tier.name != COMMON else tier.path)
+        for tier in tiers
+        if resolver.document
     ]
     return [analysis.text.span_range(span) for span in spans]
 

@@ -178,7 +178,7 @@ class BlockSearch:
         self.layer_of: Dict[LayerClass, Layer] = {
             layer_class: Layer("", layer_class.type, True, layer_class.lacks) for layer_class in self.wanted
         }
-        self.merger: Resolver = Resolver(self.base, "documented", self.flavour)
+        self.resolver: Resolver = Resolver(self.base, "documented", self.flavour)
         # The fields that cascade, with the part that holds each.
         self.cascades: List[Tuple[str, Field]] = [
             (part, field)
@@ -238,24 +238,24 @@ class BlockSearch:
 
     def shorten_tensors(self, common: Any) -> Dict[str, List[Any]]:
         """Shorten the entries of tensor_quantize: what they are without a word is left out."""
-        merger = Resolver(self.flavour.config(**dict(self.globals, common_config=common)), "documented", self.flavour)
+        resolver = Resolver(self.flavour.config(**dict(self.globals, common_config=common)), "documented", self.flavour)
         layout = self.flavour.layout
         members = [member for templates in layout.parts.values() for member in templates] if layout else []
         found = {}
         for key, entries in self.read.messages.items():
             cls = self.read.config_fields[key].kind
             parts = [name for name in members if name in cls.__schema__.fields]
-            found[key] = [self.shorten_tensor(entry, parts, merger) for entry in entries]
+            found[key] = [self.shorten_tensor(entry, parts, resolver) for entry in entries]
         return found
 
-    def shorten_tensor(self, entry: Any, parts: List[str], merger: Resolver) -> Any:
+    def shorten_tensor(self, entry: Any, parts: List[str], resolver: Resolver) -> Any:
         """Shorten an entry; the first of its parts need not be there."""
         values = {name: getattr(entry, name) for name in entry.__schema__.fields}
         nothing = type(entry)(**dict(values, **dict.fromkeys(parts)))
         for part in parts:
             block = values[part]
             if block is not None:
-                usual = merger.tensor_values(nothing, part)
+                usual = resolver.tensor_values(nothing, part)
                 said = {f: getattr(block, f) for f in block.__schema__.fields if getattr(block, f) != usual[f]}
                 values[part] = type(block)(**said) if said or part != parts[0] else None
         return type(entry)(**values)
@@ -430,7 +430,7 @@ class BlockSearch:
 
     def resolve_outcome(self, layer_class: LayerClass, tiers: List[Tier]) -> Any:
         """Return the effective block of a layer of a class without an override of its own."""
-        return self.merger.block_of(self.layer_of[layer_class], tiers)
+        return self.resolver.block_of(self.layer_of[layer_class], tiers)
 
     def fallbacks(self, layer_class: LayerClass, common: Any, type_block: Any) -> Fallback:
         """Return what the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
@@ -482,7 +482,7 @@ class BlockSearch:
                     usual = {v for where, key, v in fallbacks if where == name and key == field.name}
                     leave_out = usual == {value}
                 else:
-                    leave_out = value == self.merger.default(field, layer)
+                    leave_out = value == self.resolver.default(field, layer)
                 if not leave_out:
                     fields[field.name] = value
             if fields or name != default:

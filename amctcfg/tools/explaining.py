@@ -64,13 +64,13 @@ class Explanation:
     """The words for one layer; `reason` is why it is not supported, if that is known."""
 
     def __init__(
-        self, merger: Optional[Resolver], effective: EffectiveConfig, reason: str = "", name: str = ""
+        self, resolver: Optional[Resolver], effective: EffectiveConfig, reason: str = "", name: str = ""
     ) -> None:
-        self.merger: Optional[Resolver] = merger
+        self.resolver: Optional[Resolver] = resolver
         self.effective: EffectiveConfig = effective
         self.layer: Layer = effective.layer
         self.reason: str = reason
-        self.name: str = merger.document.name if merger and merger.document else name  # of the file
+        self.name: str = resolver.document.name if resolver and resolver.document else name  # of the file
 
     def headline(self) -> Iterator[str]:
         """Return what matters more than any value: that the layer is not quantized at all."""
@@ -79,7 +79,7 @@ class Explanation:
             return
         for cause in (origin, *origin.shadowed):
             if cause.tier == "unsupported":
-                known = self.merger is not None and self.layer.type in self.merger.flavour.quantizable_types
+                known = self.resolver is not None and self.layer.type in self.resolver.flavour.quantizable_types
                 usual = "the toolkit's conditions do not hold" if known else "its type is not quantizable"
                 yield "not quantized: {}".format(self.reason or usual)
             elif cause.path is None:
@@ -117,7 +117,7 @@ class Explanation:
 
     def block(self) -> str:
         """Return the tier whose block the layer has."""
-        tiers = self.merger.tiers(self.layer) if self.merger else []
+        tiers = self.resolver.tiers(self.layer) if self.resolver else []
         return tiers[0].name if tiers else ""
 
     def why_not(self, field: str, origin: Origin, lost: Origin) -> str:
@@ -128,11 +128,11 @@ class Explanation:
             return "skip_fusion_layers names the layer"
         if origin.tier == "layer_type":
             return "a layer of type {} can't have it".format(self.layer.type)
-        own = self.merger is not None and self.layer.name in self.merger.names
+        own = self.resolver is not None and self.layer.name in self.resolver.names
         if lost.tier in (self.block(), "activation_offset", origin.tier):
             return "{} comes first".format(origin.tier)
         if self.cascades(field):
-            if lost.tier == OF_TYPE and own and self.merger is not None and self.merger.rules == TOOLKIT:
+            if lost.tier == OF_TYPE and own and self.resolver is not None and self.resolver.rules == TOOLKIT:
                 return "the toolkit skips {} for a layer with an override of its own".format(lost.tier)
             return "{} comes first".format(origin.tier)
         owner = "its type has an override" if self.block() == OF_TYPE else "the layer has an override of its own"
