@@ -25,11 +25,19 @@ profile = dict(deadline=None, derandomize=False, print_blob=True, suppress_healt
 settings.register_profile("default", max_examples=20, **profile)
 settings.register_profile("thorough", max_examples=200, **profile)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+THOROUGH = settings().max_examples == 200  # larger sizes, too, and the tests that are marked
 
 # For laws that take a millisecond an example: five times as many.
 often = settings(max_examples=5 * settings().max_examples)
-# For laws that run once for each flavour.
-each = settings(max_examples=settings().max_examples // 3)
+# For laws that run once for each flavour, and those whose draws take long.
+seldom = settings(max_examples=settings().max_examples // 4)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is marked as thorough, unless the profile is, or -m says which tests to take."""
+    if not THOROUGH and not config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("thorough")])
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
 
 
 class Result:

@@ -201,12 +201,6 @@ FOUGHT = {
 TIERS = ("override_layer_configs", "override_layer_types", "common_config")
 
 
-@lru_cache(maxsize=None)
-def combinations(values, count):
-    """A value for each of `count` tiers; drawn at once, as hypothesis likes to repeat a draw."""
-    return st.sampled_from(list(itertools.product(values, repeat=count)))
-
-
 def fought_values(field):
     """Those of the few values that the flavour knows."""
     if isinstance(field.kind, Enum):
@@ -223,59 +217,57 @@ def block_class(flavour):
     return fields_of(flavour.config)["common_config"].kind
 
 
-@st.composite
-def fought_blocks(draw, flavour):
-    """A block for each tier, None for a tier that has none, and the global field that asymmetric ends with."""
+def fought_blocks(chance, flavour):
+    """A block for each tier, None for a tier that has none."""
     groups = {}
     for name, field in fields_of(block_class(flavour)).items():
         if field.is_message:
             groups.setdefault(field.oneof or name, []).append(name)
     given = [{}, {}, {}]
-    *asymmetric, offset = draw(combinations(THIRD, 4))
-    for members in groups.values():
-        # As the default is the first, most tiers have it; each draw is of all three tiers.
-        chosen = draw(combinations((None, members[0], members[0], members[-1]), 3))
-        fields = {}
-        for member in members:
-            fields.update(fields_of(fields_of(block_class(flavour))[member].kind))
-        drawn = {name: draw(combinations(fought_values(fields[name]), 3)) for name in FOUGHT if name in fields}
-        if members[0] == "ifmr_quantize":
-            drawn["asymmetric"] = asymmetric
-        for tier, member in enumerate(chosen):
+    for parts in given:
+        for members in groups.values():
+            member = chance.choice((None, members[0], members[0], members[-1]))  # the first is the default: mostly that
             if member is not None:
                 kind = fields_of(block_class(flavour))[member].kind
-                values = {name: by_tier[tier] for name, by_tier in drawn.items() if name in fields_of(kind)}
-                given[tier][member] = kind(**values)
-    there = draw(st.sampled_from([*[(1, 1, 1)] * 8, *itertools.product([1, 0], repeat=3)]))
+                fields = [field for name, field in fields_of(kind).items() if name in FOUGHT]
+                parts[member] = kind(**{field.name: chance.choice(fought_values(field)) for field in fields})
+    there = chance.choice([*[(1, 1, 1)] * 8, *itertools.product([1, 0], repeat=3)])
     try:
-        return [block_class(flavour)(**parts) if t else None for t, parts in zip(there, given)], offset
+        return [block_class(flavour)(**parts) if t else None for t, parts in zip(there, given)]
     except ValueError:
         return reject()
 
 
+def some_of(chance, values, most):
+    return chance.sample(values, chance.randrange(most + 1))
+
+
 @st.composite
 def contests(draw, flavour=TF_ASCEND):
-    """A layer and a configuration whose tiers fight over it."""
-    kinds = [*sorted(flavour.quantizable_types), OTHER_TYPES[0]]
-    lacks = draw(st.lists(st.sampled_from(LACKS), unique=True, max_size=2)) if flavour is not TF_ASCEND else ()
-    name, other = draw(st.sampled_from(list(itertools.permutations(NAMES, 2))))
-    kind, other_kind = draw(st.sampled_from(list(itertools.permutations(kinds, 2))))
-    layer = amctcfg.Layer(name, kind, draw(st.sampled_from([True, True, True, False])), lacks)
-    (own, typed, common), offset = draw(fought_blocks(flavour))
-    (by_name, by_type, _), _ = draw(fought_blocks(flavour))
+    """A layer and a configuration whose tiers fight over it.
+
+    One draw is the seed of all: hypothesis would take most of the time of the tests, and repeat itself.
+    """
+    chance = draw(st.randoms(use_true_random=True))
+    lacks = some_of(chance, LACKS, 2) if flavour is not TF_ASCEND else ()
+    name, other = chance.sample(NAMES, 2)
+    kind, other_kind = chance.sample([*sorted(flavour.quantizable_types), OTHER_TYPES[0]], 2)
+    layer = amctcfg.Layer(name, kind, chance.choice([True, True, True, False]), lacks)
+    own, typed, common = fought_blocks(chance, flavour)
+    by_name, by_type, _ = fought_blocks(chance, flavour)
     named, of_type = (fields_of(flavour.config)[tier].kind for tier in TIERS[:2])
-    names = [(name, own), (other, by_name)]
-    types = [(kind, typed), (other_kind, by_type)]
-    near = st.lists(st.sampled_from([name, name.rpartition("/")[2], name + "1", other]), unique=True, max_size=2)
+    names = [named(n, block) for n, block in ((name, own), (other, by_name)) if block is not None]
+    types = [of_type(k, block) for k, block in ((kind, typed), (other_kind, by_type)) if block is not None]
+    near = list(dict.fromkeys([name, name.rpartition("/")[2], name + "1", other]))
     config = flavour.config(
-        activation_offset=offset,
+        activation_offset=chance.choice(THIRD),
         common_config=common,
-        override_layer_types=[of_type(k, block) for k, block in draw(st.permutations(types)) if block is not None],
-        override_layer_configs=[named(n, block) for n, block in draw(st.permutations(names)) if block is not None],
-        skip_layers=draw(near),
-        skip_layer_types=draw(st.lists(st.sampled_from([kind, other_kind]), unique=True, max_size=1)),
-        do_fusion=draw(st.sampled_from(THIRD)),
-        skip_fusion_layers=draw(near),
+        override_layer_types=chance.sample(types, len(types)),
+        override_layer_configs=chance.sample(names, len(names)),
+        skip_layers=some_of(chance, near, 2),
+        skip_layer_types=some_of(chance, [kind, other_kind], 1),
+        do_fusion=chance.choice(THIRD),
+        skip_fusion_layers=some_of(chance, near, 2),
     )
     return config, layer
 

@@ -18,7 +18,7 @@ from amctcfg.flavours import caffe, pytorch
 from amctcfg.resolve.json_writing import layer_dict
 
 from . import facts
-from .conftest import each, often
+from .conftest import often, seldom
 from .strategies import (
     FLAVOURS,
     TIERS,
@@ -120,6 +120,7 @@ def test_an_independent_statement_of_the_rules(name, data, rules):
 
 
 @pytest.mark.parametrize("name", ["pytorch", "caffe", "onnx"])
+@seldom
 @given(st.data(), rule_sets)
 def test_plans_by_the_same_statement(name, data, rules):
     config, model = data.draw(expandable(amctcfg.FLAVOURS[name]))
@@ -179,9 +180,17 @@ def test_every_demand_of_every_tier(name, lacks):
 # ---------------------------------------------------------------- laws of each flavour
 
 
-def each_flavour(test):
-    """The law once for each flavour, so that no draw leaves one out."""
-    return pytest.mark.parametrize("name", amctcfg.FLAVOURS)(each(test))
+VERSIONS = ["pytorch-9.1", "pytorch-9.0", "onnx-8.5", "tensorflow-8.5", "caffe-8.5"]
+
+
+def each_of(flavours):
+    """A law once for each flavour, so that no draw leaves one out; usually not for what differs by the version alone."""
+    marks = dict.fromkeys(VERSIONS, pytest.mark.thorough)
+    names = [pytest.param(name, marks=marks.get(name, ())) for name in flavours]
+    return lambda law: pytest.mark.parametrize("name", names)(seldom(law))
+
+
+each_flavour = each_of(amctcfg.FLAVOURS)
 
 
 @each_flavour
@@ -249,22 +258,19 @@ def test_any_text_is_a_value_or_an_error(name, data):
     assert all(isinstance(found, amctcfg.Flavour) for found in amctcfg.detect(text))
 
 
-@pytest.mark.parametrize("flavour", [flavour for flavour in FLAVOURS if flavour.layout is not None])
-@each
+@each_of(facts.JSON)
 @given(st.data(), rule_sets)
-def test_layers_are_written_as_what_they_are_plainly(flavour, data, rules):
+def test_layers_are_written_as_what_they_are_plainly(name, data, rules):
     """The writer's templates, which are fast, against the layout read literally."""
+    flavour = amctcfg.FLAVOURS[name]
     config, model = data.draw(expandable(flavour))
     plan = amctcfg.expand(config, model, rules=rules)
     written = plan.to_dict()
-    for name, effective in plan.items():
-        assert json.dumps(written[name]) == json.dumps(
-            layer_dict(effective, flavour.layout)
-        )  # the order of keys as well
+    for layer, effective in plan.items():  # in the same order of keys
+        assert json.dumps(written[layer]) == json.dumps(layer_dict(effective, flavour.layout))
 
 
-@pytest.mark.parametrize("name", [name for name in amctcfg.FLAVOURS if name in facts.JSON])
-@each
+@each_of(facts.JSON)
 @given(st.data(), rule_sets)
 def test_expansion_is_read_back_and_condensed(name, data, rules):
     flavour = amctcfg.FLAVOURS[name]
@@ -297,9 +303,6 @@ def test_warnings_are_about_what_is_there(name, data):
 
 
 # ---------------------------------------------------------------- the registry
-
-
-VERSIONS = ["pytorch-9.1", "pytorch-9.0", "onnx-8.5", "tensorflow-8.5", "caffe-8.5"]
 
 
 def test_the_registry():

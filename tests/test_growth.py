@@ -3,7 +3,6 @@
 
 import contextlib
 import json
-import os
 import time
 
 import pytest
@@ -13,10 +12,11 @@ from amctcfg import ConfigError, Layer
 from amctcfg.documents.settings import Settings
 from amctcfg.textformat import unescape
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-FIRST, LARGEST = 100, 8000 if THOROUGH else 1000  # sizes that are compared with four times as many
-ENOUGH = 0.004  # seconds of CPU: the smaller size is large enough
-SHORT = 0.06  # seconds of CPU for the larger one, which are in order however long the smaller one took
+from .conftest import THOROUGH
+
+# Sizes that are compared with four times as many; seconds of CPU after which the smaller one is large enough; and those
+# that are in order for the larger one however long the smaller one took.
+FIRST, LARGEST, ENOUGH, SHORT = (100, 8000, 0.004, 0.06) if THOROUGH else (50, 250, 0.001, 0.015)
 MOST = 9  # times as long: 4 where it is linear, 16 where it is quadratic
 ATTEMPTS = 4  # the machine may be busy with something else
 

@@ -7,6 +7,7 @@ The aim stands beside each figure; where the house is not there yet, the limit m
 import ast
 import collections
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import amctcfg
@@ -14,12 +15,16 @@ import amctcfg
 PACKAGE = Path(amctcfg.__file__).parent
 ROOMS_OF_THEIR_OWN = {"simulation", "tuning", "pages", "editor"}  # that a host may delete
 
-MODULES = {
+TEXTS = {
     path.relative_to(PACKAGE).with_suffix("").as_posix(): path.read_text(encoding="utf-8")
     for path in sorted(PACKAGE.rglob("*.py"))
     if path.name != "_tables.py"
 }
-TREES = {name: ast.parse(text) for name, text in MODULES.items()}
+
+
+@lru_cache(maxsize=None)
+def trees():
+    return tuple((name, ast.parse(text)) for name, text in TEXTS.items())
 
 
 # Each with its aim.
@@ -32,14 +37,14 @@ def room_of(name):
 
 
 def functions():
-    for name, tree in TREES.items():
+    for name, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 yield name, node
 
 
 def documented():
-    for name, tree in TREES.items():
+    for name, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)):
                 text = ast.get_docstring(node)
@@ -58,7 +63,7 @@ def test_functions_are_short():
 
 
 def test_modules_are_short():
-    lengths = {name: text.count("\n") for name, text in MODULES.items()}
+    lengths = {name: text.count("\n") for name, text in TEXTS.items()}
     assert {name: length for name, length in lengths.items() if length > MODULE_LINES} == {}
 
 
@@ -76,7 +81,7 @@ SAID_TWICE = {
 
 def test_one_word_means_one_thing():
     rooms = collections.defaultdict(set)
-    for name, tree in TREES.items():
+    for name, tree in trees():
         if name.startswith(DIALECTS) or name.count("/") == 0:
             continue
         for node in tree.body:
@@ -109,7 +114,7 @@ def test_docstrings_of_functions_begin_with_a_verb():
 def test_private_words():
     """`told` and `is no` are ours, not English's: reported, and is not a."""
     told = collections.Counter()
-    for name, text in MODULES.items():
+    for name, text in TEXTS.items():
         told[name] = len(re.findall(r"\btold\b", text))
     assert {name: count for name, count in told.items() if count} == {}
     pattern = r"(?<![Tt]here )\bis no (?!longer|more)\w+"
@@ -118,7 +123,7 @@ def test_private_words():
 
 def test_any_is_rare():
     count = collections.Counter()
-    for name, tree in TREES.items():
+    for name, tree in trees():
         if room_of(name) not in ROOMS_OF_THEIR_OWN:
             count[name] = sum(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(tree))
     assert sum(count.values()) <= ANY, count.most_common(10)

@@ -125,8 +125,8 @@ def fought_over(config, layer):
     event("the rules differ: {}".format(statement(config, layer, "toolkit") != statement(config, layer, "documented")))
 
 
-# Of five pairs, one is any configuration and any layer.
-any_contest = st.integers(0, 4).flatmap(lambda n: contests() if n else st.tuples(configs(), layers))
+# Of ten pairs, one is any configuration and any layer.
+any_contest = st.integers(0, 9).flatmap(lambda n: contests() if n else st.tuples(configs(), layers))
 
 
 @with_corners

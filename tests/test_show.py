@@ -79,7 +79,7 @@ def test_csv_is_what_to_rows_gives(folder, cli):
 # ---------------------------------------------------------------- text: what is special
 
 
-NAMES = ["net/block{}/{}".format(block, part) for block in range(300) for part in ("conv", "bn_conv", "out")]
+NAMES = ["net/block{}/{}".format(block, part) for block in range(100) for part in ("conv", "bn_conv", "out")]
 SPECIAL = """common_config {{ ifmr_quantize {{ search_step: 0.02 }} }}
 override_layer_configs {{ layer_name: "{0}" calibration_config {{ arq_quantize {{ channel_wise: true }} }} }}
 skip_layers: "{1}"
@@ -88,9 +88,9 @@ skip_layers: "{1}"
 
 @pytest.fixture
 def large(folder):
-    """Nine hundred layers, two of which have something else."""
+    """Three hundred layers, two of which have something else."""
     (folder / "large.csv").write_text("name,type\n" + "".join(n + ",Conv2D\n" for n in NAMES), encoding="utf-8")
-    (folder / "large.cfg").write_text(SPECIAL.format(NAMES[100], NAMES[500]), encoding="utf-8")
+    (folder / "large.cfg").write_text(SPECIAL.format(NAMES[100], NAMES[200]), encoding="utf-8")
     (folder / "before.cfg").write_text("common_config { ifmr_quantize { search_step: 0.02 } }\n", encoding="utf-8")
     (folder / "scores.json").write_text(
         json.dumps([[name, 1 - 0.1 / (at + 2)] for at, name in enumerate(NAMES)]), encoding="utf-8"
@@ -106,14 +106,13 @@ def names_in(out, names=NAMES):
 def test_a_large_model_is_a_screen(large, cli):
     out = cli("show", "large.cfg", "--graph", "large.csv").out
     lines = out.splitlines()
-    assert len(lines) == 8 and names_in(out) == [NAMES[100], NAMES[500]]
-    assert lines[0] == "All 900 layers: Conv2D"
+    assert len(lines) == 8 and names_in(out) == [NAMES[100], NAMES[200]]
+    assert lines[0] == "All 300 layers: Conv2D"
     assert [line.split("  ")[0] for line in lines[2:7]] == [
-        "100 layers net/…", NAMES[100], "399 layers net/…", NAMES[500], "399 layers net/…",
+        "100 layers net/…", NAMES[100], "99 layers net/…", NAMES[200], "99 layers net/…",
     ]  # fmt: skip
-    assert "search_step=0.01 (default)" in lines[3] and lines[-1].startswith(
-        "900 layers, 899 quantized, 1 skipped, 2 b"
-    )
+    assert "search_step=0.01 (default)" in lines[3]
+    assert lines[-1].startswith("300 layers, 299 quantized, 1 skipped, 2 b")
     assert names_in(cli("show", "large.cfg", "--graph", "large.csv", "--all").out) == NAMES
 
 
@@ -122,8 +121,8 @@ def test_a_large_model_is_a_screen(large, cli):
     [
         (["--match", "net/block33/*"], NAMES[99:102]),
         (["--match", "*/out"], NAMES[2::3]),
-        (["--skipped"], [NAMES[500]]),
-        (["--changed", "--against", "before.cfg"], [NAMES[100], NAMES[500]]),
+        (["--skipped"], [NAMES[200]]),
+        (["--changed", "--against", "before.cfg"], [NAMES[100], NAMES[200]]),
         (["--match", "*33/*", "--skipped"], []),
     ],
 )
@@ -151,7 +150,7 @@ def test_options_that_need_others(folder, cli, options, words):
 
 def test_neighbours_of_a_comparison_are_folded_by_having_changed(large, cli):
     out = cli("show", "large.cfg", "--graph", "large.csv", "--against", "before.cfg").out
-    assert names_in(out) == [NAMES[100], NAMES[500]] and len(out.splitlines()) == 8
+    assert names_in(out) == [NAMES[100], NAMES[200]] and len(out.splitlines()) == 8
     assert "channel_wise" not in out and "search_step=0.01 (was 0.02)" in out  # true is the default of a Conv2D
 
 
@@ -180,7 +179,7 @@ def test_folding_loses_no_layer_and_hides_no_difference(data):
 # ---------------------------------------------------------------- text: the width
 
 
-@pytest.mark.parametrize("columns", [20, 40, 60, 80, 100, 200])
+@pytest.mark.parametrize("columns", [20, 60, 80, 200])
 def test_at_most_as_wide_as_the_terminal(large, monkeypatch, cli, columns):
     from .test_cli import on_terminal
 

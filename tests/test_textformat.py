@@ -15,11 +15,12 @@ from amctcfg.diagnostics.source import Source
 from amctcfg.documents.document import read_text
 from amctcfg.textformat.parser import parse_fields
 
-from .conftest import DATA
+from .conftest import DATA, THOROUGH
 from .corpus import CASES, text_of
 from .strategies import NAMES, broken_texts, flavours
 
 STRINGS_OR_BRACES = r"""\"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[{}]"""
+LONG = 20000 if THOROUGH else 2000  # either is deeper than Python's own recursion goes
 FUZZED = sorted((DATA / "fuzz").glob("*"))
 
 
@@ -134,7 +135,7 @@ def test_the_command_line_takes_any_bytes(data):
 )  # fmt: skip
 @pytest.mark.parametrize("before", ["", "skip_layers: ", 'skip_layers: "', "common_config{ifmr_quantize{search_step: "])
 def test_depth_and_length_do_no_harm(before, unit):
-    survives(before + unit * 20000)
+    survives(before + unit * LONG)
 
 
 @pytest.mark.parametrize("blank", [" ", "\n", "#\n"])
@@ -155,7 +156,7 @@ def test_depth_and_length_do_no_harm(before, unit):
     ],
 )
 def test_long_blanks_are_read_once(around, blank):
-    survives(around.replace("|", blank * 200000))
+    survives(around.replace("|", blank * 10 * LONG))
 
 
 def test_huge_numbers_are_within_pythons_own_limits():

@@ -13,14 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import TF_ASCEND, ConfigError, textformat
 from amctcfg.tools.exporting import proto
 
-from .conftest import DATA
+from .conftest import DATA, seldom
 from .corpus import CASES, text_of
 from .strategies import FLAVOURS, any_text, broken_texts, configs, flavours, number_texts, string_texts
 
@@ -83,7 +83,7 @@ def test_lark_agrees_on_the_corpus(text):
     assert our_tree(text) == lark_tree(text)
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@seldom
 @given(st.data())
 def test_lark_agrees_on_strings_of_the_grammar(data):
     pytest.importorskip("lark", reason="Lark is needed at build time only")
