@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
@@ -204,17 +205,16 @@ def layers_to_csv(layers: Iterable[Layer], notes: Optional[Mapping[str, List[str
 
 
 def rows_to_csv(rows: Iterable[Sequence[Any]]) -> str:
-    """Write rows as CSV, in quotes where a carriage return would end one, or `::` begin a command of a GitHub workflow."""
-    import csv
-    import io
+    """Write rows as CSV, in quotes what has a comma, a quote, a line's end or `::`, which begins a command of GitHub.
 
-    output = io.StringIO(newline="")
-    plain = csv.writer(output, lineterminator="\n")
-    quoted = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    for row in rows:
-        writer = quoted if any("\r" in cell or "::" in cell for cell in row if isinstance(cell, str)) else plain
-        writer.writerow(row)
-    return output.getvalue()
+    The module csv can't write NUL on each Python, and leaves carriage returns bare.
+    """
+    return "".join(",".join(map(csv_cell, row)) + "\n" for row in rows)
+
+
+def csv_cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return '"{}"'.format(text.replace('"', '""')) if re.search('[,"\r\n]|::', text) else text
 
 
 # ---------------------------------------------------------------- files
