@@ -253,6 +253,27 @@ def test_diff_reports_both_files_and_exits_with_2(folder, cli):
     assert "a.cfg:1:1: error" in result.err and "b.cfg:1:1: error" in result.err
 
 
+def test_a_model_that_can_not_be_read_hides_no_error_and_keeps_fixes_away(folder, cli):
+    text = "# amctcfg: flavour=pytorch\nbatch_num: 2\ndo_fusion: yes\n"
+    write(folder / "a.cfg", text)
+    result = cli("check", "a.cfg", "--graph", "missing.pb")
+    assert result.status == 2 and "missing.pb" in result.err
+    assert [line for line in result.out.splitlines() if "error" in line] == [
+        "a.cfg:3:12: error[wrong-type]: do_fusion is true or false, not yes", "Found 1 error."
+    ]  # fmt: skip
+    assert cli("check", "a.cfg", "--graph", "missing.pb", "--fix").status == 2
+    assert (folder / "a.cfg").read_text(encoding="utf-8") == text
+    write(folder / "a.json", "{")
+    assert cli("check", "a.json", "--graph", "missing.pb").out == ""
+
+
+def test_fmt_names_the_options_of_atc_as_check_does(folder, cli):
+    write(folder / "atc.cfg", "calibration:\n{\n  input_data_dir: ./d.bin\n  config_file: quant.cfg\n}\n")
+    for arguments in (["check"], ["fmt", "--check"], ["fmt"]):
+        result = cli(*arguments, "atc.cfg")
+        assert result.status == 1 and "error[foreign-family]" in result.out + result.err, arguments
+
+
 def test_what_is_wrong_with_one_model_is_said_once_and_a_heads_fault_with_its_file(folder, cli):
     for name in ("a.cfg", "b.cfg"):
         write(folder / name, "do_fusion: true\n")

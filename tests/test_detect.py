@@ -38,6 +38,7 @@ ASCEND, PLAIN, ONNX, PYTORCH = (FLAVOURS[name] for name in ("tf-ascend", "tensor
         ("# proto-file: calibration_config_onnx.proto\n# proto-message: AMCTConfig\n", "onnx"),
         ("# a\n\n  # proto-file: amct/proto/calibration_config_pytorch.proto\nskip_layers: 'a'", "pytorch"),
         ("# proto-file: calibration_config_onnx.proto\ncommon_config { arq_quantize { quant_bits: 6 } }", "pytorch"),
+        ("# proto-message: amct.AMCTConfig\nbatch_num: 1", "tensorflow"),
         ("# proto-file: other.proto\nskip_layers: 'a'", "tf-ascend"),
         ("skip_layers: 'a'  # proto-file: calibration_config_onnx.proto\n", "tf-ascend"),
         ("skip_layers: 'a'\n# proto-file: calibration_config_onnx.proto\n", "tf-ascend"),
@@ -64,6 +65,7 @@ FAMILIES = {
     "mixed precision": "compress_ratio: 2 ptq_cfg: 'quant.cfg'",
     "SamplerConfig": "ascend_sampler_config { }",
     "ATC": 'calibration: { input_data_dir: "./d" config_file: "quant.cfg" }',
+    "AMCTRetrainConfig": "# proto-message: amct.AMCTRetrainConfig\nbatch_num: 1 frozen: true",
     "large language": "weight_only_config { weight_compress_only: true wts_type: INT8 }",
 }
 

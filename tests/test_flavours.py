@@ -7,6 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, reject
@@ -592,3 +593,22 @@ def test_mindspore_is_deprecated(cli, tmp_path):
         (tmp_path / "l.csv").write_text("name,type\na,Dense\n", encoding="utf-8")
         done = cli(command, tmp_path / "q.cfg", "--flavour", "mindspore", "--graph", tmp_path / "l.csv")
         assert done.status == 0 and "MindSpore is deprecated in 9.0.0" in done.err and "deprecated" not in done.out
+
+
+def test_a_flavour_is_no_name():
+    layers = [Layer("a", "Conv2D")]
+    graph = SimpleNamespace(node=[])
+    for call in (
+        lambda flavour: amctcfg.loads("", flavour=flavour),
+        lambda flavour: amctcfg.check("", layers=layers, flavour=flavour),
+        lambda flavour: amctcfg.fix("", flavour=flavour),
+        lambda flavour: amctcfg.read_plan("{}", layers, flavour=flavour),
+        lambda flavour: amctcfg.condense("{}", layers, flavour=flavour),
+        lambda flavour: amctcfg.expand(amctcfg.AMCTConfig(), layers, flavour=flavour),
+        lambda flavour: amctcfg.layers_from_graph(graph, flavour=flavour),
+        lambda flavour: amctcfg.load_layers(__file__, flavour=flavour),
+    ):
+        with pytest.raises(
+            TypeError, match=r"flavour has to be a Flavour, such as amctcfg.FLAVOURS\['pytorch'\], not 'onnx'"
+        ):
+            call("onnx")

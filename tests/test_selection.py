@@ -282,6 +282,7 @@ def test_an_unknown_processor_is_wrong_usage(cli, tmp_path):
     result = cli("check", "-", "--graph", graph, "--soc", "Ascend310P3", stdin=b"")
     assert result.status == 0 and "soc-unsuited" in result.out
     result = cli("check", "-", "--graph", graph, "--soc", "Kirin", stdin=b"")
+    assert cli("check", "-", "--graph", graph, "--soc", "", stdin=b"").status == 2
     assert result.status == 2 and "no processor 'Kirin'" in result.err and "Ascend910_93" in result.err
 
 

@@ -116,11 +116,11 @@ def test_nothing_of_a_file_that_a_head_names_is_shown(folder, cli, name, command
 @pytest.mark.parametrize("options", [(), ("--graph", "l.csv")], ids=["head", "option"])
 def test_a_file_that_can_not_be_used_hides_no_other(folder, cli, bad, options):
     (folder / "bad.json").write_text("[1", encoding="utf-8")
-    (folder / "evil.cfg").write_text("# amctcfg: {}\n".format(bad), encoding="utf-8")
+    (folder / "evil.cfg").write_text("# amctcfg: {}\ny: 1\n".format(bad), encoding="utf-8")
     (folder / "victim.cfg").write_text("x: 1\n", encoding="utf-8")
     done = cli("check", "evil.cfg", "victim.cfg", "--format", "json", *options)
     found = [(d["file"], d["code"]) for d in json.loads(done.out)["diagnostics"]]
-    assert ("victim.cfg", "unknown-field") in found
+    assert ("victim.cfg", "unknown-field") in found and ("evil.cfg", "unknown-field") in found
     unreadable = not (options and bad.startswith("graph"))
     assert done.status == (2 if unreadable else 1)
     assert (("evil.cfg", "unreadable") in found) is unreadable

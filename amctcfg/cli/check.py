@@ -54,7 +54,13 @@ def run(arguments: Any, console: Console) -> int:
             console.progress("checking {} of {} ...".format(number, len(paths)))
         try:
             contents, name = console.read(path)
-            file = workspace.file(contents, arguments.stdin_filename or name if path == "-" else name)
+            name = arguments.stdin_filename or name if path == "-" else name
+            try:
+                file = workspace.file(contents, name)
+            except Failure as failure:  # its settings or its model; it and other files are checked all the same
+                report.unusable(path, failure.message, failure.details)
+                report.add_alone(workspace.file_alone(contents, name))
+                continue
             if arguments.diff:
                 report.show_fixes(file)
             elif arguments.fix:
@@ -63,7 +69,7 @@ def run(arguments: Any, console: Console) -> int:
                 report.add(file, path)
         except OSError as error:
             report.unusable(path, "can't read {}: {}".format(path, error.strerror or error))
-        except Failure as failure:  # this file's settings or model; the others may be fine
+        except Failure as failure:
             report.unusable(path, failure.message, failure.details)
     console.done()
     return report.finish()
@@ -138,6 +144,17 @@ class Report:
     def add(self, file: ConfigFile, path: str) -> None:
         """Report what is wrong with a file."""
         found = file.check()
+        self.show(file, found, on_stdout=not (self.arguments.fix and path == "-"))  # where the fixed text goes
+        if self.arguments.format == "text" and not self.arguments.quiet:
+            self.count_fixable(file, found)
+
+    def add_alone(self, file: ConfigFile) -> None:
+        """Report what is wrong with a file without its model or settings, which can't be used; nothing of it is fixed."""
+        if not file.is_json:  # which says nothing without a model
+            self.show(file, file.check(), on_stdout=not (self.arguments.fix or self.arguments.diff))
+
+    def show(self, file: ConfigFile, found: Tuple[Diagnostic, ...], on_stdout: bool) -> None:
+        """Count diagnostics, and show them as text as far as they are not too many."""
         self.files += 1
         self.found += found
         if self.arguments.format != "text":
@@ -145,9 +162,7 @@ class Report:
         if self.arguments.quiet:
             self.console.lines(map(str, found[: self.left]))
         else:
-            on_stdout = not (self.arguments.fix and path == "-")  # where the fixed text goes
             self.console.diagnostics(found, file.text, on_stdout, self.left)
-            self.count_fixable(file, found)
         if self.left is not None:
             self.left = max(self.left - len(found), 0)
 

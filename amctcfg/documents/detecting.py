@@ -14,9 +14,7 @@ from ..messages.kinds import Enum
 from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
-from .foreign import find_family
-
-MOST_HEAD_LINES = 50  # of a text's beginning that are looked through for its head
+from .foreign import find_family, foreign_message, head_value
 
 
 class Misfit(NamedTuple):
@@ -31,7 +29,8 @@ class Misfit(NamedTuple):
 def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) -> Tuple[Flavour[Any], ...]:
     """Rank the flavours by how well they fit a text.
 
-    Fields count first, then a comment `# proto-file:` in the head that names the schema. With `layers`, the flavours that
+    Fields count first, then a comment `# proto-file:` in the head that names the schema; a `# proto-message:` that is none
+    of theirs is another kind of file. With `layers`, the flavours that
     quantize most of their types come before those that fit the types in the text. A type that differs from one of
     TF-Ascend's by case alone is a slip and no evidence.
 
@@ -58,7 +57,7 @@ def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour[Any], ..
     known, proto = {layer.type for layer in layers}, proto_of(tree)
     order = list(FLAVOURS.values())
     fits = {flavour.name: misfit(tree, names, known, proto, flavour) for flavour in order}
-    if min(fit.fields for fit in fits.values()) and find_family(tree) is not None:
+    if foreign_message(tree) or (min(fit.fields for fit in fits.values()) and find_family(tree) is not None):
         return ()
     return tuple(sorted(order, key=lambda flavour: fits[flavour.name]))
 
@@ -73,13 +72,7 @@ def misfit(tree: Tree, names: Set[str], known: Set[str], proto: str, flavour: Fl
 
 def proto_of(tree: Tree) -> str:
     """Return the schema's file that the head names in a comment `# proto-file:`, without its folder; "" for none."""
-    for line in tree.source.text.split("\n", MOST_HEAD_LINES)[:MOST_HEAD_LINES]:
-        if line.strip() and not line.lstrip().startswith("#"):
-            break
-        key, _, value = line.strip().lstrip("#").strip().partition(":")
-        if key == "proto-file":
-            return value.strip().replace("\\", "/").rpartition("/")[2]
-    return ""
+    return head_value(tree, "proto-file").replace("\\", "/").rpartition("/")[2]
 
 
 def evidence(tree: Tree, flavour: Flavour[Any]) -> List[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from .._typing import TYPE_CHECKING, Generic, overload
+from ..flavours.flavour import require_flavour
 from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.message import Message
 from ..messages.printing import print_message
@@ -145,6 +146,7 @@ def flavour_in_head(text: str) -> Flavour[Any]:
 
 def read_tree(tree: Tree, strict: bool, flavour: Flavour[Any]) -> Tuple[Document[Any], Reading]:
     """Return the document of a syntax tree, as `read_text` does."""
+    require_flavour(flavour)
     words: Dict[Tuple[Any, str], Any] = {}  # of unknown fields: the same one is there again and again
 
     def unknown(cls: Type[Message], field: Field, path: Path) -> Optional[Wording]:
@@ -183,7 +185,7 @@ def parse(
         strict: False reads as the toolkit does: the last of several scalars wins, messages given twice are merged, a
             missing name or block is empty; each such leniency is a warning of the document.
         flavour: The dialect; without it, the one that the text's head names (`# amctcfg: flavour=pytorch`), else
-            TF-Ascend.
+            TF-Ascend, also where there is no flavour of that name, of which `check` warns.
 
     Returns:
         The configuration with its text.

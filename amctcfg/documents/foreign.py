@@ -60,6 +60,8 @@ FAMILIES: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
     ("a configuration of HiSilicon's AMCT for Caffe", ("snq_quantize", "update_bn")),
 )  # fmt: skip
 
+MOST_HEAD_LINES = 50  # of a text's beginning that are looked through for its head
+
 INSTEAD = "amctcfg reads the simplified configuration of post-training quantization (AMCTConfig with common_config)"
 
 # ATC's options aren't text format: `key: value` lines, bare to the end of the line, one of which names the configuration.
@@ -107,6 +109,23 @@ def find_family(tree: Tree) -> Optional[Tuple[str, Field]]:
     return None if best is None else (FAMILIES[best[0]][0], best[2])
 
 
+def head_value(tree: Tree, wanted: str) -> str:
+    """Return what a comment of the head says behind a key such as `proto-file`; "" for none."""
+    for line in tree.source.text.split("\n", MOST_HEAD_LINES)[:MOST_HEAD_LINES]:
+        if line.strip() and not line.lstrip().startswith("#"):
+            break
+        key, _, value = line.strip().lstrip("#").strip().partition(":")
+        if key == wanted:
+            return value.strip()
+    return ""
+
+
+def foreign_message(tree: Tree) -> str:
+    """Return the message that the head names in a comment `# proto-message:`, where it is another kind's; else ""."""
+    name = head_value(tree, "proto-message").rpartition(".")[2]  # without the package
+    return "" if name in {flavour.config.__name__ for flavour in FLAVOURS.values()} else name
+
+
 def recognize_options(error: ConfigError) -> ConfigError:
     """Return the error of a text that is not text format; one that names ATC's options where it is these."""
     text, name = error.text or "", error.diagnostics[0].name
@@ -131,12 +150,19 @@ def family_with_field(name: str) -> Optional[int]:
 
 def make_family_error(tree: Tree, reading: Reading) -> Optional[Diagnostic]:
     """Return the one diagnostic for a file of another kind; None where what shows it is a field of this kind as well."""
+    name, other = tree.source.name, foreign_message(tree)
+    if other:
+        start = tree.source.text.index(other)
+        span = tree.source.span(start, start + len(other))
+        return Diagnostic(
+            ERROR, "foreign-family", "this is of the message {}".format(other), span=span, hint=INSTEAD, name=name
+        )
     unknown = {path[-1] for path in reading.broken}
     found = find_family(tree)
     if found is None or found[1][0] not in unknown:
         return None
     what, field = found
-    span, name = tree.source.span(field[2], field[2] + len(field[0])), tree.source.name
+    span = tree.source.span(field[2], field[2] + len(field[0]))
     message = "this is {}".format(what)
     return Diagnostic(ERROR, "foreign-family", message, span=span, path=(field[0],), hint=INSTEAD, name=name)
 

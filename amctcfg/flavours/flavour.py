@@ -164,3 +164,9 @@ class Flavour(Generic[C]):
         if self.name in FLAVOURS and FLAVOURS[self.name] == self:
             return flavour_named, (self.name,)
         return Flavour, tuple(getattr(self, field.name) for field in dataclasses.fields(self) if field.init)
+
+
+def require_flavour(flavour: Any) -> None:
+    """Check the argument `flavour` of a public function. Raises `TypeError` for what is not a flavour, such as its name."""
+    if not isinstance(flavour, Flavour):
+        raise TypeError("flavour has to be a Flavour, such as amctcfg.FLAVOURS['pytorch'], not {!r}".format(flavour))

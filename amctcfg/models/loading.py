@@ -10,7 +10,7 @@ from typing import Any, Iterable, List, Optional
 from ..diagnostics.source import Source, decode
 from ..diagnostics.words import quote_names
 from ..documents.files import PathLike, display_name, open_file
-from ..flavours.flavour import Flavour
+from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layers
 from ..flavours.onnx import ONNX
 from ..flavours.tf_ascend import TF_ASCEND
@@ -49,6 +49,8 @@ def examine_file(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> List
     from . import onnx, tensorflow
 
     name = display_name(path)
+    if flavour is not None:
+        require_flavour(flavour)
     if "\0" not in name and os.path.isdir(name):  # Python 3.7 does not answer for a NUL
         inside = os.path.join(name, "saved_model.pb")
         if not os.path.isfile(inside):  # a pipe there would be waited for

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
-from ..flavours.flavour import Flavour
+from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layers, Traits
 from ..flavours.tf_ascend import TF_ASCEND
 from .graphs import (
@@ -39,6 +39,7 @@ def layers_from_graph(graph: Any, flavour: Flavour[Any] = TF_ASCEND) -> Layers:
     Takes a `tf.Graph`, a `GraphDef` of any TensorFlow version, or anything with `.get_operations()` or `.node` that
     is shaped like them. Raises `TypeError` for anything else, `ConfigError` where a node name occurs twice.
     """
+    require_flavour(flavour)
     return with_traits(examine_nodes(read_nodes(graph), "<graph>", flavour))
 
 

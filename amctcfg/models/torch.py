@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ..flavours.flavour import Flavour
+from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layer, Layers, Traits
 from .modules import COUNTED
 
@@ -41,6 +41,7 @@ def examine_module(module: Any, flavour: Optional[Flavour[Any]] = None) -> List[
         from ..flavours.pytorch import PYTORCH
 
         flavour = PYTORCH
+    require_flavour(flavour)
     named = list(module.named_modules())  # each module once, under its first name
     owners = Counter(id(own_weight(inner)) for _, inner in named if type(inner).__name__ in COUNTED)
     found: List[Tuple[Layer, Optional[str]]] = []

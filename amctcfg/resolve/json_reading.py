@@ -12,7 +12,7 @@ from ..diagnostics.words import quote_name
 from ..documents.files import display_name
 from ..documents.json_tree import Json, json_of, parse_json, read_value
 from ..flavours.common import PERCENTILE
-from ..flavours.flavour import Flavour
+from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.json_layout import Constant, Layout, is_same
 from ..flavours.layer import Layer
 from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE, cascade_of, requirements_of
@@ -89,6 +89,7 @@ class QuantConfig:
     """
 
     def __init__(self, quant_config: Any, layers: Tuple[Layer, ...], name: str, flavour: Flavour[Any]) -> None:
+        require_flavour(flavour)
         if flavour.layout is None:
             raise ValueError("the toolkit of {} writes no JSON quantization config".format(flavour.name))
         self.flavour: Flavour[Any] = flavour

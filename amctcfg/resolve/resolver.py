@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optiona
 
 from ..diagnostics.diagnostic import Path
 from ..documents.document import Document
-from ..flavours.flavour import Flavour
+from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import (
     ASYMMETRIC,
@@ -135,6 +135,8 @@ def flavour_of(config: Any, flavour: Optional[Flavour[Any]]) -> Flavour[Any]:
         from ..flavours import FLAVOURS
 
         flavour = next((known for known in FLAVOURS.values() if known.config is root), None)
+    else:
+        require_flavour(flavour)
     if flavour is None or root is not flavour.config:
         wanted = "an AMCTConfig or a Document" + (" of flavour {}".format(flavour.name) if flavour else "")
         raise TypeError("{} is needed, not {}".format(wanted, type(config).__name__))

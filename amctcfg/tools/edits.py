@@ -9,11 +9,11 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Seq
 
 from ..diagnostics.source import Source
 from ..diagnostics.words import as_comment
+from ..documents.document import parse_tree
 from ..documents.selections import SKIP, Block, ends_block, find_blocks, named_in
 from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
 from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT
-from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Field, Tree, elements_of, split
 from ..textformat.tree import List as ListValue
 
@@ -144,7 +144,7 @@ def skip(
         skip_layers: "a"
         skip_layers: "b"  # cosine 0.91
     """
-    tree = parse_text(text, "<string>")
+    tree = parse_tree(text, "<string>")
     whole = tree.source.text
     entries = [field for field in split(tree.fields) if field[0] == SKIP]
     there = {named_in(element) for field in entries for element in elements_of(field)}
@@ -159,7 +159,7 @@ def skip_where(text: str, expression: str, names: Sequence[str], comments: Optio
 
     Names that are there already are left out. A block of the same expression is replaced.
     """
-    tree = parse_text(text, "<string>")
+    tree = parse_tree(text, "<string>")
     blocks = [block for block in find_blocks(tree) if block.expression == expression]
     entries = [field for field in split(tree.fields) if field[0] == SKIP]
     own = {name for block in blocks[:1] for name in block.names}
@@ -246,7 +246,7 @@ def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flav
         >>> unskip('skip_layers: ["a", "b"]', ["a"])
         'skip_layers: ["b"]'
     """
-    tree = parse_text(text, "<string>")
+    tree = parse_tree(text, "<string>")
     whole, gone = tree.source.text, set(as_names(names))
     edits: List[Edit] = []
     for field in split(tree.fields):

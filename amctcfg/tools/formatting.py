@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Union
 
+from ..documents.document import parse_tree
 from ..documents.files import display_name
 from ..flavours.flavour import Flavour
 from ..messages.printing import INDENT
 from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT, STRING
 from ..textformat.literals import unescape
-from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
 
@@ -55,13 +55,13 @@ def format(  # noqa: A001  # the name of the contract
         }
     """
     name = display_name(name)
-    tree = parse_text(text, name)
+    tree = parse_tree(text, name)
     whole = tree.source.text
     if is_disabled(whole):
         return whole
     layout = Layout(tree)
     result = layout.whole()
-    again = parse_text(result, name)
+    again = parse_tree(result, name)
     same = content(again) == content(tree)
     if not same or sorted(texts(find_comments(result))) != sorted(texts(layout.comments)):
         # Never write what means something else.

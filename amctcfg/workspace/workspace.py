@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 from ..documents.files import read
 from ..documents.settings import Settings
+from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layers
 from ..flavours.socs import SOCS, soc_named
@@ -104,15 +105,13 @@ class Workspace:
     def file(self, contents: Union[str, bytes], name: str, is_json: bool = False) -> ConfigFile:
         """Return the file with these contents; relative paths in its head start from where it lies."""
         text = as_text(contents)
-        is_json = (
-            is_json or name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, text) is not None)
-        )
+        is_json = is_json or holds_json(text, name)
         settings = Settings("" if is_json else text, name)
         graph, by_head = self.options.graph, False
         if graph is None and "graph" in settings.values:
             folder = os.path.dirname("" if name == "<stdin>" else name)
             graph, by_head = os.path.join(folder, settings.values["graph"]), True
-        rules = self.options.rules or settings.values.get("rules") or DOCUMENTED
+        rules = self.options.rules or settings.values.get("rules", DOCUMENTED)
         if rules not in (DOCUMENTED, TOOLKIT):
             raise Failure("{}: rules is '{}'; it has to be 'documented' or 'toolkit'".format(name, rules))
         found = ConfigFile(self, contents, text, name, settings, is_json)
@@ -128,17 +127,19 @@ class Workspace:
         self._detail("{}: flavour {}, {} rules, {}".format(name, found.flavour.name, rules, model))
         return found
 
-    def file_alone(self, text: str, name: str) -> ConfigFile:
+    def file_alone(self, contents: Union[str, bytes], name: str) -> ConfigFile:
         """Return a file without the model that can't be read, and without settings that are wrong."""
-        found = ConfigFile(self, text, text, name, Settings(text, name), False)
-        found.flavour, _ = choose_flavour(found)
+        text = as_text(contents)
+        found = ConfigFile(self, contents, text, name, Settings(text, name), holds_json(text, name))
+        own = FLAVOURS.get(found.settings.values.get("flavour", AUTO))
+        found.flavour = self.wanted or own or choose_flavour(found)[0]
         return found
 
     def soc_of(self, settings: Settings, name: str) -> Optional[str]:
         """Return the processor that the options or the file's head name. Raises `Failure` for an unknown one."""
-        soc = self.options.soc or settings.values.get("soc")
+        soc = settings.values.get("soc") if self.options.soc is None else self.options.soc
         if soc is not None and soc_named(soc) is None:
-            where = "" if self.options.soc else "{}: ".format(name)
+            where = "{}: ".format(name) if self.options.soc is None else ""
             raise Failure("{}there is no processor '{}'; names begin with {}".format(where, soc, ", ".join(SOCS)))
         return soc
 
@@ -182,6 +183,11 @@ class Workspace:
             if doubts:
                 self.note("{}: {}".format(path, doubts))
         return self.models[key]
+
+
+def holds_json(text: str, name: str) -> bool:
+    """Return whether a file is taken for JSON: by its ending, and standard input by its first characters."""
+    return name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, text) is not None)
 
 
 def as_text(contents: Any) -> str:
