@@ -40,6 +40,11 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]
 
 
+def thorough(cases):
+    """These cases of a test, for parametrize, marked as thorough."""
+    return [pytest.param(*(one if type(one) is tuple else (one,)), marks=pytest.mark.thorough) for one in cases]
+
+
 class Result:
     def __init__(self, status, out, err):
         self.status, self.out, self.err = status, out, err

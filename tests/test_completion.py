@@ -11,7 +11,7 @@ import pytest
 
 from amctcfg.flavours import FLAVOURS
 
-from .conftest import THOROUGH
+from .conftest import THOROUGH, thorough
 from .test_commands import ENVIRONMENT
 
 LAYERS = "name,type\n/stem/conv1,Conv2D\n/stem/conv2,Conv2D\n/head/fc,MatMul\n/head/relu,Relu\n"
@@ -80,7 +80,7 @@ START = {
 }
 
 # A TAB starts a Python: usually bash has a few.
-SHELLS = ["bash", *[pytest.param(shell, marks=pytest.mark.thorough) for shell in ("zsh", "fish")]]
+SHELLS = ["bash", *thorough(["zsh", "fish"])]
 
 HOSTILE = [
     "$(touch PWNED)",

@@ -19,7 +19,7 @@ from amctcfg.flavours import caffe, pytorch
 from amctcfg.resolve.json_writing import layer_dict
 
 from . import facts
-from .conftest import often, seldom
+from .conftest import often, seldom, thorough
 from .strategies import (
     FLAVOURS,
     TIERS,
@@ -186,8 +186,10 @@ VERSIONS = ["pytorch-9.1", "pytorch-9.0", "onnx-8.5", "tensorflow-8.5", "caffe-8
 
 def each_of(flavours):
     """A law once for each flavour, so that no draw leaves one out; usually not for what differs by the version alone."""
-    marks = dict.fromkeys(VERSIONS, pytest.mark.thorough)
-    names = [pytest.param(name, marks=marks.get(name, ())) for name in flavours]
+    names = [
+        *(name for name in flavours if name not in VERSIONS),
+        *thorough(name for name in VERSIONS if name in flavours),
+    ]
     return lambda law: pytest.mark.parametrize("name", names)(seldom(law))
 
 
