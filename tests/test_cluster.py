@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The search on a Dask cluster: a scheduler and workers, started here as processes that know nothing of amctcfg."""
 
+import json
 import os
 import signal
 import socket
@@ -58,8 +59,9 @@ def test_a_search_on_a_cluster(cluster, tmp_path, cli):
     result = cli("bisect", "q.cfg", "--dask", address, "--jobs", "4", "--", test, "{}", "{json}", "{worker}")
     assert result.status == 0, result.err
     assert "l3  if quantized: bad" in result.out and "l8  if quantized: bad" in result.out and "minimal" in result.out
-    runs = list((tmp_path / "q.cfg.bisect" / "runs").iterdir())
-    assert runs and all(path.read_text().startswith("seen by") for path in runs)
+    state = tmp_path / "q.cfg.bisect"  # a run that was stopped when the answer was there has no line
+    logs = [json.loads(line)["output"] for line in (state / "journal.jsonl").read_text().splitlines()]
+    assert logs and all((state / "runs" / log).read_text().startswith("seen by") for log in logs)
     missing = cli("bisect", "q.cfg", "--dask", address, "--state", "m", "--", "no-such-command", "{}")
     assert missing.status == 2 and "the worker tcp://127.0.0.1:" in missing.err and "no-such-command" in missing.err
 

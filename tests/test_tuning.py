@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 import amctcfg
 from amctcfg import ConfigError, Layer
 from amctcfg.tuning import Bisection, Candidate, Journal, Scores, load_scores, search, toolkit_strategy
+from amctcfg.tuning.beliefs import Beliefs
+from amctcfg.tuning.strategy import guess_needs
 
 from .bench import tuning as bench
 from .bench.oracles import ROWS, optimum, oracle
@@ -235,6 +237,29 @@ def test_the_ceilings(row, mode):
     most_runs, largest = row.ceilings[mode]
     assert statistics.median(runs) <= most_runs
     assert math.exp(statistics.mean(sizes)) <= largest
+
+
+@pytest.mark.parametrize("needed", [range(0, 120, 2), range(60)], ids=["scattered", "together"])
+@pytest.mark.parametrize("has_ranking", [False, True])
+def test_a_search_learns_that_many_layers_are_needed(needed, has_ranking):
+    """Sixty of 120, where it expects six: with a guess that nothing corrects, it took 238 to 368 runs."""
+    names = frozenset("l{}".format(n) for n in needed)
+    ranking = {"l{}".format(n): float(n) for n in range(120)} if has_ranking else None
+    search = searched(120, names.issubset, ranking)
+    assert frozenset(search.best.skip) == names and search.runs <= 230
+
+
+@given(st.integers(1, 40), st.lists(st.floats(0, 1), max_size=8))
+def test_beliefs_stay_likelihoods(count, finds):
+    """Whatever is found, none from a place on is the likelier the farther behind that place is, up to certainty."""
+    beliefs = Beliefs([guess_needs(count, power) for power in (None, 0.5, 2.0)], count)
+    for find in finds:
+        chances = [beliefs.none_from(place) for place in range(beliefs.count + 1)]
+        assert all(low <= high + 1e-12 for low, high in zip(chances, chances[1:]))
+        assert chances[0] > 0 and chances[-1] == pytest.approx(1)
+        if not beliefs.count:
+            break
+        beliefs.find(int(find * (beliefs.count - 1)))
 
 
 @given(st.integers(2, 9), st.randoms(use_true_random=False), st.integers(1, 3))

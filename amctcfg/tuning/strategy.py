@@ -9,8 +9,9 @@ layer of the smallest set that was good is quantized again once.
 from __future__ import annotations
 
 import math
-from typing import Dict, FrozenSet, Generator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, FrozenSet, Generator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
+from .beliefs import Beliefs
 from .scores import ranked
 
 Verdict = Union[bool, float, None]
@@ -18,6 +19,7 @@ Names = Tuple[str, ...]
 Verdicts = Mapping[FrozenSet[str], Verdict]
 
 EXPECTED = 6.0  # layers that have to be skipped, before anything is known
+POWERS = (1.0, 0.5, 2.0)  # of the place in a ranking, in whose inverse proportion layers may be needed
 LIKELIEST = 0.9  # how sure a ranking can make us of one layer
 ENDS = 4.0  # how much likelier the first and the last layer of a model are, where there is no ranking
 
@@ -49,7 +51,9 @@ class Strategy:
         self.order: Names = rank_layers(names, scores)
         self.target: Optional[float] = target
         self._rank: Dict[str, int] = {name: index for index, name in enumerate(self.order)}
-        self._guesses: List[float] = guess_needs(len(self.order), bool(scores))
+        powers: Sequence[Optional[float]] = POWERS if scores else (None,)
+        self._kinds: List[List[float]] = [guess_needs(len(self.order), power) for power in powers]
+        self._guesses: List[float] = self._kinds[0]
         self._sums: List[float] = [0.0]  # of the guesses in front of each layer
         for guess in self._guesses:
             self._sums.append(self._sums[-1] + guess)
@@ -157,18 +161,13 @@ class Strategy:
         layer is needed, and what comes behind it is not. That everything skipped is good is assumed and never asked.
         """
         found: Names = ()
-        known = len(order)
+        beliefs = Beliefs(self._kinds, len(order))
         while True:
-            # chances[m]: how likely none of the layers from m on is needed
-            chances = [1.0] * (known + 1)
-            for index in range(known - 1, -1, -1):
-                chances[index] = chances[index + 1] * (1 - self._guesses[index])
-            bad, good = -1, known
+            bad, good = -1, beliefs.count
             while good - bad > 1:
-                below = chances[bad] if bad >= 0 else 0.0
-                wanted = (below + chances[good]) / 2
-                middle = nearest_index(chances, wanted, bad + 1, good)
-                likelihood = (chances[middle] - below) / max(chances[good] - below, TOLERANCE)
+                below, above = beliefs.none_from(bad) if bad >= 0 else 0.0, beliefs.none_from(good)
+                middle = nearest_index(beliefs.none_from, (below + above) / 2, bad + 1, good)
+                likelihood = (beliefs.none_from(middle) - below) / max(above - below, TOLERANCE)
                 verdict = yield self._asked((*found, *order[:middle]), likelihood)
                 if self.is_good(verdict):
                     good = middle
@@ -177,7 +176,7 @@ class Strategy:
             if good == 0:
                 return
             found = (*found, order[good - 1])
-            known = good - 1
+            beliefs.find(good - 1)
 
     def _by_scores(self, base: float, known: Verdicts) -> Generator[Question, Verdict, Optional[Names]]:
         """Split the group whose skipping gains most, until single layers gain enough; what is split off costs one run.
@@ -254,14 +253,16 @@ class Strategy:
                 return
 
 
-def nearest_index(rising: Sequence[float], wanted: float, start: int, end: int) -> int:
-    """Return the index from `start` to `end` whose value is nearest; `rising` never falls."""
-    from bisect import bisect_left
-
-    index = bisect_left(rising, wanted, start, end)
-    if index == end or (index > start and wanted - rising[index - 1] <= rising[index] - wanted):
-        index -= 1
-    return bisect_left(rising, rising[index], start, end)  # the first of equal ones
+def nearest_index(rising: Callable[[int], float], wanted: float, start: int, end: int) -> int:
+    """Return the index from `start` to before `end` whose value is nearest; `rising` never falls."""
+    low, high = start, end - 1
+    while low < high:
+        middle = (low + high) // 2
+        if rising(middle) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1 if low > start and wanted - rising(low - 1) <= rising(low) - wanted else low
 
 
 def gain_of(verdict: Verdict, base: float) -> float:
@@ -283,9 +284,9 @@ def rank_layers(names: Sequence[str], scores: Optional[Mapping[str, float]]) -> 
     return (*ends, *[name for scope in scopes.values() for name in scope])
 
 
-def guess_needs(count: int, has_ranking: bool) -> List[float]:
-    """Return how likely each layer has to be skipped: by a ranking, in inverse proportion to its place."""
-    weights = [1 / (index + 2) if has_ranking else ENDS if index < 2 else 1.0 for index in range(count)]
+def guess_needs(count: int, power: Optional[float]) -> List[float]:
+    """Return how likely each layer has to be skipped: by a ranking, in inverse proportion to a power of its place."""
+    weights = [(ENDS if index < 2 else 1.0) if power is None else (index + 2) ** -power for index in range(count)]
     total = sum(weights)
     expected = min(EXPECTED, count / 4)
     return [min(LIKELIEST, max(expected, 1) * weight / total) for weight in weights]
