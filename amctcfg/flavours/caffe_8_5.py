@@ -9,7 +9,7 @@ from ..messages.message import message
 from . import caffe
 from .algorithms import NUQConfig, NUQuantize
 from .caffe import ARQuantize, CalibrationConfig, FMRQuantize, HFMGQuantize, OverrideLayer, OverrideLayerType
-from .flavour import Flavour
+from .flavour import Flavour, older_version
 
 if TYPE_CHECKING:
     from typing import Optional
@@ -34,18 +34,10 @@ class AMCTConfig(caffe.AMCTConfig):
     """Non-uniform quantization: read, kept and printed."""
 
 
-REMOVED = tuple((name, words) for name, words in caffe.CAFFE.removed_fields if not name.startswith("nuq"))
-
-CAFFE_8_5: Flavour[AMCTConfig] = Flavour(
-    name="caffe-8.5",
-    proto=caffe.CAFFE.proto,
-    config=AMCTConfig,
-    types=caffe.CAFFE.types,
-    layout=caffe.CAFFE.layout,
-    graphs=caffe.CAFFE.graphs,
-    title=caffe.CAFFE.title,
+CAFFE_8_5: Flavour[AMCTConfig] = older_version(
+    caffe.CAFFE,
+    "8.5",
+    AMCTConfig,
     versions="7.0 to 8.5",
-    removed_fields=REMOVED,
-    deprecated_blocks=caffe.CAFFE.deprecated_blocks,
-    deprecated_fields=caffe.CAFFE.deprecated_fields,
+    removed_fields=(),
 )

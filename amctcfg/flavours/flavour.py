@@ -26,7 +26,7 @@ else:
 
     C = None
 
-__all__ = ["Flavour", "LayerType", "Types"]
+__all__ = ["Flavour", "LayerType", "Types", "older_version"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,3 +170,10 @@ def require_flavour(flavour: Any) -> None:
     """Check the argument `flavour` of a public function. Raises `TypeError` for what is not a flavour, such as its name."""
     if not isinstance(flavour, Flavour):
         raise TypeError("flavour has to be a Flavour, such as amctcfg.FLAVOURS['pytorch'], not {!r}".format(flavour))
+
+
+def older_version(newer: Flavour[Any], version: str, config: Type[C], **facts: Any) -> Flavour[C]:
+    """Return the flavour of an older version: what a newer one is, but for its messages and some facts."""
+    return dataclasses.replace(
+        newer, name="{}-{}".format(newer.name, version), config=config, **dict({"versions": version}, **facts)
+    )

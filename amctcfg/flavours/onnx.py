@@ -100,8 +100,7 @@ class AMCTConfig(Message):
     """Inputs of MaxPool and Add layers that are quantized on their own."""
 
 
-REMOVED = (
-    *removed_nuq("onnx-8.5"),
+UNDOCUMENTED = (
     ("quant_bits", "whether onnx has it is not documented; pytorch and ge have it"),
     ("dst_type", "whether onnx has it is not documented; pytorch and ge have it"),
     ("ada_quantize", "whether onnx has it is not documented; pytorch has it"),
@@ -143,5 +142,5 @@ ONNX: Flavour[AMCTConfig] = Flavour(
         LayerType("Add", "add", quantizable=False),
     )),
     layout=LAYOUT,
-    removed_fields=REMOVED,
+    removed_fields=(*removed_nuq("onnx-8.5"), *UNDOCUMENTED),
 )  # fmt: skip

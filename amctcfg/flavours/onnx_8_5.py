@@ -8,7 +8,7 @@ from ..messages.field import optional
 from ..messages.message import message
 from . import onnx
 from .algorithms import NUQConfig, NUQuantize
-from .flavour import Flavour
+from .flavour import Flavour, older_version
 from .onnx import (
     ARQuantize,
     CalibrationConfig,
@@ -45,16 +45,10 @@ class AMCTConfig(onnx.AMCTConfig):
     """Non-uniform quantization: read, kept and printed."""
 
 
-REMOVED = tuple((name, words) for name, words in onnx.ONNX.removed_fields if not name.startswith("nuq"))
-
-ONNX_8_5: Flavour[AMCTConfig] = Flavour(
-    name="onnx-8.5",
-    proto=onnx.ONNX.proto,
-    config=AMCTConfig,
-    types=onnx.ONNX.types,
-    layout=onnx.ONNX.layout,
-    graphs=onnx.ONNX.graphs,
-    title=onnx.ONNX.title,
+ONNX_8_5: Flavour[AMCTConfig] = older_version(
+    onnx.ONNX,
+    "8.5",
+    AMCTConfig,
     versions="7.0 to 8.5",
-    removed_fields=REMOVED,
+    removed_fields=onnx.UNDOCUMENTED,
 )

@@ -8,7 +8,7 @@ from ..messages.field import optional, repeated, required
 from ..messages.kinds import enum
 from ..messages.message import message
 from . import pytorch, pytorch_9_1
-from .flavour import Flavour, Types
+from .flavour import Flavour, Types, older_version
 from .pytorch import ADAquantize, DMQBalancer
 from .pytorch_9_1 import ARQuantize
 
@@ -68,15 +68,6 @@ class AMCTConfig(pytorch.AMCTConfig):
 
 FIVE = ("Conv2d", "Conv3d", "Linear", "ConvTranspose2d", "AvgPool2d")
 
-PYTORCH_9_0: Flavour[AMCTConfig] = Flavour(
-    name="pytorch-9.0",
-    proto="calibration_config_pytorch.proto",
-    config=AMCTConfig,
-    types=Types(tuple(pytorch.PYTORCH.types[name] for name in FIVE)),
-    layout=pytorch.LAYOUT,
-    evidence="code",
-    graphs="torch",
-    title="PyTorch",
-    versions="9.0",
-    removed_fields=pytorch.REMOVED,
+PYTORCH_9_0: Flavour[AMCTConfig] = older_version(
+    pytorch.PYTORCH, "9.0", AMCTConfig, types=Types(tuple(pytorch.PYTORCH.types[name] for name in FIVE))
 )

@@ -10,7 +10,7 @@ from ..messages.field import Among, optional, repeated, required
 from ..messages.kinds import UINT32
 from ..messages.message import message
 from . import pytorch
-from .flavour import Flavour, Types
+from .flavour import Flavour, Types, older_version
 from .pytorch import LOW_BITS, ADAquantize, DMQBalancer, FMRQuantize, HFMGQuantize
 from .requirement import facts
 
@@ -65,15 +65,9 @@ RECURRENT = tuple(
     dataclasses.replace(pytorch.PYTORCH.types[name], abilities=("int4", "dmq_balancer")) for name in ("LSTM", "GRU")
 )
 
-PYTORCH_9_1: Flavour[AMCTConfig] = Flavour(
-    name="pytorch-9.1",
-    proto="calibration_config_pytorch.proto",
-    config=AMCTConfig,
+PYTORCH_9_1: Flavour[AMCTConfig] = older_version(
+    pytorch.PYTORCH,
+    "9.1",
+    AMCTConfig,
     types=Types({**pytorch.PYTORCH.types, **{known.name: known for known in RECURRENT}}.values()),
-    layout=pytorch.LAYOUT,
-    evidence="code",
-    graphs="torch",
-    title="PyTorch",
-    versions="9.1",
-    removed_fields=pytorch.REMOVED,
 )

@@ -68,8 +68,7 @@ class AMCTConfig(Message):
     """Inputs of MaxPool and Add layers that are quantized on their own."""
 
 
-REMOVED = (
-    *removed_nuq("tensorflow-8.5"),
+UNDOCUMENTED = (
     ("quant_bits", "whether tensorflow has it is not documented; pytorch and ge have it"),
     ("dst_type", "whether tensorflow has it is not documented; pytorch and ge have it"),
     ("ada_quantize", "whether tensorflow has it is not documented; pytorch has it"),
@@ -100,5 +99,5 @@ TENSORFLOW: Flavour[AMCTConfig] = Flavour(
         LayerType("Add", "add", quantizable=False),
     )),
     layout=LAYOUT,
-    removed_fields=REMOVED,
+    removed_fields=(*removed_nuq("tensorflow-8.5"), *UNDOCUMENTED),
 )  # fmt: skip

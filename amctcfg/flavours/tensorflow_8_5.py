@@ -8,7 +8,7 @@ from ..messages.field import optional
 from ..messages.message import message
 from . import tensorflow
 from .algorithms import NUQConfig, NUQuantize
-from .flavour import Flavour
+from .flavour import Flavour, older_version
 from .tensorflow import (
     ARQuantize,
     CalibrationConfig,
@@ -45,16 +45,11 @@ class AMCTConfig(tensorflow.AMCTConfig):
     """Non-uniform quantization: read, kept and printed."""
 
 
-REMOVED = tuple((name, words) for name, words in tensorflow.TENSORFLOW.removed_fields if not name.startswith("nuq"))
-
-TENSORFLOW_8_5: Flavour[AMCTConfig] = Flavour(
-    name="tensorflow-8.5",
-    proto=tensorflow.TENSORFLOW.proto,
-    config=AMCTConfig,
-    types=tensorflow.TENSORFLOW.types,
-    layout=tensorflow.TENSORFLOW.layout,
-    graphs=tensorflow.TENSORFLOW.graphs,
-    title=tensorflow.TENSORFLOW.title,
+TENSORFLOW_8_5: Flavour[AMCTConfig] = older_version(
+    tensorflow.TENSORFLOW,
+    "8.5",
+    AMCTConfig,
     versions="7.0 to 8.5",
-    removed_fields=REMOVED,
+    removed_fields=tensorflow.UNDOCUMENTED,
+    deprecated_fields=(),
 )
