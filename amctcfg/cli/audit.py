@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Any, Dict, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
-from ..diagnostics.words import dump_json, escape_controls, pluralize, quote_name
+from ..diagnostics.words import escape_controls, pluralize, quote_name
 from ..tools.auditing import Finding
 from .arguments import CFG, READING, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
 from .opening import open_workspace
-from .reports import FORMAT_VERSION, origin_row, shown_value
+from .reports import json_report, origin_row, shown_value
 
 OPTIONS = (
     CFG,
@@ -34,10 +34,7 @@ def run(arguments: Any, console: Console) -> int:
     for source in ("json", "record"):
         path = getattr(arguments, source)
         if path is not None:
-            try:
-                contents[source] = console.read(path)[0]
-            except OSError as error:
-                raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
+            contents[source] = console.read(path)[0]
     try:
         findings = compare(plan, contents.get("json"), contents.get("record"))
     except ConfigError as error:
@@ -80,5 +77,4 @@ def audit_json(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
         }
         for finding in findings
     ]
-    report = {"version": FORMAT_VERSION, "file": file, "findings": rows, "not_visible": unseen}
-    return dump_json(report, indent=2) + "\n"
+    return json_report(file=file, findings=rows, not_visible=unseen)

@@ -12,7 +12,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any, FrozenSet, List
 
-from ..diagnostics.words import quote_name
+from ..diagnostics.words import pluralize, quote_name
 from ..documents.files import replace, same_file, write
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
@@ -20,6 +20,7 @@ from .arguments import CFG, READING, SENSITIVITY, option, strip_mark
 from .candidates import CandidateFiles
 from .console import EXIT_FAILURE, EXIT_OK, Console, Failure
 from .opening import open_workspace
+from .progress import duration
 from .scoring import read_scores, require_direction, require_tuning
 from .simulate import count
 from .suggest import classify
@@ -76,8 +77,7 @@ def run(arguments: Any, console: Console) -> int:
     from ..tuning.state import Locked, StateFolder
 
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
-    if file.is_json:
-        raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(file.name))
+    file.require_text()
     file.require_plan()
     scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
     if scores is not None:
@@ -416,7 +416,7 @@ class Loop:
     def report(self) -> None:
         """Print what was found so far, and write it."""
         best = self.search.best
-        runs = "1 run" if self.search.runs == 1 else "{} runs".format(self.search.runs)
+        runs = pluralize(self.search.runs, "run")
         if best is None:
             self.console.lines(self.explain_nothing(runs))
         elif best.skip:
@@ -425,8 +425,7 @@ class Loop:
             self.console.lines([*self.list_needed(best, runs), "written to {}".format(self.folder.shown(BEST))])
 
     def list_needed(self, best: Candidate, runs: str) -> List[str]:
-        count = "1 layer" if len(best.skip) == 1 else "{} layers".format(len(best.skip))
-        lines = ["skip {} after {}:".format(count, runs)]
+        lines = ["skip {} after {}:".format(pluralize(len(best.skip), "layer"), runs)]
         without = dict(self.search.needed)
         width = max(map(len, best.skip))
         for name in best.skip:
@@ -472,15 +471,3 @@ class Loop:
                     *["  | " + line for line in text.split("\n")[-LAST_LINES:]],
                 ]
         return []
-
-
-def duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return (
-        "{} h {} min".format(hours, minutes)
-        if hours
-        else "{} min {} s".format(minutes, rest)
-        if minutes
-        else "{} s".format(rest)
-    )

@@ -67,9 +67,7 @@ def run(arguments: Any, console: Console) -> int:
                 report.add(report.fix(file, path), path)
             else:
                 report.add(file, path)
-        except OSError as error:
-            report.unusable(path, "can't read {}: {}".format(path, error.strerror or error))
-        except Failure as failure:
+        except Failure as failure:  # it can't be read; the others may be fine
             report.unusable(path, failure.message, failure.details)
     console.done()
     return report.finish()

@@ -12,6 +12,7 @@ from ..flavours import FLAVOURS
 from ..flavours.layer import Layer
 from .arguments import option, strip_mark
 from .console import EXIT_OK, Console, Failure
+from .reports import align
 
 OPTIONS = (option("code", nargs="?", metavar="CODE", type=strip_mark, help="one of them"),)
 
@@ -64,8 +65,7 @@ def example_of(code: str) -> Tuple[Diagnostic, ...]:
 
 def run(arguments: Any, console: Console) -> int:
     if arguments.code is None:
-        width = max(map(len, CODES))
-        console.lines("{:<{}}  {:<7}  {}".format(name, width, c.severity, c.summary) for name, c in CODES.items())
+        console.lines(align((name, code.severity, code.summary) for name, code in CODES.items()))
         return EXIT_OK
     if arguments.code not in CODES:
         hint = did_you_mean(nearest(arguments.code, CODES)) or "`amctcfg codes` lists them"

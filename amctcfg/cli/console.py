@@ -175,20 +175,15 @@ class Console:
     # ------------------------------------------------------------ input
 
     def read(self, path: str) -> Tuple[Any, str]:
-        """Read a file's contents and name; `-` is standard input."""
+        """Read a file's contents and name; `-` is standard input. Raises `Failure`."""
         if path != "-":
-            return read(path)
+            try:
+                return read(path)
+            except OSError as error:
+                raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
         if self.stdin is None:
             raise Failure("standard input is closed")
         return getattr(self.stdin, "buffer", self.stdin).read(), "<stdin>"
-
-    def try_read(self, path: str) -> Optional[Tuple[Any, str]]:
-        """Read one of many files; where that fails print a note and return None."""
-        try:
-            return self.read(path)
-        except OSError as error:
-            self.complain("can't read {}: {}".format(path, error.strerror or error))
-            return None
 
 
 def standard_streams() -> Tuple[Any, Any, Any]:

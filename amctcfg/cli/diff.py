@@ -9,13 +9,13 @@ from itertools import groupby
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
-from ..diagnostics.words import as_code, dump_json, escape_controls, list_words, pluralize, quote_name
+from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
 from ..tools.diffing import Change
 from ..workspace.file import ConfigFile, quantizable_types
 from .arguments import READING, formats, option, strip_mark
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, PLAIN, RED, Console, Failure, verdict
 from .opening import open_workspace
-from .reports import FORMAT_VERSION, origin_row, shown_value
+from .reports import json_report, origin_row, shown_value
 from .show import borders_of, links_of
 
 OPTIONS = (
@@ -269,4 +269,4 @@ def diff_json(comparison: Comparison) -> str:
         }
         for change in comparison.changes
     ]
-    return dump_json({"version": FORMAT_VERSION, "changes": rows}, indent=2) + "\n"
+    return json_report(changes=rows)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.suggestions import did_you_mean
-from ..diagnostics.words import dump_json, escape_controls, quote_names
+from ..diagnostics.words import escape_controls, quote_names
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option, strip_mark
 from .console import Console, Failure, verdict
 from .opening import open_workspace
+from .reports import json_report
 
 if TYPE_CHECKING:
     from ..models.graphs import Examined
@@ -65,8 +66,7 @@ def run(arguments: Any, console: Console) -> int:
             found = (*file.without_ignored(found), *(warnings if arguments.strict_warnings else ()))
     console.diagnostics(found, file.text)
     if arguments.format == "json":
-        values = {"version": 1, "file": file.name, "layers": [one.values() for one in explained]}
-        console.result(dump_json(values, indent=2) + "\n")
+        console.result(json_report(file=file.name, layers=[one.values() for one in explained]))
     else:
         for number, one in enumerate(explained):
             console.result(("\n" if number else "") + one.text())

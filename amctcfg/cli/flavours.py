@@ -11,6 +11,7 @@ from ..flavours.flavour import Flavour
 from ..workspace.choosing import flavour_by_name
 from .arguments import option, strip_mark
 from .console import EXIT_OK, Console, Failure
+from .reports import align
 
 OPTIONS = (
     option("name", nargs="?", metavar="NAME", type=strip_mark, help="one of them"),
@@ -30,18 +31,12 @@ def run(arguments: Any, console: Console) -> int:
         else:
             console.lines(described_flavour(flavour))
         return EXIT_OK
-    rows = [
-        (f.name, f.title, f.versions, f.evidence + (", deprecated" if f.deprecated else "")) for f in FLAVOURS.values()
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        console.lines(
-            [
-                "{:<{}}  {:<{}}  {:<{}}  evidence: {}".format(
-                    row[0], widths[0], row[1], widths[1], row[2], widths[2], row[3]
-                )
-            ]
+    console.lines(
+        align(
+            (f.name, f.title, f.versions, "evidence: {}{}".format(f.evidence, ", deprecated" if f.deprecated else ""))
+            for f in FLAVOURS.values()
         )
+    )
     return EXIT_OK
 
 

@@ -9,7 +9,7 @@ from ..diagnostics.diagnostic import ConfigError
 from ..documents.files import write
 from ..workspace.workspace import as_text
 from .arguments import CFGS, READING, option
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, verdict
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
 from .opening import open_workspace
 
 OPTIONS = (
@@ -25,11 +25,12 @@ def run(arguments: Any, console: Console) -> int:
 
     status = EXIT_OK
     for path in arguments.configs:
-        contents = console.try_read(path)
-        if contents is None:
+        try:
+            text, name = console.read(path)
+        except Failure as failure:  # the other files may be fine
+            console.failure(failure)
             status = EXIT_FAILURE
             continue
-        text, name = contents
         before = as_text(text)
         try:
             after = format_text(text, name)

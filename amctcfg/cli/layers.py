@@ -9,6 +9,7 @@ from ..diagnostics.words import escape_controls
 from .arguments import FLAVOUR, formats, option, strip_mark
 from .console import EXIT_OK, Console, check_neutral
 from .opening import open_workspace
+from .reports import align
 
 OPTIONS = (
     option("graph", metavar="G", type=strip_mark, help="a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
@@ -42,6 +43,5 @@ def run(arguments: Any, console: Console) -> int:
         console.result(layers_to_json(layers, notes) if is_json else check_neutral(layers_to_csv(layers, notes), "csv"))
         return EXIT_OK
     rows = [(escape_controls(e.layer.name), escape_controls(e.layer.type), describe(e, flavour)) for e in examined]
-    widths = [max([len(row[column]) for row in rows] + [0]) for column in (0, 1)]
-    console.lines("{:<{}}  {:<{}}  {}".format(n, widths[0], t, widths[1], s).rstrip() for n, t, s in rows)
+    console.lines(align(rows))
     return EXIT_OK

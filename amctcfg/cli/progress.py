@@ -53,6 +53,8 @@ class ProgressBar:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration: `12 s`, `3 min 20 s`"""
-    whole = round(seconds)
-    return "{} s".format(whole) if whole < 60 else "{} min {} s".format(*divmod(whole, 60))
+    """Write a duration: `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return "{} h {} min".format(*divmod(minutes, 60))
+    return "{} min {} s".format(minutes, rest) if minutes else "{} s".format(rest)

@@ -38,6 +38,18 @@ def summary_line(found: Sequence[Diagnostic], files: int, fixed: int = 0, fixabl
     return "{}{}.".format(line, " ({})".format(", ".join(notes)) if notes else "")
 
 
+def json_report(**values: Any) -> str:
+    """Write a report as one object, which begins with the version of its form."""
+    return dump_json(dict(version=FORMAT_VERSION, **values), indent=2, allow_nan=False) + "\n"
+
+
+def align(rows: Iterable[Sequence[str]]) -> List[str]:
+    """Return the lines of a table without a frame; all columns but the last are as wide as their widest cell."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows)][:-1]
+    return ["  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows]
+
+
 def to_concise(found: Iterable[Diagnostic]) -> str:
     """Write a line for each diagnostic."""
     return "".join("{}\n".format(diagnostic) for diagnostic in found)
@@ -52,7 +64,7 @@ def to_json(found: Iterable[Diagnostic]) -> str:
         row["path"] = None if diagnostic.path is None else list(diagnostic.path)
         row["span"] = None if diagnostic.span is None else dict(diagnostic.span._asdict())
         rows.append(row)
-    return dump_json({"version": FORMAT_VERSION, "diagnostics": rows}, indent=2) + "\n"
+    return json_report(diagnostics=rows)
 
 
 def to_github(found: Iterable[Diagnostic]) -> str:

@@ -13,7 +13,7 @@ from ..flavours import FLAVOURS
 from ..messages.kinds import BOOL, STRING, Enum, Float
 from .arguments import COMMANDS, option, strip_mark
 from .console import EXIT_OK, Console, Failure
-from .reports import FORMAT_VERSION
+from .reports import FORMAT_VERSION, align
 
 JsonSchema = Dict[str, Any]
 
@@ -25,8 +25,7 @@ OPTIONS = (
 def run(arguments: Any, console: Console) -> int:
     name = arguments.command_name
     if name is None:
-        width = max(map(len, SCHEMAS)) + 2
-        console.lines("{:<{}}{}".format(name, width, COMMANDS[name]) for name in SCHEMAS)
+        console.lines(align((name, COMMANDS[name]) for name in SCHEMAS))
         return EXIT_OK
     if name not in SCHEMAS:
         hint = did_you_mean(nearest(name, SCHEMAS)) or "there are schemas of {}".format(", ".join(SCHEMAS))

@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Callable, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
-from ..diagnostics.words import dump_json
 from ..resolve.plan import Plan
 from ..tools.borders import count_borders
 from ..tools.overlays import OVERLAYS
@@ -17,7 +16,7 @@ from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
 from .console import Console, Failure, verdict
 from .opening import open_workspace
-from .reports import FORMAT_VERSION, finite, table_csv
+from .reports import finite, json_report, table_csv
 from .table_text import TextTable, summarize_table, wrap
 
 if TYPE_CHECKING:
@@ -161,13 +160,7 @@ def flat_rows(view: View) -> List[Dict[str, Any]]:
 
 def to_json(view: View) -> str:
     """Write one object: `version`, `file`, `layers`, and `borders` between quantized and float layers."""
-    report = {
-        "version": FORMAT_VERSION,
-        "file": view.file.name,
-        "layers": flat_rows(view),
-        "borders": view.table.borders,
-    }
-    return dump_json(report, indent=2, allow_nan=False) + "\n"
+    return json_report(file=view.file.name, layers=flat_rows(view), borders=view.table.borders)
 
 
 def to_csv(view: View) -> str:

@@ -17,7 +17,7 @@ from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, verdict
 from .opening import open_workspace
 from .progress import ProgressBar
-from .reports import FORMAT_VERSION, finite, table_csv
+from .reports import finite, json_report, table_csv
 from .show import FORMATS as SHOWN
 from .show import View as Shown
 from .show import links_of, table_of
@@ -254,17 +254,15 @@ def row_as_dict(row: SimulationRow) -> Dict[str, Any]:
 def to_json(view: View) -> str:
     """Write one object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes` and `output_sqnr`, in
     decibels."""
-    report = {
-        "version": FORMAT_VERSION,
-        "file": view.file.name,
-        "model": view.model,
-        "layers": [row_as_dict(row) for row in view.rows],
-        "borders": view.table.borders,
-        "refused": [dict(refusal._asdict()) for refusal in view.refused],
-        "notes": list(view.notes),
-        "output_sqnr": finite(view.output_sqnr),
-    }
-    return dump_json(report, indent=2, allow_nan=False) + "\n"
+    return json_report(
+        file=view.file.name,
+        model=view.model,
+        layers=[row_as_dict(row) for row in view.rows],
+        borders=view.table.borders,
+        refused=[dict(refusal._asdict()) for refusal in view.refused],
+        notes=list(view.notes),
+        output_sqnr=finite(view.output_sqnr),
+    )
 
 
 def to_csv(view: View) -> str:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..diagnostics.diagnostic import ERROR
-from ..diagnostics.words import dump_json, join_words, quote_name
+from ..diagnostics.words import dump_json, join_words, pluralize, quote_name
 from ..documents.files import write
 from ..documents.selections import TERMS, parse_expression, select
 from ..documents.settings import rewrite_head_paths
@@ -80,8 +80,7 @@ def classify(names: List[str], file: ConfigFile) -> Selection:
 def run(arguments: Any, console: Console) -> int:
     check_usage(arguments)
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
-    if file.is_json:
-        raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(file.name))
+    file.require_text()
     selections = select_where(arguments, console, file)
     chosen = choose(arguments, console, file)
     names = classify(list(dict.fromkeys([*chosen, *in_order(file, selections)])), file)
@@ -92,8 +91,7 @@ def run(arguments: Any, console: Console) -> int:
         console.output(listed([*names.usable, *names.already], arguments.format), arguments.output, inputs)
         return EXIT_OK
     text = with_selections(file, {name: chosen[name] for name in names.usable if name in chosen}, selections, arguments)
-    count = len(names.usable)
-    console.note("added {} to skip_layers".format("1 layer" if count == 1 else "{} layers".format(count)))
+    console.note("added {} to skip_layers".format(pluralize(len(names.usable), "layer")))
     result = file.workspace.file(text, file.name)
     errors = [diagnostic for diagnostic in result.check() if diagnostic.severity == ERROR]
     if errors:
@@ -161,10 +159,7 @@ def by_log(path: str, console: Console, file: ConfigFile) -> List[str]:
     """Return the layers that a log names as failing, and say what else it has."""
     from ..tools.logs import read_log
 
-    try:
-        contents, name = console.read(path)
-    except OSError as error:
-        raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
+    contents, name = console.read(path)
     text = contents if isinstance(contents, str) else contents.decode("utf-8", "replace")
     found = read_log(text, file.layers or (), file.flavour)
     for unknown in found.unknown:

@@ -110,7 +110,7 @@ class TextTable:
             rest = sum(widths[1:]) + 2 * len(widths) + LAST
             stacked = width - rest < min(NARROWEST, widths[0])
             widths[0] = min(widths[0], max(width - rest, 1))
-        lines = [] if stacked else [align(head, widths)]
+        lines = [] if stacked else [place_cells(head, widths)]
         for run, texts in zip(runs, cells):
             found = stacked_row(texts, head, width or 0) if stacked else table_row(texts, widths, width)
             colour = colour_of(run[0]) if color else ""
@@ -123,7 +123,7 @@ def join_different(values: Sequence[str], what: str) -> str:
     return ", ".join(different) if len(different) < 3 else "{} {}".format(len(different), what)
 
 
-def align(texts: Sequence[str], widths: Sequence[int]) -> str:
+def place_cells(texts: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*["{:<{}}".format(t, w) for t, w in zip(texts, widths)], texts[-1]]).rstrip()
 
 
@@ -147,14 +147,14 @@ def break_name(name: str, width: int) -> List[str]:
 
 def table_row(texts: List[str], widths: Sequence[int], width: Optional[int]) -> List[str]:
     if width is None:
-        return [align(texts, widths)]
+        return [place_cells(texts, widths)]
     left = sum(widths) + 2 * len(widths)
     last = wrap(texts[-1], max(width - left, 1)) or [""]
     lines = []
     if len(texts[0]) > widths[0]:  # a name that is too long has lines of its own
         lines = break_name(texts[0], width)
         texts = ["", *texts[1:]]
-    lines.append(align([*texts[:-1], last[0]], widths))
+    lines.append(place_cells([*texts[:-1], last[0]], widths))
     return lines + [" " * left + more for more in last[1:]]
 
 

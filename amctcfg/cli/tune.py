@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import Any, Dict, List
+from typing import Any, List
 
-from ..diagnostics.words import dump_json, escape_controls, join_words, pluralize
+from ..diagnostics.words import escape_controls, join_words, pluralize
 from ..documents.files import write
 from ..documents.settings import rewrite_head_paths
 from .arguments import CFG, OUTPUT, READING, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
 from .opening import open_workspace
 from .progress import ProgressBar
-from .reports import FORMAT_VERSION, finite
+from .reports import align, finite, json_report
 from .simulate import DATA, JOBS, MEMORY, decibels, files_of, simulation_room
 
 CHANGE_KINDS = ("settings", "balancer", "int16", "skip")
@@ -66,8 +66,7 @@ def run(arguments: Any, console: Console) -> int:
     if arguments.in_place and (arguments.output or arguments.config == "-"):
         raise Failure("-i changes the file itself; leave it out with -o and for standard input")
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
-    if file.is_json:
-        raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(file.name))
+    file.require_text()
     path, document = file.require_model().path, file.document
     simulation = simulation_room()
     bar = ProgressBar(console)
@@ -126,22 +125,18 @@ def to_table(tuned: Any) -> List[str]:
     rows = [["layer", "kind", "without", "setting"]]
     rows += [[change.layer, change.kind, decibels(change.without), change.setting] for change in tuned.changes]
     rows = [[escape_controls(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]) for row in rows]
-    return [*lines, "{}, {}".format(pluralize(len(tuned.changes), "change"), head)]
+    return [*align(rows), "{}, {}".format(pluralize(len(tuned.changes), "change"), head)]
 
 
 def to_json(tuned: Any, name: str, model: str) -> str:
     """Write one object: `version`, `file`, `model`, `before`, `after`, `reached`, `changes`, `left` and `notes`."""
-    values: Dict[str, Any] = {
-        "version": FORMAT_VERSION,
-        "file": name,
-        "model": model,
-        "before": finite(tuned.before),
-        "after": finite(tuned.after),
-        "reached": tuned.reached,
-        "changes": [dict(change._asdict(), without=finite(change.without)) for change in tuned.changes],
-        "left": [{"layer": layer, "output": finite(value)} for layer, value in tuned.left],
-        "notes": list(tuned.notes),
-    }
-    return dump_json(values, indent=2, allow_nan=False) + "\n"
+    return json_report(
+        file=name,
+        model=model,
+        before=finite(tuned.before),
+        after=finite(tuned.after),
+        reached=tuned.reached,
+        changes=[dict(change._asdict(), without=finite(change.without)) for change in tuned.changes],
+        left=[{"layer": layer, "output": finite(value)} for layer, value in tuned.left],
+        notes=list(tuned.notes),
+    )

@@ -109,6 +109,11 @@ class ConfigFile:
             raise Failure(words.format(self.name))
         return self.model
 
+    def require_text(self) -> None:
+        """Raise `Failure` where the file is a JSON quantization config."""
+        if self.is_json:
+            raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(self.name))
+
     # ------------------------------------------------------------ reading
 
     @cached

@@ -51,7 +51,7 @@ class Workspace:
         options: What holds for all files.
         note: Called with each sentence about the run.
         progress: Called with what long work is at, and with "" when it has ended.
-        read: Gives the contents and the name of a file; raises `OSError`.
+        read: Gives the contents and the name of a file; raises `OSError` or `Failure`.
         detail: Called with how each file is read.
 
     Raises:
