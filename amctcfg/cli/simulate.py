@@ -42,7 +42,7 @@ def count(argument: str) -> int:
 DATA = option(
     "--data", metavar="F", nargs="+", required=True, help="calibration data: .npz, .npy, .bin, or folders of these"
 )
-MEMORY = option(
+MEMORY_LIMIT = option(
     "--memory",
     metavar="SIZE",
     type=memory_size,
@@ -69,7 +69,7 @@ OPTIONS = (
     formats("text", "json", "csv", "html"),
     option("--against", metavar="OLD", help="another configuration: the page (--format html) shows before and after"),
     JOBS,
-    MEMORY,
+    MEMORY_LIMIT,
 )
 
 

@@ -15,7 +15,7 @@ from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
 from .opening import open_workspace
 from .progress import ProgressBar
 from .reports import align, finite, json_report
-from .simulate import DATA, JOBS, MEMORY, decibels, files_of, simulation_room
+from .simulate import DATA, JOBS, MEMORY_LIMIT, decibels, files_of, simulation_room
 
 CHANGE_KINDS = ("settings", "balancer", "int16", "skip")
 
@@ -58,7 +58,7 @@ OPTIONS = (
     OUTPUT,
     formats("text", "json"),
     JOBS,
-    MEMORY,
+    MEMORY_LIMIT,
 )
 
 

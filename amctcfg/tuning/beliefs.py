@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the layers that are needed lie in a ranking: guesses of different kinds, corrected by what the search finds."""
+"""Beliefs about where the layers that are needed lie in a ranking: guesses of different kinds, corrected by what the search finds."""
 
 from __future__ import annotations
 
