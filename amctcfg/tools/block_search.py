@@ -1,0 +1,470 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The search for the shortest configuration: which block is the common one, and which types have one of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
+
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
+from ..flavours.requirement import BY_TYPE, SOFTEN, cascade_of, requirements_in, requirements_of
+from ..flavours.requirement import ERROR as IS_ERROR
+from ..messages.field import Field
+from ..messages.message import construct
+from ..messages.printing import print_message
+from ..messages.sharing import by_identity
+from ..resolve.effective import values_of
+from ..resolve.json_reading import QuantConfig
+from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Members, Resolver, Tier, members_of
+
+if TYPE_CHECKING:
+    from ..messages.sharing import IdentityCache
+
+
+class LayerClass(NamedTuple):
+    """Layers of one type and one set of missing abilities: they resolve alike."""
+
+    type: str
+    lacks: Tuple[str, ...]
+
+
+class Cost(NamedTuple):
+    """A cost to be minimized: first the blocks, then the lines of the text."""
+
+    blocks: int
+    lines: int
+
+    def plus(self, blocks: int, lines: int) -> Cost:
+        return Cost(self.blocks + blocks, self.lines + lines)
+
+    def minus(self, other: Cost) -> Cost:
+        return Cost(self.blocks - other.blocks, self.lines - other.lines)
+
+
+IMPOSSIBLE = 10**9  # blocks and lines: no configuration gives a layer this
+
+# What the fields that cascade are without a word of the block: (dotted name, value), of one or two ways to look for it.
+Fallback = FrozenSet[Tuple[str, str, Any]]
+
+
+class BlockSearch:
+    """The choice of a common block and of blocks of types, by the cost of the layers that then need their own.
+
+    With a given common block each type decides for itself. What a type costs depends on the common block only by what
+    it gives the layers of the type, and by the values that cascade: so both are worked out once for each of those.
+    """
+
+    def __init__(self, read: QuantConfig, supported: List[Layer]) -> None:
+        self.read: QuantConfig = read
+        self.flavour: Flavour[Any] = read.flavour
+        self.supported: List[Layer] = supported
+        self.block_class: Any = read.block_class
+        self.members: Members = members_of(self.block_class)
+        self.globals: Dict[str, Any] = {
+            key: read.messages.get(key, value)
+            for key, value in read.globals.items()
+            if key in read.config_fields and value != read.config_fields[key].default and value != []
+        }
+        self.base: Any = self.flavour.config(**self.globals)
+        same: Dict[Any, Any] = {}  # one object for equal blocks
+        self.blocks: Dict[str, Any] = {name: same.setdefault(x.block, x.block) for name, x in read.layers.items()}
+        self.wanted: Dict[LayerClass, Counter[Any]] = {}
+        self.sizes: Counter[LayerClass] = Counter(map(class_of, supported))
+        for layer in supported:
+            counts = self.wanted.setdefault(class_of(layer), Counter())
+            if layer.name in self.blocks:
+                counts[self.blocks[layer.name]] += 1
+        self.types: Dict[str, List[LayerClass]] = {}
+        for layer_class in self.wanted:
+            self.types.setdefault(layer_class.type, []).append(layer_class)
+        self.layer_of: Dict[LayerClass, Layer] = {
+            layer_class: Layer("", layer_class.type, True, layer_class.lacks) for layer_class in self.wanted
+        }
+        self.resolver: Resolver = Resolver(self.base, "documented", self.flavour)
+        # The fields that cascade, with the part that holds each.
+        self.cascades: List[Tuple[str, Field]] = [
+            (part, field)
+            for part, outer in self.block_class.__schema__.fields.items()
+            for field in (outer.kind.__schema__.fields.values() if outer.is_message else ())
+            if cascade_of(field) is not None
+        ]
+        self.lines_of: Dict[Any, int] = {}
+        self.sums: Dict[Any, Cost] = {}
+        self.type_choices: Dict[Any, Any] = {}
+
+    # ------------------------------------------------------------ the configuration
+
+    def find_best(self) -> Any:
+        common, least = None, self.cost(None)
+        bounds = LowerBounds(self)
+        for block in {block: None for counts in self.wanted.values() for block in counts}:
+            if not bounds.may_cost_less(block, least):
+                continue
+            for candidate in self.common_variants(block):
+                cost = self.cost(candidate)
+                if cost < least:  # of the best the first, which is the plainest
+                    common, least = candidate, cost
+        if least.blocks >= IMPOSSIBLE:
+            raise ConfigError(list(self.find_impossible(common)), self.read.text)
+        types, names = [], []
+        chosen = {}
+        for layer_type in self.types:
+            block = self.type_choice(layer_type, common)[1]
+            chosen[layer_type] = block
+            if block is not None:
+                types.append(self.entry(OF_TYPE, layer_type, block))
+        own_blocks: IdentityCache[Any] = {}
+        for layer in self.supported:
+            block = by_identity(
+                own_blocks,
+                self.blocks.get(layer.name),
+                class_of(layer),
+                self.own_block,
+                layer,
+                common,
+                chosen[layer.type],
+            )
+            if block is not None:
+                names.append(self.entry(OF_LAYER, layer.name, block))
+        skipped_types, skipped_layers = self.choose_skips()
+        fields = dict(
+            self.globals,
+            **self.shorten_tensors(common),
+            skip_layers=skipped_layers,
+            skip_layer_types=skipped_types,
+            common_config=common,
+            override_layer_types=types,
+            override_layer_configs=names,
+        )
+        return self.flavour.config(**fields)
+
+    def shorten_tensors(self, common: Any) -> Dict[str, List[Any]]:
+        """Shorten the entries of tensor_quantize: what they are without a word is left out."""
+        resolver = Resolver(self.flavour.config(**dict(self.globals, common_config=common)), "documented", self.flavour)
+        layout = self.flavour.layout
+        members = [member for templates in layout.parts.values() for member in templates] if layout else []
+        found = {}
+        for key, entries in self.read.messages.items():
+            cls = self.read.config_fields[key].kind
+            parts = [name for name in members if name in cls.__schema__.fields]
+            found[key] = [self.shorten_tensor(entry, parts, resolver) for entry in entries]
+        return found
+
+    def shorten_tensor(self, entry: Any, parts: List[str], resolver: Resolver) -> Any:
+        """Shorten an entry; the first of its parts need not be there."""
+        values = {name: getattr(entry, name) for name in entry.__schema__.fields}
+        nothing = type(entry)(**dict(values, **dict.fromkeys(parts)))
+        for part in parts:
+            block = values[part]
+            if block is not None:
+                usual = resolver.tensor_values(nothing, part)
+                said = {f: getattr(block, f) for f in block.__schema__.fields if getattr(block, f) != usual[f]}
+                values[part] = type(block)(**said) if said or part != parts[0] else None
+        return type(entry)(**values)
+
+    def entry(self, field: str, name: str, block: Any) -> Any:
+        return self.read.config_fields[field].kind(name, block)
+
+    def own_block(self, layer: Layer, common: Any, type_block: Any) -> Any:
+        """Return the block that a layer needs for itself, None if it needs none."""
+        layer_class = class_of(layer)
+        tiers = self.tiers(layer_class, common, type_block)
+        forced = type_block is None and self.is_forbidden(layer_class, common)
+        wanted = self.blocks.get(layer.name)
+        if wanted is None:  # nothing is wanted of it, but common_config would be an error on it
+            return self.block_class() if forced else None
+        if not forced and wanted == self.resolve_outcome(layer_class, tiers):
+            return None
+        return self.shortest_block(wanted, layer_class, self.fallbacks(layer_class, common, type_block))
+
+    def choose_skips(self) -> Tuple[List[str], List[str]]:
+        """Return types none of whose layers are quantized, where that is shorter; then the remaining layers."""
+        enabled = {name for name, layer in self.read.layers.items() if layer.enabled}
+        by_type: Dict[str, List[str]] = {}
+        for layer in self.supported:
+            by_type.setdefault(layer.type, []).append(layer.name)
+        off = [t for t, names in by_type.items() if len(names) > 1 and not enabled.intersection(names)]
+        return off, [x.name for x in self.supported if x.type not in off and x.name not in enabled]
+
+    def find_impossible(self, common: Any) -> Iterator[Diagnostic]:
+        for layer in self.supported:
+            read = self.read.layers.get(layer.name)
+            layer_class = class_of(layer)
+            if read is None or self.shortest_block(read.block, layer_class, frozenset()) is not None:
+                continue
+            words = ", ".join("{}={}".format(k.rpartition(".")[2], v) for k, v in values_of(read.block).items())
+            message = "{}: no configuration can give a layer of type {} this: {}".format(layer.name, layer.type, words)
+            yield Diagnostic(
+                ERROR,
+                "algorithm-unsupported",
+                message,
+                span=self.read.origins_of(layer)["quant_enable"].span,
+                path=(layer.name,),
+                hint="the toolkit reads it from the JSON only; keep the JSON, or change this layer",
+                name=self.read.name,
+            )
+
+    # ------------------------------------------------------------ candidates for the common block
+
+    def common_variants(self, block: Any) -> Iterator[Any]:
+        """Iterate over ways to write a block as common_config: switches that the type decides left out, true or false."""
+        parts: List[List[Tuple[str, Any]]] = []
+        for names, default in self.members.groups:
+            name = next((n for n in names if getattr(block, n) is not None), None)
+            if name is not None:
+                parts.append([(name, part) for part in self.part_variants(name, getattr(block, name), name == default)])
+            elif default is not None:  # dropped on this layer: what other layers have, or the algorithm's defaults
+                others = [n for n in names if n != default]
+                parts.append([(n, self.block_class.__schema__.fields[n].kind()) for n in others])
+        for chosen in product(*parts):
+            yield self.block_class(**{name: part for name, part in chosen if part is not None})
+
+    def part_variants(self, name: str, part: Any, is_default: bool) -> Iterator[Any]:
+        options: List[List[Tuple[str, Any]]] = []
+        for field in part.__schema__.fields.values():
+            value = getattr(part, field.name)
+            if field.default is BY_TYPE:
+                options.append([(field.name, v) for v in (None, True, False)])
+            elif cascade_of(field) is not None:
+                options.append([(field.name, v) for v in (None, not self.overall(field))])
+            else:
+                options.append([(field.name, None if value == field.default else value)])
+        for chosen in product(*options):
+            fields = {key: value for key, value in chosen if value is not None}
+            yield None if is_default and not fields else type(part)(**fields)
+
+    def overall(self, field: Field) -> Any:
+        """Return what a field that cascades is where no block sets it."""
+        return self.globals.get(cascade_of(field) or "", field.default)
+
+    # ------------------------------------------------------------ costs
+
+    def cost(self, common: Any) -> Cost:
+        cost = Cost(0, 0) if common is None else Cost(1, self.lines(common))
+        for layer_type in self.types:
+            cost = cost.plus(*self.type_choice(layer_type, common)[0])
+        return cost
+
+    def type_choice(self, layer_type: str, common: Any) -> Tuple[Cost, Any]:
+        """Return what the layers of a type cost under a common block, and the block of the type that pays, if any."""
+        classes = self.types[layer_type]
+        state = tuple(
+            (
+                self.resolve_outcome(layer_class, self.tiers(layer_class, common, None)),
+                self.is_forbidden(layer_class, common),
+            )
+            for layer_class in classes
+        )
+        cascading = [self.fallbacks(layer_class, common, None) for layer_class in classes]
+        key = layer_type, state, tuple(cascading)
+        if key not in self.type_choices:
+            without = Cost(0, 0)
+            for layer_class, (outcome, forbidden), fallbacks in zip(classes, state, cascading):
+                without = without.plus(*self.class_cost(layer_class, outcome, forbidden, fallbacks))
+            entry = self.type_entry(layer_type, common, cascading)
+            self.type_choices[key] = min((without, None), entry, key=lambda pair: pair[0])
+        found: Tuple[Cost, Any] = self.type_choices[key]
+        return found
+
+    def type_entry(self, layer_type: str, common: Any, cascading: List[Fallback]) -> Tuple[Cost, Any]:
+        """Return the cheapest block of a type."""
+        key = layer_type, tuple(cascading)
+        if key not in self.type_choices:
+            classes = self.types[layer_type]
+            best: Tuple[Cost, Any] = (Cost(2 * IMPOSSIBLE, 0), None)
+            # What two classes want alike may be written in two ways: one of them has less to say.
+            tried = [
+                self.shortest_block(w, layer_class, fallbacks)
+                for layer_class, fallbacks in zip(classes, cascading)
+                for w in self.wanted[layer_class]
+            ]
+            for block in dict.fromkeys(tried or [self.block_class()]):
+                if block is not None and self.is_allowed_for_type(layer_type, block):
+                    best = min(best, (self.entry_cost(classes, common, block), block), key=lambda pair: pair[0])
+            self.type_choices[key] = best
+        found: Tuple[Cost, Any] = self.type_choices[key]
+        return found
+
+    def entry_cost(self, classes: List[LayerClass], common: Any, block: Any) -> Cost:
+        cost = Cost(1, 3 + self.lines(block))
+        for layer_class in classes:
+            outcome = self.resolve_outcome(layer_class, self.tiers(layer_class, common, block))
+            cost = cost.plus(*self.class_cost(layer_class, outcome, False, self.fallbacks(layer_class, common, block)))
+        return cost
+
+    def class_cost(self, layer_class: LayerClass, outcome: Any, forbidden: bool, fallbacks: Fallback) -> Cost:
+        """Return what the layers of a class cost that need a block of their own."""
+        counts = self.wanted[layer_class]
+        key = layer_class, fallbacks
+        if key not in self.sums:
+            total = Cost(0, 0)
+            for block, count in counts.items():
+                one = self.own_cost(block, layer_class, fallbacks)
+                total = total.plus(count * one.blocks, count * one.lines)
+            self.sums[key] = total
+        cost = self.sums[key]
+        if forbidden:
+            free = self.sizes[layer_class] - sum(counts.values())
+            return cost.plus(free, free * 5)
+        count = counts.get(outcome, 0)
+        if count:
+            one = self.own_cost(outcome, layer_class, fallbacks)
+            cost = cost.plus(-count * one.blocks, -count * one.lines)
+        return cost
+
+    def own_cost(self, block: Any, layer_class: LayerClass, fallbacks: Fallback) -> Cost:
+        written = self.shortest_block(block, layer_class, fallbacks)
+        return Cost(IMPOSSIBLE, 0) if written is None else Cost(1, 3 + self.lines(written))
+
+    def lines(self, block: Any) -> int:
+        """Count the lines of a block with its brackets."""
+        if block not in self.lines_of:
+            lines: List[str] = []
+            print_message(block, "", lines)
+            self.lines_of[block] = 2 + len(lines)
+        return self.lines_of[block]
+
+    # ------------------------------------------------------------ what blocks give
+
+    def tiers(self, layer_class: LayerClass, common: Any, type_block: Any) -> List[Tier]:
+        tiers = [] if type_block is None else [Tier(OF_TYPE, type_block, ())]
+        return tiers + ([] if common is None else [Tier(COMMON, common, ())])
+
+    def resolve_outcome(self, layer_class: LayerClass, tiers: List[Tier]) -> Any:
+        """Return the effective block of a layer of a class without an override of its own."""
+        return self.resolver.block_of(self.layer_of[layer_class], tiers)
+
+    def fallbacks(self, layer_class: LayerClass, common: Any, type_block: Any) -> Fallback:
+        """Return what the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
+        found = set()
+        for part, field in self.cascades:
+            below = [value_in(common, part, field.name), self.overall(field)]
+            requirements = requirements_of(field)
+            possible = not requirements or self.flavour.can(self.layer_of[layer_class], requirements[0].ability)
+            for blocks in ([value_in(type_block, part, field.name), *below], below):
+                value = next(v for v in blocks if v is not None)
+                found.add((part, field.name, value and possible))
+        return frozenset(found)
+
+    def is_forbidden(self, layer_class: LayerClass, common: Any) -> bool:
+        """Return whether a common block is an error on layers of a class."""
+        return common is not None and any(
+            requirement.common == IS_ERROR and not self.flavour.can(self.layer_of[layer_class], requirement.ability)
+            for requirement in requirements_in(common)
+        )
+
+    def is_allowed_for_type(self, layer_type: str, block: Any) -> bool:
+        described = self.flavour.types[layer_type]
+        for requirement in requirements_in(block):
+            if requirement.by_type == SOFTEN:
+                continue
+            if not described.has(requirement.of_type or requirement.ability):
+                return False
+            if not all(
+                self.flavour.can(self.layer_of[layer_class], requirement.ability)
+                for layer_class in self.types[layer_type]
+            ):
+                return False
+        return True
+
+    def shortest_block(self, wanted: Any, layer_class: LayerClass, fallbacks: Fallback) -> Any:
+        """Return the shortest block of its own that gives a layer what is wanted; None where none does."""
+        layer = self.layer_of[layer_class]
+        parts: Dict[str, Any] = {}
+        for names, default in self.members.groups:
+            name = next((n for n in names if getattr(wanted, n) is not None), None)
+            if name is None:
+                if default is not None:
+                    return None  # only a requirement of common_config drops a part
+                continue
+            part, fields = getattr(wanted, name), {}
+            for field in part.__schema__.fields.values():
+                value = getattr(part, field.name)
+                if cascade_of(field) is not None:
+                    usual = {v for where, key, v in fallbacks if where == name and key == field.name}
+                    leave_out = usual == {value}
+                else:
+                    leave_out = value == self.resolver.default(field, layer)
+                if not leave_out:
+                    fields[field.name] = value
+            if fields or name != default:
+                parts[name] = construct(type(part), dict(part.__schema__.blank, **fields))
+        for field in self.members.scalars:
+            if getattr(wanted, field.name) != field.default:
+                parts[field.name] = getattr(wanted, field.name)
+        block = construct(self.block_class, dict(self.block_class.__schema__.blank, **parts))
+        possible = all(self.flavour.can(layer, requirement.ability) for requirement in requirements_in(block))
+        return block if possible else None
+
+
+class LowerBounds:
+    """Lower bounds of what common blocks cost: most of them need not be tried then.
+
+    Whatever its switches are, a common block gives the layers of a class what one of the wanted blocks with the same core
+    holds, or nothing that is wanted. A block of a type saves as much as the most frequent one at best.
+    """
+
+    def __init__(self, search: BlockSearch) -> None:
+        self.search: BlockSearch = search
+        self.alone: Dict[LayerClass, Cost] = {}  # where each layer has a block of its own
+        self.saved: Dict[
+            LayerClass, Dict[Any, Cost]
+        ] = {}  # by a block for all layers of a class, by its core; by any for None
+        for layer_class, counts in search.wanted.items():
+            alone = Cost(0, 0)
+            saved: Dict[Any, Cost] = {None: Cost(0, 0)}
+            for block, count in counts.items():
+                shortest = search.own_cost(block, layer_class, self.cheapest_fallbacks(block)).lines
+                cost, core = Cost(count, count * shortest), self.core(block)
+                alone = alone.plus(*cost)
+                saved[core], saved[None] = max(saved.get(core, cost), cost), max(saved[None], cost)
+            self.alone[layer_class], self.saved[layer_class] = alone, saved
+
+    def may_cost_less(self, block: Any, than: Cost) -> bool:
+        """Return whether any variant of a block may be a better common block than one of this cost."""
+        core, least = self.core(block), Cost(1, 0)
+        for classes in self.search.types.values():
+            without, by_type = Cost(0, 0), Cost(1, 5)
+            for layer_class in classes:
+                alone, saved = self.alone[layer_class], self.saved[layer_class]
+                without = without.plus(*alone.minus(saved.get(core, Cost(0, 0))))
+                by_type = by_type.plus(*alone.minus(saved[None]))
+            least = least.plus(*min(without, by_type))
+        # The first variant, which leaves out all switches, is the shortest.
+        return least < than and least.plus(0, self.search.lines(next(self.search.common_variants(block)))) < than
+
+    def cheapest_fallbacks(self, block: Any) -> Fallback:
+        """Return the fallbacks with which a block has to say the least."""
+        return frozenset((part, f.name, value_in(block, part, f.name)) for part, f in self.search.cascades)
+
+    def core(self, block: Any) -> Optional[Tuple[Any, ...]]:
+        """Return what all layers get of a block that is the common one in any variant; None where that is not sure."""
+        values: List[Any] = []
+        for names, default in self.search.members.groups:
+            if any(requirements_of(self.search.block_class.__schema__.fields[name]) for name in names):
+                continue  # some layers do without
+            name = next((n for n in names if getattr(block, n) is not None), None)
+            if name is None and default is not None:
+                return None
+            values.append(name)
+            part = None if name is None else getattr(block, name)
+            if part is not None:
+                values += [getattr(part, f.name) for f in part.__schema__.fields.values() if is_plain(f)]
+        return tuple(values)
+
+
+def is_plain(field: Field) -> bool:
+    """Return whether a field is the same for all layers that have a block."""
+    return cascade_of(field) is None and field.default is not BY_TYPE and not requirements_of(field)
+
+
+def class_of(layer: Layer) -> LayerClass:
+    return LayerClass(layer.type, layer.lacks)
+
+
+def value_in(block: Any, member: str, field: str) -> Any:
+    part = None if block is None else getattr(block, member)
+    return None if part is None else getattr(part, field)
