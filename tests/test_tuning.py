@@ -481,6 +481,19 @@ def test_a_journal_cut_off_anywhere_resumes_to_the_same_answer(count, many, kept
     assert (resumed.best, resumed.minimal) == (whole.best, whole.minimal)
 
 
+@pytest.mark.parametrize("target", [None, 0.9])
+def test_no_more_candidates_than_are_of_use(target):
+    """Asked for a million, the search looks no farther ahead than what may be reached."""
+    search = Bisection(amctcfg.parse(""), [Layer("l{}".format(n), "Conv2D") for n in range(54)], target=target)
+    replays = []
+    questions = search.strategy.questions
+    search.strategy.questions = lambda verdicts: replays.append(1) or questions(verdicts)
+    search._made = lambda names: Candidate(tuple(names), "", None)
+    found = search.ask_many(10**6)
+    assert 8 < len(found) <= len(replays) < 1000 and len({candidate.skip for candidate in found}) == len(found)
+    assert search.ask_many(10**6) == ()  # all that helps is pending
+
+
 def needs_l3(candidate):
     return "l3" in candidate.skip
 
@@ -1026,6 +1039,8 @@ def test_jobs_run_at_the_same_time(folder, cli):
     again = cli("bisect", "q.cfg", "--jobs", "3", "--", test, "{}", "{worker}")  # another N is fine
     assert again.status == 0 and "verdicts come from" in again.err
     assert cli("bisect", "q.cfg", "--jobs", "0", "--", test, "{}").status == 2
+    many = cli("bisect", "q.cfg", "--jobs", "100000000", "--", test, "{}")
+    assert many.status == 2 and "--jobs is at most 256" in many.err
 
 
 SLEEPER = (

@@ -52,7 +52,9 @@ OPTIONS = (
     option("--target", metavar="X", type=finite_number, help="the score that is good; read from 'amctcfg-score: N'"),
     option("--budget", metavar="N", type=int, help="run at most N commands"),
     option("--repeat", metavar="K", type=int, default=1, help="runs of each candidate; the majority counts"),
-    option("--jobs", metavar="N", type=count, default=1, help="runs at the same time; {worker} is 0 to N - 1"),
+    option(
+        "--jobs", metavar="N", type=count, default=1, help="runs at the same time, at most 256; {worker} is 0 to N - 1"
+    ),
     option("--dask", metavar="ADDRESS", help="run on the workers of this Dask scheduler; --jobs at the same time"),
     option("--data", metavar="F", nargs="+", help="calibration data for {onnx}, the candidate's simulated model"),
     option("--state", metavar="DIR", help="the journal and the results; CFG.bisect if left out"),
@@ -69,6 +71,7 @@ NOTHING_GOOD, INTERRUPTED = 3, 130
 CANT_TELL, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 BEST, NEXT = "best.cfg", "next.cfg"
 LAST_LINES = 5
+MOST_JOBS = 256  # a search does not foresee more
 
 
 def run(arguments: Any, console: Console) -> int:
@@ -121,6 +124,8 @@ def refuse_wrong_usage(arguments: Any) -> None:
         )
     if bool(arguments.data) != any("{onnx}" in word for word in arguments.run):
         raise Failure("{onnx} in the command and --data with calibration data go together")
+    if arguments.jobs > MOST_JOBS:
+        raise Failure("--jobs is at most {}: the search has no use for more runs at the same time".format(MOST_JOBS))
     if arguments.dask is not None and not arguments.run:
         raise Failure("--dask runs a command; --next and --tell need none")
 

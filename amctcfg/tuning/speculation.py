@@ -8,7 +8,7 @@ from typing import Container, Dict, FrozenSet, List, Optional, Tuple
 
 from .strategy import Names, Question, Strategy, Verdict, Verdicts
 
-PATHS = 24  # replays for each question that is wanted: what comes later is as good as never reached
+UNLIKELY = 1 / 256  # how likely a question has to be reached: what is less likely is as good as never asked
 
 
 def likely_questions(
@@ -27,7 +27,7 @@ def likely_questions(
         (-1.0, 0, {})
     ]  # likelihood, number, what is supposed
     number = 0
-    while paths and len(found) < count and number < PATHS * count:
+    while paths and len(found) < count and -paths[0][0] >= UNLIKELY:
         likelihood, _, supposed = heapq.heappop(paths)
         question = replay_questions(strategy, {**verdicts, **supposed})
         if question is None:
