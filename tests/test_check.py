@@ -10,6 +10,7 @@ import pytest
 
 import amctcfg
 
+from .conftest import thorough
 from .test_commands import ENVIRONMENT, process
 
 
@@ -223,10 +224,10 @@ def test_a_file_name_that_is_not_text(folder):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("unbuffered", ["", *thorough(["1"])])
 def test_output_that_is_cut_is_noticed(folder, unbuffered):
     """A stream without a buffer drops what the descriptor does not take at once."""
-    rows = "".join("layer{},Conv2D\n".format(number) for number in range(3000))
+    rows = "".join("layer{},Conv2D\n".format(number) for number in range(600))
     write(folder / "big.csv", "name,type\n" + rows)
     write(folder / "q.cfg", "# amctcfg: graph=big.csv\n")
     environment = dict(ENVIRONMENT, PYTHONUNBUFFERED=unbuffered)

@@ -19,6 +19,8 @@ import amctcfg
 from amctcfg.cli import run
 from amctcfg.cli.arguments import COMMANDS
 
+from .conftest import THOROUGH
+
 INSTALLED = Path(amctcfg.__file__).parent.parent
 ENVIRONMENT = dict(os.environ, PYTHONPATH=str(INSTALLED))
 
@@ -133,7 +135,7 @@ def test_what_is_content_stays_as_it_is(hostile, cli):
 def test_results_are_utf8_whatever_the_locale(tmp_path):
     (tmp_path / "l.csv").write_text("name,type\nfür,Conv2D\n卷积,Conv2D\n", encoding="utf-8")
     (tmp_path / "q.cfg").write_text('skip_layers: "für"\n', encoding="utf-8")
-    for encoding in ("ascii", "cp1252", "utf-8"):
+    for encoding in ("ascii", "cp1252", "utf-8") if THOROUGH else ("ascii",):
         environment = dict(ENVIRONMENT, PYTHONIOENCODING=encoding)
         for arguments in (
             ["layers", "l.csv", "--format", "json"],

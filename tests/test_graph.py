@@ -14,7 +14,7 @@ from amctcfg import TF_ASCEND, ConfigError, Layer
 from amctcfg.models.loading import examine_file
 from amctcfg.models.tables import layers_to_csv, layers_to_json
 
-from .conftest import DATA
+from .conftest import DATA, thorough
 from .strategies import any_text
 
 pytest.importorskip("google.protobuf", reason="graphs are read with protobuf")
@@ -527,16 +527,26 @@ def nested(levels, calls):
     [
         nested(7, 10),
         nested(40, 2),
-        saved_model(  # arguments count as nodes, too
-            [("f", ["a{}".format(n) for n in range(160)], [("n{}".format(n), "Relu", [], {}) for n in range(160)])],
-            nodes=[("c{}".format(n), "PartitionedCall", ["x"] * 160, {"f": "f"}) for n in range(1600)],
-        ),
-        saved_model(  # long names in a long chain
+        *thorough(
             [
-                ("f{}".format(n), [], [("n" * 200, "PartitionedCall", [], {"f": "f{}".format(n + 1)})])
-                for n in range(4000)
-            ],
-            nodes=[("call", "PartitionedCall", [], {"f": "f0"})],
+                saved_model(  # arguments count as nodes, too
+                    [
+                        (
+                            "f",
+                            ["a{}".format(n) for n in range(160)],
+                            [("n{}".format(n), "Relu", [], {}) for n in range(160)],
+                        )
+                    ],
+                    nodes=[("c{}".format(n), "PartitionedCall", ["x"] * 160, {"f": "f"}) for n in range(1600)],
+                ),
+                saved_model(  # long names in a long chain
+                    [
+                        ("f{}".format(n), [], [("n" * 200, "PartitionedCall", [], {"f": "f{}".format(n + 1)})])
+                        for n in range(4000)
+                    ],
+                    nodes=[("call", "PartitionedCall", [], {"f": "f0"})],
+                ),
+            ]
         ),
     ],
     ids=["levels", "doubling", "arguments", "names"],

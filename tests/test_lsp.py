@@ -23,7 +23,7 @@ from amctcfg.editor.text import ENCODINGS, Text
 from amctcfg.editor.tokens import semantic_tokens
 from amctcfg.workspace.workspace import Options
 
-from .conftest import THOROUGH, command
+from .conftest import THOROUGH, command, thorough
 from .lsp_client import INSTALLED, Client
 from .test_embedding import interpreters
 
@@ -99,7 +99,7 @@ def test_random_edits_are_what_check_reports(which, folder):
     """After each edit the diagnostics equal those of `check`; completion, hover and symbols answer anywhere."""
     chance = random.Random(7)
     text = TEXT
-    edits = 1000 if THOROUGH else 40
+    edits = 1000 if THOROUGH else 30
     uri = uri_of(folder)
     python = sys.executable if which == "this" else interpreters()[0]
     with Client(python, capabilities={"general": {"positionEncodings": ["utf-32", "utf-8"]}}) as client:
@@ -132,7 +132,7 @@ def test_random_edits_are_what_check_reports(which, folder):
         assert client.close() == 0 and not any("Traceback" in line for line in client.errors)
 
 
-@pytest.mark.parametrize("encoding, width", [(None, 2), ("utf-16", 2), ("utf-8", 4), ("utf-32", 1)])
+@pytest.mark.parametrize("encoding, width", [(None, 2), ("utf-8", 4), *thorough([("utf-16", 2), ("utf-32", 1)])])
 def test_positions_count_in_the_clients_units(encoding, width, folder):
     capabilities = {"general": {"positionEncodings": [encoding]}} if encoding else {}
     with Client(capabilities=capabilities) as client:
@@ -196,13 +196,21 @@ def test_a_model_that_changes_and_the_clients_settings(folder):
 # ---------------------------------------------------------------- completion, hover and the rest
 
 
-@pytest.fixture
-def session(folder):
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
     snippets = {"textDocument": {"completion": {"completionItem": {"snippetSupport": True}}}}
+    folder = tmp_path_factory.mktemp("session")
+    (folder / "l.csv").write_text(TABLE, encoding="utf-8")
     with Client(capabilities=snippets) as client:
         client.folder, client.uri = folder, uri_of(folder)
-        client.open(client.uri, TEXT)
         yield client
+
+
+@pytest.fixture
+def session(server):
+    server.open(server.uri, TEXT)
+    yield server
+    server.notify("textDocument/didClose", {"textDocument": {"uri": server.uri}})
 
 
 def labels(client, text, words, behind=True):
@@ -292,6 +300,7 @@ def test_hints_symbols_folding_definition_references_rename(session):
     assert answer["error"]["code"] == -32803 and "model" in answer["error"]["message"]
     session.notify("workspace/didChangeConfiguration", {"settings": {"amctcfg": {"inlayHints": False}}})
     assert session.request("textDocument/inlayHint", dict(uri, range=whole)) == []
+    session.notify("workspace/didChangeConfiguration", {"settings": {"amctcfg": {"inlayHints": True}}})
 
 
 def applied(text, edits):
@@ -433,7 +442,7 @@ def test_cancels_of_what_is_not_asked_are_forgotten(folder):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
-@pytest.mark.parametrize("name", ["fifo", "/dev/zero", "/dev/stdin", "/proc/self/fd/1"])
+@pytest.mark.parametrize("name", ["fifo", *thorough(["/dev/zero", "/dev/stdin", "/proc/self/fd/1"])])
 def test_a_model_that_never_ends(folder, name):
     os.mkfifo(str(folder / "fifo"))
     uri = uri_of(folder)
@@ -681,6 +690,7 @@ vim.cmd('qall!')
 """
 
 
+@pytest.mark.thorough
 def test_neovim(folder):
     nvim = shutil.which("nvim")
     if nvim is None:
@@ -733,6 +743,7 @@ EMACS = """
 """
 
 
+@pytest.mark.thorough
 def test_emacs(folder):
     emacs = shutil.which("emacs")
     if emacs is None:
@@ -755,6 +766,7 @@ def test_emacs(folder):
 EXTENSION = ROOT / "editors" / "vscode"
 
 
+@pytest.mark.thorough
 def test_the_extension_of_vscode_starts_the_server():
     """With a stub of VS Code's client; `vsce package` builds the rest."""
     node = shutil.which("node")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import amctcfg
 from amctcfg.tools.overriding import Override, altered, override
 
+from .conftest import seldom
 from .strategies import expandable
 
 PYTORCH = amctcfg.PYTORCH
@@ -90,6 +91,7 @@ def overridden(draw, flavour):
 
 
 @pytest.mark.parametrize("name", ["tf-ascend", "pytorch", "onnx"])
+@seldom
 @given(data=st.data())
 def test_layers_get_what_they_are_to_get_and_nothing_else_changes(name, data):
     flavour = amctcfg.FLAVOURS[name]

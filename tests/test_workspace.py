@@ -14,6 +14,8 @@ from amctcfg.textformat import parser
 from amctcfg.workspace.failure import Failure
 from amctcfg.workspace.workspace import Options, Workspace
 
+from .conftest import thorough
+
 INSTALLED = Path(amctcfg.__file__).parent.parent
 
 
@@ -84,7 +86,7 @@ def test_a_flavour_that_does_not_exist_is_the_options_fault():
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
-@pytest.mark.parametrize("special", ["fifo", "/dev/zero", "/dev/stdin"])
+@pytest.mark.parametrize("special", ["fifo", *thorough(["/dev/zero", "/dev/stdin"])])
 def test_a_head_can_not_name_what_never_ends(folder, special):
     if special == "fifo":
         os.mkfifo("fifo")
