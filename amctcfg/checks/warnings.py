@@ -4,22 +4,28 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
-from ..diagnostics.words import format_value, quote_names
+from ..diagnostics.words import quote_names
 from ..flavours.layer import Layer
-from ..flavours.requirement import ERROR, cascade_of, requirements_in
 from ..messages.sharing import by_identity
 from ..resolve.effective import values_of
-from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier
+from ..resolve.resolver import OF_LAYER, OF_TYPE
 from ..textformat.tree import Tree
 from .context import OVERRIDES, Context
+from .override_warnings import (
+    check_cascades,
+    check_ignored_overrides,
+    check_partial_overrides,
+    check_redundant_overrides,
+    check_skipped_overrides,
+    check_unused_overrides,
+)
 
 if TYPE_CHECKING:
     from ..documents.selections import Judged
     from ..messages.sharing import IdentityCache
-    from ..resolve.resolver import Rules
 
 MANY_STEPS = 10000
 COARSE = 0.9999
@@ -185,110 +191,6 @@ def iter_blocks(context: Context) -> Iterator[Tuple[Path, Any]]:
         yield path, entry
 
 
-def check_skipped_overrides(context: Context) -> None:
-    """Report overrides of what is skipped; a run of them one after the other, as `condense` writes them, once."""
-    resolver = context.resolver
-    runs: List[Tuple[Path, str, List[str]]] = []  # where a run begins, what skips its layers, and their names
-    for field, key in OVERRIDES:
-        following = None
-        for path, entry in context.entries(field):
-            name = getattr(entry, key)
-            layer = context.by_name.get(name) if field == OF_LAYER else None
-            by = "skip_layers" if field == OF_LAYER and name in resolver.skipped_names else ""
-            if (name if field == OF_TYPE else layer and layer.type) in resolver.skipped_types:
-                by = by or "skip_layer_types"
-            if by and following == (path[1], by):
-                runs[-1][2].append(name)
-            elif by:
-                runs.append(((*path, key), by, [name]))
-            following = (int(path[1]) + 1, by) if by else None
-    for path, by, names in runs:
-        report_skipped_overrides(context, path, names, by)
-
-
-def report_skipped_overrides(context: Context, path: Path, names: Sequence[str], by: str) -> None:
-    names = list(dict.fromkeys(names))
-    words = "{} {} not quantized, {} skips {}; {} no effect".format(
-        quote_names(names),
-        *(("is", by, "it", "this override has") if len(names) == 1 else ("are", by, "them", "these overrides have")),
-    )
-    hint = "delete the override, or take it out of {}" if len(names) == 1 else "delete them, or take them out of {}"
-    context.report(WARNING, "skipped-override", words, path, hint.format(by))
-
-
-def iter_type_overrides(context: Context) -> Iterator[Tuple[Path, Any]]:
-    """Yield the overrides of types; of several for one type, which are an error, the one that counts."""
-    for path, entry in context.entries(OF_TYPE):
-        if context.resolver.types[entry.layer_type].path[1] == path[1]:
-            yield path, entry
-
-
-def check_partial_overrides(context: Context) -> None:
-    """Report what a block leaves out: it takes its default, where people expect it to be inherited."""
-    resolver = context.resolver
-    for path, entry in iter_type_overrides(context):
-        if entry.layer_type not in resolver.skipped_types and (
-            affected_by_type_override(context, entry.layer_type) or not context.has_layers
-        ):
-            some = Layer("", entry.layer_type)
-            check_partial_override(context, path, resolver.tiers_of(None, entry.layer_type), some)
-    for path, entry in context.entries(OF_LAYER):
-        layer = context.by_name.get(entry.layer_name)
-        if entry.layer_name in resolver.skipped_names or (layer is not None and not context.is_quantized(layer)):
-            continue
-        if layer is not None or not context.has_layers:
-            check_partial_override(
-                context, path, resolver.tiers_of(entry.layer_name, layer.type if layer else None), layer
-            )
-
-
-def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], layer: Optional[Layer]) -> None:
-    """Compare a block, the first of the tiers, with the others, which its author may believe to be still in force."""
-    if len(tiers) < 2 or not context.is_whole(tiers):
-        return
-    own = values_of(tiers[0].block)
-    below: Dict[str, Tuple[str, Any]] = {}
-    for tier in reversed(tiers[1:]):
-        below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})
-    parts = {field.partition(".")[0] for field in own}
-    reported = []
-    for field, (tier_name, value) in below.items():
-        steps = fields_along(context, field)
-        if field in own or cascade_of(steps[-1]) is not None or is_excluded(steps[0], parts):
-            continue
-        fallback = context.resolver.default(steps[-1], layer)
-        if fallback == value:  # inherited or not, it is the same
-            continue
-        words = "the type's default" if fallback is None else format_value(fallback)
-        reported.append(
-            "{} falls back to {} ({} has {})".format(last_part(field), words, tier_name, format_value(value))
-        )
-    if reported:
-        lower = " and ".join(dict.fromkeys(tier.name for tier in tiers[1:]))
-        message = "this block replaces {} as a whole: {}".format(lower, ", ".join(reported))
-        context.report(
-            WARNING,
-            "partial-override",
-            message,
-            (*path, "calibration_config"),
-            "repeat the settings that you want to keep",
-        )
-
-
-def fields_along(context: Context, dotted: str) -> List[Any]:
-    """Return the fields that a dotted name leads through."""
-    fields, found = context.resolver.block_class.__schema__.fields, []
-    for name in dotted.split("."):
-        found.append(fields[name])
-        fields = fields[name].kind.__schema__.fields if fields[name].is_message else {}
-    return found
-
-
-def is_excluded(part: Any, own_parts: Any) -> bool:
-    """Return whether the block has chosen another member of the oneof, which makes the fields of this one meaningless."""
-    return part.oneof is not None and part.name not in own_parts
-
-
 # ---------------------------------------------------------------- shown by the layers
 
 
@@ -357,131 +259,6 @@ def describe_changes(judged: Judged) -> str:
         if names:
             found.append("{} {} {}".format(quote_names(names), "is" if len(names) == 1 else "are", what))
     return ", ".join(found) or "an entry isn't a name"
-
-
-def check_ignored_overrides(context: Context) -> None:
-    for path, entry in context.entries(OF_LAYER):
-        layer = context.by_name.get(entry.layer_name)
-        if layer is not None and not context.flavour.quantizes(layer):
-            why = "is of type {}, which is not quantizable".format(layer.type)
-            if layer.type in context.flavour.quantizable_types:
-                why = "is not supported, `amctcfg layers` shows why"
-            message = "'{}' {}; this override has no effect".format(layer.name, why)
-            context.report(WARNING, "ignored-override", message, (*path, "layer_name"), "delete the override")
-
-
-def check_unused_overrides(context: Context) -> None:
-    for path, entry in iter_type_overrides(context):
-        known = entry.layer_type in context.flavour.quantizable_types
-        if (
-            known
-            and entry.layer_type not in context.resolver.skipped_types
-            and not affected_by_type_override(context, entry.layer_type)
-        ):
-            layers = [x for x in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(x)]
-            why = "the model has no quantizable layer of type {}".format(entry.layer_type)
-            if layers:
-                why = "each layer of type {} has an override of its own".format(entry.layer_type)
-            message = "{}; this override has no effect".format(why)
-            context.report(WARNING, "unused-override", message, (*path, "layer_type"), "delete the override")
-
-
-def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
-    """Return the layers that take anything from the block of their type."""
-    resolver = context.resolver
-    found = []
-    for layer in context.by_type.get(layer_type, ()):
-        if context.flavour.quantizes(layer):
-            takes = layer.name not in resolver.names or any(
-                o.tier == OF_TYPE for o in decide_cascading(context, layer).values()
-            )
-            if takes:
-                found.append(layer)
-    return found
-
-
-def decide_cascading(context: Context, layer: Layer, rules: Optional[Rules] = None) -> Dict[str, Setting]:
-    """Return what decides the fields of a layer that are looked for below its block."""
-    resolver = context.resolver if rules is None else context.resolver.with_rules(rules)
-    decisions = resolver.decide(layer, resolver.tiers(layer))
-    return {
-        name: winner for name, winner in decisions.items() if cascade_of(fields_along(context, name)[-1]) is not None
-    }
-
-
-def check_cascades(context: Context) -> None:
-    """Report the one case in which the page and the toolkit differ."""
-    for path, entry in context.entries(OF_LAYER):
-        layer = context.by_name.get(entry.layer_name)
-        if layer is None or not context.flavour.quantizes(layer) or layer.type not in context.resolver.types:
-            continue
-        if not context.is_whole(context.resolver.tiers(layer)):
-            continue
-        toolkit = decide_cascading(context, layer, TOOLKIT)
-        for field, page in decide_cascading(context, layer, DOCUMENTED).items():
-            tool = toolkit[field]
-            if page.value != tool.value:
-                message = "{} of '{}' is {} by the documented rules ({}), but {} for the toolkit ({})".format(
-                    last_part(field),
-                    layer.name,
-                    format_value(page.value),
-                    page.tier,
-                    format_value(tool.value),
-                    tool.tier,
-                )
-                hint = "set {} in this override".format(last_part(field))
-                context.report(WARNING, "asymmetric-cascade", message, (*path, "layer_name"), hint)
-
-
-def check_redundant_overrides(context: Context) -> None:
-    """Report overrides with and without which every layer has the same, under both sets of rules."""
-    resolvers = [context.resolver.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
-    for path, entry in iter_type_overrides(context):
-        layers = [layer for layer in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(layer)]
-        if (
-            not affected_by_type_override(context, entry.layer_type)
-            or entry.layer_type in context.resolver.skipped_types
-        ):
-            continue
-        whole = all(context.is_whole(context.resolver.tiers(layer)) for layer in layers)
-        if whole and not would_forbid(context, None, entry.layer_type, layers):
-            pairs = [(resolver, resolver.without_type(entry.layer_type)) for resolver in resolvers]
-            if all(a.calibration(layer) == b.calibration(layer) for a, b in pairs for layer in layers):
-                report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(entry.layer_type))
-    without = [resolver.without_layers() for resolver in resolvers]
-    for path, entry in context.entries(OF_LAYER):
-        layer = context.by_name.get(entry.layer_name)
-        if layer is None or not context.is_quantized(layer) or not context.is_whole(context.resolver.tiers(layer)):
-            continue
-        if would_forbid(context, layer, layer.type, [layer]):
-            continue
-        if all(a.calibration(layer) == b.calibration(layer) for a, b in zip(resolvers, without)):
-            report_redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
-
-
-def would_forbid(context: Context, layer: Optional[Layer], layer_type: str, layers: Sequence[Layer]) -> bool:
-    """Return whether the blocks below an override would be an error on its layers: it is needed then."""
-    common = context.resolver.common
-    below = (
-        [common] if layer is None or layer_type not in context.resolver.types else [context.resolver.types[layer_type]]
-    )
-    for tier in below:
-        if tier is None:
-            continue
-        for requirement in requirements_in(tier.block):
-            if requirement.common == ERROR and not all(context.resolver.can(x, requirement, tier) for x in layers):
-                return True
-    return False
-
-
-def report_redundant_override(context: Context, path: Path, whom: str) -> None:
-    message = "this override changes nothing for {}".format(whom)
-    context.report(WARNING, "redundant-override", message, path, "delete it")
-
-
-def last_part(field: str) -> str:
-    """Return the last part of a dotted name: `search_step` of `ifmr_quantize.search_step`."""
-    return field.rpartition(".")[2]
 
 
 Check = Callable[[Context], None]
