@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -266,6 +267,16 @@ def test_a_model_that_can_not_be_read_hides_no_error_and_keeps_fixes_away(folder
     assert (folder / "a.cfg").read_text(encoding="utf-8") == text
     write(folder / "a.json", "{")
     assert cli("check", "a.json", "--graph", "missing.pb").out == ""
+
+
+def test_fixes_that_are_not_tried_are_said(folder, cli):
+    block = "override_layer_configs { layer_name: '%d' calibration_config { ifmr_quantise { nope: 1 nepo: 2 } } }\n"
+    write(folder / "few.cfg", "".join(block % number for number in range(3)))
+    write(folder / "many.cfg", "".join(block % number for number in range(200)))
+    for arguments in (["--fix"], ["--diff"]):  # each fix reveals two errors
+        assert "not tried" not in cli("check", "few.cfg", "--unsafe-fixes", *arguments).err
+        result = cli("check", "many.cfg", "--unsafe-fixes", *arguments)
+        assert re.search(r"many.cfg: 1\d\d of the possible fixes not tried", result.err)
 
 
 def test_fmt_names_the_options_of_atc_as_check_does(folder, cli):

@@ -37,6 +37,22 @@ def test_the_own_output_is_written_to_where_it_stands(tmp_path, link):
     assert shared.read_text() == "# before\ndo_fusion: true\n# behind\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there is no umask")
+def test_a_new_file_has_the_permissions_of_new_files_and_no_thread_sees_another_umask(tmp_path, monkeypatch):
+    old, new = tmp_path / "old.cfg", tmp_path / "new.cfg"
+    before = os.umask(0o027)
+    try:
+        old.write_text("")
+        old.chmod(0o604)
+        monkeypatch.setattr(os, "umask", None)  # it is the whole process's
+        for path in (old, new):
+            amctcfg.dump(amctcfg.AMCTConfig(), path)
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (old, new)] == [0o604, 0o640]
+
+
 @pytest.mark.skipif(not hasattr(os, "setxattr"), reason="this system has no extended attributes")
 def test_extended_attributes_and_access_lists_are_kept(tmp_path):
     path = tmp_path / "a.cfg"

@@ -841,9 +841,10 @@ def test_a_journal_of_another_search_is_refused(folder, cli, line):
     assert result.status == 2 and "another target or configuration" in result.err
 
 
-def test_a_journal_that_is_not_a_file(folder, cli):
+@pytest.mark.parametrize("name", ["journal.jsonl", "lock", "search.json", "best.cfg", "next.cfg"])
+def test_a_file_of_the_search_that_is_a_pipe(folder, cli, name):
     (folder / "q.cfg.bisect").mkdir()
-    os.mkfifo(str(folder / "q.cfg.bisect" / "journal.jsonl"))
+    os.mkfifo(str(folder / "q.cfg.bisect" / name))
     result = cli("bisect", "q.cfg", "--", "true", "{}")
     assert result.status == 2 and "it is not a file" in result.err
 

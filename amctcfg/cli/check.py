@@ -14,7 +14,7 @@ from .finding import find_configurations
 from .opening import open_workspace
 
 if TYPE_CHECKING:
-    from ..tools.fixing import Fix
+    from ..tools.fixing import Fix, Fixed
 
 
 OPTIONS = (
@@ -102,7 +102,7 @@ class Report:
 
     def show_fixes(self, file: ConfigFile) -> None:
         """Show what the fixes would change, and the errors that they leave."""
-        after, _ = (file.text, []) if file.is_json else file.fix(self.arguments.unsafe_fixes)
+        after = file.text if file.is_json else self.fixed_text(file).text
         self.console.difference(file.text, after, file.name, "fixed")
         left = file if after == file.text else file.workspace.file(after, file.name)
         found = left.check()
@@ -114,7 +114,7 @@ class Report:
         """Write what the fixes make of the file, list them, and go on with the result."""
         if file.is_json:
             return file
-        after, made = file.fix(self.arguments.unsafe_fixes)
+        after, made, _ = self.fixed_text(file)
         if path == "-":
             self.console.result(after)
         elif after != file.text:
@@ -126,6 +126,14 @@ class Report:
         self.fixed += len(made)
         self.list_fixes(file.name, made, on_stdout=path != "-" and self.arguments.format == "text")
         return file.workspace.file(after, file.name)
+
+    def fixed_text(self, file: ConfigFile) -> Fixed:
+        """Return what the fixes make of a file; note where there are too many to try them all."""
+        fixed = file.fix(self.arguments.unsafe_fixes)
+        if fixed.untried:
+            words = "{}: {} of the possible fixes not tried, as many others fail; correct some of what is reported, and try again"
+            self.console.note(words.format(file.name, fixed.untried))
+        return fixed
 
     def list_fixes(self, name: str, made: List[Fix], on_stdout: bool) -> None:
         """List fixes: `quant.cfg:3: true for yes`"""

@@ -117,13 +117,10 @@ def fill(opened: IO[bytes], data: Fillable) -> None:
 
 
 def replace(data: Fillable, path: str, before: Optional[bytes]) -> None:
-    import tempfile  # slow to import, and only needed for writing
-
     if os.path.exists(path) and not os.access(path, os.W_OK):
         raise PermissionError(13, "Permission denied", path)
-    folder = os.path.dirname(path)
     try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".amctcfg-")
+        handle, temporary = create_beside(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None  # not the name of the temporary file
     try:
@@ -144,14 +141,23 @@ def replace(data: Fillable, path: str, before: Optional[bytes]) -> None:
             os.unlink(temporary)
 
 
+def create_beside(path: str) -> Tuple[int, str]:
+    """Create a file with a name of its own in a path's folder; open to others where a new file would be, at the path itself."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    mode = 0o600 if os.path.exists(path) else 0o666  # from which the system takes the umask
+    while True:
+        name = os.path.join(os.path.dirname(path), ".amctcfg-" + os.urandom(6).hex())
+        try:
+            return os.open(name, flags, mode), name
+        except FileExistsError:  # by chance
+            continue
+
+
 def copy_status(path: str, temporary: str) -> None:
-    """Give the new file the owner, permissions and attributes of the old one, or those of any new file."""
+    """Give the new file the owner, permissions and attributes of the old one, if there is one."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
         return
     if hasattr(os, "chown"):
         from contextlib import suppress

@@ -88,23 +88,29 @@ def fix(
     return fix_text(whole, None if layers is None else Layers(layers), unsafe, flavour or flavour_in_head(whole))[0]
 
 
-def fix_text(
-    text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe: bool, flavour: Flavour[Any]
-) -> Tuple[str, List[Fix]]:
-    """Fix a text; return it with the fixes that were made."""
+class Fixed(NamedTuple):
+    """A fixed text, the fixes that were made, and how many were not tried, as too many of them fail."""
+
+    text: str
+    made: List[Fix]
+    untried: int
+
+
+def fix_text(text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe: bool, flavour: Flavour[Any]) -> Fixed:
+    """Fix a text."""
     whole, made = fix_syntax(decode(text, "<string>"))
     whole, renewed = renew_selections(OriginalText(whole, layers, flavour))
     made += renewed
+    untried = 0
     for _ in range(MOST_ROUNDS):
         state = OriginalText(whole, layers, flavour)
-        kept = select_fixes(
-            state, [x for x in find_fixes(state) if (x.is_safe or unsafe) and x.diagnostic.code != STALE]
-        )[0]
+        chosen = [x for x in find_fixes(state) if (x.is_safe or unsafe) and x.diagnostic.code != STALE]
+        kept, _, untried = select_fixes(state, chosen)
         if not kept:
             break
         whole = apply_fixes(whole, kept)
         made += kept
-    return whole, made
+    return Fixed(whole, made, untried)
 
 
 def count_fixes(
@@ -123,7 +129,7 @@ def count_fixes(
     state = OriginalText(text if tree is None else tree, layers, flavour)
     renewed = renew_selections(state)[1]
     found = [one for one in find_fixes(state) if one.diagnostic.code != STALE]
-    kept, verifier = select_fixes(state, [one for one in found if one.is_safe])
+    kept, verifier, _ = select_fixes(state, [one for one in found if one.is_safe])
     more = select_fixes(state, [one for one in found if not one.is_safe], verifier, kept)[0]
     return len(slips) + len(renewed) + len(kept), len(more) - len(kept)
 
@@ -183,14 +189,14 @@ def combine_edits(text: str, made: Sequence[Fix]) -> List[Edit]:
 
 def select_fixes(
     state: OriginalText, chosen: Sequence[Fix], verifier: Optional[Verifier] = None, kept: Sequence[Fix] = ()
-) -> Tuple[List[Fix], Optional[Verifier]]:
-    """Select the fixes that keep what they promise, beside those that are kept already.
+) -> Tuple[List[Fix], Optional[Verifier], int]:
+    """Select the fixes that keep what they promise, beside those that are kept already; count those that are not tried.
 
-    All together are tried first, then halves of those that fail, down to the single ones.
+    All together are tried first, then halves of those that fail, down to the single ones, as far as the budget goes.
     """
     made = list(kept)
     if not chosen or state.document is None:
-        return made, verifier
+        return made, verifier, 0
     text = state.document.text
     verifier = verifier or Verifier(state)
     if verifier.plans is None:  # without a plan there is no proof that an override has no effect
@@ -206,7 +212,7 @@ def select_fixes(
         elif len(group) > 1:
             middle = len(group) // 2
             pending += [group[middle:], group[:middle]]
-    return made, verifier
+    return made, verifier, sum(map(len, pending))
 
 
 class Verifier:

@@ -26,12 +26,19 @@ class Locked(Exception):
 
 
 class StateFolder:
-    """The folder of a search. It is made where it is missing."""
+    """The folder of a search. It is made where it is missing.
+
+    Raises:
+        OSError: It can't be made or read, or one of its files is a folder, or a pipe, which would be waited for.
+    """
 
     def __init__(self, path: str) -> None:
         self.given: str = path
         self.path: str = os.path.abspath(path)
         os.makedirs(self.path, exist_ok=True)
+        for name in os.listdir(self.path):
+            if (name == LOCK or OURS.match(name)) and not os.path.isfile(self.file(name)):
+                raise OSError(22, "it is not a file", self.file(name))
 
     def file(self, name: str) -> str:
         """Return the path of one of its files."""

@@ -10,7 +10,6 @@ from typing import (
     Dict,
     Generic,
     Iterable,
-    List,
     NamedTuple,
     Optional,
     Tuple,
@@ -37,7 +36,7 @@ from .model import Model
 
 if TYPE_CHECKING:
     from ..resolve.resolver import Rules
-    from ..tools.fixing import Fix
+    from ..tools.fixing import Fixed
     from .workspace import Workspace
 
 V = TypeVar("V")
@@ -217,14 +216,14 @@ class ConfigFile:
 
     # ------------------------------------------------------------ fixes
 
-    def fix(self, unsafe: bool) -> Tuple[str, List[Fix]]:
-        """Return the text with what can be fixed, and the fixes that were made."""
-        from ..tools.fixing import fix_text
+    def fix(self, unsafe: bool) -> Fixed:
+        """Fix what can be fixed."""
+        from ..tools.fixing import Fixed, fix_text
 
         try:
             return fix_text(self.contents, self.layers, unsafe, self.flavour)
         except ConfigError:  # not UTF-8
-            return self.text, []
+            return Fixed(self.text, [], 0)
 
     def count_fixes(self) -> Tuple[int, int]:
         """Return how many fixes there are: safe ones, and more with the unsafe ones."""
