@@ -60,9 +60,11 @@ def test_values_behind_a_sign(folder, cli, words):
     assert offered(cli, *everything) == ["documented", "toolkit"]
 
 
-def test_a_shell_that_is_not_known(cli):
+def test_a_shell_that_is_not_known_or_not_given(cli):
     done = cli("completion", "tcsh")
     assert done.status == 2 and "query" not in done.err and "fish" in done.err
+    done = cli("completion")
+    assert done.status == 2 and "required: SHELL;" in done.err
 
 
 # ---------------------------------------------------------------- a real TAB

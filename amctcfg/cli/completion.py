@@ -81,7 +81,7 @@ def shell_name(word: str) -> str:
 
 OPTIONS = (
     option("shell", type=shell_name, metavar="SHELL", help="bash, zsh or fish"),
-    option("words", nargs="*", type=strip_mark, help=argparse.SUPPRESS),
+    option("words", nargs="*", default=[], type=strip_mark, help=argparse.SUPPRESS),
 )
 
 
