@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Iterable, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import read_text
@@ -26,7 +26,7 @@ def check(
     layers: Optional[Iterable[Layer]] = None,
     rules: Rules = DOCUMENTED,
     strict: bool = True,
-    flavour: Optional[Flavour[Any]] = None,
+    flavour: Optional[Flavour] = None,
 ) -> Tuple[Diagnostic, ...]:
     """Check a text: find every error and warning, in the order of their places; bad text raises nothing.
 

@@ -11,6 +11,7 @@ from ..diagnostics.source import Span
 from ..diagnostics.suggestions import NameIndex, did_you_mean
 from ..diagnostics.words import quote_names
 from ..documents.document import Document
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..messages.kinds import STRING
@@ -37,16 +38,16 @@ class Context:
 
     def __init__(
         self,
-        config: Union[Message, Document[Any]],
+        config: Union[Message, Document[Configuration]],
         layers: Optional[Iterable[Layer]],
         rules: Rules = DOCUMENTED,
-        flavour: Optional[Flavour[Any]] = None,
+        flavour: Optional[Flavour] = None,
         broken: Iterable[Path] = (),
     ) -> None:
         self.resolver: Resolver = Resolver(config, rules, flavour)
         self.config: Any = self.resolver.config
-        self.document: Optional[Document[Any]] = self.resolver.document
-        self.flavour: Flavour[Any] = self.resolver.flavour
+        self.document: Optional[Document[Configuration]] = self.resolver.document
+        self.flavour: Flavour = self.resolver.flavour
         self.rules: Rules = rules
         self.soc: Optional[str] = None  # the processor that the model is for
         self.has_layers: bool = layers is not None
@@ -147,7 +148,7 @@ def find_repeated_name(layers: Iterable[Layer]) -> str:
     return next(layer.name for layer in layers if layer.name in seen or seen.add(layer.name))  # type: ignore[func-returns-value]
 
 
-def index_names(layers: Iterable[Layer], flavour: Flavour[Any]) -> NameIndex:
+def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
     """Return an index over the names that can be meant: of layers of the flavour's types, those to be quantized preferred.
 
     Where there are none, of all layers that are no constants, and no reads of variables or shapes.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Tuple, Union
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import Document
 from ..documents.settings import Settings
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..messages.message import Message
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def expand(
-    config: Union[Message, Document[Any]],
+    config: Union[Message, Document[Configuration]],
     layers: Iterable[Layer],
     rules: Rules = DOCUMENTED,
-    flavour: Optional[Flavour[Any]] = None,
+    flavour: Optional[Flavour] = None,
 ) -> Plan:
     """Expand a configuration: resolve every supported layer of a model, skipped ones included.
 
@@ -68,6 +69,6 @@ def expand_context(context: Context) -> Plan:
     return build_plan(context.resolver, context.supported, make_warnings, remake)
 
 
-def unpickle_plan(config: Any, layers: Tuple[Layer, ...], rules: Rules, flavour: Flavour[Any]) -> Plan:
+def unpickle_plan(config: Any, layers: Tuple[Layer, ...], rules: Rules, flavour: Flavour) -> Plan:
     """Expand again what was pickled."""
     return expand_context(Context(config, layers, rules, flavour))

@@ -46,7 +46,7 @@ EVIDENCE = {
 }
 
 
-def described_flavour(flavour: Flavour[Any]) -> Iterator[str]:
+def described_flavour(flavour: Flavour) -> Iterator[str]:
     from ..messages.message import messages_of
 
     yield "{}: {}".format(flavour.name, flavour.title)

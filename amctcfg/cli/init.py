@@ -44,7 +44,7 @@ def run(arguments: Any, console: Console) -> int:
     return EXIT_OK
 
 
-def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour[Any]) -> str:
+def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour) -> str:
     """Return the template with `false` for each `true` in a comment that would be an error on these layers."""
     from ..checks.checking import check
 
@@ -57,7 +57,7 @@ def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour[Any]) 
     return text
 
 
-def template(flavour: Flavour[Any], layers: Sequence[Layer]) -> str:
+def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
     """Write a configuration of defaults for a model, with a comment for each field."""
     from ..messages.kinds import STRING
     from ..messages.meanings import field_meanings

@@ -26,7 +26,7 @@ class Misfit(NamedTuple):
     types: int
 
 
-def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) -> Tuple[Flavour[Any], ...]:
+def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) -> Tuple[Flavour, ...]:
     """Rank the flavours by how well they fit a text.
 
     Fields count first, then a comment `# proto-file:` in the head that names the schema; a `# proto-message:` that is none
@@ -51,7 +51,7 @@ def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) ->
         return ()
 
 
-def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour[Any], ...]:
+def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour, ...]:
     """Return what `detect` does, for a text that is parsed already."""
     names = set(types_in(tree))
     known, proto = {layer.type for layer in layers}, proto_of(tree)
@@ -62,7 +62,7 @@ def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour[Any], ..
     return tuple(sorted(order, key=lambda flavour: fits[flavour.name]))
 
 
-def misfit(tree: Tree, names: Set[str], known: Set[str], proto: str, flavour: Flavour[Any]) -> Misfit:
+def misfit(tree: Tree, names: Set[str], known: Set[str], proto: str, flavour: Flavour) -> Misfit:
     own = flavour.quantizable_types | set(flavour.types)
     slips = {name.lower() for name in TF_ASCEND.types}
     wrong = {name for name in names if name not in own and not (flavour is TF_ASCEND and name.lower() in slips)}
@@ -75,7 +75,7 @@ def proto_of(tree: Tree) -> str:
     return head_value(tree, "proto-file").replace("\\", "/").rpartition("/")[2]
 
 
-def evidence(tree: Tree, flavour: Flavour[Any]) -> List[str]:
+def evidence(tree: Tree, flavour: Flavour) -> List[str]:
     """Return what in a text speaks for a flavour and against TF-Ascend: fields, its head, then types."""
     missing = set(unknown_fields(tree, flavour))
     fields = [name for name in dict.fromkeys(unknown_fields(tree, TF_ASCEND)) if name not in missing]
@@ -93,7 +93,7 @@ def fits_tf_ascend(tree: Tree) -> bool:
     return not any(True for _ in unknown_fields(tree, TF_ASCEND)) and all(t.lower() in slips for t in types_in(tree))
 
 
-def unknown_fields(tree: Tree, flavour: Flavour[Any]) -> Iterator[str]:
+def unknown_fields(tree: Tree, flavour: Flavour) -> Iterator[str]:
     """Iterate over the fields, and the names of enums, that a flavour does not have."""
     pending: List[Tuple[Any, Any]] = [(flavour.config, tree.fields)]
     while pending:

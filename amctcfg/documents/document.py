@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 
     from ..diagnostics.diagnostic import Diagnostic, Path
     from ..diagnostics.source import Span
+    from ..flavours.common import Configuration
     from ..flavours.flavour import Flavour
     from ..flavours.tf_ascend import AMCTConfig
     from ..messages.kinds import Wording
     from ..textformat.tree import Field, Tree
     from .files import Readable, Writable
 
-    C = TypeVar("C", bound=Message, default=AMCTConfig)
+    C_co = TypeVar("C_co", bound=Configuration, covariant=True, default=AMCTConfig)
 else:
-    C = None
+    C_co = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Document(Generic[C]):
+class Document(Generic[C_co]):
     """A configuration together with the text that it was read from; equal to another with the same text and name.
 
     Attributes:
@@ -45,9 +46,9 @@ class Document(Generic[C]):
         strict: How it was read.
     """
 
-    config: C
+    config: C_co
     tree: Tree
-    flavour: Flavour[C]
+    flavour: Flavour[C_co]
     diagnostics: Tuple[Diagnostic, ...] = ()
     strict: bool = True
 
@@ -110,8 +111,8 @@ class Document(Generic[C]):
 
 
 def read_text(
-    text: Union[str, bytes], name: str = "<string>", strict: bool = True, flavour: Optional[Flavour[Any]] = None
-) -> Tuple[Document[Any], Reading]:
+    text: Union[str, bytes], name: str = "<string>", strict: bool = True, flavour: Optional[Flavour] = None
+) -> Tuple[Document[Configuration], Reading]:
     """Read a text; return its document and what reading found, also where the text has schema errors.
 
     The configuration is partial then. Without a flavour the text's head decides. Raises `ConfigError` for a text that is
@@ -132,7 +133,7 @@ def parse_tree(text: Union[str, bytes], name: str) -> Tree:
         raise (recognize_options(error) if isinstance(error, ConfigError) else error) from None
 
 
-def flavour_in_head(text: str) -> Flavour[Any]:
+def flavour_in_head(text: str) -> Flavour:
     """Return the flavour that the head of a text names, `# amctcfg: flavour=pytorch`; TF-Ascend where it names none."""
     if "flavour=" in text:
         from ..flavours import FLAVOURS
@@ -144,7 +145,7 @@ def flavour_in_head(text: str) -> Flavour[Any]:
     return TF_ASCEND
 
 
-def read_tree(tree: Tree, strict: bool, flavour: Flavour[Any]) -> Tuple[Document[Any], Reading]:
+def read_tree(tree: Tree, strict: bool, flavour: Flavour) -> Tuple[Document[Configuration], Reading]:
     """Return the document of a syntax tree, as `read_text` does."""
     require_flavour(flavour)
     words: Dict[Tuple[Any, str], Any] = {}  # of unknown fields: the same one is there again and again
@@ -171,12 +172,14 @@ def parse(
     text: Union[str, bytes], name: Any = ..., strict: bool = ..., flavour: None = ...
 ) -> Document[AMCTConfig]: ...
 @overload
-def parse(text: Union[str, bytes], name: Any = ..., strict: bool = ..., *, flavour: Flavour[C]) -> Document[C]: ...
+def parse(
+    text: Union[str, bytes], name: Any = ..., strict: bool = ..., *, flavour: Flavour[C_co]
+) -> Document[C_co]: ...
 
 
 def parse(
-    text: Union[str, bytes], name: Any = "<string>", strict: bool = True, flavour: Optional[Flavour[Any]] = None
-) -> Document[Any]:
+    text: Union[str, bytes], name: Any = "<string>", strict: bool = True, flavour: Optional[Flavour] = None
+) -> Document[Configuration]:
     """Read a configuration, keeping the place of everything in it.
 
     Args:
@@ -209,10 +212,10 @@ def parse(
 @overload
 def loads(text: Union[str, bytes], flavour: None = ...) -> AMCTConfig: ...
 @overload
-def loads(text: Union[str, bytes], flavour: Flavour[C]) -> C: ...
+def loads(text: Union[str, bytes], flavour: Flavour[C_co]) -> C_co: ...
 
 
-def loads(text: Union[str, bytes], flavour: Optional[Flavour[Any]] = None) -> Any:
+def loads(text: Union[str, bytes], flavour: Optional[Flavour] = None) -> Any:
     """Read the configuration in a text.
 
     Args:
@@ -235,10 +238,10 @@ def loads(text: Union[str, bytes], flavour: Optional[Flavour[Any]] = None) -> An
 @overload
 def load(file: Readable, flavour: None = ...) -> AMCTConfig: ...
 @overload
-def load(file: Readable, flavour: Flavour[C]) -> C: ...
+def load(file: Readable, flavour: Flavour[C_co]) -> C_co: ...
 
 
-def load(file: Readable, flavour: Optional[Flavour[Any]] = None) -> Any:
+def load(file: Readable, flavour: Optional[Flavour] = None) -> Any:
     """Read the configuration in a file.
 
     Args:

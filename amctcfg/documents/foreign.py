@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, Optional, Tuple, Type
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, Path
 from ..diagnostics.source import Source
@@ -195,7 +195,7 @@ def find_second_file(tree: Tree) -> Optional[int]:
 # ---------------------------------------------------------------- fields
 
 
-def unknown_field(flavour: Flavour[Any], tree: Tree, cls: Type[Message], field: Field, path: Path) -> Wording:
+def unknown_field(flavour: Flavour, tree: Tree, cls: Type[Message], field: Field, path: Path) -> Wording:
     """Word the diagnostic for a field that a message does not have."""
     name = field[0]
     close = nearest(name, cls.__schema__.fields)
@@ -205,7 +205,7 @@ def unknown_field(flavour: Flavour[Any], tree: Tree, cls: Type[Message], field: 
     return "unknown-field", "{} has no field '{}'".format(cls.__name__, name), hint, replacement
 
 
-def belongs_elsewhere(flavour: Flavour[Any], cls: Type[Message], name: str) -> Optional[str]:
+def belongs_elsewhere(flavour: Flavour, cls: Type[Message], name: str) -> Optional[str]:
     """Say where a field belongs that other messages, flavours or versions have; None where none has it."""
     gone = dict(flavour.removed_fields).get(name)
     if gone:
@@ -225,7 +225,7 @@ def belongs_elsewhere(flavour: Flavour[Any], cls: Type[Message], name: str) -> O
     return None
 
 
-def newest_names(flavours: Iterable[Flavour[Any]]) -> List[str]:
+def newest_names(flavours: Iterable[Flavour]) -> List[str]:
     """Return the names of flavours, of several versions of one the newest alone."""
     found: Dict[str, str] = {}
     for flavour in flavours:
@@ -233,7 +233,7 @@ def newest_names(flavours: Iterable[Flavour[Any]]) -> List[str]:
     return list(found.values())
 
 
-def flavours_with(message: str, name: str) -> Iterator[Flavour[Any]]:
+def flavours_with(message: str, name: str) -> Iterator[Flavour]:
     """Iterate over the flavours in which a message has a field."""
     for flavour in FLAVOURS.values():
         if any(name in cls.__schema__.fields for cls in messages_of(flavour.config) if cls.__name__ == message):
@@ -244,7 +244,7 @@ def flavours_with(message: str, name: str) -> Iterator[Flavour[Any]]:
 
 
 @lru_cache(maxsize=512)  # the same wrong type is there again and again
-def unknown_type(flavour: Flavour[Any], name: str) -> Wording:
+def unknown_type(flavour: Flavour, name: str) -> Wording:
     """Word the diagnostic for a type that the flavour does not have: its own name for it, and who has this one."""
     quantizable = sorted(flavour.quantizable_types)
     same = [known for known in quantizable if known.lower() == name.lower()]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..diagnostics.words import CONTROL, shorten
 from ..flavours.flavour import Flavour
@@ -92,7 +92,7 @@ def write_term(name: str, value: str) -> str:
 # ---------------------------------------------------------------- which layers
 
 
-def select(expression: Expression, layers: Sequence[Layer], flavour: Flavour[Any]) -> List[str]:
+def select(expression: Expression, layers: Sequence[Layer], flavour: Flavour) -> List[str]:
     """Select the layers that can be quantized and fulfil all terms, in the model's order.
 
     `first` and `last` count among those that fulfil the others. Raises `ValueError` for a term about which a table of
@@ -117,7 +117,7 @@ def select(expression: Expression, layers: Sequence[Layer], flavour: Flavour[Any
 Fulfils = Callable[[Layer, Optional[Traits]], bool]
 
 
-def condition(name: str, value: str, flavour: Flavour[Any]) -> Fulfils:
+def condition(name: str, value: str, flavour: Flavour) -> Fulfils:
     """Return what a term asks of a layer and what the model shows of it."""
     if name == "type":
         return lambda layer, traits: layer.type == value
@@ -227,7 +227,7 @@ class Judged(NamedTuple):
         return self.problem is None and set(self.block.names) != set(self.wanted)
 
 
-def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour[Any]) -> List[Judged]:
+def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour) -> List[Judged]:
     """Compare the blocks of a text with a model.
 
     A name that stands outside of all blocks, or is chosen by a block above, is not wanted again: an entry can't be there

@@ -74,7 +74,7 @@ class EditorWorkspace(Workspace):
         self.loaded: Callable[[], None] = loaded
         self.loading: Dict[Tuple[str, str], Any] = {}  # a thread, or the failure that it ended with
 
-    def model(self, path: str, flavour: Flavour[Any], by_head: bool = False) -> Model:
+    def model(self, path: str, flavour: Flavour, by_head: bool = False) -> Model:
         stamp = stamp_of(path)
         if self.stamps.setdefault(path, stamp) != stamp:
             self.keep(set(self.stamps) - {path})
@@ -91,7 +91,7 @@ class EditorWorkspace(Workspace):
             work.start()
         raise Waiting("reading {} ...".format(path))
 
-    def load(self, key: Tuple[str, str], flavour: Flavour[Any], by_head: bool) -> None:
+    def load(self, key: Tuple[str, str], flavour: Flavour, by_head: bool) -> None:
         """Read a large model; runs in a thread of its own, so that other files don't wait for it."""
         try:
             super().model(key[0], flavour, by_head)
@@ -157,7 +157,7 @@ class Analysis:
         self._earlier: Earlier = earlier
 
     @property
-    def flavour(self) -> Flavour[Any]:
+    def flavour(self) -> Flavour:
         return self.file.flavour
 
     @property

@@ -93,7 +93,7 @@ class OutlineNode:
 class Outline:
     """The nodes of a text under one root, each with what the flavour says of it."""
 
-    def __init__(self, text: str, flavour: Flavour[Any]) -> None:
+    def __init__(self, text: str, flavour: Flavour) -> None:
         self.text: str = text
         self.root: OutlineNode = OutlineNode("", 0, len(text), None)
         self.comments: List[Tuple[int, int]] = []
@@ -150,7 +150,7 @@ class Outline:
         parent.children.append(node)
         return node
 
-    def _describe(self, flavour: Flavour[Any]) -> None:
+    def _describe(self, flavour: Flavour) -> None:
         """Find out what each node is; count those of repeated fields."""
         pending: List[Tuple[OutlineNode, Tuple[Dict[str, Any], ...]]] = [
             (self.root, (flavour.config.__schema__.fields,))

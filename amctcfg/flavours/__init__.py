@@ -8,11 +8,11 @@ import importlib
 from .._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Mapping
+    from typing import Dict, Iterator, List, Mapping
 
     from .flavour import Flavour
 
-    class Base(Mapping[str, Flavour[Any]]):
+    class Base(Mapping[str, Flavour]):
         """The registry as type checkers see it."""
 
 else:
@@ -41,10 +41,10 @@ class Registry(Base):
     """The flavours by name; those whose module a host deleted are not there."""
 
     def __init__(self) -> None:
-        self.found: Dict[str, Flavour[Any]] = {}
+        self.found: Dict[str, Flavour] = {}
         self.names: List[str] = []  # found out when they are first asked for, as nothing in a package changes then
 
-    def __getitem__(self, name: str) -> Flavour[Any]:
+    def __getitem__(self, name: str) -> Flavour:
         if name not in self.found:
             if name not in self.present():
                 raise KeyError(name)
@@ -72,6 +72,6 @@ class Registry(Base):
 FLAVOURS = Registry()
 
 
-def flavour_named(name: str) -> Flavour[Any]:
+def flavour_named(name: str) -> Flavour:
     """Return the flavour of a name, for pickle."""
     return FLAVOURS[name]

@@ -54,7 +54,7 @@ class OverrideLayer(common.OverrideLayer):
 
 
 @message
-class AMCTConfig(Message):
+class AMCTConfig(common.Configuration):
     """A simplified configuration file for Caffe.
 
     Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are

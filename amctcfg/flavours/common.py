@@ -17,10 +17,20 @@ from .requirement import ASYMMETRIC, CHANNEL_WISE, ERROR, KEEP, Requirement, fac
 if TYPE_CHECKING:
     from typing import Any, Iterable, Mapping, Optional
 
+    from ..messages.field import Repeated
     from ..messages.message import Problem
     from .json_layout import Facts
 
-__all__ = ["CHANNELS", "IFMR_JSON", "OFFSET", "PERCENTILE", "FMRQuantize", "OverrideLayer", "OverrideLayerType"]
+__all__ = [
+    "CHANNELS",
+    "IFMR_JSON",
+    "OFFSET",
+    "PERCENTILE",
+    "Configuration",
+    "FMRQuantize",
+    "OverrideLayer",
+    "OverrideLayerType",
+]
 
 PERCENTILE = Interval("greater than 0.5 and at most 1", 0.5, 1, "(]")
 
@@ -36,7 +46,7 @@ class OverrideLayerType(Message):
 
     layer_type: str = required(STRING)
     """A quantizable layer type."""
-    calibration_config: Any = required(Message)
+    calibration_config: Message = required(Message)
     """The block."""
 
 
@@ -46,8 +56,22 @@ class OverrideLayer(Message):
 
     layer_name: str = required(STRING)
     """The layer's name in the model."""
-    calibration_config: Any = required(Message)
+    calibration_config: Message = required(Message)
     """The block."""
+
+
+class Configuration(Message):
+    """The root message of a flavour; what all have is said for type checkers, as each flavour has words and kinds of its own."""
+
+    if TYPE_CHECKING:
+        activation_offset: Optional[bool]
+        skip_layers: Repeated[str]
+        skip_layer_types: Repeated[str]
+        common_config: Optional[Message]
+        override_layer_types: Repeated[OverrideLayerType]
+        override_layer_configs: Repeated[OverrideLayer]
+        do_fusion: Optional[bool]
+        skip_fusion_layers: Repeated[str]
 
 
 @message

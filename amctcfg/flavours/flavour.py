@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
-    from ..messages.message import Message
+    from .common import Configuration
     from .json_layout import Layout
     from .layer import Layer
 
-    C = TypeVar("C", bound=Message, default=Any)
+    C_co = TypeVar("C_co", bound=Configuration, covariant=True, default=Configuration)
     MappingBase = Mapping[str, "LayerType"]
     Evidence = Literal["code", "pages"]
     Graphs = Literal["tensorflow", "onnx", "torch", ""]
 else:
     from collections.abc import Mapping as MappingBase
 
-    C = None
+    C_co = None
 
 __all__ = ["Flavour", "LayerType", "Types", "older_version"]
 
@@ -95,7 +95,7 @@ class Types(MappingBase):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Flavour(Generic[C]):
+class Flavour(Generic[C_co]):
     """One dialect of the simplified configuration file.
 
     name -- as `--flavour` takes it. proto -- the vendor's file that defines it. config -- the class of its root message.
@@ -114,7 +114,7 @@ class Flavour(Generic[C]):
 
     name: str
     proto: str
-    config: Type[C]
+    config: Type[C_co]
     types: Mapping[str, LayerType]
     layout: Optional[Layout] = None
     evidence: Evidence = "pages"
@@ -172,7 +172,7 @@ def require_flavour(flavour: Any) -> None:
         raise TypeError("flavour has to be a Flavour, such as amctcfg.FLAVOURS['pytorch'], not {!r}".format(flavour))
 
 
-def older_version(newer: Flavour[Any], version: str, config: Type[C], **facts: Any) -> Flavour[C]:
+def older_version(newer: Flavour[Any], version: str, config: Type[C_co], **facts: Any) -> Flavour[C_co]:
     """Return the flavour of an older version: what a newer one is, but for its messages and some facts."""
     return dataclasses.replace(
         newer, name="{}-{}".format(newer.name, version), config=config, **dict({"versions": version}, **facts)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from .._typing import TYPE_CHECKING
 from ..messages.field import Interval, optional, repeated
 from ..messages.kinds import BOOL, STRING, UINT32
-from ..messages.message import Message, message
+from ..messages.message import message
 from .algorithms import FAKEQUANT, DMQBalancer, HFMGQuantize, TensorQuantize, removed_nuq
-from .common import FMRQuantize
+from .common import Configuration, FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .onnx import LAYOUT, CalibrationConfig, OverrideLayer, OverrideLayerType
 from .tf_ascend import ARQuantize
@@ -33,7 +33,7 @@ __all__ = [
 
 
 @message
-class AMCTConfig(Message):
+class AMCTConfig(Configuration):
     """A simplified configuration file for TensorFlow.
 
     Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are

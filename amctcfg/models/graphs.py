@@ -152,7 +152,7 @@ Condition = Callable[[Node, Graph], Optional[Assessment]]
 Portray = Callable[[Node, Any], Traits]
 
 
-def examine(graph: Graph, flavour: Flavour[Any], conditions: Dict[str, Condition], portray: Portray) -> List[Examined]:
+def examine(graph: Graph, flavour: Flavour, conditions: Dict[str, Condition], portray: Portray) -> List[Examined]:
     """Examine all nodes of a graph: each with what keeps it from being quantized, and what is special about it."""
     found, weights = [], {}
     for node in graph.nodes:
@@ -215,7 +215,7 @@ class Allowance:
             raise self.error
 
 
-def examine_node(node: Node, graph: Graph, flavour: Flavour[Any], conditions: Dict[str, Condition]) -> Examined:
+def examine_node(node: Node, graph: Graph, flavour: Flavour, conditions: Dict[str, Condition]) -> Examined:
     layer_type = flavour.types.get(node.type)
     if layer_type is None or not layer_type.quantizable:
         return Examined(Layer(node.name, node.type, False), None)

@@ -21,7 +21,7 @@ class Links(NamedTuple):
     names: Dict[str, str]
 
 
-def load_links(path: PathLike, flavour: Flavour[Any]) -> Optional[Links]:
+def load_links(path: PathLike, flavour: Flavour) -> Optional[Links]:
     """Read the edges of a graph that `load_layers` has read; None for a table or a SavedModel."""
     from . import onnx, tensorflow
     from .loading import graph_kind
@@ -46,7 +46,7 @@ def load_links(path: PathLike, flavour: Flavour[Any]) -> Optional[Links]:
     return Links({node.name: tuple(node.inputs) for node in nodes}, {node.name: node.name for node in nodes})
 
 
-def links_of_onnx(graph: Any, flavour: Flavour[Any]) -> Links:
+def links_of_onnx(graph: Any, flavour: Flavour) -> Links:
     """Find the edges from the nodes that make values to those that read them."""
     from .onnx import node_names
 

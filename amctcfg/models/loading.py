@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Iterable, List, Optional
+from typing import Iterable, List, Optional
 
 from ..diagnostics.source import Source, decode
 from ..diagnostics.words import quote_names
@@ -18,7 +18,7 @@ from .graphs import Examined, graph_error, with_traits
 from .tables import read_table
 
 
-def load_layers(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> Layers:
+def load_layers(path: PathLike, flavour: Optional[Flavour] = None) -> Layers:
     """Read the layers of a model, in its order.
 
     Args:
@@ -36,7 +36,7 @@ def load_layers(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> Layer
     return as_layers(examine_file(path, flavour), path, flavour)
 
 
-def as_layers(examined: List[Examined], path: PathLike, flavour: Optional[Flavour[Any]]) -> Layers:
+def as_layers(examined: List[Examined], path: PathLike, flavour: Optional[Flavour]) -> Layers:
     """Make the layers that users get of what was read from a file."""
     if graph_kind(path) == "table":
         return Layers(found.layer for found in examined)
@@ -44,7 +44,7 @@ def as_layers(examined: List[Examined], path: PathLike, flavour: Optional[Flavou
     return with_traits(examined, is_complete=not is_exported)
 
 
-def examine_file(path: PathLike, flavour: Optional[Flavour[Any]] = None) -> List[Examined]:
+def examine_file(path: PathLike, flavour: Optional[Flavour] = None) -> List[Examined]:
     """Read the layers in a file, each with what keeps it from being quantized, where that is known."""
     from . import onnx, tensorflow
 
@@ -104,7 +104,7 @@ def doubt_names(examined: Iterable[Examined]) -> Optional[str]:
     return "{}: the export lost what they were part of; {}".format(lead.format(quote_names(names, 5)), KEEPS_NAMES)
 
 
-def describe(examined: Examined, flavour: Flavour[Any]) -> str:
+def describe(examined: Examined, flavour: Flavour) -> str:
     """Say whether a layer can be quantized, or why not, and what is special about it."""
     layer = examined.layer
     layer_type = flavour.types.get(layer.type)

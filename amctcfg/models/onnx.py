@@ -67,7 +67,7 @@ def is_onnx(data: bytes) -> bool:
     return len(data) > 2 and data[0] == 0x08 and 3 <= data[1] < 100 and data[2] in SECOND_FIELDS
 
 
-def read_onnx(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
+def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     """Read the nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
     model = decoded(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
     if model is None or not model.graph.node:
@@ -108,7 +108,7 @@ class Place(NamedTuple):
     add: Any = None
 
 
-def locate_layers(graph: Any, flavour: Flavour[Any]) -> Dict[str, Place]:
+def locate_layers(graph: Any, flavour: Flavour) -> Dict[str, Place]:
     """Find the layers of a flavour's quantizable types in a GraphProto, by name, in the order of its nodes.
 
     The names are those of `load_layers`. The graph is one of this package's messages or of the package onnx.
@@ -126,7 +126,7 @@ def locate_layers(graph: Any, flavour: Flavour[Any]) -> Dict[str, Place]:
     return found
 
 
-def examine_modules(graph: Any, flavour: Flavour[Any]) -> List[Examined]:
+def examine_modules(graph: Any, flavour: Flavour) -> List[Examined]:
     """Return the nodes of an exported graph: modules as the toolkit names them, the others as they are."""
     modules: Dict[int, Module] = {id(module.node): module for module in find_modules(graph)}
     taken = {module.name for module in modules.values()}

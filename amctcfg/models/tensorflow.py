@@ -33,7 +33,7 @@ TRANSPARENT = ("Identity", "Enter", "Reshape", "Cast")
 FILTER_INPUT = 1  # of every kind of convolution
 
 
-def layers_from_graph(graph: Any, flavour: Flavour[Any] = TF_ASCEND) -> Layers:
+def layers_from_graph(graph: Any, flavour: Flavour = TF_ASCEND) -> Layers:
     """Return all nodes of a graph in memory, in its order; `supported` where the toolkit could quantize them.
 
     Takes a `tf.Graph`, a `GraphDef` of any TensorFlow version, or anything with `.get_operations()` or `.node` that
@@ -43,7 +43,7 @@ def layers_from_graph(graph: Any, flavour: Flavour[Any] = TF_ASCEND) -> Layers:
     return with_traits(examine_nodes(read_nodes(graph), "<graph>", flavour))
 
 
-def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour[Any]) -> List[Examined]:
+def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour) -> List[Examined]:
     """Examine the nodes of a graph."""
     return examine(TensorFlowGraph(nodes, name, {}, TRANSPARENT), flavour, CONDITIONS, portray)
 
@@ -266,7 +266,7 @@ SIGNATURES: Tuple[Tuple[int, bytes, str, str], ...] = (
 )
 
 
-def read_tensorflow(data: bytes, name: str, flavour: Flavour[Any]) -> List[Examined]:
+def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     """Read the nodes of the graph in the bytes of a file: a GraphDef, binary or text, or a SavedModel.
 
     Raises `ConfigError` for anything else, named where it is recognised, and `ImportError` without protobuf.

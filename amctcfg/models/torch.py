@@ -15,7 +15,7 @@ from ..flavours.layer import Layer, Layers, Traits
 from .modules import COUNTED
 
 
-def layers_from_module(module: Any, flavour: Optional[Flavour[Any]] = None) -> Layers:
+def layers_from_module(module: Any, flavour: Optional[Flavour] = None) -> Layers:
     """Read the modules of a model as layers, named as in `named_modules()`, the root as "".
 
     `supported` is false for a module whose arguments the toolkit does not take (padding mode, dilation, the kind of RNN),
@@ -33,7 +33,7 @@ def layers_from_module(module: Any, flavour: Optional[Flavour[Any]] = None) -> L
     return Layers((layer for layer, _ in examined), traits)
 
 
-def examine_module(module: Any, flavour: Optional[Flavour[Any]] = None) -> List[Tuple[Layer, Optional[str]]]:
+def examine_module(module: Any, flavour: Optional[Flavour] = None) -> List[Tuple[Layer, Optional[str]]]:
     """Read the layers, each with why it is not supported."""
     if not hasattr(module, "named_modules") or not hasattr(module, "named_parameters"):
         raise TypeError("a module has to be a torch.nn.Module, not {!r}".format(type(module).__name__))

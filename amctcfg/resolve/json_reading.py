@@ -36,7 +36,7 @@ def read_plan(
     quant_config: Union[str, bytes, Mapping[str, Any]],
     layers: Iterable[Layer],
     name: str = "<json>",
-    flavour: Flavour[Any] = TF_ASCEND,
+    flavour: Flavour = TF_ASCEND,
 ) -> Plan:
     """Read the plan that a JSON quantization config holds, possibly edited.
 
@@ -88,11 +88,11 @@ class QuantConfig:
     Where a value stands is worked out when it is asked for, by reading the layer's entry again: there may be many layers.
     """
 
-    def __init__(self, quant_config: Any, layers: Tuple[Layer, ...], name: str, flavour: Flavour[Any]) -> None:
+    def __init__(self, quant_config: Any, layers: Tuple[Layer, ...], name: str, flavour: Flavour) -> None:
         require_flavour(flavour)
         if flavour.layout is None:
             raise ValueError("the toolkit of {} writes no JSON quantization config".format(flavour.name))
-        self.flavour: Flavour[Any] = flavour
+        self.flavour: Flavour = flavour
         self.layout: Layout = flavour.layout
         self.name: str = display_name(name)
         self.known: Tuple[Layer, ...] = layers

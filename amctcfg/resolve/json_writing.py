@@ -48,7 +48,7 @@ def global_values(resolver: Resolver, layout: Layout) -> Dict[str, Any]:
     return found
 
 
-def settings_beside(config: Any, flavour: Flavour[Any], keys: Iterable[str]) -> Dict[str, Any]:
+def settings_beside(config: Any, flavour: Flavour, keys: Iterable[str]) -> Dict[str, Any]:
     """Return what a configuration says of the model as a whole that is not among the keys; absent fields have their default."""
     blocks = (*OF_LAYERS, *(name for name, _ in flavour.deprecated_blocks))
     found: Dict[str, Any] = {}
@@ -104,7 +104,7 @@ class Writer:
     It is the fast path of `layer_dict`.
     """
 
-    def __init__(self, flavour: Flavour[Any]) -> None:
+    def __init__(self, flavour: Flavour) -> None:
         assert flavour.layout is not None  # the plan asks
         self.layout: Layout = flavour.layout
         from json.encoder import encode_basestring_ascii

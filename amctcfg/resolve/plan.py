@@ -35,7 +35,7 @@ class Plan(Mapping[str, EffectiveConfig]):
     )
 
     config: Any
-    flavour: Flavour[Any]
+    flavour: Flavour
     resolver: Optional[Resolver]
     name: str
     _layers: Dict[str, EffectiveConfig]
@@ -48,7 +48,7 @@ class Plan(Mapping[str, EffectiveConfig]):
         self,
         layers: Iterable[EffectiveConfig],
         config: Any,
-        flavour: Flavour[Any],
+        flavour: Flavour,
         global_keys: Dict[str, Any],
         make_warnings: Optional[Warnings] = None,
         remake: Any = None,

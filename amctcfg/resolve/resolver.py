@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optiona
 
 from ..diagnostics.diagnostic import Path
 from ..documents.document import Document
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import (
@@ -90,10 +91,10 @@ def members_of(block: Any) -> Members:
 
 
 def merge(
-    config: Union[Message, Document[Any]],
+    config: Union[Message, Document[Configuration]],
     layer: Layer,
     rules: Rules = DOCUMENTED,
-    flavour: Optional[Flavour[Any]] = None,
+    flavour: Optional[Flavour] = None,
 ) -> EffectiveConfig:
     """Resolve the effective configuration of one layer.
 
@@ -124,7 +125,7 @@ def merge(
     return Resolver(config, rules, flavour).merge(layer)
 
 
-def flavour_of(config: Any, flavour: Optional[Flavour[Any]]) -> Flavour[Any]:
+def flavour_of(config: Any, flavour: Optional[Flavour]) -> Flavour:
     """Return the flavour that a configuration is in: the one given, the document's, or the one that its class is of."""
     if isinstance(config, Document):
         root = type(config.config)
@@ -147,12 +148,15 @@ class Resolver:
     """`merge` for many layers of one configuration: its entries are looked up, not searched."""
 
     def __init__(
-        self, config: Union[Message, Document[Any]], rules: Rules = DOCUMENTED, flavour: Optional[Flavour[Any]] = None
+        self,
+        config: Union[Message, Document[Configuration]],
+        rules: Rules = DOCUMENTED,
+        flavour: Optional[Flavour] = None,
     ) -> None:
         if rules not in (DOCUMENTED, TOOLKIT):
             raise ValueError("rules is {!r}; it has to be 'documented' or 'toolkit'".format(rules))
-        self.flavour: Flavour[Any] = flavour_of(config, flavour)
-        self.document: Optional[Document[Any]] = config if isinstance(config, Document) else None
+        self.flavour: Flavour = flavour_of(config, flavour)
+        self.document: Optional[Document[Configuration]] = config if isinstance(config, Document) else None
         root: Any = config.config if isinstance(config, Document) else config
         self.config: Any = root
         self.rules: Rules = rules

@@ -55,7 +55,7 @@ def chosen_kinds(allow: Optional[Iterable[str]], target: Optional[float]) -> Lis
     return wanted
 
 
-def possible_kinds(flavour: Flavour[Any], allowed: Iterable[str]) -> Tuple[List[str], List[str]]:
+def possible_kinds(flavour: Flavour, allowed: Iterable[str]) -> Tuple[List[str], List[str]]:
     """Return the kinds that are allowed and that a flavour has, and those that are allowed and that it lacks."""
     fields = block_fields(flavour)
     lacking = {
@@ -66,7 +66,7 @@ def possible_kinds(flavour: Flavour[Any], allowed: Iterable[str]) -> Tuple[List[
     return [k for k in wanted if not lacking.get(k)], [k for k in wanted if lacking.get(k)]
 
 
-def block_fields(flavour: Flavour[Any]) -> Dict[str, Any]:
+def block_fields(flavour: Flavour) -> Dict[str, Any]:
     found: Dict[str, Any] = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
     return found
 
@@ -82,7 +82,7 @@ def widths_in(fields: Dict[str, Any]) -> Tuple[str, ...]:
     return tuple(field.kind.names) if field is not None else ()
 
 
-def axes_of(effective: EffectiveConfig, flavour: Flavour[Any], kinds: Iterable[str]) -> Axes:
+def axes_of(effective: EffectiveConfig, flavour: Flavour, kinds: Iterable[str]) -> Axes:
     """Return what can be chosen for a layer within some kinds of changes.
 
     Args:

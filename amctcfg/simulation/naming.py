@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
 
 import onnx
 
@@ -20,7 +20,7 @@ class Nodes(NamedTuple):
     add: Optional[str] = None
 
 
-def named_layers(graph: onnx.GraphProto, flavour: Flavour[Any]) -> Dict[str, Nodes]:
+def named_layers(graph: onnx.GraphProto, flavour: Flavour) -> Dict[str, Nodes]:
     """Return the nodes of each layer, as the readers of models name it; from now on each node of the graph has a name
     of its own."""
     places = locate_layers(graph, flavour)

@@ -55,7 +55,7 @@ def preselect(
     network: Network,
     arrays: Sequence[Sequence[np.ndarray]],
     magnitudes: Optional[np.ndarray],
-    flavour: Flavour[Any],
+    flavour: Flavour,
     kinds: Iterable[str],
     most: int = 2,
 ) -> List[Alternative]:

@@ -59,7 +59,7 @@ class BlockSearch:
 
     def __init__(self, read: QuantConfig, supported: List[Layer]) -> None:
         self.read: QuantConfig = read
-        self.flavour: Flavour[Any] = read.flavour
+        self.flavour: Flavour = read.flavour
         self.supported: List[Layer] = supported
         self.block_class: Any = read.block_class
         self.members: Members = members_of(self.block_class)

@@ -22,7 +22,7 @@ def condense(
     quant_config: Union[str, bytes, Mapping[str, Any]],
     layers: Iterable[Layer],
     name: str = "<json>",
-    flavour: Optional[Flavour[Any]] = None,
+    flavour: Optional[Flavour] = None,
 ) -> Any:
     """Find the configuration with the fewest blocks, and among these the fewest lines, that expands to a JSON quantization config.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Optional, Tuple
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.document import Document
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..messages.message import Message
@@ -19,7 +20,7 @@ from ..resolve.resolver import DOCUMENTED
 if TYPE_CHECKING:
     from ..resolve.resolver import Rules
 
-Side = Union[Message, Document[Any], Plan]
+Side = Union[Message, Document[Configuration], Plan]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ def diff(
     b: Side,
     layers: Optional[Iterable[Layer]] = None,
     rules: Rules = DOCUMENTED,
-    flavour: Optional[Flavour[Any]] = None,
+    flavour: Optional[Flavour] = None,
 ) -> Tuple[Change, ...]:
     """Compare two configurations by what the layers of a model get: global keys, then layers in their order.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..diagnostics.source import Source
 from ..diagnostics.words import as_comment
@@ -119,7 +119,7 @@ def skip(
     text: Union[str, bytes],
     names: Iterable[str],
     comments: Optional[Mapping[str, str]] = None,
-    flavour: Optional[Flavour[Any]] = None,
+    flavour: Optional[Flavour] = None,
 ) -> str:
     """Add names to `skip_layers`; those that are there already change nothing.
 
@@ -225,7 +225,7 @@ def line_end(text: str, tree: Tree, offset: int) -> int:
     return end
 
 
-def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flavour[Any]] = None) -> str:
+def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flavour] = None) -> str:
     """Remove names from `skip_layers`, wherever and however often they stand there.
 
     A line that this empties goes with its comment.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Union
 
 from ..diagnostics.words import escape_controls, format_value, join_words
 from ..documents.document import Document
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, cascade_of
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def explain(
-    config: Union[Message, Document[Any], Plan],
+    config: Union[Message, Document[Configuration], Plan],
     layer: Union[Layer, str],
     rules: Rules = DOCUMENTED,
-    flavour: Optional[Flavour[Any]] = None,
+    flavour: Optional[Flavour] = None,
 ) -> str:
     """Explain what a layer gets: its values, one a line, and below each the settings that lost and why.
 

@@ -13,7 +13,7 @@ from ..messages.message import messages_of
 from ..messages.printing import INDENT
 
 
-def proto(flavour: Flavour[Any]) -> str:
+def proto(flavour: Flavour) -> str:
     """Write the messages of a flavour in proto2, which protoc compiles.
 
     Example:

@@ -15,6 +15,7 @@ from ..diagnostics.source import Source, Span, decode
 from ..diagnostics.words import pluralize, shorten
 from ..documents.document import Document, flavour_in_head, parse_tree, read_text, read_tree
 from ..documents.selections import Judged, judge_blocks
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
@@ -58,7 +59,7 @@ def fix(
     text: Union[str, bytes],
     layers: Optional[Iterable[Layer]] = None,
     unsafe: bool = False,
-    flavour: Optional[Flavour[Any]] = None,
+    flavour: Optional[Flavour] = None,
 ) -> str:
     """Fix what can be fixed safely, and leave the rest as it was, byte for byte.
 
@@ -96,7 +97,7 @@ class Fixed(NamedTuple):
     untried: int
 
 
-def fix_text(text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe: bool, flavour: Flavour[Any]) -> Fixed:
+def fix_text(text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe: bool, flavour: Flavour) -> Fixed:
     """Fix a text."""
     whole, made = fix_syntax(decode(text, "<string>"))
     whole, renewed = renew_selections(OriginalText(whole, layers, flavour))
@@ -114,7 +115,7 @@ def fix_text(text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe:
 
 
 def count_fixes(
-    text: Union[str, bytes], layers: Optional[Sequence[Layer]], flavour: Flavour[Any], tree: Optional[Tree] = None
+    text: Union[str, bytes], layers: Optional[Sequence[Layer]], flavour: Flavour, tree: Optional[Tree] = None
 ) -> Tuple[int, int]:
     """Count the diagnostics of a text that can be fixed safely, and those that unsafe fixes cover beyond them.
 
@@ -140,10 +141,10 @@ class OriginalText:
     document -- None where it is not text format. diagnostics -- every error and warning. Both are read leniently.
     """
 
-    def __init__(self, text: Union[str, bytes, Tree], layers: Optional[Sequence[Layer]], flavour: Flavour[Any]) -> None:
+    def __init__(self, text: Union[str, bytes, Tree], layers: Optional[Sequence[Layer]], flavour: Flavour) -> None:
         self.layers: Optional[Sequence[Layer]] = layers
-        self.flavour: Flavour[Any] = flavour
-        self.document: Optional[Document[Any]] = None
+        self.flavour: Flavour = flavour
+        self.document: Optional[Document[Configuration]] = None
         self.text: str = text.source.text if isinstance(text, Tree) else str(text)
         self.is_readable: bool = False
         try:
@@ -220,11 +221,11 @@ class Verifier:
 
     def __init__(self, state: OriginalText) -> None:
         self.layers: Optional[Sequence[Layer]] = state.layers
-        self.flavour: Flavour[Any] = state.flavour
+        self.flavour: Flavour = state.flavour
         self.errors: int = sum(diagnostic.severity == ERROR for diagnostic in state.diagnostics)
         self.plans: Any = self.expand(state.document if state.is_readable else None)
 
-    def count_errors(self, text: str) -> Tuple[int, Optional[Document[Any]]]:
+    def count_errors(self, text: str) -> Tuple[int, Optional[Document[Configuration]]]:
         """Count the errors of a text; return its document as well, where reading found none."""
         try:
             document, reading = read_text(text, "<string>", False, self.flavour)
@@ -235,7 +236,7 @@ class Verifier:
         count = sum(diagnostic.severity == ERROR for diagnostic in (*document.diagnostics, *found))
         return count, None if reading.errors else document
 
-    def expand(self, document: Optional[Document[Any]]) -> Any:
+    def expand(self, document: Optional[Document[Configuration]]) -> Any:
         """Expand a document under both sets of rules; None where that can't be done."""
         if self.layers is None or document is None:
             return None
@@ -362,8 +363,8 @@ def find_fixes(state: OriginalText) -> List[Fix]:
 class Places:
     """The places of the elements of the lists at the top of a text, each looked up once."""
 
-    def __init__(self, document: Document[Any], layers: Optional[Sequence[Layer]] = None) -> None:
-        self.document: Document[Any] = document
+    def __init__(self, document: Document[Configuration], layers: Optional[Sequence[Layer]] = None) -> None:
+        self.document: Document[Configuration] = document
         self.text: str = document.text
         judged = [] if layers is None else judge_blocks(document.tree, layers, document.flavour)
         self.selections: Dict[int, Judged] = {one.block.start: one for one in judged}

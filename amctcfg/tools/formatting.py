@@ -28,7 +28,7 @@ STRING_OR_COMMENT = re.compile("{}|({})".format(STRING, COMMENT))
 
 
 def format(  # noqa: A001  # the name of the contract
-    text: Union[str, bytes], name: str = "<string>", flavour: Optional[Flavour[Any]] = None
+    text: Union[str, bytes], name: str = "<string>", flavour: Optional[Flavour] = None
 ) -> str:
     """Format a text: two blanks of indentation, one field a line, every comment where it belongs.
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
@@ -41,7 +41,7 @@ class Failing(NamedTuple):
     nameless: List[str]
 
 
-def read_log(text: str, layers: Sequence[Layer], flavour: Flavour[Any]) -> Failing:
+def read_log(text: str, layers: Sequence[Layer], flavour: Flavour) -> Failing:
     """Read which layers a log names as failing, in the order of the log."""
     known = {layer.name for layer in layers}
     quantizable = [layer.name for layer in layers if flavour.quantizes(layer)]

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..documents.document import Document
+from ..flavours.common import Configuration
 from ..flavours.layer import Layer
 from ..messages.message import Message
 from ..messages.printing import INDENT, print_message
@@ -39,7 +40,7 @@ class Override(NamedTuple):
     replaces: str = r"\Z."
 
 
-def override(document: Document[Any], overrides: Iterable[Override]) -> str:
+def override(document: Document[Configuration], overrides: Iterable[Override]) -> str:
     """Return the text in which layers have the blocks that they are to have.
 
     An entry of `override_layer_configs` that a layer has already is edited: literals are replaced, fields added, and of its
@@ -73,7 +74,7 @@ def override(document: Document[Any], overrides: Iterable[Override]) -> str:
 # ---------------------------------------------------------------- what to write
 
 
-def block_to_write(document: Document[Any], wanted: Override) -> Any:
+def block_to_write(document: Document[Configuration], wanted: Override) -> Any:
     """Return the smallest block of the layer's own that gives it what it is to get, under both sets of rules."""
     members = {name: type(part)() for name, part in algorithms_of(wanted.block).items()}
     scalars = {name: value for name, value in values_of(wanted.block).items() if "." not in name}
@@ -93,7 +94,7 @@ def block_to_write(document: Document[Any], wanted: Override) -> Any:
     return without_empty_defaults(document, wanted, block)
 
 
-def without_empty_defaults(document: Document[Any], wanted: Override, block: Any) -> Any:
+def without_empty_defaults(document: Document[Configuration], wanted: Override, block: Any) -> Any:
     """Leave out the algorithms that a block has without naming them."""
     for name, part in algorithms_of(block).items():
         if not values_of_part(part):
@@ -106,7 +107,7 @@ def without_empty_defaults(document: Document[Any], wanted: Override, block: Any
     return block
 
 
-def resolve_own_block(document: Document[Any], layer: Layer, block: Any, rules: Rules) -> Any:
+def resolve_own_block(document: Document[Configuration], layer: Layer, block: Any, rules: Rules) -> Any:
     """Return the effective block of a layer whose own block is this one."""
     config = document.config
     entry_class = type(config).__schema__.fields[OF_LAYER].kind
@@ -162,7 +163,7 @@ def append_blocks(text: str, blocks: Sequence[List[str]]) -> str:
 # ---------------------------------------------------------------- entries that are there
 
 
-def entry_edits(document: Document[Any], index: int, wanted: Override, block: Any) -> List[Edit]:
+def entry_edits(document: Document[Configuration], index: int, wanted: Override, block: Any) -> List[Edit]:
     """Return the edits that give an entry another block, and its comment."""
     text, tree = document.text, document.tree
     path: Tuple[Any, ...] = (OF_LAYER, index)

@@ -246,7 +246,7 @@ def shown(value: Any) -> str:
     return "–" if value is None else format_value(value)
 
 
-def others_of(examined: Iterable[Any], flavour: Flavour[Any]) -> List[Tuple[Layer, str]]:
+def others_of(examined: Iterable[Any], flavour: Flavour) -> List[Tuple[Layer, str]]:
     """Find the layers of quantizable types that can't be quantized, with the reason."""
     found = []
     for layer, why, *_ in examined:

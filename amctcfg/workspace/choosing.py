@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple
 
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..flavours import FLAVOURS
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .file import ConfigFile
 
 
-def flavour_by_name(name: str, file: str = "") -> Flavour[Any]:
+def flavour_by_name(name: str, file: str = "") -> Flavour:
     """Return the flavour of a name, which stands in the head of a file. Raises `Failure` where there is none."""
     if name not in FLAVOURS:
         hint = did_you_mean(nearest(name, FLAVOURS)) or "there are {}".format(", ".join(FLAVOURS))
@@ -27,7 +27,7 @@ def flavour_by_name(name: str, file: str = "") -> Flavour[Any]:
 
 def choose_flavour(
     file: ConfigFile, graph: Optional[str] = None, read_table: Callable[[], Sequence[Layer]] = tuple
-) -> Tuple[Flavour[Any], str]:
+) -> Tuple[Flavour, str]:
     """Return the flavour that a file and its model suggest, and by what evidence.
 
     The model's kind counts first, then the fields of the text, then the types that it names. It is TF-Ascend where
@@ -62,7 +62,7 @@ def choose_flavour(
     return best, ", ".join(words[:6]) or "the types of {}".format(graph)
 
 
-def choose_by_model(kind: str, layers: Sequence[Layer], graph: Optional[str]) -> Tuple[Flavour[Any], str]:
+def choose_by_model(kind: str, layers: Sequence[Layer], graph: Optional[str]) -> Tuple[Flavour, str]:
     """Return the flavour that a model alone suggests."""
     if kind == "onnx":
         for flavour in FLAVOURS.values():
@@ -75,7 +75,7 @@ def choose_by_model(kind: str, layers: Sequence[Layer], graph: Optional[str]) ->
     return TF_ASCEND, "the types of {}".format(graph)
 
 
-def choose_by_keys(text: str) -> Tuple[Flavour[Any], str]:
+def choose_by_keys(text: str) -> Tuple[Flavour, str]:
     """Return the flavour of a JSON quantization config without a model: by its global keys."""
     if '"fakequant_precision_mode"' in text or ('"batch_num"' in text and '"joint_quant"' not in text):
         return FLAVOURS.get("pytorch", TF_ASCEND), "batch_num without joint_quant"

@@ -24,6 +24,7 @@ from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import Document, parse_tree, read_tree
 from ..documents.settings import Settings
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layers
 from ..flavours.tf_ascend import TF_ASCEND
@@ -58,7 +59,7 @@ class cached(Generic[V]):  # noqa: N801 - it reads as a decorator
 class Read(NamedTuple):
     """The result of reading a file: a document with what was found on the way, or why there is none."""
 
-    document: Optional[Document[Any]]
+    document: Optional[Document[Configuration]]
     reading: Optional[Reading]
     error: Optional[ConfigError]
 
@@ -69,7 +70,7 @@ class ConfigFile:
     contents -- as they were read. text -- the same, decoded as far as possible. model -- None where none is named.
     """
 
-    flavour: Flavour[Any] = TF_ASCEND
+    flavour: Flavour = TF_ASCEND
     rules: Rules = DOCUMENTED
     model: Optional[Model] = None
     soc: Optional[str] = None
@@ -186,7 +187,7 @@ class ConfigFile:
     # ------------------------------------------------------------ what comes out
 
     @cached
-    def document(self) -> Document[Any]:
+    def document(self) -> Document[Configuration]:
         """Return the configuration. Raises `ConfigError` with all diagnostics where it has errors."""
         document, reading, error = self.read
         if document is None or reading is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, List, NamedTuple, Optional
 
 from ..diagnostics.diagnostic import ConfigError
 from ..flavours.flavour import Flavour
@@ -24,7 +24,7 @@ class Model(NamedTuple):
     layers: Layers
 
 
-def read_model(path: str, flavour: Flavour[Any]) -> Model:
+def read_model(path: str, flavour: Flavour) -> Model:
     """Read the model that the user names. Raises `Failure` for one that can't be used, with its diagnostics."""
     from ..models.loading import as_layers, examine_file
 
@@ -39,7 +39,7 @@ def read_model(path: str, flavour: Flavour[Any]) -> Model:
         raise Failure("can't read {}: {}".format(path, error)) from None
 
 
-def read_named_model(path: str, flavour: Flavour[Any]) -> Model:
+def read_named_model(path: str, flavour: Flavour) -> Model:
     """Read the model that a file's head names, which may come from anyone.
 
     A pipe or a device is refused, because reading it might never end; nothing of a file that is not a model is shown.

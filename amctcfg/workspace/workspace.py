@@ -67,7 +67,7 @@ class Workspace:
         detail: Notify = stay_silent,
     ) -> None:
         self.options: Options = options
-        self.wanted: Optional[Flavour[Any]] = None
+        self.wanted: Optional[Flavour] = None
         if options.flavour not in (None, AUTO):
             self.wanted = flavour_by_name(str(options.flavour))
         self.models: Dict[Tuple[str, str], Model] = {}
@@ -145,7 +145,7 @@ class Workspace:
 
     # ------------------------------------------------------------ flavours and models
 
-    def flavour_of(self, file: ConfigFile, graph: Optional[str], by_head: bool) -> Flavour[Any]:
+    def flavour_of(self, file: ConfigFile, graph: Optional[str], by_head: bool) -> Flavour:
         """Return the flavour that the options or the file's head name, else the one that suits text and model best."""
         own = file.settings.values.get("flavour", AUTO) if self.options.flavour is None else AUTO
         flavour = self.wanted or (flavour_by_name(own, file.name) if own != AUTO else None)
@@ -165,14 +165,14 @@ class Workspace:
         """Return the layers of a table, whose types tell flavours apart."""
         return self.model(path, TF_ASCEND, by_head).layers
 
-    def flavour_of_model(self, graph: str) -> Tuple[Flavour[Any], str]:
+    def flavour_of_model(self, graph: str) -> Tuple[Flavour, str]:
         """Return the flavour for a model without a configuration, and why; the one of the options where they name one."""
         if self.wanted is not None:
             return self.wanted, ""
         nothing = ConfigFile(self, "", "", graph, Settings("", graph), False)
         return choose_flavour(nothing, graph, lambda: self.layers_of_table(graph, False))
 
-    def model(self, path: str, flavour: Flavour[Any], by_head: bool = False) -> Model:
+    def model(self, path: str, flavour: Flavour, by_head: bool = False) -> Model:
         """Return a model as a flavour sees it. Raises `Failure` for a file that can't be used."""
         key = path, flavour.name
         if key not in self.models:
