@@ -21,6 +21,7 @@ def test_it_is_stored_without_outputs():
     assert len(cells) > 8 and not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
 
 
+@pytest.mark.thorough
 def test_it_runs(tmp_path):
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
