@@ -21,19 +21,21 @@ pytest.importorskip("google.protobuf", reason="layers are read with protobuf")
 from amctcfg import simulation  # noqa: E402
 from amctcfg.simulation.algorithms import (  # noqa: E402
     EPSILON,
-    Histogram,
     Samples,
     arq,
-    candidate_windows,
-    clip_range,
     dmq,
-    extended,
     fake_quantize,
-    hfmg,
-    histogram_of,
     ifmr,
     ifmr_losses,
     loss_bounds,
+)
+from amctcfg.simulation.histograms import (  # noqa: E402
+    Histogram,
+    candidate_windows,
+    clip_range,
+    extended,
+    hfmg,
+    histogram_of,
 )
 
 GOLDEN = DATA / "simulation"
@@ -281,7 +283,7 @@ def window_loss_by_integration(counts, left, right, bits):
     ends=st.tuples(st.integers(0, 15), st.integers(20, 39)),
 )
 def test_the_loss_of_a_window_is_the_integral(counts, ends):
-    from amctcfg.simulation.algorithms import window_loss
+    from amctcfg.simulation.histograms import window_loss
 
     counts = np.array(counts)
     found = window_loss(counts, *ends, bits=3)
@@ -291,7 +293,7 @@ def test_the_loss_of_a_window_is_the_integral(counts, ends):
 @given(seed=st.integers(0, 2**32 - 1), holes=st.sampled_from([0.0, 0.5, 0.99]))
 def test_the_losses_of_windows_from_integrals(seed, holes):
     """The same as bin by bin."""
-    from amctcfg.simulation.algorithms import window_loss, window_losses
+    from amctcfg.simulation.histograms import window_loss, window_losses
 
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 1000, 512) * (rng.random(512) >= holes)

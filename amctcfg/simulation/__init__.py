@@ -19,11 +19,11 @@ except ImportError as _missing:
     raise ImportError(_message.format(_missing.name or "numpy, onnx and onnxruntime")) from None
 
 from .batches import load_batches
-from .changes import Cure
+from .changes import Cure, Tuned
 from .editing import Factors
 from .network import SimulationError
 from .simulating import Simulation, simulate
 from .simulator import Refusal
-from .tuning import Tuned, tune
+from .tuning import tune
 
 __all__ = ["Cure", "Factors", "Refusal", "Simulation", "SimulationError", "Tuned", "load_batches", "simulate", "tune"]

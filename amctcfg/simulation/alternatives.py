@@ -12,8 +12,6 @@ from ..messages.field import Among
 from ..resolve.effective import EffectiveConfig, values_of
 from ..tools.overriding import altered
 
-__all__ = ["COST", "INT16", "SKIP", "Axes", "axes_of", "block_with", "chosen_kinds", "kind_of_change", "possible_kinds"]
-
 # By what they cost on the device, the cheapest first.
 SETTINGS, BALANCER, INT16, SKIP = "settings", "balancer", "int16", "skip"
 KINDS = (SETTINGS, BALANCER, INT16, SKIP)

@@ -16,8 +16,6 @@ from ..models.loading import graph_kind
 from .calibration import Batch
 from .network import SimulationError, inputs_of
 
-__all__ = ["check_batches", "load_batches"]
-
 ENDINGS = (".npz", ".npy", ".bin")
 HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 

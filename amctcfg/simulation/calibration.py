@@ -11,8 +11,6 @@ from onnx import helper
 
 from .network import Network, Runner
 
-__all__ = ["Batch", "Sizes", "captured", "portions"]
-
 Batch = Dict[str, np.ndarray]
 
 

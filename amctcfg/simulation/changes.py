@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..documents.document import Document
 from ..messages.kinds import STRING
@@ -27,6 +27,24 @@ class Cure(NamedTuple):
     setting: str
     kind: str
     without: float
+
+
+class Tuned(NamedTuple):
+    """The result of tuning.
+
+    text -- the configuration with the changes. before, after -- the dB of the model's output, everything quantized as the
+    file and as `text` has it. changes -- in the order of the model. left -- the layers that are still quantized, each with
+    the dB of the output where only it is quantized, the worst first. reached -- whether the target is reached, True without
+    one. notes -- what is worth knowing, in sentences.
+    """
+
+    text: str
+    before: float
+    after: float
+    changes: Tuple[Cure, ...]
+    left: Tuple[Tuple[str, float], ...]
+    reached: bool
+    notes: Tuple[str, ...]
 
 
 class Choice(NamedTuple):

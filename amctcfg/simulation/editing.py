@@ -13,8 +13,6 @@ from .algorithms import limits
 from .network import Network
 from .sites import DECONVOLUTION, PRODUCT, Site, Weights
 
-__all__ = ["Factors", "Piece", "calibrated", "keep_floats", "quantized", "quantized_bias", "woven"]
-
 INT32_LIMIT = 2**31
 
 

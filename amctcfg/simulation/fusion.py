@@ -10,8 +10,6 @@ import onnx
 
 from .network import Network, unused_name
 
-__all__ = ["fuse"]
-
 
 def fuse(network: Network, wanted: Callable[[onnx.NodeProto], bool]) -> Network:
     """Return the network with normalization folded into the convolutions that are `wanted`, whose only user it is.

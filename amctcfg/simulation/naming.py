@@ -10,8 +10,6 @@ import onnx
 from ..flavours.flavour import Flavour
 from ..models.onnx import locate_layers, node_names
 
-__all__ = ["Nodes", "named_layers"]
-
 
 class Nodes(NamedTuple):
     """The names of a layer's nodes: of the one that computes it, and of the Add behind it that is a part of it."""

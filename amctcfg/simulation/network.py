@@ -13,19 +13,6 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from ..models.loading import graph_kind
 
-__all__ = [
-    "INLINE",
-    "Network",
-    "Runner",
-    "SimulationError",
-    "inputs_of",
-    "needed",
-    "read_network",
-    "unused_name",
-    "used_tensors",
-    "weight_files",
-]
-
 OLDEST = 11  # the opset that has Round and Clip as they are needed
 SMALL_ARRAY = 1024  # bytes: what is smaller may be a shape, and stays in the graph
 INLINE = 1_900_000_000  # bytes of weights that fit into one protobuf message

@@ -15,15 +15,14 @@ from onnx import TensorProto, helper
 
 from ..flavours.flavour import Flavour
 from ..resolve.effective import EffectiveConfig
-from .algorithms import Samples, estimated_losses, hfmg, ifmr, limits, range_of, ratios
+from .algorithms import Samples, estimated_losses, ifmr, limits, range_of, ratios
 from .alternatives import KINDS, Axes, axes_of, block_with, kind_of_change
 from .editing import Factors, keep_floats, quantized, woven
+from .histograms import hfmg
 from .network import Network, Runner, SimulationError, needed
 from .sensitivity import Agreement
 from .simulator import bias_overflow, extreme, factors_of, made_factors, unbalanced
 from .sites import PRODUCT, Site, setting_of
-
-__all__ = ["Alternative", "preselect", "with_block"]
 
 MOST_VALUES = 1 << 18  # that scales are looked for on
 MOST_INPUTS = 1 << 20  # values of the input that the layer is computed on

@@ -12,8 +12,6 @@ from ..textformat.literals import round_float32
 from .editing import Factors
 from .sites import POOL, PRODUCT, Site
 
-__all__ = ["record_of"]
-
 
 def record_of(layers: Iterable[Tuple[Site, Factors]], skip_fusion: bool) -> str:
     """Write the text of the record file; layers with a balancer come first, as in the toolkit's.

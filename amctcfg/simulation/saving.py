@@ -13,8 +13,6 @@ from onnx import TensorProto
 from ..documents.files import PathLike, write_bytes
 from .network import INLINE, Network, used_tensors
 
-__all__ = ["save_network"]
-
 ALIGNED = 4096  # bytes: where an array begins in a file, so that it can be mapped
 
 

@@ -11,8 +11,6 @@ import numpy as np
 from .calibration import Batch
 from .network import Network, Runner
 
-__all__ = ["Agreement", "model_decibels", "model_outputs"]
-
 PIECE = 1 << 20  # values that are compared at a time in float64
 NOTHING_DIFFERS = 200.0  # decibels
 

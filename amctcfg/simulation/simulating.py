@@ -26,7 +26,6 @@ from .sites import Site
 if TYPE_CHECKING:
     from ..tuning.scores import Scores
 
-__all__ = ["Simulation", "simulate"]
 
 SCORE_KINDS = {
     "cosine": "simulated cosines of the layers' outputs",

@@ -9,15 +9,14 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 import numpy as np
 
 from ..resolve.plan import Plan
-from .algorithms import EPSILON, Samples, hfmg, ifmr
+from .algorithms import EPSILON, Samples, ifmr
 from .calibration import Batch, Sizes, captured, portions
 from .editing import INT32_LIMIT, Factors, calibrated, quantized_bias, woven
 from .fusion import fuse
+from .histograms import hfmg
 from .naming import Nodes
 from .network import Network, SimulationError, needed
 from .sites import PRODUCT, Site, SiteSetting, Weights, site_of
-
-__all__ = ["Progress", "Refusal", "Simulated", "Simulator"]
 
 Progress = Callable[[str, int, int], None]  # what is worked at, how many parts are done, of how many
 

@@ -13,8 +13,6 @@ from .algorithms import arq, dmq, fake_quantize
 from .fusion import groups_of
 from .network import Network
 
-__all__ = ["Site", "SiteSetting", "Weights", "setting_of", "site_of"]
-
 CONVOLUTION, DECONVOLUTION, LINEAR, POOL, PRODUCT = "convolution", "deconvolution", "linear", "pool", "product"
 BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
 

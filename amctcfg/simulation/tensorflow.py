@@ -13,8 +13,6 @@ from onnx import helper
 
 from .network import SimulationError, needed
 
-__all__ = ["convert_graph", "graph_inputs"]
-
 OPSET = 15
 # Operations whose results nobody asks for, although nothing reads them.
 NO_OUTPUTS = ("NoOp", "Const", "Placeholder", "Assert")
