@@ -11,6 +11,7 @@ import amctcfg
 from amctcfg import ConfigError, Layer
 from amctcfg.documents.settings import Settings
 from amctcfg.textformat import unescape
+from amctcfg.tools.logs import read_log
 
 from .conftest import THOROUGH
 
@@ -137,6 +138,15 @@ OTHERS = {
     "dumps": (blocks, amctcfg.dumps),
     "merge": (blocks, lambda config: amctcfg.merge(config, Layer("l0", "Conv2D")).origins["quant_enable"]),
     "explain": (plans, lambda pair: [amctcfg.explain(pair[0], name) for name in list(pair[0])[:3]]),
+    "a log of unknown names": (
+        lambda n: lines("Do layer x{} data calibration failed\n", n),
+        lambda text: read_log(text, layers(text.count("\n")), amctcfg.TF_ASCEND),
+    ),
+    "a log of scopes": (
+        lambda n: lines("Exit Infinite value before data quantization! [[x{}/act_quant/\n", n),
+        lambda text: read_log(text, layers(text.count("\n")), amctcfg.TF_ASCEND),
+    ),
+    "a log of brackets": (lambda n: "[[" * 5 * n, lambda text: read_log(text, layers(1), amctcfg.TF_ASCEND)),
     "unescape": (lambda n: '"' + '\\"' * n, unescape),
 }
 

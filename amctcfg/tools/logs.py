@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..flavours.flavour import Flavour
@@ -18,7 +19,7 @@ NAMING = re.compile(
     |Do\ layer\ (?P<calibration>\S{{1,{0}}})\ data\ calibration\ failed
     |layer\ (?P<weight>\S{{1,{0}}})\ run\ WeightFakeQuantArq\ failed
     |\](?P<atc>[^\]\s]{{1,{0}}})\ arq\ weight\ fake\ quant\ failed!
-    |\[\[(?P<scope>[^\]\s]{{1,{0}}}?)/act_quant/
+    |\[\[(?P<scope>[^\[\]\s]{{1,{0}}}?)/act_quant/
     |Doing\ layer:\ "(?P<doing>[^"\n]{{1,{0}}})"\ calibration
     |(?P<infinite>Exit\ Infinite\ value\ before\ data\ quantization!)
     |(?P<illegal>is\ illegal|Do\ IFMR\ calibration\ failed|Not\ support\ scale\ greater\ than\ 1\ /\ FLT_EPSILON)
@@ -43,18 +44,16 @@ class Failing(NamedTuple):
 
 def read_log(text: str, layers: Sequence[Layer], flavour: Flavour) -> Failing:
     """Read which layers a log names as failing, in the order of the log."""
-    known = {layer.name for layer in layers}
-    quantizable = [layer.name for layer in layers if flavour.quantizes(layer)]
+    index = LayerIndex(layers, flavour)
     found: Dict[str, None] = {}
     unknown: Dict[str, None] = {}
     nameless: Dict[str, None] = {}
     for name, kind in find_names(text):
         layer = None
         if kind == "scope":
-            inside = [layer for layer in quantizable if (layer + "/").startswith(name + "/")]
-            layer = inside[0] if len(inside) == 1 else None
+            layer = index.only_inside(name)
         elif kind != "illegal":
-            layer = layer_named(name, known, quantizable)
+            layer = index.find(name)
         if layer is not None:
             found[layer] = None
         else:
@@ -86,16 +85,36 @@ def find_names(text: str) -> Iterator[Tuple[str, str]]:
             yield match[kind].strip("'\""), kind
 
 
-def layer_named(name: str, known: Set[str], quantizable: Sequence[str]) -> Optional[str]:
-    """Return the layer of a name: exactly, or the only one whose path ends so; without what the toolkit has inserted."""
-    stripped = name
-    for prefix in NODE_PREFIXES:
-        stripped = stripped[len(prefix) :] if stripped.startswith(prefix) else stripped
-    stripped = INSERTED.sub("", stripped)
-    for one in dict.fromkeys((name, stripped)):
-        if one in known:
-            return one
-        ends = [layer for layer in quantizable if one and layer.endswith(("/" + one, "." + one))]
-        if len(ends) == 1:
-            return ends[0]
-    return None
+class LayerIndex:
+    """The names of a model's layers, in order from their beginnings and from their ends: a log may hold many names."""
+
+    def __init__(self, layers: Sequence[Layer], flavour: Flavour) -> None:
+        quantizable = [layer.name for layer in layers if flavour.quantizes(layer)]
+        self.known: Set[str] = {layer.name for layer in layers}
+        self.forwards: List[str] = sorted(name + "/" for name in quantizable)
+        self.backwards: List[str] = sorted(name[::-1] for name in quantizable)
+
+    def only_inside(self, scope: str) -> Optional[str]:
+        """Return the layer in a scope that can be quantized; None where there is none, or another one."""
+        inside = begin_with(self.forwards, scope + "/")
+        return inside[0][:-1] if len(inside) == 1 else None
+
+    def find(self, name: str) -> Optional[str]:
+        """Return the layer of a name: exactly, or the only one whose path ends so; without what the toolkit has inserted."""
+        stripped = name
+        for prefix in NODE_PREFIXES:
+            stripped = stripped[len(prefix) :] if stripped.startswith(prefix) else stripped
+        stripped = INSERTED.sub("", stripped)
+        for one in dict.fromkeys((name, stripped)):
+            if one in self.known:
+                return one
+            ends = [end for separator in "/." for end in begin_with(self.backwards, one[::-1] + separator)]
+            if one and len(ends) == 1:
+                return ends[0][::-1]
+        return None
+
+
+def begin_with(ordered: List[str], beginning: str) -> List[str]:
+    """Return the names of a sorted list that begin so, two at most."""
+    first = bisect_left(ordered, beginning)
+    return [name for name in ordered[first : first + 2] if name.startswith(beginning)]
