@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,11 +16,13 @@ import amctcfg
 from amctcfg import Layer
 from amctcfg.tuning import Bisection, search
 
+from .conftest import thorough
 from .lsp_client import INSTALLED
 from .test_tuning import script, wait_for_lines, wait_until_gone, wide
 
 distributed = pytest.importorskip("distributed")
 
+FLEET = Path(__file__).parent.parent / "examples" / "fleet"
 PLAIN = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 
 
@@ -66,6 +69,7 @@ def test_a_search_on_a_cluster(cluster, tmp_path, cli):
     assert missing.status == 2 and "the worker tcp://127.0.0.1:" in missing.err and "no-such-command" in missing.err
 
 
+@pytest.mark.thorough
 def test_a_worker_that_dies_in_the_middle_of_a_run(cluster, tmp_path, cli):
     """Its run is repeated on the other one, its command ends with it, and the answer is the same."""
     address, workers = cluster
@@ -83,6 +87,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_run(cluster, tmp_path, cli):
     wait_until_gone(wait_for_lines(tmp_path / "pids", 1))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_commands_on_a_cluster_end_with_their_search(cluster, tmp_path, end):
     address, _ = cluster
@@ -118,7 +123,7 @@ def needs_l3(candidate):
     return "l3" in candidate.skip
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "bogus://127.0.0.1:1", "tcp://127.0.0.1:x", ""])
+@pytest.mark.parametrize("address", ["bogus://127.0.0.1:1", *thorough(["127.0.0.1", "tcp://127.0.0.1:x", ""])])
 def test_what_is_not_an_address(address, tmp_path, cli):
     """A sentence at once, and nothing else on stderr: a client of such an address complains until it is given up."""
     wide(tmp_path, 12)
@@ -137,9 +142,35 @@ def test_the_library_on_a_cluster(tmp_path):
         assert search(bisection, needs_l3, client.get_executor(), jobs=4).skip == ("l3",)
 
 
-def test_the_example(tmp_path):
-    pytest.importorskip("numpy")
-    command = [sys.executable, str(Path(__file__).parent.parent / "examples" / "fleet" / "fleet.py")]
-    result = subprocess.run(command, env=dict(PLAIN, PYTHONPATH=str(INSTALLED)), cwd=str(tmp_path), capture_output=True)
-    assert result.returncode == 0, result.stderr.decode()
-    assert result.stdout.decode().startswith("skip mid2, wide after ") and b"minimal" in result.stdout
+@pytest.fixture
+def simulates():
+    for name in ("numpy", "onnx", "onnxruntime"):
+        pytest.importorskip(name, reason="the simulation needs it: pip install 'amctcfg[simulate]'")
+    if sys.version_info < (3, 9):
+        pytest.skip("the simulation needs Python 3.9")
+
+
+@pytest.mark.thorough
+def test_the_example_by_the_library(simulates, tmp_path):
+    shown = re.search(
+        r"^(skip .* after )\d+( runs, minimal)$", (FLEET / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    environment = dict(PLAIN, PYTHONPATH=str(INSTALLED))
+    command = [sys.executable, str(FLEET / "fleet.py")]
+    done = subprocess.run(command, env=environment, cwd=str(tmp_path), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert re.sub(r"\d+ runs", "N runs", done.stdout.decode()) == "{}N{}\n".format(*shown.groups())
+
+
+@pytest.mark.thorough
+def test_the_examples_command(simulates, cluster, cli):
+    """The workers get each candidate's simulated model."""
+    address, _ = cluster
+    resnet = FLEET.parent / "resnet"
+    model, data, evaluate = (str(resnet / name) for name in ("digits.onnx", "calibration.npz", "evaluate.py"))
+    assert cli("init", "--graph", model, "--flavour", "pytorch", "-o", "quant.cfg").status == 0
+    command = ("bisect", "quant.cfg", "--data", data, "--target", "0.97", "--dask", address, "--jobs", "2", "--")
+    result = cli(*command, sys.executable, evaluate, "{onnx}")
+    assert result.status == 0, result.err
+    assert "  layer1.conv2  if quantized" in result.out and "  layer2.conv2  if quantized" in result.out
+    assert "skip 2 layers" in result.out and "minimal" in result.out

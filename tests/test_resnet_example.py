@@ -18,6 +18,7 @@ pytest.importorskip("google.protobuf", reason="layers are read with protobuf")
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "resnet"
 README = (EXAMPLE / "README.md").read_text(encoding="utf-8")
+FLEET = (EXAMPLE.parent / "fleet" / "README.md").read_text(encoding="utf-8")
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 9), reason="the simulation needs Python 3.9")
 
@@ -42,6 +43,11 @@ def shown(command):
     return found.group(1)
 
 
+def answer(out):
+    """The layers, each with what happens without it, and whether that is all that is needed."""
+    return re.search(r"^  layer.*?minimal.*?$", out, re.MULTILINE | re.DOTALL).group(0)
+
+
 def test_the_loop_has_the_numbers_of_its_readme(cli, place):
     assert cli("init", "--graph", "digits.onnx", "--flavour", "pytorch", "-o", "quant.cfg").status == 0
     assert cli("check", "quant.cfg").status == 0
@@ -62,6 +68,9 @@ def test_the_loop_has_the_numbers_of_its_readme(cli, place):
     result = cli(*search, "--", sys.executable, "evaluate.py", "{onnx}")
     assert result.status == 0
     assert result.out == re.search(r"^skip 2 layers.*?(?=```)", README, re.MULTILINE | re.DOTALL).group(0)
+    together = cli(*search, "--state", "together", "--jobs", "2", "--", sys.executable, "evaluate.py", "{onnx}")
+    assert together.status == 0 and answer(together.out) == answer(result.out) == answer(FLEET)
+    assert "--target {} --jobs 2 -- python evaluate.py {{onnx}}\n".format(target) in FLEET
     best = amctcfg.load("quant.cfg.bisect/best.cfg")
     assert best.skip_layers == ("layer1.conv2", "layer2.conv2")
 
