@@ -248,6 +248,9 @@ def test_kinds_that_are_not_to_be_had():
     model, batches = network(2, ["conv", "linear"]), [batch(2)]
     with pytest.raises(ValueError, match="allow has 'magic'; the kinds of changes are settings, balancer, int16, skip"):
         simulation.tune(parse("batch_num: 1\n"), model, batches, allow=["magic"])
+    for allow, said in ((None, False), (["settings", "int16"], True)):  # INT16 is PyTorch's, and nobody asked for it
+        tuned = simulation.tune(parse("batch_num: 1\n", amctcfg.ONNX), model, batches, target=1, allow=allow)
+        assert ("onnx has no int16; it is left out" in tuned.notes) is said
     flavour = dataclasses.replace(amctcfg.CAFFE, graphs="onnx", types={"Conv": amctcfg.ONNX.types["Conv"]})
     tuned = simulation.tune(parse("", flavour), model, batches, allow=["settings", "balancer"])
     assert "caffe has no balancer; it is left out" in tuned.notes

@@ -13,7 +13,7 @@ from ..documents.document import Document
 from ..flavours.layer import Layer
 from ..models import onnx as onnx_models
 from ..models.loading import load_layers
-from .alternatives import chosen_kinds
+from .alternatives import chosen_kinds, possible_kinds
 from .changes import Tuned
 from .simulator import Progress
 from .tuning_search import TuningSearch
@@ -69,6 +69,8 @@ def tune(
     if target is not None and not math.isfinite(target):
         raise ValueError("target is {}; it has to be a finite number".format(target))
     plan = expand(document, layers_of(model, document), rules)
+    if allow is None:  # nobody asked for what the flavour lacks
+        kinds = possible_kinds(plan.flavour, kinds)[0]
     return TuningSearch(document, plan, model, batches, check, kinds, progress, memory, jobs).run(target)
 
 
