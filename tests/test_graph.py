@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers from graphs and tables, as the toolkit sees them; and files that are neither."""
 
+import csv
+import io
 import json
 import random
 from types import SimpleNamespace as Thing
@@ -368,6 +370,19 @@ def test_tables_are_read_back(name, form, cli, tmp_path):
     table = tmp_path / ("layers." + form)
     table.write_text(cli("layers", MODELS / name, "--format", form, "--all").out, encoding="utf-8")
     assert amctcfg.load_layers(table) == amctcfg.load_layers(MODELS / name)
+
+
+@pytest.mark.parametrize("options", [[], ["--all"]], ids=["some", "all"])
+def test_constants_of_a_table_are_left_out_as_those_of_its_graph_are(options, cli, tmp_path):
+    table, graph = tmp_path / "layers.csv", MODELS / "constraints_a.pb"
+    amctcfg.dump_layers(amctcfg.load_layers(graph), table)
+    for source in (graph, table):
+        listed = json.loads(cli("layers", source, "--format", "json", *options).out)
+        rows = list(csv.reader(io.StringIO(cli("layers", source, "--format", "csv", *options).out)))[1:]
+        text = cli("layers", source, *options).out.splitlines()
+        names = [row["name"] for row in listed]
+        assert names == [row[0] for row in rows] == [line.split()[0] for line in text]
+        assert ("Const" in {row["type"] for row in listed}) is bool(options)
 
 
 names = any_text.filter(lambda text: text and "\0" not in text)

@@ -11,7 +11,7 @@ from ..diagnostics.source import Source, decode
 from ..diagnostics.words import quote_names
 from ..documents.files import PathLike, display_name, open_file
 from ..flavours.flavour import Flavour, require_flavour
-from ..flavours.layer import Layers
+from ..flavours.layer import MINOR_TYPES, Layers
 from ..flavours.onnx import ONNX
 from ..flavours.tf_ascend import TF_ASCEND
 from .graphs import Examined, graph_error, with_traits
@@ -64,7 +64,7 @@ def examine_file(path: PathLike, flavour: Optional[Flavour] = None) -> List[Exam
         source = Source(decode(data, name), name)
         if source.text.startswith("\ufeff"):  # as spreadsheets save it
             source = Source(source.text[1:], name)
-        return [Examined(layer, None) for layer in read_table(source, extension)]
+        return [Examined(x, None, minor=x.type in MINOR_TYPES) for x in read_table(source, extension)]
     if kind_of(data, name) == "onnx":
         return onnx.read_onnx(data, name, flavour or ONNX)
     return tensorflow.read_tensorflow(data, name, flavour or TF_ASCEND)
