@@ -25,7 +25,9 @@ FILES = sorted(MODELS.glob("*.onnx")) + sorted((MODELS / "dynamo").glob("*.onnx"
 
 
 def graph_in(path):
-    return graphs.decoded(graphs.message_classes("amctcfg_onnx", onnx.FIELDS)["ModelProto"], path.read_bytes()).graph
+    return graphs.decode_message(
+        graphs.message_classes("amctcfg_onnx", onnx.FIELDS)["ModelProto"], path.read_bytes()
+    ).graph
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -14,7 +14,7 @@ import amctcfg
 from amctcfg import FLAVOURS, PYTORCH, ConfigError, Layer
 from amctcfg.documents.json_tree import parse_json
 from amctcfg.flavours import pytorch
-from amctcfg.tools.auditing import invisible, read_record
+from amctcfg.tools.auditing import count_invisible, read_record
 
 from .strategies import expandable, flavours_with_json, rule_sets
 
@@ -472,7 +472,7 @@ def test_what_a_record_shows_is_visible():
         ((-1, "scale_w: 1 scale_w: 2", "false", "INT8", "INT8", ""), set()),
         ((0, "scale_w: 1", "false", "INT8", "INT8", ""), {"arq_quantize.channel_wise", "ifmr_quantize.asymmetric"}),
     ]:
-        hidden = invisible(plan, read_record(RECORD % values))
+        hidden = count_invisible(plan, read_record(RECORD % values))
         shown = {
             "arq_quantize.channel_wise",
             "arq_quantize.quant_bits",
@@ -482,7 +482,7 @@ def test_what_a_record_shows_is_visible():
         }
         assert shown & set(hidden) == fields and set(hidden.values()) == {1}
         assert "ifmr_quantize.search_step" in hidden
-    bare = invisible(plan, read_record('record { key: "conv" value { scale_d: 1 } }'))
+    bare = count_invisible(plan, read_record('record { key: "conv" value { scale_d: 1 } }'))
     assert {"fuse", "ifmr_quantize.dst_type", "arq_quantize.quant_bits"} <= set(bare)
 
 

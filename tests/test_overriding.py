@@ -8,7 +8,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 import amctcfg
-from amctcfg.tools.overriding import Override, altered, override
+from amctcfg.tools.overriding import Override, alter_block, override
 
 from .conftest import seldom
 from .strategies import expandable
@@ -47,7 +47,7 @@ def possible(flavour, block, layer, changes):
     if not kept or not flavour.can(layer, "asymmetric"):
         kept = {name: value for name, value in kept.items() if not (name.endswith("asymmetric") and value)}
     try:
-        return altered(block, kept) if kept else None
+        return alter_block(block, kept) if kept else None
     except ValueError:
         return None
 
@@ -145,7 +145,7 @@ def written(before, changes, flavour=PYTORCH, layer=None, comment=COMMENT):
     """What becomes of a text where one layer is changed."""
     layer = layer or amctcfg.Layer("conv1", "Conv2d")
     document = amctcfg.parse(before, flavour=flavour)
-    block = altered(amctcfg.merge(document, layer).calibration_config, changes)
+    block = alter_block(amctcfg.merge(document, layer).calibration_config, changes)
     return override(document, [Override(layer, block, comment, OLD)])
 
 

@@ -159,13 +159,13 @@ def test_neighbours_of_a_comparison_are_folded_by_having_changed(large, cli):
 def test_folding_loses_no_layer_and_hides_no_difference(data):
     """The counts of the rows add up to the layers, and neighbouring rows differ."""
     from amctcfg.cli.table_text import FEWEST, TextTable
-    from amctcfg.tools.tabulating import tabulated
+    from amctcfg.tools.tabulating import tabulate
 
     types = data.draw(st.lists(st.sampled_from(["Conv2D", "MatMul"]), min_size=1, max_size=30))
     layers = [Layer("n/l{}".format(at), kind) for at, kind in enumerate(types)]
     names = [layer.name for layer in layers]
     skipped = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=len(names) - 1))
-    table = tabulated(amctcfg.expand(amctcfg.AMCTConfig(skip_layers=skipped), layers))
+    table = tabulate(amctcfg.expand(amctcfg.AMCTConfig(skip_layers=skipped), layers))
     writer = TextTable(table, every=False)
     runs = writer.runs(table.rows)
     assert [row.layer.name for run in runs for row in run] == names

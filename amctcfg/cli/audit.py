@@ -11,7 +11,7 @@ from ..tools.auditing import Finding
 from .arguments import CFG, READING, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
 from .opening import open_workspace
-from .reports import json_report, origin_row, shown_value
+from .reports import format_any, json_report, origin_row
 
 OPTIONS = (
     CFG,
@@ -24,7 +24,7 @@ OPTIONS = (
 
 def run(arguments: Any, console: Console) -> int:
     from ..tools.auditing import audit as compare
-    from ..tools.auditing import invisible, read_record
+    from ..tools.auditing import count_invisible, read_record
 
     if arguments.json is None and arguments.record is None:
         raise Failure("say what to compare with: --config JSON, --record TXT, or both")
@@ -40,7 +40,7 @@ def run(arguments: Any, console: Console) -> int:
     except ConfigError as error:
         named_path = arguments.json if any(d.name == "<json>" for d in error.diagnostics) else arguments.record
         raise Failure("can't use {}".format(named_path), str(error)) from None
-    unseen = {} if arguments.record is None else invisible(plan, read_record(contents["record"]))
+    unseen = {} if arguments.record is None else count_invisible(plan, read_record(contents["record"]))
     report = audit_json if arguments.format == "json" else audit_text
     console.result(report(findings, unseen, file.name))
     return EXIT_FINDINGS if findings else EXIT_OK
@@ -54,7 +54,7 @@ def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
         if finding.origin.span is not None:
             place = "{}, {}:{}:{}".format(place, file, *finding.origin.span[:2])
         who = "global" if finding.layer is None else quote_name(finding.layer)
-        done, asked = shown_value(finding.done), shown_value(finding.asked)
+        done, asked = format_any(finding.done), format_any(finding.asked)
         name = finding.field.rpartition(".")[2]
         lines.append("{}: {} is {}, expected {} ({})".format(who, name, done, asked, place))
     lines += ["not visible in the record: {} of {}".format(f, pluralize(n, "layer")) for f, n in unseen.items()]

@@ -15,7 +15,7 @@ from ..workspace.file import ConfigFile, quantizable_types
 from .arguments import READING, formats, option, strip_mark
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, PLAIN, RED, Console, Failure, verdict
 from .opening import open_workspace
-from .reports import json_report, origin_row, shown_value
+from .reports import format_any, json_report, origin_row
 from .show import borders_of, links_of
 
 OPTIONS = (
@@ -184,13 +184,13 @@ class Comparison:
         for row in self.rows():
             whom = " for " + self.whom(row, quote_name) if row.names else " (global)"
             line = "{}{}, {}".format(row.what, whom, list_words(short_places(row.places)))
-            folded = wrapped(escape_controls(line), width)
+            folded = wrap_line(escape_controls(line), width)
             before, after = escape_controls(row.before), escape_controls(row.after)
             if color:  # where the values are short enough for the first line
                 shown = "{}{}{} → {}{}{}".format(RED, before, PLAIN, GREEN, after, PLAIN)
                 folded[0] = folded[0].replace("{} → {}".format(before, after), shown, 1)
             lines += folded
-        lines += wrapped(self.summary(), width)
+        lines += wrap_line(self.summary(), width)
         return "".join(line + "\n" for line in lines)
 
     def summary(self) -> str:
@@ -214,7 +214,7 @@ def algorithm(field: str) -> str:
 
 
 def value_words(value: Any) -> str:
-    return "–" if value is None else shown_value(value)
+    return "–" if value is None else format_any(value)
 
 
 def short_places(places: List[str]) -> List[str]:
@@ -226,7 +226,7 @@ def short_places(places: List[str]) -> List[str]:
     ]
 
 
-def wrapped(text: str, width: Optional[int]) -> List[str]:
+def wrap_line(text: str, width: Optional[int]) -> List[str]:
     """Break a line that is too long for a terminal, and indent the rest."""
     if width is None:
         return [text]

@@ -29,7 +29,7 @@ def run(arguments: Any, console: Console) -> int:
 
             console.result(proto(flavour))
         else:
-            console.lines(described_flavour(flavour))
+            console.lines(describe_flavour(flavour))
         return EXIT_OK
     console.lines(
         align(
@@ -46,7 +46,7 @@ EVIDENCE = {
 }
 
 
-def described_flavour(flavour: Flavour) -> Iterator[str]:
+def describe_flavour(flavour: Flavour) -> Iterator[str]:
     from ..messages.message import messages_of
 
     yield "{}: {}".format(flavour.name, flavour.title)

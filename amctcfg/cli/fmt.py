@@ -42,11 +42,11 @@ def run(arguments: Any, console: Console) -> int:
             found = open_workspace(arguments, console).file(text, name).check()
             console.diagnostics(found, before)
             status = max(status, verdict(found, arguments))
-        status = max(status, formatted(before, after, path, name, arguments, console))
+        status = max(status, write_formatted(before, after, path, name, arguments, console))
     return status
 
 
-def formatted(before: str, after: str, path: str, name: str, arguments: Any, console: Console) -> int:
+def write_formatted(before: str, after: str, path: str, name: str, arguments: Any, console: Console) -> int:
     changed = after != before
     if arguments.diff and changed:
         console.difference(before, after, name, "formatted")

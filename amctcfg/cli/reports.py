@@ -81,12 +81,12 @@ def github_line(diagnostic: Diagnostic) -> str:
             properties.update(endColumn=str(span.end_column))
     properties["title"] = diagnostic.code
     text = diagnostic.message + (" ({})".format(diagnostic.hint) if diagnostic.hint else "")
-    listed = ",".join("{}={}".format(name, escaped(value, "%\r\n:,")) for name, value in properties.items())
-    line = "{} {}::{}".format(diagnostic.severity, listed, escaped(text, "%\r\n"))
+    listed = ",".join("{}={}".format(name, percent_encode(value, "%\r\n:,")) for name, value in properties.items())
+    line = "{} {}::{}".format(diagnostic.severity, listed, percent_encode(text, "%\r\n"))
     return "::{}\n".format(escape_controls(line))
 
 
-def escaped(text: str, characters: str) -> str:
+def percent_encode(text: str, characters: str) -> str:
     return "".join("%{:02X}".format(ord(c)) if c in characters else c for c in text)
 
 
@@ -150,7 +150,7 @@ def origin_row(origin: Origin, file: str) -> Dict[str, Any]:
     return {"tier": origin.tier, "path": path, "file": file if path else None, "line": line, "column": column}
 
 
-def shown_value(value: Any) -> str:
+def format_any(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return "[{}]".format(", ".join(str(element) for element in value))
     return format_value(value)

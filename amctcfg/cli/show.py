@@ -11,7 +11,7 @@ from ..diagnostics.diagnostic import Diagnostic
 from ..resolve.plan import Plan
 from ..tools.borders import count_borders
 from ..tools.overlays import OVERLAYS
-from ..tools.tabulating import Measured, Row, Table, others_of, tabulated
+from ..tools.tabulating import Measured, Row, Table, find_unquantizable, tabulate
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
 from .console import Console, Failure, verdict
@@ -91,15 +91,15 @@ def table_of(
     links: Optional[Links] = None,
 ) -> Table:
     """Return the table of a file's plan, with the layers that can't be quantized and the borders."""
-    others = others_of(file.require_model().examined, file.flavour)
+    others = find_unquantizable(file.require_model().examined, file.flavour)
     refused = measured.refusals if measured else {}
-    return tabulated(file.plan, before, measured, others, borders_of(file, links, refused))
+    return tabulate(file.plan, before, measured, others, borders_of(file, links, refused))
 
 
 def borders_of(file: ConfigFile, links: Optional[Links], refused: Container[str] = ()) -> int:
     """Count the borders between the layers of a file's plan that are quantized and those that are not."""
     plan, model = file.plan, file.require_model()
-    others = {layer.name for layer, _ in others_of(model.examined, file.flavour)}
+    others = {layer.name for layer, _ in find_unquantizable(model.examined, file.flavour)}
     is_quantized = {
         name: name in plan and plan[name].quant_enable and name not in refused
         for name in (layer.name for layer in model.layers)

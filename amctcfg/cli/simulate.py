@@ -135,7 +135,7 @@ def run(arguments: Any, console: Console) -> int:
         check_targets(arguments, inputs, console)
         batches = simulation.load_batches(arguments.data, path)
         sim = simulation.simulate(plan, path, batches, bar, arguments.memory, arguments.jobs)
-        view = viewed(file, sim, arguments.sensitivity == "output", old)
+        view = make_view(file, sim, arguments.sensitivity == "output", old)
         scores = sim.sensitivity(arguments.sensitivity) if arguments.ranking else {}
     except simulation.SimulationError as error:
         raise Failure(str(error)) from None
@@ -182,7 +182,7 @@ def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
     return Diagnostic(WARNING, "refused-by-toolkit", message, hint=hint, name=file.name)
 
 
-def viewed(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile] = None) -> View:
+def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile] = None) -> View:
     """Return what the table shows."""
     cosines, decibels = sim.sensitivity("cosine"), sim.sensitivity("sqnr")
     outputs = sim.sensitivity("output") if alone else {}

@@ -88,7 +88,7 @@ def run(arguments: Any, console: Console) -> int:
         console.note(note)
     inputs = (arguments.config, arguments.scores, *arguments.log, file.model and file.model.path)
     if arguments.format:
-        console.output(listed([*names.usable, *names.already], arguments.format), arguments.output, inputs)
+        console.output(list_names([*names.usable, *names.already], arguments.format), arguments.output, inputs)
         return EXIT_OK
     text = with_selections(file, {name: chosen[name] for name in names.usable if name in chosen}, selections, arguments)
     console.note("added {} to skip_layers".format(pluralize(len(names.usable), "layer")))
@@ -189,7 +189,7 @@ def with_selections(
     return text
 
 
-def listed(names: List[str], form: str) -> str:
+def list_names(names: List[str], form: str) -> str:
     """Write names as a line each, or as a list of Python or JSON."""
     if form == "names":
         for line_break in "\r\n":

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 from ..diagnostics.words import escape_controls, pluralize
 from ..resolve.effective import READ
-from ..tools.tabulating import Row, Table, folded, run_name, score_texts, word_cell
+from ..tools.tabulating import Row, Table, group_neighbours, run_name, score_texts, word_cell
 
 PLAIN, DIM = "\x1b[0m", "\x1b[2m"
 NOT_QUANTIZED = "\x1b[33m"
@@ -77,7 +77,7 @@ class TextTable:
 
     def runs(self, rows: Iterable[Row]) -> List[List[Row]]:
         found: List[List[Row]] = []
-        for run in folded(rows, self.key):
+        for run in group_neighbours(rows, self.key):
             found += [run] if len(run) >= FEWEST else [[row] for row in run]
         return found
 

@@ -51,14 +51,14 @@ def parse_expression(text: str) -> Expression:
         name, value, number = match[1], match[2], match[3]
         if value is not None and value.startswith('"'):
             value = re.sub(r"\\(.)", r"\1", value[1:-1])
-        terms.append(checked_term(name, value, number or ""))
+        terms.append(check_term(name, value, number or ""))
         position = match.end()
         if text[position - 1 : position] == "," and position == len(text):
             raise ValueError("a term is missing behind the last comma; the terms are {}".format(TERMS))
     return Expression(tuple(terms))
 
 
-def checked_term(name: str, value: Optional[str], number: str) -> Tuple[str, str]:
+def check_term(name: str, value: Optional[str], number: str) -> Tuple[str, str]:
     """Check a term: its name, the value behind "=", or the number that is a part of its name."""
     written = name + ("={}".format(value) if value is not None else number)
     if re.search(r"(?!\t)" + CONTROL, written):
@@ -187,7 +187,7 @@ def lines_at(text: str, fields: Sequence[Field], index: int, start: int) -> Iter
         rest = REST.match(text, field[3])
         if field[0] != SKIP or text[start : field[2]].strip(" \t") or rest is None or "\n" in text[field[2] : field[3]]:
             return
-        yield Line(start, rest.end(), tuple(named_in(element) for element in elements_of(field)), rest[1] or "")
+        yield Line(start, rest.end(), tuple(read_name(element) for element in elements_of(field)), rest[1] or "")
         start = rest.end()
 
 
@@ -204,7 +204,7 @@ def ends_block(text: str, offset: int) -> bool:
     return False
 
 
-def named_in(field: Field) -> Optional[str]:
+def read_name(field: Field) -> Optional[str]:
     """Return the name that an element of `skip_layers` holds; None for what is not a string."""
     raw = field[1]
     if not isinstance(raw, str) or raw[0] not in "\"'":
@@ -260,4 +260,4 @@ def names_outside(tree: Tree, blocks: Sequence[Block]) -> Iterator[Optional[str]
         if field[0] == SKIP:
             index = bisect_right(starts, field[2]) - 1
             if index < 0 or field[2] >= blocks[index].stop:
-                yield from map(named_in, elements_of(field))
+                yield from map(read_name, elements_of(field))

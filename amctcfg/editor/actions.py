@@ -24,12 +24,12 @@ QUICK_FIX, REFACTOR, FIX_ALL = "quickfix", "refactor", "source.fixAll.amctcfg"
 def code_actions(analysis: Analysis, uri: str, start: int, end: int, only: Optional[List[str]]) -> List[Dict[str, Any]]:
     """Return the actions for a stretch of the text; `only` are the kinds that the client wants."""
     found: List[Dict[str, Any]] = []
-    if wanted(QUICK_FIX, only):
+    if is_wanted(QUICK_FIX, only):
         found += quick_fixes(analysis, uri, start, end)
-    if wanted(REFACTOR, only):
+    if is_wanted(REFACTOR, only):
         found += skipping(analysis, uri, start)
         found += extraction(analysis, uri, start)
-    if only and wanted(FIX_ALL, only):  # it takes a while, and editors ask for the rest with each move of the cursor
+    if only and is_wanted(FIX_ALL, only):  # it takes a while, and editors ask for the rest with each move of the cursor
         layers = analysis.layers
         after = fix_text(analysis.text.text, layers, False, analysis.flavour)[0]
         if after != analysis.text.text:
@@ -41,7 +41,7 @@ def code_actions(analysis: Analysis, uri: str, start: int, end: int, only: Optio
     return found
 
 
-def wanted(kind: str, only: Optional[List[str]]) -> bool:
+def is_wanted(kind: str, only: Optional[List[str]]) -> bool:
     return not only or any(kind == one or kind.startswith(one + ".") for one in only)
 
 

@@ -66,7 +66,7 @@ def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets
         spec = cls.__schema__.fields[name]
         if name in there and spec.label != "repeated":
             continue
-        written = name if has_value else written_field(name, spec, snippets)
+        written = name if has_value else write_field(name, spec, snippets)
         item = {
             "label": name,
             "kind": KIND_FIELD,
@@ -79,7 +79,7 @@ def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets
         yield item
 
 
-def written_field(name: str, spec: Any, snippets: bool) -> str:
+def write_field(name: str, spec: Any, snippets: bool) -> str:
     """Write a field with a place to go on writing at."""
     if spec.is_message:
         return name + (" {\n  $0\n}" if snippets else " {")

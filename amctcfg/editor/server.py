@@ -336,11 +336,11 @@ class Server:
 
     def definition(self, params: Any) -> Any:
         analysis = self.open_file(params)
-        return located(params, definition(analysis, analysis.text.offset(params["position"])))
+        return as_locations(params, definition(analysis, analysis.text.offset(params["position"])))
 
     def references(self, params: Any) -> Any:
         analysis = self.open_file(params)
-        return located(params, references(analysis, analysis.text.offset(params["position"])))
+        return as_locations(params, references(analysis, analysis.text.offset(params["position"])))
 
     def symbols(self, params: Any) -> Any:
         return document_symbols(self.open_file(params))
@@ -379,7 +379,7 @@ class Server:
         raise ResponseError(protocol.REQUEST_FAILED, words)
 
 
-def located(params: Any, ranges: List[Any]) -> List[Dict[str, Any]]:
+def as_locations(params: Any, ranges: List[Any]) -> List[Dict[str, Any]]:
     return [{"uri": params["textDocument"]["uri"], "range": place} for place in ranges]
 
 

@@ -276,7 +276,7 @@ def _message_classes(package: str, messages: Any) -> Dict[str, Any]:
     return {name: make(pool.FindMessageTypeByName("{}.{}".format(package, name))) for name in places}
 
 
-def decoded(message: Any, data: bytes) -> Any:
+def decode_message(message: Any, data: bytes) -> Any:
     """Decode a message; None where the bytes are none."""
     from google.protobuf.message import DecodeError
 

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..documents.files import PathLike, display_name, open_file
 from ..flavours.flavour import Flavour
-from .graphs import decoded, message_classes
+from .graphs import decode_message, message_classes
 from .modules import find_modules
 
 
@@ -35,11 +35,11 @@ def load_links(path: PathLike, flavour: Flavour) -> Optional[Links]:
     except OSError:  # a folder, or a pipe that has been read
         return None
     if kind == "onnx":
-        model = decoded(message_classes("amctcfg_onnx", onnx.FIELDS)["ModelProto"], data)
+        model = decode_message(message_classes("amctcfg_onnx", onnx.FIELDS)["ModelProto"], data)
         return None if model is None else links_of_onnx(model.graph, flavour)
     message = message_classes("amctcfg_graph", tensorflow.FIELDS)["GraphDef"]
     is_text = name.endswith((".pbtxt", ".textproto"))
-    graph = tensorflow.parse_text_graph(data, name, message) if is_text else decoded(message, data)
+    graph = tensorflow.parse_text_graph(data, name, message) if is_text else decode_message(message, data)
     if graph is None or not all(node.name and node.op for node in graph.node):
         return None
     nodes = list(tensorflow.read_nodes(graph))

@@ -76,7 +76,7 @@ def find_modules(graph: Any) -> List[Module]:
     containers.update(owners_of_children(values.constants))
     named = [Named(clue, *name_module(clue, containers)) for clue in clues]
     certain = {found.name: found.clue for found in named if found.certain}
-    doubted = doubted_paths(named)
+    doubted = find_doubted_paths(named)
     modules = []
     for name, calls in gather_calls(named, certain).items():
         paths_of_calls = {clue.path for clue in calls}
@@ -264,7 +264,7 @@ def same_weight(one: Clues, other: Clues) -> bool:
     return one.weight is not None and other.weight is not None and one.weight.value == other.weight.value
 
 
-def doubted_paths(named: Sequence[Named]) -> Set[Optional[str]]:
+def find_doubted_paths(named: Sequence[Named]) -> Set[Optional[str]]:
     """Find the paths that may not be a module's name: two of one name, or beside one that lost its container's."""
     certain = {found.name: found.clue.path or "" for found in named if found.certain and found.name}
     by_path = {found.name for found in named if found.name and not found.certain}

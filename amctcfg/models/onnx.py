@@ -20,7 +20,7 @@ from .graphs import (
     Fields,
     Graph,
     Node,
-    decoded,
+    decode_message,
     examine,
     graph_error,
     message_classes,
@@ -69,7 +69,7 @@ def is_onnx(data: bytes) -> bool:
 
 def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     """Read the nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
-    model = decoded(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
+    model = decode_message(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
     if model is None or not model.graph.node:
         hint = "is the file complete? It has to be an ONNX model with a graph"
         raise graph_error("encoding", "this is not an ONNX model, or only a part of one", name, hint)

@@ -19,7 +19,7 @@ from .graphs import (
     Fields,
     Graph,
     Node,
-    decoded,
+    decode_message,
     examine,
     graph_error,
     message_classes,
@@ -151,7 +151,7 @@ def read_nodes(graph: Any) -> Iterator[Node]:
         raise TypeError("a graph has to be {}, not {!r}".format(wanted, type(graph).__name__))
 
 
-def inlined_nodes(graph: Any, name: str, size: int) -> Iterator[Node]:
+def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
     """Yield the nodes of a SavedModel's graph, with those of the functions it calls under the name of the calling node.
 
     `size` is the file's, in bytes: functions that call each other can make a graph of any size out of a few of them.
@@ -164,7 +164,7 @@ def inlined_nodes(graph: Any, name: str, size: int) -> Iterator[Node]:
         inputs = [prefix + source for source in data_inputs(node)]
         yield Node(prefix + node.name, node.op, inputs, node_attribute(node))
         allowance.take(Allowance.PER_NODE + len(prefix) * (1 + len(inputs)) + len(node.name))
-        for key, called in called_functions(node, functions):
+        for key, called in find_called_functions(node, functions):
             if called in callers:
                 continue
             inner = "{}{}/{}".format(prefix, node.name, key + "/" if key else "")
@@ -175,7 +175,7 @@ def inlined_nodes(graph: Any, name: str, size: int) -> Iterator[Node]:
             pending += [(inside, inner, callers | {called}) for inside in reversed(body)]
 
 
-def called_functions(node: Any, functions: Dict[str, Any]) -> List[Tuple[str, str]]:
+def find_called_functions(node: Any, functions: Dict[str, Any]) -> List[Tuple[str, str]]:
     """Return the functions that a node calls, each with the attribute that tells the branches of an If or While
     apart."""
     if node.op in functions:
@@ -281,12 +281,12 @@ def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     if name.endswith((".pbtxt", ".textproto")):
         nodes = read_nodes(parse_text_graph(data, name, messages["GraphDef"]))
         return examine_nodes(nodes, name, flavour)
-    graph = decoded(messages["GraphDef"], data)
+    graph = decode_message(messages["GraphDef"], data)
     if graph is not None and graph.node and all(node.name and node.op for node in graph.node):
         return examine_nodes(read_nodes(graph), name, flavour)
-    saved = decoded(messages["SavedModel"], data)
+    saved = decode_message(messages["SavedModel"], data)
     if saved is not None and any(meta.graph_def.node for meta in saved.meta_graphs):
-        nodes = inlined_nodes(saved.meta_graphs[0].graph_def, name, len(data))
+        nodes = inline_functions(saved.meta_graphs[0].graph_def, name, len(data))
         return examine_nodes(nodes, name, flavour)
     hint = "is the file complete? It has to be a frozen graph, a GraphDef in protobuf's binary format"
     raise graph_error("encoding", "this is not a TensorFlow graph, or only a part of one", name, hint)

@@ -43,7 +43,7 @@ def examine_module(module: Any, flavour: Optional[Flavour] = None) -> List[Tuple
         flavour = PYTORCH
     require_flavour(flavour)
     named = list(module.named_modules())  # each module once, under its first name
-    owners = Counter(id(own_weight(inner)) for _, inner in named if type(inner).__name__ in COUNTED)
+    owners = Counter(id(get_own_weight(inner)) for _, inner in named if type(inner).__name__ in COUNTED)
     found: List[Tuple[Layer, Optional[str]]] = []
     for name, inner in named:
         kind = type(inner).__name__
@@ -52,13 +52,13 @@ def examine_module(module: Any, flavour: Optional[Flavour] = None) -> List[Tuple
             found.append((Layer(name, kind, False), None))
             continue
         reason = next((r for c in layer_type.conditions for r in (CONDITIONS[c](inner),) if r), None)
-        if reason is None and kind in COUNTED and owners[id(own_weight(inner))] > 1:
+        if reason is None and kind in COUNTED and owners[id(get_own_weight(inner))] > 1:
             reason = "its weight is shared with another module"
         found.append((Layer(name, kind, reason is None, lacks_of(inner)), reason))
     return found
 
 
-def own_weight(module: Any) -> Any:
+def get_own_weight(module: Any) -> Any:
     parameters = getattr(module, "_parameters", {})
     return parameters.get("weight")
 

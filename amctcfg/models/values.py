@@ -58,7 +58,7 @@ class Values:
         for value in reversed(list(passed)):
             maker = self.makers[value]
             through = found.through if maker.op_type in found.through else (*found.through, maker.op_type)
-            found = ValueOrigin(found.value, through, found.constant, changed_shape(maker, found.shape))
+            found = ValueOrigin(found.value, through, found.constant, shape_behind(maker, found.shape))
             self.origins[value] = found
         return found
 
@@ -73,7 +73,7 @@ def constant_shape(node: Any) -> Shape:
     return None
 
 
-def changed_shape(node: Any, shape: Shape) -> Shape:
+def shape_behind(node: Any, shape: Shape) -> Shape:
     """Tell the shape behind an operation that a weight may pass."""
     if shape is None or node.op_type == "Reshape":
         return None

@@ -52,7 +52,7 @@ def write_page(page: Page) -> str:
     """Return the page as HTML: no network, readable without its script, nothing of a name is run."""
     explanations = Explanations(page.file, page.source is not None)
     writer = HtmlTable(page.table, explanations)
-    rows = [(row, classes_of(row, warned(page.diagnostics))) for row in page.table.rows]
+    rows = [(row, classes_of(row, find_warned(page.diagnostics))) for row in page.table.rows]
     body = [
         *header(page, writer),
         strip_html(page.table, explanations),
@@ -97,7 +97,7 @@ def css_text(words: str) -> str:
 # ---------------------------------------------------------------- which rows are what
 
 
-def warned(diagnostics: Iterable[Diagnostic]) -> Set[Tuple[Any, ...]]:
+def find_warned(diagnostics: Iterable[Diagnostic]) -> Set[Tuple[Any, ...]]:
     """Find the blocks and entries about layers that a diagnostic is about, as the first two steps of their paths."""
     return {d.path[:2] for d in diagnostics if d.path and len(d.path) > 1 and isinstance(d.path[1], int)}
 

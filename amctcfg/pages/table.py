@@ -9,7 +9,18 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 from ..diagnostics.words import escape_controls, format_value
 from ..resolve.effective import Origin
 from ..resolve.plan import Plan
-from ..tools.tabulating import Cell, Measured, Row, Scale, Table, scale_of, scope_in_name, score_texts, shown, tabulated
+from ..tools.tabulating import (
+    Cell,
+    Measured,
+    Row,
+    Scale,
+    Table,
+    scale_of,
+    scope_in_name,
+    score_texts,
+    show_value,
+    tabulate,
+)
 from .style import NOTEBOOK, TABLE
 
 MOST_ROWS = 200  # of a plan in a notebook
@@ -68,12 +79,12 @@ def explain_cell(row: Row, field: str, cell: Cell, place: Callable[[Row, Origin]
     source = text(row.explanation.source(field, origin))
     if origin.path is not None:
         source = "{}, {}".format(text(origin.tier), place(row, origin))
-    lines = ["{} {}: {}".format(text(field), text(shown(cell.value)), source)]
+    lines = ["{} {}: {}".format(text(field), text(show_value(cell.value)), source)]
     for lost in row.explanation.shadowed(field, origin):
         why = row.explanation.why_not(field, origin, lost)
         lines.append("overrides {} at {}: {}".format(text(format_value(lost.value)), place(row, lost), text(why)))
     if cell.is_changed:
-        lines.append("before: {}".format(text(shown(cell.before))))
+        lines.append("before: {}".format(text(show_value(cell.before))))
     return lines
 
 
@@ -116,7 +127,7 @@ class HtmlTable:
             yield self.score(row)
         for label in self.table.extras:
             value = row.extras.get(label)
-            yield "<td class=x>" + ("" if value is None else text(shown(value)))
+            yield "<td class=x>" + ("" if value is None else text(show_value(value)))
         for field in self.columns:
             cell = row.cells.get(field)
             yield "<td>" if cell is None else "<td>" + self.cell(row, field, cell)
@@ -137,9 +148,9 @@ class HtmlTable:
         yield "<td>" + ("<span class={}>{}</span>".format(block, text(row.tier)) if block else text(row.tier))
 
     def cell(self, row: Row, field: str, cell: Cell) -> str:
-        value = text(shown(cell.value))
+        value = text(show_value(cell.value))
         if cell.is_changed:
-            value = "<del>{}</del> → <ins>{}</ins>".format(text(shown(cell.before)), value)
+            value = "<del>{}</del> → <ins>{}</ins>".format(text(show_value(cell.before)), value)
         if cell.is_default and not cell.hides and not cell.is_changed:
             return value
         return self.pill(row, field, cell, value)
@@ -191,7 +202,7 @@ def strip_html(table: Table, explanations: Optional[Explanations]) -> str:
     for field, cell in table.shared.items():
         label = text(table.columns[field])
         if cell.is_default and not cell.hides and not cell.is_changed:
-            usual.append("<span class=dim>{} {}</span>".format(label, text(shown(cell.value))))
+            usual.append("<span class=dim>{} {}</span>".format(label, text(show_value(cell.value))))
             continue
         row = next(row for row in rows if row.cells[field] == cell)
         line = ", line {}".format(cell.origin.span.line) if cell.origin.span else ""
@@ -205,7 +216,7 @@ def strip_html(table: Table, explanations: Optional[Explanations]) -> str:
 
 def plan_table(plan: Plan) -> str:
     """Write a plan for a notebook."""
-    return notebook_table(tabulated(plan), "plan.to_rows() has them all")
+    return notebook_table(tabulate(plan), "plan.to_rows() has them all")
 
 
 def simulation_table(plan: Plan, simulation: Any, cosines: Optional[Mapping[str, float]]) -> str:
@@ -216,7 +227,7 @@ def simulation_table(plan: Plan, simulation: Any, cosines: Optional[Mapping[str,
         scales, offsets = (" and ".join(map("{:.6g}".format, values)) for values in pairs)
         extras[name] = {"scale": scales, "offset": offsets}
     refusals = {refusal.layer: refusal.reason for refusal in simulation.refused}
-    table = tabulated(plan, measured=Measured(cosines, "cosine", extras, refusals))
+    table = tabulate(plan, measured=Measured(cosines, "cosine", extras, refusals))
     return notebook_table(table, "sim.to_rows() has them all")
 
 

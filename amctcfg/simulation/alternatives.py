@@ -10,7 +10,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE
 from ..messages.field import Among
 from ..resolve.effective import EffectiveConfig, values_of
-from ..tools.overriding import altered
+from ..tools.overriding import alter_block
 
 # By what they cost on the device, the cheapest first.
 SETTINGS, BALANCER, INT16, SKIP = "settings", "balancer", "int16", "skip"
@@ -22,7 +22,7 @@ PERCENTILES = (0.9999, 0.99999, 1.0)
 STARTS, ENDS, STEP = (0.2, 0.5, 0.7), (1.0, 1.3, 2.0), 0.01
 STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
-FieldValues = Dict[str, Any]  # by dotted name, as `overriding.altered` takes them
+FieldValues = Dict[str, Any]  # by dotted name, as `overriding.alter_block` takes them
 
 
 class Axes(NamedTuple):
@@ -141,7 +141,7 @@ def once(values: Iterable[Any]) -> Tuple[Any, ...]:
 def block_with(effective: EffectiveConfig, changes: FieldValues) -> Any:
     """Return the layer's block with some values changed. Raises `ValueError` for one out of its range."""
     now = values_of(effective.calibration_config)
-    return altered(effective.calibration_config, {n: v for n, v in changes.items() if now.get(n) != v})
+    return alter_block(effective.calibration_config, {n: v for n, v in changes.items() if now.get(n) != v})
 
 
 def kind_of_change(effective: EffectiveConfig, block: Any) -> Optional[str]:

@@ -41,7 +41,7 @@ def load_batches(paths: Any, model: Any) -> List[Batch]:
         >>> load_batches(["calibration.npz"], model="model.onnx")  # doctest: +SKIP
         [{'x': array(...)}]
     """
-    inputs = declared_inputs(model)
+    inputs = read_inputs(model)
     found: List[Tuple[str, Batch]] = []
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         name = os.fspath(path)
@@ -52,7 +52,7 @@ def load_batches(paths: Any, model: Any) -> List[Batch]:
     return check_batches(inputs, [batch for _, batch in found], [name for name, _ in found])
 
 
-def declared_inputs(model: Any) -> List[onnx.ValueInfoProto]:
+def read_inputs(model: Any) -> List[onnx.ValueInfoProto]:
     if isinstance(model, onnx.ModelProto) or graph_kind(model) != "tensorflow":
         return inputs_of(model)
     from .tensorflow import graph_inputs  # needs an extra of its own
@@ -61,7 +61,7 @@ def declared_inputs(model: Any) -> List[onnx.ValueInfoProto]:
 
 
 def read_folder(folder: str, inputs: Sequence[onnx.ValueInfoProto]) -> List[Tuple[str, Batch]]:
-    files = sorted((f for f in os.listdir(folder) if f.lower().endswith(ENDINGS)), key=natural)
+    files = sorted((f for f in os.listdir(folder) if f.lower().endswith(ENDINGS)), key=natural_key)
     if not files:
         raise SimulationError("{} holds no {} file".format(folder, " or ".join(ENDINGS)))
     stems = {os.path.splitext(file)[0]: file for file in files if not file.lower().endswith(".npz")}
@@ -73,7 +73,7 @@ def read_folder(folder: str, inputs: Sequence[onnx.ValueInfoProto]) -> List[Tupl
     return [(path, read_batch(path, inputs)) for path in (os.path.join(folder, file) for file in files)]
 
 
-def natural(name: str) -> List[Any]:
+def natural_key(name: str) -> List[Any]:
     """Return a key by which b2 comes before b10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
@@ -90,7 +90,7 @@ def read_batch(path: str, inputs: Sequence[onnx.ValueInfoProto]) -> Batch:
             raise SimulationError("{} is not a .npz file: {}".format(path, error)) from None
     if len(inputs) != 1:
         words = "{} holds one array, and the model has the inputs {}: use .npz, with an array for each"
-        raise SimulationError(words.format(path, quoted_names(inputs)))
+        raise SimulationError(words.format(path, quote_inputs(inputs)))
     if ending == ".bin":
         return {inputs[0].name: read_binary(path, inputs[0])}
     try:
@@ -133,14 +133,14 @@ def check_batches(
                 if wrong
                 else "lacks '{}'".format(min(wanted - set(batch)))
             )
-            raise SimulationError("{} {}; the inputs of the model are {}".format(where, words, quoted_names(inputs)))
-        found.append({value.name: checked_array(value, np.asarray(batch[value.name]), where) for value in inputs})
+            raise SimulationError("{} {}; the inputs of the model are {}".format(where, words, quote_inputs(inputs)))
+        found.append({value.name: check_array(value, np.asarray(batch[value.name]), where) for value in inputs})
     if not found:
         raise SimulationError("there is no batch of data; at least one is needed")
     return found
 
 
-def checked_array(value: onnx.ValueInfoProto, array: np.ndarray, where: str) -> np.ndarray:
+def check_array(value: onnx.ValueInfoProto, array: np.ndarray, where: str) -> np.ndarray:
     kind = value.type.tensor_type
     lead = "{}: input '{}'".format(where, value.name)
     half = kind.elem_type in HALVES
@@ -166,5 +166,5 @@ def shape_words(value: onnx.ValueInfoProto) -> str:
     return "({})".format(", ".join(str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in dims))
 
 
-def quoted_names(inputs: Sequence[onnx.ValueInfoProto]) -> str:
+def quote_inputs(inputs: Sequence[onnx.ValueInfoProto]) -> str:
     return ", ".join("'{}'".format(value.name) for value in inputs)

@@ -31,16 +31,16 @@ class Sizes:
             shapes = tuple(batch[name].shape for name in sorted(batch))
             known = self.known.setdefault(shapes, {})
             if any(value not in known for value in values):
-                known.update(inferred(network, batch))
+                known.update(infer_sizes(network, batch))
             missing = [value for value in values if value not in known]
             if missing:
-                known.update(computed(network, batch, missing))
+                known.update(compute_sizes(network, batch, missing))
             for value in values:
                 found[value].append(known[value])
         return found
 
 
-def inferred(network: Network, batch: Batch) -> Dict[str, int]:
+def infer_sizes(network: Network, batch: Batch) -> Dict[str, int]:
     model = onnx.ModelProto()
     model.CopyFrom(network.model)
     del model.graph.value_info[:]
@@ -64,13 +64,13 @@ def inferred(network: Network, batch: Batch) -> Dict[str, int]:
     return found
 
 
-def computed(network: Network, batch: Batch, values: Sequence[str]) -> Dict[str, int]:
+def compute_sizes(network: Network, batch: Batch, values: Sequence[str]) -> Dict[str, int]:
     nodes = [helper.make_node("Size", [value], [value + "/size"]) for value in values]
     sizes = network.with_nodes([*network.graph.node, *nodes], {}, [value + "/size" for value in values])
     return {value: 4 * int(size) for value, size in zip(values, Runner(sizes).run(batch))}
 
 
-def portions(values: Sequence[str], sizes: Dict[str, int], memory: int) -> List[List[str]]:
+def divide(values: Sequence[str], sizes: Dict[str, int], memory: int) -> List[List[str]]:
     """Divide values, in their order, into as few runs as hold no more than the memory; one alone may be larger."""
     found: List[List[str]] = []
     used = 0
@@ -83,7 +83,7 @@ def portions(values: Sequence[str], sizes: Dict[str, int], memory: int) -> List[
     return found
 
 
-def captured(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> Iterator[List[np.ndarray]]:
+def capture(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> Iterator[List[np.ndarray]]:
     """Yield the values of each batch, one batch after the other; the arrays are the caller's to change."""
     outside = {v.name for v in network.inputs()}
     inside = [value for value in values if value not in outside and value not in network.tensors]

@@ -86,14 +86,14 @@ class Piece:
         return str(inner[self.site.result])
 
 
-def keep_floats(site: Site, tag: str = "") -> Piece:
+def build_float(site: Site, tag: str = "") -> Piece:
     """Return the layer in floats."""
     piece = Piece(site, tag)
     piece.layer(site.node.input)
     return piece
 
 
-def calibrated(site: Site, weights: Optional[Weights], balance: Optional[np.ndarray]) -> Piece:
+def build_calibrated(site: Site, weights: Optional[Weights], balance: Optional[np.ndarray]) -> Piece:
     """Return the layer as it is while activations are calibrated: its weight is quantized, its activations are in
     floats."""
     piece = Piece(site, "")
@@ -106,7 +106,7 @@ def calibrated(site: Site, weights: Optional[Weights], balance: Optional[np.ndar
     return piece
 
 
-def quantized(site: Site, factors: Factors, weights: Optional[Weights], tag: str = "") -> Piece:
+def build_quantized(site: Site, factors: Factors, weights: Optional[Weights], tag: str = "") -> Piece:
     """Return the layer as the quantized model computes it: rounded activations, weight and bias, by standard
     operators."""
     piece = Piece(site, tag)
@@ -129,13 +129,13 @@ def quantized(site: Site, factors: Factors, weights: Optional[Weights], tag: str
     if weights is not None:
         inputs[1] = piece.array("weight", weights.values)
     if site.bias is not None:
-        steps, scale_of = quantized_bias(site, factors)
+        steps, scale_of = quantize_bias(site, factors)
         inputs[2] = piece.array("bias", steps * scale_of)
     piece.layer(inputs)
     return piece
 
 
-def quantized_bias(site: Site, factors: Factors) -> Tuple[np.ndarray, np.ndarray]:
+def quantize_bias(site: Site, factors: Factors) -> Tuple[np.ndarray, np.ndarray]:
     """Return the bias in whole multiples of scale_d · scale_w, and these; float32."""
     assert site.bias is not None
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -143,7 +143,7 @@ def quantized_bias(site: Site, factors: Factors) -> Tuple[np.ndarray, np.ndarray
         return np.rint(site.bias.astype(np.float32) / scale), scale
 
 
-def woven(
+def weave(
     network: Network,
     pieces: Iterable[Piece],
     outputs: Optional[Iterable[str]] = None,

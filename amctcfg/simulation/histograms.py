@@ -35,7 +35,7 @@ def hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins: int) 
     """
     histogram = None
     for values in batches:
-        histogram = histogram_of(values, bins) if histogram is None else extended(histogram, values)
+        histogram = histogram_of(values, bins) if histogram is None else extend(histogram, values)
     assert histogram is not None
     low, high = clip_range(histogram, bits)
     return bounds_to_scale(low, high, bits, asymmetric)
@@ -43,10 +43,10 @@ def hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins: int) 
 
 def histogram_of(values: np.ndarray, bins: int) -> Histogram:
     low, high = np.min(values), np.max(values)
-    return Histogram(counted(values, low, high, bins), low, high)
+    return Histogram(count_in_bins(values, low, high, bins), low, high)
 
 
-def counted(values: np.ndarray, low: np.float32, high: np.float32, bins: int) -> np.ndarray:
+def count_in_bins(values: np.ndarray, low: np.float32, high: np.float32, bins: int) -> np.ndarray:
     """Return the number of values in each bin, by float32; all in the first where the range has no width."""
     width = np.float32(high - low)
     if not width > 0 or not np.isfinite(width):
@@ -56,11 +56,11 @@ def counted(values: np.ndarray, low: np.float32, high: np.float32, bins: int) ->
     return np.bincount(np.minimum(places, np.float32(bins - 1), out=places).astype(np.int64), minlength=bins)
 
 
-def extended(old: Histogram, values: np.ndarray) -> Histogram:
+def extend(old: Histogram, values: np.ndarray) -> Histogram:
     """Return a histogram with the values of another batch, over the range of both."""
     bins = len(old.counts)
     low, high = min(old.low, np.min(values)), max(old.high, np.max(values))
-    new = counted(values, low, high, bins)
+    new = count_in_bins(values, low, high, bins)
     if abs(low - old.low) <= EPSILON and abs(high - old.high) <= EPSILON:
         return Histogram(new + old.counts, low, high)
     width = (float(high) - float(low)) / bins
@@ -118,7 +118,7 @@ def window_losses(counts: np.ndarray, windows: Sequence[Tuple[int, int]], bits: 
     if 1 << bits >= len(counts):
         return np.array([window_loss(counts, left, right, bits) for left, right in windows])
     places = np.arange(len(counts), dtype=np.float64)
-    mass, moment = prefixed(counts), prefixed(counts * (places + 0.5))
+    mass, moment = prefix_sums(counts), prefix_sums(counts * (places + 0.5))
     square = float(np.dot(counts, places * (places + 1) + 1 / 3))
     found = np.empty(len(windows))
     for begin in range(0, len(windows), WINDOWS):
@@ -141,7 +141,7 @@ def window_losses(counts: np.ndarray, windows: Sequence[Tuple[int, int]], bits: 
 WINDOWS = 64  # that are looked at together
 
 
-def prefixed(values: np.ndarray) -> np.ndarray:
+def prefix_sums(values: np.ndarray) -> np.ndarray:
     """Return the sums of the first 0, 1, 2, ... values."""
     return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
 

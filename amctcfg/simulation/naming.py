@@ -18,7 +18,7 @@ class Nodes(NamedTuple):
     add: Optional[str] = None
 
 
-def named_layers(graph: onnx.GraphProto, flavour: Flavour) -> Dict[str, Nodes]:
+def name_layers(graph: onnx.GraphProto, flavour: Flavour) -> Dict[str, Nodes]:
     """Return the nodes of each layer, as the readers of models name it; from now on each node of the graph has a name
     of its own."""
     places = locate_layers(graph, flavour)

@@ -101,7 +101,7 @@ class Network:
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
         del model.graph.node[:]
-        model.graph.node.extend(nodes if outputs is None else needed(list(nodes), outputs))
+        model.graph.node.extend(nodes if outputs is None else find_needed(list(nodes), outputs))
         known = set(self.tensors)
         model.graph.initializer.extend(placeholder(name, array) for name, array in arrays.items() if name not in known)
         if outputs is not None:
@@ -131,7 +131,7 @@ class Network:
         return sum(array.nbytes for array in self.arrays.values())
 
 
-def needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> List[onnx.NodeProto]:
+def find_needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> List[onnx.NodeProto]:
     """Return the nodes that some values depend on; onnxruntime computes the others, too, if they are there."""
     makers = {value: index for index, node in enumerate(nodes) for value in node.output}
     pending, kept = list(outputs), set()
@@ -213,7 +213,7 @@ def read_network(model: Union[str, os.PathLike[str], onnx.ModelProto], keep: Any
     proto.graph.input.extend(declared)
     proto.ir_version = max(proto.ir_version, 4)
     proto, notes = at_newer_opset(proto, folder or "")
-    arrays = taken_apart(proto, folder or "")
+    arrays = take_apart(proto, folder or "")
     notes += in_float32(proto, arrays)
     network = Network(proto, arrays, folder if external else None)
     network.notes, network.declared = notes, declared
@@ -270,12 +270,12 @@ def at_newer_opset(proto: onnx.ModelProto, folder: str) -> Tuple[onnx.ModelProto
     return converted, ["the model was converted from opset {} to {}".format(version, OLDEST)]
 
 
-def taken_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
+def take_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
     """Return the arrays of the larger initializers, whose data leaves the model; external data is mapped, not read."""
     arrays: Dict[str, np.ndarray] = {}
     for tensor in proto.graph.initializer:
         external = external_data_helper.uses_external_data(tensor)
-        array = mapped(tensor, folder) if external else None
+        array = map_external(tensor, folder) if external else None
         if array is None and (not external or tensor.data_type in HALVES):
             if external:
                 external_data_helper.load_external_data_for_tensor(tensor, folder)
@@ -291,7 +291,7 @@ def taken_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
     return arrays
 
 
-def mapped(tensor: onnx.TensorProto, folder: str) -> Optional[np.ndarray]:
+def map_external(tensor: onnx.TensorProto, folder: str) -> Optional[np.ndarray]:
     """Map external data as a view of its file."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     path = os.path.join(folder, entries.get("location", ""))

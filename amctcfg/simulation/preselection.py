@@ -17,11 +17,11 @@ from ..flavours.flavour import Flavour
 from ..resolve.effective import EffectiveConfig
 from .algorithms import Samples, estimated_losses, ifmr, limits, range_of, ratios
 from .alternatives import KINDS, Axes, axes_of, block_with, kind_of_change
-from .editing import Factors, keep_floats, quantized, woven
+from .editing import Factors, build_float, build_quantized, weave
 from .histograms import hfmg
-from .network import Network, Runner, SimulationError, needed
+from .network import Network, Runner, SimulationError, find_needed
 from .sensitivity import Agreement
-from .simulator import bias_overflow, extreme, factors_of, made_factors, unbalanced
+from .simulator import bias_overflow, explain_extreme, explain_unbalanced, factors_of, make_factors
 from .sites import PRODUCT, Site, setting_of
 
 MOST_VALUES = 1 << 18  # that scales are looked for on
@@ -81,7 +81,7 @@ def preselect(
     for few in (True, False):
         for corner in corners if few else finer:
             candidates = []
-            for candidate, factors in scaled(site, axes, bench, magnitudes, corner, few):
+            for candidate, factors in find_scales(site, axes, bench, magnitudes, corner, few):
                 key = (
                     candidate.setting.bits,
                     factors.scale_d,
@@ -110,10 +110,10 @@ def factors_from(
     """Return the factors of a layer from all that it sees; None where the toolkit would refuse it."""
     balance = None
     if site.setting.strength is not None:
-        if magnitudes is None or unbalanced(site, magnitudes) is not None:
+        if magnitudes is None or explain_unbalanced(site, magnitudes) is not None:
             return None
         balance = site.balance(magnitudes)
-        if extreme(balance) is not None:
+        if explain_extreme(balance) is not None:
             return None
     weights = None if site.weight is None else site.quantize(balance)
     balances = {} if balance is None else {site.name: balance}
@@ -122,7 +122,7 @@ def factors_from(
         weights is not None and not np.isfinite(weights.scale).all()
     ):
         return None
-    factors = made_factors(site, scales, weights, balance)
+    factors = make_factors(site, scales, weights, balance)
     return None if bias_overflow(site, factors) is not None else factors
 
 
@@ -138,7 +138,7 @@ class Corner(NamedTuple):
         return {name: value for name, value in named.items() if value is not None}
 
 
-def scaled(
+def find_scales(
     site: Site, axes: Axes, bench: Bench, magnitudes: Optional[np.ndarray], corner: Corner, few: bool
 ) -> Iterator[Tuple[Site, Factors]]:
     """Yield the layer with the scales of the activations that have the least error.
@@ -171,7 +171,7 @@ def scaled(
             block = block_with(site.effective, {**head, **settings, **width_change(member, width)})
         except ValueError:
             continue
-        yield with_block(site, block), made_factors(first, pairs, weights, balance)
+        yield with_block(site, block), make_factors(first, pairs, weights, balance)
 
 
 def least_errors(
@@ -183,7 +183,9 @@ def least_errors(
         if bench.site.kind == PRODUCT and offset:
             continue
         for percentiles in axes.percentiles:
-            parts = [ranged(samples, bits, offset, percentiles, axes.ranges) for samples in bench.samples(balance)]
+            parts = [
+                search_ranges(samples, bits, offset, percentiles, axes.ranges) for samples in bench.samples(balance)
+            ]
             for search in axes.ranges:
                 scales = [part[search] for part in parts]
                 settings = ifmr_changes(percentiles, search, offset)
@@ -208,7 +210,7 @@ def ifmr_changes(percentiles: Tuple[float, float], search: Tuple[float, float, f
     return {"ifmr_quantize." + name: value for name, value in zip(names, (*percentiles, *search, offset))}
 
 
-def ranged(
+def search_ranges(
     samples: Samples, bits: int, offset: bool, percentiles: Tuple[float, float], ranges: Iterable[Any]
 ) -> Dict[Any, Tuple[float, float, int]]:
     """Return the least loss of IFMR, its scale and its offset, for each range of the search: ranges share their
@@ -240,7 +242,7 @@ class Bench:
     def __init__(self, site: Site, network: Network, arrays: Sequence[Sequence[np.ndarray]]) -> None:
         self.site: Site = site
         self.network: Network = network
-        self.arrays: List[List[np.ndarray]] = [[thinned(array, MOST_INPUTS // len(b)) for array in b] for b in arrays]
+        self.arrays: List[List[np.ndarray]] = [[thin_out(array, MOST_INPUTS // len(b)) for array in b] for b in arrays]
         self.whole: Sequence[Sequence[np.ndarray]] = arrays
         self.kept: Dict[Any, List[Samples]] = {}
 
@@ -279,12 +281,12 @@ class Bench:
             yield from self.compute(candidates[begin : begin + MOST_COMPUTED])
 
     def compute(self, candidates: Sequence[Tuple[Site, Factors]]) -> List[float]:
-        pieces = [keep_floats(self.site, "/floats")]
+        pieces = [build_float(self.site, "/floats")]
         for number, (site, factors) in enumerate(candidates):
             weights = None if site.weight is None else site.quantize(factors.balance)
-            pieces.append(quantized(site, factors, weights, "/{}".format(number)))
+            pieces.append(build_quantized(site, factors, weights, "/{}".format(number)))
         outputs = [piece.apart() for piece in pieces]
-        runner = Runner(alone(woven(self.network, (), outputs, beside=pieces), self.site.values))
+        runner = Runner(alone(weave(self.network, (), outputs, beside=pieces), self.site.values))
         found = [Agreement() for _ in candidates]
         for batch in zip(*self.arrays):
             try:
@@ -296,7 +298,7 @@ class Bench:
         return [agreement.decibels for agreement in found]
 
 
-def thinned(array: np.ndarray, most: int) -> np.ndarray:
+def thin_out(array: np.ndarray, most: int) -> np.ndarray:
     """Return the first samples of a batch, at least one, with about so many values."""
     if array.ndim < 2 or array.size <= most:
         return array
@@ -306,7 +308,7 @@ def thinned(array: np.ndarray, most: int) -> np.ndarray:
 def alone(network: Network, values: Iterable[str]) -> Network:
     """Make some values the inputs of a network, and leave out what is in front of them."""
     given = list(dict.fromkeys(values))
-    kept = needed([node for node in network.graph.node if not set(node.output) & set(given)], network.outputs())
+    kept = find_needed([node for node in network.graph.node if not set(node.output) & set(given)], network.outputs())
     del network.model.graph.input[:], network.model.graph.node[:]
     network.model.graph.input.extend(helper.make_tensor_value_info(v, TensorProto.FLOAT, None) for v in given)
     network.model.graph.node.extend(kept)

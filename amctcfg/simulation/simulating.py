@@ -13,9 +13,9 @@ from ..documents.files import PathLike
 from ..models.loading import graph_kind
 from ..resolve.plan import Plan
 from .batches import check_batches
-from .calibration import Batch, portions
-from .editing import Factors, Piece, calibrated, keep_floats, quantized, woven
-from .naming import Nodes, named_layers
+from .calibration import Batch, divide
+from .editing import Factors, Piece, build_calibrated, build_float, build_quantized, weave
+from .naming import Nodes, name_layers
 from .network import Network, Runner, SimulationError, read_network
 from .record import record_of
 from .saving import save_network
@@ -100,7 +100,7 @@ class Simulation:
     def network(self) -> Network:
         """The simulated model, its weights apart."""
         if self._network is None:
-            self._network = woven(self._simulated.network, [self._quantized(site) for site in self._simulated.sites])
+            self._network = weave(self._simulated.network, [self._quantized(site) for site in self._simulated.sites])
         return self._network
 
     @property
@@ -119,7 +119,7 @@ class Simulation:
     def _quantized(self, site: Site, tag: str = "") -> Piece:
         factors = self.factors[site.name]
         weights = None if site.weight is None else self._simulator.quantized_weight(site, factors.balance)
-        return quantized(site, factors, weights, tag)
+        return build_quantized(site, factors, weights, tag)
 
     # ------------------------------------------------------------ how much is lost
 
@@ -168,7 +168,7 @@ class Simulation:
         wanted, sites = self._outputs_in_floats(), self._simulated.sites
         for done, site in enumerate(sites):
             self._simulator.progress(site.name, done, len(sites))
-            outputs = model_outputs(woven(self._simulated.network, [self._quantized(site)]), self._batches)
+            outputs = model_outputs(weave(self._simulated.network, [self._quantized(site)]), self._batches)
             found[site.name] = model_decibels(wanted, outputs)
         return found
 
@@ -177,21 +177,21 @@ class Simulation:
         calibrated."""
         sites = {site.name: site for site in self._simulated.sites}
         simulator = self._simulator
-        network = woven(self._simulated.network, [self._calibrated(site) for site in sites.values()])
+        network = weave(self._simulated.network, [self._calibrated(site) for site in sites.values()])
         _, sizes = simulator.prepared(self._plan)
         each = sizes.of(self._simulated.network, [site.result for site in sites.values()])
         bytes_of = {name: 2 * max(each[site.result]) for name, site in sites.items()}
         found = {name: Agreement() for name in sites}
         done = 0
-        for portion in portions(list(sites), bytes_of, simulator.memory):
+        for portion in divide(list(sites), bytes_of, simulator.memory):
             simulator.progress(portion[0], done, len(sites))
             pieces = [
                 piece
                 for n in portion
-                for piece in (keep_floats(sites[n], "/floats"), self._quantized(sites[n], "/ints"))
+                for piece in (build_float(sites[n], "/floats"), self._quantized(sites[n], "/ints"))
             ]
             outputs = [piece.apart() for piece in pieces]
-            runner = Runner(woven(network, (), outputs, beside=pieces))
+            runner = Runner(weave(network, (), outputs, beside=pieces))
             for batch in self._batches:
                 results = runner.run(batch)
                 for index, name in enumerate(portion):
@@ -203,7 +203,7 @@ class Simulation:
     def _calibrated(self, site: Site) -> Piece:
         balance = self.factors[site.name].balance
         weights = None if site.weight is None else self._simulator.quantized_weight(site, balance)
-        return calibrated(site, weights, balance)
+        return build_calibrated(site, weights, balance)
 
 
 def simulate(
@@ -239,10 +239,10 @@ def simulate(
         >>> simulate(plan, "model.onnx", batches).factors["conv1"].scale_d  # doctest: +SKIP
         0.0295
     """
-    network, nodes = opened(model, plan)
+    network, nodes = open_model(model, plan)
     given = check_batches(network.declared, batches)
     count = batches_taken(plan, len(given))
-    notes = unsimulated(plan)
+    notes = list_unsimulated(plan)
     if len(given) > count:
         notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))
     simulator = Simulator(network, nodes, given[:count], progress, memory, jobs)
@@ -259,12 +259,12 @@ def batches_taken(plan: Plan, given: int) -> int:
     return count
 
 
-def opened(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
+def open_model(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
     """Open the model, with the node of each layer."""
     nodes: Dict[str, Nodes] = {}
 
     def name(graph: onnx.GraphProto) -> None:
-        nodes.update(named_layers(graph, plan.flavour))
+        nodes.update(name_layers(graph, plan.flavour))
 
     if isinstance(model, onnx.ModelProto) or graph_kind(model) != "tensorflow":
         return read_network(model, name), nodes
@@ -275,7 +275,7 @@ def opened(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
     return network, nodes
 
 
-def unsimulated(plan: Plan) -> List[str]:
+def list_unsimulated(plan: Plan) -> List[str]:
     """List what a plan asks for that is not simulated, in sentences."""
     notes = []
     if plan.global_values.get("tensor_quantize"):

@@ -10,12 +10,12 @@ import numpy as np
 
 from ..resolve.plan import Plan
 from .algorithms import EPSILON, Samples, ifmr
-from .calibration import Batch, Sizes, captured, portions
-from .editing import INT32_LIMIT, Factors, calibrated, quantized_bias, woven
+from .calibration import Batch, Sizes, capture, divide
+from .editing import INT32_LIMIT, Factors, build_calibrated, quantize_bias, weave
 from .fusion import fuse
 from .histograms import hfmg
 from .naming import Nodes
-from .network import Network, SimulationError, needed
+from .network import Network, SimulationError, find_needed
 from .sites import PRODUCT, Site, SiteSetting, Weights, site_of
 
 Progress = Callable[[str, int, int], None]  # what is worked at, how many parts are done, of how many
@@ -167,13 +167,13 @@ class Simulator:
             else:
                 weights[site.name] = found
         sites = [site for site in sites if site.name not in refused]
-        pieces = [calibrated(site, weights.get(site.name), balances.get(site.name)) for site in sites]
-        scales = self.activations(woven(network, pieces), sizes, sites, count, balances, refused, blind)
+        pieces = [build_calibrated(site, weights.get(site.name), balances.get(site.name)) for site in sites]
+        scales = self.activations(weave(network, pieces), sizes, sites, count, balances, refused, blind)
         factors: Dict[str, Factors] = {}
         for site in sites:
             if site.name in refused or site.name in blind:
                 continue
-            found = made_factors(site, scales[site.name], weights.get(site.name), balances.get(site.name))
+            found = make_factors(site, scales[site.name], weights.get(site.name), balances.get(site.name))
             overflow = bias_overflow(site, found)
             if overflow:
                 refused[site.name] = overflow
@@ -186,12 +186,12 @@ class Simulator:
     def magnitudes_of(self, network: Network, sizes: Sizes, sites: Sequence[Site]) -> Dict[str, np.ndarray]:
         """Return the largest magnitude in each input channel of each layer, by the first batch on the model in
         floats."""
-        numbers = numbered(network, {}, self.numbers)
+        numbers = number_values(network, {}, self.numbers)
         keys = {site.name: (numbers[site.values[0]], site.kind) for site in sites}
         missing = [site for site in sites if keys[site.name] not in self.magnitudes]
         values = list(dict.fromkeys(site.values[0] for site in missing))
-        for portion in portions(values, firsts(sizes.of(network, values)), self.memory):
-            for arrays in captured(network, portion, self.batches[:1]):
+        for portion in divide(values, firsts(sizes.of(network, values)), self.memory):
+            for arrays in capture(network, portion, self.batches[:1]):
                 given = dict(zip(portion, arrays))
                 for site in missing:
                     if site.values[0] in given:
@@ -206,10 +206,10 @@ class Simulator:
         magnitudes = self.magnitudes_of(network, sizes, wanted)
         balances: Dict[str, np.ndarray] = {}
         for site in wanted:
-            words = unbalanced(site, magnitudes[site.name])
+            words = explain_unbalanced(site, magnitudes[site.name])
             if words is None:
                 balances[site.name] = site.balance(magnitudes[site.name])
-                words = extreme(balances[site.name])
+                words = explain_extreme(balances[site.name])
             if words is not None:
                 refused[site.name] = words
         return balances
@@ -244,7 +244,7 @@ class Simulator:
             s.node.name: (s.setting.weights, None if s.name not in balances else balances[s.name].tobytes())
             for s in sites
         }
-        numbers = numbered(network, versions, self.numbers)
+        numbers = number_values(network, versions, self.numbers)
         readers: Dict[str, List[Tuple[Site, int, Any]]] = {}
         found: Dict[str, List[Any]] = {site.name: [None] * len(site.values) for site in sites}
         for site in sites:
@@ -263,9 +263,9 @@ class Simulator:
                     readers.setdefault(value, []).append((site, index, key))
         values, done = list(readers), 0
         bytes_of = {value: sum(each) for value, each in sizes_for(sizes, network, values, count).items()}
-        for portion in portions(values, bytes_of, self.memory):
+        for portion in divide(values, bytes_of, self.memory):
             self.progress("running the model", done, len(values))
-            runs = captured(network, portion, self.batches[:count])
+            runs = capture(network, portion, self.batches[:count])
             held = [list(arrays) for arrays in zip(*runs)]
             for value, result in zip(portion, self.searches(held, [readers[value] for value in portion], balances)):
                 for (site, index, key), factors in zip(readers[value], result):
@@ -286,7 +286,7 @@ class Simulator:
     def refused_above(self, network: Network, site: Site, refused: Mapping[str, str]) -> Optional[str]:
         """Return a refused layer that the input of a layer depends on."""
         layers = {self.nodes[name].node: name for name in refused}
-        above = needed(list(network.graph.node), site.values)
+        above = find_needed(list(network.graph.node), site.values)
         return next((layers[node.name] for node in above if node.name in layers), None)
 
     def searches(
@@ -332,12 +332,12 @@ def factors_of(arrays: List[np.ndarray], sites: Sequence[Site], balances: Mappin
         elif balance is None:
             shared.append(index)  # sorted once for all, when nobody needs the order any more
         else:
-            found[index] = searched(Samples(join_batches(list(given))), site.setting, asymmetric)
+            found[index] = search_factors(Samples(join_batches(list(given))), site.setting, asymmetric)
     if shared:
         samples = Samples(join_batches(arrays))
         for index in shared:
             site = sites[index]
-            found[index] = searched(samples, site.setting, site.setting.asymmetric and site.kind != PRODUCT)
+            found[index] = search_factors(samples, site.setting, site.setting.asymmetric and site.kind != PRODUCT)
     return [check_scale(each) for each in found]
 
 
@@ -354,7 +354,7 @@ def join_batches(arrays: List[np.ndarray]) -> np.ndarray:
     return found
 
 
-def searched(samples: Samples, setting: SiteSetting, asymmetric: bool) -> Tuple[float, int]:
+def search_factors(samples: Samples, setting: SiteSetting, asymmetric: bool) -> Tuple[float, int]:
     return ifmr(samples, setting.bits, asymmetric, setting.percentiles, setting.search)
 
 
@@ -363,7 +363,7 @@ def check_scale(found: Tuple[float, int]) -> Any:
     return found if found[0] <= 1 / EPSILON else "its scale, {:.6g}, is beyond 1/1.19e-7".format(found[0])
 
 
-def unbalanced(site: Site, magnitudes: np.ndarray) -> Optional[str]:
+def explain_unbalanced(site: Site, magnitudes: np.ndarray) -> Optional[str]:
     """Say why the toolkit can't balance a layer."""
     assert site.weight is not None
     if not np.isfinite(magnitudes).all():
@@ -373,7 +373,7 @@ def unbalanced(site: Site, magnitudes: np.ndarray) -> Optional[str]:
     return None if magnitudes.any() else "its input is all zeros, which can't be balanced"
 
 
-def extreme(balance: np.ndarray) -> Optional[str]:
+def explain_extreme(balance: np.ndarray) -> Optional[str]:
     inside = (balance > EPSILON) & (balance < 1 / EPSILON)
     if inside.all():
         return None
@@ -384,14 +384,14 @@ def bias_overflow(site: Site, factors: Factors) -> Optional[str]:
     """Say why the toolkit can't quantize the bias of a layer."""
     if site.bias is None:
         return None
-    steps = quantized_bias(site, factors)[0].astype(np.float64)
+    steps = quantize_bias(site, factors)[0].astype(np.float64)
     outside = ~((steps >= -INT32_LIMIT) & (steps <= INT32_LIMIT - 1))
     if not outside.any():
         return None
     return "its quantized bias, {:.0f}, is beyond int32".format(float(steps[outside].reshape(-1)[0]))
 
 
-def made_factors(site: Site, scales: Any, weights: Optional[Weights], balance: Optional[np.ndarray]) -> Factors:
+def make_factors(site: Site, scales: Any, weights: Optional[Weights], balance: Optional[np.ndarray]) -> Factors:
     scale_w = np.ones(1, np.float32) if weights is None else weights.scale.copy()
     offset_w = np.zeros_like(scale_w)
     for array in (scale_w, offset_w) if balance is None else (scale_w, offset_w, balance):
@@ -405,7 +405,7 @@ def made_factors(site: Site, scales: Any, weights: Optional[Weights], balance: O
 # ---------------------------------------------------------------- which values are computed alike
 
 
-def numbered(network: Network, versions: Mapping[str, Any], numbers: Dict[Any, int]) -> Dict[str, int]:
+def number_values(network: Network, versions: Mapping[str, Any], numbers: Dict[Any, int]) -> Dict[str, int]:
     """Return a number for each value of a network: the same one where the same is computed, in this network and in
     others.
 

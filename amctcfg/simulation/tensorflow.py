@@ -11,7 +11,7 @@ from typing import Any, Iterable, List
 import onnx
 from onnx import helper
 
-from .network import SimulationError, needed
+from .network import SimulationError, find_needed
 
 OPSET = 15
 # Operations whose results nobody asks for, although nothing reads them.
@@ -101,7 +101,7 @@ def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
     kept = [value for value in model.graph.output if value.name in outputs]
     del model.graph.output[:]
     model.graph.output.extend(kept)
-    nodes = needed(list(model.graph.node), outputs)
+    nodes = find_needed(list(model.graph.node), outputs)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return model

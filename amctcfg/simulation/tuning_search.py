@@ -13,13 +13,13 @@ from ..resolve.effective import EffectiveConfig
 from ..resolve.plan import Plan
 from .alternatives import COST, INT16, SKIP, possible_kinds
 from .batches import check_batches
-from .calibration import captured, portions
+from .calibration import capture, divide
 from .changes import Choice, Cure, State, Tuned, is_skip, setting_text, write_state
-from .editing import Factors, Piece, calibrated, quantized, woven
+from .editing import Factors, Piece, build_calibrated, build_quantized, weave
 from .network import Network, SimulationError
 from .preselection import factors_from, preselect
 from .sensitivity import NOTHING_DIFFERS, model_decibels, model_outputs
-from .simulating import batches_taken, opened, unsimulated
+from .simulating import batches_taken, list_unsimulated, open_model
 from .simulator import Progress, Simulated, Simulator
 from .sites import PRODUCT, Site
 
@@ -70,7 +70,7 @@ class TuningSearch:
     ) -> None:
         self.document: Document[Any] = document
         self.plan: Plan = plan
-        network, nodes = opened(model, plan)
+        network, nodes = open_model(model, plan)
         given = check_batches(network.declared, batches)
         count = batches_taken(plan, len(given))
         self.simulator: Simulator = Simulator(network, nodes, given[:count], progress, memory, jobs)
@@ -79,7 +79,7 @@ class TuningSearch:
         possible, lacking = possible_kinds(plan.flavour, kinds)
         self.kinds: List[str] = possible
         self.notes: List[str] = [
-            *unsimulated(plan),
+            *list_unsimulated(plan),
             *("{} has no {}; it is left out".format(plan.flavour.name, kind) for kind in lacking),
         ]
         if len(given) > count:
@@ -111,7 +111,7 @@ class TuningSearch:
         """Return the dB of the output where only this layer is quantized."""
         key = site.name, site.setting.bits, site.setting.weights, factors_key(factors)
         if key not in self.heard_alone:
-            self.heard_alone[key] = self.measure(woven(network, [piece_of(site, factors)]))
+            self.heard_alone[key] = self.measure(weave(network, [piece_of(site, factors)]))
         return self.heard_alone[key]
 
     def estimate(self, state: State) -> float:
@@ -120,7 +120,7 @@ class TuningSearch:
         key = frozenset(state.items())
         if key not in self.estimated:
             found = [self.made[name, state.get(name)] for name in self.sites if not is_skip(state.get(name))]
-            self.estimated[key] = self.measure(woven(self.base.network, [piece_of(m.site, m.factors) for m in found]))
+            self.estimated[key] = self.measure(weave(self.base.network, [piece_of(m.site, m.factors) for m in found]))
         return self.estimated[key]
 
     def whole(self, state: State) -> float:
@@ -135,7 +135,7 @@ class TuningSearch:
                 self.simulated[key] = -NOTHING_DIFFERS
             else:
                 pieces = [piece_of(site, found.factors[site.name]) for site in found.sites]
-                self.simulated[key] = self.measure(woven(found.network, pieces))
+                self.simulated[key] = self.measure(weave(found.network, pieces))
         return self.simulated[key]
 
     def leaves_weights(self, name: str, choice: Choice) -> bool:
@@ -189,7 +189,7 @@ class TuningSearch:
         kinds = [kind for kind in self.kinds if kind != SKIP]
         found: Dict[str, List[Tuple[str, Site, Factors]]] = {name: [] for name in names}
         sites = [self.sites[name] for name in names] if kinds else []
-        running = woven(network, [self.calibrated(site) for site in self.sites.values()])
+        running = weave(network, [self.calibrated(site) for site in self.sites.values()])
         _, sizes = simulator.prepared(self.plan)
         bytes_of = {value: 0 for site in sites for value in site.values}
         bytes_of.update((value, sum(each)) for value, each in sizes.of(network, list(bytes_of)).items())
@@ -197,9 +197,9 @@ class TuningSearch:
         magnitudes = simulator.magnitudes_of(network, sizes, balanced)
         together = {site.name: sum(bytes_of[value] for value in set(site.values)) for site in sites}
         done = 0
-        for portion in portions([site.name for site in sites], together, simulator.memory):
+        for portion in divide([site.name for site in sites], together, simulator.memory):
             values = list(dict.fromkeys(value for name in portion for value in self.sites[name].values))
-            held = dict(zip(values, map(list, zip(*captured(running, values, simulator.batches)))))
+            held = dict(zip(values, map(list, zip(*capture(running, values, simulator.batches)))))
             for name in portion:
                 self.progress(name, done, len(sites))
                 done += 1
@@ -214,7 +214,7 @@ class TuningSearch:
     def calibrated(self, site: Site) -> Piece:
         balance = self.base.factors[site.name].balance
         weights = None if site.weight is None else self.simulator.quantized_weight(site, balance)
-        return calibrated(site, weights, balance)
+        return build_calibrated(site, weights, balance)
 
     def step(self, what: str, sites: Mapping[str, Site]) -> Iterable[Tuple[str, Site]]:
         """Yield the layers one after the other, and show that."""
@@ -422,7 +422,7 @@ class TuningSearch:
 
 
 def piece_of(site: Site, factors: Factors) -> Piece:
-    return quantized(site, factors, None if site.weight is None else site.quantize(factors.balance))
+    return build_quantized(site, factors, None if site.weight is None else site.quantize(factors.balance))
 
 
 def without(state: State, name: str) -> State:

@@ -71,7 +71,7 @@ def audit(
     if quant_config is not None:
         found += against_json(plan, quant_config)
     if record is not None:
-        found += against_record(plan, read_record(record))
+        found += compare_records(plan, read_record(record))
     return tuple(found)
 
 
@@ -96,13 +96,13 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
     for name, effective in plan.items():
         done = read.effective(effective.layer)
         if done.quant_enable != effective.quant_enable:
-            yield finding(effective, "quant_enable", effective.quant_enable, done.quant_enable)
+            yield make_finding(effective, "quant_enable", effective.quant_enable, done.quant_enable)
         if name not in read.layers:
             continue
         asked_values, done_values = values_of(effective.calibration_config), values_of(done.calibration_config)
         for field in dict.fromkeys((*asked_values, *done_values)):
             if asked_values.get(field) != done_values.get(field):
-                yield finding(effective, field, asked_values.get(field), done_values.get(field))
+                yield make_finding(effective, field, asked_values.get(field), done_values.get(field))
 
 
 def is_of_the_model(error: Diagnostic) -> bool:
@@ -115,7 +115,7 @@ def as_json_value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def finding(effective: Any, field: str, asked: Any, done: Any) -> Finding:
+def make_finding(effective: Any, field: str, asked: Any, done: Any) -> Finding:
     origin = effective.origins.get(field, NOTHING)
     return Finding(effective.layer.name, field, asked, origin, done)
 
@@ -154,7 +154,7 @@ def read_record(text: Union[str, bytes]) -> Dict[str, Recorded]:
                     value = inner[1]
             if key is None:
                 raise record_error(tree, element, "a record has a 'key', the name of its layer")
-            found[key] = recorded(value)
+            found[key] = read_layer_record(value)
     return found
 
 
@@ -166,7 +166,7 @@ def record_error(tree: Tree, field: Any, message: str) -> ConfigError:
     return ConfigError([error], tree.source.text)
 
 
-def recorded(fields: Any) -> Recorded:
+def read_layer_record(fields: Any) -> Recorded:
     values: Dict[str, List[str]] = {}
     for field in split(fields):
         values.setdefault(field[0], []).extend(e[1] for e in elements_of(field) if isinstance(e[1], str))
@@ -189,7 +189,7 @@ def last_text(literals: Optional[List[str]]) -> Optional[str]:
     return unescape(raw).decode("utf-8", "replace") if raw[0] in "\"'" else raw
 
 
-def against_record(plan: Plan, records: Dict[str, Recorded]) -> Iterator[Finding]:
+def compare_records(plan: Plan, records: Dict[str, Recorded]) -> Iterator[Finding]:
     tensors = {"{}:{}".format(e.layer_name, e.input_index) for e in getattr(plan.config, "tensor_quantize", ())}
     for name in records:
         if name not in plan and name not in tensors:
@@ -197,19 +197,19 @@ def against_record(plan: Plan, records: Dict[str, Recorded]) -> Iterator[Finding
     for name, effective in plan.items():
         record = records.get(name)
         if effective.quant_enable is not (record is not None):
-            yield finding(effective, "quant_enable", effective.quant_enable, record is not None)
+            yield make_finding(effective, "quant_enable", effective.quant_enable, record is not None)
         if record is not None and effective.quant_enable:
-            yield from in_record(plan, effective, record)
+            yield from compare_record(plan, effective, record)
 
 
-def in_record(plan: Plan, effective: Any, record: Recorded) -> Iterator[Finding]:
+def compare_record(plan: Plan, effective: Any, record: Recorded) -> Iterator[Finding]:
     values = values_of(effective.calibration_config)
     by_name = {field.rpartition(".")[2]: field for field in values if not field.startswith("arq_quantize.asymmetric")}
 
     def compare(name: str, done: Any) -> Iterator[Finding]:
         field = by_name.get(name)
         if field is not None and done is not None and values[field] != done:
-            yield finding(effective, field, values[field], done)
+            yield make_finding(effective, field, values[field], done)
 
     # One scale is that of a layer with one channel as well; an offset of 0 may be chance.
     yield from compare("channel_wise", True if record.weights > 1 else None)
@@ -218,16 +218,18 @@ def in_record(plan: Plan, effective: Any, record: Recorded) -> Iterator[Finding]
     yield from compare("quant_bits", WEIGHT_BITS.get(record.weight_type or ""))
     if record.skip_fusion is not None and effective.layer.type in plan.flavour.fusible_types:
         if effective.fuse is record.skip_fusion:
-            yield finding(effective, "fuse", effective.fuse, not record.skip_fusion)
+            yield make_finding(effective, "fuse", effective.fuse, not record.skip_fusion)
     block_fields = type(effective.calibration_config).__schema__.fields
     if "dmq_balancer" in block_fields:
         asked = effective.calibration_config.dmq_balancer is not None
         if asked is not record.balanced:
             strength = values.get("dmq_balancer.migration_strength")
-            yield finding(effective, "dmq_balancer.migration_strength", strength, "on" if record.balanced else None)
+            yield make_finding(
+                effective, "dmq_balancer.migration_strength", strength, "on" if record.balanced else None
+            )
 
 
-def invisible(plan: Plan, records: Dict[str, Recorded]) -> Dict[str, int]:
+def count_invisible(plan: Plan, records: Dict[str, Recorded]) -> Dict[str, int]:
     """Count for each field the quantized layers for which a record does not show it."""
     counts: Dict[str, int] = {}
     for name, effective in plan.items():

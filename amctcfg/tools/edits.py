@@ -10,7 +10,7 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 from ..diagnostics.source import Source
 from ..diagnostics.words import as_comment
 from ..documents.document import parse_tree
-from ..documents.selections import SKIP, Block, ends_block, find_blocks, named_in
+from ..documents.selections import SKIP, Block, ends_block, find_blocks, read_name
 from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
 from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT
@@ -147,7 +147,7 @@ def skip(
     tree = parse_tree(text, "<string>")
     whole = tree.source.text
     entries = [field for field in split(tree.fields) if field[0] == SKIP]
-    there = {named_in(element) for field in entries for element in elements_of(field)}
+    there = {read_name(element) for field in entries for element in elements_of(field)}
     added = [STRING.validate(SKIP, name) for name in dict.fromkeys(as_names(names)) if name not in there]
     if not added:
         return whole
@@ -163,7 +163,7 @@ def skip_where(text: str, expression: str, names: Sequence[str], comments: Optio
     blocks = [block for block in find_blocks(tree) if block.expression == expression]
     entries = [field for field in split(tree.fields) if field[0] == SKIP]
     own = {name for block in blocks[:1] for name in block.names}
-    there = {named_in(element) for field in entries for element in elements_of(field)} - own
+    there = {read_name(element) for field in entries for element in elements_of(field)} - own
     added = [name for name in names if name not in there]
     if blocks:
         return apply_edits(text, [rewrite_block(text, blocks[0], added, comments)])
@@ -254,8 +254,8 @@ def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flav
             continue
         if isinstance(field[1], ListValue):
             elements = list(split(field[1]))
-            edits += remove_elements(whole, field, [i for i, e in enumerate(elements) if named_in(e) in gone])
-        elif named_in(field) in gone:
+            edits += remove_elements(whole, field, [i for i, e in enumerate(elements) if read_name(e) in gone])
+        elif read_name(field) in gone:
             edits.append(remove_field(whole, field[2], field[3]))
     return apply_edits(whole, keep_apart(whole, join_edits(take_lines(whole, edits))))
 

@@ -7,7 +7,7 @@ import math
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..diagnostics.words import dump_json
-from .tabulating import Row, Table, shown, word_cell
+from .tabulating import Row, Table, show_value, word_cell
 
 SKIPPED_STATE = "skip"
 
@@ -54,8 +54,8 @@ def netron(table: Table, names: Mapping[str, str]) -> str:
         entry = {"kind": "node", "target": node.split("\n")[0], "type": "attribute"}  # Netron looks at the first line
         texts = {"quantization": state_of(row), "decided by": row.tier}
         for field, cell in {**row.notable, **row.changed}.items():
-            before = "{} → ".format(shown(cell.before)) if cell.is_changed else ""
-            texts[table.columns[field]] = before + shown(cell.value)
+            before = "{} → ".format(show_value(cell.before)) if cell.is_changed else ""
+            texts[table.columns[field]] = before + show_value(cell.value)
         metadata += [dict(entry, name=name, value=value) for name, value in texts.items()]
         score = finite_score(row)
         numbers = dict(row.extras) if score is None else {table.score: score, **row.extras}

@@ -282,7 +282,7 @@ def lay_out(text: str, field: Field, piece: str) -> str:
     return (ending + indent).join(piece.split("\n"))
 
 
-def altered(block: Any, changes: Mapping[str, Any]) -> Any:
+def alter_block(block: Any, changes: Mapping[str, Any]) -> Any:
     """Return a block with other values, by dotted name; a member that they name replaces its rival.
 
     Args:

@@ -114,7 +114,7 @@ class Measured(NamedTuple):
     refusals: Mapping[str, str] = {}
 
 
-def tabulated(
+def tabulate(
     plan: Plan,
     before: Optional[Plan] = None,
     measured: Optional[Measured] = None,
@@ -139,7 +139,7 @@ def tabulated(
         layer = effective.layer
         cells = compare_cells(effective, usual, old.get(layer.name), before is not None)
         origin = effective.origins["quant_enable"]
-        state = QUANTIZED if effective.quant_enable else reason(origin)
+        state = QUANTIZED if effective.quant_enable else explain_state(origin)
         state = measured.refusals.get(layer.name, state)
         tier = tier_of(layer, plan.resolver)
         explanation = Explanation(plan.resolver, effective, name=plan.name)
@@ -147,7 +147,7 @@ def tabulated(
         rows.append(
             Row(layer, state, tier, cells, scores.get(layer.name), explanation, more, layer.name in measured.refusals)
         )
-    shared = shared_cells(rows)
+    shared = find_shared_cells(rows)
     rows += [Row(layer, why, "", {}, scores.get(layer.name), None) for layer, why in others]
     columns = list(dict.fromkeys(field for row in rows for field in row.cells))
     extras = tuple(dict.fromkeys(label for row in rows for label in row.extras))
@@ -157,7 +157,7 @@ def tabulated(
     )
 
 
-def shared_cells(rows: Sequence[Row]) -> Dict[str, Cell]:
+def find_shared_cells(rows: Sequence[Row]) -> Dict[str, Cell]:
     """Find the settings that all layers have and that are the same for all, each as one of the layers has it."""
     if len(rows) < 2:
         return {}
@@ -173,7 +173,7 @@ def shared_cells(rows: Sequence[Row]) -> Dict[str, Cell]:
     return shared
 
 
-def folded(rows: Iterable[Row], key: Callable[[Row], Any]) -> List[List[Row]]:
+def group_neighbours(rows: Iterable[Row], key: Callable[[Row], Any]) -> List[List[Row]]:
     """Join neighbours that are equal by a key."""
     return [list(run) for _, run in groupby(rows, key)]
 
@@ -193,7 +193,7 @@ def scope_in_name(name: str) -> str:
     return name[: max(name.rfind("/"), -1 if "/" in name else name.rfind(".")) + 1]
 
 
-def reason(origin: Origin) -> str:
+def explain_state(origin: Origin) -> str:
     """Say why a layer is not quantized, in a word or two."""
     return {"skip_layers": "skipped", "skip_layer_types": "type skipped"}.get(origin.tier, "not quantized")
 
@@ -237,16 +237,16 @@ def word_cell(field: str, label: str, cell: Cell) -> str:
     """Write `search_step=0.02`, with what it was before."""
     notes = ["default"] if cell.is_default and cell.value is not None and not cell.is_changed else []
     if cell.is_changed:
-        notes.append("was {}".format(shown(cell.before)))
-    return "{}={}{}".format(label, shown(cell.value), " ({})".format(", ".join(notes)) if notes else "")
+        notes.append("was {}".format(show_value(cell.before)))
+    return "{}={}{}".format(label, show_value(cell.value), " ({})".format(", ".join(notes)) if notes else "")
 
 
-def shown(value: Any) -> str:
+def show_value(value: Any) -> str:
     """Return a value for people; of an algorithm that a layer does not have, a dash."""
     return "–" if value is None else format_value(value)
 
 
-def others_of(examined: Iterable[Any], flavour: Flavour) -> List[Tuple[Layer, str]]:
+def find_unquantizable(examined: Iterable[Any], flavour: Flavour) -> List[Tuple[Layer, str]]:
     """Find the layers of quantizable types that can't be quantized, with the reason."""
     found = []
     for layer, why, *_ in examined:
