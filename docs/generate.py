@@ -164,7 +164,7 @@ def command_line():
     console = Console(io.StringIO(), io.StringIO(), io.StringIO())
     for name in COMMANDS:
         parser = parser_of(name, console)
-        parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=110)
+        parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=80)
         text = parser.format_help().replace("optional arguments:", "options:")
         parts.append("\n## {}\n\n```text\n{}\n```\n".format(name, text.rstrip()))
     return "".join(parts)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The documentation is complete, up to date, and shows what is printed."""
 
+import ast
 import importlib.util
 import json
 import re
@@ -49,6 +50,19 @@ def test_every_field_has_a_meaning(flavour):
     for cls in messages_of(flavour.config):
         for name, meaning in field_meanings(cls).items():
             assert len(meaning) > 5, (cls, name)
+
+
+def test_the_page_of_the_library_has_every_public_name():
+    page = (DOCS / "library.md").read_text(encoding="utf-8")
+    package = Path(amctcfg.__file__).parent
+    for room in ("", "tuning", "simulation"):
+        tree = ast.parse((package / room / "__init__.py").read_text(encoding="utf-8"))
+        (names,) = [ast.literal_eval(node.value) for node in tree.body if is_all(node)]
+        assert [n for n in names if n != "__version__" and not re.search(r"\b{}\b".format(n), page)] == [], room
+
+
+def is_all(node):
+    return isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
 
 
 # ---------------------------------------------------------------- links and code blocks
