@@ -254,6 +254,10 @@ def load(file: Readable, flavour: Optional[Flavour] = None) -> Any:
     Raises:
         ConfigError: The text has errors; all of them are in it.
         OSError: The file can't be read.
+
+    Example:
+        >>> load("quant.cfg").batch_num  # doctest: +SKIP
+        2
     """
     text, name = read(file)
     return parse(text, name, flavour=flavour).config
@@ -293,5 +297,8 @@ def dump(config: Message, file: Writable) -> None:
     Raises:
         TypeError: It is not a configuration.
         OSError: The file can't be written.
+
+    Example:
+        >>> dump(loads("batch_num: 2"), "quant.cfg")  # doctest: +SKIP
     """
     write(dumps(config), file)

@@ -28,10 +28,17 @@ def load_layers(path: PathLike, flavour: Optional[Flavour] = None) -> Layers:
         flavour: Decides by its types which nodes are supported. Left out: ONNX for an ONNX model, else TF-Ascend. Under a
             PyTorch flavour, the layers of an ONNX model are called what the modules are called that it was exported from.
 
+    Returns:
+        All nodes, or all rows, in their order.
+
     Raises:
         ConfigError: The file is none of these, or a row is wrong.
         OSError: The file can't be read.
         ImportError: A graph is to be read and the package protobuf is missing.
+
+    Example:
+        >>> [layer.name for layer in load_layers("frozen.pb") if layer.supported]  # doctest: +SKIP
+        ['conv1', 'fc']
     """
     return as_layers(examine_file(path, flavour), path, flavour)
 

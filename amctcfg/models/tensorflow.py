@@ -34,10 +34,25 @@ FILTER_INPUT = 1  # of every kind of convolution
 
 
 def layers_from_graph(graph: Any, flavour: Flavour = TF_ASCEND) -> Layers:
-    """Return all nodes of a graph in memory, in its order; `supported` where the toolkit could quantize them.
+    """Read the nodes of a graph in memory as layers.
 
-    Takes a `tf.Graph`, a `GraphDef` of any TensorFlow version, or anything with `.get_operations()` or `.node` that
-    is shaped like them. Raises `TypeError` for anything else, `ConfigError` where a node name occurs twice.
+    Args:
+        graph: A `tf.Graph`, a `GraphDef` of any TensorFlow version, or anything with `.get_operations()` or `.node` that
+            is shaped like them.
+        flavour: Decides by its types which nodes are supported.
+
+    Returns:
+        All nodes in their order; `supported` where the toolkit could quantize them.
+
+    Raises:
+        ConfigError: A name occurs twice.
+        TypeError: It is not a graph.
+
+    Example:
+        >>> from types import SimpleNamespace as Shaped
+        >>> node = Shaped(name="fc", op="MatMul", input=["x"], attr={})
+        >>> layers_from_graph(Shaped(node=[node]))[0].supported
+        True
     """
     require_flavour(flavour)
     return with_traits(examine_nodes(read_nodes(graph), "<graph>", flavour))

@@ -25,8 +25,15 @@ def layers_from_module(module: Any, flavour: Optional[Flavour] = None) -> Layers
         module: A `torch.nn.Module`, or anything with its shape.
         flavour: One of PyTorch's; the newest where it is left out.
 
+    Returns:
+        All modules in their order.
+
     Raises:
         TypeError: It is not a module.
+
+    Example:
+        >>> layers_from_module(torch.nn.Sequential(torch.nn.Linear(8, 4)))[1]  # doctest: +SKIP
+        Layer(name='0', type='Linear', supported=True, lacks=())
     """
     examined = examine_module(module, flavour)
     traits = {layer.name: traits_of(inner) for (layer, _), (_, inner) in zip(examined, module.named_modules())}

@@ -46,8 +46,21 @@ copyreg.pickle(Tree, _pickle_tree)
 def parse(text: Union[str, bytes], name: str = "<string>") -> Tree:
     """Read protobuf text format, knowing no schema.
 
-    Raises `ConfigError` with one diagnostic, `encoding` or `syntax`, at the first thing that is not text
-    format by the Text Format Language Specification.
+    Args:
+        text: The text, or its bytes.
+        name: The name of its file, for diagnostics.
+
+    Returns:
+        The syntax tree, in which scalars are as raw as they are written.
+
+    Raises:
+        ConfigError: It is not text format; one diagnostic, `encoding` or `syntax`, at the first place that is not.
+
+    Example:
+        >>> parse("a: 1 b { c: 2 }").find(("b", "c"))[1]
+        '2'
+
+    Source: the Text Format Language Specification.
     """
     source = Source(decode(text, name), name)
     return Tree(source, parse_fields(source))

@@ -57,8 +57,22 @@ def load_scores(path: PathLike, column: Optional[str] = None) -> Scores:
 
     Read are the toolkit's ranking (a list of pairs; it always rolls back the low end, so low is sensitive), its search
     history (objects one after the other; what the last one rolled back scores 0, the rest 1), a JSON object, and a CSV with
-    a header: `name,score`, or a comparison tool's `result_*.csv`, whose `column` is chosen by name. Raises `ConfigError`
-    for what is none of these, `OSError` for a file that can't be read.
+    a header: `name,score`, or a comparison tool's `result_*.csv`.
+
+    Args:
+        path: The file.
+        column: The column of a CSV that holds the score, where several do.
+
+    Returns:
+        The scores by layer.
+
+    Raises:
+        ConfigError: The file is none of these.
+        OSError: The file can't be read.
+
+    Example:
+        >>> load_scores("sensitivity.json").low_is_sensitive  # doctest: +SKIP
+        True
     """
     text, _ = read(path)
     name = display_name(path)
