@@ -28,7 +28,7 @@ def trees():
 
 
 MODULE_LINES = 490  # 480
-ANY = 630  # 520
+ANY = 530  # 520
 
 
 def room_of(name):

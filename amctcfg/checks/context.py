@@ -45,7 +45,7 @@ class Context:
         broken: Iterable[Path] = (),
     ) -> None:
         self.resolver: Resolver = Resolver(config, rules, flavour)
-        self.config: Any = self.resolver.config
+        self.config: Configuration = self.resolver.config
         self.document: Optional[Document[Configuration]] = self.resolver.document
         self.flavour: Flavour = self.resolver.flavour
         self.rules: Rules = rules

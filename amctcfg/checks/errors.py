@@ -10,6 +10,7 @@ from ..diagnostics.words import format_value, quote_names
 from ..flavours.layer import Layer, Layers
 from ..flavours.requirement import ERROR as IS_ERROR
 from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences, requirements_in
+from ..messages.message import Message
 from ..messages.sharing import by_identity
 from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT, Tier
 from .context import Context
@@ -68,7 +69,7 @@ def check_layer_overrides(context: Context) -> None:
             check_layer(context, layer, block, (*path, "calibration_config"))
 
 
-def fits_layer(context: Context, layer: Layer, block: Any) -> bool:
+def fits_layer(context: Context, layer: Layer, block: Message) -> bool:
     """Return whether a layer can have all that a block asks for."""
     return all(
         context.flavour.can(layer, requirement.ability_in(block)) and (layer.supported or not requirement.supported)
@@ -134,7 +135,7 @@ def check_type_names(context: Context) -> None:
 # ---------------------------------------------------------------- requirements that a layer can't satisfy
 
 
-def occurrences_at(path: Path, block: Any) -> Iterator[Occurrence]:
+def occurrences_at(path: Path, block: Message) -> Iterator[Occurrence]:
     """Yield what a block asks for that not every layer can have, each with its place in the configuration."""
     return (asked._replace(path=(*path, *asked.path)) for asked in occurrences(block))
 
@@ -189,7 +190,7 @@ def without_own_override(context: Context, layer_type: str) -> List[Layer]:
     return [x for x in layers if x.name not in context.resolver.names and context.flavour.quantizes(x)]
 
 
-def check_layer(context: Context, layer: Layer, block: Any, path: Path) -> None:
+def check_layer(context: Context, layer: Layer, block: Message, path: Path) -> None:
     for asked in occurrences_at(path, block):
         ability = asked.requirement.ability_in(block)
         can = context.flavour.can(layer, ability)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence,
 
 from ..diagnostics.diagnostic import WARNING, Path
 from ..diagnostics.words import format_value, quote_names
+from ..flavours.common import OverrideLayerType
 from ..flavours.layer import Layer
 from ..flavours.requirement import ERROR, cascade_of, requirements_in
 from ..resolve.effective import values_of
@@ -48,7 +49,7 @@ def report_skipped_overrides(context: Context, path: Path, names: Sequence[str],
     context.report(WARNING, "skipped-override", words, path, hint.format(by))
 
 
-def iter_type_overrides(context: Context) -> Iterator[Tuple[Path, Any]]:
+def iter_type_overrides(context: Context) -> Iterator[Tuple[Path, OverrideLayerType]]:
     """Yield the overrides of types; of several for one type, which are an error, the one that counts."""
     for path, entry in context.entries(OF_TYPE):
         if context.resolver.types[entry.layer_type].path[1] == path[1]:

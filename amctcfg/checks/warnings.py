@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Tuple
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import quote_names
 from ..flavours.layer import Layer
+from ..messages.message import Message
 from ..messages.sharing import by_identity
 from ..resolve.effective import values_of
 from ..resolve.resolver import OF_LAYER, OF_TYPE
@@ -102,7 +103,7 @@ def check_rounding(context: Context) -> None:
             context.report(WARNING, "float32-rounding", words, inside, "write {}".format(value), value)
 
 
-def find_rounded(tree: Tree, path: Path, block: Any) -> Dict[str, str]:
+def find_rounded(tree: Tree, path: Path, block: Message) -> Dict[str, str]:
     """Return the literals of a block that are other numbers than those that it keeps, by dotted name."""
     found = {}
     for name, value in values_of(block).items():
@@ -179,7 +180,7 @@ def report_steps(context: Context, search: Any, name: str, path: Path) -> None:
         context.report(WARNING, "many-steps", message, path, "use a larger search_step, such as 0.01")
 
 
-def iter_blocks(context: Context) -> Iterator[Tuple[Path, Any]]:
+def iter_blocks(context: Context) -> Iterator[Tuple[Path, Message]]:
     for field in ("common_config", *(name for name, _ in context.flavour.deprecated_blocks)):
         if getattr(context.config, field) is not None:
             yield (field,), getattr(context.config, field)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span
@@ -28,6 +28,8 @@ from .plan import Plan
 from .resolver import DOCUMENTED, Resolver
 
 if TYPE_CHECKING:
+    from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple, Type, Union
+
     from ..messages.sharing import IdentityCache
     from .effective import TierName
 
@@ -75,7 +77,7 @@ class LayerEntry(NamedTuple):
     """The entry of a layer: whether it is quantized, its block, and the JSON itself, of a text only its place."""
 
     enabled: bool
-    block: Any
+    block: Message
     json: Json
 
 
@@ -103,7 +105,7 @@ class QuantConfig:
         self.layers: Dict[str, LayerEntry] = {}
         self.unknown: Dict[str, Json] = {}
         self.config_fields: Dict[str, Field] = flavour.config.__schema__.fields
-        self.block_class: Any = self.config_fields["common_config"].kind
+        self.block_class: Type[Message] = self.config_fields["common_config"].kind
         self.block_fields: Dict[str, Field] = self.block_class.__schema__.fields
         self.defaults: Resolver = Resolver(flavour.config(), DOCUMENTED, flavour)
         if isinstance(quant_config, (str, bytes, bytearray, memoryview)):
@@ -114,7 +116,7 @@ class QuantConfig:
             kind = type(quant_config).__name__
             raise TypeError("a JSON quantization config is text or a mapping, not {}".format(kind))
         self.globals: Dict[str, Any] = {}
-        self.messages: Dict[str, List[Any]] = {}
+        self.messages: Dict[str, List[Message]] = {}
         self.extents: Dict[str, Tuple[int, int]] = {}  # of the global keys that are there
         self.unfused: FrozenSet[str] = frozenset()
         self.last_origins: Tuple[str, Dict[str, Origin]] = ("", {})  # of the layer that was asked about last
@@ -189,7 +191,7 @@ class QuantConfig:
             seen[element.value] = None
         return list(seen)
 
-    def tensors(self, cls: Any, at: Cursor) -> List[Any]:
+    def tensors(self, cls: Type[Message], at: Cursor) -> List[Message]:
         """Read the entries of tensor_quantize, as messages."""
         if not isinstance(at.value, list):
             at.report("wrong-type", "it is a list of objects, not {}".format(at.words))
@@ -205,7 +207,7 @@ class QuantConfig:
                 found.append(cls(**values))
         return found
 
-    def tensor(self, cls: Any, at: Cursor) -> Dict[str, Any]:
+    def tensor(self, cls: Type[Message], at: Cursor) -> Dict[str, Any]:
         fields: Dict[str, Field] = cls.__schema__.fields
         scalars = [field for field in fields.values() if not field.is_message]
         parts = {key: t for key, t in self.layout.parts.items() if any(member in fields for member in t)}
@@ -310,23 +312,23 @@ class QuantConfig:
             return Origin("default", self.is_fused(layer))
         return Origin(key, self.is_fused(layer), (key,), self.span(*self.extents[key]))
 
-    def switch(self, outer: Field, name: str, at: Cursor, origins: Optional[Dict[str, Origin]]) -> Any:
+    def switch(self, outer: Field, name: str, at: Cursor, origins: Optional[Dict[str, Origin]]) -> Message:
         """Read a member of the block that is a single value here, such as `dmq_balancer_param`."""
-        blank = outer.kind.__schema__.blank
-        field: Field = outer.kind.__schema__.fields[name]
+        cls: Type[Message] = outer.kind
+        field = cls.__schema__.fields[name]
         if isinstance(at.value, int) and not isinstance(at.value, bool):
             at.report("wrong-type", "it is a number with a point, such as 0.5")
-            return construct(outer.kind, dict(blank, **{name: field.default}))
+            return construct(cls, dict(cls.__schema__.blank, **{name: field.default}))
         value = self.scalar(field, at, field.default)
         if value is not None and field.within is not None and value not in field.within:
             at.report("out-of-range", "it has to be {}".format(field.within.words))
         if origins is not None:
             origins["{}.{}".format(outer.name, name)] = self.origin(value, at, with_key=True)
-        return construct(outer.kind, dict(blank, **{name: value}))
+        return construct(cls, dict(cls.__schema__.blank, **{name: value}))
 
     def part(
         self, layer: Layer, key: str, templates: Dict[str, Any], at: Cursor, origins: Optional[Dict[str, Origin]]
-    ) -> Optional[Tuple[str, Any]]:
+    ) -> Optional[Tuple[str, Message]]:
         """Read a part of a layer: the member of the block that it is, with its values."""
         part = at.child(key)
         if part is None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.json_layout import Layout, Value
-from ..messages.field import REPEATED
+from ..messages.field import REPEATED, Field
 from ..messages.kinds import Bool, Enum
 from ..messages.message import Message
 from ..messages.sharing import by_identity
@@ -29,7 +30,7 @@ ENABLED = {value: ':{{\n{0}{0}"quant_enable":{1}'.format(JSON_INDENT, str(value)
 
 def global_values(resolver: Resolver, layout: Layout) -> Dict[str, Any]:
     """Return the keys in front of the layers."""
-    config: Any = resolver.config
+    config = resolver.config
     found: Dict[str, Any] = {}
     for key in layout.globals:
         if key == "version":
@@ -48,7 +49,7 @@ def global_values(resolver: Resolver, layout: Layout) -> Dict[str, Any]:
     return found
 
 
-def settings_beside(config: Any, flavour: Flavour, keys: Iterable[str]) -> Dict[str, Any]:
+def settings_beside(config: Configuration, flavour: Flavour, keys: Iterable[str]) -> Dict[str, Any]:
     """Return what a configuration says of the model as a whole that is not among the keys; absent fields have their default."""
     blocks = (*OF_LAYERS, *(name for name, _ in flavour.deprecated_blocks))
     found: Dict[str, Any] = {}
@@ -110,7 +111,7 @@ class Writer:
         from json.encoder import encode_basestring_ascii
 
         self.quote: Callable[[str], str] = encode_basestring_ascii
-        self.block_fields: Dict[str, Any] = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
+        self.block_fields: Dict[str, Field] = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
         self.parts: List[str] = [name for name, field in self.block_fields.items() if field.is_message]
         self.templates: Dict[Tuple[str, ...], Template] = {}
         self.blocks: IdentityCache[str] = {}  # what is written for a block: many layers have the same
@@ -126,7 +127,7 @@ class Writer:
         text = by_identity(self.blocks, block, None, self.block, block)
         return NEXT, self.quote(effective.layer.name), ENABLED[effective.quant_enable], text
 
-    def block(self, block: Any) -> str:
+    def block(self, block: Message) -> str:
         members = tuple([name for name in self.parts if getattr(block, name) is not None])
         if members not in self.templates:
             self.templates[members] = self.template(members)
@@ -157,8 +158,8 @@ class Template:
     written as numbers, with what is written for each value.
     """
 
-    def __init__(self, block_fields: Dict[str, Any]) -> None:
-        self.block_fields: Dict[str, Any] = block_fields
+    def __init__(self, block_fields: Dict[str, Field]) -> None:
+        self.block_fields: Dict[str, Field] = block_fields
         self.text: str = ""
         self.values: Callable[[Any], Tuple[Any, ...]] = lambda block: ()
         self.words: List[Tuple[int, Dict[Any, str]]] = []

@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
 from .effective import EffectiveConfig
 from .json_writing import Writer, global_values, settings_beside
 from .resolver import Resolver
@@ -34,7 +36,7 @@ class Plan(Mapping[str, EffectiveConfig]):
         "resolver",
     )
 
-    config: Any
+    config: Optional[Configuration]
     flavour: Flavour
     resolver: Optional[Resolver]
     name: str
@@ -47,7 +49,7 @@ class Plan(Mapping[str, EffectiveConfig]):
     def __init__(
         self,
         layers: Iterable[EffectiveConfig],
-        config: Any,
+        config: Optional[Configuration],
         flavour: Flavour,
         global_keys: Dict[str, Any],
         make_warnings: Optional[Warnings] = None,
@@ -166,7 +168,7 @@ class Plan(Mapping[str, EffectiveConfig]):
         return dict(self._globals, **beside)
 
 
-def build_plan(resolver: Resolver, supported: Iterable[Any], make_warnings: Warnings, remake: Any) -> Plan:
+def build_plan(resolver: Resolver, supported: Iterable[Layer], make_warnings: Warnings, remake: Any) -> Plan:
     """Return the plan of a configuration that has no errors on the layers."""
     layout = resolver.flavour.layout
     global_keys = global_values(resolver, layout) if layout else {}

@@ -7,7 +7,7 @@ The rules are those of the vendor's page, "Parameter priority"; what the page le
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union, cast
 
 from ..diagnostics.diagnostic import Path
 from ..documents.document import Document
@@ -49,7 +49,7 @@ class Tier(NamedTuple):
     """A block that a layer could have, and where it is."""
 
     name: TierName
-    block: Any
+    block: Message
     path: Path
 
 
@@ -61,6 +61,7 @@ class Setting(NamedTuple):
     path: Optional[Path]
 
 
+Parts = Sequence[Optional[Message]]  # what the blocks of a layer have of an algorithm
 Decisions = Dict[str, Setting]
 
 DEFAULT: TierName = "default"
@@ -74,7 +75,7 @@ class Members(NamedTuple):
     scalars: Tuple[Field, ...]
 
 
-def members_of(block: Any) -> Members:
+def members_of(block: Type[Message]) -> Members:
     """Return what a class of blocks consists of."""
     groups: Dict[str, List[Field]] = {}
     scalars = []
@@ -157,10 +158,10 @@ class Resolver:
             raise ValueError("rules is {!r}; it has to be 'documented' or 'toolkit'".format(rules))
         self.flavour: Flavour = flavour_of(config, flavour)
         self.document: Optional[Document[Configuration]] = config if isinstance(config, Document) else None
-        root: Any = config.config if isinstance(config, Document) else config
-        self.config: Any = root
+        root = cast(Configuration, config.config if isinstance(config, Document) else config)
+        self.config: Configuration = root
         self.rules: Rules = rules
-        self.block_class: Any = root.__schema__.fields[COMMON].kind
+        self.block_class: Type[Message] = root.__schema__.fields[COMMON].kind
         self.members: Members = members_of(self.block_class)
         self.skipped_names: Dict[str, int] = indices(root.skip_layers)
         self.skipped_types: Dict[str, int] = indices(root.skip_layer_types)
@@ -178,7 +179,7 @@ class Resolver:
         common = root.common_config
         self.common: Optional[Tier] = None if common is None else Tier(COMMON, common, (COMMON,))
         self.apply_deprecated_blocks()
-        self.cached: IdentityCache[Any] = {}  # the block of layers by what decides it: many have the same
+        self.cached: IdentityCache[Message] = {}  # the block of layers by what decides it: many have the same
 
     def own(self, name: str) -> Optional[Tier]:
         """Return the block that a layer has of its own."""
@@ -228,17 +229,17 @@ class Resolver:
             Origins(self, layer),
         )
 
-    def calibration(self, layer: Layer) -> Any:
+    def calibration(self, layer: Layer) -> Message:
         """Return the block of a layer, every field set."""
         index = self.names.get(layer.name)
         own = None if index is None else self.config.override_layer_configs[index].calibration_config
 
         return by_identity(self.cached, own, (index is None, layer.type, layer.lacks), self.block_for, layer)
 
-    def block_for(self, layer: Layer) -> Any:
+    def block_for(self, layer: Layer) -> Message:
         return self.block_of(layer, self.tiers(layer))
 
-    def block_of(self, layer: Layer, tiers: List[Tier]) -> Any:
+    def block_of(self, layer: Layer, tiers: List[Tier]) -> Message:
         """Return what `decide` decides, as a block; its values are those of messages that were validated."""
         values: Dict[str, Any] = dict(self.block_class.__schema__.blank)
         blocks = [tier.block for tier in tiers]
@@ -302,7 +303,7 @@ class Resolver:
             for name, field, inside, parts in self.fields_of(layer, tiers)
         }
 
-    def fields_of(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, Field, Tuple[str, ...], List[Any]]]:
+    def fields_of(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, Field, Tuple[str, ...], Parts]]:
         """Yield the fields that a layer gets: dotted name, field, the name of the part that holds it, and the parts of the blocks."""
         for field in self.members.scalars:
             yield field.name, field, (), [tier.block for tier in tiers]
@@ -310,7 +311,7 @@ class Resolver:
             for field in self.block_class.__schema__.fields[chosen].kind.__schema__.fields.values():
                 yield chosen + "." + field.name, field, (chosen,), parts
 
-    def chosen_parts(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, List[Any]]]:
+    def chosen_parts(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, Parts]]:
         """Yield the algorithm of each group that the layer gets, with what the blocks have of it."""
         top = tiers[0].block if tiers else None
         for names, default in self.members.groups:
@@ -330,7 +331,7 @@ class Resolver:
         return any(self.falls_back(requirement, layer, tiers) for requirement in requirements)
 
     def decide_field(
-        self, field: Field, inside: Tuple[str, ...], parts: List[Any], layer: Layer, tiers: List[Tier]
+        self, field: Field, inside: Tuple[str, ...], parts: Parts, layer: Layer, tiers: List[Tier]
     ) -> Setting:
         """Decide one field of the messages that the blocks hold `inside`, None for a block without one."""
         name = field.name
@@ -352,7 +353,7 @@ class Resolver:
                 value = requirement.instead
         return value
 
-    def decide_cascade(self, field: Field, inside: Tuple[str, ...], parts: List[Any], tiers: List[Tier]) -> Setting:
+    def decide_cascade(self, field: Field, inside: Tuple[str, ...], parts: Parts, tiers: List[Tier]) -> Setting:
         """Take the first block that sets a field, else the global field of its cascade, else the default."""
         for tier, part in zip(tiers, parts):
             if self.rules == TOOLKIT and tier.name == OF_TYPE and tiers[0].name == OF_LAYER:
@@ -425,12 +426,12 @@ class Resolver:
 
     def settings(self, name: str, tiers: List[Tier]) -> Iterator[Setting]:
         """Yield what sets a field of the block, by dotted name: highest first, whether it counts or not."""
-        field: Any = self.block_class.__schema__.fields[name.partition(".")[0]]
+        field: Field = self.block_class.__schema__.fields[name.partition(".")[0]]
         steps = name.split(".")
         if len(steps) > 1:
             field = field.kind.__schema__.fields[steps[1]]
         for tier in tiers:
-            value = tier.block
+            value: Any = tier.block
             for step in steps:
                 value = getattr(value, step, None)
             if value is not None:
@@ -446,7 +447,7 @@ def first(settings: List[Origin], default: Origin) -> Origin:
     return settings[0]._replace(shadowed=tuple(settings[1:])) if settings else default
 
 
-def has_name(entry: Any, key: str) -> bool:
+def has_name(entry: Optional[Message], key: str) -> bool:
     """Return whether an override could be read as far as that."""
     return entry is not None and getattr(entry, key) is not None
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import product
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple, Type
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, SOFTEN, cascade_of, requirements_in, requirements_of
 from ..flavours.requirement import ERROR as IS_ERROR
 from ..messages.field import Field
-from ..messages.message import construct
+from ..messages.message import Message, construct
 from ..messages.printing import print_message
 from ..messages.sharing import by_identity
 from ..resolve.effective import values_of
@@ -61,17 +62,17 @@ class BlockSearch:
         self.read: QuantConfig = read
         self.flavour: Flavour = read.flavour
         self.supported: List[Layer] = supported
-        self.block_class: Any = read.block_class
+        self.block_class: Type[Message] = read.block_class
         self.members: Members = members_of(self.block_class)
         self.globals: Dict[str, Any] = {
             key: read.messages.get(key, value)
             for key, value in read.globals.items()
             if key in read.config_fields and value != read.config_fields[key].default and value != []
         }
-        self.base: Any = self.flavour.config(**self.globals)
-        same: Dict[Any, Any] = {}  # one object for equal blocks
-        self.blocks: Dict[str, Any] = {name: same.setdefault(x.block, x.block) for name, x in read.layers.items()}
-        self.wanted: Dict[LayerClass, Counter[Any]] = {}
+        self.base: Configuration = self.flavour.config(**self.globals)
+        same: Dict[Message, Message] = {}  # one object for equal blocks
+        self.blocks: Dict[str, Message] = {name: same.setdefault(x.block, x.block) for name, x in read.layers.items()}
+        self.wanted: Dict[LayerClass, Counter[Message]] = {}
         self.sizes: Counter[LayerClass] = Counter(map(class_of, supported))
         for layer in supported:
             counts = self.wanted.setdefault(class_of(layer), Counter())
@@ -91,14 +92,15 @@ class BlockSearch:
             for field in (outer.kind.__schema__.fields.values() if outer.is_message else ())
             if cascade_of(field) is not None
         ]
-        self.lines_of: Dict[Any, int] = {}
+        self.lines_of: Dict[Message, int] = {}
         self.sums: Dict[Any, Cost] = {}
         self.type_choices: Dict[Any, Any] = {}
 
     # ------------------------------------------------------------ the configuration
 
-    def find_best(self) -> Any:
-        common, least = None, self.cost(None)
+    def find_best(self) -> Configuration:
+        common: Optional[Message] = None
+        least = self.cost(None)
         bounds = LowerBounds(self)
         for block in {block: None for counts in self.wanted.values() for block in counts}:
             if not bounds.may_cost_less(block, least):
@@ -110,15 +112,13 @@ class BlockSearch:
         if least.blocks >= IMPOSSIBLE:
             raise ConfigError(list(self.find_impossible(common)), self.read.text)
         types, names = [], []
-        chosen = {}
-        for layer_type in self.types:
-            block = self.type_choice(layer_type, common)[1]
-            chosen[layer_type] = block
-            if block is not None:
-                types.append(self.entry(OF_TYPE, layer_type, block))
-        own_blocks: IdentityCache[Any] = {}
+        chosen = {layer_type: self.type_choice(layer_type, common)[1] for layer_type in self.types}
+        for layer_type, type_block in chosen.items():
+            if type_block is not None:
+                types.append(self.entry(OF_TYPE, layer_type, type_block))
+        own_blocks: IdentityCache[Optional[Message]] = {}
         for layer in self.supported:
-            block = by_identity(
+            own_block = by_identity(
                 own_blocks,
                 self.blocks.get(layer.name),
                 class_of(layer),
@@ -127,8 +127,8 @@ class BlockSearch:
                 common,
                 chosen[layer.type],
             )
-            if block is not None:
-                names.append(self.entry(OF_LAYER, layer.name, block))
+            if own_block is not None:
+                names.append(self.entry(OF_LAYER, layer.name, own_block))
         skipped_types, skipped_layers = self.choose_skips()
         fields = dict(
             self.globals,
@@ -141,7 +141,7 @@ class BlockSearch:
         )
         return self.flavour.config(**fields)
 
-    def shorten_tensors(self, common: Any) -> Dict[str, List[Any]]:
+    def shorten_tensors(self, common: Optional[Message]) -> Dict[str, List[Message]]:
         """Shorten the entries of tensor_quantize: what they are without a word is left out."""
         resolver = Resolver(self.flavour.config(**dict(self.globals, common_config=common)), "documented", self.flavour)
         layout = self.flavour.layout
@@ -153,7 +153,7 @@ class BlockSearch:
             found[key] = [self.shorten_tensor(entry, parts, resolver) for entry in entries]
         return found
 
-    def shorten_tensor(self, entry: Any, parts: List[str], resolver: Resolver) -> Any:
+    def shorten_tensor(self, entry: Message, parts: List[str], resolver: Resolver) -> Message:
         """Shorten an entry; the first of its parts need not be there."""
         values = {name: getattr(entry, name) for name in entry.__schema__.fields}
         nothing = type(entry)(**dict(values, **dict.fromkeys(parts)))
@@ -165,10 +165,11 @@ class BlockSearch:
                 values[part] = type(block)(**said) if said or part != parts[0] else None
         return type(entry)(**values)
 
-    def entry(self, field: str, name: str, block: Any) -> Any:
-        return self.read.config_fields[field].kind(name, block)
+    def entry(self, field: str, name: str, block: Message) -> Message:
+        entry: Message = self.read.config_fields[field].kind(name, block)
+        return entry
 
-    def own_block(self, layer: Layer, common: Any, type_block: Any) -> Any:
+    def own_block(self, layer: Layer, common: Optional[Message], type_block: Optional[Message]) -> Optional[Message]:
         """Return the block that a layer needs for itself, None if it needs none."""
         layer_class = class_of(layer)
         tiers = self.tiers(layer_class, common, type_block)
@@ -189,7 +190,7 @@ class BlockSearch:
         off = [t for t, names in by_type.items() if len(names) > 1 and not enabled.intersection(names)]
         return off, [x.name for x in self.supported if x.type not in off and x.name not in enabled]
 
-    def find_impossible(self, common: Any) -> Iterator[Diagnostic]:
+    def find_impossible(self, common: Optional[Message]) -> Iterator[Diagnostic]:
         for layer in self.supported:
             read = self.read.layers.get(layer.name)
             layer_class = class_of(layer)
@@ -209,7 +210,7 @@ class BlockSearch:
 
     # ------------------------------------------------------------ candidates for the common block
 
-    def common_variants(self, block: Any) -> Iterator[Any]:
+    def common_variants(self, block: Message) -> Iterator[Message]:
         """Iterate over ways to write a block as common_config: switches that the type decides left out, true or false."""
         parts: List[List[Tuple[str, Any]]] = []
         for names, default in self.members.groups:
@@ -222,7 +223,7 @@ class BlockSearch:
         for chosen in product(*parts):
             yield self.block_class(**{name: part for name, part in chosen if part is not None})
 
-    def part_variants(self, name: str, part: Any, is_default: bool) -> Iterator[Any]:
+    def part_variants(self, name: str, part: Message, is_default: bool) -> Iterator[Optional[Message]]:
         options: List[List[Tuple[str, Any]]] = []
         for field in part.__schema__.fields.values():
             value = getattr(part, field.name)
@@ -242,13 +243,13 @@ class BlockSearch:
 
     # ------------------------------------------------------------ costs
 
-    def cost(self, common: Any) -> Cost:
+    def cost(self, common: Optional[Message]) -> Cost:
         cost = Cost(0, 0) if common is None else Cost(1, self.lines(common))
         for layer_type in self.types:
             cost = cost.plus(*self.type_choice(layer_type, common)[0])
         return cost
 
-    def type_choice(self, layer_type: str, common: Any) -> Tuple[Cost, Any]:
+    def type_choice(self, layer_type: str, common: Optional[Message]) -> Tuple[Cost, Optional[Message]]:
         """Return what the layers of a type cost under a common block, and the block of the type that pays, if any."""
         classes = self.types[layer_type]
         state = tuple(
@@ -266,15 +267,17 @@ class BlockSearch:
                 without = without.plus(*self.class_cost(layer_class, outcome, forbidden, fallbacks))
             entry = self.type_entry(layer_type, common, cascading)
             self.type_choices[key] = min((without, None), entry, key=lambda pair: pair[0])
-        found: Tuple[Cost, Any] = self.type_choices[key]
+        found: Tuple[Cost, Optional[Message]] = self.type_choices[key]
         return found
 
-    def type_entry(self, layer_type: str, common: Any, cascading: List[Fallback]) -> Tuple[Cost, Any]:
+    def type_entry(
+        self, layer_type: str, common: Optional[Message], cascading: List[Fallback]
+    ) -> Tuple[Cost, Optional[Message]]:
         """Return the cheapest block of a type."""
         key = layer_type, tuple(cascading)
         if key not in self.type_choices:
             classes = self.types[layer_type]
-            best: Tuple[Cost, Any] = (Cost(2 * IMPOSSIBLE, 0), None)
+            best: Tuple[Cost, Optional[Message]] = (Cost(2 * IMPOSSIBLE, 0), None)
             # What two classes want alike may be written in two ways: one of them has less to say.
             tried = [
                 self.shortest_block(w, layer_class, fallbacks)
@@ -285,17 +288,17 @@ class BlockSearch:
                 if block is not None and self.is_allowed_for_type(layer_type, block):
                     best = min(best, (self.entry_cost(classes, common, block), block), key=lambda pair: pair[0])
             self.type_choices[key] = best
-        found: Tuple[Cost, Any] = self.type_choices[key]
+        found: Tuple[Cost, Optional[Message]] = self.type_choices[key]
         return found
 
-    def entry_cost(self, classes: List[LayerClass], common: Any, block: Any) -> Cost:
+    def entry_cost(self, classes: List[LayerClass], common: Optional[Message], block: Message) -> Cost:
         cost = Cost(1, 3 + self.lines(block))
         for layer_class in classes:
             outcome = self.resolve_outcome(layer_class, self.tiers(layer_class, common, block))
             cost = cost.plus(*self.class_cost(layer_class, outcome, False, self.fallbacks(layer_class, common, block)))
         return cost
 
-    def class_cost(self, layer_class: LayerClass, outcome: Any, forbidden: bool, fallbacks: Fallback) -> Cost:
+    def class_cost(self, layer_class: LayerClass, outcome: Message, forbidden: bool, fallbacks: Fallback) -> Cost:
         """Return what the layers of a class cost that need a block of their own."""
         counts = self.wanted[layer_class]
         key = layer_class, fallbacks
@@ -315,11 +318,11 @@ class BlockSearch:
             cost = cost.plus(-count * one.blocks, -count * one.lines)
         return cost
 
-    def own_cost(self, block: Any, layer_class: LayerClass, fallbacks: Fallback) -> Cost:
+    def own_cost(self, block: Message, layer_class: LayerClass, fallbacks: Fallback) -> Cost:
         written = self.shortest_block(block, layer_class, fallbacks)
         return Cost(IMPOSSIBLE, 0) if written is None else Cost(1, 3 + self.lines(written))
 
-    def lines(self, block: Any) -> int:
+    def lines(self, block: Message) -> int:
         """Count the lines of a block with its brackets."""
         if block not in self.lines_of:
             lines: List[str] = []
@@ -329,15 +332,15 @@ class BlockSearch:
 
     # ------------------------------------------------------------ what blocks give
 
-    def tiers(self, layer_class: LayerClass, common: Any, type_block: Any) -> List[Tier]:
+    def tiers(self, layer_class: LayerClass, common: Optional[Message], type_block: Optional[Message]) -> List[Tier]:
         tiers = [] if type_block is None else [Tier(OF_TYPE, type_block, ())]
         return tiers + ([] if common is None else [Tier(COMMON, common, ())])
 
-    def resolve_outcome(self, layer_class: LayerClass, tiers: List[Tier]) -> Any:
+    def resolve_outcome(self, layer_class: LayerClass, tiers: List[Tier]) -> Message:
         """Return the effective block of a layer of a class without an override of its own."""
         return self.resolver.block_of(self.layer_of[layer_class], tiers)
 
-    def fallbacks(self, layer_class: LayerClass, common: Any, type_block: Any) -> Fallback:
+    def fallbacks(self, layer_class: LayerClass, common: Optional[Message], type_block: Optional[Message]) -> Fallback:
         """Return what the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
         found = set()
         for part, field in self.cascades:
@@ -349,14 +352,14 @@ class BlockSearch:
                 found.add((part, field.name, value and possible))
         return frozenset(found)
 
-    def is_forbidden(self, layer_class: LayerClass, common: Any) -> bool:
+    def is_forbidden(self, layer_class: LayerClass, common: Optional[Message]) -> bool:
         """Return whether a common block is an error on layers of a class."""
         return common is not None and any(
             requirement.common == IS_ERROR and not self.flavour.can(self.layer_of[layer_class], requirement.ability)
             for requirement in requirements_in(common)
         )
 
-    def is_allowed_for_type(self, layer_type: str, block: Any) -> bool:
+    def is_allowed_for_type(self, layer_type: str, block: Message) -> bool:
         described = self.flavour.types[layer_type]
         for requirement in requirements_in(block):
             if requirement.by_type == SOFTEN:
@@ -370,7 +373,7 @@ class BlockSearch:
                 return False
         return True
 
-    def shortest_block(self, wanted: Any, layer_class: LayerClass, fallbacks: Fallback) -> Any:
+    def shortest_block(self, wanted: Message, layer_class: LayerClass, fallbacks: Fallback) -> Optional[Message]:
         """Return the shortest block of its own that gives a layer what is wanted; None where none does."""
         layer = self.layer_of[layer_class]
         parts: Dict[str, Any] = {}
@@ -423,7 +426,7 @@ class LowerBounds:
                 saved[core], saved[None] = max(saved.get(core, cost), cost), max(saved[None], cost)
             self.alone[layer_class], self.saved[layer_class] = alone, saved
 
-    def may_cost_less(self, block: Any, than: Cost) -> bool:
+    def may_cost_less(self, block: Message, than: Cost) -> bool:
         """Return whether any variant of a block may be a better common block than one of this cost."""
         core, least = self.core(block), Cost(1, 0)
         for classes in self.search.types.values():
@@ -436,11 +439,11 @@ class LowerBounds:
         # The first variant, which leaves out all switches, is the shortest.
         return least < than and least.plus(0, self.search.lines(next(self.search.common_variants(block)))) < than
 
-    def cheapest_fallbacks(self, block: Any) -> Fallback:
+    def cheapest_fallbacks(self, block: Message) -> Fallback:
         """Return the fallbacks with which a block has to say the least."""
         return frozenset((part, f.name, value_in(block, part, f.name)) for part, f in self.search.cascades)
 
-    def core(self, block: Any) -> Optional[Tuple[Any, ...]]:
+    def core(self, block: Message) -> Optional[Tuple[Any, ...]]:
         """Return what all layers get of a block that is the common one in any variant; None where that is not sure."""
         values: List[Any] = []
         for names, default in self.search.members.groups:
@@ -465,6 +468,6 @@ def class_of(layer: Layer) -> LayerClass:
     return LayerClass(layer.type, layer.lacks)
 
 
-def value_in(block: Any, member: str, field: str) -> Any:
+def value_in(block: Optional[Message], member: str, field: str) -> Any:
     part = None if block is None else getattr(block, member)
     return None if part is None else getattr(part, field)

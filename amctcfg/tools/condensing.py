@@ -8,6 +8,7 @@ from typing import Any, Iterable, List, Mapping, Optional, Tuple, Union
 
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
@@ -74,7 +75,7 @@ def find_inexact(read: QuantConfig) -> List[Diagnostic]:
     return found
 
 
-def verify(config: Any, read: QuantConfig, layers: Tuple[Layer, ...]) -> None:
+def verify(config: Configuration, read: QuantConfig, layers: Tuple[Layer, ...]) -> None:
     """Expand what was found once more, and compare."""
     whole = dataclasses.replace(config, **read.messages)
     for rules in ("documented", "toolkit"):
