@@ -108,3 +108,11 @@ def test_links_of_the_chinese_pages_lead_to_chinese_pages_where_there_are_any(pa
         assert path.exists(), target
         english = path.resolve().relative_to(ROOT.resolve()).as_posix()
         assert english not in PAIRS or (page, english) == ("README.md", "README.md"), target
+
+
+@pytest.mark.parametrize("page", PAIRS)
+def test_lines_break_where_a_blank_belongs(page):
+    """A line's end is a blank on the page, and there is none between Chinese characters."""
+    text = re.sub(r"^ *```.*?^ *```", "", text_of(PAIRS[page]), flags=re.MULTILINE | re.DOTALL)
+    chinese = r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+    assert re.findall(r".*{0}\n *(?:\*\*)?{0}.*".format(chinese), text) == []
