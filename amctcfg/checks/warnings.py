@@ -163,10 +163,10 @@ def check_steps(context: Context) -> None:
                 continue
             given = [name for name in SEARCH if getattr(search, name) is not None]
             if given:
-                report_steps(context, search, given[0], (*path, part, given[0]))
+                report_steps(context, search, (*path, part, given[0]))
 
 
-def report_steps(context: Context, search: Any, name: str, path: Path) -> None:
+def report_steps(context: Context, search: Any, path: Path) -> None:
     from decimal import Decimal  # 1.3 - 0.7 is 0.6 in decimals only
 
     step, end, start = (

@@ -76,7 +76,7 @@ MOST_JOBS = 256  # a search does not foresee more
 
 def run(arguments: Any, console: Console) -> int:
     refuse_wrong_usage(arguments)
-    tuning = require_tuning(console)
+    tuning = require_tuning()
     from ..tuning.state import Locked, StateFolder
 
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..tuning import Scores
 
 
-def require_tuning(console: Console) -> Any:
+def require_tuning() -> Any:
     """Import the room that these commands need; end the command where a host has deleted it."""
     try:
         from .. import tuning
@@ -23,7 +23,7 @@ def require_tuning(console: Console) -> Any:
 
 def read_scores(arguments: Any, console: Console) -> Scores:
     """Read the scores that the options name, with the direction that they or the file give."""
-    tuning = require_tuning(console)
+    tuning = require_tuning()
     if arguments.low_is_sensitive and arguments.high_is_sensitive:
         raise Failure("--low-is-sensitive and --high-is-sensitive exclude each other")
     try:

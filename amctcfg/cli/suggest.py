@@ -203,7 +203,7 @@ def by_score(arguments: Any, console: Console, file: ConfigFile) -> Dict[str, Op
     scores = read_scores(arguments, console)
     plan = file.plan
     if arguments.worst is not None:
-        order = require_tuning(console).scores.ranked(require_direction(scores, arguments))
+        order = require_tuning().scores.ranked(require_direction(scores, arguments))
         known = [name for name in order if name in plan]
         cut = known[: arguments.worst]
         chosen = order[: order.index(cut[-1]) + 1] if cut else []

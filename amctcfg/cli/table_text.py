@@ -50,7 +50,7 @@ class TextTable:
         values = [("by " if name == "by" else "") + value for name, value in self.constant.items()]
         for field, cell in self.table.shared.items():
             if cell.is_changed or not cell.is_default:
-                values.append(word_cell(field, self.table.columns[field], cell))
+                values.append(word_cell(self.table.columns[field], cell))
         number = sum(bool(row.cells) for row in self.table.rows)
         return "All {} layers: {}".format(number, ", ".join(values)) if values else ""
 
@@ -63,7 +63,7 @@ class TextTable:
         """Say what is special about a layer's settings."""
         cells = row.changed if self.table.has_before else row.notable
         return ", ".join(
-            word_cell(field, self.table.columns[field], cell)
+            word_cell(self.table.columns[field], cell)
             for field, cell in cells.items()
             if field not in self.table.shared
         )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..flavours.flavour import Flavour
     from ..flavours.tf_ascend import AMCTConfig
     from ..messages.kinds import Wording
-    from ..textformat.tree import Field, Tree
+    from ..textformat.tree import Tree
     from .files import Readable, Writable
 
     C_co = TypeVar("C_co", bound=Configuration, covariant=True, default=AMCTConfig)
@@ -148,16 +148,14 @@ def flavour_in_head(text: str) -> Flavour:
 def read_tree(tree: Tree, strict: bool, flavour: Flavour) -> Tuple[Document[Configuration], Reading]:
     """Return the document of a syntax tree, as `read_text` does."""
     require_flavour(flavour)
-    words: Dict[Tuple[Any, str], Any] = {}  # of unknown fields: the same one is there again and again
+    words: Dict[Tuple[Type[Message], str], Wording] = {}  # of unknown fields: the same one is there again and again
 
-    def unknown(cls: Type[Message], field: Field, path: Path) -> Optional[Wording]:
-        key = cls, field[0]
-        if key not in words:
+    def unknown(cls: Type[Message], name: str) -> Wording:
+        if (cls, name) not in words:
             from .foreign import unknown_field
 
-            words[key] = unknown_field(flavour, tree, cls, field, path)
-        found: Wording = words[key]
-        return found
+            words[cls, name] = unknown_field(flavour, cls, name)
+        return words[cls, name]
 
     reading = Reading(tree, flavour.config, strict, unknown)
     if reading.errors:

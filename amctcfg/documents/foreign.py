@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, Optional, Tuple, Type
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, Path
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..diagnostics.words import join_words, quote_name
@@ -195,9 +195,8 @@ def find_second_file(tree: Tree) -> Optional[int]:
 # ---------------------------------------------------------------- fields
 
 
-def unknown_field(flavour: Flavour, tree: Tree, cls: Type[Message], field: Field, path: Path) -> Wording:
+def unknown_field(flavour: Flavour, cls: Type[Message], name: str) -> Wording:
     """Word the diagnostic for a field that a message does not have."""
-    name = field[0]
     close = nearest(name, cls.__schema__.fields)
     hint = belongs_elsewhere(flavour, cls, name)
     replacement = close[0] if hint is None and len(close) == 1 else None

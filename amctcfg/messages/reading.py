@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from .kinds import Wording
     from .message import Message, Problem
 
-    # The wording for an unknown field; None where all has been said about it.
-    Unknown = Callable[[Type[Message], TreeField, Path], Optional[Wording]]
+    Unknown = Callable[[Type[Message], str], Wording]  # the wording for a field that a message does not have
 
 
 ERROR: Severity = "error"
@@ -250,14 +249,8 @@ class Reading:
         self.diagnostics.append(found)
 
     def unknown_field(self, cls: Type[Message], field: TreeField, path: Path) -> None:
-        words = self.unknown(cls, field, path)
-        path = (*path, field[0])
-        if words is not None:
-            code, message, hint, replacement = words
-            self.report(code, message, name_offsets(field), path, hint, replacement)
-        else:
-            self.errors += 1
-            self.broken.add(path)
+        code, message, hint, replacement = self.unknown(cls, field[0])
+        self.report(code, message, name_offsets(field), (*path, field[0]), hint, replacement)
 
     def first_place(self, fields: Any, path: Path) -> str:
         """Say where a field stands that is given again."""

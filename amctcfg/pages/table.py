@@ -80,7 +80,7 @@ def explain_cell(row: Row, field: str, cell: Cell, place: Callable[[Row, Origin]
     if origin.path is not None:
         source = "{}, {}".format(text(origin.tier), place(row, origin))
     lines = ["{} {}: {}".format(text(field), text(show_value(cell.value)), source)]
-    for lost in row.explanation.shadowed(field, origin):
+    for lost in row.explanation.lost_settings(origin):
         why = row.explanation.why_not(field, origin, lost)
         lines.append("overrides {} at {}: {}".format(text(format_value(lost.value)), place(row, lost), text(why)))
     if cell.is_changed:

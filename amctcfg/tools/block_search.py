@@ -110,7 +110,7 @@ class BlockSearch:
                 if cost < least:  # of the best the first, which is the plainest
                     common, least = candidate, cost
         if least.blocks >= IMPOSSIBLE:
-            raise ConfigError(list(self.find_impossible(common)), self.read.text)
+            raise ConfigError(list(self.find_impossible()), self.read.text)
         types, names = [], []
         chosen = {layer_type: self.type_choice(layer_type, common)[1] for layer_type in self.types}
         for layer_type, type_block in chosen.items():
@@ -172,7 +172,7 @@ class BlockSearch:
     def own_block(self, layer: Layer, common: Optional[Message], type_block: Optional[Message]) -> Optional[Message]:
         """Return the block that a layer needs for itself, None if it needs none."""
         layer_class = class_of(layer)
-        tiers = self.tiers(layer_class, common, type_block)
+        tiers = self.tiers(common, type_block)
         forced = type_block is None and self.is_forbidden(layer_class, common)
         wanted = self.blocks.get(layer.name)
         if wanted is None:  # nothing is wanted of it, but common_config would be an error on it
@@ -190,7 +190,7 @@ class BlockSearch:
         off = [t for t, names in by_type.items() if len(names) > 1 and not enabled.intersection(names)]
         return off, [x.name for x in self.supported if x.type not in off and x.name not in enabled]
 
-    def find_impossible(self, common: Optional[Message]) -> Iterator[Diagnostic]:
+    def find_impossible(self) -> Iterator[Diagnostic]:
         for layer in self.supported:
             read = self.read.layers.get(layer.name)
             layer_class = class_of(layer)
@@ -216,14 +216,14 @@ class BlockSearch:
         for names, default in self.members.groups:
             name = next((n for n in names if getattr(block, n) is not None), None)
             if name is not None:
-                parts.append([(name, part) for part in self.part_variants(name, getattr(block, name), name == default)])
+                parts.append([(name, part) for part in self.part_variants(getattr(block, name), name == default)])
             elif default is not None:  # dropped on this layer: what other layers have, or the algorithm's defaults
                 others = [n for n in names if n != default]
                 parts.append([(n, self.block_class.__schema__.fields[n].kind()) for n in others])
         for chosen in product(*parts):
             yield self.block_class(**{name: part for name, part in chosen if part is not None})
 
-    def part_variants(self, name: str, part: Message, is_default: bool) -> Iterator[Optional[Message]]:
+    def part_variants(self, part: Message, is_default: bool) -> Iterator[Optional[Message]]:
         options: List[List[Tuple[str, Any]]] = []
         for field in part.__schema__.fields.values():
             value = getattr(part, field.name)
@@ -254,7 +254,7 @@ class BlockSearch:
         classes = self.types[layer_type]
         state = tuple(
             (
-                self.resolve_outcome(layer_class, self.tiers(layer_class, common, None)),
+                self.resolve_outcome(layer_class, self.tiers(common, None)),
                 self.is_forbidden(layer_class, common),
             )
             for layer_class in classes
@@ -294,7 +294,7 @@ class BlockSearch:
     def entry_cost(self, classes: List[LayerClass], common: Optional[Message], block: Message) -> Cost:
         cost = Cost(1, 3 + self.lines(block))
         for layer_class in classes:
-            outcome = self.resolve_outcome(layer_class, self.tiers(layer_class, common, block))
+            outcome = self.resolve_outcome(layer_class, self.tiers(common, block))
             cost = cost.plus(*self.class_cost(layer_class, outcome, False, self.fallbacks(layer_class, common, block)))
         return cost
 
@@ -332,7 +332,7 @@ class BlockSearch:
 
     # ------------------------------------------------------------ what blocks give
 
-    def tiers(self, layer_class: LayerClass, common: Optional[Message], type_block: Optional[Message]) -> List[Tier]:
+    def tiers(self, common: Optional[Message], type_block: Optional[Message]) -> List[Tier]:
         tiers = [] if type_block is None else [Tier(OF_TYPE, type_block, ())]
         return tiers + ([] if common is None else [Tier(COMMON, common, ())])
 

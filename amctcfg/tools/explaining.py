@@ -144,7 +144,8 @@ class Explanation:
         fields = type(self.effective.calibration_config).__schema__.fields
         return bool(name) and cascade_of(fields[part].kind.__schema__.fields[name]) is not None
 
-    def shadowed(self, field: str, origin: Origin) -> List[Origin]:
+    def lost_settings(self, origin: Origin) -> List[Origin]:
+        """Return the settings of the file that lost against a value."""
         return [lost for lost in origin.shadowed if lost.path is not None]
 
     def text(self) -> str:
@@ -158,7 +159,7 @@ class Explanation:
         for field, origin in self.effective.origins.items():
             value, source = format_value(origin.value), self.source(field, origin)
             lines.append("  {:<{}} {:<11} {}".format(names[field], width, value, source))
-            for lost in self.shadowed(field, origin):
+            for lost in self.lost_settings(origin):
                 place = "{}:{}".format(*lost.span[:2]) if lost.span else self.place(lost)
                 why = self.why_not(field, origin, lost)
                 lines.append("      {} {} at {}: {}".format(name_in(lost), format_value(lost.value), place, why))
@@ -170,7 +171,7 @@ class Explanation:
         for field, origin in self.effective.origins.items():
             lost = [
                 dict(origin_as_dict(other), why=self.why_not(field, origin, other))
-                for other in self.shadowed(field, origin)
+                for other in self.lost_settings(origin)
             ]
             fields[field] = dict(origin_as_dict(origin), shadowed=lost)
         return {

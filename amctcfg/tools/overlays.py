@@ -96,7 +96,7 @@ def node_data(row: Row, table: Table) -> Dict[str, Any]:
         if field == "quant_enable":
             words.append("was {}".format("quantized" if cell.before else SKIPPED_STATE))
         else:
-            words.append(word_cell(field, table.columns[field], cell))
+            words.append(word_cell(table.columns[field], cell))
     if score is not None:
         words.append("{} {:.6g}".format(table.score, score))
     if row.is_quantized:

@@ -233,7 +233,7 @@ def compare_cells(
     return cells
 
 
-def word_cell(field: str, label: str, cell: Cell) -> str:
+def word_cell(label: str, cell: Cell) -> str:
     """Write `search_step=0.02`, with what it was before."""
     notes = ["default"] if cell.is_default and cell.value is not None and not cell.is_changed else []
     if cell.is_changed:
