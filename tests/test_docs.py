@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,19 @@ def test_shown_output(line, shown, cli, monkeypatch):
     else:
         result = cli(*shlex.split(line))
         assert result.out + result.err == shown
+
+
+def test_the_program_of_the_simulation_runs(tmp_path, monkeypatch):
+    need_simulation()
+    (code,) = [code for name, language, code in BLOCKS if name.startswith("docs/simulation") and language == "python"]
+    (tmp_path / "batches").mkdir()
+    resnet = ROOT / "examples" / "resnet"
+    shutil.copy(str(resnet / "calibration.npz"), str(tmp_path / "batches"))
+    shutil.copy(str(resnet / "digits.onnx"), str(tmp_path / "model.onnx"))
+    shutil.copy(str(ROOT / "examples" / "digits.cfg"), str(tmp_path / "quant.cfg"))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code.replace('"conv1"', '"stem"'), "simulation.md", "exec"), {})
+    assert (tmp_path / "sim.onnx").stat().st_size > (tmp_path / "model.onnx").stat().st_size
 
 
 def check_command(line):
