@@ -4,6 +4,7 @@
 import copy
 import dataclasses
 import json
+import pickle
 import random
 
 import pytest
@@ -67,6 +68,32 @@ def test_what_is_left_out_has_its_default():
     assert not any(effective.quant_enable for effective in nothing.values())
 
 
+ADA_JSON = amctcfg.expand(amctcfg.loads("common_config { ada_quantize { } }", flavour=PYTORCH), LAYERS).to_dict()[
+    "conv"
+]
+
+
+@pytest.mark.parametrize(
+    "changes, field, value",
+    [(dict(conv__activation_quant_params__num_bits=4), "ifmr_quantize.dst_type", "INT4")]
+    + [(dict(conv=dict(ADA_JSON, weight_quant_params=dict(ADA_JSON["weight_quant_params"], num_bits=bits))), "ada_quantize.quant_bits", bits)
+       for bits in (4, 6, 7)],
+    ids=["activations", "4", "6", "7"],
+)  # fmt: skip
+def test_widths_that_only_json_can_ask_for(changes, field, value):
+    """The toolkit reads more than its configuration can say; it is kept, shown and compared, and can't be condensed."""
+    values = default(**changes)
+    plan = read(values)
+    assert plan["conv"].settings()[field] == value == plan["conv"].origins[field].value
+    assert plan.to_dict() == values == json.loads(plan.to_json())
+    assert read(plan.to_json()) == plan == pickle.loads(pickle.dumps(plan))
+    assert (field, value) in [(change.field, change.after) for change in amctcfg.diff(read(default()), plan)]
+    assert str(value) in amctcfg.explain(plan, "conv") and str(value) in plan._repr_html_()
+    with pytest.raises(ConfigError, match="num_bits: no configuration can say this") as caught:
+        amctcfg.condense(values, LAYERS, flavour=PYTORCH)
+    assert len(caught.value.diagnostics) == 1
+
+
 def test_values_have_their_place():
     plan = read(default(conv__activation_quant_params__search_step=0.03))
     origin = plan["conv"].origins["ifmr_quantize.search_step"]
@@ -95,7 +122,9 @@ WRONG = [
     (dict(conv__activation_quant_params=None, conv__quant_enable=False), "missing-field", "has 'activation_quant"),
     (dict(conv__activation_quant_params__num_bits=8.0), "out-of-range", "it is 8.0"),
     (dict(conv__weight_quant_params__channel_wisee=True), "unknown-field", "did you mean 'channel_wise'?"),
-    (dict(conv__activation_quant_params__num_bits=7), "out-of-range", "8 or 16"),
+    (dict(conv__activation_quant_params__num_bits=7), "out-of-range", "4, 8 or 16"),
+    (dict(conv__weight_quant_params={"wts_algo": "ada_quantize", "num_bits": 5}), "out-of-range", "4, 6, 7 or 8"),
+    (dict(conv__weight_quant_params={"wts_algo": "ada_quantize", "num_bits": 8.0}), "wrong-type", "not 8.0"),
     (dict(conv__activation_quant_params__num_of_bins=4096), "unknown-field", "no such key"),
     (dict(conv__activation_quant_params__act_algo="max"), "out-of-range", "'max'"),
     (dict(conv__activation_quant_params__search_range=[1.3, 0.7]), "out-of-range", "less than search_range_end"),

@@ -126,7 +126,8 @@ class Layout:
     value: key, member and field. parts -- the key of each part of a layer, and for each member of the block that may stand
     there, what stands at its keys. needed -- parts without which the toolkit can't read a layer, quantized or not.
     tolerated -- keys that are accepted with this value and not written. same_as_unset -- global keys with a value that means
-    the same as none.
+    the same as none. wider -- members of a block that the toolkit reads from JSON with more than a configuration can say: the
+    message that holds it, and what stands at its keys.
     """
 
     globals: Tuple[str, ...]
@@ -136,8 +137,16 @@ class Layout:
     needed: Tuple[str, ...] = ("activation_quant_params",)
     tolerated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     same_as_unset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    wider: Dict[str, Tuple[Any, Dict[str, Any]]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for templates in self.parts.values():
             for member, template in templates.items():
                 templates[member] = {key: item_of(fact) for key, fact in template.items()}
+        for member, (kind, template) in self.wider.items():
+            self.wider[member] = kind, {key: item_of(fact) for key, fact in template.items()}
+
+    def template_of(self, part: str, member: str, kind: Any) -> Dict[str, Any]:
+        """Return what stands at the keys of a part, for a member of the block whose message is of this class."""
+        wider, template = self.wider.get(member, (None, {}))
+        return template if kind is wider else self.parts[part][member]

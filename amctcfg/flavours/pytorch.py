@@ -86,6 +86,14 @@ class ADAquantize(Message):
 
 
 @message
+class WideADAquantize(ADAquantize):
+    """AdaRound with a width that the toolkit reads from its JSON alone: no configuration can say it."""
+
+    quant_bits: Optional[int] = optional(UINT32, default=8, within=Among(4, 6, 7, 8))
+    """The width of the weights in bits."""
+
+
+@message
 class FMRQuantize(common.FMRQuantize):
     dst_type: Optional[str] = optional(DST_TYPE, default="INT8", metadata=facts(requires=INT16))
     """The type of the quantized activations."""
@@ -157,7 +165,7 @@ class AMCTConfig(common.Configuration):
     """The precision of fake quantization; absent: the toolkit's own choice."""
 
 
-WIDTH = {"INT8": 8, "INT16": 16}
+WIDTH = {"INT4": 4, "INT8": 8, "INT16": 16}  # INT4 is read from JSON alone
 
 ARQ_JSON: Facts = {
     "num_bits": "quant_bits",
@@ -186,6 +194,7 @@ LAYOUT = Layout(
     ),
     when_set=("fakequant_precision_mode",),
     same_as_unset={"fakequant_precision_mode": "DEFAULT"},
+    wider={"ada_quantize": (WideADAquantize, {**ADA_JSON, "num_bits": "quant_bits"})},
     switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
     parts={
         "activation_quant_params": {

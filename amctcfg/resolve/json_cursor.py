@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import Path
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..diagnostics.words import shorten
 from ..documents.json_tree import Entry, Json
+from ..flavours.common import PERCENTILE
+from ..flavours.json_layout import Constant, is_same
+from ..messages.field import Field
+from ..messages.kinds import UINT32
 
 Reporter = Callable[[str, str, "Cursor", Optional[str]], None]
 
@@ -96,3 +100,21 @@ def word_value(value: Json) -> str:
     if plain is None or isinstance(plain, bool):
         return {True: "true", False: "false", None: "null"}[plain]
     return shorten(repr(plain))
+
+
+def has_constants(part: Cursor, template: Dict[str, Any]) -> bool:
+    """Return whether what is always the same in a template is so in a part as well, as far as it is there."""
+    places = ((part.child(key), item) for key, item in template.items() if isinstance(item, Constant))
+    return all(at is None or is_same(at.value, item.value) for at, item in places)
+
+
+def number_in(field: Field, value: Any) -> Any:
+    """Return a value as the toolkit converts it first: a percentile from a string, iterations from a whole float."""
+    if field.within is PERCENTILE and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    if field.kind is UINT32 and field.within is None and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -11,24 +11,22 @@ from ..diagnostics.suggestions import NameIndex, did_you_mean, nearest
 from ..diagnostics.words import quote_name
 from ..documents.files import display_name
 from ..documents.json_tree import Json, json_of, parse_json, read_value
-from ..flavours.common import PERCENTILE
 from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.json_layout import Constant, Layout, is_same
 from ..flavours.layer import Layer
 from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE, cascade_of, requirements_of
 from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.field import REPEATED, Field
-from ..messages.kinds import UINT32
 from ..messages.message import Message, construct, problems
 from ..messages.sharing import by_identity
 from .effective import READ, EffectiveConfig, Origin, Origins
-from .json_cursor import Cursor
+from .json_cursor import Cursor, has_constants, number_in
 from .json_writing import VERSION
 from .plan import Plan
 from .resolver import DOCUMENTED, Resolver
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple, Type, Union
+    from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple, Type, Union
 
     from ..messages.sharing import IdentityCache
     from .effective import TierName
@@ -226,7 +224,7 @@ class QuantConfig:
                 part.check_repetitions()
                 member = self.member(key, templates, part)
                 part.check_keys(templates[member])
-                values[member] = self.part_values(None, fields[member], templates[member], part)
+                values[member] = self.part_values(None, member, fields[member].kind, templates[member], part)
         return values
 
     def is_layer(self, key: str, at: Cursor) -> bool:
@@ -343,13 +341,15 @@ class QuantConfig:
             return None
         part.check_repetitions()
         member = self.member(key, templates, part)
-        template = templates[member]
+        kind, template = self.block_fields[member].kind, templates[member]
+        if member in self.layout.wider and not has_constants(part, template):
+            kind, template = self.layout.wider[member]
         part.check_keys((*template, *self.layout.tolerated))
         for tolerated, only in self.layout.tolerated.items():
             inner = None if tolerated in template else part.child(tolerated)
             if inner is not None:
                 Constant(only).read(inner)
-        return member, self.part_values(layer, self.block_fields[member], template, part, origins)
+        return member, self.part_values(layer, member, kind, template, part, origins)
 
     def member(self, key: str, templates: Dict[str, Any], part: Cursor) -> str:
         """Return the algorithm that a part is of: the one it names, else of activations one whose keys it has, else the default."""
@@ -368,35 +368,38 @@ class QuantConfig:
     def part_values(
         self,
         layer: Optional[Layer],
-        outer: Field,
+        member: str,
+        kind: Type[Message],
         template: Dict[str, Any],
         part: Cursor,
         origins: Optional[Dict[str, Origin]] = None,
     ) -> Message:
         """Read the message of an algorithm; what is left out has its default."""
-        fields: Dict[str, Field] = outer.kind.__schema__.fields
+        fields: Dict[str, Field] = kind.__schema__.fields
         written: Dict[str, Cursor] = {}
+        meanings: Set[str] = set()  # fields whose values the layout gives, of which JSON may have more
         for key, item in template.items():
             at = part.child(key)
             if at is not None:
                 written.update(item.read(at))
+                meanings.update(item.fields if item.mapping else ())
         errors = len(self.errors)
         found: Dict[str, Any] = {}
         for name, field in fields.items():
             default = self.default(field, layer)
             at = written.get(name)
-            found[name] = default if at is None else self.scalar(field, at, default)
+            found[name] = default if at is None else at.value if name in meanings else self.scalar(field, at, default)
             if origins is not None:
-                origins["{}.{}".format(outer.name, name)] = self.origin(found[name], at)
+                origins["{}.{}".format(member, name)] = self.origin(found[name], at)
         if layer is not None:
             self.check_requirements(layer, fields, written, found)
-        for problem in problems(outer.kind, found) if len(self.errors) == errors else ():
+        for problem in problems(kind, found) if len(self.errors) == errors else ():
             name = str(problem.path[0])
             at, message = written.get(name, part), problem.message
             if name in written and problem.wanted:  # its key is in front, and the number is shown as it is written
                 message = "it is {}; it has to be {}".format(at.words, problem.wanted)
             at.report(problem.code, message)
-        read: Message = construct(outer.kind, found)
+        read: Message = construct(kind, found)
         return read
 
     def default(self, field: Field, layer: Optional[Layer]) -> Any:
@@ -474,15 +477,3 @@ class QuantConfig:
         if remake is None:
             object.__setattr__(plan, "_remake", (read_plan, (plan.to_json(), self.known, self.name, self.flavour)))
         return plan
-
-
-def number_in(field: Field, value: Any) -> Any:
-    """Return a value as the toolkit converts it first: a percentile from a string, iterations from a whole float."""
-    if field.within is PERCENTILE and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    if field.kind is UINT32 and field.within is None and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Type
 
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
@@ -93,9 +93,10 @@ def layer_dict(effective: EffectiveConfig, layout: Layout) -> Dict[str, Any]:
         if getattr(block, member) is not None:
             found[key] = getattr(getattr(block, member), field)
     for key, templates in layout.parts.items():
-        for member, template in templates.items():
-            if getattr(block, member) is not None:
-                found[key] = write_part(template, vars(getattr(block, member)))
+        for member in templates:
+            message = getattr(block, member)
+            if message is not None:
+                found[key] = write_part(layout.template_of(key, member, type(message)), vars(message))
     return found
 
 
@@ -111,9 +112,9 @@ class Writer:
         from json.encoder import encode_basestring_ascii
 
         self.quote: Callable[[str], str] = encode_basestring_ascii
-        self.block_fields: Dict[str, Field] = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
-        self.parts: List[str] = [name for name, field in self.block_fields.items() if field.is_message]
-        self.templates: Dict[Tuple[str, ...], Template] = {}
+        fields: Dict[str, Field] = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
+        self.parts: List[str] = [name for name, field in fields.items() if field.is_message]
+        self.templates: Dict[Tuple[Tuple[str, Type[Message]], ...], Template] = {}
         self.blocks: IdentityCache[str] = {}  # what is written for a block: many layers have the same
 
     def head(self, values: Dict[str, Any]) -> str:
@@ -128,25 +129,26 @@ class Writer:
         return NEXT, self.quote(effective.layer.name), ENABLED[effective.quant_enable], text
 
     def block(self, block: Message) -> str:
-        members = tuple([name for name in self.parts if getattr(block, name) is not None])
-        if members not in self.templates:
-            self.templates[members] = self.template(members)
-        template = self.templates[members]
+        kinds = {name: type(getattr(block, name)) for name in self.parts if getattr(block, name) is not None}
+        key = tuple(kinds.items())
+        if key not in self.templates:
+            self.templates[key] = self.template(kinds)
+        template = self.templates[key]
         values = [*template.values(block)]
         for place, words in template.words:
             values[place] = words[values[place]]
         return template.text % tuple(values)
 
-    def template(self, members: Tuple[str, ...]) -> Template:
+    def template(self, kinds: Dict[str, Type[Message]]) -> Template:
         shape: Dict[str, Any] = {}
-        found = Template(self.block_fields)
+        found = Template(kinds)
         for key, member, field in self.layout.switches:
-            if member in members:
+            if member in kinds:
                 shape[key] = found.place(member, Value(field))
         for key, templates in self.layout.parts.items():
-            for member, template in templates.items():
-                if member in members:
-                    shape[key] = {k: found.place(member, item) for k, item in template.items()}
+            for member in filter(kinds.__contains__, templates):
+                template = self.layout.template_of(key, member, kinds[member])
+                shape[key] = {k: found.place(member, item) for k, item in template.items()}
         found.close(shape)
         return found
 
@@ -154,12 +156,13 @@ class Writer:
 class Template:
     """The text of layers with some algorithms, for the `%` operator, which is the fastest here.
 
+    kinds -- the classes of the algorithms' messages, by their names in a block.
     values -- the function that takes from a block what the text wants. words -- the places in it of values that are not
     written as numbers, with what is written for each value.
     """
 
-    def __init__(self, block_fields: Dict[str, Field]) -> None:
-        self.block_fields: Dict[str, Field] = block_fields
+    def __init__(self, kinds: Dict[str, Type[Message]]) -> None:
+        self.kinds: Dict[str, Type[Message]] = kinds
         self.text: str = ""
         self.values: Callable[[Any], Tuple[Any, ...]] = lambda block: ()
         self.words: List[Tuple[int, Dict[Any, str]]] = []
@@ -171,7 +174,7 @@ class Template:
         return Value(item.field).write(marks) if item.mapping else item.write(marks)
 
     def mark(self, member: str, name: str, mapping: Optional[Mapping[Any, Any]]) -> str:
-        kind = self.block_fields[member].kind.__schema__.fields[name].kind
+        kind = self.kinds[member].__schema__.fields[name].kind
         if mapping is None and isinstance(kind, (Bool, Enum)):
             mapping = {value: value for value in (kind.names if isinstance(kind, Enum) else (True, False))}
         if mapping is not None:

@@ -46,6 +46,7 @@ class Cost(NamedTuple):
 
 
 IMPOSSIBLE = 10**9  # blocks and lines: no configuration gives a layer this
+JSON_ONLY = "the toolkit reads it from the JSON only; keep the JSON, or change this layer"
 
 # What the fields that cascade are without a word of the block: (dotted name, value), of one or two ways to look for it.
 Fallback = FrozenSet[Tuple[str, str, Any]]
@@ -204,7 +205,7 @@ class BlockSearch:
                 message,
                 span=self.read.origins_of(layer)["quant_enable"].span,
                 path=(layer.name,),
-                hint="the toolkit reads it from the JSON only; keep the JSON, or change this layer",
+                hint=JSON_ONLY,
                 name=self.read.name,
             )
 

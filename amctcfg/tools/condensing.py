@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import Any, Iterable, Iterator, Mapping, Optional, Tuple, Union
 
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
@@ -12,11 +12,11 @@ from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
-from ..messages.kinds import FLOAT
+from ..messages.kinds import FLOAT, Enum
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
 from .auditing import as_json_value
-from .block_search import BlockSearch
+from .block_search import JSON_ONLY, BlockSearch
 
 
 def condense(
@@ -50,7 +50,7 @@ def condense(
     """
     layers = tuple(layers)
     read = QuantConfig(quant_config, layers, name, flavour or TF_ASCEND)
-    errors = read.errors + ([] if read.errors else find_inexact(read))
+    errors = read.errors + ([] if read.errors else list(find_unsayable(read)))
     if errors:
         raise ConfigError(errors, read.text)
     search = BlockSearch(read, [layer for layer in layers if read.flavour.quantizes(layer)])
@@ -59,20 +59,27 @@ def condense(
     return config
 
 
-def find_inexact(read: QuantConfig) -> List[Diagnostic]:
-    """Find numbers that are not 32-bit floats, which no configuration holds."""
-    found = []
+def find_unsayable(read: QuantConfig) -> Iterator[Diagnostic]:
+    """Find values that no configuration holds: numbers that are not 32-bit floats, and widths that JSON alone can ask for."""
     for name, layer in read.layers.items():
         for field, value in values_of(layer.block).items():
-            if isinstance(value, float) and FLOAT.validate(field, value) != value:
+            is_inexact = isinstance(value, float) and FLOAT.validate(field, value) != value
+            if is_inexact or not is_sayable(read, field, value):
                 origin = read.origins_of(read.by_name[name])[field]
-                message = "{}: {} is not a 32-bit float".format(" > ".join(map(str, origin.path or (name,))), value)
-                hint = "write {}".format(FLOAT.validate(field, value))
-                error = Diagnostic(
-                    ERROR, "out-of-range", message, span=origin.span, path=origin.path, hint=hint, name=read.name
-                )
-                found.append(error)
-    return found
+                code, what, hint = "algorithm-unsupported", "no configuration can say this", JSON_ONLY
+                if is_inexact:
+                    code, what = "out-of-range", "{} is not a 32-bit float".format(value)
+                    hint = "write {}".format(FLOAT.validate(field, value))
+                message = "{}: {}".format(" > ".join(map(str, origin.path or (name,))), what)
+                yield Diagnostic(ERROR, code, message, span=origin.span, path=origin.path, hint=hint, name=read.name)
+
+
+def is_sayable(read: QuantConfig, name: str, value: Any) -> bool:
+    """Return whether a configuration has the field of this dotted name, and the value among its names."""
+    member, _, inner = name.partition(".")
+    field = read.block_fields[member]
+    field = field.kind.__schema__.fields.get(inner) if inner else field
+    return field is not None and (not isinstance(field.kind, Enum) or value in field.kind.names)
 
 
 def verify(config: Configuration, read: QuantConfig, layers: Tuple[Layer, ...]) -> None:

@@ -222,7 +222,8 @@ def compare_cells(
         if field in defaults:
             default = defaults[field]
         else:  # of another algorithm than the default one
-            default = fields[part].kind.__schema__.fields[name].default if name else fields[part].default
+            message = getattr(effective.calibration_config, part)
+            default = message.__schema__.fields[name].default if name else fields[part].default
         changed = compared and before.get(field) != origin.value
         cells[field] = Cell(
             origin.value, origin, origin.value == default and field in defaults, before.get(field), changed
