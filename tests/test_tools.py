@@ -529,6 +529,22 @@ def test_a_plan_that_was_read_explains_by_its_text():
     assert "quant_config, some.json:" in amctcfg.explain(amctcfg.read_plan(written, [layer], "some.json"), "conv1")
 
 
+def test_diff_reads_each_file_by_the_rules_of_its_head(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = """\
+override_layer_types { layer_type: "Conv2D" calibration_config { ifmr_quantize { asymmetric: false } } }
+override_layer_configs { layer_name: "c" calibration_config { ifmr_quantize { } } }
+"""
+    (tmp_path / "l.csv").write_text("name,type\nc,Conv2D\n", encoding="utf-8")
+    (tmp_path / "page.cfg").write_text(text, encoding="utf-8")
+    (tmp_path / "toolkit.cfg").write_text("# amctcfg: rules=toolkit\n" + text, encoding="utf-8")
+    assert cli("diff", "page.cfg", "page.cfg", "--graph", "l.csv").status == 0
+    for files in (("page.cfg", "toolkit.cfg"), ("toolkit.cfg", "page.cfg")):
+        result = cli("diff", *files, "--graph", "l.csv")
+        assert result.status == 1 and "asymmetric" in result.out
+        assert cli("diff", *files, "--graph", "l.csv", "--rules", "toolkit").status == 0
+
+
 def test_two_plans_differ_without_their_layers():
     one, other = amctcfg.parse(""), amctcfg.parse("activation_offset: false")
     model = [Layer("conv1", "Conv2D"), Layer("relu", "Relu")]

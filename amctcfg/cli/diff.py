@@ -32,14 +32,14 @@ def run(arguments: Any, console: Console) -> int:
 
     workspace = open_workspace(arguments, console)
     before, after = workspace.open(arguments.before), workspace.open(arguments.after)
-    models = [file.model for file in (after, before) if file.model is not None]
-    if not models:
+    model = after.model or before.model
+    if model is None:
         raise Failure("a model is needed: --graph G, or a comment '# amctcfg: graph=G' in the head of a file")
-    found: List[Diagnostic] = []
     before, after = (
-        file if file.model else file.with_model(workspace.model(models[0].path, file.flavour))
+        file if file.model == model else file.with_model(workspace.model(model.path, file.flavour))
         for file in (before, after)
     )
+    found: List[Diagnostic] = []
     for file in (before, after):
         diagnostics = file.check()
         errors = [d for d in diagnostics if d.severity == ERROR]
@@ -47,16 +47,7 @@ def run(arguments: Any, console: Console) -> int:
         found += diagnostics
     if any(d.severity == ERROR for d in found):
         return EXIT_FAILURE  # as diff(1): 1 is for differences
-    both = [file.plan if file.is_json else file.document for file in (before, after)]
-    if before.flavour != after.flavour:
-        both = [file.plan for file in (before, after)]
-    changes = diff(
-        both[0],
-        both[1],
-        after.layers or [],
-        rules=after.rules,
-        flavour=None if before.flavour != after.flavour else after.flavour,
-    )
+    changes = diff(before.plan, after.plan)
     comparison = Comparison(changes, before, after, arguments.all)
     if arguments.format == "text":
         console.result(comparison.text(console.width(console.stdout), console.colors(console.stdout)))

@@ -31,11 +31,8 @@ OPTIONS = (
 
 
 def run(arguments: Any, console: Console) -> int:
-    from ..checks.context import Context
-    from ..checks.errors import find_errors
     from ..flavours.layer import Layer
     from ..models.graphs import Examined
-    from ..resolve.resolver import Resolver
     from ..tools.explaining import Explanation
 
     file = open_workspace(arguments, console).open(arguments.config)
@@ -56,14 +53,10 @@ def run(arguments: Any, console: Console) -> int:
         plan = file.plan
         explained = [Explanation(None, plan[e.layer.name], name=file.name) for e in chosen if e.layer.name in plan]
     else:
-        document = file.document
-        resolver = Resolver(document, file.rules, file.flavour)
+        resolver = file.resolver
         explained = [Explanation(resolver, resolver.merge(e.layer), e.reason or "") for e in chosen]
         if file.model:
-            file.note_other_model(document.config)
-            found = find_errors(Context(document, file.layers, file.rules, file.flavour))
-            warnings = file.without_ignored(file.plan.warnings) if not any(d.severity == ERROR for d in found) else ()
-            found = (*file.without_ignored(found), *(warnings if arguments.strict_warnings else ()))
+            found = tuple(d for d in file.check() if d.severity == ERROR or arguments.strict_warnings)
     console.diagnostics(found, file.text)
     if arguments.format == "json":
         console.result(json_report(file=file.name, layers=[one.values() for one in explained]))

@@ -75,35 +75,29 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
     if flavour.layout is not None:  # a dialect with a Python API
         words = "# Given this file, create_quant_config ignores its own arguments {}; set them here."
         lines.append(words.format(join_words(silenced, "and")))
-    ends = list(dict.fromkeys(layer.name for layer in (*quantizable[:1], *quantizable[-1:])))
+    ends = list(dict.fromkeys(layer.name for layer in (*quantizable[:1], *quantizable[-1:]))) or ["a layer"]
     type_name = next(iter(counts), "") or next(iter(flavour.quantizable_types))
+    fused = next((layer.name for layer in layers if layer.type in flavour.fusible_types), "a layer")
+    advice = {
+        "batch_num": ["# It must equal the number of batches that you run."],
+        "skip_layers": ["# The first and the last layer are the usual candidates."],
+    }
+    examples = {"skip_layers": ends, "skip_layer_types": [type_name], "skip_fusion_layers": [fused]}
+    overrides = {"override_layer_types": ("layer_type", type_name), "override_layer_configs": ("layer_name", ends[0])}
     for name, meaning in field_meanings(flavour.config).items():
         field = flavour.config.__schema__.fields[name]
         if name in dict(flavour.deprecated_blocks):
             continue
         lines += ["", "# {}".format(meaning)]
-        if name == "batch_num":
-            lines.append("# It must equal the number of batches that you run.")
-        if name == "skip_layers":
-            lines += [
-                "# The first and the last layer are the usual candidates.",
-                *["# skip_layers: {}".format(STRING.format(n)) for n in ends],
-            ]
-        elif name == "skip_layer_types":
-            lines.append("# skip_layer_types: {}".format(STRING.format(type_name)))
-        elif name == "skip_fusion_layers":
-            fused = next((layer.name for layer in layers if layer.type in flavour.fusible_types), None)
-            lines.append("# skip_fusion_layers: {}".format(STRING.format(fused or "a layer")))
-        elif name == "common_config":
-            lines += block_lines(field.kind, "common_config {", "")
-        elif name == "override_layer_types":
-            lines += override_comment(name, "layer_type", type_name)
-        elif name == "override_layer_configs":
-            lines += override_comment(name, "layer_name", ends[0] if ends else "a layer")
+        lines += advice.get(name, [])
+        if name == "common_config":
+            lines += block_lines(field.kind, name)
+        elif name in overrides:
+            lines += override_comment(name, *overrides[name])
         elif field.is_message:
             lines.append("# {} {{ ... }}".format(name))
         elif field.label == "repeated":
-            lines.append("# {}: {}".format(name, STRING.format(ends[0] if ends else "a layer")))
+            lines += ["# {}: {}".format(name, STRING.format(value)) for value in examples.get(name, ends[:1])]
         elif field.default is None:
             lines.append("# {}: {}".format(name, field.kind.example))
         else:
@@ -122,28 +116,25 @@ def override_comment(field: str, key: str, name: str) -> List[str]:
     ]
 
 
-def block_lines(block: Any, head: str, indent: str) -> List[str]:
+def block_lines(block: Any, name: str) -> List[str]:
     """Write a block with the defaults of its default algorithms, and what else there is as comments."""
     from ..flavours.requirement import BY_TYPE, cascade_of
     from ..messages.meanings import field_meanings
 
-    lines = [indent + head]
-    inner = indent + "  "
+    lines = [name + " {"]
     for part, meaning in field_meanings(block).items():
         field = block.__schema__.fields[part]
-        lines.append("{}# {}".format(inner, meaning))
-        if not field.is_message or (field.default is None):
-            lines.append(
-                "{}# {}{}".format(inner, part, " { }" if field.is_message else ": {}".format(field.kind.example))
-            )
+        lines.append("  # " + meaning)
+        if not field.is_message or field.default is None:
+            lines.append("  # {}{}".format(part, " { }" if field.is_message else ": {}".format(field.kind.example)))
             continue
-        lines.append("{}{} {{".format(inner, part))
-        for name, words in field_meanings(field.kind).items():
-            leaf = field.kind.__schema__.fields[name]
-            lines.append("{}  # {}".format(inner, words))
+        lines.append("  {} {{".format(part))
+        for leaf_name, words in field_meanings(field.kind).items():
+            leaf = field.kind.__schema__.fields[leaf_name]
+            lines.append("    # " + words)
             if leaf.default is BY_TYPE or cascade_of(leaf) is not None:
-                lines.append("{}  # {}: {}".format(inner, name, leaf.kind.example))
+                lines.append("    # {}: {}".format(leaf_name, leaf.kind.example))
             else:
-                lines.append("{}  {}: {}".format(inner, name, leaf.kind.format(leaf.default)))
-        lines.append(inner + "}")
-    return [*lines, indent + "}"]
+                lines.append("    {}: {}".format(leaf_name, leaf.kind.format(leaf.default)))
+        lines.append("  }")
+    return [*lines, "}"]
