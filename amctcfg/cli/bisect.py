@@ -152,7 +152,7 @@ def open_journal(search: Bisection, folder: StateFolder, arguments: Any) -> Jour
         folder.forget()  # a command that was mistyped binds nobody
     base = search.candidate(())
     begun = {"command": arguments.run or None, "target": arguments.target, "configuration": hash_plan(base)}
-    other = "{} holds a search with another {}; give --reset to begin anew, or another folder with --state"
+    other = "{} holds a search with another {}; give --reset to start over, or another folder with --state"
     changed = folder.begin(begun)
     if changed is not None:
         raise Failure(other.format(folder.given, changed))
@@ -197,7 +197,7 @@ class Loop:
 
         if self.resumed:
             self.console.note(
-                "{} from {}; --reset begins anew".format(
+                "{} from {}; --reset starts over".format(
                     "1 verdict comes" if self.resumed == 1 else "{} verdicts come".format(self.resumed),
                     self.folder.shown("journal.jsonl"),
                 )

@@ -222,7 +222,7 @@ def next_or_end(text: str, offset: int, closing: str) -> Tuple[int, bool]:
     offset = match.end()
     closed = text[offset : offset + 1] == closing
     if match[1] and closed:
-        raise Malformed("a ',' stands in front of '{}'".format(closing), offset)
+        raise Malformed("there is a ',' before '{}'".format(closing), offset)
     if not match[1] and not closed:
         raise Malformed("expected ',' or '{}'".format(closing), offset)
     return offset + closed, closed

@@ -39,7 +39,7 @@ class HFMGQuantize(Message):
     num_of_bins: Optional[int] = optional(UINT32, default=4096, within=Among(1024, 2048, 4096, 8192))
     """The number of bins of the histogram."""
     asymmetric: Optional[bool] = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
-    """Whether activations are quantized with an offset. Where the block does not say, lower blocks with HFMG do, and then
+    """Whether activations are quantized with an offset. If the block does not set it, lower blocks with HFMG do, and then
     `activation_offset`."""
 
 

@@ -94,8 +94,8 @@ class FMRQuantize(Message):
     min_percentile: Optional[float] = optional(FLOAT, default=0.999999, within=PERCENTILE)
     """Which of the smallest values counts as the minimum."""
     asymmetric: Optional[bool] = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
-    """Whether activations are quantized with an offset. Where the
-    block does not say, the blocks below it do, and then `activation_offset`."""
+    """Whether activations are quantized with an offset. If the block does not set it, lower blocks do, and then
+    `activation_offset`."""
 
     @classmethod
     def __rules__(cls, values: Mapping[str, Any]) -> Iterable[Problem]:

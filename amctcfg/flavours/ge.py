@@ -118,7 +118,7 @@ class AMCTConfig(common.Configuration):
     version: Optional[int] = optional(INT32, default=1)
     """The version of the format."""
     activation_offset: Optional[bool] = optional(BOOL, default=True)
-    """Whether activations are quantized with an offset, where no block says `asymmetric`."""
+    """Whether activations are quantized with an offset, where no block sets `asymmetric`."""
     joint_quant: Optional[bool] = optional(BOOL, default=False)
     """Whether the inputs of an element-wise addition are quantized together."""
     skip_layers: Repeated[str] = repeated(STRING)

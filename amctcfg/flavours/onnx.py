@@ -77,7 +77,7 @@ class AMCTConfig(common.Configuration):
     batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
     """The number of calibration batches."""
     activation_offset: Optional[bool] = optional(BOOL, default=True)
-    """Whether activations are quantized with an offset, where no block says `asymmetric`."""
+    """Whether activations are quantized with an offset, where no block sets `asymmetric`."""
     joint_quant: Optional[bool] = optional(BOOL, default=False)
     """Whether the inputs of an element-wise addition are quantized together."""
     skip_layers: Repeated[str] = repeated(STRING)

@@ -146,7 +146,7 @@ class AMCTConfig(common.Configuration):
     batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
     """The number of calibration batches."""
     activation_offset: Optional[bool] = optional(BOOL, default=True)
-    """Whether activations are quantized with an offset, where no block says `asymmetric`."""
+    """Whether activations are quantized with an offset, where no block sets `asymmetric`."""
     skip_layers: Repeated[str] = repeated(STRING)
     """Layers that are not quantized."""
     skip_layer_types: Repeated[str] = repeated(STRING)

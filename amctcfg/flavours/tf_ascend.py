@@ -66,7 +66,7 @@ class AMCTConfig(common.Configuration):
     """
 
     activation_offset: Optional[bool] = optional(BOOL, default=True)
-    """Whether activations are quantized with an offset, where no block says `asymmetric`."""
+    """Whether activations are quantized with an offset, where no block sets `asymmetric`."""
     skip_layers: Repeated[str] = repeated(STRING)
     """Layers that are not quantized."""
     skip_layer_types: Repeated[str] = repeated(STRING)
