@@ -193,11 +193,11 @@ class Copy:
         leave = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "build", "dist", "*.egg-info", ".hypothesis")
         shutil.copytree(str(ROOT), str(self.folder), ignore=leave, dirs_exist_ok=True)
 
-    def run(self, tests, limit, workers=0):
-        """Whether the tests pass: None where they take too long."""
-        command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
+    def run(self, tests, limit, workers=0, compiles=True):
+        """Whether the tests pass: None where they take too long. What they compile is kept if they run on what is whole."""
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
         command += ["-n", str(workers)] if workers else []
-        environment = dict(os.environ, PYTHONPATH=str(self.folder), PYTHONDONTWRITEBYTECODE="1")
+        environment = dict(os.environ, PYTHONPATH=str(self.folder), PYTHONDONTWRITEBYTECODE="" if compiles else "1")
         try:
             done = subprocess.run(
                 [*command, *tests], cwd=str(self.folder), env=environment, timeout=limit, stdin=subprocess.DEVNULL,
@@ -215,12 +215,13 @@ class Copy:
     def judge(self, mutant, tests, limit, workers=0):
         """What killed the mutant; None if nothing did."""
         target = self.folder / mutant.path
-        whole = target.read_bytes()
+        whole, times = target.read_bytes(), target.stat()
         target.write_text(mutant.text, encoding="utf-8")
         try:
-            passed = self.run(tests, limit, workers)
+            passed = self.run(tests, limit, workers, compiles=False)
         finally:
             target.write_bytes(whole)
+            os.utime(str(target), ns=(times.st_atime_ns, times.st_mtime_ns))  # what was compiled holds again
         return None if passed else "time" if passed is None else self.first_failure()
 
 
