@@ -66,7 +66,10 @@ def test_a_search_on_a_cluster(cluster, tmp_path, cli):
     logs = [json.loads(line)["output"] for line in (state / "journal.jsonl").read_text().splitlines()]
     assert logs and all((state / "runs" / log).read_text().startswith("seen by") for log in logs)
     missing = cli("bisect", "q.cfg", "--dask", address, "--state", "m", "--", "no-such-command", "{}")
-    assert missing.status == 2 and "the worker tcp://127.0.0.1:" in missing.err and "no-such-command" in missing.err
+    worker = re.search(r"the worker (tcp://127.0.0.1:\d+) can't run 'no-such-command'", missing.err)
+    assert missing.status == 2 and worker, missing.err
+    wrong = cli("bisect", "q.cfg", "--dask", worker.group(1), "--state", "m", "--", "true", "{}")
+    assert wrong.status == 2 and "what answers there is a Worker" in wrong.err
 
 
 @pytest.mark.thorough
@@ -108,15 +111,21 @@ def test_commands_on_a_cluster_end_with_their_search(cluster, tmp_path, end):
     wait_until_gone(pids)
 
 
-def test_a_scheduler_that_is_not_there(tmp_path, monkeypatch, cli):
+@pytest.mark.parametrize("is_listening", [True, *thorough([False])])
+def test_a_scheduler_that_is_not_there(tmp_path, monkeypatch, cli, is_listening):
+    """Nobody, or somebody who never says a word: a client waits for a greeting for half a minute."""
     monkeypatch.chdir(tmp_path)
     wide(tmp_path, 12)
-    with socket.socket() as taken:  # bound, and nobody listens
+    with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
+        if is_listening:
+            taken.listen()
         address = "tcp://127.0.0.1:{}".format(taken.getsockname()[1])
         result = cli("bisect", "q.cfg", "--dask", address, "--", "true", "{}")
     assert result.status == 2 and "there is no Dask scheduler at " + address in result.err
-    assert cli("bisect", "q.cfg", "--dask", "nonsense://x", "--", "true", "{}").status == 2
+    assert len(result.err.splitlines()) == 1 and ("no answer after 5 s" in result.err) is is_listening
+    insecure = cli("bisect", "q.cfg", "--dask", "tls://127.0.0.1:1", "--", "true", "{}")
+    assert insecure.status == 2 and "TLS" in insecure.err  # there are no certificates
 
 
 def needs_l3(candidate):

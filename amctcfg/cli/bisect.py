@@ -237,10 +237,12 @@ class Loop:
         """Run commands until nothing is left to try; whatever ends that, none of them is left running."""
         from concurrent.futures import ThreadPoolExecutor
 
+        from ..tuning.commands import one_interrupt
         from ..tuning.searching import run_steps
 
         jobs = self.arguments.jobs
         with contextlib.ExitStack() as stack:
+            stack.enter_context(one_interrupt())
             threads = stack.enter_context(ThreadPoolExecutor(jobs)) if jobs > 1 else None
             stack.callback(self.commands.stop)  # before the threads are waited for
             for step in stack.enter_context(contextlib.closing(run_steps(self.search, self.evaluate, threads, jobs))):

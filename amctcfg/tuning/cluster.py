@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import itertools
+import logging
 from typing import Any, List, Mapping, Sequence
 
 from . import worker as worker_module
 from .commands import CommandError, Ended, Files
 
-TIMEOUT = 5  # seconds until a scheduler that does not answer is not there
+TIMEOUT = 4  # seconds until a scheduler that does not answer is not there
 CALL = "(lambda names: (exec(source, names), names['run_with_files'](source, *arguments))[1])({'__name__': 'amctcfg_worker'})"
 
 
@@ -38,10 +40,11 @@ class ClusterCommands:
         self._numbers = itertools.count()
         self._pending: List[Any] = []
         self._stopped: bool = False
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what happened is said in our own sentence
         try:
-            distributed.comm.resolve_address(address)  # a client of what is not an address would not close
+            asyncio.run(check_scheduler(distributed, address))
             self._client: Any = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
-        except (OSError, ValueError) as error:  # a TimeoutError is an OSError
+        except Exception as error:
             raise CommandError("there is no Dask scheduler at {}: {}".format(address, error_headline(error))) from None
 
     def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> List[str]:
@@ -85,6 +88,28 @@ class ClusterCommands:
 
     def _key(self) -> str:
         return "amctcfg-{}-{}".format(self._client.id, next(self._numbers))
+
+
+async def check_scheduler(distributed: Any, address: str) -> None:
+    """Raise what is wrong where no scheduler answers: a client might wait for ever, or complain when it is given up."""
+    try:
+        kind = await asyncio.wait_for(ask_type(distributed, address), TIMEOUT + 1)
+    except asyncio.TimeoutError:
+        raise TimeoutError("no answer after {} s".format(TIMEOUT + 1)) from None
+    if kind != "Scheduler":
+        raise ValueError("what answers there is a {}".format(kind))
+
+
+async def ask_type(distributed: Any, address: str) -> Any:
+    """Return what a Dask process at an address is."""
+    distributed.comm.resolve_address(address)
+    security = distributed.Security().get_connection_args("client")
+    comm = await distributed.comm.connect(address, timeout=TIMEOUT, **security)
+    try:
+        await comm.write({"op": "identity", "reply": True})
+        return (await comm.read())["type"]
+    finally:
+        comm.abort()
 
 
 def error_headline(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import glob
 import json
 import os
 import re
@@ -20,6 +21,7 @@ import time
 from typing import Any, Callable, Deque, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
 
 LIMIT = 1 << 20  # bytes of output that are kept: the last ones
+PR_SET_CHILD_SUBREAPER = 36
 GRACE = 2.0  # seconds between the request to end and the end by force
 
 PLACEHOLDER = re.compile(r"\{(json|skip|skip-file|onnx|worker)?\}")
@@ -75,6 +77,36 @@ def end_group(process: Any) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def adopt_orphans() -> None:
+    """Have what a command leaves behind become a child of this process, also in a session of its own (Linux)."""
+    with contextlib.suppress(Exception):  # another system
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_orphans(process: Any) -> None:
+    """End by force what has left the group of a command, one generation after the other."""
+    until = time.monotonic() + GRACE
+    while time.monotonic() < until:
+        orphans = [pid for pid in list_children() if pid != process.pid]
+        if not orphans:
+            return
+        for pid in orphans:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+def list_children() -> List[int]:
+    """Return the children of this process, where the system lists them."""
+    found: List[int] = []
+    for path in glob.glob("/proc/self/task/*/children"):
+        with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
+            found += map(int, file.read().split())
+    return found
+
+
 def run_command(
     words: Sequence[str],
     environment: Mapping[str, str],
@@ -112,6 +144,7 @@ def run_command(
         status = process.wait()
     finally:
         end_group(process)
+        end_orphans(process)
     reader.join(GRACE)  # a process in a session of its own may hold the pipe for ever
     return status, output.end()
 
@@ -243,6 +276,7 @@ def main() -> NoReturn:
         with starting:  # nothing is started any more
             for process in processes:
                 end_group(process)
+                end_orphans(process)
             os._exit(1)
 
     def answer(**fields: Any) -> None:
@@ -254,6 +288,7 @@ def main() -> NoReturn:
         starting.release()
         answer(pid=process.pid)
 
+    adopt_orphans()
     threading.Thread(target=watch, daemon=True).start()
     starting.acquire()
     try:
