@@ -73,8 +73,8 @@ BACK = {
 
 STANDARD = set(
     """
-    argparse ast base64 bisect collections concurrent contextlib copy copyreg csv dataclasses decimal difflib fcntl fnmatch functools hashlib heapq
-    html importlib inspect io itertools json math msvcrt operator os queue re shlex shutil signal stat struct subprocess sys tempfile textwrap threading time traceback types
+    argparse ast asyncio base64 bisect collections concurrent contextlib copy copyreg csv ctypes dataclasses decimal difflib fcntl fnmatch functools hashlib heapq
+    html importlib inspect io itertools json logging math msvcrt operator os queue re shlex shutil signal stat struct subprocess sys tempfile textwrap threading time traceback types
     typing unicodedata urllib
     """.split()
 )
@@ -238,7 +238,7 @@ def test_nothing_but_the_standard_library_is_imported():
         for imported, at_import, checkers in imports(name, path):
             if not imported.startswith("."):
                 known = STANDARD | {"__future__"} | (FOR_CHECKERS if checkers else set())
-                known |= EXTRA | {"concurrent", "logging", "zipfile"} if room_of(name) == "simulation" else set()
+                known |= EXTRA | {"concurrent", "zipfile"} if room_of(name) == "simulation" else set()
                 assert imported in known or (imported in ON_DEMAND and not at_import), (name, imported)
 
 
