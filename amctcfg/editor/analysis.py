@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The analysis of an open file: its diagnostics, its outline, and what the configuration gives the layers of its
-model."""
+"""The analysis of an open file: its diagnostics, its outline, and what it gives the layers of its model."""
 
 from __future__ import annotations
 
@@ -9,14 +8,14 @@ import threading
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 from urllib.parse import unquote, urlsplit
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.words import escape_controls
-from ..documents.document import Document, read_text
+from ..documents.document import Document, read_tree
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..resolve.resolver import Resolver
 from ..workspace.failure import Failure
-from ..workspace.file import ConfigFile
+from ..workspace.file import ConfigFile, cached
 from ..workspace.model import Model
 from ..workspace.workspace import Options, Workspace
 from .outline import Outline
@@ -151,10 +150,7 @@ class Analysis:
             self.is_waiting = isinstance(failure, Waiting)
             self.trouble = None if self.is_waiting else str(failure)
             self.file = workspace.file_alone(text.text, name)
-        self._diagnostics: Optional[Tuple[Diagnostic, ...]] = None
-        self._outline: Optional[Outline] = None
-        self._document: Any = None
-        self._earlier: Earlier = earlier
+        self.earlier: Earlier = earlier
 
     @property
     def flavour(self) -> Flavour:
@@ -164,34 +160,26 @@ class Analysis:
     def layers(self) -> Optional[Layers]:
         return self.file.layers
 
-    @property
+    @cached
     def diagnostics(self) -> Tuple[Diagnostic, ...]:
         """Return what `check` reports."""
-        if self._diagnostics is None:
-            try:
-                self._diagnostics = self.file.check()
-            except Failure as failure:
-                self.trouble, self._diagnostics = str(failure), ()
-        return self._diagnostics
+        try:
+            return self.file.check()
+        except Failure as failure:
+            self.trouble = str(failure)
+            return ()
 
-    @property
+    @cached
     def outline(self) -> Outline:
-        if self._outline is None:
-            self._outline = Outline(self.text.text, self.flavour)
-        return self._outline
+        return Outline(self.text.text, self.flavour)
 
-    @property
+    @cached
     def document(self) -> Optional[Document[Any]]:
-        """The configuration, also one with errors; the last one that could be read where this can't."""
-        if self._document is None:
-            try:
-                self._document = read_text(self.text.text, self.name, False, self.flavour)[0]
-            except ConfigError:
-                self._document = self._earlier()
-        found: Optional[Document[Any]] = self._document
-        return found
+        """Return the configuration, also one with errors; the last one that could be read where this can't."""
+        tree = self.file.tree
+        return self.earlier() if tree is None else read_tree(tree, False, self.flavour)[0]
 
-    @property
+    @cached
     def resolver(self) -> Optional[Resolver]:
         document = self.document
         if document is None or type(document.config) is not self.flavour.config:
