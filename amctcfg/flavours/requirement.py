@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASYMMETRIC", "BY_TYPE", "CHANNEL_WISE", "ERROR", "KEEP", "SOFTEN", "WHERE_USED", "Occurrence", "Requirement",
-    "cascade_of", "facts", "occurrences", "requirements_in", "requirements_of",
+    "cascade_of", "facts", "occurrences", "requirements_in", "requirements_of", "requiring_fields",
 ]  # fmt: skip
 
 # What an override or common_config becomes on a layer that can't satisfy a requirement.
@@ -113,10 +113,10 @@ def requirements_of(field: Field) -> Tuple[Requirement, ...]:
 
 
 @lru_cache(maxsize=None)
-def requiring_fields(cls: Any) -> Tuple[Field, ...]:
-    """List the fields of a message that may require anything, themselves or inside."""
+def requiring_fields(cls: Any) -> Tuple[Tuple[Field, Tuple[Requirement, ...]], ...]:
+    """List the fields of a message that may require anything, themselves or inside, with what they require."""
     return tuple(
-        field
+        (field, requirements_of(field))
         for field in cls.__schema__.fields.values()
         if requirements_of(field) or (field.is_message and requiring_fields(field.kind))
     )
@@ -125,16 +125,16 @@ def requiring_fields(cls: Any) -> Tuple[Field, ...]:
 def occurrences(block: Message) -> Iterator[Occurrence]:
     """Yield what a block asks for that not every layer can have."""
     cls: Any = type(block)
-    for field in requiring_fields(cls):
+    for field, requirements in requiring_fields(cls):
         part = getattr(block, field.name)
         if part is None:
             continue
-        for requirement in requirements_of(field):
+        for requirement in requirements:
             if field.is_message or part in requirement.values:
                 yield Occurrence(requirement, None if field.is_message else part, (field.name,))
-        for inner in requiring_fields(field.kind) if field.is_message else ():
+        for inner, asked in requiring_fields(field.kind) if field.is_message else ():
             value = getattr(part, inner.name)
-            for requirement in requirements_of(inner):
+            for requirement in asked:
                 if value is not None and value in requirement.values:
                     yield Occurrence(requirement, value, (field.name, inner.name))
 

@@ -23,6 +23,7 @@ from ..flavours.requirement import (
     cascade_of,
     requirements_in,
     requirements_of,
+    requiring_fields,
 )
 from ..messages.field import Field
 from ..messages.message import Message, construct
@@ -69,10 +70,11 @@ BY_LAYER_TYPE: TierName = "layer_type"
 
 
 class Members(NamedTuple):
-    """The members of a block: for each group of algorithms its members, the default first if it has one."""
+    """The members of a block: for each group of algorithms its members, and the default if it has one; what each requires."""
 
     groups: Tuple[Tuple[Tuple[str, ...], Optional[str]], ...]
     scalars: Tuple[Field, ...]
+    requirements: Dict[str, Tuple[Requirement, ...]]
 
 
 def members_of(block: Type[Message]) -> Members:
@@ -88,7 +90,8 @@ def members_of(block: Type[Message]) -> Members:
     for fields in groups.values():
         default = next((field.name for field in fields if field.default is not None), None)
         chosen.append((tuple(field.name for field in fields), default))
-    return Members(tuple(chosen), tuple(scalars))
+    requirements = {name: requirements_of(field) for name, field in block.__schema__.fields.items()}
+    return Members(tuple(chosen), tuple(scalars), requirements)
 
 
 def merge(
@@ -248,11 +251,11 @@ class Resolver:
         for chosen, parts in self.chosen_parts(layer, tiers):
             kind = self.block_class.__schema__.fields[chosen].kind
             found = dict(kind.__schema__.blank if not parts or parts[0] is None else parts[0].__dict__)
-            for name, field in kind.__schema__.fields.items():
-                if found[name] is None:
-                    found[name] = self.decide_field(field, (chosen,), parts, layer, tiers).value
-                elif requirements_of(field):  # else the layer gets what its highest block says
-                    found[name] = self.fallback(field, found[name], layer, tiers)
+            for field, requirements in requiring_fields(kind):  # of others the layer gets what its highest block says
+                found[field.name] = self.fallback(requirements, found[field.name], layer, tiers)
+            for name in [name for name, value in found.items() if value is None]:
+                field = kind.__schema__.fields[name]
+                found[name] = self.decide_field(field, (chosen,), parts, layer, tiers).value
             values[chosen] = construct(kind, found)
         return construct(self.block_class, values)
 
@@ -325,7 +328,7 @@ class Resolver:
 
     def is_dropped(self, part: str, layer: Layer, tiers: List[Tier]) -> bool:
         """Return whether the layer can't have an algorithm that its block asks for."""
-        requirements = requirements_of(self.block_class.__schema__.fields[part])
+        requirements = self.members.requirements[part]
         if not requirements or not tiers or getattr(tiers[0].block, part) is None:
             return False
         return any(self.falls_back(requirement, layer, tiers) for requirement in requirements)
@@ -343,12 +346,12 @@ class Resolver:
                 winner = Setting(tiers[0].name, value, (*tiers[0].path, *inside, name))
             else:
                 winner = Setting(DEFAULT, self.default(field, layer), None)
-        value = self.fallback(field, winner.value, layer, tiers)
+        value = self.fallback(requirements_of(field), winner.value, layer, tiers)
         return winner if value is winner.value else Setting(BY_LAYER_TYPE, value, None)
 
-    def fallback(self, field: Field, value: Any, layer: Layer, tiers: List[Tier]) -> Any:
+    def fallback(self, requirements: Tuple[Requirement, ...], value: Any, layer: Layer, tiers: List[Tier]) -> Any:
         """Return the value, or what the layer gets instead because it can't have it."""
-        for requirement in requirements_of(field):
+        for requirement in requirements:
             if value in requirement.values and self.falls_back(requirement, layer, tiers):
                 value = requirement.instead
         return value
