@@ -2,6 +2,7 @@
 """The tuning loop: scores out of files, `suggest`, the search and its promises, the command and its journal."""
 
 import concurrent.futures
+import io
 import json
 import math
 import multiprocessing
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import ConfigError, Layer
+from amctcfg.cli.main import run
 from amctcfg.tuning import Bisection, Candidate, Journal, Scores, load_scores, replay, search, toolkit_strategy
 from amctcfg.tuning.beliefs import Beliefs
 from amctcfg.tuning.strategy import guess_needs
@@ -1046,6 +1048,23 @@ def test_jobs_run_at_the_same_time(folder, cli):
     assert cli("bisect", "q.cfg", "--jobs", "0", "--", test, "{}").status == 2
     many = cli("bisect", "q.cfg", "--jobs", "100000000", "--", test, "{}")
     assert many.status == 2 and "--jobs is at most 256" in many.err
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_keeps_to_one_row_of_the_terminal(folder, monkeypatch):
+    monkeypatch.setattr("amctcfg.cli.console.PATIENCE", 0.0)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    wide(folder, 4)
+    shown = Terminal()
+    test = script(folder, "test.py", "sys.exit(0 if '\"l3\"' in open(sys.argv[1]).read() else 1)")
+    assert run(["bisect", "q.cfg", "--jobs", "2", "--", test, "{}"], None, io.StringIO(), shown) == 0
+    rows = [row for row in shown.getvalue().split("\r\x1b[K") if row.startswith("run ")]
+    assert rows and max(map(len, rows)) == 39  # what would go on is cut off: a second row would stay
 
 
 SLEEPER = (

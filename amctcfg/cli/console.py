@@ -156,7 +156,8 @@ class Console:
     def progress(self, text: str) -> None:
         """Show how far long work is, on a terminal, after a second; the line is replaced by the next."""
         if self.stderr is not None and self.shows_progress():
-            self.stderr.write("\r\x1b[K{}".format(escape_controls(text)))
+            width = self.width(self.stderr) or 1
+            self.stderr.write("\r\x1b[K{}".format(escape_controls(text)[: width - 1]))  # a second row would stay
             self.stderr.flush()
 
     def done(self) -> None:
