@@ -18,7 +18,7 @@ from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, SENSITIVITY, option, strip_mark
 from .candidates import CandidateFiles
-from .console import EXIT_FAILURE, EXIT_OK, Console, Failure
+from .console import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, Console, Failure
 from .opening import open_workspace
 from .progress import duration
 from .scoring import read_scores, require_direction, require_tuning
@@ -67,9 +67,9 @@ OPTIONS = (
 SCORE = re.compile(r"^amctcfg-score:[ \t]*([^\s]+)[ \t]*\r?$", re.MULTILINE)
 SEEN_BY = re.compile(r"\{(json|skip|skip-file|onnx)?\}")  # the placeholders that show the candidate to a command
 
-NOTHING_GOOD, INTERRUPTED = 3, 130
+NOTHING_GOOD = 3  # the exit status
 CANT_TELL, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
-BEST, NEXT = "best.cfg", "next.cfg"
+BEST_FILE, NEXT_FILE = "best.cfg", "next.cfg"
 LAST_LINES = 5
 MOST_JOBS = 256  # a search does not foresee more
 
@@ -148,7 +148,7 @@ def open_journal(search: Bisection, folder: StateFolder, arguments: Any) -> Jour
 
     if arguments.reset:
         folder.reset()
-    elif not Journal(folder.path).verdicts() and not os.path.exists(folder.file(NEXT)):
+    elif not Journal(folder.path).verdicts() and not os.path.exists(folder.file(NEXT_FILE)):
         folder.forget()  # a command that was mistyped binds nobody
     base = search.candidate(())
     begun = {"command": arguments.run or None, "target": arguments.target, "configuration": hash_plan(base)}
@@ -211,7 +211,7 @@ class Loop:
             self.console.done()
             self.console.note("interrupted; run the same command again to continue")
             self.report()
-            return INTERRUPTED
+            return EXIT_INTERRUPTED
         except CommandError as stopped:
             self.console.done()
             self.console.note(str(stopped))
@@ -344,21 +344,21 @@ class Loop:
         if candidate is None:
             self.remove_next()
             return self.finish()
-        for ending, contents in self.files.contents(candidate, self.folder.file(NEXT)).values():
-            replace(contents, self.folder.file(os.path.splitext(NEXT)[0] + ending), None)
-        self.console.lines([self.folder.shown(NEXT)])
+        for ending, contents in self.files.contents(candidate, self.folder.file(NEXT_FILE)).values():
+            replace(contents, self.folder.file(os.path.splitext(NEXT_FILE)[0] + ending), None)
+        self.console.lines([self.folder.shown(NEXT_FILE)])
         return EXIT_OK
 
     def remove_next(self) -> None:
         for ending in (".json", ".txt", ".cfg"):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.folder.file(os.path.splitext(NEXT)[0] + ending))
+                os.unlink(self.folder.file(os.path.splitext(NEXT_FILE)[0] + ending))
 
     def take(self, word: str) -> int:
         candidate = self.search.ask()
         if candidate is None:
             raise Failure("the search has finished; no candidate is waiting for a verdict")
-        path, text = self.folder.file(NEXT), None
+        path, text = self.folder.file(NEXT_FILE), None
         with contextlib.suppress(OSError), open(path, "rb") as file:
             text = file.read()
         if text != rewrite_head_paths(candidate.text, self.file.name, path).encode("utf-8"):
@@ -427,9 +427,9 @@ class Loop:
         if best is None:
             self.console.lines(self.explain_nothing(runs))
         elif best.skip:
-            path = self.folder.file(BEST)
+            path = self.folder.file(BEST_FILE)
             write(rewrite_head_paths(best.text, self.file.name, path), path)
-            self.console.lines([*self.list_needed(best, runs), "written to {}".format(self.folder.shown(BEST))])
+            self.console.lines([*self.list_needed(best, runs), "written to {}".format(self.folder.shown(BEST_FILE))])
 
     def list_needed(self, best: Candidate, runs: str) -> List[str]:
         lines = ["skip {} after {}:".format(pluralize(len(best.skip), "layer"), runs)]

@@ -10,21 +10,21 @@ import sys
 import time
 from typing import IO, Any, Iterable, Iterator, List, Optional, Tuple
 
-from ..diagnostics.diagnostic import ERROR, Diagnostic, render
+from ..diagnostics.diagnostic import BOLD, ERROR, PLAIN, RED, Diagnostic, render
 from ..diagnostics.words import CONTROL, escape_controls, quote_name
 from ..documents.files import read, same_file, write
 from ..workspace.failure import Failure as Failure  # noqa: PLC0414 - which every command takes from here
 
 PATIENCE = 1.0  # seconds of work that nobody needs to watch
 
-EXIT_OK, EXIT_FINDINGS, EXIT_FAILURE = 0, 1, 2
+EXIT_OK, EXIT_FINDINGS, EXIT_FAILURE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 # What a terminal acts on, and what begins a command of a GitHub workflow; lines may end as they like.
 ACTING = re.compile(r"(?![\t\r\n]){}|(?:\A|[\r\n])\s*::".format(CONTROL))
 
 ON_TERMINALS = "auto"  # colour on a terminal only
 
-PLAIN, BOLD, RED, GREEN, CYAN = "\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
+GREEN, CYAN = "\x1b[32m", "\x1b[36m"
 
 
 class Exit(Exception):

@@ -8,12 +8,12 @@ from collections import Counter
 from itertools import groupby
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
-from ..diagnostics.diagnostic import ERROR, Diagnostic
+from ..diagnostics.diagnostic import ERROR, PLAIN, RED, Diagnostic
 from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
 from ..tools.diffing import Change
 from ..workspace.file import ConfigFile, quantizable_types
 from .arguments import READING, formats, option, strip_mark
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, PLAIN, RED, Console, Failure, verdict
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure, verdict
 from .opening import open_workspace
 from .reports import format_any, json_report, origin_row
 from .show import borders_of, links_of

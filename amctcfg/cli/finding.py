@@ -10,7 +10,7 @@ from .console import Console
 
 ENDING = ".cfg"
 ENVIRONMENT = "pyvenv.cfg"  # which the folder of a virtual environment holds
-MOST_READ = 4096  # bytes, to tell an INI file
+HEAD_BYTES = 4096  # bytes, to tell an INI file
 
 
 def find_configurations(paths: Sequence[str], excluded: Sequence[str], console: Console) -> List[str]:
@@ -65,7 +65,7 @@ def is_ini(path: str) -> bool:
     """Tell whether a file begins with a section of an INI file, behind comments."""
     try:
         with open(path, "rb") as file:
-            lines = file.read(MOST_READ).splitlines()
+            lines = file.read(HEAD_BYTES).splitlines()
     except OSError:
         return False
     first = next((line for line in map(bytes.strip, lines) if line and line[:1] not in b"#;"), b"")

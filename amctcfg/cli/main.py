@@ -9,9 +9,9 @@ from typing import IO, NoReturn, Optional, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
 from .arguments import parse_arguments
-from .console import EXIT_FAILURE, EXIT_FINDINGS, Console, Exit, Failure, standard_streams
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_INTERRUPTED, Console, Exit, Failure, standard_streams
 
-INTERRUPTED, READER_GONE = 130, 141
+READER_GONE = 141
 
 
 def main() -> NoReturn:
@@ -30,7 +30,7 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         status = EXIT_FAILURE
     except KeyboardInterrupt:
-        status = INTERRUPTED
+        status = EXIT_INTERRUPTED
     sys.exit(status)
 
 

@@ -45,7 +45,7 @@ TEXT: JsonSchema = {"type": "string"}
 YES_OR_NO: JsonSchema = {"type": "boolean"}
 NUMBER: JsonSchema = {"type": "number"}
 NUMBERS: JsonSchema = {"type": "array", "items": NUMBER}
-WHOLE: JsonSchema = {"type": "integer"}
+INTEGER: JsonSchema = {"type": "integer"}
 ANYTHING: JsonSchema = {}  # a value of a field, whatever its type
 
 
@@ -69,12 +69,12 @@ def table(properties: Dict[str, JsonSchema], optional: Tuple[str, ...] = ()) -> 
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def report(**properties: JsonSchema) -> JsonSchema:
+def report_schema(**properties: JsonSchema) -> JsonSchema:
     """Return the schema of a report, which begins with the version of its form."""
     return table({"version": {"const": FORMAT_VERSION}, **properties})
 
 
-PLACE = or_null(dict(WHOLE, minimum=1))
+PLACE = or_null(dict(INTEGER, minimum=1))
 PATH = or_null(array({"type": ["string", "integer"]}))
 TIER = with_description(
     TEXT, "What decided: a field of the configuration, default, layer_type, unsupported or quant_config."
@@ -100,7 +100,7 @@ def value_of(kind: Any) -> JsonSchema:
         return YES_OR_NO
     if kind is STRING or isinstance(kind, Enum):
         return TEXT
-    return NUMBER if isinstance(kind, Float) else WHOLE
+    return NUMBER if isinstance(kind, Float) else INTEGER
 
 
 # ---------------------------------------------------------------- commands
@@ -118,14 +118,14 @@ def of_check() -> JsonSchema:
             "span": or_null(SPAN),
         }
     )
-    return report(diagnostics=array(diagnostic))
+    return report_schema(diagnostics=array(diagnostic))
 
 
 def of_show() -> JsonSchema:
     row: JsonSchema = {"layer": TEXT, "type": TEXT, "quant_enable": YES_OR_NO, "fuse": YES_OR_NO}
     values = {name: or_null(schema) for name, schema in iter_block_fields()}
     more: JsonSchema = {"score": or_null(NUMBER), "before": {"type": "object"}}
-    return report(file=TEXT, layers=array(table({**row, **values, **more}, (*values, *more))), borders=WHOLE)
+    return report_schema(file=TEXT, layers=array(table({**row, **values, **more}, (*values, *more))), borders=INTEGER)
 
 
 def of_explain() -> JsonSchema:
@@ -134,20 +134,20 @@ def of_explain() -> JsonSchema:
     field = table({"value": ANYTHING, **place, "shadowed": array(lost)})
     fields = {"type": "object", "additionalProperties": field}
     layer = table({"layer": TEXT, "type": TEXT, "quantized": YES_OR_NO, "notes": array(TEXT), "fields": fields})
-    return report(file=TEXT, layers=array(layer))
+    return report_schema(file=TEXT, layers=array(layer))
 
 
 def of_diff() -> JsonSchema:
     change = {"layer": or_null(TEXT), "field": TEXT, "before": ANYTHING, "after": ANYTHING}
-    return report(changes=array(table({**change, "before_origin": ORIGIN, "after_origin": ORIGIN})))
+    return report_schema(changes=array(table({**change, "before_origin": ORIGIN, "after_origin": ORIGIN})))
 
 
 def of_audit() -> JsonSchema:
     finding = table({"layer": or_null(TEXT), "field": TEXT, "asked": ANYTHING, "origin": ORIGIN, "done": ANYTHING})
     unseen = with_description(
-        {"type": "object", "additionalProperties": WHOLE}, "Of each field, for how many layers it can't be seen."
+        {"type": "object", "additionalProperties": INTEGER}, "Of each field, for how many layers it can't be seen."
     )
-    return report(file=TEXT, findings=array(finding), not_visible=unseen)
+    return report_schema(file=TEXT, findings=array(finding), not_visible=unseen)
 
 
 def of_layers() -> JsonSchema:
@@ -160,11 +160,11 @@ def of_simulate() -> JsonSchema:
     row = {"layer": TEXT, "type": TEXT, "scale": one_or_two, "offset": one_or_two, "weight_scales": NUMBERS}
     measured = {name: or_null(NUMBER) for name in ("cosine", "sqnr", "output")}
     refusal = table({"layer": TEXT, "reason": TEXT})
-    return report(
+    return report_schema(
         file=TEXT,
         model=TEXT,
         layers=array(table({**row, **measured})),
-        borders=or_null(WHOLE),
+        borders=or_null(INTEGER),
         refused=array(refusal),
         notes=array(TEXT),
         output_sqnr=or_null(NUMBER),
@@ -175,7 +175,7 @@ def of_tune() -> JsonSchema:
     decibels = with_description(or_null(NUMBER), "Decibels of the model's output.")
     change = table({"layer": TEXT, "setting": TEXT, "kind": TEXT, "without": decibels})
     left = table({"layer": TEXT, "output": decibels})
-    return report(
+    return report_schema(
         file=TEXT,
         model=TEXT,
         before=decibels,

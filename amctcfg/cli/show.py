@@ -54,7 +54,7 @@ def run(arguments: Any, console: Console) -> int:
     links = links_of(file)
     table = table_of(file, None if old is None else old.plan, measured, links)
     rows = tuple(chosen(table, arguments))
-    view = View(file, table, rows, warnings, "" if old is None else old.name, links.names if links else {})
+    view = TableView(file, table, rows, warnings, "" if old is None else old.name, links.names if links else {})
     inputs = (arguments.config, arguments.against, arguments.scores, file.model and file.model.path)
     if arguments.format == "text":
         console.diagnostics(warnings, file.text)
@@ -69,7 +69,7 @@ def run(arguments: Any, console: Console) -> int:
     return verdict(warnings, arguments)
 
 
-class View(NamedTuple):
+class TableView(NamedTuple):
     """The things that are shown: a file with its table, the rows that were asked for, and the warnings.
 
     against -- the name of the file that is compared. nodes -- their names, by layer. notes -- sentences for the page.
@@ -135,14 +135,14 @@ def width_of(console: Console) -> Optional[int]:
     return console.width(console.stdout) or (int(columns) if columns.isdigit() and int(columns) else None)
 
 
-def to_text(view: View, width: Optional[int], color: bool, every: bool) -> str:
+def to_text(view: TableView, width: Optional[int], color: bool, every: bool) -> str:
     """Write one row a layer, or a run of equal ones; what is not the default stands in the last column."""
     lines = TextTable(view.table, every).text(view.rows, width, color)
     lines += wrap(summarize_table(view.table, len(view.rows)), width)
     return "".join(line + "\n" for line in lines)
 
 
-def flat_rows(view: View) -> List[Dict[str, Any]]:
+def flat_rows(view: TableView) -> List[Dict[str, Any]]:
     """Return the rows of `Plan.to_rows`, with the score and what was before."""
     flat = {row["layer"]: row for row in view.file.plan.to_rows()}
     found = []
@@ -158,12 +158,12 @@ def flat_rows(view: View) -> List[Dict[str, Any]]:
     return found
 
 
-def to_json(view: View) -> str:
+def to_json(view: TableView) -> str:
     """Write one object: `version`, `file`, `layers`, and `borders` between quantized and float layers."""
     return json_report(file=view.file.name, layers=flat_rows(view), borders=view.table.borders)
 
 
-def to_csv(view: View) -> str:
+def to_csv(view: TableView) -> str:
     rows = flat_rows(view)
     for row in rows:
         if "before" in row:
@@ -175,7 +175,7 @@ def to_csv(view: View) -> str:
     return table_csv([*columns, *last], rows)
 
 
-def to_html(view: View) -> str:
+def to_html(view: TableView) -> str:
     try:
         from ..pages.page import Page, write_page
     except ImportError:
@@ -189,12 +189,12 @@ def to_html(view: View) -> str:
     )
 
 
-def to_overlay(view: View, kind: str) -> str:
+def to_overlay(view: TableView, kind: str) -> str:
     """Write a file for a viewer of models, which knows layers by the names of their nodes."""
     return OVERLAYS[kind](view.table._replace(rows=list(view.rows)), view.nodes)
 
 
-FORMATS: Dict[str, Callable[[View], str]] = {
+FORMATS: Dict[str, Callable[[TableView], str]] = {
     "csv": to_csv,
     "json": to_json,
     "html": to_html,

@@ -19,7 +19,7 @@ from .opening import open_workspace
 from .progress import ProgressBar
 from .reports import finite, json_report, table_csv
 from .show import FORMATS as SHOWN
-from .show import View as Shown
+from .show import TableView as Shown
 from .show import links_of, table_of
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -86,7 +86,7 @@ class SimulationRow(NamedTuple):
     output: Optional[float]  # decibels of the model's output with this layer alone quantized, where asked for
 
 
-class View(NamedTuple):
+class SimulationView(NamedTuple):
     """A simulation as it is shown. table -- of the plan, as `show` has it, with what was measured."""
 
     file: ConfigFile
@@ -182,7 +182,7 @@ def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
     return Diagnostic(WARNING, "refused-by-toolkit", message, hint=hint, name=file.name)
 
 
-def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile] = None) -> View:
+def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile] = None) -> SimulationView:
     """Return what the table shows."""
     cosines, decibels = sim.sensitivity("cosine"), sim.sensitivity("sqnr")
     outputs = sim.sensitivity("output") if alone else {}
@@ -204,13 +204,13 @@ def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]
     warnings = file.without_ignored([*file.plan.warnings, *(refusal_warning(refusal, file) for refusal in sim.refused)])
     path = file.require_model().path
     compared = "" if old is None else old.name
-    return View(file, path, rows, sim.refused, sim.notes, sim.output_sqnr, table, warnings, compared)
+    return SimulationView(file, path, rows, sim.refused, sim.notes, sim.output_sqnr, table, warnings, compared)
 
 
 # ---------------------------------------------------------------- formats
 
 
-def to_text(view: View) -> str:
+def to_text(view: SimulationView) -> str:
     """Write a line for each layer, and a summary."""
     head = ["layer", "scale", "offset", "cosine", "SQNR"]
     cells = [text_cells(row) for row in view.rows]
@@ -251,7 +251,7 @@ def row_as_dict(row: SimulationRow) -> Dict[str, Any]:
     return values
 
 
-def to_json(view: View) -> str:
+def to_json(view: SimulationView) -> str:
     """Write one object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes` and `output_sqnr`, in
     decibels."""
     return json_report(
@@ -265,7 +265,7 @@ def to_json(view: View) -> str:
     )
 
 
-def to_csv(view: View) -> str:
+def to_csv(view: SimulationView) -> str:
     """Write a row for each layer; of the weights the number of their scales."""
     rows = []
     for row in view.rows:
@@ -275,7 +275,7 @@ def to_csv(view: View) -> str:
     return table_csv(SimulationRow._fields, rows)
 
 
-def to_html(view: View) -> str:
+def to_html(view: SimulationView) -> str:
     """Write the page of `show`, with what was measured."""
     notes = ("The output of the quantized model: " + decibels(view.output_sqnr), *view.notes)
     return SHOWN["html"](Shown(view.file, view.table, tuple(view.table.rows), view.warnings, view.against, notes=notes))

@@ -6,11 +6,12 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
+from ..diagnostics.diagnostic import PLAIN
 from ..diagnostics.words import escape_controls, pluralize
 from ..resolve.effective import READ
 from ..tools.tabulating import Row, Table, group_neighbours, run_name, score_texts, word_cell
 
-PLAIN, DIM = "\x1b[0m", "\x1b[2m"
+DIM = "\x1b[2m"
 NOT_QUANTIZED = "\x1b[33m"
 TERMINAL_COLOURS = {
     "override_layer_configs": "\x1b[35m",

@@ -93,7 +93,7 @@ def run(arguments: Any, console: Console) -> int:
         raise Failure(str(error)) from None
     finally:
         bar.close()
-    report(console, tuned, arguments.target)
+    show_tuned(console, tuned, arguments.target)
     if arguments.format == "json":
         console.result(to_json(tuned, file.name, path))
     if arguments.in_place:
@@ -107,7 +107,7 @@ def run(arguments: Any, console: Console) -> int:
     return EXIT_OK if tuned.reached else EXIT_FINDINGS
 
 
-def report(console: Console, tuned: Any, target: Any) -> None:
+def show_tuned(console: Console, tuned: Any, target: Any) -> None:
     """Write the table, and what there is to say, to standard error."""
     for line in to_table(tuned):
         console.note(line)

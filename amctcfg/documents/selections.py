@@ -20,7 +20,7 @@ from ..flavours.layer import Layer, Layers, Traits
 from ..textformat.literals import unescape
 from ..textformat.tree import Field, Tree, elements_of, split
 
-SKIP = "skip_layers"
+SKIP_LAYERS = "skip_layers"
 
 WHERE = re.compile(r"^[ \t]*#+[ \t]*amctcfg:[ \t]*where=([^\n]*)(?:\n|\Z)", re.MULTILINE)
 REST = re.compile(r"[ \t]*[,;]?[ \t]*(#[^\n]*?)?[ \t\r]*(?:\n|\Z)")
@@ -185,7 +185,12 @@ def lines_at(text: str, fields: Sequence[Field], index: int, start: int) -> Iter
     """Give the lines from an offset that hold nothing but an entry of `skip_layers` each."""
     for field in fields[index:]:
         rest = REST.match(text, field[3])
-        if field[0] != SKIP or text[start : field[2]].strip(" \t") or rest is None or "\n" in text[field[2] : field[3]]:
+        if (
+            field[0] != SKIP_LAYERS
+            or text[start : field[2]].strip(" \t")
+            or rest is None
+            or "\n" in text[field[2] : field[3]]
+        ):
             return
         yield Line(start, rest.end(), tuple(read_name(element) for element in elements_of(field)), rest[1] or "")
         start = rest.end()
@@ -198,7 +203,7 @@ def ends_block(text: str, offset: int) -> bool:
         line = text[start:offset]
         if WHERE.match(line):
             return True
-        if not line.lstrip(" \t").startswith(SKIP):
+        if not line.lstrip(" \t").startswith(SKIP_LAYERS):
             return False
         offset = start
     return False
@@ -257,7 +262,7 @@ def names_outside(tree: Tree, blocks: Sequence[Block]) -> Iterator[Optional[str]
     """Give the names in `skip_layers` that stand in none of these blocks."""
     starts = [block.end for block in blocks]
     for field in split(tree.fields):
-        if field[0] == SKIP:
+        if field[0] == SKIP_LAYERS:
             index = bisect_right(starts, field[2]) - 1
             if index < 0 or field[2] >= blocks[index].stop:
                 yield from map(read_name, elements_of(field))

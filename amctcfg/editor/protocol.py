@@ -14,7 +14,7 @@ LONGEST_HEADER = 8192  # bytes
 LARGEST_BODY = 1 << 28  # bytes
 
 
-END = object()  # what is read at the end of the input
+END_OF_INPUT = object()  # what is read at the end of the input
 
 
 class BrokenHeader(Exception):
@@ -40,7 +40,7 @@ def read_frame(stream: IO[bytes]) -> Any:
     while True:
         line = stream.readline(LONGEST_HEADER)
         if not line:
-            return END
+            return END_OF_INPUT
         if not line.endswith(b"\n"):
             raise BrokenHeader(repr(line[:80]))
         line = line.strip()
@@ -59,7 +59,7 @@ def read_frame(stream: IO[bytes]) -> Any:
     while len(body) < length:  # a pipe gives what it has
         more = stream.read(length - len(body))
         if not more:
-            return END
+            return END_OF_INPUT
         body += more
     try:
         return json.loads(body.decode("utf-8"))

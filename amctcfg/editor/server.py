@@ -23,7 +23,7 @@ from .analysis import Analysis, ClientSettings, EditorWorkspace, diagnostics_of,
 from .completion import completion
 from .hover import hover, inlay_hints
 from .navigation import definition, document_symbols, folding_ranges, references
-from .protocol import END, BrokenHeader, FrameWriter, NotJson, ResponseError, read_frame
+from .protocol import END_OF_INPUT, BrokenHeader, FrameWriter, NotJson, ResponseError, read_frame
 from .text import ENCODINGS, Text
 from .tokens import legend, semantic_tokens
 
@@ -116,8 +116,8 @@ class Server:
             if message is LOADED:
                 self.recheck()
                 continue
-            if message is END or message is BROKEN:
-                return 0 if self.shut_down and message is END else 1
+            if message is END_OF_INPUT or message is BROKEN:
+                return 0 if self.shut_down and message is END_OF_INPUT else 1
             if isinstance(message, dict) and message.get("method") == "exit" and "id" not in message:
                 return 0 if self.shut_down else 1
             self.handle(message)
@@ -131,10 +131,10 @@ class Server:
                 message = error
             except (BrokenHeader, OSError, ValueError):
                 message = BROKEN
-            if message is END or message is BROKEN:
+            if message is END_OF_INPUT or message is BROKEN:
                 self.incoming.put(message)
                 if not self.ended.wait(GRACE_AFTER_INPUT):  # the client has gone: nobody waits for what is being done
-                    os._exit(0 if self.shut_down and message is END else 1)
+                    os._exit(0 if self.shut_down and message is END_OF_INPUT else 1)
                 return
             if isinstance(message, dict) and message.get("method") == "$/cancelRequest":
                 params = message.get("params")

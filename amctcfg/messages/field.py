@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from .._typing import TYPE_CHECKING
-from .kinds import Kind
+from .kinds import INFINITY, Kind
 
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Generic, Iterable, Mapping, Optional, Tuple, Type, TypeVar, Union, overload
@@ -33,8 +33,6 @@ else:
 
 
 OPTIONAL, REQUIRED, REPEATED = "optional", "required", "repeated"
-
-INFINITY = float("inf")
 
 
 class Interval:

@@ -290,7 +290,7 @@ def make_module(name: str, calls: Sequence[Clues], values: Values, certain: bool
         reason = several if clue.type in RECURRENT else "it is called {} times".format(len(calls))
     else:
         reason = why_not(clue, name, values)
-    lacks = tuple(lacks_of(clue))
+    lacks = tuple(find_lacks(clue))
     return Module(name, clue.type, clue.node, certain, clue.weight, clue.bias, clue.add, reason, lacks)
 
 
@@ -341,7 +341,7 @@ def is_padded(clue: Clues, values: Values) -> bool:
     return module_path(maker) == clue.path and own_scope == clue.scope and (clue.path or own_scope) is not None
 
 
-def lacks_of(clue: Clues) -> Iterator[str]:
+def find_lacks(clue: Clues) -> Iterator[str]:
     """Give what a module can't do although its type can."""
     if clue.type == "Linear" and clue.bias is None:
         yield "int16"

@@ -28,7 +28,7 @@ from .graphs import (
 )
 
 # Operations through which a filter may pass on its way from a constant.
-TRANSPARENT = ("Identity", "Enter", "Reshape", "Cast")
+ON_THE_WAY = ("Identity", "Enter", "Reshape", "Cast")
 
 FILTER_INPUT = 1  # of every kind of convolution
 
@@ -60,7 +60,7 @@ def layers_from_graph(graph: Any, flavour: Flavour = TF_ASCEND) -> Layers:
 
 def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour) -> List[Examined]:
     """Examine the nodes of a graph."""
-    return examine(TensorFlowGraph(nodes, name, {}, TRANSPARENT), flavour, CONDITIONS, portray)
+    return examine(TensorFlowGraph(nodes, name, {}, ON_THE_WAY), flavour, CONDITIONS, portray)
 
 
 class TensorFlowGraph(Graph):

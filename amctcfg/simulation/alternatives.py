@@ -19,7 +19,7 @@ COST = {kind: rank for rank, kind in enumerate(KINDS)}
 DEFAULT_KINDS = (SETTINGS, BALANCER)
 
 PERCENTILES = (0.9999, 0.99999, 1.0)
-STARTS, ENDS, STEP = (0.2, 0.5, 0.7), (1.0, 1.3, 2.0), 0.01
+RANGE_STARTS, RANGE_ENDS, RANGE_STEP = (0.2, 0.5, 0.7), (1.0, 1.3, 2.0), 0.01
 STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 FieldValues = Dict[str, Any]  # by dotted name, as `overriding.alter_block` takes them
@@ -122,7 +122,7 @@ def axes_of(effective: EffectiveConfig, flavour: Flavour, kinds: Iterable[str]) 
     ranges: List[Any] = [own_range] if has_ifmr else []
     if tuned:
         pairs += [(p, p) for p in PERCENTILES]
-        ranges += [(start, end, STEP) for start, end in itertools.product(STARTS, ENDS)]
+        ranges += [(start, end, RANGE_STEP) for start, end in itertools.product(RANGE_STARTS, RANGE_ENDS)]
     return Axes(
         weights=tuple(weights),
         strengths=once(strengths),

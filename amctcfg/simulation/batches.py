@@ -10,14 +10,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
 from ..models.loading import graph_kind
 from .calibration import Batch
-from .network import SimulationError, inputs_of
+from .network import HALVES, SimulationError, inputs_of
 
 ENDINGS = (".npz", ".npy", ".bin")
-HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
 def load_batches(paths: Any, model: Any) -> List[Batch]:

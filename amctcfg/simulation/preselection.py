@@ -27,7 +27,7 @@ from .sites import PRODUCT, Site, setting_of
 MOST_VALUES = 1 << 18  # that scales are looked for on
 MOST_INPUTS = 1 << 20  # values of the input that the layer is computed on
 MOST_COMPUTED = 12  # alternatives of a layer that are computed at a time
-BEST = 3  # scales of a corner, by the error of the activations alone
+BEST_SCALES = 3  # scales of a corner, by the error of the activations alone
 FINER = 2  # corners of each kind that are looked at more closely
 
 
@@ -165,7 +165,9 @@ def find_scales(
     if balance is not None and not (np.isfinite(balance).all() and (balance > 0).all()):
         return
     weights = first.quantize(balance) if first.weight is not None else None
-    for settings, pairs in least_errors(bench, axes, balance, first.setting.bits, BEST if few else 4 * BEST):
+    for settings, pairs in least_errors(
+        bench, axes, balance, first.setting.bits, BEST_SCALES if few else 4 * BEST_SCALES
+    ):
         member = next(iter(settings)).partition(".")[0]
         try:
             block = block_with(site.effective, {**head, **settings, **width_change(member, width)})

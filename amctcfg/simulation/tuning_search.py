@@ -36,7 +36,7 @@ NEGLIGIBLE = 1e-3  # of the noise of all layers: what is less is not worth a try
 TRIES = 120  # alternatives that are tried on the model's output, one of each kind and layer at least
 REFINED = 60  # states that are tried around the best one
 DOUBT = 0.5  # dB: what was estimated to fall short by more is not simulated
-INTERRUPTED = "interrupted: this is the best that was found until then"
+INTERRUPTED_NOTE = "interrupted: this is the best that was found until then"
 ATTEMPTS = 3  # searches for a target, where less was reached than estimated
 
 
@@ -236,7 +236,7 @@ class TuningSearch:
         except KeyboardInterrupt:
             if frozenset() not in self.estimated:
                 raise
-            self.notes.append(INTERRUPTED)
+            self.notes.append(INTERRUPTED_NOTE)
             state = self.best_so_far()
         before = self.estimate({})
         if self.whole(state) <= before:

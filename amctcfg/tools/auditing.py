@@ -15,11 +15,10 @@ from ..resolve.plan import Plan
 from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
+from .diffing import ABSENT_ORIGIN
 
 ACTIVATION_TYPES = ("INT4", "INT8", "INT16")
 WEIGHT_BITS = {"INT4": 4, "INT6": 6, "INT7": 7, "INT8": 8}
-
-NOTHING = Origin("default", None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +91,7 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
                 yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
     for key, asked in plan.global_values.items():
         if as_json_value(asked) != as_json_value(read.globals.get(key)):
-            yield Finding(None, key, asked, NOTHING._replace(value=asked), read.globals.get(key))
+            yield Finding(None, key, asked, ABSENT_ORIGIN._replace(value=asked), read.globals.get(key))
     for name, effective in plan.items():
         done = read.effective(effective.layer)
         if done.quant_enable != effective.quant_enable:
@@ -116,7 +115,7 @@ def as_json_value(value: Any) -> Any:
 
 
 def make_finding(effective: Any, field: str, asked: Any, done: Any) -> Finding:
-    origin = effective.origins.get(field, NOTHING)
+    origin = effective.origins.get(field, ABSENT_ORIGIN)
     return Finding(effective.layer.name, field, asked, origin, done)
 
 

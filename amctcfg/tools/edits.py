@@ -10,7 +10,7 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 from ..diagnostics.source import Source
 from ..diagnostics.words import as_comment
 from ..documents.document import parse_tree
-from ..documents.selections import SKIP, Block, ends_block, find_blocks, read_name
+from ..documents.selections import SKIP_LAYERS, Block, ends_block, find_blocks, read_name
 from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
 from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT
@@ -19,7 +19,7 @@ from ..textformat.tree import List as ListValue
 
 BLANK_CHARACTERS = " \t\r\v\f"
 SEPARATOR = re.compile(r"(?:{}|{}(?:\n|\Z))*([,;])".format(BLANK, COMMENT))
-ENTRY = re.compile("[{}]*{}".format(BLANK_CHARACTERS, SKIP))
+ENTRY = re.compile("[{}]*{}".format(BLANK_CHARACTERS, SKIP_LAYERS))
 REST_OF_LINE = re.compile("{}*(?:{})?".format(BLANK_IN_LINE, COMMENT))
 
 
@@ -146,9 +146,9 @@ def skip(
     """
     tree = parse_tree(text, "<string>")
     whole = tree.source.text
-    entries = [field for field in split(tree.fields) if field[0] == SKIP]
+    entries = [field for field in split(tree.fields) if field[0] == SKIP_LAYERS]
     there = {read_name(element) for field in entries for element in elements_of(field)}
-    added = [STRING.validate(SKIP, name) for name in dict.fromkeys(as_names(names)) if name not in there]
+    added = [STRING.validate(SKIP_LAYERS, name) for name in dict.fromkeys(as_names(names)) if name not in there]
     if not added:
         return whole
     return with_lines(whole, tree, entries, [skip_line(name, (comments or {}).get(name)) for name in added])
@@ -161,7 +161,7 @@ def skip_where(text: str, expression: str, names: Sequence[str], comments: Optio
     """
     tree = parse_tree(text, "<string>")
     blocks = [block for block in find_blocks(tree) if block.expression == expression]
-    entries = [field for field in split(tree.fields) if field[0] == SKIP]
+    entries = [field for field in split(tree.fields) if field[0] == SKIP_LAYERS]
     own = {name for block in blocks[:1] for name in block.names}
     there = {read_name(element) for field in entries for element in elements_of(field)} - own
     added = [name for name in names if name not in there]
@@ -191,7 +191,7 @@ def as_names(names: Iterable[str]) -> Tuple[str, ...]:
 
 
 def skip_line(name: str, comment: Optional[str]) -> str:
-    line = "{}: {}".format(SKIP, STRING.format(name))
+    line = "{}: {}".format(SKIP_LAYERS, STRING.format(name))
     return line + ("  # {}".format(as_comment(comment)) if comment else "")
 
 
@@ -250,7 +250,7 @@ def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flav
     whole, gone = tree.source.text, set(as_names(names))
     edits: List[Edit] = []
     for field in split(tree.fields):
-        if field[0] != SKIP:
+        if field[0] != SKIP_LAYERS:
             continue
         if isinstance(field[1], ListValue):
             elements = list(split(field[1]))

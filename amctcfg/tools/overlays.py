@@ -13,7 +13,7 @@ SKIPPED_STATE = "skip"
 
 # The colours of Model Explorer's nodes, by what decided; the gradient goes from the worst score to the best.
 TIER_COLOURS = {"override_layer_configs": "#efd9f8", "override_layer_types": "#cdebf1", "common_config": "#d6edd6"}
-SKIPPED, CHANGED, REFUSED, TEXT = "#fbe6b4", "#d9e4fd", "#fbd5d2", "#1c1e21"
+SKIPPED, CHANGED, REFUSED, TEXT_COLOUR = "#fbe6b4", "#d9e4fd", "#fbd5d2", "#1c1e21"
 GRADIENT = ("#f28b6b", "#fbe6b4", "#d6edd6")
 
 
@@ -103,7 +103,7 @@ def node_data(row: Row, table: Table) -> Dict[str, Any]:
         colour = (CHANGED if row.changed else None) if table.has_before else TIER_COLOURS.get(row.tier)
     else:
         colour = REFUSED if row.is_refused else SKIPPED
-    colours = {"bgColor": colour, "textColor": TEXT} if colour else {}
+    colours = {"bgColor": colour, "textColor": TEXT_COLOUR} if colour else {}
     return {"value": ", ".join(words), **colours}
 
 

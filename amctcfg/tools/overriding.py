@@ -24,7 +24,7 @@ from .edits import BLANK_CHARACTERS, Edit, apply_edits, remove_field
 if TYPE_CHECKING:
     from ..resolve.resolver import Rules
 
-NAME, BLOCK = "layer_name", "calibration_config"
+NAME_FIELD, BLOCK_FIELD = "layer_name", "calibration_config"
 
 
 class Override(NamedTuple):
@@ -111,7 +111,7 @@ def resolve_own_block(document: Document[Configuration], layer: Layer, block: An
     """Return the effective block of a layer whose own block is this one."""
     config = document.config
     entry_class = type(config).__schema__.fields[OF_LAYER].kind
-    changed = dataclasses.replace(config, **{OF_LAYER: (entry_class(**{NAME: layer.name, BLOCK: block}),)})
+    changed = dataclasses.replace(config, **{OF_LAYER: (entry_class(**{NAME_FIELD: layer.name, BLOCK_FIELD: block}),)})
     return Resolver(changed, rules, document.flavour).merge(layer).calibration_config
 
 
@@ -135,13 +135,13 @@ def entry_lines(wanted: Override, block: Any) -> List[str]:
     head: List[str] = []
     print_message(block, INDENT * 2, head)
     name = block_line(wanted.layer.name)
-    return [*lines, OF_LAYER + " {", INDENT + name, INDENT + BLOCK + " {", *head, INDENT + "}", "}"]
+    return [*lines, OF_LAYER + " {", INDENT + name, INDENT + BLOCK_FIELD + " {", *head, INDENT + "}", "}"]
 
 
 def block_line(name: str) -> str:
     from ..messages.kinds import STRING
 
-    return "{}: {}".format(NAME, STRING.format(name))
+    return "{}: {}".format(NAME_FIELD, STRING.format(name))
 
 
 def append_blocks(text: str, blocks: Sequence[List[str]]) -> str:
@@ -170,9 +170,9 @@ def entry_edits(document: Document[Configuration], index: int, wanted: Override,
     entry = tree.find(path)
     assert entry is not None
     edits = comment_edits(text, entry, wanted)
-    inside = tree.find((*path, BLOCK))
+    inside = tree.find((*path, BLOCK_FIELD))
     if inside is None:
-        return [*edits, insert(text, entry, [part_text(BLOCK, block)])]
+        return [*edits, insert(text, entry, [part_text(BLOCK_FIELD, block)])]
     own = document.config.override_layer_configs[index].calibration_config
     return edits + block_edits(text, inside, own, block, wanted.block)
 

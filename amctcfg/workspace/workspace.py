@@ -25,7 +25,7 @@ AUTO = "auto"
 OBJECT = r'\A\s*\{\s*["}]'  # with which JSON begins, and no text format
 
 Notify = Callable[[str], None]
-Read = Callable[[str], Tuple[Union[str, bytes], str]]
+Reader = Callable[[str], Tuple[Union[str, bytes], str]]
 
 
 class Options(NamedTuple):
@@ -63,7 +63,7 @@ class Workspace:
         options: Options,
         note: Notify = stay_silent,
         progress: Notify = stay_silent,
-        read: Read = read,
+        read: Reader = read,
         detail: Notify = stay_silent,
     ) -> None:
         self.options: Options = options
@@ -73,7 +73,7 @@ class Workspace:
         self.models: Dict[Tuple[str, str], Model] = {}
         self._note: Notify = note
         self._progress: Notify = progress
-        self._read: Read = read
+        self._read: Reader = read
         self._detail: Notify = detail
         self._noted: Dict[str, None] = {}
 
