@@ -27,7 +27,7 @@ def trees():
     return tuple((name, ast.parse(text)) for name, text in TEXTS.items())
 
 
-MODULE_LINES = 490  # 480
+MODULE_LINES = 480
 ANY = 530  # 520
 
 
