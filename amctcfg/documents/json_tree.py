@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, decode
 
 JSON_BLANKS = re.compile(r"[ \t\r\n]*")
@@ -88,7 +88,7 @@ def parse_json(text: Union[str, bytes], name: str) -> Tuple[Source, Json]:
         if end < len(source.text):
             raise Malformed("expected the end of the file", end)
     except Malformed as failure:
-        raise ConfigError([make_error(source, failure)], source.text) from None
+        raise invalid_json(source, failure) from None
     return source, value
 
 
@@ -100,15 +100,15 @@ def parse_json_sequence(text: Union[str, bytes], name: str) -> Iterator[Any]:
         try:
             value = read_value(source.text, offset, 0)
         except Malformed as failure:
-            raise ConfigError([make_error(source, failure)], source.text) from None
+            raise invalid_json(source, failure) from None
         yield value.plain()
         offset = skip_blanks(source.text, value.end)
 
 
-def make_error(source: Source, failure: Malformed) -> Diagnostic:
+def invalid_json(source: Source, failure: Malformed) -> ConfigError:
     span = source.span(failure.start, min(failure.start + 1, len(source.text)))
     message = "this is not JSON: {}".format(failure.message)
-    return Diagnostic(ERROR, "invalid-json", message, span=span, name=source.name)
+    return ConfigError.single("invalid-json", message, span, name=source.name, text=source.text)
 
 
 def skip_blanks(text: str, offset: int) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.diagnostic import ConfigError
 from ..flavours.flavour import Flavour
 from ..flavours.layer import MINOR_TYPES, Layer, Layers, Traits
 
@@ -237,7 +237,7 @@ def freeze_hint(node: Node) -> str:
 
 
 def graph_error(code: str, message: str, name: str, hint: Optional[str] = None) -> ConfigError:
-    return ConfigError([Diagnostic(ERROR, code, message, hint=hint, name=name)])
+    return ConfigError.single(code, message, hint=hint, name=name)
 
 
 # ---------------------------------------------------------------- messages, reduced to the fields that are read

@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, Span, decode
 from ..diagnostics.words import dump_json, shorten
 from ..documents.files import PathLike, display_name, write
@@ -66,7 +66,7 @@ def brief_repr(value: Any) -> str:
 def row_error(
     source: Source, span: Span, message: str, code: str = "wrong-type", hint: Optional[str] = None
 ) -> ConfigError:
-    return ConfigError([Diagnostic(ERROR, code, message, span=span, hint=hint, name=source.name)], source.text)
+    return ConfigError.single(code, message, span, hint, source.name, source.text)
 
 
 # ---------------------------------------------------------------- JSON

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source
 from ..diagnostics.words import join_words, shorten
 from . import _tables as tables
@@ -61,8 +61,7 @@ def syntax_error(source: Source, offset: int, states: Sequence[int], values: Seq
     opened = [v for v in values if type(v) is tuple and v[1] == "" and source.text[v[3] - 1] in CLOSING]
     stuck = find_stuck(source.text, offset, states)
     message, start, end, hint = find_cause(source, stuck, opened)
-    error = Diagnostic(ERROR, "syntax", message, source.span(start, end), None, hint, source.name)
-    return ConfigError([error], source.text)
+    return ConfigError.single("syntax", message, source.span(start, end), hint, source.name, source.text)
 
 
 def acceptable_symbols(states: Sequence[int]) -> Set[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.json_tree import value_at_key
 from ..messages.kinds import BOOL, FLOAT
 from ..resolve.effective import Origin, values_of
@@ -159,10 +159,8 @@ def read_record(text: Union[str, bytes]) -> Dict[str, Recorded]:
 
 def record_error(tree: Tree, field: Any, message: str) -> ConfigError:
     span = tree.source.span(field[2], field[2] + len(field[0] or "{"))
-    error = Diagnostic(
-        ERROR, "syntax", message, span=span, hint="is it the toolkit's record file?", name=tree.source.name
-    )
-    return ConfigError([error], tree.source.text)
+    hint = "is it the toolkit's record file?"
+    return ConfigError.single("syntax", message, span, hint, tree.source.name, tree.source.text)
 
 
 def read_layer_record(fields: Any) -> Recorded:

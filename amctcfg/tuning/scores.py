@@ -10,7 +10,7 @@ import re
 import sys
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import decode
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..diagnostics.words import join_words
@@ -90,7 +90,7 @@ def load_scores(path: PathLike, column: Optional[str] = None) -> Scores:
 
 
 def problem(message: str, name: str, hint: Optional[str] = None) -> ConfigError:
-    return ConfigError([Diagnostic(ERROR, "wrong-type", message, hint=hint, name=name)])
+    return ConfigError.single("wrong-type", message, hint=hint, name=name)
 
 
 def checked(pairs: Any, name: str) -> Dict[str, float]:
