@@ -514,7 +514,7 @@ def test_an_edit_before_the_first_look_keeps_what_was_opened(folder):
         assert "stage/conv1 (Conv2D)" in found["contents"]["value"]
 
 
-def test_trouble_while_typing_is_shown_when_the_typing_has_ended(folder):
+def test_a_problem_while_typing_is_shown_when_the_typing_has_ended(folder):
     uri, head = uri_of(folder), "# amctcfg: graph={}\n"
     with Client() as client:
         client.open(uri, head.format("l.csv"))

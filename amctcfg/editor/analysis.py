@@ -142,13 +142,13 @@ class Analysis:
     def __init__(self, text: Text, name: str, workspace: EditorWorkspace, earlier: Earlier) -> None:
         self.text: Text = text
         self.name: str = name
-        self.trouble: Optional[str] = None  # why the file can't be looked at on its model
+        self.problem: Optional[str] = None  # why the file can't be looked at on its model
         self.is_waiting: bool = False
         try:
             self.file: ConfigFile = workspace.file(text.text, name)
         except Failure as failure:
             self.is_waiting = isinstance(failure, Waiting)
-            self.trouble = None if self.is_waiting else str(failure)
+            self.problem = None if self.is_waiting else str(failure)
             self.file = workspace.file_alone(text.text, name)
         self.earlier: Earlier = earlier
 
@@ -166,7 +166,7 @@ class Analysis:
         try:
             return self.file.check()
         except Failure as failure:
-            self.trouble = str(failure)
+            self.problem = str(failure)
             return ()
 
     @cached

@@ -58,7 +58,7 @@ def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
 
 def block_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
     """Say how many layers get a block, and which."""
-    found = users(analysis, node)
+    found = layers_of_block(analysis, node)
     if found is None:
         return None
     if not found:
@@ -68,7 +68,7 @@ def block_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
     )
 
 
-def users(analysis: Analysis, node: OutlineNode) -> Optional[List[Layer]]:
+def layers_of_block(analysis: Analysis, node: OutlineNode) -> Optional[List[Layer]]:
     """Find the quantized layers that have the block at a node; None where it is not a block, or there is no model."""
     resolver, layers = analysis.resolver, analysis.layers
     if resolver is None or layers is None:

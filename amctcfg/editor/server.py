@@ -28,7 +28,7 @@ from .text import ENCODINGS, Text
 from .tokens import legend, semantic_tokens
 
 DEBOUNCE = 0.15  # seconds without an edit before a file is checked
-TYPED = 2.0  # seconds without an edit before trouble that comes from typing is shown
+TYPED = 2.0  # seconds without an edit before problem that comes from typing is shown
 WATCH = 1.0  # seconds between two looks at the files of models
 
 GRACE_AFTER_INPUT = 2.0  # seconds that work may go on when the input has ended
@@ -62,7 +62,7 @@ class File:
         self.opened: Text = text
         self.version: Any = version
         self.due: Optional[float] = time.monotonic() + DEBOUNCE / 3
-        self.trouble_due: Optional[float] = None  # when to say why it can't be looked at on its model
+        self.problem_due: Optional[float] = None  # when to say why it can't be looked at on its model
         self.was_edited: bool = False
         self.analysis: Optional[Analysis] = None
         self.before: Optional[Analysis] = None
@@ -70,7 +70,7 @@ class File:
     def change(self, text: Text, version: Any) -> None:
         self.text, self.version = text, version
         self.due = time.monotonic() + DEBOUNCE
-        self.trouble_due, self.was_edited = None, True
+        self.problem_due, self.was_edited = None, True
         self.forget()
 
     def forget(self) -> None:
@@ -97,7 +97,7 @@ class Server:
         self.initialized: bool = False
         self.shut_down: bool = False
         self.watched: float = time.monotonic()
-        self.troubles: Set[str] = set()
+        self.problems: Set[str] = set()
 
     def make_workspace(self) -> EditorWorkspace:
         """Return a workspace with the client's settings."""
@@ -148,7 +148,7 @@ class Server:
 
     def patience(self) -> float:
         """Return how long to wait for the next message before a file is due."""
-        due = [due for file in self.files.values() for due in (file.due, file.trouble_due) if due is not None]
+        due = [due for file in self.files.values() for due in (file.due, file.problem_due) if due is not None]
         return max(min([*due, self.watched + WATCH]) - time.monotonic(), 0)
 
     def at_rest(self) -> None:
@@ -158,9 +158,9 @@ class Server:
             if file.due is not None and file.due <= now:
                 self.publish(file)
                 return  # what has come meanwhile is first
-            if file.trouble_due is not None and file.trouble_due <= now:
-                file.trouble_due = None
-                self.show_trouble(self.analysis(file).trouble)
+            if file.problem_due is not None and file.problem_due <= now:
+                file.problem_due = None
+                self.show_problem(self.analysis(file).problem)
         if now >= self.watched + WATCH:
             self.watched = now
             self.workspace.keep(self.models_in_use())
@@ -188,10 +188,10 @@ class Server:
             return
         if analysis.is_waiting:
             return  # until its model has been read
-        if analysis.trouble is not None and file.was_edited:
-            file.trouble_due = time.monotonic() + TYPED
+        if analysis.problem is not None and file.was_edited:
+            file.problem_due = time.monotonic() + TYPED
         else:
-            self.show_trouble(analysis.trouble)
+            self.show_problem(analysis.problem)
         params = {"uri": file.uri, "diagnostics": found}
         if file.version is not None:
             params["version"] = file.version
@@ -212,12 +212,12 @@ class Server:
     def log(self, text: str) -> None:
         self.writer.notify("window/logMessage", {"type": MESSAGE_TYPES["info"], "message": text})
 
-    def show_trouble(self, trouble: Optional[str]) -> None:
+    def show_problem(self, problem: Optional[str]) -> None:
         """Say once why a file can't be looked at on its model."""
-        if trouble is not None and trouble not in self.troubles:
-            self.troubles.add(trouble)
+        if problem is not None and problem not in self.problems:
+            self.problems.add(problem)
             self.writer.notify(
-                "window/showMessage", {"type": MESSAGE_TYPES["warning"], "message": "amctcfg: " + trouble}
+                "window/showMessage", {"type": MESSAGE_TYPES["warning"], "message": "amctcfg: " + problem}
             )
 
     # ------------------------------------------------------------ messages
@@ -298,7 +298,7 @@ class Server:
     def configure(self, values: Any) -> None:
         self.settings = ClientSettings(values)
         self.workspace = self.make_workspace()
-        self.troubles.clear()
+        self.problems.clear()
         self.recheck()
 
     # ------------------------------------------------------------ requests
