@@ -91,7 +91,7 @@ def test_a_copied_folder_works(tmp_path):
     target.mkdir(parents=True)
     shutil.copytree(str(PACKAGE), str(target / "quantcfg"), ignore=shutil.ignore_patterns("__pycache__"))
     cases = DATA / "toolkit_expansion.json"
-    for python in interpreters() if THOROUGH else oldest_and_newest():
+    for python in interpreters() if THOROUGH else interpreters()[:1]:
         result = run("-S", "-I", "-W", "error", "-c", SCRIPT, str(tmp_path), str(cases), python=python)
         assert (result.returncode, result.stdout, result.stderr) == (0, "cases done\n", "")
 

@@ -7,24 +7,25 @@ The aim stands beside each figure; where the house is not there yet, the limit m
 import ast
 import collections
 import re
-from functools import lru_cache
 from pathlib import Path
 
 import amctcfg
 
+from .test_architecture import tree_of
+
 PACKAGE = Path(amctcfg.__file__).parent
 ROOMS_OF_THEIR_OWN = {"simulation", "tuning", "pages", "editor"}  # that a host may delete
 
-TEXTS = {
-    path.relative_to(PACKAGE).with_suffix("").as_posix(): path.read_text(encoding="utf-8")
+PATHS = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix(): path
     for path in sorted(PACKAGE.rglob("*.py"))
     if path.name != "_tables.py"
 }
+TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PATHS.items()}
 
 
-@lru_cache(maxsize=None)
 def trees():
-    return tuple((name, ast.parse(text)) for name, text in TEXTS.items())
+    return [(name, tree_of(path)) for name, path in PATHS.items()]
 
 
 MODULE_LINES = 480

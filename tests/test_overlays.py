@@ -4,14 +4,14 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from amctcfg import ONNX, PYTORCH, TF_ASCEND, load_layers
 from amctcfg.models.links import load_links
 from amctcfg.tools.borders import count_borders
 
-from .conftest import DATA
+from .conftest import DATA, often
 
 MODELS = DATA / "models"
 
@@ -195,7 +195,7 @@ def graphs(draw):
     return {name: draw(st.booleans()) for name in sorted(names)}, inputs
 
 
-@settings(max_examples=150, deadline=None)
+@often
 @given(graphs())
 def test_borders_are_the_pairs_that_a_search_finds(case):
     """Independent: from each layer all paths backwards, which end at layers."""

@@ -154,7 +154,6 @@ def test_neighbours_of_a_comparison_are_folded_by_having_changed(large, cli):
     assert "channel_wise" not in out and "search_step=0.01 (was 0.02)" in out  # true is the default of a Conv2D
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_folding_loses_no_layer_and_hides_no_difference(data):
     """The counts of the rows add up to the layers, and neighbouring rows differ."""

@@ -94,8 +94,8 @@ def test_fmt_in_place_check_and_diff(cli, tmp_path):
 
 
 def test_formatting_is_linear_in_comments_and_fields():
-    text = "".join("# {0}\nskip_layers: '{0}'  # {0}\n".format(number) for number in range(20000)) + "# end"
-    assert amctcfg.format(text).count("#") == 40001
+    text = "".join("# {0}\nskip_layers: '{0}'  # {0}\n".format(number) for number in range(4000)) + "# end"
+    assert amctcfg.format(text).count("#") == 8001
 
 
 # ---------------------------------------------------------------- diff

@@ -769,7 +769,8 @@ def test_a_command_that_does_not_work_ends_the_search_early(folder, cli, status,
     assert again.status == expected
 
 
-@pytest.mark.parametrize("status", [2, *thorough([None, 127])])
+@pytest.mark.thorough
+@pytest.mark.parametrize("status", [None, 2, 127])
 def test_a_command_that_did_not_work_can_be_mended(folder, cli, status):
     """In the script or on the command line: what it did before binds nobody."""
     wide(folder, 6)
