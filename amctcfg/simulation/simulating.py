@@ -285,7 +285,5 @@ def list_unsimulated(plan: Plan) -> List[str]:
     if any(getattr(e.calibration_config, "weight_compress_only", None) for e in plan.values() if e.quant_enable):
         notes.append("weight_compress_only is not simulated: these layers are quantized as the others")
     if plan.flavour.evidence != "code":
-        notes.append(
-            "the algorithms are those that the pages of {} name; its toolkit was not run".format(plan.flavour.name)
-        )
+        notes.append("the algorithms are as documented for {}, not compared with its toolkit".format(plan.flavour.name))
     return notes
