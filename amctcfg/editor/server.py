@@ -28,7 +28,7 @@ from .text import ENCODINGS, Text
 from .tokens import legend, semantic_tokens
 
 DEBOUNCE = 0.15  # seconds without an edit before a file is checked
-TYPED = 2.0  # seconds without an edit before problem that comes from typing is shown
+TYPED = 2.0  # seconds without an edit before a problem that comes from typing is shown
 WATCH = 1.0  # seconds between two looks at the files of models
 
 GRACE_AFTER_INPUT = 2.0  # seconds that work may go on when the input has ended

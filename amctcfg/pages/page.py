@@ -52,13 +52,14 @@ def write_page(page: Page) -> str:
     """Return the page as HTML: no network, readable without its script, nothing of a name is run."""
     explanations = Explanations(page.file, page.source is not None)
     writer = HtmlTable(page.table, explanations)
-    rows = [(row, classes_of(row, find_warned(page.diagnostics))) for row in page.table.rows]
+    warned = find_warned(page.diagnostics)
+    rows = [(row, classes_of(row, warned)) for row in page.table.rows]
     body = [
         *header(page, writer),
         strip_html(page.table, explanations),
         picture_html(page.table, writer.scale, writer.scores),
         "</section>",
-        *tools(page.table, writer, rows),
+        *tools(writer, rows),
         *table_html(writer, rows),
         *rest(page, explanations),
         "<script>{}</script></body></html>\n".format(SCRIPT),
@@ -170,7 +171,7 @@ def worst_html(table: Table, writer: HtmlTable) -> str:
     return "<p>Worst by {}: {}".format(text(table.score), ", ".join(found))
 
 
-def tools(table: Table, writer: HtmlTable, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
+def tools(writer: HtmlTable, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
     """Write the search and the filters, which are the legend of the colours as well."""
     counts = Counter(name for _, classes in rows for name in set(classes))
     yield "<div class=tools role=search>"
