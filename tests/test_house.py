@@ -29,7 +29,7 @@ def trees():
 
 
 MODULE_LINES = 480
-ANY = 530  # 520
+ANY = 500
 
 
 def room_of(name):

@@ -213,7 +213,7 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
     parser = parser_of(argv[0], console)
     arguments = parser.parse_args(put_options_first(argv[1:], parser))
     console.choose(arguments.quiet, arguments.verbose, arguments.color)
-    command: Callable[[Any, Console], int] = module_of(argv[0]).run
+    command: Callable[[argparse.Namespace, Console], int] = module_of(argv[0]).run
     arguments.command = command
     arguments.strict_warnings = getattr(arguments, "strict_warnings", False)
     return arguments

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import Any, Dict, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
@@ -22,7 +23,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     from ..tools.auditing import audit as compare
     from ..tools.auditing import count_invisible, read_record
 

@@ -74,7 +74,7 @@ LAST_LINES = 5
 MOST_JOBS = 256  # a search does not foresee more
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: argparse.Namespace, console: Console) -> int:
     refuse_wrong_usage(arguments)
     tuning = require_tuning()
     from ..tuning.state import Locked, StateFolder
@@ -113,7 +113,7 @@ def run(arguments: Any, console: Console) -> int:
         ) from None
 
 
-def refuse_wrong_usage(arguments: Any) -> None:
+def refuse_wrong_usage(arguments: argparse.Namespace) -> None:
     if (arguments.next or arguments.tell is not None) == bool(arguments.run):
         raise Failure(
             "give the command behind --, such as: amctcfg bisect quant.cfg --graph G -- ./test.sh {}; or --next, --tell"
@@ -142,7 +142,7 @@ def refuse_inputs(folder: StateFolder, inputs: Any) -> None:
             )
 
 
-def open_journal(search: Bisection, folder: StateFolder, arguments: Any) -> Journal:
+def open_journal(search: Bisection, folder: StateFolder, arguments: argparse.Namespace) -> Journal:
     """Open the journal of the folder. Raises `Failure` where it is that of another search."""
     from ..tuning.journal import Journal, hash_plan, replay
 
@@ -173,14 +173,14 @@ class Loop:
         journal: Journal,
         folder: StateFolder,
         file: ConfigFile,
-        arguments: Any,
+        arguments: argparse.Namespace,
         console: Console,
     ) -> None:
         self.search: Bisection = search
         self.journal: Journal = journal
         self.folder: StateFolder = folder
         self.file: ConfigFile = file
-        self.arguments: Any = arguments
+        self.arguments: argparse.Namespace = arguments
         self.console: Console = console
         self.started: float = time.monotonic()
         self.resumed: int = search.runs

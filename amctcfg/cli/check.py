@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Optional, Set, Tuple
+from argparse import Namespace
+from typing import TYPE_CHECKING, List, Optional, Set, Tuple
 
 from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic
 from ..documents.files import write
@@ -46,7 +47,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     workspace, report = open_workspace(arguments, console), Report(arguments, console)
     paths = find_configurations(arguments.configs, arguments.exclude, console)
     for number, path in enumerate(paths, 1):
@@ -76,8 +77,8 @@ def run(arguments: Any, console: Console) -> int:
 class Report:
     """The diagnostics that `check` has found in the files so far."""
 
-    def __init__(self, arguments: Any, console: Console) -> None:
-        self.arguments: Any = arguments
+    def __init__(self, arguments: Namespace, console: Console) -> None:
+        self.arguments: Namespace = arguments
         self.console: Console = console
         self.found: List[Diagnostic] = []
         self.said: Set[str] = set()

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+from argparse import Namespace
+from typing import Dict, Tuple
 
 from ..diagnostics.codes import CODES, Code
 from ..diagnostics.diagnostic import ConfigError, Diagnostic, render
@@ -63,7 +64,7 @@ def example_of(code: str) -> Tuple[Diagnostic, ...]:
     return ()
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     if arguments.code is None:
         console.lines(align((name, code.severity, code.summary) for name, code in CODES.items()))
         return EXIT_OK

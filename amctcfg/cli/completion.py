@@ -85,7 +85,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.shell != QUERY:
         console.result(SCRIPTS[arguments.shell])
         return EXIT_OK

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from ..documents.settings import head_line
 from .arguments import FLAVOUR, GRAPH, OUTPUT, STRICT, option, strip_mark
@@ -22,7 +22,7 @@ OPTIONS = (
 EXPECTED_WARNINGS = ("partial-override", "skipped-override")
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     from ..checks.checking import check
     from ..documents.document import dumps
     from ..tools.condensing import condense

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import time
+from argparse import Namespace
 from typing import IO, Any, Iterable, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import BOLD, ERROR, PLAIN, RED, Diagnostic, render
@@ -201,7 +202,7 @@ def standard_streams() -> Tuple[Any, Any, Any]:
     return sys.stdin, sys.stdout, sys.stderr
 
 
-def verdict(found: Iterable[Diagnostic], arguments: Any) -> int:
+def verdict(found: Iterable[Diagnostic], arguments: Namespace) -> int:
     found = tuple(found)
     return (
         EXIT_FINDINGS if any(d.severity == ERROR for d in found) or (arguments.strict_warnings and found) else EXIT_OK

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from collections import Counter
 from itertools import groupby
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
@@ -27,7 +28,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     from ..tools.diffing import diff
 
     workspace = open_workspace(arguments, console)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from .arguments import CFG, OUTPUT, READING
 from .console import EXIT_OK, Console, Failure, verdict
@@ -12,7 +12,7 @@ from .opening import open_workspace
 OPTIONS = (CFG, OUTPUT, *READING)
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     if file.flavour.layout is None:
         raise Failure("the toolkit of {} writes no JSON quantization config".format(file.flavour.name))

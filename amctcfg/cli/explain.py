@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Tuple
+from argparse import Namespace
+from typing import TYPE_CHECKING, Dict, Iterable, List, Tuple
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.suggestions import did_you_mean
@@ -30,7 +31,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     from ..flavours.layer import Layer
     from ..models.graphs import Examined
     from ..tools.explaining import Explanation
@@ -66,7 +67,7 @@ def run(arguments: Any, console: Console) -> int:
     return verdict(found, arguments)
 
 
-def choose_layers(examined: List[Examined], arguments: Any, file: ConfigFile) -> List[Examined]:
+def choose_layers(examined: List[Examined], arguments: Namespace, file: ConfigFile) -> List[Examined]:
     """Find the layers meant by names, ends of paths and patterns; all that can't be found are reported."""
     if arguments.all:
         return [e for e in examined if file.flavour.quantizes(e.layer)]

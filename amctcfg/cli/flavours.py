@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from argparse import Namespace
+from typing import Iterator
 
 from ..diagnostics.words import join_words
 from ..flavours import FLAVOURS
@@ -19,7 +20,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     if arguments.proto and arguments.name is None:
         raise Failure("--proto prints one flavour; say which: {}".format(join_words(list(FLAVOURS), "or")))
     if arguments.name is not None:

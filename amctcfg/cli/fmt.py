@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from ..diagnostics.diagnostic import ConfigError
 from ..documents.files import write
@@ -20,7 +20,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     from ..tools.formatting import format as format_text
 
     status = EXIT_OK
@@ -46,7 +46,7 @@ def run(arguments: Any, console: Console) -> int:
     return status
 
 
-def write_formatted(before: str, after: str, path: str, name: str, arguments: Any, console: Console) -> int:
+def write_formatted(before: str, after: str, path: str, name: str, arguments: Namespace, console: Console) -> int:
     changed = after != before
     if arguments.diff and changed:
         console.difference(before, after, name, "formatted")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from ..diagnostics.suggestions import did_you_mean, nearest
 from .arguments import COMMANDS, help_text, option, parser_of, strip_mark
@@ -12,7 +12,7 @@ from .console import EXIT_OK, Console, Failure
 OPTIONS = (option("command_name", nargs="?", metavar="COMMAND", type=strip_mark),)
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     name = arguments.command_name
     if name is None:
         console.result(help_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from argparse import Namespace
 from typing import Any, Dict, List, Sequence
 
 from ..diagnostics.diagnostic import ERROR
@@ -28,7 +29,7 @@ OPTIONS = (
 API_ARGUMENTS = ("skip_layers", "batch_num", "activation_offset")
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     if arguments.graph is None:
         raise Failure("a model is needed: --graph G")
     if arguments.output and os.path.isfile(arguments.output) and not arguments.force:

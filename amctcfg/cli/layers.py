@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from ..diagnostics.words import escape_controls
 from .arguments import FLAVOUR, formats, option, strip_mark
@@ -21,7 +21,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     from fnmatch import fnmatchcase
 
     from ..models.loading import describe, notes_of

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from argparse import Namespace
 
 from .console import Console, Failure
 
 OPTIONS = ()
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     try:
         from ..editor.server import serve
     except ImportError:

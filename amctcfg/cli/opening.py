@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from ..workspace.workspace import Options, Workspace
 from .console import Console
 
 
-def open_workspace(arguments: Any, console: Console) -> Workspace:
+def open_workspace(arguments: Namespace, console: Console) -> Workspace:
     """Return a workspace with those of its options that a command has."""
     given = vars(arguments)
     options = Options(**{name: given[name] for name in Options._fields if given.get(name) is not None})

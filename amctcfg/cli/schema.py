@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from typing import Any, Callable, Dict, Iterator, Tuple
 
 from ..diagnostics.codes import CODES
@@ -22,7 +23,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     name = arguments.command_name
     if name is None:
         console.lines(align((name, COMMANDS[name]) for name in SCHEMAS))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from ..diagnostics.diagnostic import ConfigError
@@ -21,7 +22,7 @@ def require_tuning() -> Any:
     return tuning
 
 
-def read_scores(arguments: Any, console: Console) -> Scores:
+def read_scores(arguments: Namespace, console: Console) -> Scores:
     """Read the scores that the options name, with the direction that they or the file give."""
     tuning = require_tuning()
     if arguments.low_is_sensitive and arguments.high_is_sensitive:
@@ -41,7 +42,7 @@ def read_scores(arguments: Any, console: Console) -> Scores:
     return found
 
 
-def require_direction(scores: Scores, arguments: Any) -> Scores:
+def require_direction(scores: Scores, arguments: Namespace) -> Scores:
     if scores.low_is_sensitive is None:
         message = (
             "{} does not show whether low or high scores are sensitive; say --low-is-sensitive or --high-is-sensitive"

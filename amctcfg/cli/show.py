@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from argparse import Namespace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Callable, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
@@ -37,7 +38,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     if arguments.changed and arguments.against is None:
         raise Failure("--changed compares with another configuration: --against OLD")
     if arguments.sort == "score" and not arguments.scores:
@@ -115,7 +116,7 @@ def links_of(file: ConfigFile) -> Optional[Links]:
     return load_links(file.require_model().path, file.flavour)
 
 
-def chosen(table: Table, arguments: Any) -> List[Row]:
+def chosen(table: Table, arguments: Namespace) -> List[Row]:
     """Return the rows that the options ask for, in their order."""
     rows = [
         row

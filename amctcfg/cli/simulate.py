@@ -115,7 +115,7 @@ def simulation_room() -> Any:
     raise Failure("this copy of amctcfg is without its folder 'simulation', which this command needs")
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.against is not None and arguments.format != "html":
         raise Failure("--against is for the page: --format html; `amctcfg diff` compares in text")
     workspace = open_workspace(arguments, console)
@@ -163,7 +163,7 @@ def files_of(paths: Iterable[str]) -> List[str]:
     return found
 
 
-def check_targets(arguments: Any, inputs: Sequence[Optional[str]], console: Console) -> None:
+def check_targets(arguments: argparse.Namespace, inputs: Sequence[Optional[str]], console: Console) -> None:
     """Raise `Failure` where an output would replace an input or another output."""
     targets = [target for target in (arguments.output, arguments.record, arguments.ranking) if target is not None]
     if arguments.output == "-":

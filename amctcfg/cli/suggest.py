@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from fnmatch import fnmatchcase
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 from ..diagnostics.diagnostic import ERROR
 from ..diagnostics.words import dump_json, join_words, pluralize, quote_name
@@ -77,7 +78,7 @@ def classify(names: List[str], file: ConfigFile) -> Selection:
     return found
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> int:
     check_usage(arguments)
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
@@ -104,7 +105,7 @@ def run(arguments: Any, console: Console) -> int:
     return EXIT_OK
 
 
-def check_usage(arguments: Any) -> None:
+def check_usage(arguments: Namespace) -> None:
     """Check that the options go together. Raises `Failure` where they don't."""
     ways = [way for way in (arguments.worst, arguments.below, arguments.above) if way is not None]
     if len(ways) > 1:
@@ -121,7 +122,7 @@ def check_usage(arguments: Any) -> None:
         raise Failure("--format prints the layers instead of the file; leave out -i")
 
 
-def choose(arguments: Any, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
+def choose(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
     """Choose the layers by scores, names and logs, each with its score."""
     chosen: Dict[str, Optional[str]] = dict(by_score(arguments, console, file)) if arguments.scores else {}
     for glob in arguments.skip:
@@ -134,7 +135,7 @@ def choose(arguments: Any, console: Console, file: ConfigFile) -> Dict[str, Opti
     return chosen
 
 
-def select_where(arguments: Any, console: Console, file: ConfigFile) -> Dict[str, List[str]]:
+def select_where(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, List[str]]:
     """Select the layers of each expression."""
     found = {}
     for text in arguments.where:
@@ -172,7 +173,7 @@ def by_log(path: str, console: Console, file: ConfigFile) -> List[str]:
 
 
 def with_selections(
-    file: ConfigFile, chosen: Dict[str, Optional[str]], selections: Dict[str, List[str]], arguments: Any
+    file: ConfigFile, chosen: Dict[str, Optional[str]], selections: Dict[str, List[str]], arguments: Namespace
 ) -> str:
     """Return the configuration with the layers that are to be skipped, and why."""
     from ..tools.edits import skip, skip_where
@@ -198,7 +199,7 @@ def list_names(names: List[str], form: str) -> str:
     return (repr(names) if form == "python" else dump_json(names)) + "\n"
 
 
-def by_score(arguments: Any, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
+def by_score(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
     """Return the layers that the scores choose, the most sensitive first, each with its score as a comment."""
     scores = read_scores(arguments, console)
     plan = file.plan

@@ -62,7 +62,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Any, console: Console) -> int:
+def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.in_place and (arguments.output or arguments.config == "-"):
         raise Failure("-i changes the file itself; leave it out with -o and for standard input")
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
