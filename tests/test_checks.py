@@ -5,10 +5,14 @@ A case is a text and what is reported for it: codes, each with what is written a
 are in `tests/data/broken/`.
 """
 
+import pickle
+from pathlib import Path
+
 import pytest
 
 import amctcfg
 from amctcfg import CAFFE, GE, ONNX, PYTORCH, TF_ASCEND, ConfigError, Layer
+from amctcfg.checks.errors import note_other_model
 
 
 def found(text, flavour=TF_ASCEND, layers=None, **options):
@@ -91,6 +95,7 @@ ON_A_MODEL = [
     (own("conv") + common(STEP), [PARTIAL]),
     (own("conv", STEP) + common(STEP), [("redundant-override", "'conv'")]),
     (own("conv", STEP) + common("ifmr_quantize { search_step: 0.03 }"), []),
+    (own("conv", CHANNELS) + common(CHANNELS), [("redundant-override", "'conv'"), ("channel-wise-unsupported", "true")]),
     (of_type("Conv2D", STEP), []),
     (of_type("Conv2D"), [("redundant-override", "'Conv2D'")]),
     (of_type("BatchMatMul", STEP), [("unused-override", "'BatchMatMul'")]),
@@ -248,6 +253,22 @@ def test_a_demand_names_the_layers_that_it_is_about():
     assert names_in(common("arq_quantize { quant_bits: 4 }"), PYTORCH, TORCH) == ["packed"]
 
 
+def test_what_layers_get_instead_of_a_demand_is_said_of_one_and_of_several():
+    def told(block, layers):
+        (d,) = amctcfg.check(common(block), layers=layers, flavour=PYTORCH)
+        return d.message.partition(" for ")[2]
+
+    two = [Layer("pool", "AvgPool2d"), Layer("last", "AvgPool2d")]
+    assert told(INT16, two[:1]) == "'pool'; it gets INT8 instead"
+    assert told(INT16, two) == "'pool' and 'last'; they get INT8 instead"
+    assert told(DMQ, two[:1]) == "'pool'; it is quantized without it"
+    assert told(DMQ, two) == "'pool' and 'last'; they are quantized without it"
+
+
+def test_an_override_is_redundant_where_what_is_below_it_is_softened():
+    assert ("redundant-override", "'pool'") in found(common(DMQ) + own("pool"), PYTORCH, TORCH)
+
+
 def test_a_layer_without_what_its_type_could_have_is_a_warning_by_the_toolkits_rules():
     text = of_type("Linear", INT16)
     (d,) = amctcfg.check(text, layers=TORCH, flavour=PYTORCH, rules="toolkit")
@@ -315,6 +336,68 @@ def test_values_of_bools():
     assert found("do_fusion: x1") == [("wrong-type", "x1")]
     for value in ("x1", "10", "2", "00x1", "1.0", "yes"):
         assert [code for code, _ in found("do_fusion: " + value)] in (["wrong-type"], ["syntax"]), value
+
+
+LONG = "c" * 200
+
+
+@pytest.mark.parametrize(
+    "name, meant",
+    [
+        ("st*", "stage/conv"),
+        ("*s*t*a*", "stage/conv"),
+        ("*s*t*a*g*", None),  # so many stars may take a long time
+        ("con?", "stage/conv"),  # the end of a path
+        ("age/c[o]n", "stage/conv"),  # anywhere
+        (LONG[1:] + "?", LONG),
+        (LONG + "*", None),
+        ("nope*", None),
+        ("odd*", None),  # it can't be quantized
+    ],
+)
+def test_names_with_signs_of_a_pattern(name, meant):
+    layers = [Layer("stage/conv", "Conv2D"), Layer(LONG, "Conv2D"), Layer("odd", "Conv2D", False)]
+    (d,) = amctcfg.check("skip_layers: '%s'" % name, layers=layers)
+    if meant is None:
+        assert d.hint == "this file has no patterns, and no layer matches this one"
+    else:
+        assert d.hint.startswith("this file has no patterns; name each layer: '{}".format(meant[:5]))
+
+
+def test_only_so_many_patterns_are_looked_up():
+    hints = [
+        d.hint
+        for d in amctcfg.check(
+            "".join("skip_layers: '*%d*'" % n for n in range(40)),
+            layers=[Layer("l{}".format(n), "Conv2D") for n in range(40)],
+        )
+    ]
+    assert sum("name each layer" in hint for hint in hints) == 30
+
+
+def test_examples_of_another_models_layers_are_such_as_can_be_quantized():
+    config = amctcfg.loads("skip_layers: ['x', 'y', 'z']")
+    odd, relu, conv = Layer("odd", "Conv2D", False), Layer("relu", "Relu", False), Layer("conv", "Conv2D")
+    assert note_other_model(config, [odd, relu, conv]).endswith("not in it; its layers are 'conv'")
+    assert note_other_model(config, [odd]).endswith("its layers are 'odd'")
+
+
+@pytest.mark.parametrize("path", ["l.csv", b"l.csv", Path("l.csv")])
+def test_a_path_is_not_layers(path):
+    with pytest.raises(TypeError, match=r"not a path; amctcfg.load_layers\(.*l.csv.*\) reads them"):
+        amctcfg.expand(amctcfg.AMCTConfig(), path)
+
+
+def test_what_a_file_ignores_is_not_a_warning_of_its_plan():
+    text = "# amctcfg: ignore=redundant-override\n" + own("conv")
+    assert amctcfg.expand(amctcfg.parse(text), ASCEND).warnings == ()
+    assert [d.code for d in amctcfg.expand(amctcfg.loads(text), ASCEND).warnings] == ["redundant-override"]
+
+
+def test_a_pickled_plan_knows_its_document():
+    plan = amctcfg.expand(amctcfg.parse(own("conv")), ASCEND)
+    assert pickle.loads(pickle.dumps(plan)).warnings == plan.warnings != ()
+    assert plan.warnings[0].span is not None
 
 
 def test_two_layers_of_one_name_are_refused():
