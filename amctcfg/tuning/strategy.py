@@ -53,7 +53,7 @@ class Strategy:
         self._rank: Dict[str, int] = {name: index for index, name in enumerate(self.order)}
         powers: Sequence[Optional[float]] = POWERS if scores else (None,)
         self._kinds: List[List[float]] = [guess_needs(len(self.order), power) for power in powers]
-        self._guesses: List[float] = self._kinds[0]
+        self._guesses: List[float] = self._kinds[0]  # a search by scores takes one guess, and corrects none
         self._sums: List[float] = [0.0]  # of the guesses in front of each layer
         for guess in self._guesses:
             self._sums.append(self._sums[-1] + guess)
