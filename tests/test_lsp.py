@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import amctcfg
-from amctcfg.diagnostics.codes import CODES
+from amctcfg.diagnostics.codes import CODES, DIAGNOSTICS_PAGE
 from amctcfg.editor.actions import formatting
-from amctcfg.editor.analysis import DIAGNOSTICS_PAGE, Analysis, ClientSettings, EditorWorkspace
+from amctcfg.editor.analysis import Analysis, ClientSettings, EditorWorkspace
 from amctcfg.editor.completion import completion
 from amctcfg.editor.navigation import document_symbols, folding_ranges
 from amctcfg.editor.text import ENCODINGS, Text

@@ -92,13 +92,14 @@ def percent_encode(text: str, characters: str) -> str:
 
 def to_sarif(found: Iterable[Diagnostic]) -> str:
     """Write a SARIF 2.1.0 log with one run; columns count Unicode characters."""
-    from ..diagnostics.codes import CODES
+    from ..diagnostics.codes import CODES, DIAGNOSTICS_PAGE
 
     rules = [
         {
             "id": code,
             "shortDescription": {"text": described.summary},
             "help": {"text": described.cure},
+            "helpUri": DIAGNOSTICS_PAGE.format(code),
             "defaultConfiguration": {"level": described.severity},
         }
         for code, described in CODES.items()

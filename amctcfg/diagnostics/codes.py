@@ -7,6 +7,10 @@ from typing import Dict, NamedTuple
 
 from .diagnostic import ERROR, WARNING
 
+DIAGNOSTICS_PAGE = (
+    "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"  # of a code; the site has an anchor for each
+)
+
 
 class Code(NamedTuple):
     """The meaning of a code, and how to fix what it reports.

@@ -8,6 +8,7 @@ import threading
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 from urllib.parse import unquote, urlsplit
 
+from ..diagnostics.codes import DIAGNOSTICS_PAGE
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.words import escape_controls
 from ..documents.document import Document, read_tree
@@ -24,7 +25,6 @@ from .text import Text
 UNNECESSARY = 1
 FADED = ("redundant-override", "unused-override", "ignored-override")
 
-DIAGNOSTICS_PAGE = "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"
 
 LARGE = 4 << 20  # bytes of a model that is read in the background
 
