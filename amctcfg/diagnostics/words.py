@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from .._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Iterable, List
+    from typing import Any, Iterable, List
 
 
 MOST_NAMED = 3

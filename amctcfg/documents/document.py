@@ -85,7 +85,14 @@ class Document(Generic[C_co]):
         return self.tree.source.span(field[2], field[3])
 
     def mark(self, path: Path) -> Span:
-        """Return what a diagnostic about a field points at: the literal of a scalar, the name of anything else."""
+        """Return what a diagnostic about a field points at: the literal of a scalar, the name of anything else.
+
+        Args:
+            path: Names, with an index behind each repeated field.
+
+        Returns:
+            The span; where the text has no such field, that of the nearest field above it.
+        """
         return self.tree.source.span(*mark_offsets(self.tree.find_nearest(path)))
 
     def __eq__(self, other: object) -> bool:

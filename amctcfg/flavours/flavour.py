@@ -33,12 +33,16 @@ __all__ = ["Flavour", "LayerType", "Types", "older_version"]
 class LayerType:
     """A type of layers and what they can do.
 
-    name -- as the configuration and the model have it. operation -- what it computes, the same word in all flavours.
-    quantizable -- whether it is quantized at all; a type that only `tensor_quantize` takes is not. channel_wise -- whether
-    its weights may have a factor for each channel, which is then the default. fusible -- whether BN is fused into it.
-    symmetric_only -- whether its activations are always quantized without offset. abilities -- the other requirements that
-    it satisfies: "int16", "ada_quantize" and so on. conditions -- what a node of the graph has to fulfil, by the names in
-    `models`. aliases -- what other frameworks call it, where that is an error in this flavour.
+    Attributes:
+        name: The type, as the configuration and the model have it.
+        operation: What it computes, the same word in all flavours.
+        quantizable: Whether it is quantized at all; a type that only `tensor_quantize` takes is not.
+        channel_wise: Whether its weights may have a factor for each channel, which is then the default.
+        fusible: Whether BN is fused into it.
+        symmetric_only: Whether its activations are always quantized without offset.
+        abilities: The other requirements that it satisfies: "int16", "ada_quantize" and so on.
+        conditions: What a node of the graph has to fulfil, by the names in `models`.
+        aliases: What other frameworks call it, where that is an error in this flavour.
     """
 
     name: str
@@ -52,7 +56,14 @@ class LayerType:
     aliases: Tuple[str, ...] = ()
 
     def has(self, ability: str) -> bool:
-        """Return whether a layer of this type can have what a requirement asks for."""
+        """Return whether a layer of this type can have what a requirement asks for.
+
+        Args:
+            ability: What is required, such as "channel_wise" or "int16".
+
+        Returns:
+            Whether the type has it.
+        """
         if ability == CHANNEL_WISE:
             return self.channel_wise
         if ability == ASYMMETRIC:
@@ -98,18 +109,24 @@ class Types(MappingBase):
 class Flavour(Generic[C_co]):
     """One dialect of the simplified configuration file.
 
-    name -- as `--flavour` takes it. proto -- the vendor's file that defines it. config -- the class of its root message.
-    types -- its layer types, by name; `dataclasses.replace(flavour, types=...)` makes a flavour with other ones.
-    layout -- of its JSON, None where the toolkit writes none. evidence -- "code" where the toolkit's own code was
-    compared, "pages" where only its documentation is known. graphs -- the kind of graphs it is for: "tensorflow", "onnx",
-    "torch" or "". versions -- of the toolkit. removed_fields -- fields that other versions have, and what became of each.
-    deprecated_blocks -- fields that count as common_config or as overrides of types where the configuration has neither.
-    deprecated_fields -- fields that still work in these versions, with what to do instead. deprecated -- of a flavour that the
-    vendor gives up: since when.
-
-    quantizable_types -- the types that can be quantized. channel_wise_types -- those that may have `channel_wise: true`, and
-    have it by default. fusible_types -- those that BN can be fused into. symmetric_only_types -- those whose activations
-    are always quantized without offset.
+    Attributes:
+        name: The name that `--flavour` takes.
+        proto: The vendor's file that defines it.
+        config: The class of its root message.
+        types: Its layer types, by name; `dataclasses.replace(flavour, types=...)` makes a flavour with other ones.
+        layout: The layout of its JSON, None where the toolkit writes none.
+        evidence: "code" where the toolkit's own code was compared, "pages" where only its documentation is known.
+        graphs: The kind of graphs it is for: "tensorflow", "onnx", "torch" or "".
+        title: Its name in prose.
+        versions: The versions of the toolkit.
+        removed_fields: Fields that other versions have, and what became of each.
+        deprecated_blocks: Fields that count as common_config or as overrides of types where the configuration has neither.
+        deprecated_fields: Fields that still work in these versions, with what to do instead.
+        deprecated: Of a flavour that the vendor gives up: since when.
+        quantizable_types: The types that can be quantized.
+        channel_wise_types: Those that may have `channel_wise: true`, and have it by default.
+        fusible_types: Those that BN can be fused into.
+        symmetric_only_types: Those whose activations are always quantized without offset.
     """
 
     name: str
@@ -138,13 +155,27 @@ class Flavour(Generic[C_co]):
             self.__dict__[fact + "_types"] = having
 
     def quantizes(self, layer: Layer) -> bool:
-        """Return whether a layer can be quantized: a quantizable type, and its condition holds."""
+        """Return whether a layer can be quantized: a quantizable type, and its condition holds.
+
+        Args:
+            layer: The layer.
+
+        Returns:
+            Whether the toolkit would quantize it if nothing skips it.
+        """
         return layer.supported and layer.type in self.quantizable_types
 
     def can(self, layer: Layer, ability: str) -> bool:
         """Return whether a layer can have what a requirement asks for: its type has the ability, and the layer does not lack it.
 
         An offset is refused to layers of symmetric types alone: the toolkit ignores it on one whose type it does not know.
+
+        Args:
+            layer: The layer.
+            ability: What is required, such as "channel_wise" or "int16".
+
+        Returns:
+            Whether the layer has it.
         """
         layer_type = self.types.get(layer.type)
         if layer_type is None:

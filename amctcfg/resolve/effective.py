@@ -33,8 +33,12 @@ READ: TierName = "quant_config"  # the tier of values that were read from JSON
 class Origin(NamedTuple):
     """The provenance of a value.
 
-    `tier` is what decided; `path` and `span` are the place, None where no text sets it; `shadowed` are the settings
-    of the same field that lost, highest first.
+    Attributes:
+        tier: What decided.
+        value: The value.
+        path: The place in the configuration, None where nothing sets it.
+        span: The place in the text, None where no text sets it.
+        shadowed: The settings of the same field that lost, highest first.
     """
 
     tier: TierName
@@ -90,9 +94,14 @@ class Origins(Mapping[str, Origin]):
 class EffectiveConfig:
     """The effective configuration of a layer: every field of `calibration_config` is set.
 
-    quant_enable -- whether the layer is quantized. fuse -- whether BN may be fused into it. calibration_config -- the
-    block, with one member of each group of algorithms. origins -- where each value comes from, by dotted name
-    ("ifmr_quantize.search_step"); two that differ in origins only are equal.
+    Two that differ in origins only are equal.
+
+    Attributes:
+        layer: The layer.
+        quant_enable: Whether it is quantized.
+        fuse: Whether BN may be fused into it.
+        calibration_config: The block, with one member of each group of algorithms.
+        origins: Where each value comes from, by dotted name ("ifmr_quantize.search_step"); worked out when asked for.
     """
 
     layer: Layer
@@ -102,7 +111,16 @@ class EffectiveConfig:
     origins: Mapping[str, Origin] = dataclasses.field(compare=False)
 
     def settings(self) -> Dict[str, Any]:
-        """Return all that the layer gets, by dotted name."""
+        """Return all that the layer gets.
+
+        Returns:
+            The two switches, then the values of the block, by dotted name.
+
+        Example:
+            >>> from amctcfg import AMCTConfig, merge
+            >>> merge(AMCTConfig(), Layer("conv1", "Conv2D")).settings()["arq_quantize.channel_wise"]
+            True
+        """
         switches = {"quant_enable": self.quant_enable, "fuse": self.fuse}
         return dict(switches, **values_of(self.calibration_config))
 

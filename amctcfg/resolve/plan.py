@@ -19,9 +19,16 @@ Warnings = Callable[[], Tuple[Diagnostic, ...]]
 class Plan(Mapping[str, EffectiveConfig]):
     """The effective configuration of each supported layer, by name, in the order of the layers; immutable.
 
-    config -- the configuration, None where the plan was read from JSON. flavour -- what it was expanded for. warnings --
-    what is worth knowing about it, worked out when it is asked for. resolver -- what decided: the configuration or
-    document under the rules of the plan; None where it was read from JSON. name -- of the file that it comes from.
+    Attributes:
+        config: The configuration, None where the plan was read from JSON.
+        flavour: The dialect that it was expanded for.
+        resolver: The configuration or document under the rules of the plan; None where it was read from JSON.
+        name: The name of the file that it comes from.
+
+    Example:
+        >>> from amctcfg import AMCTConfig, Layer, expand
+        >>> expand(AMCTConfig(do_fusion=False), [Layer("conv1", "Conv2D")])["conv1"].fuse
+        False
     """
 
     __slots__ = (
@@ -122,9 +129,21 @@ class Plan(Mapping[str, EffectiveConfig]):
         return self
 
     def to_json(self) -> str:
-        """Return the JSON quantization config as the toolkit writes it: global keys, then layers sorted by name.
+        """Write the JSON quantization config as the toolkit does: global keys, then layers sorted by name.
 
-        Raises `ValueError` for a flavour whose toolkit writes none.
+        Returns:
+            The JSON, which `read_plan` reads again.
+
+        Raises:
+            ValueError: The toolkit of the flavour writes none.
+
+        Example:
+            >>> from amctcfg import AMCTConfig, Layer, expand
+            >>> expand(AMCTConfig(), [Layer("conv1", "Conv2D")]).to_json().splitlines()[-4].strip()
+            '"channel_wise":true'
+
+        Source:
+            The toolkit's own writer of `quant_config`, for the flavours whose evidence is its code.
         """
         if self.flavour.layout is None:
             raise ValueError("the toolkit of {} writes no JSON quantization config".format(self.flavour.name))
@@ -136,7 +155,14 @@ class Plan(Mapping[str, EffectiveConfig]):
         return "".join(pieces)
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the JSON quantization config as Python values."""
+        """Return the JSON quantization config as Python values.
+
+        Returns:
+            The global keys, then one key a layer.
+
+        Raises:
+            ValueError: The toolkit of the flavour writes none.
+        """
         import json
 
         result: Dict[str, Any] = json.loads(self.to_json())
@@ -146,7 +172,15 @@ class Plan(Mapping[str, EffectiveConfig]):
         """Return a flat dictionary for each layer, for `pandas.DataFrame(plan.to_rows())`.
 
         Args:
-            origins: add for each value `VALUE.by`, the tier that decided, and `VALUE.line`, the line of the file or None.
+            origins: Add for each value `VALUE.by`, the tier that decided, and `VALUE.line`, the line of the file or None.
+
+        Returns:
+            Name, type and values of each layer, in the order of the layers.
+
+        Example:
+            >>> from amctcfg import AMCTConfig, Layer, expand
+            >>> expand(AMCTConfig(), [Layer("conv1", "Conv2D")]).to_rows()[0]["ifmr_quantize.search_step"]
+            0.01
         """
         found = [{"layer": e.layer.name, "type": e.layer.type, **e.settings()} for e in self.values()]
         for row, effective in zip(found, self.values()):

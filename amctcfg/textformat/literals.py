@@ -40,7 +40,18 @@ def patterns() -> Tuple[Any, Any, Any]:
 
 
 def unescape(raw: str) -> bytes:
-    """Return the bytes that a string literal stands for, or several adjacent ones with what lies between them."""
+    """Return the bytes that a string literal stands for, or several adjacent ones.
+
+    Args:
+        raw: The literals as they stand in the text, with what lies between them.
+
+    Returns:
+        The bytes; `decode("utf-8")` makes text of them.
+
+    Example:
+        >>> unescape("'a' 'b'")
+        b'ab'
+    """
     _, literals, escapes = patterns()
     # Each by itself: an escape at the end of one does not go on in the next.
     contents = [(double or single).encode("utf-8") for double, single in literals.findall(raw)]
@@ -59,7 +70,18 @@ def _unescape_one(match: Match[bytes]) -> bytes:
 
 
 def parse_bool(raw: str) -> Optional[bool]:
-    """Read `true True t`, `false False f`, and 1 or 0 as an unsigned integer in any base; None for anything else."""
+    """Read `true True t`, `false False f`, and 1 or 0 as an unsigned integer in any base.
+
+    Args:
+        raw: The literal.
+
+    Returns:
+        The value, None for anything else.
+
+    Example:
+        >>> parse_bool("t"), parse_bool("0x1"), parse_bool("yes")
+        (True, True, None)
+    """
     value = BOOLS.get(raw)
     if (value is None and raw[0] == "0") or raw == "1":
         digits = raw.lstrip("0xX")  # "01", "0x1", "00": what is left is "1" or nothing
@@ -68,9 +90,19 @@ def parse_bool(raw: str) -> Optional[bool]:
 
 
 def parse_float(raw: str) -> Optional[float]:
-    """Read a decimal integer or float, `inf`, `infinity` or `nan`, as the nearest float32; None for anything else.
+    """Read a decimal integer or float, `inf`, `infinity` or `nan`, as the nearest float32.
 
     The value is rounded to double and then to float32, as all official implementations do.
+
+    Args:
+        raw: The literal.
+
+    Returns:
+        The value, None for anything else.
+
+    Example:
+        >>> parse_float("1.5f"), parse_float("0x10")
+        (1.5, None)
     """
     digits = raw.lstrip("-")
     if digits[:1] == "0" and digits[1:2].isalnum() and digits[1] not in "eEfF":  # octal or hexadecimal
@@ -88,9 +120,17 @@ def parse_float(raw: str) -> Optional[float]:
 
 
 def round_float32(value: float) -> float:
-    """Return the shortest decimal that stands for the float32 nearest to a number, as a Python float.
+    """Return the shortest decimal that stands for the float32 nearest to a number.
 
-    `0.7` stays `0.7`, `0.123456789` becomes `0.12345679`, `0.99999999` becomes `1.0`, `1e39` infinity.
+    Args:
+        value: The number.
+
+    Returns:
+        The decimal, as a Python float.
+
+    Example:
+        >>> round_float32(0.7), round_float32(0.123456789), round_float32(0.99999999), round_float32(1e39)
+        (0.7, 0.12345679, 1.0, inf)
     """
     usual = 1e-30 < abs(value) < 1e30
     if usual and float("%.6g" % value) == value:

@@ -63,7 +63,19 @@ class MessageList(List):
 
 
 def split(flat: Iterable[Any]) -> Iterator[Field]:
-    """Iterate over the fields of a message, or the elements of a list."""
+    """Iterate over the fields of a message, or the elements of a list.
+
+    Args:
+        flat: What a message or list of the tree holds, laid out flat.
+
+    Returns:
+        Its fields, the messages in them opened.
+
+    Example:
+        >>> from amctcfg.textformat import parse
+        >>> [(name, value) for name, value, start, end in split(parse("a: 1 b: 'x'").fields)]
+        [('a', '1'), ('b', "'x'")]
+    """
     return map(expand_field, iter_raw_fields(flat))
 
 
@@ -148,6 +160,17 @@ class Tree:
 
         An index counts the elements of a repeated field through all its occurrences. Where a singular field is given
         twice, messages count as merged and the last scalar wins.
+
+        Args:
+            path: Names, with an index behind each repeated field.
+
+        Returns:
+            The field: name, value, and the offsets of its start and end.
+
+        Example:
+            >>> from amctcfg.textformat import parse
+            >>> parse("a { b: 1 b: 2 }").find(("a", "b", 1))
+            ('b', '2', 9, 13)
         """
         key = tuple(path)
         if key not in self._found:  # many layers ask for the same place
@@ -156,7 +179,14 @@ class Tree:
         return self._found[key]
 
     def find_nearest(self, path: Path) -> Field:
-        """Return the same, or what is nearest above it: a required field may be missing in a text that is read leniently."""
+        """Find the same, or what is nearest above it: a required field may be missing in a text that is read leniently.
+
+        Args:
+            path: Names, with an index behind each repeated field.
+
+        Returns:
+            The field; of an empty text the whole.
+        """
         found = self.find(path)
         while found is None and path:
             path = path[:-1]
@@ -164,7 +194,14 @@ class Tree:
         return found or (None, self.fields, 0, 0)
 
     def find_all(self, path: Path) -> Sequence[Field]:
-        """Return the occurrences of what a path leads to; the top level is looked up, not searched."""
+        """Find the occurrences of what a path leads to.
+
+        Args:
+            path: Names, with an index behind each repeated field.
+
+        Returns:
+            The fields, in their order.
+        """
         if self._index is None:
             index: Dict[Any, Any] = {}
             for field in split(self.fields):
@@ -173,13 +210,32 @@ class Tree:
         return follow_path(self._index.get(path[0], ()), path[1:]) if path else ()
 
     def elements(self, value: Optional[Sequence[Any]] = None) -> Iterator[Element]:
-        """Iterate over the top-level fields, or those of the value of an element met on the way, with lines and columns."""
+        """Iterate over the top-level fields, or those of the value of an element met on the way, with lines and columns.
+
+        Args:
+            value: The value of an element, a message or list.
+
+        Returns:
+            The fields, each with its span and that of its literal.
+
+        Example:
+            >>> from amctcfg.textformat import parse
+            >>> [element.span.line for element in parse("a: 1\\nb: 2").elements()]
+            [1, 2]
+        """
         for field in split(self.fields if value is None else value):
             name, inside, start, end = field
             yield Element(name, inside, self.source.span(start, end), self.value_span(field))
 
     def value_span(self, field: Field) -> Optional[Span]:
-        """Return the span of a scalar's literal."""
+        """Return the span of a scalar's literal.
+
+        Args:
+            field: A field of the tree.
+
+        Returns:
+            The span, None for messages and lists.
+        """
         _, value, _, end = field
         return self.source.span(end - len(value), end) if isinstance(value, str) else None
 
