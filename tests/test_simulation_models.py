@@ -108,7 +108,7 @@ def test_what_a_simulation_shows(tmp_path):
         assert scores.low_is_sensitive and set(scores) == {"first", "second"}
     with pytest.raises(ValueError, match="'cosine' or 'sqnr' or 'output'"):
         sim.sensitivity("best")
-    assert any("pages" in note for note in sim.notes)  # the flavour's evidence
+    assert any("as documented" in note for note in sim.notes)  # the flavour's evidence
 
 
 def test_one_layer_alone_is_what_skipping_the_others_leaves(tmp_path):
