@@ -84,9 +84,9 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
     for tier in reversed(tiers[1:]):
         below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})
     parts = {field.partition(".")[0] for field in own}
-    reported = []
+    reported, schema = [], context.resolver.block_class.__schema__
     for field, (tier_name, value) in below.items():
-        steps = fields_along(context, field)
+        steps = schema.along(field)
         if field in own or cascade_of(steps[-1]) is not None or is_excluded(steps[0], parts):
             continue
         fallback = context.resolver.default(steps[-1], layer)
@@ -106,15 +106,6 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
             (*path, "calibration_config"),
             "repeat the settings that you want to keep",
         )
-
-
-def fields_along(context: Context, dotted: str) -> List[Any]:
-    """Return the fields that a dotted name leads through."""
-    fields, found = context.resolver.block_class.__schema__.fields, []
-    for name in dotted.split("."):
-        found.append(fields[name])
-        fields = fields[name].kind.__schema__.fields if fields[name].is_message else {}
-    return found
 
 
 def is_excluded(part: Any, own_parts: Any) -> bool:
@@ -166,10 +157,8 @@ def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
 def decide_cascading(context: Context, layer: Layer, rules: Optional[Rules] = None) -> Dict[str, Setting]:
     """Return what decides the fields of a layer that are looked for below its block."""
     resolver = context.resolver if rules is None else context.resolver.with_rules(rules)
-    decisions = resolver.decide(layer, resolver.tiers(layer))
-    return {
-        name: winner for name, winner in decisions.items() if cascade_of(fields_along(context, name)[-1]) is not None
-    }
+    decisions, schema = resolver.decide(layer, resolver.tiers(layer)), resolver.block_class.__schema__
+    return {name: winner for name, winner in decisions.items() if cascade_of(schema.along(name)[-1]) is not None}
 
 
 def check_cascades(context: Context) -> None:

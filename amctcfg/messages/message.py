@@ -78,6 +78,17 @@ class Schema:
             f for f in fields.values() if f.label == REPEATED and f.unique is not None
         )
 
+    def along(self, dotted: str) -> List[Field]:
+        """Return the fields that a dotted name leads through, the last one at the end; none where one is not there."""
+        found: List[Field] = []
+        fields = self.fields
+        for name in dotted.split("."):
+            if name not in fields:
+                return []
+            found.append(fields[name])
+            fields = fields[name].kind.__schema__.fields if fields[name].is_message else {}
+        return found
+
 
 class Message:
     """The base of all messages: values are checked, floats rounded and repeated fields made tuples when one is

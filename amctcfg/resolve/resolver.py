@@ -429,17 +429,14 @@ class Resolver:
 
     def settings(self, name: str, tiers: List[Tier]) -> Iterator[Setting]:
         """Yield what sets a field of the block, by dotted name: highest first, whether it counts or not."""
-        field: Field = self.block_class.__schema__.fields[name.partition(".")[0]]
         steps = name.split(".")
-        if len(steps) > 1:
-            field = field.kind.__schema__.fields[steps[1]]
         for tier in tiers:
             value: Any = tier.block
             for step in steps:
                 value = getattr(value, step, None)
             if value is not None:
                 yield Setting(tier.name, value, (*tier.path, *steps))
-        yield from self.overall(field)
+        yield from self.overall(self.block_class.__schema__.along(name)[-1])
 
     def origin(self, tier: TierName, value: Any, path: Optional[Path]) -> Origin:
         return Origin(tier, value, path, self.document.span(path) if self.document and path else None)

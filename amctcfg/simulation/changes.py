@@ -70,8 +70,7 @@ def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
     for name, value in values_of(choice.block).items():
         if before.get(name) != value:
             member, _, leaf = name.partition(".")
-            field = type(choice.block).__schema__.fields[member]
-            field = field.kind.__schema__.fields[leaf] if leaf else field
+            field = choice.block.__schema__.along(name)[-1]
             parts.setdefault(member, []).append("{}: {}".format(leaf or member, field.kind.format(value)))
     return " ".join("{} {{ {} }}".format(member, " ".join(fields)) for member, fields in parts.items())
 

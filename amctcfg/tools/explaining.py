@@ -107,14 +107,8 @@ class Explanation:
         return "default, {} leaves it out".format(self.block()) if self.block() and field not in SWITCHES else "default"
 
     def is_by_type(self, field: str) -> bool:
-        fields = type(self.effective.calibration_config).__schema__.fields
-        default: Any = None
-        for step in field.split("."):
-            if step not in fields:
-                return False
-            default = fields[step].default
-            fields = fields[step].kind.__schema__.fields if fields[step].is_message else {}
-        return default is BY_TYPE
+        path = self.effective.calibration_config.__schema__.along(field)
+        return bool(path) and path[-1].default is BY_TYPE
 
     def block(self) -> str:
         """Return the tier whose block the layer has."""
@@ -140,9 +134,8 @@ class Explanation:
         return "{} is not used, {}".format(lost.tier, owner)
 
     def cascades(self, field: str) -> bool:
-        part, _, name = field.partition(".")
-        fields = type(self.effective.calibration_config).__schema__.fields
-        return bool(name) and cascade_of(fields[part].kind.__schema__.fields[name]) is not None
+        path = self.effective.calibration_config.__schema__.along(field)
+        return bool(path) and cascade_of(path[-1]) is not None
 
     def lost_settings(self, origin: Origin) -> List[Origin]:
         """Return the settings of the file that lost against a value."""

@@ -209,25 +209,14 @@ def tier_of(layer: Layer, resolver: Optional[Resolver]) -> str:
 def compare_cells(
     effective: EffectiveConfig, usual: Resolver, old: Optional[EffectiveConfig], compared: bool
 ) -> Dict[str, Cell]:
-    defaults: Dict[str, Any] = dict(
-        {"quant_enable": True, "fuse": True}, **values_of(usual.calibration(effective.layer))
-    )
-    fields = effective.calibration_config.__schema__.fields
-    before: Dict[str, Any] = {}
-    if old is not None:
-        before = dict({"quant_enable": old.quant_enable, "fuse": old.fuse}, **values_of(old.calibration_config))
+    """Return the settings of a layer by dotted name, beside the defaults and what it had before."""
+    defaults = dict({"quant_enable": True, "fuse": True}, **values_of(usual.calibration(effective.layer)))
+    before = {} if old is None else old.settings()
     cells = {}
     for field, origin in effective.origins.items():
-        part, _, name = field.partition(".")
-        if field in defaults:
-            default = defaults[field]
-        else:  # of another algorithm than the default one
-            message = getattr(effective.calibration_config, part)
-            default = message.__schema__.fields[name].default if name else fields[part].default
+        is_default = field in defaults and origin.value == defaults[field]  # a field of another algorithm is none
         changed = compared and before.get(field) != origin.value
-        cells[field] = Cell(
-            origin.value, origin, origin.value == default and field in defaults, before.get(field), changed
-        )
+        cells[field] = Cell(origin.value, origin, is_default, before.get(field), changed)
     for field, value in before.items():
         if field not in cells:  # an algorithm that the layer had before
             cells[field] = Cell(None, Origin(DEFAULT_TIER, None), True, value, True)
