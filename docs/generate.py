@@ -22,7 +22,7 @@ from amctcfg.cli.console import Console  # noqa: E402
 from amctcfg.cli.flavours import EVIDENCE  # noqa: E402
 from amctcfg.diagnostics.codes import CODES  # noqa: E402
 from amctcfg.diagnostics.diagnostic import render  # noqa: E402
-from amctcfg.flavours.requirement import BY_TYPE  # noqa: E402
+from amctcfg.flavours.requirement import default_words  # noqa: E402
 from amctcfg.messages.meanings import field_meanings  # noqa: E402
 from amctcfg.messages.message import messages_of  # noqa: E402
 
@@ -145,11 +145,7 @@ def flavour_text(flavour):
 
 
 def default_of(field):
-    if field.label != "optional" or field.default is None:
-        return ""
-    if field.is_message:
-        return "an empty one"
-    return repr(field.default) if field.default is BY_TYPE else field.kind.format(field.default)
+    return "an empty one" if field.is_message and field.default is not None else default_words(field)
 
 
 def command_line():

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 
 from ..diagnostics.words import pluralize
 from ..flavours.layer import Layer
-from ..flavours.requirement import BY_TYPE
+from ..flavours.requirement import default_words
 from ..messages.kinds import BOOL, STRING, Enum
 from ..messages.meanings import field_meanings
 from .analysis import Analysis
@@ -91,19 +91,13 @@ def write_field(name: str, spec: Any, snippets: bool) -> str:
         return name + ": ${1|true,false|}"
     if isinstance(spec.kind, Enum):
         return name + ": ${1|" + ",".join(spec.kind.names) + "|}"
-    return "{}: ${{1:{}}}".format(name, default_of(spec) or spec.kind.example)
-
-
-def default_of(spec: Any) -> str:
-    if spec.is_message or spec.default is None or spec.label == "repeated":
-        return ""
-    return repr(spec.default) if spec.default is BY_TYPE else spec.kind.format(spec.default)
+    return "{}: ${{1:{}}}".format(name, default_words(spec) or spec.kind.example)
 
 
 def detail(spec: Any) -> str:
     parts = ["{} {}".format(spec.label, spec.kind_name)]
-    if default_of(spec):
-        parts.append("default {}".format(default_of(spec)))
+    if default_words(spec):
+        parts.append("default {}".format(default_words(spec)))
     if spec.within is not None:
         parts.append(spec.within.words)
     return ", ".join(parts)
@@ -140,10 +134,10 @@ def values(
         choices = ("true", "false")
     elif isinstance(spec.kind, Enum):
         choices = spec.kind.names
-    elif default_of(spec):
-        choices = (default_of(spec),)
+    elif default_words(spec):
+        choices = (default_words(spec),)
     for choice in choices:
-        words = "the default" if choice == default_of(spec) else ""
+        words = "the default" if choice == default_words(spec) else ""
         edit = {"range": analysis.text.range(start, end), "newText": blank + choice}
         yield {
             "label": choice,

@@ -106,6 +106,13 @@ def cascade_of(field: Field) -> Optional[str]:
     return found
 
 
+def default_words(field: Field) -> str:
+    """Write the default of a field; "" for a message, and where there is none."""
+    if field.is_message or field.default is None:
+        return ""
+    return repr(field.default) if field.default is BY_TYPE else field.kind.format(field.default)
+
+
 def requirements_of(field: Field) -> Tuple[Requirement, ...]:
     """Return what some values of a field require."""
     found: Tuple[Requirement, ...] = field.metadata.get("requires", ())

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Iterator, List
 
 from ..flavours.flavour import Flavour
-from ..flavours.requirement import BY_TYPE
+from ..flavours.requirement import default_words
 from ..messages.field import Field
 from ..messages.kinds import Enum
 from ..messages.message import messages_of
@@ -64,12 +64,8 @@ def field_lines(found: List[Field]) -> Iterator[str]:
 
 
 def line(field: Field, label: str, indent: str, number: int) -> Iterator[str]:
-    notes = []
-    if field.within is not None:
-        notes.append(field.within.words)
-    if field.default is not None and not field.is_message:
-        default = repr(field.default) if field.default is BY_TYPE else field.kind.format(field.default)
-        notes.append("default: {}".format(default))
+    notes = [field.within.words] if field.within is not None else []
+    notes += ["default: {}".format(default_words(field))] if default_words(field) else []
     if notes:
         yield "{}// {}".format(indent, "; ".join(notes))
     yield "{}{}{} {} = {};".format(indent, label, field.kind_name, field.name, number)
