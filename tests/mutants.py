@@ -34,7 +34,7 @@ TESTS = {
     "models": "graph models exported traits selection",
     "resolve": "facts checks golden laws flavours json tools",
     "checks": "checks facts diagnostics detect selection check edits golden flavours laws",
-    "tools": "json tools edits show overriding overlays schema page check commands",
+    "tools": "json tools edits show overriding overlays schema selection check commands",
     "tuning": "scores tuning",
     "workspace": "workspace commands cli",
     "simulation": "simulation simulation_models",

@@ -365,3 +365,10 @@ FIELDS = [
 def test_the_fields_of_a_message_complete_and_nothing_else(complete, code, cls):
     found = [name for name in complete(code) if name[:2] != "__"]
     assert sorted(found) == sorted(field.name for field in dataclasses.fields(cls))
+
+
+def test_origins_of_what_is_no_field():
+    effective = amctcfg.merge(amctcfg.AMCTConfig(), Layer("a", "Conv2D"))
+    for one in (effective, pickle.loads(pickle.dumps(effective))):
+        with pytest.raises(KeyError):
+            one.origins["nope"]

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amctcfg import ONNX, PYTORCH, TF_ASCEND, load_layers
+from amctcfg import ONNX, PYTORCH, TF_ASCEND, AMCTConfig, Layer, expand, load_layers
 from amctcfg.models.links import load_links
 from amctcfg.tools.borders import count_borders
+from amctcfg.tools.overlays import REFUSED, SKIPPED, model_explorer
+from amctcfg.tools.tabulating import tabulate
 
 from .conftest import DATA, often
 
@@ -162,6 +164,15 @@ def test_nodes_of_model_explorer_itself(model, tmp_path, cli):
     assert {key: again[key] for key in data} == data
 
 
+def test_what_the_toolkit_refuses_has_a_colour_of_its_own():
+    table = tabulate(expand(AMCTConfig(skip_layers=["a", "b"]), [Layer(name, "Conv2D") for name in "abc"]))
+    skipped, other, quantized = table.rows
+    rows = [skipped, other._replace(state="refused", is_refused=True), quantized]
+    found = json.loads(model_explorer(table._replace(rows=rows), {}))["results"]
+    assert (found["a"]["value"], found["a"]["bgColor"]) == ("skip", SKIPPED)
+    assert (found["b"]["value"], found["b"]["bgColor"]) == ("refused", REFUSED) != ("refused", SKIPPED)
+
+
 # ---------------------------------------------------------------- edges and borders
 
 
@@ -192,6 +203,7 @@ def graphs(draw):
         sources = draw(st.sets(st.integers(0, at - 1), max_size=3))
         inputs["n{}".format(at)] = tuple("n{}".format(source) for source in sources)
     names = draw(st.sets(st.sampled_from(sorted(inputs)), max_size=size))
+    inputs = dict(draw(st.permutations(list(inputs.items()))))  # a graph may name what is read later
     return {name: draw(st.booleans()) for name in sorted(names)}, inputs
 
 
@@ -219,3 +231,4 @@ def test_borders_in_cycles_and_long_chains():
     inputs = {"n{}".format(at): ("n{}".format(at - 1),) for at in range(1, 50000)}
     assert count_borders({"n0": True, "n49999": False}, dict(inputs, n0=())) == 1
     assert count_borders({}) == 0 == count_borders({"a": True})
+    assert count_borders({"a": True, "b": False}, {"a": (), "b": ("an input",)}) == 0

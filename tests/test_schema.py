@@ -18,6 +18,7 @@ from amctcfg import (
     OverrideLayer,
     OverrideLayerType,
 )
+from amctcfg.tools.exporting import proto
 
 from .conftest import DATA
 
@@ -195,3 +196,10 @@ def test_a_plan_keeps_its_attributes():
         with pytest.raises(AttributeError, match="a Plan can't be changed"):
             change()
     assert plan.config == AMCTConfig()
+
+
+def test_the_exported_schema_has_its_enums_and_says_what_messages_are():
+    text = proto(amctcfg.PYTORCH)
+    assert "enum DataType {\n  INT8 = 1;\n  INT16 = 2;\n}\n" in text
+    config = amctcfg.PYTORCH.config
+    assert "// {}\nmessage AMCTConfig {{\n".format(config.__doc__.strip().partition("\n")[0]) in text

@@ -93,6 +93,11 @@ def test_fmt_in_place_check_and_diff(cli, tmp_path):
     assert cli("fmt", "--check", path, tidy).status == 0
 
 
+def test_the_end_of_the_first_line_is_that_of_all():
+    assert amctcfg.format("\r\na: 1\nb: 2\n").count("\r\n") == 2
+    assert amctcfg.format("\na: 1\r").count("\r") == 0
+
+
 def test_formatting_is_linear_in_comments_and_fields():
     text = "".join("# {0}\nskip_layers: '{0}'  # {0}\n".format(number) for number in range(4000)) + "# end"
     assert amctcfg.format(text).count("#") == 8001
@@ -395,6 +400,20 @@ def test_condensing_gives_the_fewest_blocks_and_lines(data):
     wanted = {name: effective.calibration_config for name, effective in plan.items()}
     short = amctcfg.condense(plan.to_json(), model)
     assert (size(short), len(amctcfg.dumps(short).splitlines())) == fewest_lines(model, wanted)
+
+
+def test_a_demand_of_all_layers_of_a_type_is_one_block():
+    model = [
+        Layer("a", "Linear"),
+        Layer("b", "Linear"),
+        Layer("c", "Conv2d"),
+        Layer("d", "Conv2d"),
+        Layer("e", "AvgPool2d"),
+    ]
+    block = "ifmr_quantize { dst_type: INT16 }"
+    text = "override_layer_types { layer_type: 'Linear' calibration_config { %s } }" % block
+    config = amctcfg.loads(text, flavour=amctcfg.PYTORCH)
+    assert amctcfg.condense(amctcfg.expand(config, model).to_json(), model, flavour=amctcfg.PYTORCH) == config
 
 
 MODEL = [Layer("conv1", "Conv2D"), Layer("conv2", "Conv2D"), Layer("fc", "MatMul"), Layer("relu", "Relu", False)]
