@@ -149,8 +149,7 @@ def options_of(name: str) -> Tuple[Option, ...]:
 
 
 def formatter(prog: str) -> argparse.HelpFormatter:
-    """Make the formatter of the help; argparse's own asks for the width of the terminal whenever an option is added, by
-    a module that is slow to import."""
+    """Make the formatter of the help; argparse's own imports a slow module to ask for the terminal's width."""
     columns = os.environ.get("COLUMNS", "")
     if not columns.isdigit():
         try:

@@ -66,8 +66,7 @@ def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
 
 
 def audit_json(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
-    """Write one object: `version`, `file`, `findings`, and for each field the number of layers for which it is not
-    visible."""
+    """Write one object: `version`, `file`, `findings`, and of each field for how many layers it can't be seen."""
     rows = [
         {
             "layer": finding.layer,

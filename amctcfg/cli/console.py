@@ -87,8 +87,7 @@ class Console:
         self.result("".join("{}\n".format(escape_controls(line)) for line in lines))
 
     def output(self, text: str, path: Optional[str], inputs: Iterable[Optional[str]] = ()) -> None:
-        """Write a result into a file, which is replaced in one step, or to standard output. Refuses to replace an
-        input."""
+        """Write a result to standard output, or into a file in one step; refuse to replace an input."""
         if path is None or path == "-":
             self.result(text)
             return
@@ -189,8 +188,7 @@ class Console:
 
 
 def standard_streams() -> Tuple[Any, Any, Any]:
-    """Return the process's streams: results are UTF-8 bytes whatever the locale, notes are escaped where they must
-    be."""
+    """Return the process's streams: results are UTF-8 in any locale, notes are escaped where they must be."""
     if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
         # Under PYTHONUNBUFFERED the text goes to the descriptor itself, which may take a part of it only.
         is_terminal = sys.stdout.isatty()

@@ -156,8 +156,7 @@ class Comparison:
         return change.after_origin.tier
 
     def whom(self, row: ChangeGroup, quote: Callable[[str], str]) -> str:
-        """Name the layers: `5 layers: 'conv2', 'dw1', 'fc' and 2 more`, or the types where all layers of these are
-        meant."""
+        """Name the layers: `5 layers: 'conv2', 'dw1', 'fc' and 2 more`; types, where all of their layers are meant."""
         if not row.names:
             return "global"
         counts = Counter(self.types.get(name, "") for name in row.names)
@@ -186,8 +185,7 @@ class Comparison:
         return "".join(line + "\n" for line in lines)
 
     def summary(self) -> str:
-        """Sum up: `6 of 9 layers and 1 global setting change; borders between quantized and float layers: 1 before, 3
-        after`."""
+        """Sum up: `6 of 9 layers and 1 global setting change; borders ...: 1 before, 3 after`."""
         if not self.changes:
             return "no layer changes"
         layers = len({change.layer for change in self.changes if change.layer is not None})

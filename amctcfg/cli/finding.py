@@ -56,8 +56,7 @@ def matches_excluded(path: str, folder: str, excluded: Sequence[str]) -> bool:
 
 
 def may_be_read(path: str) -> bool:
-    """Tell whether it is a file, but not an INI file; what can't be opened is reported later, and a pipe would be
-    waited for."""
+    """Tell whether it is a file, but not an INI file; a pipe would be waited for, and a missing file is reported later."""
     return not os.path.exists(path) or (os.path.isfile(path) and not is_ini(path))
 
 

@@ -252,8 +252,7 @@ def row_as_dict(row: SimulationRow) -> Dict[str, Any]:
 
 
 def to_json(view: SimulationView) -> str:
-    """Write one object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes` and `output_sqnr`, in
-    decibels."""
+    """Write one object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes`, `output_sqnr` in dB."""
     return json_report(
         file=view.file.name,
         model=view.model,
@@ -282,7 +281,6 @@ def to_html(view: SimulationView) -> str:
 
 
 def to_ranking(scores: Any) -> str:
-    """Write the toolkit's ranking: pairs of layer and value, ascending; without layers whose floats are NaN or
-    infinity."""
+    """Write the toolkit's ranking: pairs of layer and value, ascending; without NaN and infinity."""
     pairs = sorted(([name, value] for name, value in scores.items() if math.isfinite(value)), key=lambda pair: pair[1])
     return dump_json(pairs, indent=4, separators=(",", ":"))

@@ -18,8 +18,7 @@ MOST_LISTED = 20
 
 
 def hover(analysis: Analysis, offset: int) -> Optional[Dict[str, Any]]:
-    """Describe what is at a place: a field by its meaning, a layer by what it gets, a block by the layers that have
-    it."""
+    """Describe what is at a place: the meaning of a field, what a layer gets, which layers have a block."""
     node = analysis.outline.at(offset)
     if node is None:
         return None

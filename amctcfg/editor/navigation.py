@@ -62,8 +62,7 @@ def name_at(analysis: Analysis, offset: int) -> Optional[OutlineNode]:
 
 
 def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
-    """Go from an override to the blocks that it shadows; from a layer's name elsewhere to the blocks that it could
-    have."""
+    """Go from an override to the blocks that it shadows, from a layer's name to the blocks that it could have."""
     node = analysis.outline.at(offset) or analysis.outline.inside(offset)
     override: Optional[OutlineNode] = node
     while override is not None and override.field not in (OF_LAYER, OF_TYPE):

@@ -104,8 +104,7 @@ class Text:
 
 
 def whole_edit(before: str, after: str) -> List[Edit]:
-    """Make one edit that makes one text of another, without what they have in common at both ends; none if they are
-    equal."""
+    """Make the edit that turns one text into another, without what both ends share; none if they are equal."""
     if before == after:
         return []
     start = 0

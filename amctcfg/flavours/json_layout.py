@@ -28,8 +28,7 @@ __all__ = ["Constant", "Item", "Layout", "Value", "Values", "is_same"]
 
 
 class Item:
-    """The content of a key: `fields` are those that it holds, `mapping` what is written for their values, if not
-    these."""
+    """The content of a key: the `fields` that it holds; `mapping`: what is written for their values, if not these."""
 
     fields: Tuple[str, ...] = ()
     mapping: Optional[Mapping[Any, Any]] = None

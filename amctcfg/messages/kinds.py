@@ -167,8 +167,7 @@ class String(Kind[str]):
         return str(value)
 
     def format(self, value: str) -> str:
-        """Write a literal in double quotes, characters beyond ASCII as they are but for those that act on a
-        terminal."""
+        """Write a literal in double quotes; characters beyond ASCII stay, but for those that act on a terminal."""
         if value.isprintable() and '"' not in value and "\\" not in value:
             return '"{}"'.format(value)
         return '"{}"'.format(re.sub(r'["\\]|' + CONTROL, escape, value))

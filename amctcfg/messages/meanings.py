@@ -11,8 +11,7 @@ from typing import Any, Dict
 
 
 def field_meanings(cls: Any) -> Dict[str, str]:
-    """Return the meaning of each field; of those that a base class describes, the base's. Empty where there is no
-    source."""
+    """Return the meaning of each field, also those of a base class; empty where there is no source."""
     found: Dict[str, str] = {}
     for base in reversed(cls.__mro__):
         found.update(module_meanings(base.__module__).get(base.__name__, {}))

@@ -91,8 +91,7 @@ class Schema:
 
 
 class Message:
-    """The base of all messages: values are checked, floats rounded and repeated fields made tuples when one is
-    built."""
+    """The base of all messages: building one checks values, rounds floats and makes tuples of repeated fields."""
 
     if TYPE_CHECKING:
         __schema__: ClassVar[Schema]

@@ -56,8 +56,7 @@ class Assessment(NamedTuple):
 
 
 class InputOrigin(NamedTuple):
-    """The source of an input: the node at the beginning, words for it, whether it is a constant, and reshaped on
-    the way."""
+    """The source of an input: the node at the beginning, words for it, whether it is constant, and was reshaped."""
 
     name: str
     words: str
@@ -247,8 +246,7 @@ Fields = Dict[str, Dict[str, Tuple[int, str]]]  # message -> field -> (number, t
 
 
 def message_classes(package: str, fields: Fields) -> Dict[str, Any]:
-    """Make classes for reduced messages, from protobuf's run time. Weights are not among the fields: nobody looks at
-    them."""
+    """Make classes for messages reduced to the fields that are read; weights are not among them."""
     return _message_classes(package, tuple((name, tuple(inside.items())) for name, inside in fields.items()))
 
 

@@ -200,8 +200,7 @@ def portray(node: Node, graph: OnnxGraph) -> Traits:
 
 
 def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, str]]:
-    """Yield each node with its name; one without gets its type and its index among all nodes, one that is taken a
-    suffix."""
+    """Yield each node with its name: its type and index where it has none, with a suffix where it is taken."""
     given: Set[str] = {node.name for node in graph.node if node.name}
     seen: Set[str] = set(reserved)
     suffixes: Dict[str, int] = {}  # the last one of each name: thousands of one name are no longer work
@@ -279,8 +278,7 @@ def plain_gemm(node: Node, graph: Graph) -> Optional[Assessment]:
 
 
 def product(node: Node, graph: Graph) -> Optional[Assessment]:
-    """Check a product: a constant second input has two or three dimensions; a product of two variables is quantized
-    without offset."""
+    """Check a product: a constant second input has two or three dimensions; two variables have no offset."""
     assert isinstance(graph, OnnxGraph)
     if len(node.inputs) < 2 or not graph.origin(node.inputs[1]).constant:
         return Assessment(lacks=("asymmetric",))

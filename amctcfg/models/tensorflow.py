@@ -129,8 +129,7 @@ def are_off(*attributes: str) -> Condition:
 
 
 def one_constant(node: Node, graph: Graph) -> Optional[Assessment]:
-    """Check a product: one of two variables is quantized without offset; a constant second operand has two
-    dimensions."""
+    """Check a product: a constant second operand has two dimensions; two variables have no offset."""
     if not any(graph.origin(source).constant for source in node.inputs[:2]):
         return Assessment(lacks=("asymmetric",))
     assert isinstance(graph, TensorFlowGraph)
@@ -191,8 +190,7 @@ def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
 
 
 def find_called_functions(node: Any, functions: Dict[str, Any]) -> List[Tuple[str, str]]:
-    """Return the functions that a node calls, each with the attribute that tells the branches of an If or While
-    apart."""
+    """Find the functions that a node calls, each with its attribute: the branches of an If or While."""
     if node.op in functions:
         return [("", node.op)]
     found = [(entry.key, entry.value.func.name) for entry in node.attr if entry.value.func.name in functions]
@@ -252,8 +250,7 @@ def shape_of(tensor: Any) -> Optional[Tuple[int, ...]]:
 
 
 def attribute_value(node: Any, name: str) -> Any:
-    """Return the AttrValue of a node's attribute, or None; our own messages have them as a list, TensorFlow's as a
-    map."""
+    """Return a node's AttrValue or None; our own messages have them as a list, TensorFlow's as a map."""
     attributes = getattr(node, "attr", {})
     if hasattr(attributes, "keys"):
         return attributes.get(name)

@@ -12,8 +12,7 @@ Shape = Optional[Tuple[int, ...]]
 
 
 class ValueOrigin(NamedTuple):
-    """The origin of a value: the value at the beginning, the operations on the way, whether it is constant, its shape
-    where it arrives."""
+    """The origin of a value: where it begins, the operations on the way, whether it is constant, its final shape."""
 
     value: str
     through: Tuple[str, ...]

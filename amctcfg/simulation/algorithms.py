@@ -150,8 +150,7 @@ class Samples:
         return bool(self.high - self.low > TINY and np.isfinite(most))
 
     def outermost(self, k: int, side: int) -> np.float32:
-        """Return the k-th value from the low end (side -1) or the high end (1); 0 where that lies on the other side of
-        zero."""
+        """Return the k-th value from the low end (side -1) or the high end (1); 0 where it is beyond zero."""
         end: np.float32 = self.low if side < 0 else self.high
         if k == 1 or end * side <= 0:
             return end if end * side > 0 else ZERO

@@ -87,15 +87,14 @@ class Piece:
 
 
 def build_float(site: Site, tag: str = "") -> Piece:
-    """Return the layer in floats."""
+    """Build the layer in floats."""
     piece = Piece(site, tag)
     piece.layer(site.node.input)
     return piece
 
 
 def build_calibrated(site: Site, weights: Optional[Weights], balance: Optional[np.ndarray]) -> Piece:
-    """Return the layer as it is while activations are calibrated: its weight is quantized, its activations are in
-    floats."""
+    """Build the layer for the calibration of activations: its weight is quantized, its activations are floats."""
     piece = Piece(site, "")
     inputs = list(site.node.input)
     if balance is not None:
@@ -107,8 +106,7 @@ def build_calibrated(site: Site, weights: Optional[Weights], balance: Optional[n
 
 
 def build_quantized(site: Site, factors: Factors, weights: Optional[Weights], tag: str = "") -> Piece:
-    """Return the layer as the quantized model computes it: rounded activations, weight and bias, by standard
-    operators."""
+    """Build the quantized layer: rounded activations, weight and bias, by standard operators."""
     piece = Piece(site, tag)
     inputs = list(site.node.input)
     low, high = limits(site.setting.bits)

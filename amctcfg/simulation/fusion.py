@@ -50,8 +50,7 @@ Found = Tuple[str, np.ndarray, Tuple[np.ndarray, np.ndarray], List[str]]
 
 
 def normalization(network: Network, node: onnx.NodeProto, users: Dict[str, List[onnx.NodeProto]]) -> Optional[Found]:
-    """Find what follows a convolution and can be folded into it: its result, k, mean and beta, and the values that
-    go."""
+    """Find what can be folded into a convolution: its result, k, mean and beta, and the values that go."""
     weight = network.constant(node.input[1])
     if weight is None or (len(node.input) > 2 and node.input[2] and constant_bias(network, node) is None):
         return None
@@ -95,8 +94,7 @@ def only_user(users: Dict[str, List[onnx.NodeProto]], value: str) -> Optional[on
 def per_channel(
     network: Network, node: onnx.NodeProto, operation: str, value: str, channels: int, rank: int
 ) -> Optional[np.ndarray]:
-    """Return the constant of each channel by which a node multiplies a value, or which it adds; None for another
-    node."""
+    """Return the constant of each channel that a node adds, or multiplies by; None for another node."""
     if node.op_type != operation or list(node.input).count(value) != 1:
         return None
     constant = network.constant(node.input[1 - list(node.input).index(value)])

@@ -113,8 +113,7 @@ def candidate_windows(counts: np.ndarray) -> List[Tuple[int, int]]:
 
 
 def window_losses(counts: np.ndarray, windows: Sequence[Tuple[int, int]], bits: int) -> np.ndarray:
-    """Return the loss of each window: from integrals up to the borders of the targets where these are fewer than the
-    bins."""
+    """Return the loss of each window; from integrals where targets have fewer borders than there are bins."""
     if 1 << bits >= len(counts):
         return np.array([window_loss(counts, left, right, bits) for left, right in windows])
     places = np.arange(len(counts), dtype=np.float64)
@@ -147,8 +146,7 @@ def prefix_sums(values: np.ndarray) -> np.ndarray:
 
 
 def window_loss(counts: np.ndarray, left: int, right: int, bits: int) -> float:
-    """Return the squared error of values that are uniform in their bins, in squared bins, where a window is
-    quantized."""
+    """Return the squared error, in squared bins, of a quantized window whose bins hold uniform values."""
     targets = 1 << bits
     step = (right - left + 1) / targets
     bins = np.flatnonzero(counts)

@@ -19,8 +19,7 @@ class Nodes(NamedTuple):
 
 
 def name_layers(graph: onnx.GraphProto, flavour: Flavour) -> Dict[str, Nodes]:
-    """Return the nodes of each layer, as the readers of models name it; from now on each node of the graph has a name
-    of its own."""
+    """Return the nodes of each layer, named as the readers of models do; each node gets a name of its own."""
     places = locate_layers(graph, flavour)
     for node, name in list(node_names(graph)):
         node.name = name

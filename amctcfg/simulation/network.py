@@ -95,8 +95,7 @@ class Network:
     def with_nodes(
         self, nodes: Iterable[onnx.NodeProto], arrays: Dict[str, np.ndarray], outputs: Optional[Iterable[str]] = None
     ) -> Network:
-        """Return a network of other nodes and some further or other weights; outputs -- those to compute, None for its
-        own."""
+        """Return a network with other nodes and further weights; outputs -- to compute, None for its own."""
         outputs = None if outputs is None else list(outputs)
         model = onnx.ModelProto()
         model.CopyFrom(self.model)

@@ -215,8 +215,7 @@ def ifmr_changes(percentiles: Tuple[float, float], search: Tuple[float, float, f
 def search_ranges(
     samples: Samples, bits: int, offset: bool, percentiles: Tuple[float, float], ranges: Iterable[Any]
 ) -> Dict[Any, Tuple[float, float, int]]:
-    """Return the least loss of IFMR, its scale and its offset, for each range of the search: ranges share their
-    candidates."""
+    """Return the least loss of IFMR, its scale and offset, for each range; ranges share candidates."""
     high, low = range_of(samples, percentiles)
     steps = (1 << bits) - 1 if offset else (1 << (bits - 1)) - int(abs(high) >= abs(low))
     if not offset:

@@ -16,8 +16,7 @@ NOTHING_DIFFERS = 200.0  # decibels
 
 
 class Agreement:
-    """The agreement of the outputs of several batches with others: their mean cosine, and the signal against the
-    noise."""
+    """The agreement of the outputs of several batches with others: mean cosine, and signal against noise."""
 
     def __init__(self) -> None:
         self.cosines: List[float] = []

@@ -80,8 +80,7 @@ class Simulation:
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
-        """Return what a notebook shows: the plan with the factors, and the cosines once they were asked for; see
-        `Plan`."""
+        """Return what a notebook shows: the plan with factors, and cosines once they were asked for."""
         try:
             from ..pages.table import simulation_table
         except ImportError:
@@ -173,8 +172,7 @@ class Simulation:
         return found
 
     def _layers(self) -> Dict[str, Agreement]:
-        """Return each layer's output in floats against its quantized one, on the inputs that it saw when it was
-        calibrated."""
+        """Return how each layer's quantized output agrees with its output in floats, on its calibration inputs."""
         sites = {site.name: site for site in self._simulated.sites}
         simulator = self._simulator
         network = weave(self._simulated.network, [self._calibrated(site) for site in sites.values()])

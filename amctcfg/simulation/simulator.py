@@ -118,8 +118,7 @@ class Simulator:
     # ------------------------------------------------------------ the whole
 
     def simulate(self, plan: Plan) -> Simulated:
-        """Find the factors of all layers of a plan. A layer that the toolkit refuses stays in floats, as if it were
-        skipped."""
+        """Find the factors of all layers of a plan; a layer that the toolkit refuses stays in floats."""
         network, sizes = self.prepared(plan)
         sites, notes = self.sites(plan, network)
         notes = [*self.network.notes, *notes]
@@ -155,8 +154,7 @@ class Simulator:
         refused: Dict[str, str],
         blind: Dict[str, str],
     ) -> Dict[str, Factors]:
-        """Find the factors of layers; those that the toolkit refuses are added to `refused`, those behind them to
-        `blind`."""
+        """Find the factors of layers; add refused ones to `refused`, and those behind them to `blind`."""
         balances, weights = self.balanced(network, sizes, sites, refused), {}
         for site in sites:
             if site.weight is None or site.name in refused:
@@ -184,8 +182,7 @@ class Simulator:
     # ------------------------------------------------------------ balancing and weights
 
     def magnitudes_of(self, network: Network, sizes: Sizes, sites: Sequence[Site]) -> Dict[str, np.ndarray]:
-        """Return the largest magnitude in each input channel of each layer, by the first batch on the model in
-        floats."""
+        """Return the largest magnitude in each input channel of each layer, by the first batch in floats."""
         numbers = number_values(network, {}, self.numbers)
         keys = {site.name: (numbers[site.values[0]], site.kind) for site in sites}
         missing = [site for site in sites if keys[site.name] not in self.magnitudes]
@@ -317,8 +314,7 @@ def sizes_for(sizes: Sizes, network: Network, values: Sequence[str], count: int)
 
 
 def factors_of(arrays: List[np.ndarray], sites: Sequence[Site], balances: Mapping[str, np.ndarray]) -> List[Any]:
-    """Find scale and offset for each layer that reads a value, or in words why the toolkit stops; the values are used
-    up."""
+    """Find scale and offset for each reader of a value, or why the toolkit stops; the values are used up."""
     if not all(np.isfinite(array).all() for array in arrays):
         return [BLIND] * len(sites)
     found: List[Any] = [None] * len(sites)
@@ -342,8 +338,7 @@ def factors_of(arrays: List[np.ndarray], sites: Sequence[Site], balances: Mappin
 
 
 def join_batches(arrays: List[np.ndarray]) -> np.ndarray:
-    """Return the values of all batches in one array, which may be changed; the list is used up, so that no value is
-    held twice."""
+    """Return the values of all batches in one array; the list is used up, so that nothing is held twice."""
     if len(arrays) == 1:
         return arrays.pop().reshape(-1)
     found, place = np.empty(sum(array.size for array in arrays), np.float32), 0

@@ -95,8 +95,7 @@ class Site:
     # ------------------------------------------------------------ channels
 
     def apart(self) -> Tuple[Tuple[int, ...], Tuple[int, ...], Tuple[int, ...]]:
-        """Return the shape of the weight with its groups on an axis of their own, the axes of its input and of its
-        output channels."""
+        """Return the weight's shape with groups on an axis of their own, and the axes of input and output channels."""
         assert self.weight is not None
         shape = self.weight.shape
         if self.kind == LINEAR:

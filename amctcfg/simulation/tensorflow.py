@@ -19,8 +19,7 @@ NO_OUTPUTS = ("NoOp", "Const", "Placeholder", "Assert")
 
 
 def read_graph_def(path: Any) -> Any:
-    """Read a GraphDef from a file. Raises `SimulationError`, `OSError`, and `ImportError` where the extra is
-    missing."""
+    """Read a GraphDef. Raises `SimulationError`, `OSError`, and `ImportError` without the extra."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or it talks about the processor
     try:
         import tensorflow

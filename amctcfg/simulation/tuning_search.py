@@ -115,8 +115,7 @@ class TuningSearch:
         return self.heard_alone[key]
 
     def estimate(self, state: State) -> float:
-        """Estimate the dB of the output by a state, each layer with the factors that it has where the others are as
-        they are."""
+        """Estimate the dB of the output by a state, with the factors of each layer among layers as they are."""
         key = frozenset(state.items())
         if key not in self.estimated:
             found = [self.made[name, state.get(name)] for name in self.sites if not is_skip(state.get(name))]
@@ -124,8 +123,7 @@ class TuningSearch:
         return self.estimated[key]
 
     def whole(self, state: State) -> float:
-        """Return the dB of the output by a state, simulated; as little as can be where the toolkit would refuse a layer
-        of it."""
+        """Simulate the dB of the output by a state; as few as can be where the toolkit would refuse a layer."""
         if all(self.leaves_weights(name, choice) for name, choice in state.items()):
             return self.estimate(state)
         key = frozenset(state.items())
@@ -244,8 +242,7 @@ class TuningSearch:
         return self.result(state, before, target)
 
     def best_so_far(self) -> State:
-        """Return the best state that was estimated, or what the alternatives that were tried until now give
-        together."""
+        """Return the best state that was estimated, or the best alternatives that were tried until now."""
         state: State = dict(max(self.estimated, key=self.estimated.__getitem__))
         for rank, kind in enumerate(self.kinds):
             together = self.pick(self.kinds[: rank + 1]) if kind != SKIP else {}

@@ -34,8 +34,7 @@ NODE_PREFIXES = ("requant_/",)
 
 
 class Failing(NamedTuple):
-    """The layers that fail by a log: the layers by the model's names, names that aren't layers, lines that fail without
-    a name."""
+    """The layers that fail by a log, names in it that aren't layers, and lines that fail without a name."""
 
     layers: List[str]
     unknown: List[str]

@@ -255,8 +255,7 @@ class Bisection:
 
     @property
     def hopeless(self) -> bool:
-        """True where neither the first candidates nor the largest were good, or had a better score than nothing
-        skipped."""
+        """True where neither the first candidates nor the largest did better than nothing skipped."""
         return self.strategy.is_hopeless(self._reached)
 
     @property
