@@ -51,6 +51,7 @@ DELETABLE = {
 DOORS = {
     "cli.bisect": {"tuning"},
     "cli.scoring": {"tuning"},
+    "cli.search_report": {"tuning"},
     "cli.lsp": {"editor"},
     "cli.show": {"pages"},
     "cli.simulate": {"simulation"},

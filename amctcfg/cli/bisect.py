@@ -10,18 +10,18 @@ import queue
 import re
 import shlex
 import time
-from typing import TYPE_CHECKING, Any, FrozenSet, List
+from typing import TYPE_CHECKING, Any
 
-from ..diagnostics.words import pluralize, quote_name
-from ..documents.files import replace, same_file, write
+from ..diagnostics.words import quote_name
+from ..documents.files import replace, same_file
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, SENSITIVITY, option, strip_mark
 from .candidates import CandidateFiles
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, Console, Failure
 from .opening import open_workspace
-from .progress import duration
 from .scoring import read_scores, require_direction, require_tuning
+from .search_report import SearchReport
 from .simulate import count
 from .suggest import classify
 
@@ -69,8 +69,7 @@ SEEN_BY = re.compile(r"\{(json|skip|skip-file|onnx)?\}")  # the placeholders tha
 
 NOTHING_GOOD = 3  # the exit status
 CANT_TELL, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
-BEST_FILE, NEXT_FILE = "best.cfg", "next.cfg"
-LAST_LINES = 5
+NEXT_FILE = "next.cfg"
 MOST_JOBS = 256  # a search does not foresee more
 
 
@@ -182,8 +181,7 @@ class Loop:
         self.file: ConfigFile = file
         self.arguments: argparse.Namespace = arguments
         self.console: Console = console
-        self.started: float = time.monotonic()
-        self.resumed: int = search.runs
+        self.report: SearchReport = SearchReport(search, journal, folder, file, console)
         self.workers: queue.Queue[int] = queue.Queue()
         for worker in range(arguments.jobs):
             self.workers.put(worker)
@@ -195,13 +193,7 @@ class Loop:
     def run(self) -> int:
         from ..tuning.commands import CommandError
 
-        if self.resumed:
-            self.console.note(
-                "{} from {}; --reset starts over".format(
-                    "1 verdict comes" if self.resumed == 1 else "{} verdicts come".format(self.resumed),
-                    self.folder.shown("journal.jsonl"),
-                )
-            )
+        self.report.note_resumed()
         try:
             if not self.is_over():
                 self.commands = self.open_commands()
@@ -210,12 +202,12 @@ class Loop:
         except KeyboardInterrupt:
             self.console.done()
             self.console.note("interrupted; run the same command again to continue")
-            self.report()
+            self.report.write()
             return EXIT_INTERRUPTED
         except CommandError as stopped:
             self.console.done()
             self.console.note(str(stopped))
-            self.report()
+            self.report.write()
             raise Failure("the search ends here; fix the command and run it again to continue") from None
         self.console.done()
         return self.finish()
@@ -233,6 +225,18 @@ class Loop:
         except CommandError as error:
             raise Failure(str(error)) from None
 
+    def announce(self) -> None:
+        """Say what is going to be run, before the first run has ended."""
+        candidate = self.search.ask()
+        if candidate is None:
+            return
+        values = self.files.values(candidate, 0)
+        endings = {"": ".cfg", "json": ".json", "skip-file": ".txt", "onnx": ".onnx"}
+        files = {placeholder: (ending, b"") for placeholder, ending in endings.items()}
+        words = " ".join(map(shlex.quote, self.commands.fill_in(self.arguments.run, files, values, 0)))
+        number = self.search.runs + 1
+        self.console.note("run {} of about {}: {}".format(number, max(self.search.expected, number), words))
+
     def run_commands(self) -> None:
         """Run commands until nothing is left to try; whatever ends that, none of them is left running."""
         from concurrent.futures import ThreadPoolExecutor
@@ -246,7 +250,7 @@ class Loop:
             threads = stack.enter_context(ThreadPoolExecutor(jobs)) if jobs > 1 else None
             stack.callback(self.commands.stop)  # before the threads are waited for
             for step in stack.enter_context(contextlib.closing(run_steps(self.search, self.evaluate, threads, jobs))):
-                self.show_progress(step.candidate, step.verdict, step.running)
+                self.report.show_progress(step.candidate, step.verdict, step.running)
                 if self.is_over():
                     return
 
@@ -260,7 +264,7 @@ class Loop:
         if best is not None and not best.skip:
             self.console.lines(["{} is good as it is: nothing has to be skipped".format(self.file.name)])
             return EXIT_OK
-        self.report()
+        self.report.write()
         if best is not None:
             return EXIT_OK
         if not any(verdict is not None for verdict in self.search.verdicts.values()):
@@ -382,99 +386,3 @@ class Loop:
                 "--tell takes an exit status from 0 to {}, not {}; a score needs --target".format(CANT_TELL, word)
             )
         return None if number == CANT_TELL else number == 0
-
-    # ------------------------------------------------------------ what people see
-
-    def announce(self) -> None:
-        """Say what is going to be run, before the first run has ended."""
-        candidate = self.search.ask()
-        if candidate is None:
-            return
-        values = self.files.values(candidate, 0)
-        endings = {"": ".cfg", "json": ".json", "skip-file": ".txt", "onnx": ".onnx"}
-        files = {placeholder: (ending, b"") for placeholder, ending in endings.items()}
-        words = " ".join(map(shlex.quote, self.commands.fill_in(self.arguments.run, files, values, 0)))
-        number = self.search.runs + 1
-        self.console.note("run {} of about {}: {}".format(number, max(self.search.expected, number), words))
-
-    def show_progress(self, candidate: Candidate, verdict: Verdict, running: int) -> None:
-        best = self.search.best
-        state = "none yet" if best is None else "{} skipped".format(len(best.skip))
-        runs, expected = self.search.runs, max(self.search.expected, self.search.runs)
-        words = "run {} of about {}: {} skipped, {}; best so far: {}".format(
-            runs, expected, len(candidate.skip), self.describe(verdict), state
-        )
-        if running:
-            words += "; {} running".format(running)
-        if runs < expected:
-            seconds = (time.monotonic() - self.started) / max(runs - self.resumed, 1) * (expected - runs)
-            words += "; about {} left".format(duration(seconds))
-        if self.console.rewrites_lines():
-            self.console.progress(words)
-        else:
-            self.console.note(words)
-
-    def describe(self, verdict: Verdict) -> str:
-        if verdict is None:
-            return "no verdict"
-        good = "good" if self.search.is_good(verdict) else "bad"
-        return good if isinstance(verdict, bool) else "{:.6g} ({})".format(verdict, good)
-
-    def report(self) -> None:
-        """Print what was found so far, and write it."""
-        best = self.search.best
-        runs = pluralize(self.search.runs, "run")
-        if best is None:
-            self.console.lines(self.explain_nothing(runs))
-        elif best.skip:
-            path = self.folder.file(BEST_FILE)
-            write(rewrite_head_paths(best.text, self.file.name, path), path)
-            self.console.lines([*self.list_needed(best, runs), "written to {}".format(self.folder.shown(BEST_FILE))])
-
-    def list_needed(self, best: Candidate, runs: str) -> List[str]:
-        lines = ["skip {} after {}:".format(pluralize(len(best.skip), "layer"), runs)]
-        without = dict(self.search.needed)
-        width = max(map(len, best.skip))
-        for name in best.skip:
-            outcome = "if quantized: {}".format(self.describe(without[name])) if name in without else "not tried"
-            lines.append("  {:<{}}  {}".format(name, width, outcome))
-        if self.search.minimal:
-            lines.append("minimal: quantizing any one of them again fails")
-        else:
-            lines.append("not proven to be minimal: perhaps some of them can be quantized again")
-        return lines
-
-    def explain_nothing(self, runs: str) -> List[str]:
-        verdicts = self.search.verdicts
-        lines = ["no set of layers was good after {}; no best.cfg was written".format(runs)]
-        largest: FrozenSet[str] = max(verdicts, key=len, default=frozenset())
-        layers = self.search.order
-        if len(layers) > 1 and len(largest) == len(layers) - 1:
-            words = "{} even with {} of {} layers skipped: does the command work?"
-            lines.append(words.format(self.describe(verdicts[largest]), len(largest), len(layers)))
-            if self.search.hopeless:
-                left = next(name for name in layers if name not in largest)
-                lines.append(
-                    "if it does, {} has to be skipped: add it to skip_layers and start again".format(quote_name(left))
-                )
-            lines += self.last_lines(largest)
-        elif not self.search.finished and self.search.ask() is None:
-            lines.append("the search is not finished; run it again with a larger budget to continue")
-        return lines
-
-    def last_lines(self, names: FrozenSet[str]) -> List[str]:
-        """Return the end of the output of the last run of a candidate."""
-        from ..tuning.state import RUNS
-
-        logs = [entry.get("output") for entry in self.journal.entries if frozenset(entry["skip"]) == names]
-        if not logs or not isinstance(logs[-1], str):
-            return []
-        path = self.folder.shown(os.path.join(RUNS, os.path.basename(logs[-1])))
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            text = file.read().decode("utf-8", "replace").rstrip()
-            if text:
-                return [
-                    "the last lines of {}:".format(path),
-                    *["  | " + line for line in text.split("\n")[-LAST_LINES:]],
-                ]
-        return []

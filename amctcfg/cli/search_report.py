@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report of a search by `bisect`: what it goes on from, each run, and what was found."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, FrozenSet, List
+
+from ..diagnostics.words import pluralize, quote_name
+from ..documents.files import write
+from ..documents.settings import rewrite_head_paths
+from ..workspace.file import ConfigFile
+from .console import Console
+from .progress import duration
+
+if TYPE_CHECKING:
+    from ..tuning import Bisection, Candidate, Journal
+    from ..tuning.state import StateFolder
+    from ..tuning.strategy import Verdict
+
+BEST_FILE = "best.cfg"
+LAST_LINES = 5
+
+
+class SearchReport:
+    """Writes on the console how a search goes, and its best candidate into its folder."""
+
+    def __init__(
+        self, search: Bisection, journal: Journal, folder: StateFolder, file: ConfigFile, console: Console
+    ) -> None:
+        self.search: Bisection = search
+        self.journal: Journal = journal
+        self.folder: StateFolder = folder
+        self.file: ConfigFile = file
+        self.console: Console = console
+        self.started: float = time.monotonic()
+        self.resumed: int = search.runs
+
+    def note_resumed(self) -> None:
+        """Say how many verdicts an earlier search has left."""
+        if self.resumed:
+            come = "1 verdict comes" if self.resumed == 1 else "{} verdicts come".format(self.resumed)
+            self.console.note("{} from {}; --reset starts over".format(come, self.folder.shown("journal.jsonl")))
+
+    def show_progress(self, candidate: Candidate, verdict: Verdict, running: int) -> None:
+        best = self.search.best
+        state = "none yet" if best is None else "{} skipped".format(len(best.skip))
+        runs, expected = self.search.runs, max(self.search.expected, self.search.runs)
+        words = "run {} of about {}: {} skipped, {}; best so far: {}".format(
+            runs, expected, len(candidate.skip), self.describe(verdict), state
+        )
+        if running:
+            words += "; {} running".format(running)
+        if runs < expected:
+            seconds = (time.monotonic() - self.started) / max(runs - self.resumed, 1) * (expected - runs)
+            words += "; about {} left".format(duration(seconds))
+        if self.console.rewrites_lines():
+            self.console.progress(words)
+        else:
+            self.console.note(words)
+
+    def describe(self, verdict: Verdict) -> str:
+        if verdict is None:
+            return "no verdict"
+        good = "good" if self.search.is_good(verdict) else "bad"
+        return good if isinstance(verdict, bool) else "{:.6g} ({})".format(verdict, good)
+
+    def write(self) -> None:
+        """Print what was found so far, and write it."""
+        best = self.search.best
+        runs = pluralize(self.search.runs, "run")
+        if best is None:
+            self.console.lines(self.explain_nothing(runs))
+        elif best.skip:
+            path = self.folder.file(BEST_FILE)
+            write(rewrite_head_paths(best.text, self.file.name, path), path)
+            self.console.lines([*self.list_needed(best, runs), "written to {}".format(self.folder.shown(BEST_FILE))])
+
+    def list_needed(self, best: Candidate, runs: str) -> List[str]:
+        lines = ["skip {} after {}:".format(pluralize(len(best.skip), "layer"), runs)]
+        without = dict(self.search.needed)
+        width = max(map(len, best.skip))
+        for name in best.skip:
+            outcome = "if quantized: {}".format(self.describe(without[name])) if name in without else "not tried"
+            lines.append("  {:<{}}  {}".format(name, width, outcome))
+        if self.search.minimal:
+            lines.append("minimal: quantizing any one of them again fails")
+        else:
+            lines.append("not proven to be minimal: perhaps some of them can be quantized again")
+        return lines
+
+    def explain_nothing(self, runs: str) -> List[str]:
+        verdicts = self.search.verdicts
+        lines = ["no set of layers was good after {}; no best.cfg was written".format(runs)]
+        largest: FrozenSet[str] = max(verdicts, key=len, default=frozenset())
+        layers = self.search.order
+        if len(layers) > 1 and len(largest) == len(layers) - 1:
+            words = "{} even with {} of {} layers skipped: does the command work?"
+            lines.append(words.format(self.describe(verdicts[largest]), len(largest), len(layers)))
+            if self.search.hopeless:
+                left = next(name for name in layers if name not in largest)
+                lines.append(
+                    "if it does, {} has to be skipped: add it to skip_layers and start again".format(quote_name(left))
+                )
+            lines += self.last_lines(largest)
+        elif not self.search.finished and self.search.ask() is None:
+            lines.append("the search is not finished; run it again with a larger budget to continue")
+        return lines
+
+    def last_lines(self, names: FrozenSet[str]) -> List[str]:
+        """Return the end of the output of the last run of a candidate."""
+        from ..tuning.state import RUNS
+
+        logs = [entry.get("output") for entry in self.journal.entries if frozenset(entry["skip"]) == names]
+        if not logs or not isinstance(logs[-1], str):
+            return []
+        path = self.folder.shown(os.path.join(RUNS, os.path.basename(logs[-1])))
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            text = file.read().decode("utf-8", "replace").rstrip()
+            if text:
+                return [
+                    "the last lines of {}:".format(path),
+                    *["  | " + line for line in text.split("\n")[-LAST_LINES:]],
+                ]
+        return []
