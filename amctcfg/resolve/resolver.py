@@ -288,12 +288,9 @@ class Resolver:
 
     def tiers_of(self, name: Optional[str], layer_type: Optional[str]) -> List[Tier]:
         """List the same where the name or the type is not known."""
-        found = (self.own(name or ""), self.types.get(layer_type or ""), self.common)
-        if name is None:
-            found = (None, *found[1:])
-        if layer_type is None:
-            found = (found[0], None, found[2])
-        return [tier for tier in found if tier is not None]
+        own = None if name is None else self.own(name)
+        of_type = None if layer_type is None else self.types.get(layer_type)
+        return [tier for tier in (own, of_type, self.common) if tier is not None]
 
     def decide(self, layer: Layer, tiers: List[Tier]) -> Decisions:
         """Return the winning setting of each field of a layer's block.
