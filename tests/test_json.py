@@ -576,3 +576,15 @@ def test_large_records_are_linear():
 
 def test_flavours_have_json():
     assert [f.name for f in FLAVOURS.values() if f.layout is None] == ["ge"]
+
+
+@pytest.mark.parametrize("gone", [("quant_enable",), ("activation_quant_params", "search_step")])
+def test_what_the_json_leaves_out_is_a_default(gone):
+    model = [Layer("a", "Conv2D")]
+    values = amctcfg.expand(amctcfg.AMCTConfig(), model).to_dict()
+    part = values["a"] if len(gone) == 1 else values["a"][gone[0]]
+    del part[gone[-1]]
+    origins = amctcfg.read_plan(json.dumps(values), model)["a"].origins
+    defaults = {field.rpartition(".")[2] for field, origin in origins.items() if origin.tier == "default"}
+    assert defaults == {gone[-1]}
+    assert origins["ifmr_quantize.max_percentile"].tier == "quant_config"
