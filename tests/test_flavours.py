@@ -614,3 +614,12 @@ def test_a_flavour_is_no_name():
             TypeError, match=r"flavour has to be a Flavour, such as amctcfg.FLAVOURS\['pytorch'\], not 'onnx'"
         ):
             call("onnx")
+
+
+def test_older_versions_have_no_types_of_their_own():
+    """Who has a type is looked for among the newest versions alone."""
+    newest = {flavour.title: flavour for flavour in amctcfg.FLAVOURS.newest()}
+    assert len(newest) == len(amctcfg.FLAVOURS.newest()) < len(amctcfg.FLAVOURS)
+    for flavour in amctcfg.FLAVOURS.values():
+        assert set(flavour.types) <= set(newest[flavour.title].types)
+        assert flavour.quantizable_types <= newest[flavour.title].quantizable_types

@@ -247,7 +247,7 @@ def unknown_type(flavour: Flavour, name: str) -> Wording:
     """Word the diagnostic for a type that the flavour does not have: its own name for it, and who has this one."""
     quantizable = sorted(flavour.quantizable_types)
     same = [known for known in quantizable if known.lower() == name.lower()]
-    does = {t.operation for known in FLAVOURS.values() for t in (known.types.get(name),) if t is not None}
+    does = {t.operation for known in FLAVOURS.newest() for t in (known.types.get(name),) if t is not None}
     word = CALLED.get(name.lower().replace("_", ""))
     similar = same or [
         known
@@ -258,7 +258,7 @@ def unknown_type(flavour: Flavour, name: str) -> Wording:
     ]
     close = similar or nearest(name, quantizable)
     hint = did_you_mean(close) or "the quantizable types are {}".format(", ".join(quantizable))
-    owners = newest_names(other for other in FLAVOURS.values() if name in other.quantizable_types)
+    owners = [other.name for other in FLAVOURS.newest() if name in other.quantizable_types]
     if owners:
         hint = "{} ({} is a type of {})".format(hint, name, join_words(owners, "and"))
     replacement = STRING.format(close[0]) if len(close) == 1 else None

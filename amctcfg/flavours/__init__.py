@@ -61,6 +61,10 @@ class Registry(Base):
     def __repr__(self) -> str:
         return "<flavours {}>".format(", ".join(self))
 
+    def newest(self) -> List[Flavour]:
+        """Return the flavours without their older versions, which have no types of their own."""
+        return [self[name] for name in self if name.rpartition("-")[0] not in HOMES]
+
     def present(self) -> List[str]:
         if not self.names:
             from importlib.util import find_spec
