@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import quote_names
+from ..documents.foreign import PLACEHOLDERS
 from ..flavours.layer import Layer
 from ..messages.message import Message
 from ..messages.sharing import by_identity
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 MANY_STEPS = 10000
 COARSE = 0.9999
-
-PLACEHOLDERS = ("Opname", "Optype")
 
 SEARCH = ("search_step", "search_range_end", "search_range_start")
 

@@ -70,6 +70,8 @@ ATC_OPTION = r"^[ \t]*(input_data_dir|input_shape|config_file)[ \t]*:[ \t]*([^\n
 
 FAMILY_PREFIXES = (("distill_", 1), ("retrain_", 0), ("regular_prune_", 0))
 
+PLACEHOLDERS = ("Opname", "Optype")  # for any layer and any type, on the vendor's pages
+
 # What frameworks and people call types that no flavour has: the word for what they compute.
 CALLED: Dict[str, str] = {
     "conv": "conv2d", "conv2d": "conv2d", "convolution": "conv2d", "convolution2d": "conv2d",
@@ -247,7 +249,8 @@ def unknown_type(flavour: Flavour, name: str) -> Wording:
     """Word the diagnostic for a type that the flavour does not have: its own name for it, and who has this one."""
     quantizable = sorted(flavour.quantizable_types)
     same = [known for known in quantizable if known.lower() == name.lower()]
-    does = {t.operation for known in FLAVOURS.newest() for t in (known.types.get(name),) if t is not None}
+    others = [] if name in PLACEHOLDERS else FLAVOURS.newest()  # which are many to load
+    does = {t.operation for known in others for t in (known.types.get(name),) if t is not None}
     word = CALLED.get(name.lower().replace("_", ""))
     similar = same or [
         known
@@ -258,7 +261,7 @@ def unknown_type(flavour: Flavour, name: str) -> Wording:
     ]
     close = similar or nearest(name, quantizable)
     hint = did_you_mean(close) or "the quantizable types are {}".format(", ".join(quantizable))
-    owners = [other.name for other in FLAVOURS.newest() if name in other.quantizable_types]
+    owners = [other.name for other in others if name in other.quantizable_types]
     if owners:
         hint = "{} ({} is a type of {})".format(hint, name, join_words(owners, "and"))
     replacement = STRING.format(close[0]) if len(close) == 1 else None
