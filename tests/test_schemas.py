@@ -2,13 +2,14 @@
 """The JSON Schemas that `amctcfg schema` prints, and that what the commands write keeps to them."""
 
 import json
+from functools import lru_cache
 
 import pytest
 
 from amctcfg.cli.arguments import COMMANDS, options_of
 from amctcfg.cli.schema import SCHEMAS
 
-from .conftest import DATA
+from .conftest import DATA, command
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -27,8 +28,9 @@ BLOCKS = {
 }
 
 
-def validator(cli, name):
-    schema = json.loads(cli("schema", name).out)
+@lru_cache(maxsize=None)
+def validator(name):
+    schema = json.loads(command("schema", name).out)
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 
@@ -61,7 +63,7 @@ def test_what_commands_write_keeps_to_their_schemas(cli, tmp_path, monkeypatch, 
     for name, *arguments in commands:
         result = cli(name, *arguments, "--format", "json")
         written = json.loads(result.out)
-        validator(cli, name).validate(written)
+        validator(name).validate(written)
         assert len(result.out) > 150, (name, "nothing to validate")
 
 
@@ -70,7 +72,7 @@ MODEL = DATA / "simulation" / "residual_bn.onnx"
 
 def test_the_layers_of_a_model_keep_to_their_schema(cli):
     for path in sorted((DATA / "simulation").glob("*.onnx")):
-        validator(cli, "layers").validate(json.loads(cli("layers", path, "--format", "json").out))
+        validator("layers").validate(json.loads(cli("layers", path, "--format", "json").out))
     assert MODEL.exists()
 
 
@@ -89,11 +91,11 @@ def test_a_simulation_and_a_tuning_keep_to_their_schemas(cli, tmp_path):
         result = cli("simulate", tmp_path / "q.cfg", *options)
         assert result.status == 0, result.err
         written = json.loads(result.out)
-        validator(cli, "simulate").validate(written)
+        validator("simulate").validate(written)
         assert written["layers"]
     options = ["--graph", MODEL, "--data", tmp_path / "b0.npz", "--format", "json"]
     written = json.loads(cli("tune", tmp_path / "q.cfg", *options).out)
-    validator(cli, "tune").validate(written)
+    validator("tune").validate(written)
     assert written["left"]
 
 
@@ -102,7 +104,7 @@ def test_the_layers_that_are_suggested_keep_to_their_schema(cli, tmp_path):
     config.write_text("batch_num: 1\n", encoding="utf-8")
     result = cli("suggest", config, "--graph", MODEL, "--flavour", "onnx", "--where", "first=2", "--format", "json")
     names = json.loads(result.out)
-    validator(cli, "suggest").validate(names)
+    validator("suggest").validate(names)
     assert len(names) == 2
 
 
@@ -121,5 +123,5 @@ def test_each_command_that_writes_json_has_a_schema(cli):
 
 def test_a_schema_refuses_what_is_not_written(cli):
     written = {"version": 1, "diagnostics": [], "more": 1}
-    assert not validator(cli, "check").is_valid(written)
-    assert not validator(cli, "check").is_valid({"version": 2, "diagnostics": []})
+    assert not validator("check").is_valid(written)
+    assert not validator("check").is_valid({"version": 2, "diagnostics": []})
