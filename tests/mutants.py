@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = {
     "diagnostics": "checks diagnostics docs commands",
     "textformat": "textformat witnesses tools",
-    "messages": "facts schema checks flavours laws textformat",
+    "messages": "schema facts checks textformat docs flavours laws",
     "flavours": "facts checks golden flavours detect docs",
     "documents": "settings detect json files checks commands",
     "models": "graph models exported traits selection",

@@ -203,3 +203,11 @@ def test_the_exported_schema_has_its_enums_and_says_what_messages_are():
     assert "enum DataType {\n  INT8 = 1;\n  INT16 = 2;\n}\n" in text
     config = amctcfg.PYTORCH.config
     assert "// {}\nmessage AMCTConfig {{\n".format(config.__doc__.strip().partition("\n")[0]) in text
+
+
+def test_a_truth_value_is_pythons_or_numpys():
+    class bool_:  # noqa: N801
+        """Named like numpy's, and something else."""
+
+    with pytest.raises(TypeError, match="do_fusion has to be a bool"):
+        AMCTConfig(do_fusion=bool_())
