@@ -71,6 +71,8 @@ def checked(text, folder, name="quant.cfg"):
         return None
     rows = []
     for d in found:
+        if d["code"] == "unreadable":  # a window of the editor says so
+            continue
         span = d["span"] or {"line": 1, "column": 1, "end_line": 1, "end_column": 1}
         place = span["line"] - 1, span["column"] - 1, span["end_line"] - 1, span["end_column"] - 1
         rows.append((d["code"], 1 if d["severity"] == "error" else 2, *place))
