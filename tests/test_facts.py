@@ -238,3 +238,16 @@ def test_the_json_of_a_tensor(name):
         {"layer_name": "add", "input_index": 1, "activation_quant_params": ifmr},
         {"layer_name": "add", "input_index": 0, "activation_quant_params": hfmg},
     ])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_layer_and_a_type_have_one_override(name):
+    kind = next(line.split()[0] for line in facts.TYPES[name].strip().splitlines())
+    for field in facts.ROOT[name].split():
+        text = {
+            "override_layer_types": "override_layer_types { layer_type: '%s' }" % kind,
+            "override_layer_configs": "override_layer_configs { layer_name: 'a' calibration_config { } }",
+        }.get(field)
+        if text is not None:
+            found = errors(text + "\n" + text, name)
+            assert found.count("duplicate-entry") == 1, (field, found)

@@ -8,6 +8,9 @@ import pytest
 
 import amctcfg
 from amctcfg import ONNX, PYTORCH, TENSORFLOW, Layer
+from amctcfg.flavours.layer import Traits
+from amctcfg.models.loading import doubt_names
+from amctcfg.models.torch import traits_of
 
 
 def layers_in(path, flavour=ONNX):
@@ -266,3 +269,85 @@ def test_an_exported_model(torch, tmp_path):
     layers = amctcfg.load_layers(path, flavour=ONNX)
     assert [layer.name for layer in layers] == [node.name for node in onnx.load(path).graph.node]
     assert [layer.type for layer in layers if layer.supported] == ["Conv", "AveragePool", "Gemm"]
+
+
+# ---------------------------------------------------------------- what is said of a layer
+
+
+@pytest.mark.parametrize(
+    "traits, notes",
+    [
+        ({}, []),
+        ({"group": 1, "channels": (1, 8)}, []),
+        ({"group": 2, "channels": (8, 8)}, ["grouped"]),
+        ({"group": 8, "channels": (8, 16)}, ["depthwise"]),
+        ({"group": 2}, ["grouped"]),
+        ({"two_variable": True}, ["product of two variables"]),
+        ({"runtime_weight": "Mul"}, ["weight computed at run time (Mul of constants)"]),
+        ({"shares": "fc"}, ["shares its weight with fc"]),
+    ],
+)
+def test_what_is_special_is_said(traits, notes):
+    assert Traits(**traits).notes() == notes
+
+
+@pytest.mark.parametrize(
+    "module, group, channels",
+    [
+        ({"in_channels": 4, "out_channels": 8, "groups": 2}, 2, (4, 8)),
+        ({"in_channels": 4, "out_channels": 8}, 1, (4, 8)),
+        ({"in_features": 3, "out_features": 5}, 1, (3, 5)),
+        ({"in_features": 3, "out_features": None}, 1, ()),
+        ({}, 1, ()),
+    ],
+)
+def test_channels_of_a_module(module, group, channels):
+    found = traits_of(Thing(**module))
+    assert (found.group, found.channels) == (group, channels)
+
+
+def test_doubtful_names_are_said():
+    one, two = ([Thing(layer=Layer(n, "Conv2d"), certain=False) for n in names] for names in ("a", "ab"))
+    sure = Thing(layer=Layer("c", "Conv2d"), certain=True)
+    assert doubt_names([sure]) is None
+    assert doubt_names([sure, *one]).startswith("the name 'a' is not certain: ")
+    assert doubt_names([*two, sure]).startswith("the names 'a' and 'b' are not certain: ")
+
+
+# ---------------------------------------------------------------- names of PyTorch's modules on ONNX
+
+
+def test_a_module_that_is_called_twice_is_not_quantized(helper, tmp_path):
+    """A number at the end is a further call where the weight is the same, and a module of its own elsewhere."""
+    for weights, supported in ({"w": WEIGHT["w"]}, set()), ({"w": WEIGHT["w"], "v": WEIGHT["w"]}, {"a", "a_1"}):
+        nodes = [
+            ("Conv", ["x", "w"], ["h"], "/a/Conv", {"pads": [1] * 4}),
+            ("Conv", ["h", list(weights)[-1]], ["y"], "/a_1/Conv", {"pads": [1] * 4}),
+        ]
+        found = layers_in(made(helper, tmp_path / "m.onnx", nodes, weights=weights), PYTORCH)
+        assert found["a"].type == "Conv2d"
+        assert {name for name, layer in found.items() if layer.supported} == supported
+
+
+@pytest.mark.parametrize("added, lacks", [("fc.bias", ()), ("x", ("int16",))])
+def test_what_is_added_to_a_linear_is_its_bias_where_it_is_constant(helper, tmp_path, added, lacks):
+    """The toolkit has no INT16 for a Linear without a bias."""
+    nodes = [
+        ("MatMul", ["x", "onnx::MatMul_1"], ["h"], "/fc/MatMul", {}),
+        ("Add", [added, "h"], ["y"], "/fc/Add", {}),
+    ]
+    weights = {"onnx::MatMul_1": [8, 8], "fc.bias": [8]}
+    path = made(helper, tmp_path / "m.onnx", nodes, weights=weights)
+    assert layers_in(path, PYTORCH)["fc"] == Layer("fc", "Linear", True, lacks)
+
+
+def test_a_sparse_weight_is_constant(helper, tmp_path):
+    import onnx
+
+    values = helper.make_tensor("w", onnx.TensorProto.FLOAT, [2], [0.5, 0.25])
+    places = helper.make_tensor("places", onnx.TensorProto.INT64, [2], [0, 5])
+    path = made(helper, tmp_path / "m.onnx", [("MatMul", ["x", "w"], ["y"], "n", {})])
+    model = onnx.load(str(path))
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [8, 8]))
+    onnx.save(model, str(path))
+    assert layers_in(path)["n"] == Layer("n", "MatMul", True)
