@@ -412,7 +412,7 @@ def test_layers_can_be_chosen(folder, cli):
 
 
 def test_an_interrupt_is_130(folder):
-    body = "import sys, time\nprint('amctcfg-score', flush=True)\ntime.sleep(30)\n"
+    body = "import time\nopen({!r}, 'w').close()\ntime.sleep(30)\n".format(str(folder / "begun"))
     (folder / "slow.py").write_text(body, encoding="utf-8")
     command = [
         sys.executable,
@@ -436,11 +436,9 @@ def test_an_interrupt_is_130(folder):
         # Where the tests run in the background of a shell they ignore interrupts, and hand that down.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
-    for _ in range(100):
-        time.sleep(0.05)
-        if (folder / "q.cfg.bisect" / "output.txt").exists():
-            break
-    time.sleep(0.2)
+    deadline = time.monotonic() + 20
+    while not (folder / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=20)
     assert running.returncode == 130 and b"run the same command again" in err and b"Traceback" not in err
