@@ -7,9 +7,8 @@ from typing import Dict, NamedTuple
 
 from .diagnostic import ERROR, WARNING
 
-DIAGNOSTICS_PAGE = (
-    "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"  # of a code; the site has an anchor for each
-)
+# The page of a code: the site has an anchor for each.
+DIAGNOSTICS_PAGE = "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"
 
 
 class Code(NamedTuple):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from .sensitivity import NOTHING_DIFFERS, model_decibels, model_outputs
 from .simulating import batches_taken, list_unsimulated, open_model
 from .simulator import Progress, Simulated, Simulator
 from .sites import PRODUCT, Site
-
-if TYPE_CHECKING:
-    pass
 
 WORTH = 0.1  # dB: a change that is worth less is given back where no target is set
 TOGETHER = 0.5  # dB: changes that are worth this together are mentioned, although none of them is worth a tenth
