@@ -5,7 +5,7 @@ import json
 from functools import lru_cache
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import amctcfg
@@ -344,13 +344,18 @@ def test_a_range_without_width_is_not_searched():
 
 
 @given(values=arrays, bits=st.sampled_from([4, 6, 7, 8]))
+@example(values=np.array([5.7131024e16, -5.7482872e16], np.float32), bits=4)
+@example(values=np.array([0.98, -1.0], np.float32), bits=8)
 def test_arq_covers_the_largest_weight(values, bits):
+    """Half a step is lost at most; a positive end that is nearly as large as the negative one has no step of its own."""
     scale = arq(values, bits)
     assert scale.shape == (1,) and scale.dtype == np.float32
     largest = np.max(np.abs(values))
     if largest / 2 ** (bits - 1) > 2 * EPSILON and largest < 1e38:
         rounded = fake_quantize(values, scale, bits)
-        assert np.max(np.abs(rounded - values)) <= float(scale[0]) * 0.5001
+        highest = np.float32(2 ** (bits - 1) - 1) * scale[0]
+        assert np.max(np.abs(rounded - np.minimum(values, highest))) <= float(scale[0]) * 0.5001
+        assert np.max(np.abs(rounded - values)) <= float(scale[0]) * 1.0001
         steps = 2 ** (bits - 1) - (0 if abs(np.max(values)) < abs(np.min(values)) else 1)
         assert float(scale[0]) == pytest.approx(float(largest) / steps, rel=1e-6)
     elif largest < EPSILON:
