@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from ..diagnostics.source import Source
 from ..diagnostics.words import as_comment
@@ -63,7 +63,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
         done = edit.end
     result = "".join([*pieces, text[done:]])
     if done == len(text) and result.endswith("\n") and not text.endswith("\n"):
-        result = result[: -2 if result.endswith("\r\n") else -1]
+        result = result[: -len(ending_before(result, len(result)))]
     return result
 
 
@@ -74,12 +74,15 @@ def keep_apart(text: str, edits: Iterable[Edit]) -> List[Edit]:
         begins_where_one_ends = joined and joined[-1].end == edit.start and not joined[-1].text and not edit.text
         start = joined.pop().start if begins_where_one_ends else edit.start
         joined.append(edit._replace(start=start))
-    return [edit._replace(end=ending_of(text, edit.end)) if holds_apart(text, edit) else edit for edit in joined]
+    return [
+        edit._replace(end=edit.end - len(ending_before(text, edit.end))) if holds_apart(text, edit) else edit
+        for edit in joined
+    ]
 
 
-def ending_of(text: str, end: int) -> int:
-    """Return where the ending of a line begins that is over at `end`."""
-    return end - (2 if text[end - 2 : end] == "\r\n" else 1)
+def ending_before(text: str, end: int) -> str:
+    """Return the ending of the line that is over at `end`."""
+    return "\r\n" if text[end - 2 : end] == "\r\n" else "\n"
 
 
 def holds_apart(text: str, edit: Edit) -> bool:
@@ -146,12 +149,20 @@ def skip(
     """
     tree = parse_tree(text, "<string>")
     whole = tree.source.text
-    entries = [field for field in split(tree.fields) if field[0] == SKIP_LAYERS]
-    there = {read_name(element) for field in entries for element in elements_of(field)}
+    there = skipped_names(tree)
     added = [STRING.validate(SKIP_LAYERS, name) for name in dict.fromkeys(as_names(names)) if name not in there]
     if not added:
         return whole
-    return with_lines(whole, tree, entries, [skip_line(name, (comments or {}).get(name)) for name in added])
+    offset, lines = end_of_entries(tree), [skip_line(name, (comments or {}).get(name)) for name in added]
+    if any(block.stop == offset for block in find_blocks(tree)):
+        lines = ["", *lines]  # a block of a selection goes on as long as entries follow
+    return insert_lines(whole, offset, lines)
+
+
+def skipped_names(tree: Tree) -> Set[Optional[str]]:
+    """Return the names in `skip_layers`."""
+    fields = (field for field in split(tree.fields) if field[0] == SKIP_LAYERS)
+    return {read_name(element) for field in fields for element in elements_of(field)}
 
 
 def skip_where(text: str, expression: str, names: Sequence[str], comments: Optional[Mapping[str, str]] = None) -> str:
@@ -161,16 +172,14 @@ def skip_where(text: str, expression: str, names: Sequence[str], comments: Optio
     """
     tree = parse_tree(text, "<string>")
     blocks = [block for block in find_blocks(tree) if block.expression == expression]
-    entries = [field for field in split(tree.fields) if field[0] == SKIP_LAYERS]
-    own = {name for block in blocks[:1] for name in block.names}
-    there = {read_name(element) for field in entries for element in elements_of(field)} - own
+    there = skipped_names(tree) - {name for block in blocks[:1] for name in block.names}
     added = [name for name in names if name not in there]
     if blocks:
         return apply_edits(text, [rewrite_block(text, blocks[0], added, comments)])
     lines = ["# amctcfg: where={}".format(expression), *(skip_line(n, (comments or {}).get(n)) for n in added)]
     if not added:
         return text
-    return with_lines(text, tree, entries, ["", *lines] if text.strip() else lines)
+    return insert_lines(text, end_of_entries(tree), ["", *lines] if text.strip() else lines)
 
 
 def rewrite_block(text: str, block: Block, names: Sequence[str], comments: Optional[Mapping[str, str]] = None) -> Edit:
@@ -178,7 +187,7 @@ def rewrite_block(text: str, block: Block, names: Sequence[str], comments: Optio
     kept = {line.names[0]: text[line.start : line.end].rstrip("\r\n") for line in block.lines if len(line.names) == 1}
     common = {line.comment for line in block.lines}
     shared = common.pop().lstrip("# ") if len(common) == 1 else None
-    ending = "\r\n" if text[block.end - 2 : block.end] == "\r\n" else "\n"
+    ending = ending_before(text, block.end)
     lines = [kept.get(name) or skip_line(name, (comments or {}).get(name, shared)) for name in names]
     opening = "" if text[block.end - 1 : block.end] == "\n" else ending
     return Edit(block.end, block.stop, (opening if lines else "") + "".join(line + ending for line in lines))
@@ -195,34 +204,35 @@ def skip_line(name: str, comment: Optional[str]) -> str:
     return line + ("  # {}".format(as_comment(comment)) if comment else "")
 
 
-def with_lines(text: str, tree: Tree, entries: Sequence[Field], lines: List[str]) -> str:
-    """Insert whole lines behind the line of the last entry, or at the end."""
-    offset = line_end(text, tree, entries[-1][3]) if entries else len(text)
-    if lines[0] and any(block.stop == offset for block in find_blocks(tree)):
-        lines = ["", *lines]  # a block of a selection goes on as long as entries follow
-    before = text[:offset]
+def insert_lines(text: str, offset: int, lines: Sequence[str]) -> str:
+    """Insert whole lines at the beginning of a line, or behind the last one; they end as the line before them does."""
     newline = text.rfind("\n", 0, offset)
-    ending = "\r\n" if newline > 0 and text[newline - 1] == "\r" else "\n"
-    first = text.find("\n")
-    if newline < 0 and first > 0 and text[first - 1] == "\r":
-        ending = "\r\n"
-    block = ending.join(lines)
+    ending = ending_before(text, (text.find("\n") if newline < 0 else newline) + 1)
+    before = text[:offset]
     if not before or before.endswith("\n"):
-        # The line before has an ending, and so do the new ones; an empty text has none to lose.
-        return before + block + (ending if before or text[offset:] or not text else "") + text[offset:]
-    return before + ending + block + text[offset:]
+        return before + "".join(line + ending for line in lines) + text[offset:]
+    return before + "".join(ending + line for line in lines)  # a text without a final newline gets none
 
 
-def line_end(text: str, tree: Tree, offset: int) -> int:
-    """Return the end of the line on which an entry ends, behind its newline; further down where another field goes on there."""
-    end = text.find("\n", behind_separator(text, offset))
-    end = len(text) if end < 0 else end + 1
-    for _, _, start, behind in split(tree.fields):
+def end_of_entries(tree: Tree) -> int:
+    """Return where the line ends on which the last entry does, behind its newline; the end of a text without entries.
+
+    It is further down where another field goes on there.
+    """
+    text, fields = tree.source.text, list(split(tree.fields))
+    ends = [field[3] for field in fields if field[0] == SKIP_LAYERS]
+    end = line_end(text, behind_separator(text, ends[-1])) if ends else len(text)
+    for _, _, start, behind in fields:
         stop = behind_separator(text, behind) if start < end else behind
         if start < end < stop:
-            follows = text.find("\n", stop)
-            end = len(text) if follows < 0 else follows + 1
+            end = line_end(text, stop)
     return end
+
+
+def line_end(text: str, offset: int) -> int:
+    """Return the end of the line of an offset, behind its newline."""
+    end = text.find("\n", offset)
+    return len(text) if end < 0 else end + 1
 
 
 def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flavour] = None) -> str:

@@ -23,7 +23,16 @@ from ..textformat.lexis import COMMENT, STRING
 from ..textformat.syntax_errors import LOOKALIKES
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
-from .edits import Edit, apply_edits, join_edits, keep_apart, remove_elements, remove_field, rewrite_block
+from .edits import (
+    Edit,
+    apply_edits,
+    ending_before,
+    join_edits,
+    keep_apart,
+    remove_elements,
+    remove_field,
+    rewrite_block,
+)
 
 MOST_ROUNDS = 20
 # Readings of the whole text to tell good fixes from bad ones, and the characters read: what is not tried then stays.
@@ -426,8 +435,7 @@ def add_block(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
     if text[line:end].strip():
         addition = "calibration_config { }" if text[end - 1] in " \t{" else " calibration_config { }"
         return Fix(diagnostic, title, done, (Edit(end, end, addition + " "),), False)
-    ending = "\r\n" if text[line - 2 : line] == "\r\n" else "\n"
-    block = "  {0}calibration_config {{\n  {0}}}\n".format(text[line:end]).replace("\n", ending)
+    block = "  {0}calibration_config {{\n  {0}}}\n".format(text[line:end]).replace("\n", ending_before(text, line))
     return Fix(diagnostic, title, done, (Edit(line, line, block),), False)
 
 

@@ -14,6 +14,7 @@ from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT, STRING
 from ..textformat.literals import unescape
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
+from .edits import ending_before
 
 LINE_WIDTH = 80
 DEEPEST_INDENT = 40  # levels of indentation: a text that is nested n times must not get n * n blanks
@@ -140,8 +141,7 @@ class Layout:
                 walks.pop()
             else:
                 walks.append(inner)
-        end = self.text.find("\n")
-        ending = "\r\n" if end > 0 and self.text[end - 1] == "\r" else "\n"
+        ending = ending_before(self.text, self.text.find("\n") + 1)
         return "".join([line + ending for line in self.lines])
 
     def fields(self, fields: Sequence[Any], indent: str, end: int) -> Steps:

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
 from ..documents.document import Document
 from ..flavours.common import Configuration
 from ..flavours.layer import Layer
-from ..messages.message import Message
+from ..messages.message import Message, construct
 from ..messages.printing import INDENT, print_message
 from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, TOOLKIT, Resolver
 from ..textformat.tree import Field, elements_of, split
-from .edits import BLANK_CHARACTERS, Edit, apply_edits, remove_field
+from .edits import BLANK_CHARACTERS, Edit, apply_edits, ending_before, insert_lines, remove_field
 
-if TYPE_CHECKING:
-    from ..resolve.resolver import Rules
-
-NAME_FIELD, BLOCK_FIELD = "layer_name", "calibration_config"
+BLOCK_FIELD = "calibration_config"
 
 
 class Override(NamedTuple):
@@ -67,8 +64,12 @@ def override(document: Document[Configuration], overrides: Iterable[Override]) -
         if wanted.layer.name in places:
             edits += entry_edits(document, places[wanted.layer.name], wanted, block)
         else:
-            added.append(entry_lines(wanted, block))
-    return append_blocks(apply_edits(text, edits), added)
+            entry = field_text(type(document.config), OF_LAYER, (make_entry(document, wanted.layer, block),))
+            added += ["", *(["# " + wanted.comment] if wanted.comment else []), *entry.split("\n")]
+    text = apply_edits(text, edits)
+    if not text.strip() or text.endswith(("\n\n", "\r\n\r\n")):
+        added = added[1:]
+    return insert_lines(text, len(text), added) if added else text
 
 
 # ---------------------------------------------------------------- what to write
@@ -76,88 +77,49 @@ def override(document: Document[Configuration], overrides: Iterable[Override]) -
 
 def block_to_write(document: Document[Configuration], wanted: Override) -> Any:
     """Return the smallest block of the layer's own that gives it what it is to get, under both sets of rules."""
-    members = {name: type(part)() for name, part in algorithms_of(wanted.block).items()}
-    scalars = {name: value for name, value in values_of(wanted.block).items() if "." not in name}
-    block = type(wanted.block)(**members, **scalars)
-    for rules in (DOCUMENTED, TOOLKIT):
-        found = values_of(resolve_own_block(document, wanted.layer, block, rules))
-        missing: Dict[str, Dict[str, Any]] = {}
-        for name, value in values_of(wanted.block).items():
-            if "." in name and found.get(name) != value:
-                member, _, leaf = name.partition(".")
-                missing.setdefault(member, {})[leaf] = value
-        changed = {member: dataclasses.replace(getattr(block, member), **leaves) for member, leaves in missing.items()}
-        block = dataclasses.replace(block, **changed) if changed else block
-    for rules in (DOCUMENTED, TOOLKIT):
-        if resolve_own_block(document, wanted.layer, block, rules) != wanted.block:
-            raise ValueError("no block of its own gives '{}' {!r}".format(wanted.layer.name, wanted.block))
-    return without_empty_defaults(document, wanted, block)
-
-
-def without_empty_defaults(document: Document[Configuration], wanted: Override, block: Any) -> Any:
-    """Leave out the algorithms that a block has without naming them."""
-    for name, part in algorithms_of(block).items():
-        if not values_of_part(part):
+    parts = {
+        name: getattr(wanted.block, name) for name, field in wanted.block.__schema__.fields.items() if field.is_message
+    }
+    block = dataclasses.replace(
+        wanted.block, **{name: type(part)() for name, part in parts.items() if part is not None}
+    )
+    missing: Dict[str, Any] = {}
+    for outcome in resolve_own_block(document, wanted.layer, block):
+        found = values_of(outcome)
+        missing.update((name, value) for name, value in values_of(wanted.block).items() if found.get(name) != value)
+    block = alter_block(block, missing)
+    if not is_enough(document, wanted, block):
+        raise ValueError("no block of its own gives '{}' {!r}".format(wanted.layer.name, wanted.block))
+    for name, part in parts.items():
+        if part is not None and getattr(block, name) == type(part)():  # which a block may have without naming it
             smaller = dataclasses.replace(block, **{name: None})
-            if all(
-                resolve_own_block(document, wanted.layer, smaller, rules) == wanted.block
-                for rules in (DOCUMENTED, TOOLKIT)
-            ):
-                block = smaller
+            block = smaller if is_enough(document, wanted, smaller) else block
     return block
 
 
-def resolve_own_block(document: Document[Configuration], layer: Layer, block: Any, rules: Rules) -> Any:
-    """Return the effective block of a layer whose own block is this one."""
-    config = document.config
-    entry_class = type(config).__schema__.fields[OF_LAYER].kind
-    changed = dataclasses.replace(config, **{OF_LAYER: (entry_class(**{NAME_FIELD: layer.name, BLOCK_FIELD: block}),)})
-    return Resolver(changed, rules, document.flavour).merge(layer).calibration_config
+def is_enough(document: Document[Configuration], wanted: Override, block: Any) -> bool:
+    """Return whether an own block gives a layer what it is to get."""
+    return all(outcome == wanted.block for outcome in resolve_own_block(document, wanted.layer, block))
 
 
-def algorithms_of(block: Message) -> Dict[str, Message]:
-    """Return the algorithms that a block has."""
-    fields = block.__schema__.fields
-    found = {name: getattr(block, name) for name, field in fields.items() if field.is_message}
-    return {name: part for name, part in found.items() if part is not None}
+def resolve_own_block(document: Document[Configuration], layer: Layer, block: Any) -> List[Any]:
+    """Return the effective blocks of a layer whose own block is this one, under each set of rules."""
+    config = dataclasses.replace(document.config, **{OF_LAYER: (make_entry(document, layer, block),)})
+    return [
+        Resolver(config, rules, document.flavour).merge(layer).calibration_config for rules in (DOCUMENTED, TOOLKIT)
+    ]
 
 
-def values_of_part(part: Message) -> Dict[str, Any]:
-    values = {name: getattr(part, name) for name in part.__schema__.fields}
-    return {name: value for name, value in values.items() if value is not None}
+def make_entry(document: Document[Configuration], layer: Layer, block: Any) -> Message:
+    entry: Message = document.config.__schema__.fields[OF_LAYER].kind(layer.name, block)
+    return entry
 
 
-# ---------------------------------------------------------------- entries that are new
-
-
-def entry_lines(wanted: Override, block: Any) -> List[str]:
-    lines = ["# " + wanted.comment] if wanted.comment else []
-    head: List[str] = []
-    print_message(block, INDENT * 2, head)
-    name = block_line(wanted.layer.name)
-    return [*lines, OF_LAYER + " {", INDENT + name, INDENT + BLOCK_FIELD + " {", *head, INDENT + "}", "}"]
-
-
-def block_line(name: str) -> str:
-    from ..messages.kinds import STRING
-
-    return "{}: {}".format(NAME_FIELD, STRING.format(name))
-
-
-def append_blocks(text: str, blocks: Sequence[List[str]]) -> str:
-    """Put blocks at the end of a text, each behind an empty line, with the text's own line ends."""
-    if not blocks:
-        return text
-    first = text.find("\n")
-    ending = "\r\n" if first > 0 and text[first - 1] == "\r" else "\n"
-    final = text.endswith("\n") or not text
-    body = (ending * 2).join(ending.join(block) for block in blocks)
-    gap = "" if not text.strip() else ending if text.endswith((ending * 2, "\n\n")) else ending * 2
-    if text.endswith("\n") and gap == ending * 2:
-        gap = ending
-    elif text.endswith("\n") and gap == ending:
-        gap = ""
-    return text + gap + body + (ending if final else "")
+def field_text(kind: Type[Message], name: str, value: Any) -> str:
+    """Write a field of a kind of messages, as lines without indentation."""
+    lines: List[str] = []
+    print_message(construct(kind, dict(kind.__schema__.blank, **{name: value})), "", lines)
+    return "\n".join(lines)
 
 
 # ---------------------------------------------------------------- entries that are there
@@ -170,72 +132,40 @@ def entry_edits(document: Document[Configuration], index: int, wanted: Override,
     entry = tree.find(path)
     assert entry is not None
     edits = comment_edits(text, entry, wanted)
+    own_entry = document.config.override_layer_configs[index]
     inside = tree.find((*path, BLOCK_FIELD))
     if inside is None:
-        return [*edits, insert(text, entry, [part_text(BLOCK_FIELD, block)])]
-    own = document.config.override_layer_configs[index].calibration_config
-    return edits + block_edits(text, inside, own, block, wanted.block)
+        return [*edits, insert(text, entry, [field_text(type(own_entry), BLOCK_FIELD, block)])]
+    return edits + message_edits(text, [inside], own_entry.calibration_config, block, wanted.block)
 
 
-def block_edits(text: str, field: Field, own: Any, block: Any, effective: Any) -> List[Edit]:
-    """Return the edits that make an own block say what `block` says; what it says beyond that, and rightly, stays."""
+def message_edits(text: str, there: Sequence[Field], own: Any, wanted: Any, effective: Any) -> List[Edit]:
+    """Return the edits that make a message say what is wanted; what it says beyond that, and rightly, stays.
+
+    `there` are its occurrences in the text, which together are read as `own`.
+    """
     written: Dict[str, List[Field]] = {}
-    for inner in split(field[1]):
+    for inner in (inner for field in there for inner in split(field[1])):
         written.setdefault(inner[0], []).extend(elements_of(inner))
     edits: List[Edit] = []
     gone: List[Field] = []
     new: List[str] = []
-    for name, spec in block.__schema__.fields.items():
-        there, value, whole = written.get(name, []), getattr(block, name), getattr(effective, name)
+    for name, spec in effective.__schema__.fields.items():
+        fields, value, whole = written.get(name, []), getattr(wanted, name, None), getattr(effective, name)
         if whole is None:
-            gone += there
-        elif not spec.is_message:
-            edits += scalar_edits(there, getattr(own, name), whole, spec)
-            new += [] if there or value is None else [field_line(spec, value)]
-        elif there:
-            edits += part_edits(text, there, getattr(own, name), value, whole)
-        elif value is not None:
-            new.append(part_text(name, value))
+            gone += fields
+        elif not fields:
+            new += [] if value is None else [field_text(type(effective), name, value)]
+        elif spec.is_message:
+            edits += message_edits(text, fields, getattr(own, name), value, whole)
+        elif getattr(own, name) != whole:  # the last literal is the one that counts
+            _, raw, _, end = fields[-1]
+            edits.append(Edit(end - len(raw), end, spec.kind.format(whole)))
     if gone and new:  # one algorithm for another: at its place
         edits.append(Edit(gone[-1][2], gone[-1][3], lay_out(text, gone[-1], new.pop(0))))
         gone.pop()
     edits += [remove_field(text, each[2], each[3]) for each in gone]
-    return edits + ([insert(text, field, new)] if new else [])
-
-
-def part_edits(text: str, there: Sequence[Field], own: Any, value: Any, whole: Any) -> List[Edit]:
-    """Return the edits of an algorithm that is there: its literals, and the fields that it lacks."""
-    written: Dict[str, List[Field]] = {}
-    for field in there:
-        for inner in split(field[1]):
-            written.setdefault(inner[0], []).append(inner)
-    edits: List[Edit] = []
-    new = []
-    for name, spec in whole.__schema__.fields.items():
-        fields = written.get(name, [])
-        edits += scalar_edits(fields, getattr(own, name), getattr(whole, name), spec)
-        if not fields and value is not None and getattr(value, name) is not None:
-            new.append(field_line(spec, getattr(value, name)))
     return edits + ([insert(text, there[-1], new)] if new else [])
-
-
-def scalar_edits(fields: Sequence[Field], own: Any, wanted: Any, spec: Any) -> List[Edit]:
-    """Return the edit of the literal that counts, where it says something else."""
-    if not fields or own == wanted or wanted is None:
-        return []
-    _, raw, _, end = fields[-1]
-    return [Edit(end - len(raw), end, spec.kind.format(wanted))]
-
-
-def field_line(spec: Any, value: Any) -> str:
-    return "{}: {}".format(spec.name, spec.kind.format(value))
-
-
-def part_text(name: str, message: Message) -> str:
-    """Write an algorithm as lines without indentation."""
-    lines: List[str] = []
-    print_message(message, INDENT, lines)
-    return "\n".join([name + " {", *lines, "}"])
 
 
 def comment_edits(text: str, entry: Field, wanted: Override) -> List[Edit]:
@@ -252,8 +182,7 @@ def comment_edits(text: str, entry: Field, wanted: Override) -> List[Edit]:
     if line and re.match(r"[ \t]*# *(?:{})".format(wanted.replaces), old):
         begin = above + len(old) - len(old.lstrip(BLANK_CHARACTERS))
         return [Edit(begin, line - 1 - (old.endswith("\r")), "# " + wanted.comment)]
-    ending = "\r\n" if text[: line - 1].endswith("\r") and line else "\n"
-    return [Edit(line, line, "{}# {}{}".format(indent, wanted.comment, ending))]
+    return [Edit(line, line, "{}# {}{}".format(indent, wanted.comment, ending_before(text, line)))]
 
 
 # ---------------------------------------------------------------- where things go
@@ -265,9 +194,8 @@ def insert(text: str, message: Field, pieces: Sequence[str]) -> Edit:
     line = text.rfind("\n", 0, close) + 1
     if line > message[2] and not text[line:close].strip(BLANK_CHARACTERS):
         indent = text[line:close] + INDENT
-        ending = "\r\n" if text[: line - 1].endswith("\r") else "\n"
-        lines = [indent + row for piece in pieces for row in piece.split("\n")]
-        return Edit(line, line, "".join(row + ending for row in lines))
+        rows = [indent + row + ending_before(text, line) for piece in pieces for row in piece.split("\n")]
+        return Edit(line, line, "".join(rows))
     lead = "" if text[close - 1] in BLANK_CHARACTERS + "\n" else " "
     return Edit(close, close, lead + "".join(" ".join(row.strip() for row in p.split("\n")) + " " for p in pieces))
 
