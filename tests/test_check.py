@@ -115,6 +115,9 @@ def test_fixes_of_standard_input_leave_stdout_to_the_text(folder, cli):
     result = cli("check", "-", "--fix", stdin=b"do_fusion: maybe\nskip_layers: ['a', 'a']\n")
     assert result.out == "do_fusion: maybe\nskip_layers: ['a']\n"
     assert result.status == 1 and "'a' deleted" in result.err and "error[wrong-type]" in result.err
+    for option in (["-q"], ["--max-errors", "1"]):
+        result = cli("check", "-", "--fix", *option, stdin=b"do_fusion: maybe\nfuse: 1\n")
+        assert (result.status, result.out) == (1, "do_fusion: maybe\nfuse: 1\n") and "error[wrong-type]" in result.err
 
 
 def test_diff_fails_on_what_it_can_not_fix(folder, cli):

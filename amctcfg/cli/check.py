@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections import Counter
 from typing import TYPE_CHECKING, List, Optional, Set, Tuple
 
 from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic
@@ -15,7 +16,7 @@ from .finding import find_configurations
 from .opening import open_workspace
 
 if TYPE_CHECKING:
-    from ..tools.fixing import Fix, Fixed
+    from ..tools.fixing import Fix
 
 
 OPTIONS = (
@@ -62,12 +63,7 @@ def run(arguments: Namespace, console: Console) -> int:
                 report.unusable(path, failure.message, failure.details)
                 report.add_alone(workspace.file_alone(contents, name))
                 continue
-            if arguments.diff:
-                report.show_fixes(file)
-            elif arguments.fix:
-                report.add(report.fix(file, path), path)
-            else:
-                report.add(file, path)
+            report.add(report.fix(file, path) if arguments.fix or arguments.diff else file)
         except Failure as failure:  # it can't be read; the others may be fine
             report.unusable(path, failure.message, failure.details)
     console.done()
@@ -75,11 +71,17 @@ def run(arguments: Namespace, console: Console) -> int:
 
 
 class Report:
-    """The diagnostics that `check` has found in the files so far."""
+    """The diagnostics that `check` has found in the files so far, and what it says about them."""
 
     def __init__(self, arguments: Namespace, console: Console) -> None:
         self.arguments: Namespace = arguments
         self.console: Console = console
+        self.format: str = "text" if arguments.diff else arguments.format
+        self.on_stdout: bool = not (
+            arguments.diff or (arguments.fix and "-" in arguments.configs)
+        )  # else a text is there
+        most = MOST_SHOWN if arguments.max_errors is None and self.format == "text" else arguments.max_errors
+        self.most: Optional[int] = None if arguments.diff else most or None
         self.found: List[Diagnostic] = []
         self.said: Set[str] = set()
         self.files: int = 0
@@ -87,8 +89,18 @@ class Report:
         self.fixed: int = 0
         self.fixable: int = 0
         self.hidden: int = 0
-        most = arguments.max_errors
-        self.left: Optional[int] = MOST_SHOWN if most is None and arguments.format == "text" else most or None
+
+    @property
+    def is_summed_up(self) -> bool:
+        """Whether the report ends with a sentence that counts."""
+        return self.format == "text" and not self.arguments.quiet and not self.arguments.diff
+
+    def say(self, line: str) -> None:
+        """Write a line among the diagnostics."""
+        if self.on_stdout and self.format == "text":
+            self.console.lines([line])
+        else:
+            self.console.note(line)
 
     def unusable(self, path: str, message: str, details: str = "") -> None:
         """Report a file that can't be read or written, or whose settings or model can't be used."""
@@ -96,118 +108,82 @@ class Report:
         if message not in self.said:  # a model that all files name is reported once
             self.said.add(message)
             self.console.failure(Failure(message, details))
-        if self.arguments.format != "text":
+        if self.format != "text":
             self.found.append(Diagnostic(ERROR, "unreadable", message, name=path))
 
-    # ------------------------------------------------------------ fixes
-
-    def show_fixes(self, file: ConfigFile) -> None:
-        """Show what the fixes would change, and the errors that they leave."""
-        after = file.text if file.is_json else self.fixed_text(file).text
-        self.console.difference(file.text, after, file.name, "fixed")
-        left = file if after == file.text else file.workspace.file(after, file.name)
-        found = left.check()
-        self.console.diagnostics(found, left.text)
-        if after != file.text or verdict(found, self.arguments) != EXIT_OK:
-            self.status = max(self.status, EXIT_FINDINGS)
-
     def fix(self, file: ConfigFile, path: str) -> ConfigFile:
-        """Write what the fixes make of the file, list them, and go on with the result."""
+        """Write what the fixes make of the file and list them, or show what they would change; go on with the result."""
         if file.is_json:
             return file
-        after, made, _ = self.fixed_text(file)
+        after, made, untried = file.fix(self.arguments.unsafe_fixes)
+        if untried:
+            words = "{}: {} of the possible fixes not tried, as many others fail; correct some of what is reported, and try again"
+            self.console.note(words.format(file.name, untried))
+        fixed = file if after == file.text else file.workspace.file(after, file.name)
+        if self.arguments.diff:
+            self.console.difference(file.text, after, file.name, "fixed")
+            self.status = max(self.status, EXIT_OK if fixed is file else EXIT_FINDINGS)
+            return fixed
         if path == "-":
             self.console.result(after)
-        elif after != file.text:
+        elif fixed is not file:
             try:
                 write(after, path, before=file.text.encode("utf-8"))
             except OSError as error:  # the other files may be fine
                 self.unusable(path, "can't write {}: {}".format(path, error.strerror or error))
                 return file
         self.fixed += len(made)
-        self.list_fixes(file.name, made, on_stdout=path != "-" and self.arguments.format == "text")
-        return file.workspace.file(after, file.name)
-
-    def fixed_text(self, file: ConfigFile) -> Fixed:
-        """Return what the fixes make of a file; note where there are too many to try them all."""
-        fixed = file.fix(self.arguments.unsafe_fixes)
-        if fixed.untried:
-            words = "{}: {} of the possible fixes not tried, as many others fail; correct some of what is reported, and try again"
-            self.console.note(words.format(file.name, fixed.untried))
+        self.list_fixes(file.name, made)
         return fixed
 
-    def list_fixes(self, name: str, made: List[Fix], on_stdout: bool) -> None:
+    def list_fixes(self, name: str, made: List[Fix]) -> None:
         """List fixes: `quant.cfg:3: true for yes`"""
         for one in made if not self.arguments.quiet else ():
             line = "" if one.diagnostic.span is None else ":{}".format(one.diagnostic.span.line)
-            words = "{}{}: {}".format(name, line, one.done)
-            if on_stdout:
-                self.console.lines([words])
-            else:
-                self.console.note(words)
+            self.say("{}{}: {}".format(name, line, one.done))
 
-    # ------------------------------------------------------------ diagnostics
-
-    def add(self, file: ConfigFile, path: str) -> None:
-        """Report what is wrong with a file."""
+    def add(self, file: ConfigFile) -> None:
+        """Report what is wrong with a file, and count the fixes that are left."""
         found = file.check()
-        self.show(file, found, on_stdout=not (self.arguments.fix and path == "-"))  # where the fixed text goes
-        if self.arguments.format == "text" and not self.arguments.quiet:
-            self.count_fixable(file, found)
-
-    def add_alone(self, file: ConfigFile) -> None:
-        """Report what is wrong with a file without its model or settings, which can't be used; nothing of it is fixed."""
-        if not file.is_json:  # which says nothing without a model
-            self.show(file, file.check(), on_stdout=not (self.arguments.fix or self.arguments.diff))
-
-    def show(self, file: ConfigFile, found: Tuple[Diagnostic, ...], on_stdout: bool) -> None:
-        """Count diagnostics, and show them as text as far as they are not too many."""
-        self.files += 1
-        self.found += found
-        if self.arguments.format != "text":
-            return
-        if self.arguments.quiet:
-            self.console.lines(map(str, found[: self.left]))
-        else:
-            self.console.diagnostics(found, file.text, on_stdout, self.left)
-        if self.left is not None:
-            self.left = max(self.left - len(found), 0)
-
-    def count_fixable(self, file: ConfigFile, found: Tuple[Diagnostic, ...]) -> None:
-        """Count the fixes that are left."""
-        if found:
+        self.show(file, found)
+        if found and self.is_summed_up:
             safe_fixes, unsafe_fixes = file.count_fixes()
             self.fixable += safe_fixes
             self.hidden += unsafe_fixes
 
+    def add_alone(self, file: ConfigFile) -> None:
+        """Report what is wrong with a file without its model or settings, which can't be used; nothing of it is fixed."""
+        if not file.is_json:  # which says nothing without a model
+            self.show(file, file.check())
+
+    def show(self, file: ConfigFile, found: Tuple[Diagnostic, ...]) -> None:
+        """Count diagnostics, and show them as text as far as they are not too many."""
+        left = None if self.most is None else max(self.most - len(self.found), 0)
+        self.files += 1
+        self.found += found
+        if self.format == "text" and self.arguments.quiet and self.on_stdout:
+            self.console.lines(map(str, found[:left]))
+        elif self.format == "text":
+            self.console.diagnostics(found, file.text, self.on_stdout, left)
+
     def finish(self) -> int:
         """Write the reports of all files; return the exit status."""
-        if self.arguments.diff:
-            return self.status
-        if self.arguments.format != "text":
+        if self.format != "text":
             from .reports import FORMATS, WHOLE
 
-            is_whole = self.arguments.format in WHOLE
-            self.console.result(FORMATS[self.arguments.format](self.found if is_whole else self.found[: self.left]))
-        if self.arguments.statistics:
-            codes = [diagnostic.code for diagnostic in self.found]
-            counts = {code: codes.count(code) for code in dict.fromkeys(codes)}
-            rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+            self.console.result(FORMATS[self.format](self.found if self.format in WHOLE else self.found[: self.most]))
+        if self.arguments.statistics and not self.arguments.diff:
+            rows = sorted(Counter(d.code for d in self.found).items(), key=lambda row: (-row[1], row[0]))
             self.console.lines("{:>6}  {}".format(count, code) for code, count in rows)
-        elif self.arguments.format == "text" and not self.arguments.quiet:
-            self.summarize()
+        elif self.is_summed_up:
+            self.sum_up()
         return self.status or verdict(self.found, self.arguments)
 
-    def summarize(self) -> None:
+    def sum_up(self) -> None:
         """Write the last lines of the text."""
         from .reports import summary_line
 
-        most = MOST_SHOWN if self.arguments.max_errors is None else self.arguments.max_errors
-        if most and len(self.found) > most:
-            self.console.lines(["… and {:,} more; --max-errors 0 shows all".format(len(self.found) - most)])
+        if self.most and len(self.found) > self.most:
+            self.say("… and {:,} more; --max-errors 0 shows all".format(len(self.found) - self.most))
         if self.found or self.fixed or self.status == EXIT_OK:
-            line = summary_line(self.found, self.files, self.fixed, self.fixable, self.hidden)
-            if self.arguments.fix and "-" in self.arguments.configs:
-                self.console.note(line)
-            else:
-                self.console.lines([line])
+            self.say(summary_line(self.found, self.files, self.fixed, self.fixable, self.hidden))
