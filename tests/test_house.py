@@ -72,7 +72,7 @@ def test_modules_are_short():
 DIALECTS = "flavours/"
 OF_EACH = {
     "cli": {"OPTIONS", "FORMATS", "run", "to_csv", "to_html", "to_json", "to_text"},
-    "models": {"CONDITIONS", "FIELDS", "lacks_of", "portray", "undilated_depth"},
+    "models": {"CONDITIONS", "FIELDS", "portray"},
 }
 SAID_TWICE = {
     "ERROR",  # messages has its own copies: reading a text without errors imports no diagnostics

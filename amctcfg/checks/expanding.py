@@ -64,8 +64,9 @@ def expand_context(context: Context) -> Plan:
         everything = tuple(sorted((*read, *found, *find_warnings(context)), key=position))
         return everything if text is None else Settings(text, "").without_ignored(everything)
 
-    source = context.document or context.config
-    remake = unpickle_plan, (source, context.layers, context.rules, context.flavour)
+    def remake() -> Tuple[Any, ...]:
+        return unpickle_plan, (context.document or context.config, context.layers, context.rules, context.flavour)
+
     return build_plan(context.resolver, context.supported, make_warnings, remake)
 
 

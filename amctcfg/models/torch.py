@@ -8,7 +8,7 @@ graph shows (whether it is called, and how often) counts as fulfilled.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layer, Layers, Traits
@@ -35,13 +35,6 @@ def layers_from_module(module: Any, flavour: Optional[Flavour] = None) -> Layers
         >>> layers_from_module(torch.nn.Sequential(torch.nn.Linear(8, 4)))[1]  # doctest: +SKIP
         Layer(name='0', type='Linear', supported=True, lacks=())
     """
-    examined = examine_module(module, flavour)
-    traits = {layer.name: traits_of(inner) for (layer, _), (_, inner) in zip(examined, module.named_modules())}
-    return Layers((layer for layer, _ in examined), traits)
-
-
-def examine_module(module: Any, flavour: Optional[Flavour] = None) -> List[Tuple[Layer, Optional[str]]]:
-    """Read the layers, each with why it is not supported."""
     if not hasattr(module, "named_modules") or not hasattr(module, "named_parameters"):
         raise TypeError("a module has to be a torch.nn.Module, not {!r}".format(type(module).__name__))
     if flavour is None:
@@ -51,23 +44,21 @@ def examine_module(module: Any, flavour: Optional[Flavour] = None) -> List[Tuple
     require_flavour(flavour)
     named = list(module.named_modules())  # each module once, under its first name
     owners = Counter(id(get_own_weight(inner)) for _, inner in named if type(inner).__name__ in COUNTED)
-    found: List[Tuple[Layer, Optional[str]]] = []
+    layers = []
     for name, inner in named:
         kind = type(inner).__name__
         layer_type = flavour.types.get(kind)
         if layer_type is None or not layer_type.quantizable:
-            found.append((Layer(name, kind, False), None))
+            layers.append(Layer(name, kind, False))
             continue
-        reason = next((r for c in layer_type.conditions for r in (CONDITIONS[c](inner),) if r), None)
-        if reason is None and kind in COUNTED and owners[id(get_own_weight(inner))] > 1:
-            reason = "its weight is shared with another module"
-        found.append((Layer(name, kind, reason is None, lacks_of(inner)), reason))
-    return found
+        supported = all(CONDITIONS[condition](inner) for condition in layer_type.conditions if condition in CONDITIONS)
+        is_shared = kind in COUNTED and owners[id(get_own_weight(inner))] > 1
+        layers.append(Layer(name, kind, supported and not is_shared, lacks_of(inner)))
+    return Layers(layers, {name: traits_of(inner) for name, inner in named})
 
 
 def get_own_weight(module: Any) -> Any:
-    parameters = getattr(module, "_parameters", {})
-    return parameters.get("weight")
+    return getattr(module, "_parameters", {}).get("weight")
 
 
 def lacks_of(module: Any) -> Tuple[str, ...]:
@@ -92,30 +83,23 @@ def traits_of(module: Any) -> Traits:
     return Traits()
 
 
-def zero_padding(module: Any) -> Optional[str]:
-    mode = getattr(module, "padding_mode", "zeros")
-    return None if mode == "zeros" else "its padding_mode is {!r}, not 'zeros'".format(mode)
+def is_padded_with_zeros(module: Any) -> bool:
+    return bool(getattr(module, "padding_mode", "zeros") == "zeros")
 
 
-def undilated_depth(module: Any) -> Optional[str]:
+def is_undilated_in_depth(module: Any) -> bool:
     dilation = getattr(module, "dilation", (1,))
-    depth = dilation[0] if isinstance(dilation, (tuple, list)) else dilation
-    return None if depth == 1 else "its dilation in depth is {}, not 1".format(depth)
+    return bool((dilation[0] if isinstance(dilation, (tuple, list)) else dilation) == 1)
 
 
-def plain_rnn(module: Any) -> Optional[str]:
+def is_plain_rnn(module: Any) -> bool:
     wanted = (("num_layers", 1), ("bidirectional", False), ("dropout", 0), ("proj_size", 0))
-    wrong = [(name, getattr(module, name, usual)) for name, usual in wanted if getattr(module, name, usual) != usual]
-    return "its {}".format(" and its ".join("{} is {}".format(*pair) for pair in wrong)) if wrong else None
+    return all(getattr(module, name, usual) == usual for name, usual in wanted)
 
 
-def shown_by_the_graph(module: Any) -> Optional[str]:
-    return None
-
-
-CONDITIONS: Dict[str, Callable[[Any], Optional[str]]] = {
-    "zeros": zero_padding,
-    "undilated depth": undilated_depth,
-    "plain rnn": plain_rnn,
-    "once": shown_by_the_graph,
+# Of a type's conditions, those that a module itself shows.
+CONDITIONS: Dict[str, Callable[[Any], bool]] = {
+    "zeros": is_padded_with_zeros,
+    "undilated depth": is_undilated_in_depth,
+    "plain rnn": is_plain_rnn,
 }

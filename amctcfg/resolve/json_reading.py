@@ -471,9 +471,10 @@ class QuantConfig:
 
     def plan(self) -> Plan:
         """Return the plan of all supported layers."""
-        supported = [layer for layer in self.known if self.flavour.quantizes(layer)]
-        remake = (read_plan, (self.text, self.known, self.name, self.flavour)) if self.source else None
-        plan = Plan(map(self.effective, supported), None, self.flavour, self.globals, None, remake, None, self.name)
-        if remake is None:
-            object.__setattr__(plan, "_remake", (read_plan, (plan.to_json(), self.known, self.name, self.flavour)))
+
+        def remake() -> Tuple[Any, ...]:
+            return read_plan, (self.text or plan.to_json(), self.known, self.name, self.flavour)
+
+        effective = map(self.effective, filter(self.flavour.quantizes, self.known))
+        plan = Plan(effective, None, self.flavour, self.globals, remake, name=self.name)
         return plan

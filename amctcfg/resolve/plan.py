@@ -14,6 +14,7 @@ from .json_writing import Writer, global_values, settings_beside
 from .resolver import Resolver
 
 Warnings = Callable[[], Tuple[Diagnostic, ...]]
+Remake = Callable[[], Tuple[Any, ...]]  # gives the function that makes a plan again, and its arguments, for pickle
 
 
 class Plan(Mapping[str, EffectiveConfig]):
@@ -31,18 +32,6 @@ class Plan(Mapping[str, EffectiveConfig]):
         False
     """
 
-    __slots__ = (
-        "_globals",
-        "_layers",
-        "_make_warnings",
-        "_remake",
-        "_warnings",
-        "config",
-        "flavour",
-        "name",
-        "resolver",
-    )
-
     config: Optional[Configuration]
     flavour: Flavour
     resolver: Optional[Resolver]
@@ -50,8 +39,8 @@ class Plan(Mapping[str, EffectiveConfig]):
     _layers: Dict[str, EffectiveConfig]
     _globals: Dict[str, Any]
     _make_warnings: Optional[Warnings]
-    _warnings: Optional[Tuple[Diagnostic, ...]]
-    _remake: Any
+    _warnings: Tuple[Diagnostic, ...]
+    _remake: Optional[Remake]
 
     def __init__(
         self,
@@ -59,30 +48,28 @@ class Plan(Mapping[str, EffectiveConfig]):
         config: Optional[Configuration],
         flavour: Flavour,
         global_keys: Dict[str, Any],
+        remake: Optional[Remake] = None,
         make_warnings: Optional[Warnings] = None,
-        remake: Any = None,
         resolver: Optional[Resolver] = None,
         name: str = "",
     ) -> None:
-        put = object.__setattr__
-        put(self, "_layers", {effective.layer.name: effective for effective in layers})
-        put(self, "config", config)
-        put(self, "flavour", flavour)
-        put(self, "_globals", global_keys)
-        put(self, "_make_warnings", make_warnings)
-        put(self, "_warnings", None)
-        put(self, "_remake", remake)  # how pickle makes it again
-        put(self, "resolver", resolver)
-        put(self, "name", name)
+        self.__dict__.update(
+            _layers={effective.layer.name: effective for effective in layers},
+            config=config,
+            flavour=flavour,
+            resolver=resolver,
+            name=name,
+            _globals=global_keys,
+            _remake=remake,
+            _make_warnings=make_warnings,
+        )
 
     @property
     def warnings(self) -> Tuple[Diagnostic, ...]:
         """All warnings: from reading, from the configuration alone, and on these layers. Computed on first access."""
-        found = self._warnings
-        if found is None:
-            found = self._make_warnings() if self._make_warnings else ()
-            object.__setattr__(self, "_warnings", found)
-        return found
+        if "_warnings" not in self.__dict__:
+            self.__dict__["_warnings"] = self._make_warnings() if self._make_warnings else ()
+        return self._warnings
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a Plan can't be changed")
@@ -119,8 +106,8 @@ class Plan(Mapping[str, EffectiveConfig]):
         return lambda: plan_table(self)
 
     def __reduce__(self) -> Any:
-        remake, arguments = self._remake
-        return remake, arguments
+        assert self._remake is not None  # only the search of a simulation makes plans for itself
+        return self._remake()
 
     def __copy__(self) -> Plan:
         return self
@@ -202,10 +189,10 @@ class Plan(Mapping[str, EffectiveConfig]):
         return dict(self._globals, **beside)
 
 
-def build_plan(resolver: Resolver, supported: Iterable[Layer], make_warnings: Warnings, remake: Any) -> Plan:
+def build_plan(resolver: Resolver, supported: Iterable[Layer], make_warnings: Warnings, remake: Remake) -> Plan:
     """Return the plan of a configuration that has no errors on the layers."""
     layout = resolver.flavour.layout
     global_keys = global_values(resolver, layout) if layout else {}
     name = resolver.document.name if resolver.document else ""
     effective = map(resolver.merge, supported)
-    return Plan(effective, resolver.config, resolver.flavour, global_keys, make_warnings, remake, resolver, name)
+    return Plan(effective, resolver.config, resolver.flavour, global_keys, remake, make_warnings, resolver, name)
