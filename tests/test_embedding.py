@@ -134,6 +134,7 @@ def test_the_core_works_alone(tmp_path):
     [
         ("tuning", ["suggest", "-", "--graph", "l.csv", "--scores", "s.csv", "--worst", "1"]),
         ("pages", ["show", "-", "--graph", "l.csv", "--format", "html"]),
+        ("simulation", ["simulate", "-", "--graph", "l.csv", "--data", "s.csv"]),
         ("editor", ["lsp"]),
     ],
 )

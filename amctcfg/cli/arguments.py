@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Tu
 from .. import __version__
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..documents.files import same_file
+from ..workspace.failure import require_known
 from .console import EXIT_FAILURE, Console, Exit, Failure
 
 EPILOG = "Exit status: 0 fine, 1 errors in the file, 2 wrong usage or unreadable file."
@@ -68,6 +69,7 @@ GRAPH = option(
     help="the model: a frozen TensorFlow graph (.pb), an ONNX model (.onnx), or a table of layers (.json, .csv)",
 )
 OUTPUT = option("-o", "--output", metavar="OUT", type=target, help="the file to replace; standard output if left out")
+IN_PLACE = option("-i", "--in-place", action="store_true", help="change the file itself")
 FLAVOUR = option("--flavour", metavar="NAME", help="the dialect of the file, or auto (default); see `amctcfg flavours`")
 RULES = option(
     "--rules",
@@ -188,8 +190,7 @@ class Parser(argparse.ArgumentParser):
         lead = "unrecognized arguments: "
         if message.startswith(lead):
             wrong = [word for word in message[len(lead) :].split() if word.startswith("-")]
-            known = [name for action in self._actions for name in action.option_strings]
-            hint = did_you_mean(nearest(wrong[0], known)) if wrong else None
+            hint = did_you_mean(nearest(wrong[0], self.option_actions())) if wrong else None
             message = "there is no option {}{}".format(wrong[0], "; " + hint if hint else "") if wrong else message
         self.console.complain("{}; see `{} --help`".format(message.replace(LITERAL_MARK, ""), self.prog))
         raise Exit(EXIT_FAILURE)
@@ -205,17 +206,19 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
     if argv[0] in ("-V", "--version"):
         console.lines(["amctcfg " + __version__])
         raise Exit(0)
-    if argv[0] not in COMMANDS:
-        hint = did_you_mean(nearest(argv[0], COMMANDS)) or "`amctcfg help` lists the commands"
-        what = "option" if argv[0].startswith("-") else "command"
-        raise Failure("there is no {} '{}'; {}".format(what, argv[0], hint))
+    require_command(argv[0])
     parser = parser_of(argv[0], console)
     arguments = parser.parse_args(put_options_first(argv[1:], parser))
     console.choose(arguments.quiet, arguments.verbose, arguments.color)
     command: Callable[[argparse.Namespace, Console], int] = module_of(argv[0]).run
     arguments.command = command
-    arguments.strict_warnings = getattr(arguments, "strict_warnings", False)
     return arguments
+
+
+def require_command(name: str) -> None:
+    """Raise `Failure` for a name that is not a command's."""
+    what = "option" if name.startswith("-") else "command"
+    require_known(name, COMMANDS, what, "`amctcfg help` lists the commands")
 
 
 def put_options_first(argv: List[str], parser: Parser) -> List[str]:

@@ -8,11 +8,11 @@ from typing import Dict, Tuple
 
 from ..diagnostics.codes import CODES, Code
 from ..diagnostics.diagnostic import ConfigError, Diagnostic, render
-from ..diagnostics.suggestions import did_you_mean, nearest
 from ..flavours import FLAVOURS
 from ..flavours.layer import Layer
+from ..workspace.failure import require_known
 from .arguments import option, strip_mark
-from .console import EXIT_OK, Console, Failure
+from .console import EXIT_OK, Console
 from .reports import align
 
 OPTIONS = (option("code", nargs="?", metavar="CODE", type=strip_mark, help="one of them"),)
@@ -68,9 +68,7 @@ def run(arguments: Namespace, console: Console) -> int:
     if arguments.code is None:
         console.lines(align((name, code.severity, code.summary) for name, code in CODES.items()))
         return EXIT_OK
-    if arguments.code not in CODES:
-        hint = did_you_mean(nearest(arguments.code, CODES)) or "`amctcfg codes` lists them"
-        raise Failure("there is no diagnostic '{}'; {}".format(arguments.code, hint))
+    require_known(arguments.code, CODES, "diagnostic", "`amctcfg codes` lists them")
     console.result(code_text(arguments.code, CODES[arguments.code]))
     return EXIT_OK
 

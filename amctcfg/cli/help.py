@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from ..diagnostics.suggestions import did_you_mean, nearest
-from .arguments import COMMANDS, help_text, option, parser_of, strip_mark
-from .console import EXIT_OK, Console, Failure
+from .arguments import help_text, option, parser_of, require_command, strip_mark
+from .console import EXIT_OK, Console
 
 OPTIONS = (option("command_name", nargs="?", metavar="COMMAND", type=strip_mark),)
 
@@ -16,9 +15,7 @@ def run(arguments: Namespace, console: Console) -> int:
     name = arguments.command_name
     if name is None:
         console.result(help_text())
-    elif name in COMMANDS:
-        parser_of(name, console).print_help()
     else:
-        hint = did_you_mean(nearest(name, COMMANDS)) or "`amctcfg help` lists the commands"
-        raise Failure("there is no command '{}'; {}".format(name, hint))
+        require_command(name)
+        parser_of(name, console).print_help()
     return EXIT_OK

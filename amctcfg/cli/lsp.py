@@ -8,15 +8,14 @@ import sys
 from argparse import Namespace
 
 from .console import Console, Failure
+from .opening import importing
 
 OPTIONS = ()
 
 
 def run(arguments: Namespace, console: Console) -> int:
-    try:
+    with importing("editor", "the language server"):
         from ..editor.server import serve
-    except ImportError:
-        raise Failure("this copy of amctcfg is without its folder 'editor', which the language server needs") from None
     if console.stdin is None or sys.stdin is None:
         raise Failure("standard input is closed")
     if hasattr(os, "set_blocking"):

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The workspace that the options of a command ask for."""
+"""The beginning and the end of a command: its workspace, the rooms that it needs, the file that it changes."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from contextlib import contextmanager
+from typing import Iterable, Iterator, Optional
 
+from ..documents.files import write
+from ..documents.settings import rewrite_head_paths
+from ..workspace.file import ConfigFile
 from ..workspace.workspace import Options, Workspace
-from .console import Console
+from .console import Console, Failure
+
+PACKAGE = __package__.rpartition(".")[0]
 
 
 def open_workspace(arguments: Namespace, console: Console) -> Workspace:
@@ -14,3 +21,31 @@ def open_workspace(arguments: Namespace, console: Console) -> Workspace:
     given = vars(arguments)
     options = Options(**{name: given[name] for name in Options._fields if given.get(name) is not None})
     return Workspace(options, console.note, console.progress, console.read, console.detail)
+
+
+@contextmanager
+def importing(room: str, user: str = "this command") -> Iterator[None]:
+    """End the command where a host has deleted the room that is imported."""
+    try:
+        yield
+    except ImportError as error:
+        if error.name not in (PACKAGE, "{}.{}".format(PACKAGE, room)):  # another package, which the room needs
+            raise
+        words = "this copy of amctcfg is without its folder '{}', which {} needs"
+        raise Failure(words.format(room, user)) from None
+
+
+def check_in_place(arguments: Namespace) -> None:
+    """Raise `Failure` where `-i` has no file to change, or another one to write."""
+    if arguments.in_place and (arguments.output or arguments.config == "-"):
+        raise Failure("-i changes the file itself; leave it out with -o and for standard input")
+
+
+def write_changed(
+    text: str, file: ConfigFile, arguments: Namespace, inputs: Iterable[Optional[str]], console: Console
+) -> None:
+    """Write what a command has made of a file: in its place, to another one, or to standard output."""
+    if not arguments.in_place:
+        console.output(rewrite_head_paths(text, file.name, arguments.output or file.name), arguments.output, inputs)
+    elif text != file.document.text:
+        write(text, arguments.config, before=file.document.text.encode("utf-8"))

@@ -9,11 +9,11 @@ from typing import Any, Callable, Dict, Iterator, Tuple
 
 from ..diagnostics.codes import CODES
 from ..diagnostics.diagnostic import ERROR, WARNING
-from ..diagnostics.suggestions import did_you_mean, nearest
 from ..flavours import FLAVOURS
 from ..messages.kinds import BOOL, STRING, Enum, Float
+from ..workspace.failure import require_known
 from .arguments import COMMANDS, option, strip_mark
-from .console import EXIT_OK, Console, Failure
+from .console import EXIT_OK, Console
 from .reports import FORMAT_VERSION, align
 
 JsonSchema = Dict[str, Any]
@@ -28,9 +28,7 @@ def run(arguments: Namespace, console: Console) -> int:
     if name is None:
         console.lines(align((name, COMMANDS[name]) for name in SCHEMAS))
         return EXIT_OK
-    if name not in SCHEMAS:
-        hint = did_you_mean(nearest(name, SCHEMAS)) or "there are schemas of {}".format(", ".join(SCHEMAS))
-        raise Failure("there is no schema of '{}'; {}".format(name, hint))
+    require_known(name, SCHEMAS, "schema of", "there are schemas of {}".format(", ".join(SCHEMAS)))
     found: JsonSchema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "amctcfg {} --format json".format(name),
@@ -188,19 +186,14 @@ def of_tune() -> JsonSchema:
     )
 
 
-def of_suggest() -> JsonSchema:
-    return array(TEXT)
-
-
-SCHEMA_MAKERS: Tuple[Callable[[], JsonSchema], ...] = (
-    of_check,
-    of_show,
-    of_explain,
-    of_diff,
-    of_audit,
-    of_layers,
-    of_simulate,
-    of_tune,
-    of_suggest,
-)
-SCHEMAS: Dict[str, Callable[[], JsonSchema]] = {make.__name__[len("of_") :]: make for make in SCHEMA_MAKERS}
+SCHEMAS: Dict[str, Callable[[], JsonSchema]] = {
+    "check": of_check,
+    "show": of_show,
+    "explain": of_explain,
+    "diff": of_diff,
+    "audit": of_audit,
+    "layers": of_layers,
+    "simulate": of_simulate,
+    "tune": of_tune,
+    "suggest": lambda: array(TEXT),
+}

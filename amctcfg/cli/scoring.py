@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..diagnostics.diagnostic import ConfigError
 from .console import Console, Failure
+from .opening import importing
 
 if TYPE_CHECKING:
     from ..tuning import Scores
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
 
 def require_tuning() -> Any:
     """Import the room that these commands need; end the command where a host has deleted it."""
-    try:
+    with importing("tuning"):
         from .. import tuning
-    except ImportError:
-        raise Failure("this copy of amctcfg is without its folder 'tuning', which this command needs") from None
     return tuning
 
 

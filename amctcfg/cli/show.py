@@ -16,7 +16,7 @@ from ..tools.tabulating import Measured, Row, Table, find_unquantizable, tabulat
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
 from .console import Console, Failure, verdict
-from .opening import open_workspace
+from .opening import importing, open_workspace
 from .reports import finite, json_report, table_csv
 from .table_text import TextTable, summarize_table, wrap
 
@@ -177,10 +177,8 @@ def to_csv(view: TableView) -> str:
 
 
 def to_html(view: TableView) -> str:
-    try:
+    with importing("pages", "the HTML page"):
         from ..pages.page import Page, write_page
-    except ImportError:
-        raise Failure("this copy of amctcfg is without its folder 'pages', which the HTML page needs") from None
     file = view.file
     text = None if file.is_json else file.text
     table = view.table._replace(rows=list(view.rows))

@@ -15,7 +15,7 @@ from ..tools.tabulating import Measured, Table
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, verdict
-from .opening import open_workspace
+from .opening import importing, open_workspace
 from .progress import ProgressBar
 from .reports import finite, json_report, table_csv
 from .show import FORMATS as SHOWN
@@ -102,17 +102,9 @@ class SimulationView(NamedTuple):
 
 def simulation_room() -> Any:
     """Import the room that this command needs; end the command where a host has deleted it."""
-    try:
+    with importing("simulation"):
         from .. import simulation
-    except ModuleNotFoundError as error:
-        if not str(error.name).endswith(".simulation"):
-            raise
-    except ImportError as error:
-        if error.name is None:
-            raise
-    else:
-        return simulation
-    raise Failure("this copy of amctcfg is without its folder 'simulation', which this command needs")
+    return simulation
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

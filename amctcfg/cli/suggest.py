@@ -9,13 +9,11 @@ from typing import Dict, List, NamedTuple, Optional
 
 from ..diagnostics.diagnostic import ERROR
 from ..diagnostics.words import dump_json, join_words, pluralize, quote_name
-from ..documents.files import write
 from ..documents.selections import TERMS, parse_expression, select
-from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
-from .arguments import CFG, OUTPUT, READING, SENSITIVITY, option
+from .arguments import CFG, IN_PLACE, OUTPUT, READING, SENSITIVITY, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, check_neutral, check_separable
-from .opening import open_workspace
+from .opening import check_in_place, open_workspace, write_changed
 from .scoring import read_scores, require_direction, require_tuning
 
 OPTIONS = (
@@ -36,7 +34,7 @@ OPTIONS = (
     option("--log", metavar="FILE", action="append", default=[], help="layers that a log of the toolkit or ATC names"),
     option("--reason", metavar="TEXT", help="why, as a comment behind each layer"),
     OUTPUT,
-    option("-i", "--in-place", action="store_true", help="change the file itself"),
+    IN_PLACE,
     option("--format", choices=["names", "python", "json"], help="only the layers: a line each, or a list"),
 )
 
@@ -98,10 +96,7 @@ def run(arguments: Namespace, console: Console) -> int:
     if errors:
         console.diagnostics(errors, text)
         return EXIT_FINDINGS
-    if not arguments.in_place:
-        console.output(rewrite_head_paths(text, file.name, arguments.output or file.name), arguments.output, inputs)
-    elif text != file.document.text:
-        write(text, arguments.config, before=file.document.text.encode("utf-8"))
+    write_changed(text, file, arguments, inputs, console)
     return EXIT_OK
 
 
@@ -116,8 +111,7 @@ def check_usage(arguments: Namespace) -> None:
         )
     if arguments.worst is not None and arguments.worst < 0:
         raise Failure("--worst takes a number of layers, not {}".format(arguments.worst))
-    if arguments.in_place and (arguments.output or arguments.config == "-"):
-        raise Failure("-i changes the file itself; leave it out with -o and for standard input")
+    check_in_place(arguments)
     if arguments.in_place and arguments.format:
         raise Failure("--format prints the layers instead of the file; leave out -i")
 

@@ -8,11 +8,9 @@ import math
 from typing import Any, List
 
 from ..diagnostics.words import escape_controls, join_words, pluralize
-from ..documents.files import write
-from ..documents.settings import rewrite_head_paths
-from .arguments import CFG, OUTPUT, READING, formats, option
+from .arguments import CFG, IN_PLACE, OUTPUT, READING, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
-from .opening import open_workspace
+from .opening import check_in_place, open_workspace, write_changed
 from .progress import ProgressBar
 from .reports import align, finite, json_report
 from .simulate import DATA, JOBS, MEMORY_LIMIT, decibels, files_of, simulation_room
@@ -54,7 +52,7 @@ OPTIONS = (
         type=kinds,
         help="settings, balancer, int16, skip; default: settings,balancer and, with --target, int16",
     ),
-    option("-i", "--in-place", action="store_true", help="change the file itself"),
+    IN_PLACE,
     OUTPUT,
     formats("text", "json"),
     JOBS,
@@ -63,11 +61,10 @@ OPTIONS = (
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    if arguments.in_place and (arguments.output or arguments.config == "-"):
-        raise Failure("-i changes the file itself; leave it out with -o and for standard input")
+    check_in_place(arguments)
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
-    path, document = file.require_model().path, file.document
+    path = file.require_model().path
     simulation = simulation_room()
     bar = ProgressBar(console)
     try:
@@ -78,7 +75,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         batches = simulation.load_batches(arguments.data, path)
         check = None if arguments.check is None else simulation.load_batches(arguments.check, path)
         tuned = simulation.tune(
-            document,
+            file.document,
             path,
             batches,
             arguments.target,
@@ -96,14 +93,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     show_tuned(console, tuned, arguments.target)
     if arguments.format == "json":
         console.result(to_json(tuned, file.name, path))
-    if arguments.in_place:
-        if tuned.text != document.text:
-            write(tuned.text, arguments.config, before=document.text.encode("utf-8"))
-    elif arguments.output is not None:
-        text = rewrite_head_paths(tuned.text, arguments.config, arguments.output)
-        console.output(text, arguments.output, inputs)
-    elif arguments.format != "json":
-        console.result(tuned.text)
+    if arguments.in_place or arguments.output or arguments.format != "json":
+        write_changed(tuned.text, file, arguments, inputs, console)
     return EXIT_OK if tuned.reached else EXIT_FINDINGS
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple
 
-from ..diagnostics.suggestions import did_you_mean, nearest
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
-from .failure import Failure
+from .failure import require_known
 from .model import kind_of_model
 
 if TYPE_CHECKING:
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 
 def flavour_by_name(name: str, file: str = "") -> Flavour:
     """Return the flavour of a name, which stands in the head of a file. Raises `Failure` where there is none."""
-    if name not in FLAVOURS:
-        hint = did_you_mean(nearest(name, FLAVOURS)) or "there are {}".format(", ".join(FLAVOURS))
-        raise Failure("{}there is no flavour '{}'; {}".format(file + ": " if file else "", name, hint))
+    where = file + ": " if file else ""
+    require_known(name, FLAVOURS, "flavour", "there are {}".format(", ".join(FLAVOURS)), where)
     return FLAVOURS[name]
 
 
