@@ -92,7 +92,7 @@ class Report:
 
     @property
     def is_summed_up(self) -> bool:
-        """Whether the report ends with a sentence that counts."""
+        """Tell whether the report ends with a sentence that counts."""
         return self.format == "text" and not self.arguments.quiet and not self.arguments.diff
 
     def say(self, line: str) -> None:
