@@ -11,10 +11,10 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.kinds import Enum
-from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
 from .foreign import find_family, foreign_message, head_value
+from .selections import read_name
 
 
 class Misfit(NamedTuple):
@@ -112,15 +112,10 @@ def unknown_fields(tree: Tree, flavour: Flavour) -> Iterator[str]:
 
 def types_in(tree: Tree) -> Iterator[str]:
     """Iterate over the layer types that a text names."""
-    for field in split(tree.fields):
-        for element in elements_of(field):
-            values = []
-            if field[0] == "skip_layer_types":
-                values = [element[1]]
-            elif field[0] == "override_layer_types" and type(element[1]) is tuple:
-                values = [inner[1] for inner in split(element[1]) if inner[0] == "layer_type"]
-            for raw in values:
-                if type(raw) is str and raw[0] in "\"'":
-                    name = unescape(raw).decode("utf-8", "replace")
-                    if name != "Optype":  # the placeholder of the vendor's page
-                        yield name
+    elements = [*tree.find_all(("skip_layer_types",))]
+    for entry in tree.find_all(("override_layer_types",)):
+        if type(entry[1]) is tuple:
+            elements += [inner for inner in split(entry[1]) if inner[0] == "layer_type"]
+    for name in map(read_name, elements):
+        if name not in (None, "Optype"):  # the placeholder of the vendor's page
+            yield name

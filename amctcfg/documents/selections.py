@@ -261,8 +261,7 @@ def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour) -> List[
 def names_outside(tree: Tree, blocks: Sequence[Block]) -> Iterator[Optional[str]]:
     """Give the names in `skip_layers` that stand in none of these blocks."""
     starts = [block.end for block in blocks]
-    for field in split(tree.fields):
-        if field[0] == SKIP_LAYERS:
-            index = bisect_right(starts, field[2]) - 1
-            if index < 0 or field[2] >= blocks[index].stop:
-                yield from map(read_name, elements_of(field))
+    for element in tree.find_all((SKIP_LAYERS,)):
+        index = bisect_right(starts, element[2]) - 1
+        if index < 0 or element[2] >= blocks[index].stop:
+            yield read_name(element)

@@ -43,10 +43,8 @@ class Settings:
         self.lines: Dict[int, Set[str]] = {}
         self.places: List[Tuple[str, Optional[int], int, int]] = []  # of each ignored code: the line it is for, offsets
         self.paths: List[Tuple[int, int]] = []
-        self.passed: Tuple[int, int] = (
-            0,
-            0,
-        )  # lines without a field that were passed last, and the field's behind them
+        # Lines without a field that were passed last, and the field's behind them.
+        self.passed: Tuple[int, int] = (0, 0)
         self.diagnostics: List[Diagnostic] = []
         if MARK in text:  # most files have none
             self.read(text)
@@ -88,7 +86,7 @@ class Settings:
         elif key in KEYS:
             self.report("{} has to be set in a comment before the first field".format(key), match)
         else:
-            self.unknown(key or bare, match)
+            self.report_unknown("setting", key or bare, KEYS, match, "the settings are {}".format(", ".join(KEYS)))
 
     def has_field_on(self, offset: int) -> bool:
         line = self.source.span(offset, offset).line
@@ -110,28 +108,26 @@ class Settings:
 
     def check_codes(self, value: str, match: re.Match[str]) -> None:
         from ..diagnostics.codes import CODES
-        from ..diagnostics.suggestions import did_you_mean, nearest
 
         for code in filter(None, value.split(",")):
             if code not in CODES:
-                hint = did_you_mean(nearest(code, CODES))
-                self.report("there is no diagnostic '{}'".format(code), match, hint)
+                self.report_unknown("diagnostic", code, CODES, match)
             elif CODES[code].severity == "error":
                 self.report("'{}' is an error; only warnings can be ignored".format(code), match)
 
     def check_flavour(self, value: str, match: re.Match[str]) -> None:
-        from ..diagnostics.suggestions import did_you_mean, nearest
         from ..flavours import FLAVOURS
 
         if value not in FLAVOURS and value != "auto":
-            hint = did_you_mean(nearest(value, FLAVOURS)) or "there are {}".format(", ".join(FLAVOURS))
-            self.report("there is no flavour '{}'".format(value), match, hint)
+            self.report_unknown("flavour", value, FLAVOURS, match, "there are {}".format(", ".join(FLAVOURS)))
 
-    def unknown(self, key: str, match: re.Match[str]) -> None:
+    def report_unknown(
+        self, what: str, name: str, known: Iterable[str], match: re.Match[str], hint: Optional[str] = None
+    ) -> None:
+        """Report a name that is not known, with the nearest one that is; the hint is for one that is near to none."""
         from ..diagnostics.suggestions import did_you_mean, nearest
 
-        hint = did_you_mean(nearest(key, KEYS)) or "the settings are {}".format(", ".join(KEYS))
-        self.report("there is no setting '{}'".format(key), match, hint)
+        self.report("there is no {} '{}'".format(what, name), match, did_you_mean(nearest(name, known)) or hint)
 
     def report(self, message: str, match: re.Match[str], hint: Optional[str] = None) -> None:
         from ..diagnostics.diagnostic import WARNING, Diagnostic

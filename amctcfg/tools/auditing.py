@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tup
 
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.json_tree import value_at_key
+from ..documents.selections import read_name
 from ..messages.kinds import BOOL, FLOAT
 from ..resolve.effective import Origin, values_of
 from ..resolve.json_reading import QuantConfig
@@ -90,7 +91,7 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
             if entry is not None and entry.value is True:
                 yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
     for key, asked in plan.global_values.items():
-        if as_json_value(asked) != as_json_value(read.globals.get(key)):
+        if asked != read.globals.get(key):
             yield Finding(None, key, asked, ABSENT_ORIGIN._replace(value=asked), read.globals.get(key))
     for name, effective in plan.items():
         done = read.effective(effective.layer)
@@ -108,10 +109,6 @@ def is_of_the_model(error: Diagnostic) -> bool:
     """Return whether an error is about a layer that a plan does not have."""
     path = error.path or ()
     return error.code == "unknown-layer" and (len(path) == 1 or path[0] == "skip_fusion_layers")
-
-
-def as_json_value(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def make_finding(effective: Any, field: str, asked: Any, done: Any) -> Finding:
@@ -138,22 +135,16 @@ def read_record(text: Union[str, bytes]) -> Dict[str, Recorded]:
     tree = parse_text(text, "<record>")
     found: Dict[str, Recorded] = {}
     for field in split(tree.fields):
-        if field[0] != "record":
-            if field[0] != "prune_record":
-                raise record_error(tree, field, "a record file has no '{}'".format(field[0]))
-            continue
-        for element in elements_of(field):
-            if isinstance(element[1], str):
-                raise record_error(tree, element, "record takes a message")
-            key, value = None, ()
-            for inner in split(element[1]):
-                if inner[0] == "key" and isinstance(inner[1], str) and inner[1][0] in "\"'":
-                    key = unescape(inner[1]).decode("utf-8", "replace")
-                elif inner[0] == "value" and not isinstance(inner[1], str):
-                    value = inner[1]
-            if key is None:
-                raise record_error(tree, element, "a record has a 'key', the name of its layer")
-            found[key] = read_layer_record(value)
+        if field[0] not in ("record", "prune_record"):
+            raise record_error(tree, field, "a record file has no '{}'".format(field[0]))
+    for element in tree.find_all(("record",)):
+        if isinstance(element[1], str):
+            raise record_error(tree, element, "record takes a message")
+        keys = [read_name(inner) for inner in split(element[1]) if inner[0] == "key"]
+        values = [inner[1] for inner in split(element[1]) if inner[0] == "value" and not isinstance(inner[1], str)]
+        if not keys or keys[-1] is None:
+            raise record_error(tree, element, "a record has a 'key', the name of its layer")
+        found[keys[-1]] = read_layer_record(values[-1] if values else ())
     return found
 
 
@@ -201,18 +192,10 @@ def compare_records(plan: Plan, records: Dict[str, Recorded]) -> Iterator[Findin
 
 def compare_record(plan: Plan, effective: Any, record: Recorded) -> Iterator[Finding]:
     values = values_of(effective.calibration_config)
-    by_name = {field.rpartition(".")[2]: field for field in values if not field.startswith("arq_quantize.asymmetric")}
-
-    def compare(name: str, done: Any) -> Iterator[Finding]:
-        field = by_name.get(name)
-        if field is not None and done is not None and values[field] != done:
-            yield make_finding(effective, field, values[field], done)
-
-    # One scale is that of a layer with one channel as well; an offset of 0 may be chance.
-    yield from compare("channel_wise", True if record.weights > 1 else None)
-    yield from compare("asymmetric", True if record.offset else None)
-    yield from compare("dst_type", record.activation_type if record.activation_type in ACTIVATION_TYPES else None)
-    yield from compare("quant_bits", WEIGHT_BITS.get(record.weight_type or ""))
+    for field, asked in values.items():
+        done = shown_value(record, field)
+        if done is not None and done != asked:
+            yield make_finding(effective, field, asked, done)
     if record.skip_fusion is not None and effective.layer.type in plan.flavour.fusible_types:
         if effective.fuse is record.skip_fusion:
             yield make_finding(effective, "fuse", effective.fuse, not record.skip_fusion)
@@ -226,6 +209,18 @@ def compare_record(plan: Plan, effective: Any, record: Recorded) -> Iterator[Fin
             )
 
 
+def shown_value(record: Recorded, field: str) -> Any:
+    """Return the value of a field, by dotted name, as far as a record shows it; None where it does not."""
+    # One scale is that of a layer with one channel as well; an offset of 0 may be chance. It is that of the activations.
+    shown = {
+        "channel_wise": True if record.weights > 1 else None,
+        "asymmetric": True if record.offset and not field.startswith("arq_quantize") else None,
+        "dst_type": record.activation_type if record.activation_type in ACTIVATION_TYPES else None,
+        "quant_bits": WEIGHT_BITS.get(record.weight_type or ""),
+    }
+    return shown.get(field.rpartition(".")[2])
+
+
 def count_invisible(plan: Plan, records: Dict[str, Recorded]) -> Dict[str, int]:
     """Count for each field the quantized layers for which a record does not show it."""
     counts: Dict[str, int] = {}
@@ -234,15 +229,7 @@ def count_invisible(plan: Plan, records: Dict[str, Recorded]) -> Dict[str, int]:
         if record is None or not effective.quant_enable:
             continue
         for field in values_of(effective.calibration_config):
-            short = field.rpartition(".")[2]
-            seen = {
-                "channel_wise": record.weights > 1,
-                "asymmetric": bool(record.offset) and not field.startswith("arq"),
-                "dst_type": record.activation_type is not None,
-                "quant_bits": record.weight_type is not None,
-                "migration_strength": False,
-            }.get(short, False)
-            if not seen:
+            if shown_value(record, field) is None:
                 counts[field] = counts.get(field, 0) + 1
         if record.skip_fusion is None:
             counts["fuse"] = counts.get("fuse", 0) + 1

@@ -119,15 +119,8 @@ class BlockSearch:
                 types.append(self.entry(OF_TYPE, layer_type, type_block))
         own_blocks: IdentityCache[Optional[Message]] = {}
         for layer in self.supported:
-            own_block = by_identity(
-                own_blocks,
-                self.blocks.get(layer.name),
-                class_of(layer),
-                self.own_block,
-                layer,
-                common,
-                chosen[layer.type],
-            )
+            wanted, needs = self.blocks.get(layer.name), (layer, common, chosen[layer.type])
+            own_block = by_identity(own_blocks, wanted, class_of(layer), self.own_block, *needs)
             if own_block is not None:
                 names.append(self.entry(OF_LAYER, layer.name, own_block))
         skipped_types, skipped_layers = self.choose_skips()
@@ -199,15 +192,8 @@ class BlockSearch:
                 continue
             words = ", ".join("{}={}".format(k.rpartition(".")[2], v) for k, v in values_of(read.block).items())
             message = "{}: no configuration can give a layer of type {} this: {}".format(layer.name, layer.type, words)
-            yield Diagnostic(
-                ERROR,
-                "algorithm-unsupported",
-                message,
-                span=self.read.origins_of(layer)["quant_enable"].span,
-                path=(layer.name,),
-                hint=JSON_ONLY,
-                name=self.read.name,
-            )
+            span = self.read.origins_of(layer)["quant_enable"].span
+            yield Diagnostic(ERROR, "algorithm-unsupported", message, span, (layer.name,), JSON_ONLY, self.read.name)
 
     # ------------------------------------------------------------ candidates for the common block
 
@@ -253,13 +239,8 @@ class BlockSearch:
     def type_choice(self, layer_type: str, common: Optional[Message]) -> Tuple[Cost, Optional[Message]]:
         """Return what the layers of a type cost under a common block, and the block of the type that pays, if any."""
         classes = self.types[layer_type]
-        state = tuple(
-            (
-                self.resolve_outcome(layer_class, self.tiers(common, None)),
-                self.is_forbidden(layer_class, common),
-            )
-            for layer_class in classes
-        )
+        tiers = self.tiers(common, None)
+        state = tuple((self.resolve_outcome(each, tiers), self.is_forbidden(each, common)) for each in classes)
         cascading = [self.fallbacks(layer_class, common, None) for layer_class in classes]
         key = layer_type, state, tuple(cascading)
         if key not in self.type_choices:
@@ -361,18 +342,13 @@ class BlockSearch:
         )
 
     def is_allowed_for_type(self, layer_type: str, block: Message) -> bool:
-        described = self.flavour.types[layer_type]
-        for requirement in requirements_in(block):
-            if requirement.by_type == SOFTEN:
-                continue
-            if not described.has(requirement.of_type or requirement.ability):
-                return False
-            if not all(
-                self.flavour.can(self.layer_of[layer_class], requirement.ability)
-                for layer_class in self.types[layer_type]
-            ):
-                return False
-        return True
+        described, layers = self.flavour.types[layer_type], [self.layer_of[each] for each in self.types[layer_type]]
+        return all(
+            described.has(requirement.of_type or requirement.ability)
+            and all(self.flavour.can(layer, requirement.ability) for layer in layers)
+            for requirement in requirements_in(block)
+            if requirement.by_type != SOFTEN
+        )
 
     def shortest_block(self, wanted: Message, layer_class: LayerClass, fallbacks: Fallback) -> Optional[Message]:
         """Return the shortest block of its own that gives a layer what is wanted; None where none does."""
@@ -414,9 +390,8 @@ class LowerBounds:
     def __init__(self, search: BlockSearch) -> None:
         self.search: BlockSearch = search
         self.alone: Dict[LayerClass, Cost] = {}  # where each layer has a block of its own
-        self.saved: Dict[
-            LayerClass, Dict[Any, Cost]
-        ] = {}  # by a block for all layers of a class, by its core; by any for None
+        # By a block for all layers of a class, by its core; by any block for None.
+        self.saved: Dict[LayerClass, Dict[Any, Cost]] = {}
         for layer_class, counts in search.wanted.items():
             alone = Cost(0, 0)
             saved: Dict[Any, Cost] = {None: Cost(0, 0)}

@@ -15,7 +15,6 @@ from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.kinds import FLOAT, Enum
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
-from .auditing import as_json_value
 from .block_search import JSON_ONLY, BlockSearch
 
 
@@ -90,8 +89,7 @@ def verify(config: Configuration, read: QuantConfig, layers: Tuple[Layer, ...]) 
         if read.messages and plan.to_dict() != expand(whole, layers, rules, read.flavour).to_dict():
             raise AssertionError("condensing got tensors wrong; please report this")
         for key, value in plan.global_values.items():
-            wanted_value = read.globals.get(key, value)
-            if key not in read.messages and as_json_value(wanted_value) != as_json_value(value):
+            if key not in read.messages and read.globals.get(key, value) != value:
                 raise AssertionError("condensing got '{}' wrong; please report this".format(key))
         for name, effective in plan.items():
             wanted = read.layers.get(name)

@@ -14,7 +14,7 @@ from ..documents.selections import SKIP_LAYERS, Block, ends_block, find_blocks, 
 from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
 from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT
-from ..textformat.tree import Field, Tree, elements_of, split
+from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
 
 BLANK_CHARACTERS = " \t\r\v\f"
@@ -161,8 +161,7 @@ def skip(
 
 def skipped_names(tree: Tree) -> Set[Optional[str]]:
     """Return the names in `skip_layers`."""
-    fields = (field for field in split(tree.fields) if field[0] == SKIP_LAYERS)
-    return {read_name(element) for field in fields for element in elements_of(field)}
+    return set(map(read_name, tree.find_all((SKIP_LAYERS,))))
 
 
 def skip_where(text: str, expression: str, names: Sequence[str], comments: Optional[Mapping[str, str]] = None) -> str:
