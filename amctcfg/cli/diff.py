@@ -248,15 +248,9 @@ def diff_markdown(comparison: Comparison) -> str:
 
 def diff_json(comparison: Comparison) -> str:
     """Write one object: `version`, and `changes`, each with the fields of `Change`, the origins laid open."""
-    rows = [
-        {
-            "layer": change.layer,
-            "field": change.field,
-            "before": change.before,
-            "after": change.after,
-            "before_origin": origin_row(change.before_origin, comparison.before.name),
-            "after_origin": origin_row(change.after_origin, comparison.after.name),
-        }
-        for change in comparison.changes
-    ]
+    rows = []
+    for change in comparison.changes:
+        before = origin_row(change.before_origin, comparison.before.name)
+        after = origin_row(change.after_origin, comparison.after.name)
+        rows.append(dict(vars(change), before_origin=before, after_origin=after))
     return json_report(changes=rows)

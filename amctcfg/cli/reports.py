@@ -43,11 +43,11 @@ def json_report(**values: Any) -> str:
     return dump_json(dict(version=FORMAT_VERSION, **values), indent=2, allow_nan=False) + "\n"
 
 
-def align(rows: Iterable[Sequence[str]]) -> List[str]:
-    """Return the lines of a table without a frame; all columns but the last are as wide as their widest cell."""
+def align(rows: Iterable[Sequence[str]], justify: Callable[[str, int], str] = str.ljust) -> List[str]:
+    """Return the lines of a table without a frame, of which `justify` places the columns behind the first."""
     rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows)][:-1]
-    return ["  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join([row[0].ljust(widths[0]), *map(justify, row[1:], widths[1:])]).rstrip() for row in rows]
 
 
 def to_concise(found: Iterable[Diagnostic]) -> str:
@@ -146,6 +146,7 @@ WHOLE = ("json", "sarif")  # which are never cut
 
 
 def origin_row(origin: Origin, file: str) -> Dict[str, Any]:
+    """Return where a value comes from, as the reports have it."""
     line, column = origin.span[:2] if origin.span else (None, None)
     path = list(origin.path) if origin.path else None
     return {"tier": origin.tier, "path": path, "file": file if path else None, "line": line, "column": column}

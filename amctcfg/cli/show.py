@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
-from ..resolve.plan import Plan
 from ..tools.borders import count_borders
 from ..tools.overlays import OVERLAYS
 from ..tools.tabulating import Measured, Row, Table, find_unquantizable, tabulate
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 OPTIONS = (
     CFG,
     *READING,
-    formats("text", "csv", "json", "html", "netron", "model-explorer"),
+    formats("text", "csv", "json", "html", *OVERLAYS),
     option("--against", metavar="OLD", help="another configuration: show before and after"),
     option("--match", metavar="GLOB", help="only layers of these names; * stands for any part of a path"),
     option("--skipped", action="store_true", help="only layers that could be quantized and are not"),
@@ -51,50 +51,45 @@ def run(arguments: Namespace, console: Console) -> int:
         from .scoring import read_scores
 
         measured = Measured(read_scores(arguments, console))
-    warnings = file.without_ignored(file.plan.warnings)
-    links = links_of(file)
-    table = table_of(file, None if old is None else old.plan, measured, links)
-    rows = tuple(chosen(table, arguments))
-    view = TableView(file, table, rows, warnings, "" if old is None else old.name, links.names if links else {})
-    inputs = (arguments.config, arguments.against, arguments.scores, file.model and file.model.path)
+    view = view_plan(file, old, measured)
+    view = view._replace(rows=chosen(view.table, arguments))
     if arguments.format == "text":
-        console.diagnostics(warnings, file.text)
+        console.diagnostics(view.warnings, file.text)
         every = arguments.all or arguments.sort == "score"
-        if arguments.output:
-            console.output(to_text(view, None, False, every), arguments.output, inputs)
-        else:
-            width, color = width_of(console), console.colors(console.stdout)
-            console.result(to_text(view, width, color, every))
+        width = None if arguments.output else width_of(console)
+        shown = to_text(view, width, not arguments.output and console.colors(console.stdout), every)
     else:
-        console.output(FORMATS[arguments.format](view), arguments.output, inputs)
-    return verdict(warnings, arguments)
+        shown = FORMATS[arguments.format](view)
+    inputs = (arguments.config, arguments.against, arguments.scores, file.require_model().path)
+    console.output(shown, arguments.output, inputs)
+    return verdict(view.warnings, arguments)
 
 
 class TableView(NamedTuple):
-    """The things that are shown: a file with its table, the rows that were asked for, and the warnings.
+    """A file's plan as it is shown: its table, the rows that were asked for, and the warnings.
 
     against -- the name of the file that is compared. nodes -- their names, by layer. notes -- sentences for the page.
     """
 
     file: ConfigFile
     table: Table
-    rows: Tuple[Row, ...]
+    rows: List[Row]
     warnings: Tuple[Diagnostic, ...]
-    against: str = ""
-    nodes: Mapping[str, str] = {}
+    against: str
+    nodes: Mapping[str, str]
     notes: Tuple[str, ...] = ()
 
 
-def table_of(
-    file: ConfigFile,
-    before: Optional[Plan] = None,
-    measured: Optional[Measured] = None,
-    links: Optional[Links] = None,
-) -> Table:
-    """Return the table of a file's plan, with the layers that can't be quantized and the borders."""
+def view_plan(
+    file: ConfigFile, old: Optional[ConfigFile], measured: Measured, notes: Tuple[str, ...] = ()
+) -> TableView:
+    """View a file's plan, beside that of another file, with the layers that can't be quantized and the borders."""
+    links = links_of(file)
     others = find_unquantizable(file.require_model().examined, file.flavour)
-    refused = measured.refusals if measured else {}
-    return tabulate(file.plan, before, measured, others, borders_of(file, links, refused))
+    borders = borders_of(file, links, measured.refusals)
+    table = tabulate(file.plan, None if old is None else old.plan, measured, others, borders)
+    warnings, nodes = file.without_ignored(file.plan.warnings), links.names if links else {}
+    return TableView(file, table, table.rows, warnings, "" if old is None else old.name, nodes, notes)
 
 
 def borders_of(file: ConfigFile, links: Optional[Links], refused: Container[str] = ()) -> int:
@@ -180,23 +175,21 @@ def to_html(view: TableView) -> str:
     with importing("pages", "the HTML page"):
         from ..pages.page import Page, write_page
     file = view.file
-    text = None if file.is_json else file.text
-    table = view.table._replace(rows=list(view.rows))
-    model = file.model.path if file.model else ""
+    table, text = view.table._replace(rows=view.rows), None if file.is_json else file.text
+    model = file.require_model().path
     return write_page(
         Page(table, file.name, model, file.flavour.name, file.rules, text, view.warnings, view.against, view.notes)
     )
 
 
-def to_overlay(view: TableView, kind: str) -> str:
+def to_overlay(kind: str, view: TableView) -> str:
     """Write a file for a viewer of models, which knows layers by the names of their nodes."""
-    return OVERLAYS[kind](view.table._replace(rows=list(view.rows)), view.nodes)
+    return OVERLAYS[kind](view.table._replace(rows=view.rows), view.nodes)
 
 
 FORMATS: Dict[str, Callable[[TableView], str]] = {
     "csv": to_csv,
     "json": to_json,
     "html": to_html,
-    "netron": lambda view: to_overlay(view, "netron"),
-    "model-explorer": lambda view: to_overlay(view, "model-explorer"),
+    **{kind: partial(to_overlay, kind) for kind in OVERLAYS},
 }

@@ -7,20 +7,19 @@ import argparse
 import math
 import os
 import re
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
 from ..diagnostics.words import dump_json, escape_controls, pluralize, quote_name
-from ..tools.tabulating import Measured, Table
+from ..tools.tabulating import Measured
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, verdict
 from .opening import importing, open_workspace
 from .progress import ProgressBar
-from .reports import finite, json_report, table_csv
-from .show import FORMATS as SHOWN
-from .show import TableView as Shown
-from .show import links_of, table_of
+from .reports import align, finite, json_report, table_csv
+from .show import TableView, to_html, view_plan
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -87,17 +86,11 @@ class SimulationRow(NamedTuple):
 
 
 class SimulationView(NamedTuple):
-    """A simulation as it is shown. table -- of the plan, as `show` has it, with what was measured."""
+    """A simulation as it is shown: the plan as `show` has it, with what was measured, and what the simulation has itself."""
 
-    file: ConfigFile
-    model: str
+    plan: TableView
     rows: List[SimulationRow]
-    refused: Sequence[Any]
-    notes: Sequence[str]
-    output_sqnr: float
-    table: Table
-    warnings: Tuple[Diagnostic, ...]
-    against: str  # the file that is compared
+    sim: Any
 
 
 def simulation_room() -> Any:
@@ -114,28 +107,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     file = workspace.open(arguments.config, needs_model=True)
     old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
     path, plan = file.require_model().path, file.plan
-    simulation = simulation_room()
-    bar = ProgressBar(console)
-    try:
-        inputs = (
-            arguments.config,
-            arguments.against,
-            path,
-            *simulation.network.weight_files(path),
-            *files_of(arguments.data),
-        )
+    with simulating(console) as (simulation, bar):
+        data = [*simulation.network.weight_files(path), *files_of(arguments.data)]
+        inputs = (arguments.config, arguments.against, path, *data)
         check_targets(arguments, inputs, console)
         batches = simulation.load_batches(arguments.data, path)
         sim = simulation.simulate(plan, path, batches, bar, arguments.memory, arguments.jobs)
         view = make_view(file, sim, arguments.sensitivity == "output", old)
         scores = sim.sensitivity(arguments.sensitivity) if arguments.ranking else {}
-    except simulation.SimulationError as error:
-        raise Failure(str(error)) from None
-    finally:
-        bar.close()
     for note in sim.notes:
         console.note(note)
-    warnings = view.warnings
+    warnings = view.plan.warnings
     console.diagnostics(warnings, file.text)
     if arguments.output is not None:
         sim.save(arguments.output)
@@ -143,8 +125,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.output(sim.record, arguments.record, inputs)
     if arguments.ranking is not None:
         console.output(to_ranking(scores), arguments.ranking, inputs)
-    console.result({"text": to_text, "json": to_json, "csv": to_csv, "html": to_html}[arguments.format](view))
+    console.result(FORMATS[arguments.format](view))
     return verdict(warnings, arguments)
+
+
+@contextmanager
+def simulating(console: Console) -> Iterator[Tuple[Any, ProgressBar]]:
+    """Give the room for simulation and a bar of progress; end the command where a model can't be simulated."""
+    simulation, bar = simulation_room(), ProgressBar(console)
+    try:
+        yield simulation, bar
+    except simulation.SimulationError as error:
+        raise Failure(str(error)) from None
+    finally:
+        bar.close()
 
 
 def files_of(paths: Iterable[str]) -> List[str]:
@@ -174,29 +168,22 @@ def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
     return Diagnostic(WARNING, "refused-by-toolkit", message, hint=hint, name=file.name)
 
 
-def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile] = None) -> SimulationView:
-    """Return what the table shows."""
-    cosines, decibels = sim.sensitivity("cosine"), sim.sensitivity("sqnr")
+def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]) -> SimulationView:
+    """Return what is shown, with the effect of each layer alone where that is asked for."""
+    cosines, sqnrs = sim.sensitivity("cosine"), sim.sensitivity("sqnr")
     outputs = sim.sensitivity("output") if alone else {}
     rows = []
     for name, factors in sim.factors.items():
         scales, offsets = zip(*factors.activations)
         weights = tuple(map(float, factors.scale_w))
         kind = file.plan[name].layer.type
-        rows.append(
-            SimulationRow(name, kind, scales, offsets, weights, cosines[name], decibels[name], outputs.get(name))
-        )
+        rows.append(SimulationRow(name, kind, scales, offsets, weights, cosines[name], sqnrs[name], outputs.get(name)))
+    extras = {row.layer: {label: text_cells(row)[label] for label in ("scale", "offset", "SQNR")} for row in rows}
     refusals = {refusal.layer: refusal.reason for refusal in sim.refused}
-    extras = {
-        row.layer: dict(zip(("scale", "offset", "SQNR"), (*text_cells(row)[1:3], text_cells(row)[4]))) for row in rows
-    }
-    links = links_of(file)
-    before = None if old is None else old.plan
-    table = table_of(file, before, Measured(cosines, "cosine", extras, refusals), links)
+    notes = ("The output of the quantized model: " + decibels(sim.output_sqnr), *sim.notes)
+    plan = view_plan(file, old, Measured(cosines, "cosine", extras, refusals), notes)
     warnings = file.without_ignored([*file.plan.warnings, *(refusal_warning(refusal, file) for refusal in sim.refused)])
-    path = file.require_model().path
-    compared = "" if old is None else old.name
-    return SimulationView(file, path, rows, sim.refused, sim.notes, sim.output_sqnr, table, warnings, compared)
+    return SimulationView(plan._replace(warnings=warnings), rows, sim)
 
 
 # ---------------------------------------------------------------- formats
@@ -205,28 +192,25 @@ def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]
 def to_text(view: SimulationView) -> str:
     """Write a line for each layer, and a summary."""
     head = ["layer", "scale", "offset", "cosine", "SQNR"]
-    cells = [text_cells(row) for row in view.rows]
-    if any(row.output is not None for row in view.rows):
-        head.append("output")
-        cells = [[*texts, decibels(row.output)] for texts, row in zip(cells, view.rows)]
-    table = [head, *cells]
-    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:]))]).rstrip()
-        for row in table
-    ]
+    head += ["output"] if any(row.output is not None for row in view.rows) else []
+    lines = align([head, *([text_cells(row)[label] for label in head] for row in view.rows)], str.rjust)
     parts = ["{} quantized".format(pluralize(len(view.rows), "layer"))]
-    parts += ["{} refused".format(len(view.refused))] if view.refused else []
-    borders = view.table.borders
+    parts += ["{} refused".format(len(view.sim.refused))] if view.sim.refused else []
+    borders = view.plan.table.borders
     parts += ["{} between quantized and float layers".format(pluralize(borders, "border"))] if borders else []
-    lines.append("{}; the model's output: {}".format(", ".join(parts), decibels(view.output_sqnr)))
+    lines.append("{}; the model's output: {}".format(", ".join(parts), decibels(view.sim.output_sqnr)))
     return "".join(escape_controls(line) + "\n" for line in lines)
 
 
-def text_cells(row: SimulationRow) -> List[str]:
-    scales = " and ".join("{:.6g}".format(scale) for scale in row.scale)
-    offsets = " and ".join(map(str, row.offset))
-    return [row.layer, scales, offsets, "{:.7f}".format(row.cosine), decibels(row.sqnr)]
+def text_cells(row: SimulationRow) -> Dict[str, str]:
+    return {
+        "layer": row.layer,
+        "scale": " and ".join(map("{:.6g}".format, row.scale)),
+        "offset": " and ".join(map(str, row.offset)),
+        "cosine": "{:.7f}".format(row.cosine),
+        "SQNR": decibels(row.sqnr),
+        "output": decibels(row.output),
+    }
 
 
 def decibels(value: Optional[float]) -> str:
@@ -246,13 +230,13 @@ def row_as_dict(row: SimulationRow) -> Dict[str, Any]:
 def to_json(view: SimulationView) -> str:
     """Write one object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes`, `output_sqnr` in dB."""
     return json_report(
-        file=view.file.name,
-        model=view.model,
+        file=view.plan.file.name,
+        model=view.plan.file.require_model().path,
         layers=[row_as_dict(row) for row in view.rows],
-        borders=view.table.borders,
-        refused=[dict(refusal._asdict()) for refusal in view.refused],
-        notes=list(view.notes),
-        output_sqnr=finite(view.output_sqnr),
+        borders=view.plan.table.borders,
+        refused=[dict(refusal._asdict()) for refusal in view.sim.refused],
+        notes=list(view.sim.notes),
+        output_sqnr=finite(view.sim.output_sqnr),
     )
 
 
@@ -266,13 +250,15 @@ def to_csv(view: SimulationView) -> str:
     return table_csv(SimulationRow._fields, rows)
 
 
-def to_html(view: SimulationView) -> str:
-    """Write the page of `show`, with what was measured."""
-    notes = ("The output of the quantized model: " + decibels(view.output_sqnr), *view.notes)
-    return SHOWN["html"](Shown(view.file, view.table, tuple(view.table.rows), view.warnings, view.against, notes=notes))
-
-
 def to_ranking(scores: Any) -> str:
     """Write the toolkit's ranking: pairs of layer and value, ascending; without NaN and infinity."""
     pairs = sorted(([name, value] for name, value in scores.items() if math.isfinite(value)), key=lambda pair: pair[1])
     return dump_json(pairs, indent=4, separators=(",", ":"))
+
+
+FORMATS: Dict[str, Callable[[SimulationView], str]] = {
+    "text": to_text,
+    "json": to_json,
+    "csv": to_csv,
+    "html": lambda view: to_html(view.plan),
+}

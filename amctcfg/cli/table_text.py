@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import PLAIN
 from ..diagnostics.words import escape_controls, pluralize
@@ -25,6 +25,14 @@ LAST = 24  # columns that the last column takes at least; where there are fewer,
 NARROWEST = 16
 
 
+# The columns that are left out where all layers have the same: what each says of a layer, and what several values are.
+COLUMNS: Dict[str, Tuple[Callable[[Row], str], str]] = {
+    "type": (lambda row: row.layer.type, "types"),
+    "quantized": (lambda row: "yes" if row.is_quantized else row.state, "reasons"),
+    "by": (lambda row: row.tier, "tiers"),
+}
+
+
 class TextTable:
     """Writes a table for people; `every` leaves equal neighbours apart."""
 
@@ -32,17 +40,14 @@ class TextTable:
         self.table: Table = table
         self.every: bool = every
         self.scores: Dict[float, str] = score_texts(row.score for row in table.rows if row.score is not None)
-        columns: Dict[str, List[str]] = {
-            "type": [row.layer.type for row in table.rows],
-            "quantized": [self.state(row) for row in table.rows],
-            "by": [row.tier for row in table.rows if row.cells],
-        }
-        self.constant: Dict[str, str] = {
-            name: values[0] for name, values in columns.items() if len(values) > 1 and len(set(values)) == 1
-        }
+        self.constant: Dict[str, str] = {}
+        for name, (value_of, _) in COLUMNS.items():
+            values = [value_of(row) for row in table.rows if row.cells or name != "by"]
+            if len(values) > 1 and len(set(values)) == 1:
+                self.constant[name] = values[0]
 
     def head(self) -> List[str]:
-        names = [name for name in ("type", "quantized", "by") if name not in self.constant]
+        names = [name for name in COLUMNS if name not in self.constant]
         score = [self.table.score] if self.table.has_scores else []
         return ["layer", *names, *score, *self.table.extras, "changes" if self.table.has_before else "not the default"]
 
@@ -56,9 +61,6 @@ class TextTable:
         return "All {} layers: {}".format(number, ", ".join(values)) if values else ""
 
     # ------------------------------------------------------------ rows
-
-    def state(self, row: Row) -> str:
-        return "yes" if row.is_quantized else row.state
 
     def words(self, row: Row) -> str:
         """Say what is special about a layer's settings."""
@@ -74,7 +76,7 @@ class TextTable:
             return row.layer.name
         if not row.cells:
             return "not quantizable"
-        return self.state(row), self.table.has_before or row.tier, self.words(row)
+        return row.state, self.table.has_before or row.tier, self.words(row)
 
     def runs(self, rows: Iterable[Row]) -> List[List[Row]]:
         found: List[List[Row]] = []
@@ -85,13 +87,10 @@ class TextTable:
     def cells(self, run: Sequence[Row]) -> List[str]:
         """Return the texts of a row for some equal layers."""
         first = run[0]
-        columns = {
-            "type": join_different([row.layer.type for row in run], "types"),
-            "quantized": join_different([self.state(row) for row in run], "reasons"),
-            "by": join_different([row.tier for row in run], "tiers"),
-        }
         texts = [run_name([row.layer.name for row in run])]
-        texts += [value for name, value in columns.items() if name not in self.constant]
+        for name, (value_of, what) in COLUMNS.items():
+            if name not in self.constant:
+                texts.append(join_different(list(map(value_of, run)), what))
         if self.table.has_scores:
             scores = sorted(row.score for row in run if row.score is not None)
             ends = dict.fromkeys(self.scores[score] for score in scores[:1] + scores[-1:])

@@ -9,11 +9,10 @@ from typing import Any, List
 
 from ..diagnostics.words import escape_controls, join_words, pluralize
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, formats, option
-from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
+from .console import EXIT_FINDINGS, EXIT_OK, Console
 from .opening import check_in_place, open_workspace, write_changed
-from .progress import ProgressBar
 from .reports import align, finite, json_report
-from .simulate import DATA, JOBS, MEMORY_LIMIT, decibels, files_of, simulation_room
+from .simulate import DATA, JOBS, MEMORY_LIMIT, decibels, files_of, simulating
 
 CHANGE_KINDS = ("settings", "balancer", "int16", "skip")
 
@@ -65,11 +64,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
     path = file.require_model().path
-    simulation = simulation_room()
-    bar = ProgressBar(console)
-    try:
-        data = files_of([*arguments.data, *(arguments.check or ())])
-        inputs = (arguments.config, path, *simulation.network.weight_files(path), *data)
+    with simulating(console) as (simulation, bar):
+        data = [*simulation.network.weight_files(path), *files_of([*arguments.data, *(arguments.check or ())])]
+        inputs = (arguments.config, path, *data)
         if arguments.output:
             console.check_target(arguments.output, inputs)
         batches = simulation.load_batches(arguments.data, path)
@@ -86,10 +83,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             arguments.memory,
             arguments.jobs,
         )
-    except simulation.SimulationError as error:
-        raise Failure(str(error)) from None
-    finally:
-        bar.close()
     show_tuned(console, tuned, arguments.target)
     if arguments.format == "json":
         console.result(to_json(tuned, file.name, path))
