@@ -57,15 +57,16 @@ if TYPE_CHECKING:
 
 # The usual forms of the tokens, for a scanner that compiles quickly: no escapes, and comments between steps only.
 # What a usual form matches, the full one matches to the same end.
-BLANKS = r"[ \t\n\v\f\r]*"
+# The pattern is of ASCII: \s is the grammar's white space, \w a letter, digit or "_" of its names.
+BLANKS = r"\s*"
 COMMENT = r"#[^\n\0]*(?:\n|\Z)" + BLANKS
 USUAL = {
-    "NAME": r"[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])",
-    "FIELD_NAME": r"[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])",
-    "NUMBER": r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*|)|\.[0-9]+)(?:[eE][+-]?[0-9]+|)[fF]?(?![A-Za-z0-9_.])",
+    "NAME": r"[A-Za-z_]\w*(?!\w)",
+    "FIELD_NAME": r"[A-Za-z_]\w*(?!\w)",
+    "NUMBER": r"-?(?:(?:0|[1-9]\d*)(?:\.\d*|)|\.\d+)(?:[eE][+-]?\d+|)[fF]?(?![\w.])",
     "STRING": r"""(?:"[^"\\\n\0]*"|'[^'\\\n\0]*')(?!{}(?:["']|{c}(?:{c})*["']))""".format(BLANKS, c=COMMENT),
 }
-USUAL_END = r"(?![,; \t\n\v\f\r]|{c}(?:{c})*[,;])".format(c=COMMENT)
+USUAL_END = r"(?![,;\s]|{c}(?:{c})*[,;])".format(c=COMMENT)
 # Steps that only this scanner takes. A simple message (of scalars in their usual forms, and of messages of such) is one
 # token where a scalar's literal could stand: most fields of a file are in one. Comments are a token by themselves. None
 # can be read in two ways, so that each costs one pass.
@@ -75,13 +76,13 @@ NEVER = "(?!)"
 
 def message_of(value: str, comment: str) -> str:
     """A message of some fields; the patterns of what follows a name, and of the characters in a comment, are given."""
-    field = r"[A-Za-z_][A-Za-z0-9_]*{b}{value}{b}(?:[,;]{b}|)".format(b=BLANKS, value=value)
+    field = r"[A-Za-z_]\w*{b}{value}{b}(?:[,;]{b}|)".format(b=BLANKS, value=value)
     return r"\{{{b}(?:{field}|#[^\n\0{c}]*\n{b}){{0,64}}\}}".format(b=BLANKS, field=field, c=comment)
 
 
 def scalar_of(characters: str) -> str:
     """A scalar; what may not be in its string is given."""
-    numbers = r"[1-9][0-9]*(?:\.[0-9]+|)(?![A-Za-z0-9_.])|0(?:\.[0-9]+|)(?![A-Za-z0-9_.])"
+    numbers = r"[1-9]\d*(?:\.\d+|)(?![\w.])|0(?:\.\d+|)(?![\w.])"
     strings = r"""\"[^"{c}]*"|'[^'{c}]*'""".format(c=characters)
     return "{}|{}|{}".format(USUAL["NAME"], numbers, strings)
 
@@ -89,7 +90,7 @@ def scalar_of(characters: str) -> str:
 # In the inner message no string and no comment has brackets: its end is the first "}".
 INNER = message_of(":{}(?:{})".format(BLANKS, scalar_of(r"\\\n\0{}")), comment="{}")
 USUAL[MESSAGE] = message_of("(?::{}(?:{}|{i})|{i})".format(BLANKS, scalar_of(r"\\\n\0"), i=INNER), comment="")
-USUAL[MAYBE_COLON] = r"(?![ \t\n\v\f\r]):?"  # else the blanks around a missing colon could be read in many ways
+USUAL[MAYBE_COLON] = r"(?!\s):?"  # else the blanks around a missing colon could be read in many ways
 USUAL[COMMENTS] = r"{c}(?:{c})*".format(c=COMMENT)
 
 Trie = Dict[str, Any]  # token name -> what may follow it; END marks a phrase's end
@@ -137,7 +138,7 @@ def generate(grammar: str) -> str:
         "ESCAPE": literal(fragment(grammar, "ESCAPE")),
         "TOKENS": block("{}", ("{!r}: {}".format(n, literal(tokens[n])) for n in sorted(set(tokens) - ignored))),
         "PHRASES": block("{}", ("{!r}: {!r}".format(name, phrases[name]) for name in sorted(phrases))),
-        "USUAL": literal(usual.pattern),
+        "USUAL": literal("(?a)" + usual.pattern),
         "SCANNER": literal(scanner.pattern),
         "SYMBOLS": repr(scanner.symbols),
         "ACCEPT": repr(ACCEPT),
