@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ConfigError
 from ..flavours.flavour import Flavour
@@ -56,10 +56,9 @@ class Assessment(NamedTuple):
 
 
 class InputOrigin(NamedTuple):
-    """The source of an input: the node at the beginning, words for it, whether it is constant, and was reshaped."""
+    """The source of an input: the node at the beginning, whether it is constant, and was reshaped on the way."""
 
     name: str
-    words: str
     constant: bool
     reshaped: bool = False
 
@@ -88,31 +87,19 @@ class Graph:
 
         Nodes that were passed are remembered, so that many convolutions behind one chain cost one walk.
         """
-        passed: List[str] = []
-        seen = set()
-        current = name
-        while current not in self.origins:
-            node = self.by_name.get(current)
-            words = None
-            if self.is_constant(current):
-                self.origins[current] = InputOrigin(current, "", True)
-            elif node is None:
-                words = "'{}', which is not in the graph".format(current)
-            elif current in seen:
-                words = "'{}', a {} in a cycle".format(current, node.type)
-            elif node.type not in self.transparent:
-                words = "'{}', a {}{}".format(current, node.type, freeze_hint(node))
-            elif not node.inputs:
-                words = "'{}', a {} without input".format(current, node.type)
+        passed: Dict[str, Node] = {}
+        while name not in self.origins:
+            node = self.by_name.get(name)
+            if self.is_constant(name):
+                self.origins[name] = InputOrigin(name, True)
+            elif node is None or node.type not in self.transparent or not node.inputs or name in passed:
+                self.origins[name] = InputOrigin(name, False)
             else:
-                passed.append(current)
-                seen.add(current)
-                current = node.inputs[0]
-            if words is not None:
-                self.origins[current] = InputOrigin(current, words, False)
-        found = self.origins[current]
-        for key in reversed(passed):
-            found = found._replace(reshaped=found.reshaped or self.by_name[key].type == "Reshape")
+                passed[name] = node
+                name = node.inputs[0]
+        found = self.origins[name]
+        for key, node in reversed(list(passed.items())):
+            found = found._replace(reshaped=found.reshaped or node.type == "Reshape")
             self.origins[key] = found
         return found
 
@@ -157,29 +144,39 @@ def examine(graph: Graph, flavour: Flavour, conditions: Dict[str, Condition], po
     for node in graph.nodes:
         if node.hidden:
             continue
-        examined = examine_node(node, graph, flavour, conditions)
         layer_type = flavour.types.get(node.type)
-        if layer_type is not None and layer_type.quantizable:
-            examined = examined._replace(traits=portray(node, graph))
-            weight = graph.origin(node.inputs[1]) if len(node.inputs) > 1 else None
-            if weight is not None and weight.constant:
-                weights[node.name] = weight.name
-        elif graph.is_minor(node):
-            examined = examined._replace(minor=True)
-        found.append(examined)
+        if layer_type is None or not layer_type.quantizable:
+            found.append(Examined(Layer(node.name, node.type, False), None, minor=graph.is_minor(node)))
+            continue
+        results = [conditions[name](node, graph) for name in layer_type.conditions if name in conditions]
+        found.append(assess(node, [each for each in results if each], portray(node, graph)))
+        weight = graph.origin(node.inputs[1]) if len(node.inputs) > 1 else None
+        if weight is not None and weight.constant:
+            weights[node.name] = weight.name
     return name_sharers(found, weights)
 
 
-def name_sharers(examined: Iterable[Examined], weights: Dict[str, str]) -> List[Examined]:
+def assess(node: Node, results: Sequence[Assessment], traits: Traits) -> Examined:
+    """Make a layer of a node by the results of its conditions."""
+    reason = next((each.reason for each in results if each.reason), None)
+    lacks = tuple(word for each in results for word in each.lacks)
+    note = "; ".join(each.note for each in results if each.note)
+    return Examined(Layer(node.name, node.type, reason is None, lacks), reason, note or None, traits=traits)
+
+
+def name_sharers(examined: Iterable[Examined], weights: Mapping[str, str]) -> List[Examined]:
     """Say of each layer which other one has the same weight; `weights` are the weights by layer."""
+    shares = find_sharers(weights)
+    return [one._replace(traits=one.traits._replace(shares=shares.get(one.layer.name))) for one in examined]
+
+
+def find_sharers(weights: Mapping[str, str]) -> Dict[str, str]:
+    """Find for each layer the first other one with the same weight; `weights` are the weights by layer."""
     owners: Dict[str, List[str]] = {}
     for name, weight in weights.items():
         owners.setdefault(weight, []).append(name)
-    found = []
-    for one in examined:
-        others = [name for name in owners.get(weights.get(one.layer.name, ""), ())[:2] if name != one.layer.name]
-        found.append(one._replace(traits=one.traits._replace(shares=others[0])) if others else one)
-    return found
+    shared = [names for names in owners.values() if len(names) > 1]
+    return {name: names[1 if name == names[0] else 0] for names in shared for name in names}
 
 
 def portray_product(node: Node, graph: Graph) -> Traits:
@@ -214,20 +211,31 @@ class Allowance:
             raise self.error
 
 
-def examine_node(node: Node, graph: Graph, flavour: Flavour, conditions: Dict[str, Condition]) -> Examined:
-    layer_type = flavour.types.get(node.type)
-    if layer_type is None or not layer_type.quantizable:
-        return Examined(Layer(node.name, node.type, False), None)
-    reason: Optional[str] = None
-    lacks: List[str] = []
-    notes: List[str] = []
-    for condition in layer_type.conditions:
-        found = conditions[condition](node, graph) if condition in conditions else None
-        if found is not None:
-            reason = reason or found.reason
-            lacks += found.lacks
-            notes += [found.note] if found.note else []
-    return Examined(Layer(node.name, node.type, reason is None, tuple(lacks)), reason, "; ".join(notes) or None)
+def require_constant(what: str, outside: str) -> Condition:
+    """Make the condition that following the second input backwards reaches a constant.
+
+    Args:
+        what: what that input is.
+        outside: the reason why not, where its source is not a node of the graph.
+    """
+
+    def condition(node: Node, graph: Graph) -> Optional[Assessment]:
+        if len(node.inputs) < 2:
+            return Assessment("it has no {}".format(what))
+        name, constant, _ = graph.origin(node.inputs[1])
+        if constant:
+            return None
+        source = graph.by_name.get(name)
+        if source is None:
+            return Assessment(outside.format(name))
+        words = "'{}', a {}".format(name, source.type)
+        if source.type not in graph.transparent:
+            words += freeze_hint(source)
+        else:
+            words += " in a cycle" if source.inputs else " without input"
+        return Assessment("its {} is not a constant: it comes from {}".format(what, words))
+
+    return condition
 
 
 def freeze_hint(node: Node) -> str:

@@ -12,6 +12,7 @@ import ast
 import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from .graphs import find_sharers
 from .values import ValueOrigin, Values, attributes_of, channels_of, integer, integers
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
@@ -73,7 +74,8 @@ def find_modules(graph: Any) -> List[Module]:
     paths = {id(node): module_path(node) for node in nodes}
     clues = [found for found in (read_clues(node, values, paths) for node in nodes) if found is not None]
     containers = set(outer_paths(path for path in paths.values() if path))
-    containers.update(owners_of_children(values.constants))
+    # The modules that have modules, by the names of parameters: `a` and `a.b` of "a.b.c.weight".
+    containers.update(outer_paths(value.rpartition(".")[0] for value in values.constants if "::" not in value))
     named = [Named(clue, *name_module(clue, containers)) for clue in clues]
     certain = {found.name: found.clue for found in named if found.certain}
     doubted = find_doubted_paths(named)
@@ -243,11 +245,6 @@ def outer_paths(paths: Iterable[str]) -> Iterator[str]:
             outer, dot, _ = outer.rpartition(".")
 
 
-def owners_of_children(values: Iterable[str]) -> Iterator[str]:
-    """Give the modules that have modules, by the names of parameters: `a` and `a.b` of "a.b.c.weight"."""
-    return outer_paths(value.rpartition(".")[0] for value in values if "::" not in value)
-
-
 def calls_of_one(clues: Sequence[Clues]) -> Dict[str, str]:
     """Find the paths that are further calls of another one: the same weight, and a path that counts."""
     first = {clue.path: clue for clue in reversed(clues)}
@@ -313,21 +310,19 @@ def why_not(clue: Clues, name: str, values: Values) -> Optional[str]:
 
 def refuse_shared_weights(modules: Sequence[Module]) -> List[Module]:
     """Refuse modules that share a weight, as the toolkit counts them."""
-    owners: Dict[str, List[str]] = {}
-    for module in modules:
-        if module.type in COUNTED and module.weight is not None and not module.weight.is_copy:
-            owners.setdefault(module.weight.value, []).append(module.name)
-    sharing = {name: names for names in owners.values() if len(names) > 1 for name in names}
+    shares = find_sharers(
+        {
+            module.name: module.weight.value
+            for module in modules
+            if module.type in COUNTED and module.weight is not None and not module.weight.is_copy
+        }
+    )
     return [
-        module._replace(reason="it shares its weight with '{}'".format(other_than(module.name, sharing[module.name])))
-        if module.name in sharing and module.reason is None
+        module._replace(reason="it shares its weight with '{}'".format(shares[module.name]))
+        if module.name in shares and module.reason is None
         else module
         for module in modules
     ]
-
-
-def other_than(name: str, names: Sequence[str]) -> str:
-    return next(other for other in names if other != name)
 
 
 def is_padded(clue: Clues, values: Values) -> bool:

@@ -26,6 +26,7 @@ from .graphs import (
     message_classes,
     name_sharers,
     portray_product,
+    require_constant,
 )
 from .modules import Module, find_modules
 from .values import TRANSPARENT, ValueOrigin, Values, attributes_of, channels_of, integer
@@ -232,21 +233,6 @@ def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[
 # ---------------------------------------------------------------- conditions
 
 
-def constant_input(index: int, what: str) -> Condition:
-    def condition(node: Node, graph: Graph) -> Optional[Assessment]:
-        if len(node.inputs) <= index:
-            return Assessment("it has no {}".format(what))
-        source = graph.origin(node.inputs[index])
-        if source.constant:
-            return None
-        words = source.words
-        if source.name not in graph.by_name:
-            words = "'{}', an input of the model".format(source.name)
-        return Assessment("its {} is not a constant: it comes from {}".format(what, words))
-
-    return condition
-
-
 def rank_of(index: int, *allowed: int) -> Condition:
     def condition(node: Node, graph: Graph) -> Optional[Assessment]:
         assert isinstance(graph, OnnxGraph)
@@ -289,7 +275,9 @@ def product(node: Node, graph: Graph) -> Optional[Assessment]:
 
 
 CONDITIONS: Dict[str, Condition] = {
-    "constant weight": constant_input(1, "weight"),
+    "constant weight": require_constant(
+        "weight", "its weight is not a constant: it comes from '{}', an input of the model"
+    ),
     "4 or 5 dimensions": convolution_rank,
     "4 dimensions": rank_of(0, 4),
     "plain gemm": plain_gemm,

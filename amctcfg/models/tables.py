@@ -19,40 +19,38 @@ SUPPORTED_WORDS = {"": True, "true": True, "1": True, "yes": True, "false": Fals
 TableRow = Tuple[Dict[str, Any], Span]
 
 
-def table_layers(source: Source, rows: Iterable[TableRow]) -> List[Layer]:
-    """Read the layers in the rows of a table. Raises `ConfigError` for one that is wrong, or there twice."""
-    return list(require_unique(map_rows(source, rows), source))
-
-
-def map_rows(source: Source, rows: Iterable[TableRow]) -> Iterator[Tuple[Layer, Span]]:
-    """Make checked layers of rows."""
-    for row, span in rows:
-        unknown = [key for key in row if key not in COLUMNS]
-        if unknown:
-            raise row_error(source, span, "a layer has no '{}'; it has {}".format(unknown[0], ", ".join(COLUMNS)))
-        for key in ("name", "type"):
-            if not isinstance(row.get(key), str) or not (row[key] or key == "name"):
-                raise row_error(source, span, "a layer needs a '{}', a string that is not empty".format(key))
-            if any("\ud800" <= character <= "\udfff" for character in row[key]):
-                raise row_error(source, span, "the '{}' holds half a character (a surrogate)".format(key), "encoding")
-        supported, lacks = row.get("supported", True), row.get("lacks", ())
-        if not isinstance(supported, bool):
-            raise row_error(source, span, "'supported' is true or false, not {}".format(brief_repr(supported)))
-        if not isinstance(lacks, (list, tuple)) or not all(isinstance(word, str) for word in lacks):
-            raise row_error(source, span, "'lacks' is a list of names, not {}".format(brief_repr(lacks)))
-        if not isinstance(row.get("notes", []), (list, str)):
-            raise row_error(source, span, "'notes' is a list of sentences, not {}".format(brief_repr(row["notes"])))
-        yield Layer(row["name"], row["type"], supported, tuple(lacks)), span
-
-
-def require_unique(layers: Iterable[Tuple[Layer, Span]], source: Source) -> Iterator[Layer]:
+def read_table(source: Source, ending: str) -> List[Layer]:
+    """Read the layers in a table. Raises `ConfigError` for one that is wrong, or there twice."""
+    layers: List[Layer] = []
     lines: Dict[str, int] = {}
-    for layer, span in layers:
+    for row, span in json_rows(source) if ending == ".json" else csv_rows(source):
+        layer = layer_in(row, source, span)
         if layer.name in lines:
             message = "the layer '{}' is there twice, first at line {}".format(layer.name, lines[layer.name])
             raise row_error(source, span, message, "duplicate-entry")
         lines[layer.name] = span.line
-        yield layer
+        layers.append(layer)
+    return layers
+
+
+def layer_in(row: Dict[str, Any], source: Source, span: Span) -> Layer:
+    """Make a layer of a row, checked."""
+    unknown = [key for key in row if key not in COLUMNS]
+    if unknown:
+        raise row_error(source, span, "a layer has no '{}'; it has {}".format(unknown[0], ", ".join(COLUMNS)))
+    for key in ("name", "type"):
+        if not isinstance(row.get(key), str) or not (row[key] or key == "name"):
+            raise row_error(source, span, "a layer needs a '{}', a string that is not empty".format(key))
+        if any("\ud800" <= character <= "\udfff" for character in row[key]):
+            raise row_error(source, span, "the '{}' holds half a character (a surrogate)".format(key), "encoding")
+    supported, lacks = row.get("supported", True), row.get("lacks", ())
+    if not isinstance(supported, bool):
+        raise row_error(source, span, "'supported' is true or false, not {}".format(brief_repr(supported)))
+    if not isinstance(lacks, (list, tuple)) or not all(isinstance(word, str) for word in lacks):
+        raise row_error(source, span, "'lacks' is a list of names, not {}".format(brief_repr(lacks)))
+    if not isinstance(row.get("notes", []), (list, str)):
+        raise row_error(source, span, "'notes' is a list of sentences, not {}".format(brief_repr(row["notes"])))
+    return Layer(row["name"], row["type"], supported, tuple(lacks))
 
 
 def brief_repr(value: Any) -> str:
@@ -244,8 +242,3 @@ def dump_layers(layers: Iterable[Layer], path: PathLike) -> None:
     if tuple(read_table(Source(decode(text, name), name), ending)) != layers:
         raise ValueError("a {} table can't hold these layers; a .json table can".format(ending))
     write(text, path)
-
-
-def read_table(source: Source, ending: str) -> List[Layer]:
-    """Read the layers in a table. Raises `ConfigError` for one that is wrong."""
-    return table_layers(source, json_rows(source) if ending == ".json" else csv_rows(source))

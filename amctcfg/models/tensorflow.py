@@ -24,6 +24,7 @@ from .graphs import (
     graph_error,
     message_classes,
     portray_product,
+    require_constant,
     with_traits,
 )
 
@@ -93,18 +94,6 @@ def portray(node: Node, graph: TensorFlowGraph) -> Traits:
 PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2")
 
 
-def constant_filter(node: Node, graph: Graph) -> Optional[Assessment]:
-    """Check that following the filter backwards reaches a Const."""
-    if len(node.inputs) <= FILTER_INPUT:
-        return Assessment("it has no filter")
-    source = graph.origin(node.inputs[FILTER_INPUT])
-    if source.constant:
-        return None
-    if source.name not in graph.by_name:
-        return Assessment("its filter comes from {}".format(source.words))
-    return Assessment("its filter is not a constant: it comes from {}".format(source.words))
-
-
 def undilated(node: Node, graph: Graph) -> Optional[Assessment]:
     dilations = list(node.attribute("dilations") or ())
     return None if all(d == 1 for d in dilations) else Assessment("its dilations are {}, not all 1".format(dilations))
@@ -140,7 +129,7 @@ def one_constant(node: Node, graph: Graph) -> Optional[Assessment]:
 
 
 CONDITIONS: Dict[str, Condition] = {
-    "constant_filter": constant_filter,
+    "constant_filter": require_constant("filter", "its filter comes from '{}', which is not in the graph"),
     "undilated": undilated,
     "undilated depth": undilated_depth,
     "untransposed": are_off("transpose_a", "transpose_b", "adjoint_a", "adjoint_b", "adj_x", "adj_y"),
