@@ -13,7 +13,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..resolve.resolver import DOCUMENTED
 from .context import Context, check_layers
-from .errors import find_errors, find_type_errors
+from .errors import find_errors
 from .warnings import find_warnings
 
 if TYPE_CHECKING:
@@ -68,7 +68,6 @@ def check(
 def check_document(context: Context) -> Tuple[Diagnostic, ...]:
     """Return the diagnostics of reading, of the configuration, and of its meeting with the model, if that is known."""
     read = context.document.diagnostics if context.document else ()
-    found = find_errors(context) if context.has_layers else find_type_errors(context)
-    wrong = {d.path[:2] for d in (*read, *found) if d.severity == ERROR and d.path}
-    warnings = [d for d in find_warnings(context) if d.code != "redundant-override" or (d.path or ())[:2] not in wrong]
-    return tuple(sorted((*read, *found, *warnings), key=position))
+    found = find_errors(context)
+    context.wrong = {d.path[:2] for d in (*read, *found) if d.severity == ERROR and d.path}
+    return tuple(sorted((*read, *found, *find_warnings(context)), key=position))

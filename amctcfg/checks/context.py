@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from ..diagnostics.diagnostic import Diagnostic, Path, position
-from ..diagnostics.source import Span
 from ..diagnostics.suggestions import NameIndex, did_you_mean
 from ..diagnostics.words import quote_names
 from ..documents.document import Document
@@ -27,6 +26,9 @@ OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", 
 
 # How many names are tried as patterns, of what length, with how many stars: more of them would take long.
 MOST_PATTERNS, LONGEST_PATTERN, MOST_STARS = 30, 200, 4
+
+
+Check = Callable[["Context"], None]
 
 
 class Context:
@@ -62,6 +64,7 @@ class Context:
         self.diagnostics: List[Diagnostic] = []
         # Every part of a broken path is incomplete.
         self.incomplete: Set[Path] = {path[:length] for path in broken for length in range(1, len(path) + 1)}
+        self.wrong: Set[Path] = set()  # the blocks and entries with errors
         self._names: Optional[NameIndex] = None
         self._patterns: int = 0  # names with signs of a pattern so far
         self._quantized: Dict[str, bool] = {}
@@ -76,10 +79,8 @@ class Context:
         replacement: Optional[str] = None,
     ) -> None:
         """Add a diagnostic at the literal, or the name of the message, that a path leads to."""
-        span: Optional[Span] = None
         name = self.document.name if self.document else "<config>"
-        if self.document and path:
-            span = self.document.mark(path)
+        span = self.document.mark(path) if self.document and path else None
         self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint, name, replacement))
 
     def entries(self, field: str) -> Iterator[Tuple[Path, Any]]:
@@ -94,11 +95,7 @@ class Context:
 
     def is_whole(self, tiers: Sequence[Tier]) -> bool:
         """Return whether all these blocks could be read."""
-        return not self.incomplete or not any(tier.path in self.incomplete for tier in tiers)
-
-    def reads(self, *fields: str) -> bool:
-        """Return whether these fields of the configuration could be read."""
-        return not self.incomplete or not any((field,) in self.incomplete for field in fields)
+        return not any(tier.path in self.incomplete for tier in tiers)
 
     def is_quantized(self, layer: Layer) -> bool:
         """Return whether a layer is quantized, so that its settings count."""
@@ -106,15 +103,17 @@ class Context:
             self._quantized[layer.name] = self.resolver.merge(layer).quant_enable
         return self._quantized[layer.name]
 
-    def collecting(self) -> Context:
-        """Return the same context with diagnostics of its own: those of one run of the rules, whatever thread runs it."""
-        run = copy.copy(self)
-        run.diagnostics = []
-        return run
+    def supported_of(self, layer_type: str) -> List[Layer]:
+        """Return the supported layers of a type."""
+        return [layer for layer in self.by_type.get(layer_type, ()) if self.flavour.quantizes(layer)]
 
-    def sorted_diagnostics(self) -> Tuple[Diagnostic, ...]:
-        """Return what was reported, in the order of its places."""
-        return tuple(sorted(self.diagnostics, key=position))
+    def run(self, checks: Iterable[Check]) -> Tuple[Diagnostic, ...]:
+        """Return what some checks report, in the order of the places; whatever thread runs them, into a list of its own."""
+        context = copy.copy(self)
+        context.diagnostics = []
+        for check in checks:
+            check(context)
+        return tuple(sorted(context.diagnostics, key=position))
 
     def nearest_layers(self, name: str) -> Tuple[Optional[str], Optional[str]]:
         """Return what a name could have meant, in words, and the literal to write where it is a single layer.
@@ -154,7 +153,7 @@ def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
     Where there are none, of all layers that are no constants, and no reads of variables or shapes.
     """
     layers = Layers(layers)
-    quantizable: FrozenSet[str] = frozenset(layer.name for layer in layers if flavour.quantizes(layer))
+    quantizable = frozenset(layer.name for layer in layers if flavour.quantizes(layer))
     of_types = [layer.name for layer in layers if layer.type in flavour.types]
     return NameIndex(of_types or [x.name for x in layers if not layers.is_minor(x)], quantizable.__contains__)
 

@@ -13,33 +13,15 @@ from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences, 
 from ..messages.message import Message
 from ..messages.sharing import by_identity
 from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT, Tier
-from .context import Context
+from .context import Check, Context
 
 if TYPE_CHECKING:
     from ..messages.sharing import IdentityCache
 
 
 def find_errors(context: Context) -> Tuple[Diagnostic, ...]:
-    """Find all errors, in the order of their places; those without a place come last."""
-    context = context.collecting()
-    check_skipped_layers(context)
-    check_layer_overrides(context)
-    check_unfused_layers(context)
-    check_type_names(context)
-    check_types(context)
-    check_common(context)
-    check_tensors(context)
-    check_reserved_names(context)
-    check_anything_quantized(context)
-    return context.sorted_diagnostics()
-
-
-def find_type_errors(context: Context) -> Tuple[Diagnostic, ...]:
-    """Find the errors that the types of the flavour alone decide."""
-    context = context.collecting()
-    check_type_names(context)
-    check_types(context)
-    return context.sorted_diagnostics()
+    """Find all errors, in the order of their places; without layers, those that the types of the flavour decide alone."""
+    return context.run(CHECKS if context.has_layers else CHECKS_OF_TYPES)
 
 
 # ---------------------------------------------------------------- names
@@ -173,21 +155,19 @@ def check_layers_of_type(context: Context, asked: Occurrence, tier: Tier, layer_
     ]
     if not lack:
         return
-    names = quote_names(layer.name for layer in lack)
     if asked.requirement.by_type == SOFTEN:
         report_softened(context, asked, lack)
-    elif context.rules == TOOLKIT:
-        message = "{} for {}; the toolkit writes it and refuses it later".format(describe_occurrence(asked), names)
-        context.report(WARNING, asked.requirement.code, message, asked.path, "give these layers overrides of their own")
-    else:
-        message = "{} for {}, of type {}".format(describe_occurrence(asked), names, layer_type)
-        context.report(ERROR, asked.requirement.code, message, asked.path, "give these layers overrides of their own")
+        return
+    severity, why = ERROR, ", of type {}".format(layer_type)
+    if context.rules == TOOLKIT:
+        severity, why = WARNING, "; the toolkit writes it and refuses it later"
+    message = "{} for {}{}".format(describe_occurrence(asked), quote_names(layer.name for layer in lack), why)
+    context.report(severity, asked.requirement.code, message, asked.path, "give these layers overrides of their own")
 
 
 def without_own_override(context: Context, layer_type: str) -> List[Layer]:
     """Return the supported layers of a type without an override of their own."""
-    layers = context.by_type.get(layer_type, ())
-    return [x for x in layers if x.name not in context.resolver.names and context.flavour.quantizes(x)]
+    return [layer for layer in context.supported_of(layer_type) if layer.name not in context.resolver.names]
 
 
 def check_layer(context: Context, layer: Layer, block: Message, path: Path) -> None:
@@ -232,6 +212,7 @@ def check_common(context: Context) -> None:
     tier = context.resolver.common
     if tier is None:
         return
+    overrides_are_read = not {(OF_LAYER,), (OF_TYPE,)} & context.incomplete
     for asked in occurrences_at(tier.path, tier.block):
         hit = [
             layer
@@ -240,9 +221,10 @@ def check_common(context: Context) -> None:
             and layer.type not in context.resolver.types
             and not context.flavour.can(layer, asked.requirement.ability_in(tier.block))
         ]
-        if hit and asked.requirement.common == IS_ERROR and context.reads(OF_LAYER, OF_TYPE):
-            report_common_error(context, asked, hit)
-        elif hit and asked.requirement.common != IS_ERROR:
+        if asked.requirement.common == IS_ERROR:
+            if hit and overrides_are_read:
+                report_common_error(context, asked, hit)
+        else:
             report_softened(context, asked, [layer for layer in hit if context.is_quantized(layer)])
 
 
@@ -315,3 +297,17 @@ def check_anything_quantized(context: Context) -> None:
     else:
         return
     context.report(ERROR, "nothing-to-quantize", message, None, hint)
+
+
+CHECKS: Tuple[Check, ...] = (
+    check_skipped_layers,
+    check_layer_overrides,
+    check_unfused_layers,
+    check_type_names,
+    check_types,
+    check_common,
+    check_tensors,
+    check_reserved_names,
+    check_anything_quantized,
+)
+CHECKS_OF_TYPES: Tuple[Check, ...] = (check_type_names, check_types)

@@ -126,32 +126,25 @@ def check_ignored_overrides(context: Context) -> None:
 
 def check_unused_overrides(context: Context) -> None:
     for path, entry in iter_type_overrides(context):
-        known = entry.layer_type in context.flavour.quantizable_types
-        if (
-            known
-            and entry.layer_type not in context.resolver.skipped_types
-            and not affected_by_type_override(context, entry.layer_type)
-        ):
-            layers = [x for x in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(x)]
-            why = "the model has no quantizable layer of type {}".format(entry.layer_type)
-            if layers:
-                why = "each layer of type {} has an override of its own".format(entry.layer_type)
-            message = "{}; this override has no effect".format(why)
+        name = entry.layer_type
+        if name not in context.flavour.quantizable_types or name in context.resolver.skipped_types:
+            continue
+        if not affected_by_type_override(context, name):
+            why = "the model has no quantizable layer of type {}"
+            if context.supported_of(name):
+                why = "each layer of type {} has an override of its own"
+            message = "{}; this override has no effect".format(why.format(name))
             context.report(WARNING, "unused-override", message, (*path, "layer_type"), "delete the override")
 
 
 def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
     """Return the layers that take anything from the block of their type."""
-    resolver = context.resolver
-    found = []
-    for layer in context.by_type.get(layer_type, ()):
-        if context.flavour.quantizes(layer):
-            takes = layer.name not in resolver.names or any(
-                o.tier == OF_TYPE for o in decide_cascading(context, layer).values()
-            )
-            if takes:
-                found.append(layer)
-    return found
+    return [
+        layer
+        for layer in context.supported_of(layer_type)
+        if layer.name not in context.resolver.names
+        or any(setting.tier == OF_TYPE for setting in decide_cascading(context, layer).values())
+    ]
 
 
 def decide_cascading(context: Context, layer: Layer, rules: Optional[Rules] = None) -> Dict[str, Setting]:
@@ -187,43 +180,36 @@ def check_cascades(context: Context) -> None:
 
 def check_redundant_overrides(context: Context) -> None:
     """Report overrides with and without which every layer has the same, under both sets of rules."""
-    resolvers = [context.resolver.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
+    resolver = context.resolver
+    resolvers = [resolver.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
     for path, entry in iter_type_overrides(context):
-        layers = [layer for layer in context.by_type.get(entry.layer_type, ()) if context.flavour.quantizes(layer)]
-        if (
-            not affected_by_type_override(context, entry.layer_type)
-            or entry.layer_type in context.resolver.skipped_types
-        ):
+        name = entry.layer_type
+        if path in context.wrong or name in resolver.skipped_types or not affected_by_type_override(context, name):
             continue
-        whole = all(context.is_whole(context.resolver.tiers(layer)) for layer in layers)
-        if whole and not would_forbid(context, None, entry.layer_type, layers):
-            pairs = [(resolver, resolver.without_type(entry.layer_type)) for resolver in resolvers]
+        layers = context.supported_of(name)
+        whole = all(context.is_whole(resolver.tiers(layer)) for layer in layers)
+        if whole and not would_forbid(context, resolver.common, layers):
+            pairs = [(one, one.without_type(name)) for one in resolvers]
             if all(a.calibration(layer) == b.calibration(layer) for a, b in pairs for layer in layers):
-                report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(entry.layer_type))
-    without = [resolver.without_layers() for resolver in resolvers]
+                report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(name))
+    without = [one.without_layers() for one in resolvers]
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
-        if layer is None or not context.is_quantized(layer) or not context.is_whole(context.resolver.tiers(layer)):
+        if path in context.wrong or layer is None or not context.is_quantized(layer):
             continue
-        if would_forbid(context, layer, layer.type, [layer]):
+        below = resolver.types.get(layer.type, resolver.common)
+        if not context.is_whole(resolver.tiers(layer)) or would_forbid(context, below, [layer]):
             continue
         if all(a.calibration(layer) == b.calibration(layer) for a, b in zip(resolvers, without)):
             report_redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
 
 
-def would_forbid(context: Context, layer: Optional[Layer], layer_type: str, layers: Sequence[Layer]) -> bool:
-    """Return whether the blocks below an override would be an error on its layers: it is needed then."""
-    common = context.resolver.common
-    below = (
-        [common] if layer is None or layer_type not in context.resolver.types else [context.resolver.types[layer_type]]
+def would_forbid(context: Context, below: Optional[Tier], layers: Sequence[Layer]) -> bool:
+    """Return whether the block below an override would be an error on its layers: the override is needed then."""
+    return below is not None and any(
+        requirement.common == ERROR and not all(context.resolver.can(layer, requirement, below) for layer in layers)
+        for requirement in requirements_in(below.block)
     )
-    for tier in below:
-        if tier is None:
-            continue
-        for requirement in requirements_in(tier.block):
-            if requirement.common == ERROR and not all(context.resolver.can(x, requirement, tier) for x in layers):
-                return True
-    return False
 
 
 def report_redundant_override(context: Context, path: Path, whom: str) -> None:

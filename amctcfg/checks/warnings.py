@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import quote_names
@@ -15,7 +15,7 @@ from ..messages.sharing import by_identity
 from ..resolve.effective import values_of
 from ..resolve.resolver import OF_LAYER, OF_TYPE
 from ..textformat.tree import Tree
-from .context import OVERRIDES, Context
+from .context import OVERRIDES, Check, Context
 from .override_warnings import (
     check_cascades,
     check_ignored_overrides,
@@ -37,10 +37,7 @@ SEARCH = ("search_step", "search_range_end", "search_range_start")
 
 def find_warnings(context: Context) -> Tuple[Diagnostic, ...]:
     """Find all warnings, in the order of their places. Without layers, those that the configuration alone shows."""
-    context = context.collecting()
-    for check in FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()):
-        check(context)
-    return context.sorted_diagnostics()
+    return context.run(FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()))
 
 
 # ---------------------------------------------------------------- shown by the configuration alone
@@ -134,16 +131,14 @@ def check_percentiles(context: Context) -> None:
     """Report percentiles that cut off more than one value in ten thousand; a run of blocks with the same one once."""
     counts: Dict[Tuple[Path, float], int] = {}  # of the blocks in a run, by its first place and its value
     growing: Dict[Tuple[Any, ...], Tuple[Path, float]] = {}  # the run that a block continues
-    for path, block in iter_blocks(context):
-        index = int(path[1]) if len(path) > 1 else 0
-        for part, field in block.__schema__.fields.items():
-            search = getattr(block, part) if field.is_message else None
-            for name in ("max_percentile", "min_percentile"):
-                value = getattr(search, name, None)
-                if value is not None and value < COARSE and (*path, part) not in context.incomplete:
-                    run = growing.pop((path[0], index, part, name, value), ((*path, part, name), value))
-                    counts[run] = counts.get(run, 0) + 1
-                    growing[path[0], index + 1, part, name, value] = run
+    for path, search in iter_searches(context):
+        index = path[1] if isinstance(path[1], int) else 0
+        for name in ("max_percentile", "min_percentile"):
+            value = getattr(search, name, None)
+            if value is not None and value < COARSE:
+                run = growing.pop((path[0], index, path[-1], name, value), ((*path, name), value))
+                counts[run] = counts.get(run, 0) + 1
+                growing[path[0], index + 1, path[-1], name, value] = run
     for (path, value), count in counts.items():
         words = "{} {} cuts off one value in {:,.0f}, large activations among them"
         message = words.format(path[-1], value, 1 / (1 - value))
@@ -155,14 +150,10 @@ def check_percentiles(context: Context) -> None:
 
 
 def check_steps(context: Context) -> None:
-    for path, block in iter_blocks(context):
-        for part, field in block.__schema__.fields.items():
-            search = getattr(block, part) if field.is_message else None
-            if search is None or SEARCH[0] not in search.__schema__.fields or (*path, part) in context.incomplete:
-                continue
-            given = [name for name in SEARCH if getattr(search, name) is not None]
-            if given:
-                report_steps(context, search, (*path, part, given[0]))
+    for path, search in iter_searches(context):
+        given = [name for name in SEARCH if getattr(search, name, None) is not None]
+        if given:
+            report_steps(context, search, (*path, given[0]))
 
 
 def report_steps(context: Context, search: Any, path: Path) -> None:
@@ -177,6 +168,15 @@ def report_steps(context: Context, search: Any, path: Path) -> None:
     if steps > MANY_STEPS:
         message = "the search from {} to {} by {} takes {:,.0f} steps for each layer".format(start, end, step, steps)
         context.report(WARNING, "many-steps", message, path, "use a larger search_step, such as 0.01")
+
+
+def iter_searches(context: Context) -> Iterator[Tuple[Path, Message]]:
+    """Yield the messages in all blocks that say how values are searched, without those that could not be read."""
+    for path, block in iter_blocks(context):
+        for part, field in block.__schema__.fields.items():
+            search = getattr(block, part) if field.is_message else None
+            if search is not None and (*path, part) not in context.incomplete:
+                yield (*path, part), search
 
 
 def iter_blocks(context: Context) -> Iterator[Tuple[Path, Message]]:
@@ -260,8 +260,6 @@ def describe_changes(judged: Judged) -> str:
             found.append("{} {} {}".format(quote_names(names), "is" if len(names) == 1 else "are", what))
     return ", ".join(found) or "an entry isn't a name"
 
-
-Check = Callable[[Context], None]
 
 FILE_CHECKS: Tuple[Check, ...] = (
     check_placeholders,

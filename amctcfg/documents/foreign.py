@@ -152,21 +152,16 @@ def family_with_field(name: str) -> Optional[int]:
 
 def make_family_error(tree: Tree, reading: Reading) -> Optional[Diagnostic]:
     """Return the one diagnostic for a file of another kind; None where what shows it is a field of this kind as well."""
-    name, other = tree.source.name, foreign_message(tree)
-    if other:
-        start = tree.source.text.index(other)
-        span = tree.source.span(start, start + len(other))
-        return Diagnostic(
-            ERROR, "foreign-family", "this is of the message {}".format(other), span=span, hint=INSTEAD, name=name
-        )
-    unknown = {path[-1] for path in reading.broken}
-    found = find_family(tree)
-    if found is None or found[1][0] not in unknown:
-        return None
-    what, field = found
-    span = tree.source.span(field[2], field[2] + len(field[0]))
-    message = "this is {}".format(what)
-    return Diagnostic(ERROR, "foreign-family", message, span=span, path=(field[0],), hint=INSTEAD, name=name)
+    shown = foreign_message(tree)
+    what, start, path = "of the message {}".format(shown), tree.source.text.index(shown), None
+    if not shown:
+        found = find_family(tree)
+        if found is None or found[1][0] not in {broken[-1] for broken in reading.broken}:
+            return None
+        what, field = found
+        shown, start, path = field[0], field[2], (field[0],)
+    span = tree.source.span(start, start + len(shown))
+    return Diagnostic(ERROR, "foreign-family", "this is {}".format(what), span, path, INSTEAD, tree.source.name)
 
 
 def refine_errors(tree: Tree, reading: Reading) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 
 from ..checks.checking import check_document
 from ..checks.context import Context
-from ..checks.errors import find_errors, find_type_errors
+from ..checks.errors import find_errors
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, Span, decode
@@ -241,7 +241,7 @@ class Verifier:
         except ConfigError as error:
             return len(error.diagnostics), None
         context = Context(document, self.layers, DOCUMENTED, self.flavour, reading.broken)
-        found = find_errors(context) if context.has_layers else find_type_errors(context)
+        found = find_errors(context)
         count = sum(diagnostic.severity == ERROR for diagnostic in (*document.diagnostics, *found))
         return count, None if reading.errors else document
 
