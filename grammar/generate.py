@@ -135,6 +135,7 @@ def generate(grammar: str) -> str:
     actions, gotos, reductions = number_states(rules, scanner)
     tables = {
         "SKIP": literal(skip),
+        "BLANKS": literal("(?a)" + BLANKS),
         "ESCAPE": literal(fragment(grammar, "ESCAPE")),
         "TOKENS": block("{}", ("{!r}: {}".format(n, literal(tokens[n])) for n in sorted(set(tokens) - ignored))),
         "PHRASES": block("{}", ("{!r}: {!r}".format(name, phrases[name]) for name in sorted(phrases))),

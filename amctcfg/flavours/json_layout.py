@@ -116,7 +116,7 @@ def item_of(fact: Any) -> Item:
     return Values(*fact) if isinstance(fact, list) else fact
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Layout:
     """The layout of the JSON quantization config, in the order of its keys.
 

@@ -45,7 +45,7 @@ class ByType:
 BY_TYPE: Any = ByType()
 
 
-@dataclasses.dataclass(frozen=True, eq=False)  # there is one of each
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)  # there is one of each
 class Requirement:
     """A value that not every layer can have.
 

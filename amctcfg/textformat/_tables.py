@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SKIP: Any = r"""[ \t\n\v\f\r]*(?:#[^\n\0]*(?:\n|\Z)[ \t\n\v\f\r]*(?:#[^\n\0]*(?:\n|\Z)[ \t\n\v\f\r]*)*|)"""
+BLANKS: Any = r"""(?a)\s*"""
 ESCAPE: Any = r"""\\(?:U000(?:0(?:[0-9A-Ca-cE-Fe-f][0-9A-Fa-f]{3}|[Dd][0-7][0-9A-Fa-f]{2})|[1-9A-Fa-f][0-9A-Fa-f]{4})|U0010[0-9A-Fa-f]{4}|u(?:[0-9A-Ca-cE-Fe-f][0-9A-Fa-f]{3}|[Dd][0-7][0-9A-Fa-f]{2})|x[0-9A-Fa-f]{2}|[0-3][0-7]{2}|x[0-9A-Fa-f](?![0-9A-Fa-f])|[0-7]{1,2}(?![0-7])|[abfnrtv?\\'"])"""
 TOKENS: Any = {
     'COLON': r""":""",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import struct
 from functools import lru_cache
-from math import frexp
 
 from .._typing import TYPE_CHECKING
 from .lexis import BLANK, COMMENT, DOUBLE, SINGLE
@@ -154,7 +153,7 @@ def candidates(value: float, digits: int) -> Tuple[float, ...]:
     above that is not the nearest.
     """
     text = "%.*e" % (digits - 1, value)
-    if abs(frexp(value)[0]) != 0.5:
+    if "1.0000000000000p" not in value.hex():
         return (float(text),)
     mantissa, _, exponent = text.partition("e")
     point = mantissa.find(".")

@@ -30,7 +30,7 @@ COLLECTIONS: Dict[str, Any] = {
 }
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=4)
 def compiled(pattern: str) -> Any:
     return re.compile(pattern)
 
@@ -74,7 +74,8 @@ def parse_fields(source: Source, usual: bool = True) -> Tuple[Any, ...]:
     small file takes. The full one, for all steps without `usual`, does the steps that the usual one can't.
     """
     text = source.text
-    skip, scanner = compiled(tables.SKIP), compiled(tables.USUAL if usual else tables.SCANNER)
+    skip = compiled(tables.BLANKS if usual else tables.SKIP)  # comments are steps of the usual scanner
+    scanner = compiled(tables.USUAL if usual else tables.SCANNER)
     actions, gotos, rules = tables.ACTIONS, tables.GOTOS, tables.RULES
     states: ListOf[int] = [0]
     values: ListOf[Any] = [None]  # beside each state, the token or the part of the tree that led to it
@@ -127,4 +128,5 @@ def parse_fields(source: Source, usual: bool = True) -> Tuple[Any, ...]:
             from .syntax_errors import syntax_error
 
             raise syntax_error(source, match.start(), states, values)
-        matches = (compiled(tables.SCANNER).match(text, skip.match(text, match.start()).end()),)
+        step = compiled(tables.SKIP).match(text, match.start()).end()
+        matches = (compiled(tables.SCANNER).match(text, step),)
