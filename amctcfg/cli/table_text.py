@@ -25,8 +25,8 @@ LAST = 24  # columns that the last column takes at least; where there are fewer,
 NARROWEST = 16
 
 
-# The columns that are left out where all layers have the same: what each says of a layer, and what several values are.
-COLUMNS: Dict[str, Tuple[Callable[[Row], str], str]] = {
+# The columns that are there if not all layers have the same: what each says of a layer, and what several values are.
+IF_DIFFERENT: Dict[str, Tuple[Callable[[Row], str], str]] = {
     "type": (lambda row: row.layer.type, "types"),
     "quantized": (lambda row: "yes" if row.is_quantized else row.state, "reasons"),
     "by": (lambda row: row.tier, "tiers"),
@@ -41,13 +41,13 @@ class TextTable:
         self.every: bool = every
         self.scores: Dict[float, str] = score_texts(row.score for row in table.rows if row.score is not None)
         self.constant: Dict[str, str] = {}
-        for name, (value_of, _) in COLUMNS.items():
+        for name, (value_of, _) in IF_DIFFERENT.items():
             values = [value_of(row) for row in table.rows if row.cells or name != "by"]
             if len(values) > 1 and len(set(values)) == 1:
                 self.constant[name] = values[0]
 
     def head(self) -> List[str]:
-        names = [name for name in COLUMNS if name not in self.constant]
+        names = [name for name in IF_DIFFERENT if name not in self.constant]
         score = [self.table.score] if self.table.has_scores else []
         return ["layer", *names, *score, *self.table.extras, "changes" if self.table.has_before else "not the default"]
 
@@ -88,7 +88,7 @@ class TextTable:
         """Return the texts of a row for some equal layers."""
         first = run[0]
         texts = [run_name([row.layer.name for row in run])]
-        for name, (value_of, what) in COLUMNS.items():
+        for name, (value_of, what) in IF_DIFFERENT.items():
             if name not in self.constant:
                 texts.append(join_different(list(map(value_of, run)), what))
         if self.table.has_scores:
