@@ -21,23 +21,19 @@ from .text import whole_edit
 QUICK_FIX, REFACTOR, FIX_ALL = "quickfix", "refactor", "source.fixAll.amctcfg"
 
 
-def code_actions(analysis: Analysis, uri: str, start: int, end: int, only: Optional[List[str]]) -> List[Dict[str, Any]]:
+def code_actions(analysis: Analysis, start: int, end: int, only: Optional[List[str]]) -> List[Dict[str, Any]]:
     """Return the actions for a stretch of the text; `only` are the kinds that the client wants."""
     found: List[Dict[str, Any]] = []
     if is_wanted(QUICK_FIX, only):
-        found += quick_fixes(analysis, uri, start, end)
+        found += quick_fixes(analysis, start, end)
     if is_wanted(REFACTOR, only):
-        found += skipping(analysis, uri, start)
-        found += extraction(analysis, uri, start)
+        found += skipping(analysis, start)
+        found += extraction(analysis, start)
     if only and is_wanted(FIX_ALL, only):  # it takes a while, and editors ask for the rest with each move of the cursor
-        layers = analysis.layers
-        after = fix_text(analysis.text.text, layers, False, analysis.flavour)[0]
-        if after != analysis.text.text:
-            found.append(
-                action(
-                    "Fix all that can be fixed safely", FIX_ALL, analysis, uri, whole_edit(analysis.text.text, after)
-                )
-            )
+        text = analysis.text.text
+        after = fix_text(text, analysis.layers, False, analysis.flavour)[0]
+        if after != text:
+            found.append(action("Fix all that can be fixed safely", FIX_ALL, analysis, whole_edit(text, after)))
     return found
 
 
@@ -45,35 +41,34 @@ def is_wanted(kind: str, only: Optional[List[str]]) -> bool:
     return not only or any(kind == one or kind.startswith(one + ".") for one in only)
 
 
-def action(title: str, kind: str, analysis: Analysis, uri: str, edits: Any, **more: Any) -> Dict[str, Any]:
+def action(title: str, kind: str, analysis: Analysis, edits: Any, **more: Any) -> Dict[str, Any]:
     ordered = order_edits(edits, len(analysis.text.text))  # the protocol, too, has none that overlap
-    changes = {uri: [analysis.text.edit(edit) for edit in ordered]}
+    changes = {analysis.uri: [analysis.text.edit(edit) for edit in ordered]}
     return dict({"title": title, "kind": kind, "edit": {"changes": changes}}, **more)
 
 
 # ---------------------------------------------------------------- fixes
 
 
-def quick_fixes(analysis: Analysis, uri: str, start: int, end: int) -> Iterator[Dict[str, Any]]:
+def quick_fixes(analysis: Analysis, start: int, end: int) -> Iterator[Dict[str, Any]]:
     text = analysis.text.text
     slips = fix_syntax(text)[1]
     if slips:
         edits = [edit for slip in slips for edit in slip.edits]
-        yield action("Fix the syntax", QUICK_FIX, analysis, uri, edits, isPreferred=True)
-    layers = analysis.layers
+        yield action("Fix the syntax", QUICK_FIX, analysis, edits, isPreferred=True)
     first, last = analysis.text.position(start)["line"], analysis.text.position(end)["line"]
-    for fix in find_fixes(OriginalText(analysis.file.tree or text, layers, analysis.flavour)):
+    for fix in find_fixes(OriginalText(analysis.file.tree or text, analysis.layers, analysis.flavour)):
         place = diagnostic_of(analysis, fix.diagnostic)
         if place["range"]["start"]["line"] <= last and place["range"]["end"]["line"] >= first:
             title = fix.title if fix.is_safe else "{} (unsafe)".format(fix.title)
             edits = combine_edits(text, [fix])
-            yield action(title, QUICK_FIX, analysis, uri, edits, diagnostics=[place], isPreferred=fix.is_safe)
+            yield action(title, QUICK_FIX, analysis, edits, diagnostics=[place], isPreferred=fix.is_safe)
 
 
 # ---------------------------------------------------------------- skipping, extraction
 
 
-def skipping(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, Any]]:
+def skipping(analysis: Analysis, offset: int) -> Iterator[Dict[str, Any]]:
     node = name_at(analysis, offset)
     layer = analysis.layer(node.text or "") if node is not None else None
     if layer is None or not analysis.flavour.quantizes(layer):
@@ -84,12 +79,12 @@ def skipping(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, An
     except ConfigError:
         return
     if skipped != text:
-        yield action("Skip this layer", REFACTOR, analysis, uri, whole_edit(text, skipped))
+        yield action("Skip this layer", REFACTOR, analysis, whole_edit(text, skipped))
     if unskipped != text:
-        yield action("Stop skipping this layer", REFACTOR, analysis, uri, whole_edit(text, unskipped))
+        yield action("Stop skipping this layer", REFACTOR, analysis, whole_edit(text, unskipped))
 
 
-def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, Any]]:
+def extraction(analysis: Analysis, offset: int) -> Iterator[Dict[str, Any]]:
     """Offer an override of a layer as one of its type; overrides of the type's other layers with the same block go."""
     node: Optional[OutlineNode] = analysis.outline.inside(offset)
     if node is analysis.outline.root:
@@ -106,7 +101,7 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
     types = {other.name: other.type for other in analysis.layers or ()}
     edits = [
         Edit(node.start, node.start + len(OF_LAYER), OF_TYPE),
-        Edit(named.start, named.value_start + len(named.value), "layer_type: {}".format(STRING.format(layer.type))),
+        Edit(named.start, named.value_end, "layer_type: {}".format(STRING.format(layer.type))),
     ]
     same = 0
     for other in analysis.outline.root.children:
@@ -120,7 +115,7 @@ def extraction(analysis: Analysis, uri: str, offset: int) -> Iterator[Dict[str, 
     title = "Extract to an override of the type {}".format(layer.type)
     if same:
         title += ", instead of {} overrides".format(same + 1)
-    yield action(title, REFACTOR, analysis, uri, join_edits(edits))
+    yield action(title, REFACTOR, analysis, join_edits(edits))
 
 
 # ---------------------------------------------------------------- layout

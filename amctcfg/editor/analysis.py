@@ -139,17 +139,18 @@ Earlier = Callable[[], Optional[Document[Any]]]
 class Analysis:
     """One version of a file. `earlier` gives the last configuration that could be read, for a text that can't be."""
 
-    def __init__(self, text: Text, name: str, workspace: EditorWorkspace, earlier: Earlier) -> None:
+    def __init__(self, text: Text, uri: str, workspace: EditorWorkspace, earlier: Earlier) -> None:
         self.text: Text = text
-        self.name: str = name
+        self.uri: str = uri
+        self.name: str = path_of_uri(uri)
         self.problem: Optional[str] = None  # why the file can't be looked at on its model
         self.is_waiting: bool = False
         try:
-            self.file: ConfigFile = workspace.file(text.text, name)
+            self.file: ConfigFile = workspace.file(text.text, self.name)
         except Failure as failure:
             self.is_waiting = isinstance(failure, Waiting)
             self.problem = None if self.is_waiting else str(failure)
-            self.file = workspace.file_alone(text.text, name)
+            self.file = workspace.file_alone(text.text, self.name)
         self.earlier: Earlier = earlier
 
     @property

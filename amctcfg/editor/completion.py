@@ -35,7 +35,7 @@ def completion(analysis: Analysis, offset: int, snippets: bool) -> Dict[str, Any
 def value_node(message: OutlineNode, offset: int) -> Optional[OutlineNode]:
     """Find the field whose value a place is in, or behind whose colon it is."""
     for number, child in enumerate(message.children):
-        if child.value is not None and child.value_start <= offset <= child.value_start + len(child.value):
+        if child.value is not None and child.value_start <= offset <= child.value_end:
             return child
         if child.has_colon and child.value is None and child.opening is None and child.start < offset:
             following = message.children[number + 1 : number + 2]
@@ -45,25 +45,14 @@ def value_node(message: OutlineNode, offset: int) -> Optional[OutlineNode]:
 
 
 def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets: bool) -> Iterator[Dict[str, Any]]:
-    root = message is analysis.outline.root
-    cls = (
-        analysis.flavour.config
-        if root
-        else message.spec.kind
-        if message.spec is not None and message.spec.is_message
-        else None
-    )
-    if cls is None:
+    if message.message is None:
         return
-    there = {
-        child.name for child in message.children if not child.start <= offset <= child.start + len(child.name or "")
-    }
-    typed = next((c for c in message.children if c.name and c.start <= offset <= c.start + len(c.name)), None)
-    start = typed.start if typed is not None else offset
-    end = typed.start + len(typed.name or "") if typed is not None else offset
+    there = {child.name for child in message.children if not child.start <= offset <= child.name_end}
+    typed = next((c for c in message.children if c.name and c.start <= offset <= c.name_end), None)
+    start, end = (offset, offset) if typed is None else (typed.start, typed.name_end)
     has_value = typed is not None and (typed.has_colon or typed.opening is not None)
-    for name, meaning in field_meanings(cls).items():
-        spec = cls.__schema__.fields[name]
+    for name, meaning in field_meanings(message.message).items():
+        spec = message.message.__schema__.fields[name]
         if name in there and spec.label != "repeated":
             continue
         written = name if has_value else write_field(name, spec, snippets)
@@ -106,20 +95,17 @@ def detail(spec: Any) -> str:
 def values(
     analysis: Analysis, message: OutlineNode, node: Optional[OutlineNode], offset: int
 ) -> Iterator[Dict[str, Any]]:
-    owner = message if message.is_list else node
-    spec = (node.spec if node is not None and node.spec is not None else None) or (
-        owner.spec if owner is not None else None
-    )
+    spec = node.spec if node is not None else None
+    if spec is None and message.is_list:
+        spec = message.spec
     if spec is None or spec.is_message:
         return
-    name = spec.name
-    value = node.value if node is not None and node.value is not None else None
-    start = node.value_start if node is not None and value is not None else offset
-    end = start + len(value) if value is not None else offset
+    value = node.value if node is not None else None
+    start, end = (offset, offset) if node is None or value is None else (node.value_start, node.value_end)
     blank = "" if value is not None or analysis.text.text[offset - 1 : offset] in (" ", "[", ",", "\t", "\n") else " "
     if spec.kind is STRING:
         typed = analysis.text.text[start + 1 : offset] if value is not None else ""
-        for label, kind, words in names_for(analysis, name, message, node):
+        for label, kind, words in names_for(analysis, spec.name, message, node):
             if typed.lower() in label.lower():
                 yield {
                     "label": label,

@@ -22,13 +22,10 @@ def hover(analysis: Analysis, offset: int) -> Optional[Dict[str, Any]]:
     node = analysis.outline.at(offset)
     if node is None:
         return None
-    on_name = node.name is not None and offset <= node.start + len(node.name)
-    words: Optional[str] = None
-    if on_name:
-        start, end = node.start, node.start + len(node.name or "")
-        words = field_words(analysis, node)
+    if node.name is not None and offset <= node.name_end:
+        start, end, words = node.start, node.name_end, field_words(analysis, node)
     else:
-        start, end = node.value_start, node.value_start + len(node.value or "")
+        start, end = node.value_start, node.value_end
         if node.text is not None and node.field in NAMES_OF_LAYERS:
             words = layer_words(analysis, node.text)
         elif node.text is not None and node.field in NAMES_OF_TYPES:
@@ -46,10 +43,8 @@ def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
     holder = node.parent
     while holder is not None and holder.is_list:
         holder = holder.parent
-    cls = analysis.flavour.config
-    if holder is not None and holder.spec is not None and holder.spec.is_message:
-        cls = holder.spec.kind
-    meaning = field_meanings(cls).get(node.spec.name, "")
+    message = holder.message if holder is not None else None
+    meaning = field_meanings(message or analysis.flavour.config).get(node.spec.name, "")
     words = "**{}**: {}\n\n{}".format(node.spec.name, detail(node.spec), meaning)
     block = block_words(analysis, node)
     return words + ("\n\n" + block if block else "")

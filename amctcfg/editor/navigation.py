@@ -27,7 +27,7 @@ def symbol(analysis: Analysis, node: OutlineNode, depth: int = 0) -> Dict[str, A
         "detail": escape_controls(key or node.value or ""),
         "kind": SYMBOL_ARRAY if node.is_list else SYMBOL_OBJECT if node.opening is not None else SYMBOL_FIELD,
         "range": text.range(node.start, max(node.end, node.start)),
-        "selectionRange": text.range(node.start, node.start + len(node.name or "")),
+        "selectionRange": text.range(node.start, node.name_end),
     }
     inner = [child for child in node.children if child.name or child.opening is not None]
     if inner and depth < DEEPEST_SYMBOL:
@@ -61,6 +61,10 @@ def name_at(analysis: Analysis, offset: int) -> Optional[OutlineNode]:
     return node if node.value_start <= offset else None
 
 
+def location(analysis: Analysis, place: Dict[str, Any]) -> Dict[str, Any]:
+    return {"uri": analysis.uri, "range": place}
+
+
 def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     """Go from an override to the blocks that it shadows, from a layer's name to the blocks that it could have."""
     node = analysis.outline.at(offset) or analysis.outline.inside(offset)
@@ -91,7 +95,7 @@ def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
         for tier in tiers
         if resolver.document
     ]
-    return [analysis.text.span_range(span) for span in spans]
+    return [location(analysis, analysis.text.span_range(span)) for span in spans]
 
 
 def references(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
@@ -100,9 +104,8 @@ def references(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     if node is None:
         return []
     group = NAMES_OF_LAYERS if node.field in NAMES_OF_LAYERS else NAMES_OF_TYPES
-    text = analysis.text
     return [
-        text.range(other.value_start, other.value_start + len(other.value or ""))
+        location(analysis, analysis.text.range(other.value_start, other.value_end))
         for other in analysis.outline.strings
         if other.field in group and other.text == node.text
     ]

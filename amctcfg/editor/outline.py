@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ..flavours.flavour import Flavour
@@ -23,37 +24,31 @@ NAMES_OF_TYPES = ("skip_layer_types", "layer_type")
 MOST_NODES = 300000
 
 
+@dataclass(eq=False, repr=False)
 class OutlineNode:
     """A field, or an element of a list: where it stands, its value if that is a scalar, the fields inside if it is not."""
 
-    __slots__ = (
-        "children",
-        "end",
-        "has_colon",
-        "index",
-        "is_list",
-        "name",
-        "opening",
-        "parent",
-        "spec",
-        "start",
-        "value",
-        "value_start",
-    )
+    name: Optional[str]
+    start: int
+    end: int
+    parent: Optional[OutlineNode]
+    children: List[OutlineNode] = field(default_factory=list)
+    value: Optional[str] = None
+    value_start: int = 0
+    opening: Optional[int] = None  # the offset behind the opening bracket
+    is_list: bool = False
+    has_colon: bool = False
+    index: int = 0
+    spec: Any = None  # what the flavour says of the field
+    message: Any = None  # the class of the fields inside
 
-    def __init__(self, name: Optional[str], start: int, end: int, parent: Optional[OutlineNode]) -> None:
-        self.name: Optional[str] = name
-        self.start: int = start
-        self.end: int = end
-        self.parent: Optional[OutlineNode] = parent
-        self.children: List[OutlineNode] = []
-        self.value: Optional[str] = None
-        self.value_start: int = end
-        self.opening: Optional[int] = None  # the offset behind the opening bracket
-        self.is_list: bool = False
-        self.has_colon: bool = False
-        self.index: int = 0
-        self.spec: Any = None  # what the flavour says of the field
+    @property
+    def name_end(self) -> int:
+        return self.start + len(self.name or "")
+
+    @property
+    def value_end(self) -> int:
+        return self.value_start + len(self.value or "")
 
     @property
     def field(self) -> Optional[str]:
@@ -152,24 +147,22 @@ class Outline:
 
     def _describe(self, flavour: Flavour) -> None:
         """Find out what each node is; count those of repeated fields."""
-        pending: List[Tuple[OutlineNode, Tuple[Dict[str, Any], ...]]] = [
-            (self.root, (flavour.config.__schema__.fields,))
-        ]
+        self.root.message = flavour.config
+        pending: List[Tuple[OutlineNode, Tuple[Any, ...]]] = [(self.root, (flavour.config,))]
         while pending:
             parent, scopes = pending.pop()
             counts: Dict[str, int] = {}
             for node in parent.children:
                 # Where a bracket is missing, a field of an outer message stands too deep.
-                node.spec = next((fields[node.name] for fields in scopes if node.name in fields), None)
-                elements = node.children if node.is_list else [node]
-                for element in elements:
+                fields = (cls.__schema__.fields for cls in scopes)
+                node.spec = next((known[node.name] for known in fields if node.name in known), None)
+                for element in node.children if node.is_list else [node]:
                     element.spec = node.spec
                     element.index = counts.get(node.name or "", 0)
                     counts[node.name or ""] = element.index + 1
                     if element.opening is not None:
-                        is_message = node.spec is not None and node.spec.is_message
-                        inside = node.spec.kind.__schema__.fields if is_message else {}
-                        pending.append((element, (inside, *scopes)))
+                        element.message = node.spec.kind if node.spec is not None and node.spec.is_message else None
+                        pending.append((element, (element.message, *scopes) if element.message else scopes))
 
     def walk(self) -> Iterator[OutlineNode]:
         """Yield all nodes, each before those inside."""
@@ -202,10 +195,9 @@ class Outline:
         """Find the field whose name or scalar an offset is on."""
         node = self.inside(offset)
         for child in node.children:
-            name_end = child.start + len(child.name or "")
-            if child.name is not None and child.start <= offset <= name_end:
+            if child.name is not None and child.start <= offset <= child.name_end:
                 return child
-            if child.value is not None and child.value_start <= offset <= child.value_start + len(child.value):
+            if child.value is not None and child.value_start <= offset <= child.value_end:
                 return child
         return None
 

@@ -35,7 +35,7 @@ class ResponseError(Exception):
 
 
 def read_frame(stream: IO[bytes]) -> Any:
-    """Read the body of the next frame, `END` at the end of the input. Raises `BrokenHeader` and `NotJson`."""
+    """Read the body of the next frame, `END_OF_INPUT` at the end of the input. Raises `BrokenHeader` and `NotJson`."""
     length: Optional[int] = None
     while True:
         line = stream.readline(LONGEST_HEADER)

@@ -13,13 +13,13 @@ import sys
 import threading
 import time
 import traceback
-from typing import IO, Any, Callable, Dict, List, Optional, Set
+from typing import IO, Any, Callable, Dict, List, Optional, Set, Tuple
 
 from .. import __version__
 from ..documents.document import Document
 from . import protocol
 from .actions import code_actions, formatting
-from .analysis import Analysis, ClientSettings, EditorWorkspace, diagnostics_of, path_of_uri
+from .analysis import Analysis, ClientSettings, EditorWorkspace, diagnostics_of
 from .completion import completion
 from .hover import hover, inlay_hints
 from .navigation import definition, document_symbols, folding_ranges, references
@@ -199,14 +199,13 @@ class Server:
 
     def analysis(self, file: File) -> Analysis:
         if file.analysis is None:
-            path = path_of_uri(file.uri)
             opened = file.opened
 
             def earlier() -> Optional[Document[Any]]:
-                before = file.before or Analysis(opened, path, self.workspace, lambda: None)
+                before = file.before or Analysis(opened, file.uri, self.workspace, lambda: None)
                 return before.document
 
-            file.analysis = Analysis(file.text, path, self.workspace, earlier)
+            file.analysis = Analysis(file.text, file.uri, self.workspace, earlier)
         return file.analysis
 
     def log(self, text: str) -> None:
@@ -326,81 +325,50 @@ class Server:
             raise ResponseError(protocol.REQUEST_FAILED, "this file is not open: {}".format(uri))
         return self.analysis(self.files[uri])
 
-    def complete(self, params: Any) -> Any:
+    def place(self, params: Any) -> Tuple[Analysis, int]:
+        """Return the file and the offset that a request is about."""
         analysis = self.open_file(params)
-        return completion(analysis, analysis.text.offset(params["position"]), self.snippets)
+        return analysis, analysis.text.offset(params["position"])
 
-    def hover(self, params: Any) -> Any:
+    def stretch(self, params: Any) -> Tuple[Analysis, int, int]:
+        """Return the file that a request is about, and the offsets of the beginning and the end of its range."""
         analysis = self.open_file(params)
-        return hover(analysis, analysis.text.offset(params["position"]))
-
-    def definition(self, params: Any) -> Any:
-        analysis = self.open_file(params)
-        return as_locations(params, definition(analysis, analysis.text.offset(params["position"])))
-
-    def references(self, params: Any) -> Any:
-        analysis = self.open_file(params)
-        return as_locations(params, references(analysis, analysis.text.offset(params["position"])))
-
-    def symbols(self, params: Any) -> Any:
-        return document_symbols(self.open_file(params))
-
-    def folding(self, params: Any) -> Any:
-        return folding_ranges(self.open_file(params))
-
-    def tokens(self, params: Any) -> Any:
-        analysis = self.open_file(params)
-        return semantic_tokens(analysis, 0, len(analysis.text.text))
-
-    def tokens_in_range(self, params: Any) -> Any:
-        analysis = self.open_file(params)
-        return semantic_tokens(analysis, *(analysis.text.offset(params["range"][side]) for side in ("start", "end")))
+        start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
+        return analysis, start, end
 
     def hints(self, params: Any) -> Any:
-        analysis = self.open_file(params)
-        start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
-        return inlay_hints(analysis, start, end) if self.settings.hints else []
-
-    def actions(self, params: Any) -> Any:
-        analysis = self.open_file(params)
-        start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
-        only = (params.get("context") or {}).get("only")
-        return code_actions(analysis, params["textDocument"]["uri"], start, end, only)
-
-    def format(self, params: Any) -> Any:
-        return formatting(self.open_file(params))
-
-    def format_range(self, params: Any) -> Any:
-        analysis = self.open_file(params)
-        return formatting(analysis, *(analysis.text.offset(params["range"][side]) for side in ("start", "end")))
+        stretch = self.stretch(params)
+        return inlay_hints(*stretch) if self.settings.hints else []
 
     def rename(self, params: Any) -> Any:
         words = "names of layers and types are the model's: rename the node in the model, then change them here"
         raise ResponseError(protocol.REQUEST_FAILED, words)
 
 
-def as_locations(params: Any, ranges: List[Any]) -> List[Dict[str, Any]]:
-    return [{"uri": params["textDocument"]["uri"], "range": place} for place in ranges]
-
-
 REQUESTS: Dict[str, Callable[[Server, Any], Any]] = {
     "initialize": Server.initialize,
     "shutdown": Server.shutdown,
-    "textDocument/completion": Server.complete,
-    "textDocument/hover": Server.hover,
-    "textDocument/definition": Server.definition,
-    "textDocument/references": Server.references,
-    "textDocument/documentSymbol": Server.symbols,
-    "textDocument/foldingRange": Server.folding,
+    "textDocument/completion": lambda server, params: completion(*server.place(params), server.snippets),
+    "textDocument/hover": lambda server, params: hover(*server.place(params)),
+    "textDocument/definition": lambda server, params: definition(*server.place(params)),
+    "textDocument/references": lambda server, params: references(*server.place(params)),
+    "textDocument/documentSymbol": lambda server, params: document_symbols(server.open_file(params)),
+    "textDocument/foldingRange": lambda server, params: folding_ranges(server.open_file(params)),
     "textDocument/inlayHint": Server.hints,
-    "textDocument/semanticTokens/full": Server.tokens,
-    "textDocument/semanticTokens/range": Server.tokens_in_range,
-    "textDocument/codeAction": Server.actions,
-    "textDocument/formatting": Server.format,
-    "textDocument/rangeFormatting": Server.format_range,
+    "textDocument/semanticTokens/full": lambda server, params: semantic_tokens(server.open_file(params)),
+    "textDocument/semanticTokens/range": lambda server, params: semantic_tokens(*server.stretch(params)),
+    "textDocument/codeAction": lambda server, params: code_actions(*server.stretch(params), wanted_kinds(params)),
+    "textDocument/formatting": lambda server, params: formatting(server.open_file(params)),
+    "textDocument/rangeFormatting": lambda server, params: formatting(*server.stretch(params)),
     "textDocument/prepareRename": Server.rename,
     "textDocument/rename": Server.rename,
 }
+
+
+def wanted_kinds(params: Any) -> Optional[List[str]]:
+    """Return the kinds of actions that a client asks for, None for all of them."""
+    found: Optional[List[str]] = (params.get("context") or {}).get("only")
+    return found
 
 
 def capabilities_of(encoding: str) -> Dict[str, Any]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Dict, Iterator, List, Tuple
 
 from ..messages.kinds import BOOL, STRING, Enum
@@ -21,7 +22,7 @@ def legend() -> Dict[str, List[str]]:
     return {"tokenTypes": list(TYPES), "tokenModifiers": list(MODIFIERS)}
 
 
-def semantic_tokens(analysis: Analysis, start: int, end: int) -> Dict[str, Any]:
+def semantic_tokens(analysis: Analysis, start: int = 0, end: int = sys.maxsize) -> Dict[str, Any]:
     """Return the tokens of a stretch of the text, each relative to the one before, as the protocol packs them."""
     data: List[int] = []
     line = character = 0
@@ -45,11 +46,11 @@ def tokens(analysis: Analysis) -> Iterator[Token]:
         yield start, end, "comment", 0
     for node in analysis.outline.walk():
         if node.name:
-            yield node.start, node.start + len(node.name), "property", 0
+            yield node.start, node.name_end, "property", 0
         if node.value is not None:
             kind = kind_of_value(node)
             absent = kind == "variable" and names is not None and node.text not in names
-            yield node.value_start, node.value_start + len(node.value), kind, ABSENT if absent else 0
+            yield node.value_start, node.value_end, kind, ABSENT if absent else 0
 
 
 def kind_of_value(node: OutlineNode) -> str:
