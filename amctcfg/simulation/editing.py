@@ -10,7 +10,7 @@ import onnx
 from onnx import helper
 
 from .algorithms import limits
-from .network import Network
+from .network import Network, rename_values
 from .sites import DECONVOLUTION, PRODUCT, Site, Weights
 
 INT32_LIMIT = 2**31
@@ -79,10 +79,7 @@ class Piece:
         }
         for node in self.nodes:
             node.name = node.name if node.name.endswith(self.tag) else node.name + self.tag
-            for names in (node.input, node.output):
-                renamed = [inner.get(name, name) for name in names]
-                del names[:]
-                names.extend(renamed)
+            rename_values(node, inner)
         return str(inner[self.site.result])
 
 
@@ -105,8 +102,12 @@ def build_calibrated(site: Site, weights: Optional[Weights], balance: Optional[n
     return piece
 
 
-def build_quantized(site: Site, factors: Factors, weights: Optional[Weights], tag: str = "") -> Piece:
-    """Build the quantized layer: rounded activations, weight and bias, by standard operators."""
+def build_quantized(site: Site, factors: Factors, tag: str = "", weights: Optional[Weights] = None) -> Piece:
+    """Build the quantized layer: rounded activations, weight and bias, by standard operators.
+
+    weights -- quantized, where they have been.
+    """
+    weights = weights or site.quantize(factors.balance)
     piece = Piece(site, tag)
     inputs = list(site.node.input)
     low, high = limits(site.setting.bits)
@@ -149,16 +150,12 @@ def weave(
 ) -> Network:
     """Return the network with pieces in place of their layers, and further pieces at its end."""
     by_node: Dict[str, Piece] = {piece.site.node.name: piece for piece in pieces}
+    beside = list(beside)
     nodes: List[onnx.NodeProto] = []
-    arrays: Dict[str, np.ndarray] = {}
     for node in network.graph.node:
-        found = by_node.get(node.name)
-        if found is not None:
-            nodes += found.nodes
-            arrays.update(found.arrays)
-        else:
-            nodes.append(node)
-    for piece in beside:
-        nodes += piece.nodes
+        nodes += by_node[node.name].nodes if node.name in by_node else [node]
+    arrays: Dict[str, np.ndarray] = {}
+    for piece in (*by_node.values(), *beside):
         arrays.update(piece.arrays)
+    nodes += [node for piece in beside for node in piece.nodes]
     return network.with_nodes(nodes, arrays, outputs)

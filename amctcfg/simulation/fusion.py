@@ -8,6 +8,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 import numpy as np
 import onnx
 
+from ..models.values import attributes_of, integer
 from .network import Network, unused_name
 
 
@@ -73,14 +74,18 @@ def normalization(network: Network, node: onnx.NodeProto, users: Dict[str, List[
 
 def batch_normalization(network: Network, node: onnx.NodeProto, value: str) -> Optional[Found]:
     parts = [network.constant(name) for name in node.input[1:5]]
-    attributes = {attribute.name: attribute for attribute in node.attribute}
-    training = attributes["training_mode"].i if "training_mode" in attributes else 0
-    if node.input[0] != value or training or len([name for name in node.output if name]) != 1 or len(parts) != 4:
+    attribute = attributes_of(node)
+    if (
+        node.input[0] != value
+        or attribute("training_mode")
+        or len([name for name in node.output if name]) != 1
+        or len(parts) != 4
+    ):
         return None
     gamma, beta, mean, variance = (None if part is None else part.astype(np.float32) for part in parts)
     if gamma is None or beta is None or mean is None or variance is None:
         return None
-    epsilon = np.float32(attributes["epsilon"].f if "epsilon" in attributes else 1e-5)
+    epsilon = np.float32(1e-5 if attribute("epsilon") is None else attribute("epsilon"))
     with np.errstate(invalid="ignore", divide="ignore"):
         scale = gamma * (np.float32(1) / np.sqrt(variance + epsilon))
     return node.output[0], scale, (mean, beta), [node.output[0]]
@@ -111,7 +116,7 @@ def constant_bias(network: Network, node: onnx.NodeProto) -> Optional[np.ndarray
 
 
 def groups_of(node: onnx.NodeProto) -> int:
-    return next((int(attribute.i) for attribute in node.attribute if attribute.name == "group"), 1)
+    return integer(attributes_of(node)("group"), 1)
 
 
 def output_channels(node: onnx.NodeProto, weight: np.ndarray) -> int:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import onnx
@@ -111,19 +111,24 @@ class Network:
         result.notes = self.notes
         return result
 
-    def proto(self) -> onnx.ModelProto:
-        """Return the whole model, with all weights inside that are used."""
+    def compact(self) -> onnx.ModelProto:
+        """Return a copy of `model` with the initializers that a node reads, or that are outputs."""
+        used = {value for node in self.graph.node for value in (*node.input, *outer_values(node))}
+        used.update(self.outputs())
+        kept = [tensor for tensor in self.graph.initializer if tensor.name in used]
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
-        tensors = [self.filled(tensor) for tensor in used_tensors(self)]
         del model.graph.initializer[:]
-        model.graph.initializer.extend(tensors)
+        model.graph.initializer.extend(kept)
         return model
 
-    def filled(self, tensor: onnx.TensorProto) -> onnx.TensorProto:
-        if tensor.data_location != TensorProto.EXTERNAL:
-            return tensor
-        return numpy_helper.from_array(np.ascontiguousarray(self.arrays[tensor.name]), tensor.name)
+    def proto(self) -> onnx.ModelProto:
+        """Return the whole model, with all weights inside that are used."""
+        model = self.compact()
+        for tensor in model.graph.initializer:
+            if tensor.data_location == TensorProto.EXTERNAL:
+                tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(self.arrays[tensor.name]), tensor.name))
+        return model
 
     def size(self) -> int:
         """Return the bytes of all weights."""
@@ -140,13 +145,6 @@ def find_needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> List
             kept.add(index)
             pending += [*nodes[index].input, *outer_values(nodes[index])]
     return [nodes[index] for index in sorted(kept)]
-
-
-def used_tensors(network: Network) -> List[onnx.TensorProto]:
-    """Return the initializers that a node reads, or that are outputs."""
-    used = {value for node in network.graph.node for value in (*node.input, *outer_values(node))}
-    used.update(network.outputs())
-    return [tensor for tensor in network.graph.initializer if tensor.name in used]
 
 
 def outer_values(node: onnx.NodeProto) -> Iterator[str]:
@@ -173,6 +171,14 @@ def take_out(tensor: onnx.TensorProto) -> None:
     tensor.data_location = TensorProto.EXTERNAL
     del tensor.external_data[:]
     tensor.external_data.add(key="location", value=ELSEWHERE)
+
+
+def rename_values(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
+    """Give values that a node reads or makes other names."""
+    for values in (node.input, node.output):
+        renamed = [names.get(value, value) for value in values]
+        del values[:]
+        values.extend(renamed)
 
 
 def unused_name(name: str, taken: Any) -> str:
@@ -238,14 +244,18 @@ def weight_files(model: Any) -> List[str]:
 
 def read_file(path: Any) -> Tuple[onnx.ModelProto, str]:
     name = os.fspath(path)
-    proto = onnx.ModelProto()
-    with open(name, "rb") as file:
+    return parse_file(onnx.ModelProto(), name, "an ONNX model"), os.path.dirname(os.path.abspath(name))
+
+
+def parse_file(message: Any, path: Any, what: str) -> Any:
+    """Read the message that a file holds. Raises `SimulationError`, `OSError`."""
+    with open(path, "rb") as file:
         data = file.read()
     try:
-        proto.ParseFromString(data)
+        message.ParseFromString(data)
     except Exception:  # the error's class depends on protobuf's build
-        raise SimulationError("{} is not an ONNX model".format(name)) from None
-    return proto, os.path.dirname(os.path.abspath(name))
+        raise SimulationError("{} is not {}".format(path, what)) from None
+    return message
 
 
 def opset_of(proto: onnx.ModelProto) -> int:
@@ -263,9 +273,8 @@ def at_newer_opset(proto: onnx.ModelProto, folder: str) -> Tuple[onnx.ModelProto
     try:
         converted = version_converter.convert_version(proto, OLDEST)
     except Exception as error:
-        words = str(error).strip().partition("\n")[0]
         message = "the model has opset {}; it can't be converted to {}, the oldest that is simulated: {}"
-        raise SimulationError(message.format(version, OLDEST, words)) from None
+        raise SimulationError(message.format(version, OLDEST, first_line(error))) from None
     return converted, ["the model was converted from opset {} to {}".format(version, OLDEST)]
 
 
@@ -345,12 +354,8 @@ class Runner:
         self.outputs: List[str] = network.outputs()
         self.given: List[Any] = []  # onnxruntime reads the arrays where they are
         names = []
-        model = onnx.ModelProto()
-        model.CopyFrom(network.model)
-        kept = used_tensors(network)
-        del model.graph.initializer[:]
-        model.graph.initializer.extend(kept)
-        for tensor in kept:
+        model = network.compact()
+        for tensor in model.graph.initializer:
             if tensor.data_location == TensorProto.EXTERNAL:
                 array = np.ascontiguousarray(network.arrays[tensor.name])
                 self.given.append((array, onnxruntime.OrtValue.ortvalue_from_numpy(array)))

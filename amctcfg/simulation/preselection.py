@@ -7,6 +7,7 @@ A layer is judged on a part of the values that it sees. The factors of those tha
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -14,7 +15,6 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from ..flavours.flavour import Flavour
-from ..resolve.effective import EffectiveConfig
 from .algorithms import Samples, estimated_losses, ifmr, limits, range_of, ratios
 from .alternatives import KINDS, Axes, axes_of, block_with, kind_of_change
 from .editing import Factors, build_float, build_quantized, weave
@@ -22,7 +22,7 @@ from .histograms import hfmg
 from .network import Network, Runner, SimulationError, find_needed
 from .sensitivity import Agreement
 from .simulator import bias_overflow, explain_extreme, explain_unbalanced, factors_of, make_factors
-from .sites import PRODUCT, Site, setting_of
+from .sites import PRODUCT, Site, as_key, setting_of
 
 MOST_VALUES = 1 << 18  # that scales are looked for on
 MOST_INPUTS = 1 << 20  # values of the input that the layer is computed on
@@ -41,11 +41,9 @@ class Alternative(NamedTuple):
 
 def with_block(site: Site, block: Any) -> Site:
     """Return the site of the same layer with another block."""
-    found, now = copy.copy(site), site.effective
-    found.effective = EffectiveConfig(
-        layer=now.layer, quant_enable=True, fuse=now.fuse, calibration_config=block, origins={}
-    )
-    found.setting = setting_of(found.effective)
+    found = copy.copy(site)
+    found.effective = dataclasses.replace(site.effective, calibration_config=block, origins={})
+    found.setting = setting_of(found.effective, site.kind)
     return found
 
 
@@ -82,13 +80,8 @@ def preselect(
         for corner in corners if few else finer:
             candidates = []
             for candidate, factors in find_scales(site, axes, bench, magnitudes, corner, few):
-                key = (
-                    candidate.setting.bits,
-                    factors.scale_d,
-                    factors.offset_d,
-                    factors.scale_w.tobytes(),
-                    corner.strength,
-                )
+                activations = factors.scale_d, factors.offset_d
+                key = candidate.setting.bits, activations, factors.scale_w.tobytes(), corner.strength
                 if key not in seen:
                     seen.add(key)
                     candidates.append((candidate, factors))
@@ -98,9 +91,8 @@ def preselect(
                     found.append((corner, Alternative(kind, candidate, decibels)))
         found.sort(key=lambda pair: -pair[1].decibels)
         for kind in KINDS:  # where the coarse look was best, a closer one
-            finer += list(dict.fromkeys(corner for corner, a in found if a.kind == kind and corner not in finer))[
-                :FINER
-            ]
+            best = dict.fromkeys(corner for corner, a in found if a.kind == kind and corner not in finer)
+            finer += list(best)[:FINER]
     return [each for kind in KINDS for each in [a for _, a in found if a.kind == kind][:most]]
 
 
@@ -115,12 +107,12 @@ def factors_from(
         balance = site.balance(magnitudes)
         if explain_extreme(balance) is not None:
             return None
-    weights = None if site.weight is None else site.quantize(balance)
+    weights = site.quantize(balance)
     balances = {} if balance is None else {site.name: balance}
     scales = [factors_of([array.copy() for array in each], [site], balances)[0] for each in arrays]  # used up
-    if any(isinstance(scale, str) for scale in scales) or (
-        weights is not None and not np.isfinite(weights.scale).all()
-    ):
+    if any(isinstance(scale, str) for scale in scales):
+        return None
+    if weights is not None and not np.isfinite(weights.scale).all():
         return None
     factors = make_factors(site, scales, weights, balance)
     return None if bias_overflow(site, factors) is not None else factors
@@ -164,10 +156,8 @@ def find_scales(
     balance = first.balance(magnitudes) if first.setting.strength is not None and magnitudes is not None else None
     if balance is not None and not (np.isfinite(balance).all() and (balance > 0).all()):
         return
-    weights = first.quantize(balance) if first.weight is not None else None
-    for settings, pairs in least_errors(
-        bench, axes, balance, first.setting.bits, BEST_SCALES if few else 4 * BEST_SCALES
-    ):
+    weights, most = first.quantize(balance), BEST_SCALES if few else 4 * BEST_SCALES
+    for settings, pairs in least_errors(bench, axes, balance, first.setting.bits, most):
         member = next(iter(settings)).partition(".")[0]
         try:
             block = block_with(site.effective, {**head, **settings, **width_change(member, width)})
@@ -255,7 +245,7 @@ class Bench:
 
     def samples(self, balance: Optional[np.ndarray]) -> List[Samples]:
         """Return some values of each activation and their ends."""
-        key = None if balance is None else balance.tobytes()
+        key = as_key(balance)
         if key not in self.kept:
             self.kept.clear()  # one balancer after the other
             found = []
@@ -283,9 +273,7 @@ class Bench:
 
     def compute(self, candidates: Sequence[Tuple[Site, Factors]]) -> List[float]:
         pieces = [build_float(self.site, "/floats")]
-        for number, (site, factors) in enumerate(candidates):
-            weights = None if site.weight is None else site.quantize(factors.balance)
-            pieces.append(build_quantized(site, factors, weights, "/{}".format(number)))
+        pieces += [build_quantized(*candidate, "/{}".format(number)) for number, candidate in enumerate(candidates)]
         outputs = [piece.apart() for piece in pieces]
         runner = Runner(alone(weave(self.network, (), outputs, beside=pieces), self.site.values))
         found = [Agreement() for _ in candidates]

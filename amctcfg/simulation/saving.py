@@ -7,11 +7,10 @@ import os
 from typing import IO
 
 import numpy as np
-import onnx
 from onnx import TensorProto
 
 from ..documents.files import PathLike, write_bytes
-from .network import INLINE, Network, used_tensors
+from .network import INLINE, Network
 
 ALIGNED = 4096  # bytes: where an array begins in a file, so that it can be mapped
 
@@ -21,11 +20,7 @@ def save_network(network: Network, path: PathLike) -> None:
     if network.folder is None and network.size() < INLINE:
         write_bytes(network.proto().SerializeToString(), path)
         return
-    model = onnx.ModelProto()
-    model.CopyFrom(network.model)
-    kept = used_tensors(network)
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    model = network.compact()
     location = os.path.basename(os.path.realpath(path)) + ".data"
 
     def write_arrays(file: IO[bytes]) -> None:
@@ -40,7 +35,7 @@ def save_network(network: Network, path: PathLike) -> None:
     write_bytes(model.SerializeToString(), path)
 
 
-def point_to(tensor: onnx.TensorProto, location: str, offset: int, length: int) -> None:
+def point_to(tensor: TensorProto, location: str, offset: int, length: int) -> None:
     del tensor.external_data[:]
     for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
         tensor.external_data.add(key=key, value=value)

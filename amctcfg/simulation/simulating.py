@@ -14,7 +14,7 @@ from ..models.loading import graph_kind
 from ..resolve.plan import Plan
 from .batches import check_batches
 from .calibration import Batch, divide
-from .editing import Factors, Piece, build_calibrated, build_float, build_quantized, weave
+from .editing import Factors, Piece, build_float, build_quantized, weave
 from .naming import Nodes, name_layers
 from .network import Network, Runner, SimulationError, read_network
 from .record import record_of
@@ -43,12 +43,10 @@ class Simulation:
         notes: What is worth knowing, in sentences: what was converted, what stays in floats, what is not simulated.
     """
 
-    def __init__(
-        self, simulator: Simulator, simulated: Simulated, plan: Plan, count: int, notes: Sequence[str]
-    ) -> None:
+    def __init__(self, simulator: Simulator, simulated: Simulated, plan: Plan, notes: Sequence[str]) -> None:
         self._simulator: Simulator = simulator
         self._simulated: Simulated = simulated
-        self._batches: List[Batch] = list(simulator.batches[:count])
+        self._batches: Sequence[Batch] = simulator.batches
         self._plan: Plan = plan
         self._network: Optional[Network] = None
         self._measured: Dict[str, Mapping[str, float]] = {}
@@ -68,14 +66,9 @@ class Simulation:
         cosines, decibels = self.sensitivity("cosine"), self.sensitivity("sqnr")
         found = []
         for name, factors in self.factors.items():
-            row = {
-                "layer": name,
-                "type": self._plan[name].layer.type,
-                "scale": factors.scale_d,
-                "offset": factors.offset_d,
-            }
-            row.update(weight_scales=len(factors.scale_w), cosine=cosines[name], sqnr=decibels[name])
-            found.append(row)
+            row: Dict[str, Any] = {"layer": name, "type": self._plan[name].layer.type}
+            row.update(scale=factors.scale_d, offset=factors.offset_d, weight_scales=len(factors.scale_w))
+            found.append(dict(row, cosine=cosines[name], sqnr=decibels[name]))
         return found
 
     @property
@@ -117,8 +110,7 @@ class Simulation:
 
     def _quantized(self, site: Site, tag: str = "") -> Piece:
         factors = self.factors[site.name]
-        weights = None if site.weight is None else self._simulator.quantized_weight(site, factors.balance)
-        return build_quantized(site, factors, weights, tag)
+        return build_quantized(site, factors, tag, self._simulator.quantized_weight(site, factors.balance))
 
     # ------------------------------------------------------------ how much is lost
 
@@ -175,7 +167,7 @@ class Simulation:
         """Return how each layer's quantized output agrees with its output in floats, on its calibration inputs."""
         sites = {site.name: site for site in self._simulated.sites}
         simulator = self._simulator
-        network = weave(self._simulated.network, [self._calibrated(site) for site in sites.values()])
+        network = simulator.calibrating(self._simulated)
         _, sizes = simulator.prepared(self._plan)
         each = sizes.of(self._simulated.network, [site.result for site in sites.values()])
         bytes_of = {name: 2 * max(each[site.result]) for name, site in sites.items()}
@@ -183,11 +175,9 @@ class Simulation:
         done = 0
         for portion in divide(list(sites), bytes_of, simulator.memory):
             simulator.progress(portion[0], done, len(sites))
-            pieces = [
-                piece
-                for n in portion
-                for piece in (build_float(sites[n], "/floats"), self._quantized(sites[n], "/ints"))
-            ]
+            pieces = []
+            for name in portion:
+                pieces += [build_float(sites[name], "/floats"), self._quantized(sites[name], "/ints")]
             outputs = [piece.apart() for piece in pieces]
             runner = Runner(weave(network, (), outputs, beside=pieces))
             for batch in self._batches:
@@ -197,11 +187,6 @@ class Simulation:
             done += len(portion)
             simulator.progress(portion[-1], done, len(sites))
         return found
-
-    def _calibrated(self, site: Site) -> Piece:
-        balance = self.factors[site.name].balance
-        weights = None if site.weight is None else self._simulator.quantized_weight(site, balance)
-        return build_calibrated(site, weights, balance)
 
 
 def simulate(
@@ -237,14 +222,21 @@ def simulate(
         >>> simulate(plan, "model.onnx", batches).factors["conv1"].scale_d  # doctest: +SKIP
         0.0295
     """
+    simulator, notes = open_simulator(plan, model, batches, progress, memory, jobs)
+    return Simulation(simulator, simulator.simulate(plan), plan, notes)
+
+
+def open_simulator(
+    plan: Plan, model: Any, batches: Iterable[Mapping[str, Any]], progress: Optional[Progress], memory: int, jobs: int
+) -> Tuple[Simulator, List[str]]:
+    """Open a model with the batches that a plan takes; and say what is not simulated or not used, in sentences."""
     network, nodes = open_model(model, plan)
     given = check_batches(network.declared, batches)
     count = batches_taken(plan, len(given))
     notes = list_unsimulated(plan)
     if len(given) > count:
         notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))
-    simulator = Simulator(network, nodes, given[:count], progress, memory, jobs)
-    return Simulation(simulator, simulator.simulate(plan), plan, count, notes)
+    return Simulator(network, nodes, given[:count], progress, memory, jobs), notes
 
 
 def batches_taken(plan: Plan, given: int) -> int:

@@ -16,7 +16,7 @@ from .fusion import fuse
 from .histograms import hfmg
 from .naming import Nodes
 from .network import Network, SimulationError, find_needed
-from .sites import PRODUCT, Site, SiteSetting, Weights, site_of
+from .sites import PRODUCT, Site, SiteSetting, Weights, as_key, site_of
 
 Progress = Callable[[str, int, int], None]  # what is worked at, how many parts are done, of how many
 
@@ -96,11 +96,9 @@ class Simulator:
         notes: List[str] = []
         missing = [name for name in plan if plan[name].quant_enable and name not in self.nodes]
         if missing:
-            words = (
-                "'{}'".format(missing[0])
-                if len(missing) == 1
-                else "{} layers, '{}' first".format(len(missing), missing[0])
-            )
+            words = "'{}'".format(missing[0])
+            if len(missing) > 1:
+                words = "{} layers, {} first".format(len(missing), words)
             raise SimulationError("the plan quantizes {}, which the model does not have".format(words))
         for name, effective in plan.items():
             if not effective.quant_enable:
@@ -157,7 +155,7 @@ class Simulator:
         """Find the factors of layers; add refused ones to `refused`, and those behind them to `blind`."""
         balances, weights = self.balanced(network, sizes, sites, refused), {}
         for site in sites:
-            if site.weight is None or site.name in refused:
+            if site.name in refused:
                 continue
             found = self.quantized_weight(site, balances.get(site.name))
             if isinstance(found, str):
@@ -179,6 +177,14 @@ class Simulator:
                 factors[site.name] = found
         return factors
 
+    def calibrating(self, simulated: Simulated) -> Network:
+        """Return the network on which the activations of a result were calibrated."""
+        pieces = []
+        for site in simulated.sites:
+            balance = simulated.factors[site.name].balance
+            pieces.append(build_calibrated(site, self.quantized_weight(site, balance), balance))
+        return weave(simulated.network, pieces)
+
     # ------------------------------------------------------------ balancing and weights
 
     def magnitudes_of(self, network: Network, sizes: Sizes, sites: Sequence[Site]) -> Dict[str, np.ndarray]:
@@ -187,7 +193,8 @@ class Simulator:
         keys = {site.name: (numbers[site.values[0]], site.kind) for site in sites}
         missing = [site for site in sites if keys[site.name] not in self.magnitudes]
         values = list(dict.fromkeys(site.values[0] for site in missing))
-        for portion in divide(values, firsts(sizes.of(network, values)), self.memory):
+        first_sizes = {value: each[0] for value, each in sizes.of(network, values).items()}
+        for portion in divide(values, first_sizes, self.memory):
             for arrays in capture(network, portion, self.batches[:1]):
                 given = dict(zip(portion, arrays))
                 for site in missing:
@@ -212,13 +219,15 @@ class Simulator:
         return balances
 
     def quantized_weight(self, site: Site, balance: Optional[np.ndarray]) -> Any:
-        """Return the quantized weight, or in words why the toolkit stops."""
-        key = site.node.name, site.node.input[1], site.setting.weights, None if balance is None else balance.tobytes()
+        """Return the quantized weight, None where a layer has none; or in words why the toolkit stops."""
+        if site.weight is None:
+            return None
+        key = site.node.name, site.node.input[1], site.setting.weights, as_key(balance)
         if key not in self.weights:
-            assert site.weight is not None
             if not np.isfinite(site.weight).all():
                 return "its weight holds NaN or infinity"
             found = site.quantize(balance)
+            assert found is not None
             if not (found.scale <= 1 / EPSILON).all():
                 return "the scale of its weight, {:.6g}, is beyond 1/1.19e-7".format(float(np.max(found.scale)))
             self.weights[key] = found
@@ -237,29 +246,19 @@ class Simulator:
         blind: Dict[str, str],
     ) -> Dict[str, List[Tuple[float, int]]]:
         """Find scale and offset of each activation of each layer, from as many layers at a time as memory allows."""
-        versions = {
-            s.node.name: (s.setting.weights, None if s.name not in balances else balances[s.name].tobytes())
-            for s in sites
-        }
+        versions = {s.node.name: (s.setting.weights, as_key(balances.get(s.name))) for s in sites}
         numbers = number_values(network, versions, self.numbers)
         readers: Dict[str, List[Tuple[Site, int, Any]]] = {}
         found: Dict[str, List[Any]] = {site.name: [None] * len(site.values) for site in sites}
         for site in sites:
             for index, value in enumerate(site.values):
-                balance = balances.get(site.name)
-                key = (
-                    numbers[value],
-                    count,
-                    site.setting.activations,
-                    site.kind == PRODUCT,
-                    None if balance is None else balance.tobytes(),
-                )
+                key = numbers[value], count, site.setting.activations, as_key(balances.get(site.name))
                 if key in self.searched:
                     found[site.name][index] = self.searched[key]
                 else:
                     readers.setdefault(value, []).append((site, index, key))
         values, done = list(readers), 0
-        bytes_of = {value: sum(each) for value, each in sizes_for(sizes, network, values, count).items()}
+        bytes_of = {value: sum(each[:count]) for value, each in sizes.of(network, values).items()}
         for portion in divide(values, bytes_of, self.memory):
             self.progress("running the model", done, len(values))
             runs = capture(network, portion, self.batches[:count])
@@ -305,14 +304,6 @@ class Simulator:
             yield from pool.map(search, range(len(held)))
 
 
-def firsts(sizes: Mapping[str, List[int]]) -> Dict[str, int]:
-    return {value: each[0] for value, each in sizes.items()}
-
-
-def sizes_for(sizes: Sizes, network: Network, values: Sequence[str], count: int) -> Dict[str, List[int]]:
-    return {value: each[:count] for value, each in sizes.of(network, values).items()}
-
-
 def factors_of(arrays: List[np.ndarray], sites: Sequence[Site], balances: Mapping[str, np.ndarray]) -> List[Any]:
     """Find scale and offset for each reader of a value, or why the toolkit stops; the values are used up."""
     if not all(np.isfinite(array).all() for array in arrays):
@@ -321,19 +312,17 @@ def factors_of(arrays: List[np.ndarray], sites: Sequence[Site], balances: Mappin
     shared: List[int] = []
     for index, site in enumerate(sites):
         balance = balances.get(site.name)
-        asymmetric = site.setting.asymmetric and site.kind != PRODUCT
         given = arrays if balance is None else [array / site.by_channel(balance) for array in arrays]
         if site.setting.bins is not None:
-            found[index] = hfmg(given, site.setting.bits, asymmetric, site.setting.bins)
+            found[index] = hfmg(given, site.setting.bits, site.setting.asymmetric, site.setting.bins)
         elif balance is None:
             shared.append(index)  # sorted once for all, when nobody needs the order any more
         else:
-            found[index] = search_factors(Samples(join_batches(list(given))), site.setting, asymmetric)
+            found[index] = search_factors(Samples(join_batches(list(given))), site.setting)
     if shared:
         samples = Samples(join_batches(arrays))
         for index in shared:
-            site = sites[index]
-            found[index] = search_factors(samples, site.setting, site.setting.asymmetric and site.kind != PRODUCT)
+            found[index] = search_factors(samples, sites[index].setting)
     return [check_scale(each) for each in found]
 
 
@@ -349,8 +338,8 @@ def join_batches(arrays: List[np.ndarray]) -> np.ndarray:
     return found
 
 
-def search_factors(samples: Samples, setting: SiteSetting, asymmetric: bool) -> Tuple[float, int]:
-    return ifmr(samples, setting.bits, asymmetric, setting.percentiles, setting.search)
+def search_factors(samples: Samples, setting: SiteSetting) -> Tuple[float, int]:
+    return ifmr(samples, setting.bits, setting.asymmetric, setting.percentiles, setting.search)
 
 
 def check_scale(found: Tuple[float, int]) -> Any:

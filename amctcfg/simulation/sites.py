@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import onnx
 
+from ..models.values import attributes_of
 from ..resolve.effective import EffectiveConfig
 from .algorithms import arq, dmq, fake_quantize
 from .fusion import groups_of
@@ -41,8 +42,8 @@ class SiteSetting(NamedTuple):
         return self.bits, self.asymmetric, self.bins, self.percentiles, self.search, self.strength
 
 
-def setting_of(effective: EffectiveConfig) -> SiteSetting:
-    """Return the values of a layer's block that the simulation follows."""
+def setting_of(effective: EffectiveConfig, kind: str) -> SiteSetting:
+    """Return the values of a layer's block that the simulation follows; a product of two variables has no offset."""
     block = effective.calibration_config
     ada, hfmg = getattr(block, "ada_quantize", None), getattr(block, "hfmg_quantize", None)
     weights = ada or block.arq_quantize
@@ -51,7 +52,7 @@ def setting_of(effective: EffectiveConfig) -> SiteSetting:
     ifmr = None if hfmg else activations
     return SiteSetting(
         bits=BITS[getattr(activations, "dst_type", None) or "INT8"],
-        asymmetric=bool(activations.asymmetric),
+        asymmetric=bool(activations.asymmetric) and kind != PRODUCT,
         bins=hfmg.num_of_bins if hfmg else None,
         percentiles=(ifmr.max_percentile, ifmr.min_percentile) if ifmr else (1.0, 1.0),
         search=(ifmr.search_range_start, ifmr.search_range_end, ifmr.search_step) if ifmr else (1.0, 2.0, 1.0),
@@ -60,6 +61,11 @@ def setting_of(effective: EffectiveConfig) -> SiteSetting:
         strength=balancer.migration_strength if balancer else None,
         learnt=ada is not None,
     )
+
+
+def as_key(array: Optional[np.ndarray]) -> Optional[bytes]:
+    """Return the values of an array as a part of a key."""
+    return None if array is None else array.tobytes()
 
 
 class Weights(NamedTuple):
@@ -80,7 +86,7 @@ class Site:
     def __init__(self, effective: EffectiveConfig, node: onnx.NodeProto, kind: str) -> None:
         self.effective: EffectiveConfig = effective
         self.name: str = effective.layer.name
-        self.setting: SiteSetting = setting_of(effective)
+        self.setting: SiteSetting = setting_of(effective, kind)
         self.node: onnx.NodeProto = node
         self.kind: str = kind
         self.values: List[str] = list(node.input[: 2 if kind == PRODUCT else 1])
@@ -99,7 +105,7 @@ class Site:
         assert self.weight is not None
         shape = self.weight.shape
         if self.kind == LINEAR:
-            transposed = any(a.name == "transB" and a.i for a in self.node.attribute)
+            transposed = attributes_of(self.node)("transB")
             return shape, ((1,) if transposed else (0,)), ((0,) if transposed else (1,))
         groups = groups_of(self.node)
         whole = (groups, shape[0] // groups, *shape[1:])
@@ -126,9 +132,10 @@ class Site:
         magnitudes = np.max(np.abs(self.weight.reshape(shape)), axis=others).reshape(-1)
         return dmq(activations, magnitudes, self.setting.strength)
 
-    def quantize(self, balance: Optional[np.ndarray]) -> Weights:
-        """Return the weight as the quantized layer has it, balanced where there are factors."""
-        assert self.weight is not None
+    def quantize(self, balance: Optional[np.ndarray]) -> Optional[Weights]:
+        """Return the weight as the quantized layer has it, balanced where there are factors; None where it has none."""
+        if self.weight is None:
+            return None
         shape, inputs, outputs = self.apart()
         plain = self.weight.reshape(shape)
         if balance is not None:
@@ -157,11 +164,9 @@ def site_of(
         return "its weight is not a constant"
     if kind == LINEAR and weight.ndim != 2:
         return "its weight has {} dimensions".format(weight.ndim)
-    attributes: Dict[str, Any] = {attribute.name: attribute for attribute in node.attribute}
-    if operation == "Gemm" and (
-        ("transA" in attributes and attributes["transA"].i)
-        or any(name in attributes and attributes[name].f != 1 for name in ("alpha", "beta"))
-    ):
+    attribute = attributes_of(node)
+    is_plain = not attribute("transA") and all(attribute(name) in (None, 1) for name in ("alpha", "beta"))
+    if operation == "Gemm" and not is_plain:
         return "its Gemm has transA, alpha or beta"
     site = Site(effective, node, kind)
     site.weight = np.asarray(weight, np.float32)

@@ -11,7 +11,7 @@ from typing import Any, Iterable, List
 import onnx
 from onnx import helper
 
-from .network import SimulationError, find_needed
+from .network import SimulationError, find_needed, first_line, parse_file, rename_values
 
 OPSET = 15
 # Operations whose results nobody asks for, although nothing reads them.
@@ -32,13 +32,7 @@ def read_graph_def(path: Any) -> Any:
     graph = tensorflow.compat.v1.GraphDef()
     if os.path.isdir(path):
         raise SimulationError("{} is a folder; freeze the graph first, a SavedModel is not simulated".format(path))
-    with open(path, "rb") as file:
-        data = file.read()
-    try:
-        graph.ParseFromString(data)
-    except Exception:  # the error's class depends on protobuf's build
-        raise SimulationError("{} is not a frozen TensorFlow graph".format(path)) from None
-    return graph
+    return parse_file(graph, path, "a frozen TensorFlow graph")
 
 
 def graph_inputs(path: Any) -> List[onnx.ValueInfoProto]:
@@ -94,8 +88,7 @@ def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
             opset=OPSET,
         )
     except Exception as error:  # of any class
-        words = str(error).strip().partition("\n")[0]
-        raise SimulationError("tf2onnx can't convert {}: {}".format(path, words)) from None
+        raise SimulationError("tf2onnx can't convert {}: {}".format(path, first_line(error))) from None
     rename(model, {name + ":0": name for name in (*inputs, *outputs)})
     kept = [value for value in model.graph.output if value.name in outputs]
     del model.graph.output[:]
@@ -111,7 +104,4 @@ def rename(model: onnx.ModelProto, names: Any) -> None:
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         value.name = names.get(value.name, value.name)
     for node in model.graph.node:
-        for values in (node.input, node.output):
-            renamed = [names.get(value, value) for value in values]
-            del values[:]
-            values.extend(renamed)
+        rename_values(node, names)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -13,15 +14,15 @@ from ..resolve.effective import EffectiveConfig
 from ..resolve.plan import Plan
 from .alternatives import COST, INT16, SKIP, possible_kinds
 from .batches import check_batches
-from .calibration import capture, divide
+from .calibration import Batch, capture, divide
 from .changes import Choice, Cure, State, Tuned, is_skip, setting_text, write_state
-from .editing import Factors, Piece, build_calibrated, build_quantized, weave
+from .editing import Factors, build_quantized, weave
 from .network import Network, SimulationError
 from .preselection import factors_from, preselect
 from .sensitivity import NOTHING_DIFFERS, model_decibels, model_outputs
-from .simulating import batches_taken, list_unsimulated, open_model
+from .simulating import open_simulator
 from .simulator import Progress, Simulated, Simulator
-from .sites import PRODUCT, Site
+from .sites import PRODUCT, Site, as_key
 
 WORTH = 0.1  # dB: a change that is worth less is given back where no target is set
 TOGETHER = 0.5  # dB: changes that are worth this together are mentioned, although none of them is worth a tenth
@@ -67,20 +68,16 @@ class TuningSearch:
     ) -> None:
         self.document: Document[Any] = document
         self.plan: Plan = plan
-        network, nodes = open_model(model, plan)
-        given = check_batches(network.declared, batches)
-        count = batches_taken(plan, len(given))
-        self.simulator: Simulator = Simulator(network, nodes, given[:count], progress, memory, jobs)
-        self.measured_on: Sequence[Any] = given[:count] if check is None else check_batches(network.declared, check)
+        simulator, notes = open_simulator(plan, model, batches, progress, memory, jobs)
+        self.simulator: Simulator = simulator
+        self.measured_on: Sequence[Batch] = simulator.batches
+        if check is not None:
+            self.measured_on = check_batches(simulator.network.declared, check)
         self.progress: Progress = self.simulator.progress
         possible, lacking = possible_kinds(plan.flavour, kinds)
         self.kinds: List[str] = possible
-        self.notes: List[str] = [
-            *list_unsimulated(plan),
-            *("{} has no {}; it is left out".format(plan.flavour.name, kind) for kind in lacking),
-        ]
-        if len(given) > count:
-            self.notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))
+        self.notes: List[str] = notes
+        self.notes += ["{} has no {}; it is left out".format(plan.flavour.name, kind) for kind in lacking]
         if check is None:
             self.notes.append("measured on the calibration data; `--check` takes other data")
         self.base: Simulated = self.simulator.simulate(plan)
@@ -108,7 +105,7 @@ class TuningSearch:
         """Return the dB of the output where only this layer is quantized."""
         key = site.name, site.setting.bits, site.setting.weights, factors_key(factors)
         if key not in self.heard_alone:
-            self.heard_alone[key] = self.measure(weave(network, [piece_of(site, factors)]))
+            self.heard_alone[key] = self.measure(weave(network, [build_quantized(site, factors)]))
         return self.heard_alone[key]
 
     def estimate(self, state: State) -> float:
@@ -116,7 +113,9 @@ class TuningSearch:
         key = frozenset(state.items())
         if key not in self.estimated:
             found = [self.made[name, state.get(name)] for name in self.sites if not is_skip(state.get(name))]
-            self.estimated[key] = self.measure(weave(self.base.network, [piece_of(m.site, m.factors) for m in found]))
+            self.estimated[key] = self.measure(
+                weave(self.base.network, [build_quantized(m.site, m.factors) for m in found])
+            )
         return self.estimated[key]
 
     def whole(self, state: State) -> float:
@@ -129,7 +128,7 @@ class TuningSearch:
             if {refusal.layer for refusal in found.refused} & set(state):
                 self.simulated[key] = -NOTHING_DIFFERS
             else:
-                pieces = [piece_of(site, found.factors[site.name]) for site in found.sites]
+                pieces = [build_quantized(site, found.factors[site.name]) for site in found.sites]
                 self.simulated[key] = self.measure(weave(found.network, pieces))
         return self.simulated[key]
 
@@ -142,18 +141,7 @@ class TuningSearch:
 
     def variation(self, state: State) -> Plan:
         """Return the plan with the changes of a state."""
-        changed = [
-            EffectiveConfig(
-                layer=now.layer,
-                quant_enable=state[name].block is not None,
-                fuse=now.fuse,
-                calibration_config=state[name].block or now.calibration_config,
-                origins={},
-            )
-            if name in state
-            else now
-            for name, now in self.plan.items()
-        ]
+        changed = [now if name not in state else with_choice(now, state[name]) for name, now in self.plan.items()]
         return Plan(changed, self.plan.config, self.plan.flavour, self.plan.global_values)
 
     # ------------------------------------------------------------ alternatives
@@ -184,7 +172,7 @@ class TuningSearch:
         kinds = [kind for kind in self.kinds if kind != SKIP]
         found: Dict[str, List[Tuple[str, Site, Factors]]] = {name: [] for name in names}
         sites = [self.sites[name] for name in names] if kinds else []
-        running = weave(network, [self.calibrated(site) for site in self.sites.values()])
+        running = simulator.calibrating(self.base)
         _, sizes = simulator.prepared(self.plan)
         bytes_of = {value: 0 for site in sites for value in site.values}
         bytes_of.update((value, sum(each)) for value, each in sizes.of(network, list(bytes_of)).items())
@@ -205,11 +193,6 @@ class TuningSearch:
                     if factors is not None:
                         found[name].append((alternative.kind, alternative.site, factors))
         return found
-
-    def calibrated(self, site: Site) -> Piece:
-        balance = self.base.factors[site.name].balance
-        weights = None if site.weight is None else self.simulator.quantized_weight(site, balance)
-        return build_calibrated(site, weights, balance)
 
     def step(self, what: str, sites: Mapping[str, Site]) -> Iterable[Tuple[str, Site]]:
         """Yield the layers one after the other, and show that."""
@@ -415,8 +398,10 @@ class TuningSearch:
         )
 
 
-def piece_of(site: Site, factors: Factors) -> Piece:
-    return build_quantized(site, factors, None if site.weight is None else site.quantize(factors.balance))
+def with_choice(now: EffectiveConfig, choice: Choice) -> EffectiveConfig:
+    """Return what a layer gets by a choice."""
+    block, enabled = choice.block or now.calibration_config, choice.block is not None
+    return dataclasses.replace(now, quant_enable=enabled, calibration_config=block, origins={})
 
 
 def without(state: State, name: str) -> State:
@@ -433,5 +418,4 @@ def noise_of(decibels: float) -> float:
 
 
 def factors_key(factors: Factors) -> Any:
-    balance = None if factors.balance is None else factors.balance.tobytes()
-    return factors.scale_d, factors.offset_d, factors.scale_w.tobytes(), balance
+    return factors.scale_d, factors.offset_d, factors.scale_w.tobytes(), as_key(factors.balance)
