@@ -209,7 +209,7 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
     require_command(argv[0])
     parser = parser_of(argv[0], console)
     arguments = parser.parse_args(put_options_first(argv[1:], parser))
-    console.choose(arguments.quiet, arguments.verbose, arguments.color)
+    console.is_quiet, console.is_verbose, console.color = arguments.quiet, arguments.verbose, arguments.color
     command: Callable[[argparse.Namespace, Console], int] = module_of(argv[0]).run
     arguments.command = command
     return arguments

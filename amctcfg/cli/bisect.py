@@ -10,6 +10,7 @@ import queue
 import re
 import shlex
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..diagnostics.words import quote_name
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
-    file.require_plan()
+    _ = file.plan  # its errors end the command here
     scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
     if scores is not None:
         for note in classify(list(scores), file).notes("the layers in " + arguments.scores):
@@ -163,30 +164,24 @@ def open_journal(search: Bisection, folder: StateFolder, arguments: argparse.Nam
     return journal
 
 
+@dataclass(eq=False)
 class Loop:
     """A search, its journal and its folder."""
 
-    def __init__(
-        self,
-        search: Bisection,
-        journal: Journal,
-        folder: StateFolder,
-        file: ConfigFile,
-        arguments: argparse.Namespace,
-        console: Console,
-    ) -> None:
-        self.search: Bisection = search
-        self.journal: Journal = journal
-        self.folder: StateFolder = folder
-        self.file: ConfigFile = file
-        self.arguments: argparse.Namespace = arguments
-        self.console: Console = console
-        self.report: SearchReport = SearchReport(search, journal, folder, file, console)
+    search: Bisection
+    journal: Journal
+    folder: StateFolder
+    file: ConfigFile
+    arguments: argparse.Namespace
+    console: Console
+    commands: Any = None
+
+    def __post_init__(self) -> None:
+        self.report: SearchReport = SearchReport(self.search, self.journal, self.folder, self.file, self.console)
+        self.files: CandidateFiles = CandidateFiles(self.file, self.arguments.run, self.arguments.data or ())
         self.workers: queue.Queue[int] = queue.Queue()
-        for worker in range(arguments.jobs):
+        for worker in range(self.arguments.jobs):
             self.workers.put(worker)
-        self.files: CandidateFiles = CandidateFiles(file, arguments.run, arguments.data or ())
-        self.commands: Any = None
 
     # ------------------------------------------------------------ the search
 
@@ -293,7 +288,8 @@ class Loop:
         """Run the command on a candidate and record what became of it. Raises `CommandError` where that can't go on."""
         worker = self.workers.get()
         try:
-            files, values = self.contents(candidate, worker), self.files.values(candidate, worker)
+            place = None if self.arguments.dask else self.commands.place(worker, ".cfg")
+            files, values = self.files.contents(candidate, place), self.files.values(candidate, worker)
             log = self.folder.next_log()
             began = time.monotonic()
             ended = self.commands.run(self.arguments.run, files, values, worker, log)
@@ -303,9 +299,6 @@ class Loop:
         verdict = self.verdict_of(ended, log)
         self.journal.write(candidate, verdict, status=ended.status, seconds=seconds, output=os.path.basename(log))
         return verdict
-
-    def contents(self, candidate: Candidate, worker: int) -> Any:
-        return self.files.contents(candidate, None if self.arguments.dask else self.commands.place(worker, ".cfg"))
 
     def verdict_of(self, ended: Ended, log: str) -> Verdict:
         """Return the verdict of a run, by git's protocol or the score. Raises `CommandError` where it has none."""

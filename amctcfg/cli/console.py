@@ -9,9 +9,9 @@ import re
 import sys
 import time
 from argparse import Namespace
-from typing import IO, Any, Iterable, Iterator, List, Optional, Tuple
+from typing import IO, Any, Iterable, List, Optional, Sequence, Tuple
 
-from ..diagnostics.diagnostic import BOLD, ERROR, PLAIN, RED, Diagnostic, render
+from ..diagnostics.diagnostic import BOLD, ERROR, PLAIN, RED, WIDTH, Diagnostic, render
 from ..diagnostics.words import CONTROL, escape_controls, quote_name
 from ..documents.files import read, same_file, write
 from ..workspace.failure import Failure as Failure  # noqa: PLC0414 - which every command takes from here
@@ -47,10 +47,6 @@ class Console:
         self.is_quiet: bool = False
         self.is_verbose: bool = False
         self.color: str = ON_TERMINALS
-
-    def choose(self, is_quiet: bool, is_verbose: bool, color: str) -> None:
-        """Follow the options that every command has."""
-        self.is_quiet, self.is_verbose, self.color = is_quiet, is_verbose, color
 
     # ------------------------------------------------------------ what the streams are
 
@@ -106,13 +102,16 @@ class Console:
             raise Failure("can't write {}: there is no folder {}".format(path, folder))
 
     def difference(self, before: str, after: str, name: str, what: str) -> None:
-        """Write a unified diff for people: coloured on a terminal, and neutralised."""
+        """Write a unified diff for people: coloured on a terminal, neutralised, missing final newlines as git marks them."""
+        import difflib
+
         colors = {"+": GREEN, "-": RED, "@": CYAN} if self.colors(self.stdout) else {}
-        for line in difference(before, after, name, what):
-            shown = line[:1] + escape_controls(line[1:])
-            shown = escape_controls(shown) if shown[:1] == " " else shown
+        for line in difflib.unified_diff(lines_of(before), lines_of(after), name, "{} ({})".format(name, what)):
+            shown = line[:1] + escape_controls(line[1:].rstrip("\n"))
             color = BOLD if colors and line.startswith(("+++", "---")) else colors.get(line[:1])
             self.result((color + shown + PLAIN if color else shown) + "\n")
+            if not line.endswith("\n"):
+                self.result("\\ No newline at end of file\n")
 
     def diagnostics(
         self, found: Iterable[Diagnostic], text: Optional[str], on_stdout: bool = False, most: Optional[int] = None
@@ -122,9 +121,7 @@ class Console:
         if not found:
             return
         stream = self.stdout if on_stdout else self.stderr
-        width = self.width(stream)
-        options = {} if width is None else {"width": width}
-        shown = render(found, text, self.colors(stream), **options) + "\n"
+        shown = render(found, text, self.colors(stream), self.width(stream) or WIDTH) + "\n"
         if on_stdout:
             self.result(shown)
         elif self.stderr is not None:
@@ -200,21 +197,9 @@ def standard_streams() -> Tuple[Any, Any, Any]:
     return sys.stdin, sys.stdout, sys.stderr
 
 
-def verdict(found: Iterable[Diagnostic], arguments: Namespace) -> int:
-    found = tuple(found)
-    return (
-        EXIT_FINDINGS if any(d.severity == ERROR for d in found) or (arguments.strict_warnings and found) else EXIT_OK
-    )
-
-
-def difference(before: str, after: str, name: str, what: str) -> Iterator[str]:
-    """Yield the lines of a unified diff, with missing final newlines marked as git marks them."""
-    import difflib
-
-    for line in difflib.unified_diff(lines_of(before), lines_of(after), name, "{} ({})".format(name, what)):
-        yield line[:-1] if line.endswith("\n") else line
-        if not line.endswith("\n"):
-            yield "\\ No newline at end of file"
+def verdict(found: Sequence[Diagnostic], arguments: Namespace) -> int:
+    is_bad = any(d.severity == ERROR for d in found) or (arguments.strict_warnings and found)
+    return EXIT_FINDINGS if is_bad else EXIT_OK
 
 
 def check_separable(names: Iterable[str], between: str, where: str, instead: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 from collections import Counter
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -14,7 +15,7 @@ from ..diagnostics.words import as_code, escape_controls, list_words, pluralize,
 from ..tools.diffing import Change
 from ..workspace.file import ConfigFile, quantizable_types
 from .arguments import READING, formats, option, strip_mark
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure, verdict
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure
 from .opening import open_workspace
 from .reports import format_any, json_report, origin_row
 from .show import borders_of, links_of
@@ -43,9 +44,9 @@ def run(arguments: Namespace, console: Console) -> int:
     found: List[Diagnostic] = []
     for file in (before, after):
         diagnostics = file.check()
-        errors = [d for d in diagnostics if d.severity == ERROR]
-        console.diagnostics(diagnostics if arguments.strict_warnings else errors, file.text)
-        found += diagnostics
+        shown = [d for d in diagnostics if d.severity == ERROR or arguments.strict_warnings]
+        console.diagnostics(shown, file.text)
+        found += shown
     if any(d.severity == ERROR for d in found):
         return EXIT_FAILURE  # as diff(1): 1 is for differences
     changes = diff(before.plan, after.plan)
@@ -54,9 +55,7 @@ def run(arguments: Namespace, console: Console) -> int:
         console.result(comparison.text(console.width(console.stdout), console.colors(console.stdout)))
     else:
         console.result({"json": diff_json, "markdown": diff_markdown}[arguments.format](comparison))
-    return max(
-        EXIT_FINDINGS if changes else EXIT_OK, verdict(found, arguments) if arguments.strict_warnings else EXIT_OK
-    )
+    return EXIT_FINDINGS if changes or found else EXIT_OK
 
 
 class ChangeInWords(NamedTuple):
@@ -82,15 +81,17 @@ class ChangeGroup(NamedTuple):
         return " ".join(filter(None, (self.label, self.before, "→", self.after)))
 
 
+@dataclass(eq=False)
 class Comparison:
     """The changes between two files, and how they are put."""
 
-    def __init__(self, changes: Sequence[Change], before: ConfigFile, after: ConfigFile, every: bool) -> None:
-        self.changes: Sequence[Change] = changes
-        self.before: ConfigFile = before
-        self.after: ConfigFile = after
-        self.every: bool = every
-        self.types: Dict[str, str] = quantizable_types(after)
+    changes: Sequence[Change]
+    before: ConfigFile
+    after: ConfigFile
+    every: bool
+
+    def __post_init__(self) -> None:
+        self.types: Dict[str, str] = quantizable_types(self.after)
         self.sizes: Dict[str, int] = Counter(self.types.values())
 
     def rows(self) -> Iterator[ChangeGroup]:

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 from .. import __version__
-from ..diagnostics.diagnostic import ERROR
+from ..diagnostics.diagnostic import count_found
 from ..diagnostics.words import dump_json, escape_controls, format_value, pluralize
 from ..models.tables import rows_to_csv
 from ..resolve.effective import Origin
@@ -26,11 +26,7 @@ def summary_line(found: Sequence[Diagnostic], files: int, fixed: int = 0, fixabl
     lead = "Fixed {}".format(pluralize(fixed, "problem")) if fixed else ""
     if not found:
         return lead + "; no problems left." if fixed else "All checks passed."
-    errors = sum(diagnostic.severity == ERROR for diagnostic in found)
-    warnings = len(found) - errors
-    parts = [pluralize(errors, "error")] if errors else []
-    parts += [pluralize(warnings, "warning")] if warnings else []
-    line = "{} {}".format(lead + "; found" if lead else "Found", " and ".join(parts))
+    line = "{} {}".format(lead + "; found" if lead else "Found", count_found(found))
     line += "" if files == 1 else " in {}".format(pluralize(files, "file"))
     notes = ["{} fixable with --fix".format(fixable)] if fixable else []
     if hidden:
@@ -80,10 +76,13 @@ def github_line(diagnostic: Diagnostic) -> str:
         if span.end_line == span.line:  # GitHub takes columns within a line only
             properties.update(endColumn=str(span.end_column))
     properties["title"] = diagnostic.code
-    text = diagnostic.message + (" ({})".format(diagnostic.hint) if diagnostic.hint else "")
     listed = ",".join("{}={}".format(name, percent_encode(value, "%\r\n:,")) for name, value in properties.items())
-    line = "{} {}::{}".format(diagnostic.severity, listed, percent_encode(text, "%\r\n"))
+    line = "{} {}::{}".format(diagnostic.severity, listed, percent_encode(with_hint(diagnostic), "%\r\n"))
     return "::{}\n".format(escape_controls(line))
+
+
+def with_hint(diagnostic: Diagnostic) -> str:
+    return diagnostic.message + (" ({})".format(diagnostic.hint) if diagnostic.hint else "")
 
 
 def percent_encode(text: str, characters: str) -> str:
@@ -119,18 +118,12 @@ def sarif_result(diagnostic: Diagnostic, codes: Sequence[str]) -> Dict[str, Any]
 
     location: Dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(diagnostic.name.replace("\\", "/")))}}
     if diagnostic.span is not None:
-        span = diagnostic.span
-        location["region"] = {
-            "startLine": span.line,
-            "startColumn": span.column,
-            "endLine": span.end_line,
-            "endColumn": span.end_column,
-        }
+        location["region"] = dict(zip(("startLine", "startColumn", "endLine", "endColumn"), diagnostic.span))
     return {
         "ruleId": diagnostic.code,
         "ruleIndex": codes.index(diagnostic.code),
-        "level": "error" if diagnostic.severity == ERROR else "warning",
-        "message": {"text": diagnostic.message + (" ({})".format(diagnostic.hint) if diagnostic.hint else "")},
+        "level": diagnostic.severity,
+        "message": {"text": with_hint(diagnostic)},
         "locations": [{"physicalLocation": location}],
     }
 

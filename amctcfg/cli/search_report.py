@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, FrozenSet, List
 
 from ..diagnostics.words import pluralize, quote_name
@@ -24,19 +25,19 @@ BEST_FILE = "best.cfg"
 LAST_LINES = 5
 
 
+@dataclass(eq=False)
 class SearchReport:
     """Writes on the console how a search goes, and its best candidate into its folder."""
 
-    def __init__(
-        self, search: Bisection, journal: Journal, folder: StateFolder, file: ConfigFile, console: Console
-    ) -> None:
-        self.search: Bisection = search
-        self.journal: Journal = journal
-        self.folder: StateFolder = folder
-        self.file: ConfigFile = file
-        self.console: Console = console
+    search: Bisection
+    journal: Journal
+    folder: StateFolder
+    file: ConfigFile
+    console: Console
+
+    def __post_init__(self) -> None:
         self.started: float = time.monotonic()
-        self.resumed: int = search.runs
+        self.resumed: int = self.search.runs
 
     def note_resumed(self) -> None:
         """Say how many verdicts an earlier search has left."""

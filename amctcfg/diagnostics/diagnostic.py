@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import lru_cache
 from typing import Iterable, List, NamedTuple, Optional, Tuple, Union
 
 from .._typing import TYPE_CHECKING
 from .source import Source, Span
-from .words import UNSAFE, escape_controls
+from .words import UNSAFE, escape_controls, pluralize
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -91,6 +92,12 @@ class ConfigError(ValueError):
         text = render(self.diagnostics[:MOST_SHOWN], self._text)
         more = len(self.diagnostics) - MOST_SHOWN
         return text if more <= 0 else "{}\n… and {:,} more".format(text, more)
+
+
+def count_found(found: Iterable[Diagnostic]) -> str:
+    """Return `3 errors and 1 warning`; "" for none."""
+    counts = Counter(diagnostic.severity for diagnostic in found)
+    return " and ".join(pluralize(counts[severity], severity) for severity in (ERROR, WARNING) if counts[severity])
 
 
 def position(diagnostic: Diagnostic) -> Tuple[int, ...]:

@@ -8,8 +8,7 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from ..diagnostics.diagnostic import ERROR, Diagnostic, render
-from ..diagnostics.words import pluralize
+from ..diagnostics.diagnostic import Diagnostic, count_found, render
 from ..tools.tabulating import Row, Table
 from .picture import picture_html
 from .script import SCRIPT
@@ -45,7 +44,6 @@ class Page(NamedTuple):
     diagnostics: Tuple[Diagnostic, ...] = ()
     against: str = ""
     notes: Tuple[str, ...] = ()
-    title: str = "what each layer gets"
 
 
 def write_page(page: Page) -> str:
@@ -71,7 +69,7 @@ def write_page(page: Page) -> str:
         '<meta http-equiv=Content-Security-Policy content="{}">'.format(policy.format(digest(style), digest(SCRIPT))),
         '<meta name=viewport content="width=device-width,initial-scale=1">',
         '<link rel=icon href="data:,">',  # or the browser asks for one
-        "<title>{}: {}</title>".format(text(page.file), text(page.title)),
+        "<title>{}: what each layer gets</title>".format(text(page.file)),
         "<style>{}</style></head><body>".format(style),
     ]
     return "\n".join([*head, *filter(None, body)])
@@ -152,11 +150,8 @@ def header(page: Page, writer: HtmlTable) -> Iterator[str]:
         yield worst_html(table, writer)
     if page.diagnostics:
         counts = Counter(d.code for d in page.diagnostics)
-        errors = sum(d.severity == ERROR for d in page.diagnostics)
-        parts = [pluralize(errors, "error")] if errors else []
-        parts += [pluralize(len(page.diagnostics) - errors, "warning")] if errors < len(page.diagnostics) else []
         codes = ", ".join("{} {}".format(number, text(code)) for code, number in counts.most_common())
-        yield "<p><a href=#diagnostics>{}</a>: {}".format(" and ".join(parts), codes)
+        yield "<p><a href=#diagnostics>{}</a>: {}".format(count_found(page.diagnostics), codes)
 
 
 def worst_html(table: Table, writer: HtmlTable) -> str:

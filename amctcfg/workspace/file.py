@@ -206,10 +206,6 @@ class ConfigFile:
         self.note_other_model(self.document.config)
         return expand(self.document, self.layers or (), self.rules, self.flavour)
 
-    def require_plan(self) -> None:
-        """Raise `ConfigError` where the file has no plan."""
-        _ = self.plan
-
     @cached
     def resolver(self) -> Resolver:
         """Return the rules over the configuration, for layers of any name. Raises `ConfigError` where it has errors."""
