@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ..documents.files import PathLike, display_name, open_file
 from ..flavours.flavour import Flavour
-from .graphs import decode_message, message_classes
-from .modules import find_modules
 
 
 class Links(NamedTuple):
@@ -35,12 +33,10 @@ def load_links(path: PathLike, flavour: Flavour) -> Optional[Links]:
     except OSError:  # a folder, or a pipe that has been read
         return None
     if kind == "onnx":
-        model = decode_message(message_classes("amctcfg_onnx", onnx.FIELDS)["ModelProto"], data)
+        model = onnx.decode_model(data)
         return None if model is None else links_of_onnx(model.graph, flavour)
-    message = message_classes("amctcfg_graph", tensorflow.FIELDS)["GraphDef"]
-    is_text = name.endswith((".pbtxt", ".textproto"))
-    graph = tensorflow.parse_text_graph(data, name, message) if is_text else decode_message(message, data)
-    if graph is None or not all(node.name and node.op for node in graph.node):
+    graph = tensorflow.decode_graph(data, name)
+    if graph is None:
         return None
     nodes = list(tensorflow.read_nodes(graph))
     return Links({node.name: tuple(node.inputs) for node in nodes}, {node.name: node.name for node in nodes})
@@ -48,13 +44,9 @@ def load_links(path: PathLike, flavour: Flavour) -> Optional[Links]:
 
 def links_of_onnx(graph: Any, flavour: Flavour) -> Links:
     """Find the edges from the nodes that make values to those that read them."""
-    from .onnx import node_names
+    from .onnx import name_nodes
 
-    modules = list(find_modules(graph)) if flavour.graphs == "torch" else []  # which keeps their nodes, and the ids
-    names = {id(module.node): module.name for module in modules}
-    named: List[Tuple[Any, str]] = [
-        (node, names.get(id(node), name)) for node, name in node_names(graph, set(names.values()))
-    ]
+    named = [(node, name) for node, name, _ in name_nodes(graph, flavour)]
     makers = {value: name for node, name in named for value in node.output if value}
     inputs = {name: tuple(makers[value] for value in node.input if value in makers) for node, name in named}
     return Links(inputs, {name: node.name for node, name in named})

@@ -70,7 +70,7 @@ def is_onnx(data: bytes) -> bool:
 
 def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     """Read the nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
-    model = decode_message(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
+    model = decode_model(data)
     if model is None or not model.graph.node:
         hint = "is the file complete? It has to be an ONNX model with a graph"
         raise graph_error("encoding", "this is not an ONNX model, or only a part of one", name, hint)
@@ -90,6 +90,11 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
             raise graph_error("duplicate-entry", "the node name '{}' occurs twice".format(examined.layer.name), name)
         names.add(examined.layer.name)
     return found
+
+
+def decode_model(data: bytes) -> Any:
+    """Decode a ModelProto; None where the bytes are none."""
+    return decode_message(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
 
 
 # ---------------------------------------------------------------- where a layer is
@@ -129,11 +134,8 @@ def locate_layers(graph: Any, flavour: Flavour) -> Dict[str, Place]:
 
 def examine_modules(graph: Any, flavour: Flavour) -> List[Examined]:
     """Return the nodes of an exported graph: modules as the toolkit names them, the others as they are."""
-    modules: Dict[int, Module] = {id(module.node): module for module in find_modules(graph)}
-    taken = {module.name for module in modules.values()}
-    values, found = Values(graph), []
-    for node, name in node_names(graph, taken):
-        module = modules.get(id(node))
+    values, found, weights = Values(graph), [], {}
+    for node, name, module in name_nodes(graph, flavour):
         if module is None:
             source = values.makers.get(values.origin(node.output[0]).value) if node.output else None
             minor = node.op_type in MINOR_TYPES or (
@@ -144,7 +146,8 @@ def examine_modules(graph: Any, flavour: Flavour) -> List[Examined]:
         supported = module.type in flavour.quantizable_types and module.reason is None
         layer = Layer(module.name, module.type, supported, module.lacks)
         found.append(Examined(layer, module.reason, certain=module.certain, traits=portray_module(module)))
-    weights = {module.name: module.weight.value for module in modules.values() if module.weight is not None}
+        if module.weight is not None:
+            weights[module.name] = module.weight.value
     return name_sharers(found, weights)
 
 
@@ -198,6 +201,16 @@ def portray(node: Node, graph: OnnxGraph) -> Traits:
         found = Traits(runtime_weight=graph.runtime_operation(node.inputs[1]))
     group = integer(node.attribute("group"), 1) if node.type in ("Conv", "ConvTranspose") else 1
     return found._replace(group=group, channels=channels_of(node.type, graph.shape(node, 1), node.attribute))
+
+
+def name_nodes(graph: Any, flavour: Flavour) -> List[Tuple[Any, str, Optional[Module]]]:
+    """Return each node with the name of its layer; under a PyTorch flavour those that compute a module with that."""
+    modules = {id(module.node): module for module in (find_modules(graph) if flavour.graphs == "torch" else ())}
+    found: List[Tuple[Any, str, Optional[Module]]] = []
+    for node, name in node_names(graph, {module.name for module in modules.values()}):
+        module = modules.get(id(node))
+        found.append((node, name if module is None else module.name, module))
+    return found
 
 
 def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, str]]:

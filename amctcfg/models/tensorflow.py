@@ -278,14 +278,10 @@ def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
         # A TensorFlow Lite file begins with an offset that is a multiple of 4, a GraphDef with 0x0A.
         if data.startswith(signature, offset) and not (offset and data[0] % 4):
             raise graph_error("encoding", "this is {}, not a frozen TensorFlow graph".format(what), name, cure)
-    messages = message_classes("amctcfg_graph", FIELDS)
-    if name.endswith((".pbtxt", ".textproto")):
-        nodes = read_nodes(parse_text_graph(data, name, messages["GraphDef"]))
-        return examine_nodes(nodes, name, flavour)
-    graph = decode_message(messages["GraphDef"], data)
-    if graph is not None and graph.node and all(node.name and node.op for node in graph.node):
+    graph = decode_graph(data, name)
+    if graph is not None:
         return examine_nodes(read_nodes(graph), name, flavour)
-    saved = decode_message(messages["SavedModel"], data)
+    saved = decode_message(message_classes("amctcfg_graph", FIELDS)["SavedModel"], data)
     if saved is not None and any(meta.graph_def.node for meta in saved.meta_graphs):
         nodes = inline_functions(saved.meta_graphs[0].graph_def, name, len(data))
         return examine_nodes(nodes, name, flavour)
@@ -293,10 +289,18 @@ def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     raise graph_error("encoding", "this is not a TensorFlow graph, or only a part of one", name, hint)
 
 
-def parse_text_graph(data: bytes, name: str, message: Any) -> Any:
+def decode_graph(data: bytes, name: str) -> Any:
+    """Decode a GraphDef, in text format where the name says so; None for other bytes."""
+    message = message_classes("amctcfg_graph", FIELDS)["GraphDef"]
+    if name.endswith((".pbtxt", ".textproto")):
+        return parse_text_graph(data, name, message())
+    graph = decode_message(message, data)
+    return graph if graph is not None and graph.node and all(node.name and node.op for node in graph.node) else None
+
+
+def parse_text_graph(data: bytes, name: str, graph: Any) -> Any:
     from google.protobuf import text_format
 
-    graph = message()
     try:
         text_format.Parse(data.decode("utf-8"), graph, allow_unknown_field=True)
     except (text_format.ParseError, UnicodeDecodeError) as error:

@@ -16,7 +16,7 @@ from ..resolve.plan import Plan
 from ..textformat.literals import unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
-from .diffing import ABSENT_ORIGIN
+from .diffing import ABSENT_ORIGIN, layer_changes
 
 ACTIVATION_TYPES = ("INT4", "INT8", "INT16")
 WEIGHT_BITS = {"INT4": 4, "INT6": 6, "INT7": 7, "INT8": 8}
@@ -93,16 +93,9 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
     for key, asked in plan.global_values.items():
         if asked != read.globals.get(key):
             yield Finding(None, key, asked, ABSENT_ORIGIN._replace(value=asked), read.globals.get(key))
-    for name, effective in plan.items():
-        done = read.effective(effective.layer)
-        if done.quant_enable != effective.quant_enable:
-            yield make_finding(effective, "quant_enable", effective.quant_enable, done.quant_enable)
-        if name not in read.layers:
-            continue
-        asked_values, done_values = values_of(effective.calibration_config), values_of(done.calibration_config)
-        for field in dict.fromkeys((*asked_values, *done_values)):
-            if asked_values.get(field) != done_values.get(field):
-                yield make_finding(effective, field, asked_values.get(field), done_values.get(field))
+    for change in layer_changes(plan, read.plan()):
+        if change.field == "quant_enable" or (change.field != "fuse" and change.layer in read.layers):
+            yield Finding(change.layer, change.field, change.before, change.before_origin, change.after)
 
 
 def is_of_the_model(error: Diagnostic) -> bool:

@@ -115,7 +115,7 @@ def fix_text(text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe:
     for _ in range(MOST_ROUNDS):
         state = OriginalText(whole, layers, flavour)
         chosen = [x for x in find_fixes(state) if (x.is_safe or unsafe) and x.diagnostic.code != STALE]
-        kept, _, untried = select_fixes(state, chosen)
+        kept, untried = select_fixes(state, chosen)
         if not kept:
             break
         whole = apply_fixes(whole, kept)
@@ -139,8 +139,8 @@ def count_fixes(
     state = OriginalText(text if tree is None else tree, layers, flavour)
     renewed = renew_selections(state)[1]
     found = [one for one in find_fixes(state) if one.diagnostic.code != STALE]
-    kept, verifier, _ = select_fixes(state, [one for one in found if one.is_safe])
-    more = select_fixes(state, [one for one in found if not one.is_safe], verifier, kept)[0]
+    kept = select_fixes(state, [one for one in found if one.is_safe])[0]
+    more = select_fixes(state, [one for one in found if not one.is_safe], kept)[0]
     return len(slips) + len(renewed) + len(kept), len(more) - len(kept)
 
 
@@ -156,6 +156,7 @@ class OriginalText:
         self.document: Optional[Document[Configuration]] = None
         self.text: str = text.source.text if isinstance(text, Tree) else str(text)
         self.is_readable: bool = False
+        self._verifier: Optional[Verifier] = None
         try:
             tree = text if isinstance(text, Tree) else parse_tree(text, "<string>")
         except ConfigError as error:
@@ -168,6 +169,12 @@ class OriginalText:
             return
         self.diagnostics = check_document(Context(self.document, layers, DOCUMENTED, flavour, reading.broken))
 
+    @property
+    def verifier(self) -> Verifier:
+        """The test for what it is changed to."""
+        self._verifier = self._verifier or Verifier(self)
+        return self._verifier
+
 
 def renew_selections(state: OriginalText) -> Tuple[str, List[Fix]]:
     """Rewrite the selections that are stale, unless that makes an error; other layers are skipped then, as is meant."""
@@ -176,7 +183,7 @@ def renew_selections(state: OriginalText) -> Tuple[str, List[Fix]]:
     if not stale:
         return text, []
     trial = apply_fixes(text, stale)
-    return (trial, stale) if Verifier(state).accepts(trial, False) else (text, [])
+    return (trial, stale) if state.verifier.accepts(trial, False) else (text, [])
 
 
 def apply_fixes(text: str, made: Sequence[Fix]) -> str:
@@ -197,18 +204,15 @@ def combine_edits(text: str, made: Sequence[Fix]) -> List[Edit]:
     return keep_apart(text, join_edits(edits))
 
 
-def select_fixes(
-    state: OriginalText, chosen: Sequence[Fix], verifier: Optional[Verifier] = None, kept: Sequence[Fix] = ()
-) -> Tuple[List[Fix], Optional[Verifier], int]:
+def select_fixes(state: OriginalText, chosen: Sequence[Fix], kept: Sequence[Fix] = ()) -> Tuple[List[Fix], int]:
     """Select the fixes that keep what they promise, beside those that are kept already; count those that are not tried.
 
     All together are tried first, then halves of those that fail, down to the single ones, as far as the budget goes.
     """
     made = list(kept)
     if not chosen or state.document is None:
-        return made, verifier, 0
-    text = state.document.text
-    verifier = verifier or Verifier(state)
+        return made, 0
+    text, verifier = state.document.text, state.verifier
     if verifier.plans is None:  # without a plan there is no proof that an override has no effect
         chosen = [one for one in chosen if one.diagnostic.code not in REMOVABLE]
     pending = [list(chosen)] if chosen else []
@@ -222,7 +226,7 @@ def select_fixes(
         elif len(group) > 1:
             middle = len(group) // 2
             pending += [group[middle:], group[:middle]]
-    return made, verifier, sum(map(len, pending))
+    return made, sum(map(len, pending))
 
 
 class Verifier:

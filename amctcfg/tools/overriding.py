@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Type
 
 from ..documents.document import Document
 from ..flavours.common import Configuration
@@ -32,7 +32,7 @@ class Override(NamedTuple):
     """
 
     layer: Layer
-    block: Any
+    block: Message
     comment: str = ""
     replaces: str = r"\Z."
 
@@ -75,7 +75,7 @@ def override(document: Document[Configuration], overrides: Iterable[Override]) -
 # ---------------------------------------------------------------- what to write
 
 
-def block_to_write(document: Document[Configuration], wanted: Override) -> Any:
+def block_to_write(document: Document[Configuration], wanted: Override) -> Message:
     """Return the smallest block of the layer's own that gives it what it is to get, under both sets of rules."""
     parts = {
         name: getattr(wanted.block, name) for name, field in wanted.block.__schema__.fields.items() if field.is_message
@@ -97,12 +97,12 @@ def block_to_write(document: Document[Configuration], wanted: Override) -> Any:
     return block
 
 
-def is_enough(document: Document[Configuration], wanted: Override, block: Any) -> bool:
+def is_enough(document: Document[Configuration], wanted: Override, block: Message) -> bool:
     """Return whether an own block gives a layer what it is to get."""
     return all(outcome == wanted.block for outcome in resolve_own_block(document, wanted.layer, block))
 
 
-def resolve_own_block(document: Document[Configuration], layer: Layer, block: Any) -> List[Any]:
+def resolve_own_block(document: Document[Configuration], layer: Layer, block: Message) -> List[Message]:
     """Return the effective blocks of a layer whose own block is this one, under each set of rules."""
     config = dataclasses.replace(document.config, **{OF_LAYER: (make_entry(document, layer, block),)})
     return [
@@ -110,7 +110,7 @@ def resolve_own_block(document: Document[Configuration], layer: Layer, block: An
     ]
 
 
-def make_entry(document: Document[Configuration], layer: Layer, block: Any) -> Message:
+def make_entry(document: Document[Configuration], layer: Layer, block: Message) -> Message:
     entry: Message = document.config.__schema__.fields[OF_LAYER].kind(layer.name, block)
     return entry
 
@@ -125,21 +125,22 @@ def field_text(kind: Type[Message], name: str, value: Any) -> str:
 # ---------------------------------------------------------------- entries that are there
 
 
-def entry_edits(document: Document[Configuration], index: int, wanted: Override, block: Any) -> List[Edit]:
+def entry_edits(document: Document[Configuration], index: int, wanted: Override, block: Message) -> List[Edit]:
     """Return the edits that give an entry another block, and its comment."""
     text, tree = document.text, document.tree
-    path: Tuple[Any, ...] = (OF_LAYER, index)
-    entry = tree.find(path)
+    entry = tree.find((OF_LAYER, index))
     assert entry is not None
     edits = comment_edits(text, entry, wanted)
     own_entry = document.config.override_layer_configs[index]
-    inside = tree.find((*path, BLOCK_FIELD))
+    inside = tree.find((OF_LAYER, index, BLOCK_FIELD))
     if inside is None:
         return [*edits, insert(text, entry, [field_text(type(own_entry), BLOCK_FIELD, block)])]
     return edits + message_edits(text, [inside], own_entry.calibration_config, block, wanted.block)
 
 
-def message_edits(text: str, there: Sequence[Field], own: Any, wanted: Any, effective: Any) -> List[Edit]:
+def message_edits(
+    text: str, there: Sequence[Field], own: Message, wanted: Optional[Message], effective: Message
+) -> List[Edit]:
     """Return the edits that make a message say what is wanted; what it says beyond that, and rightly, stays.
 
     `there` are its occurrences in the text, which together are read as `own`.
@@ -210,7 +211,7 @@ def lay_out(text: str, field: Field, piece: str) -> str:
     return (ending + indent).join(piece.split("\n"))
 
 
-def alter_block(block: Any, changes: Mapping[str, Any]) -> Any:
+def alter_block(block: Message, changes: Mapping[str, Any]) -> Message:
     """Return a block with other values, by dotted name; a member that they name replaces its rival.
 
     Args:
