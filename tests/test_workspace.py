@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file with its model, flavour, rules and settings: each read once, and nothing of a model that a head names is shown."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -60,7 +61,7 @@ def test_a_file_reads_each_of_its_parts_once(folder, parses):
     file = Workspace(Options()).open("q.cfg")
     assert file.plan is file.plan and file.document is file.document and file.diagnostics is file.diagnostics
     assert len(parses) == 1
-    other = file.with_model(file.model)
+    other = dataclasses.replace(file, model=file.model)
     assert other.plan == file.plan and other.plan is not file.plan
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any, Dict, Sequence
+from typing import Dict, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.words import escape_controls, pluralize, quote_name
@@ -31,17 +31,13 @@ def run(arguments: Namespace, console: Console) -> int:
         raise Failure("say what to compare with: --config JSON, --record TXT, or both")
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     plan = file.plan
-    contents: Dict[str, Any] = {}
-    for source in ("json", "record"):
-        path = getattr(arguments, source)
-        if path is not None:
-            contents[source] = console.read(path)[0]
+    json, record = (None if path is None else console.read(path)[0] for path in (arguments.json, arguments.record))
     try:
-        findings = compare(plan, contents.get("json"), contents.get("record"))
+        findings = compare(plan, json, record)
     except ConfigError as error:
         named_path = arguments.json if any(d.name == "<json>" for d in error.diagnostics) else arguments.record
         raise Failure("can't use {}".format(named_path), str(error)) from None
-    unseen = {} if arguments.record is None else count_invisible(plan, read_record(contents["record"]))
+    unseen = {} if record is None else count_invisible(plan, read_record(record))
     report = audit_json if arguments.format == "json" else audit_text
     console.result(report(findings, unseen, file.name))
     return EXIT_FINDINGS if findings else EXIT_OK

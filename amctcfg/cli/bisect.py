@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     except ValueError as error:
         raise Failure(str(error)) from None
     folder = StateFolder(arguments.state or ("bisect" if arguments.config == "-" else arguments.config + ".bisect"))
-    refuse_inputs(folder, (arguments.config, arguments.scores, file.model and file.model.path))
+    refuse_inputs(folder, (arguments.config, arguments.scores, file.require_model().path))
     try:
         with folder.lock():
             loop = Loop(search, open_journal(search, folder, arguments), folder, file, arguments, console)

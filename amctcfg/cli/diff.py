@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -38,7 +38,7 @@ def run(arguments: Namespace, console: Console) -> int:
     if model is None:
         raise Failure("a model is needed: --graph G, or a comment '# amctcfg: graph=G' in the head of a file")
     before, after = (
-        file if file.model == model else file.with_model(workspace.model(model.path, file.flavour))
+        file if file.model == model else replace(file, model=workspace.model(model.path, file.flavour))
         for file in (before, after)
     )
     found: List[Diagnostic] = []

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Dict, Iterable, List, Tuple
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.suggestions import did_you_mean
 from ..diagnostics.words import escape_controls, quote_names
-from ..workspace.file import ConfigFile
+from ..flavours.flavour import Flavour
+from ..workspace.model import Model
 from .arguments import CFG, READING, formats, option, strip_mark
 from .console import Console, Failure, verdict
 from .opening import open_workspace
@@ -43,12 +44,10 @@ def run(arguments: Namespace, console: Console) -> int:
         raise Failure("--type is for layers without a graph; leave it out, the graph has their types")
     if arguments.all and arguments.layers:
         raise Failure("give the names of layers or --all, not both")
-    examined = (
-        file.model.examined
-        if file.model
-        else [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
-    )
-    chosen = choose_layers(examined, arguments, file) if file.model else examined
+    if file.model is None:
+        chosen = [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
+    else:
+        chosen = choose_layers(file.model, arguments, file.flavour)
     found: Tuple[Diagnostic, ...] = ()
     if file.is_json:
         plan = file.plan
@@ -67,13 +66,13 @@ def run(arguments: Namespace, console: Console) -> int:
     return verdict(found, arguments)
 
 
-def choose_layers(examined: List[Examined], arguments: Namespace, file: ConfigFile) -> List[Examined]:
+def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> List[Examined]:
     """Find the layers meant by names, ends of paths and patterns; all that can't be found are reported."""
     if arguments.all:
-        return [e for e in examined if file.flavour.quantizes(e.layer)]
+        return [e for e in model.examined if flavour.quantizes(e.layer)]
     if not arguments.layers:
         raise Failure("explain needs the names of layers, or --all")
-    by_name = {e.layer.name: e for e in examined}
+    by_name = {e.layer.name: e for e in model.examined}
     chosen: Dict[str, Examined] = {}
     unknown: List[str] = []
     for word in arguments.layers:
@@ -83,13 +82,10 @@ def choose_layers(examined: List[Examined], arguments: Namespace, file: ConfigFi
     if unknown:
         from ..checks.context import index_names
 
-        names = index_names((e.layer for e in examined) if file.layers is None else file.layers, file.flavour)
-        lines = []
+        names, lines = index_names(model.layers, flavour), []
         for word in unknown:
             hint = did_you_mean(names.nearest(word))
-            lines.append(
-                "{} has no layer '{}'{}".format(file.model and file.model.path, word, "; " + hint if hint else "")
-            )
+            lines.append("{} has no layer '{}'{}".format(model.path, word, "; " + hint if hint else ""))
         raise Failure(lines[0], "\n".join("amctcfg: " + escape_controls(line) for line in lines[1:]))
     return list(chosen.values())
 

@@ -29,13 +29,13 @@ def run(arguments: Namespace, console: Console) -> int:
 
     workspace = open_workspace(arguments, console)
     flavour, _ = workspace.flavour_of_model(arguments.graph)
-    examined = workspace.model(arguments.graph, flavour).examined
-    if not arguments.all:
-        examined = [e for e in examined if not e.minor]
-    if arguments.quantizable:
-        examined = [e for e in examined if flavour.quantizes(e.layer)]
-    if arguments.match:
-        examined = [e for e in examined if fnmatchcase(e.layer.name, arguments.match)]
+    examined = [
+        e
+        for e in workspace.model(arguments.graph, flavour).examined
+        if (arguments.all or not e.minor)
+        and (not arguments.quantizable or flavour.quantizes(e.layer))
+        and (not arguments.match or fnmatchcase(e.layer.name, arguments.match))
+    ]
     if arguments.format != "text":
         notes = {e.layer.name: notes_of(e) for e in examined if notes_of(e)}
         layers = [e.layer for e in examined]

@@ -85,7 +85,7 @@ def run(arguments: Namespace, console: Console) -> int:
     names = classify(list(dict.fromkeys([*chosen, *in_order(file, selections)])), file)
     for note in names.notes("these layers"):
         console.note(note)
-    inputs = (arguments.config, arguments.scores, *arguments.log, file.model and file.model.path)
+    inputs = (arguments.config, arguments.scores, *arguments.log, file.require_model().path)
     if arguments.format:
         console.output(list_names([*names.usable, *names.already], arguments.format), arguments.output, inputs)
         return EXIT_OK

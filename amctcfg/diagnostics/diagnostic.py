@@ -160,9 +160,8 @@ def _cut(line: str, start: int, end: int, room: int, more: bool) -> Tuple[str, i
     """
     if not more and len(line) <= room and _columns(_cells(line)) <= room:
         return line, start, min(end, len(line))
-    plain = line.isascii() and line.isprintable()
-    first, used = max(start - room // 2, 0) if plain else start, 0
-    while first and used < room // 2 and not plain:
+    first, used = start, 0
+    while first and used < room // 2:
         first -= 1
         used += _columns(_cells(line[first]))
     head = "…" if first or more else ""
@@ -176,8 +175,6 @@ def _fitting(text: str, room: int) -> str:
     """Return as much of a text as fits into some columns, with an ellipsis where that is not all."""
     if _columns(_cells(text[: room + 1])) <= room:
         return text[:room]
-    if text[:room].isascii() and text[:room].isprintable():
-        return text[: room - 1] + "…"
     used = count = 0
     for character in text[:room]:
         used += _columns(_cells(character))

@@ -93,9 +93,8 @@ def decode(text: Union[str, bytes], name: str) -> str:
         raise TypeError("text has to be str or bytes, not {}".format(type(text).__name__))
     data = bytes(text)
     try:
-        if data[:1] not in BINARY and data[1:2] != b"\0":
-            return data.decode("utf-8")
-        raise_binary(data, name)
+        if data[:1] in BINARY or data[1:2] == b"\0":
+            raise_binary(data, name)
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise_binary(data, name)

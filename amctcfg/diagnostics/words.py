@@ -75,10 +75,7 @@ def quote_name(name: str) -> str:
 
 def quote_names(names: Iterable[str], most: int = MOST_NAMED) -> str:
     """Return `'a', 'b', 'c' and 4 more`."""
-    names = list(names)
-    if len(names) > most:
-        return "{} and {} more".format(", ".join(map(quote_name, names[:most])), len(names) - most)
-    return join_words(list(map(quote_name, names)), "and")
+    return list_words(list(map(quote_name, names)), most)
 
 
 def format_value(value: Any) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -64,38 +65,23 @@ class Read(NamedTuple):
     error: Optional[ConfigError]
 
 
+@dataclass(eq=False, repr=False)
 class ConfigFile:
     """A file with its model, flavour, rules and settings. `Workspace` makes it.
 
     contents -- as they were read. text -- the same, decoded as far as possible. model -- None where none is named.
     """
 
+    workspace: Workspace
+    contents: Union[str, bytes]
+    text: str
+    name: str
+    settings: Settings
+    is_json: bool
     flavour: Flavour = TF_ASCEND
     rules: Rules = DOCUMENTED
     model: Optional[Model] = None
     soc: Optional[str] = None
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        contents: Union[str, bytes],
-        text: str,
-        name: str,
-        settings: Settings,
-        is_json: bool,
-    ) -> None:
-        self.workspace: Workspace = workspace
-        self.contents: Union[str, bytes] = contents
-        self.text: str = text
-        self.name: str = name
-        self.settings: Settings = settings
-        self.is_json: bool = is_json
-
-    def with_model(self, model: Model) -> ConfigFile:
-        """Return this file, looked at on another model."""
-        other = ConfigFile(self.workspace, self.contents, self.text, self.name, self.settings, self.is_json)
-        other.flavour, other.rules, other.soc, other.model = self.flavour, self.rules, self.soc, model
-        return other
 
     @property
     def layers(self) -> Optional[Layers]:
@@ -179,7 +165,6 @@ class ConfigFile:
             return error.diagnostics
 
     def note_other_model(self, config: Any) -> None:
-        """Note that the configuration seems to be another model's."""
         words = note_other_model(config, self.layers) if self.layers is not None else None
         if words:
             self.workspace.note("{}: {}".format(self.name, words))

@@ -59,15 +59,6 @@ def read_named_model(path: str, flavour: Flavour) -> Model:
         raise
 
 
-def find_doubtful_names(model: Model) -> Optional[str]:
-    """Say which names an export does not keep for certain; None where there are none."""
-    if all(found.certain for found in model.examined):
-        return None
-    from ..models.loading import doubt_names as say
-
-    return say(model.examined)
-
-
 def kind_of_model(path: Optional[str]) -> str:
     """Return the kind of a model's file: "onnx", "tensorflow", "table", or "" where there is none."""
     if path is None:

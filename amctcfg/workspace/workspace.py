@@ -18,7 +18,7 @@ from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from .choosing import choose_flavour, flavour_by_name
 from .failure import Failure
 from .file import ConfigFile
-from .model import Model, find_doubtful_names, kind_of_model, read_model, read_named_model
+from .model import Model, kind_of_model, read_model, read_named_model
 
 AUTO = "auto"
 
@@ -121,10 +121,8 @@ class Workspace:
         if found.flavour.deprecated:
             self.note("{} is {}".format(found.flavour.title, found.flavour.deprecated))
         found.model = None if graph is None else self.model(graph, found.flavour, by_head)
-        model = (
-            "without a model" if found.model is None else "on {} layers of {}".format(len(found.model.examined), graph)
-        )
-        self._detail("{}: flavour {}, {} rules, {}".format(name, found.flavour.name, rules, model))
+        on = "on {} layers of {}".format(len(found.model.examined), graph) if found.model else "without a model"
+        self._detail("{}: flavour {}, {} rules, {}".format(name, found.flavour.name, rules, on))
         return found
 
     def file_alone(self, contents: Union[str, bytes], name: str) -> ConfigFile:
@@ -151,9 +149,8 @@ class Workspace:
         flavour = self.wanted or (flavour_by_name(own, file.name) if own != AUTO else None)
         if flavour is not None:
             if flavour.graphs not in ("onnx", "torch") and kind_of_model(graph) == "onnx":
-                self.note(
-                    "{} is an ONNX model; its node types are checked against flavour {}".format(graph, flavour.name)
-                )
+                words = "{} is an ONNX model; its node types are checked against flavour {}"
+                self.note(words.format(graph, flavour.name))
             return flavour
         flavour, why = choose_flavour(file, graph, lambda: self.layers_of_table(graph or "", by_head))
         if flavour is not TF_ASCEND:
@@ -179,9 +176,11 @@ class Workspace:
             self._progress("reading {} ...".format(path))
             self.models[key] = (read_named_model if by_head else read_model)(path, flavour)
             self._progress("")
-            doubts = find_doubtful_names(self.models[key])
-            if doubts:
-                self.note("{}: {}".format(path, doubts))
+            examined = self.models[key].examined
+            if not all(found.certain for found in examined):
+                from ..models.loading import doubt_names
+
+                self.note("{}: {}".format(path, doubt_names(examined)))
         return self.models[key]
 
 
