@@ -4,6 +4,7 @@
 import dataclasses
 import itertools
 from functools import lru_cache
+from operator import attrgetter
 
 from hypothesis import reject
 from hypothesis import strategies as st
@@ -23,9 +24,13 @@ OTHER_TYPES = ["Relu", "Placeholder", "Const"]
 NAMES = ["conv1", "conv2", "stage/conv", "stage/fc", "pool", "fc"]
 any_text = st.text(st.characters(blacklist_categories=("Cs",)), max_size=12)
 
+# Strategies are made once: hypothesis takes longer to look at a new one than to draw from it.
+once = lru_cache(maxsize=None)
+
 maybe_bool = st.none() | st.booleans()
 
 
+@once
 def maybe(strategy):
     return st.none() | strategy
 
@@ -72,55 +77,60 @@ known_names = st.sampled_from(NAMES)
 tensor_names = st.sampled_from(["tensorMaxPool", "tensorAdd", "tensorAdd", NAMES[0]])  # those of `models`
 
 
-@st.composite
-def messages(draw, cls, names, types):
-    """A message of a class: any of its fields, one member of each oneof."""
-    schema, given = cls.__schema__, {}
+@once
+def messages(cls, names, types):
+    """Messages of a class: any of its fields, one member of each oneof."""
     if cls.__name__ == "TensorQuantize" and names is known_names:
         names = tensor_names
-    members = {}
-    for name, spec in schema.fields.items():
-        members.setdefault(spec.oneof, []).append(name)
-    chosen = {oneof: draw(st.sampled_from(names)) for oneof, names in members.items() if oneof}
+    schema, members = cls.__schema__, {}
     for name, field in schema.fields.items():
-        if field.oneof and chosen[field.oneof] != name:
-            continue
-        one = messages(field.kind, names, types) if field.is_message else values(field, names, types)
-        if field.label == "repeated":
-            key = (
-                None
-                if field.unique is None
-                else (lambda m, f=field: getattr(m, f.unique))
-                if field.unique
-                else lambda v: v
-            )
-            given[name] = draw(st.lists(one, max_size=4, unique_by=key) if key else st.lists(one, max_size=2))
-        else:
-            given[name] = draw(one if field.label == "required" else maybe(one))
-    searched = [name for name in given if "range" in name or "step" in name]
-    for dropped in ([], ["search_step"], searched):
+        members.setdefault(field.oneof, []).append(name)
+    chosen = st.fixed_dictionaries({oneof: st.sampled_from(of) for oneof, of in members.items() if oneof})
+    fields = {name: field_values(field, names, types) for name, field in schema.fields.items()}
+
+    @st.composite
+    def of_class(draw):
+        drawn = draw(chosen)
+        there = [name for name, field in schema.fields.items() if drawn.get(field.oneof, name) == name]
+        given = {name: draw(fields[name]) for name in there}
+        searched = [name for name in given if "range" in name or "step" in name]
+        for dropped in ([], ["search_step"], searched):
+            try:
+                return cls(**{name: value for name, value in given.items() if name not in dropped})
+            except ValueError:
+                continue
+        # Rules between a block and what is inside it.
+        optional = [name for name, field in schema.fields.items() if field.is_message and field.label == "optional"]
         try:
-            return cls(**{name: value for name, value in given.items() if name not in dropped})
+            return cls(**{name: value for name, value in given.items() if name not in optional})
         except ValueError:
-            continue
-    # Rules between a block and what is inside it.
-    inner = {n: v for n, v in given.items() if not schema.fields[n].is_message or schema.fields[n].label != "optional"}
-    try:
-        return cls(**inner)
-    except ValueError:
-        return reject()
+            return reject()
+
+    return of_class()
 
 
-@lru_cache(maxsize=None)
+def field_values(field, names, types):
+    """What a field may have in a message: all of it where it is repeated, None where it is optional."""
+    one = messages(field.kind, names, types) if field.is_message else values(field, names, types)
+    if field.label != "repeated":
+        return one if field.label == "required" else maybe(one)
+    if field.unique is None:
+        return st.lists(one, max_size=2)
+    return st.lists(one, max_size=4, unique_by=attrgetter(field.unique) if field.unique else lambda value: value)
+
+
+@once
 def types_of(flavour):
     return st.sampled_from(sorted(flavour.quantizable_types))
 
 
+@once
 def configs(names=known_names, types=None, flavour=TF_ASCEND):
     """Any configuration over these names and types."""
     return messages(flavour.config, names, types_of(flavour) if types is None else types)
 
 
+@once
 def blocks_of(flavour):
     return messages(flavour.config.__schema__.fields["common_config"].kind, known_names, types_of(flavour))
 
@@ -130,6 +140,7 @@ blocks = blocks_of(TF_ASCEND)
 LACKS = ("int16", "int4", "asymmetric")
 
 
+@once
 def layers_of_flavour(flavour):
     kinds = st.sampled_from([*sorted(flavour.types), *OTHER_TYPES])
     lacks = st.lists(st.sampled_from(LACKS), unique=True, max_size=2)
@@ -160,16 +171,23 @@ def without(value, path):
     return dataclasses.replace(value, **{path[0]: without(getattr(value, path[0]), path[1:])})
 
 
+@once
+def quantizable_layers(flavour):
+    lacks = st.lists(st.sampled_from(LACKS), unique=True, max_size=1)
+    return [st.builds(amctcfg.Layer, st.just(name), types_of(flavour), st.booleans(), lacks) for name in NAMES]
+
+
+@once
 @st.composite
 def models(draw, flavour=TF_ASCEND):
     """Layers with all names, the first of which can be quantized."""
-    kinds, lacks = types_of(flavour), st.lists(st.sampled_from(LACKS), unique=True, max_size=1)
-    found = [draw(st.builds(amctcfg.Layer, st.just(name), kinds, st.booleans(), lacks)) for name in NAMES]
+    found = [draw(layer) for layer in quantizable_layers(flavour)]
     found[0] = dataclasses.replace(found[0], supported=True)
     tensors = [name for name, described in flavour.types.items() if not described.quantizable]
     return [*found, *[amctcfg.Layer("tensor" + name, name) for name in tensors], amctcfg.Layer("relu", "Relu", False)]
 
 
+@once
 @st.composite
 def expandable(draw, flavour=TF_ASCEND):
     """A configuration and a model on which it has no errors: what is an error is left out."""
@@ -217,57 +235,65 @@ def block_class(flavour):
     return fields_of(flavour.config)["common_config"].kind
 
 
-def fought_blocks(chance, flavour):
-    """A block for each tier, None for a tier that has none."""
+one_of = once(st.sampled_from)
+
+
+@once
+def some_of(values, least, most):
+    return st.lists(st.sampled_from(values), min_size=least, max_size=most, unique=True)
+
+
+@once
+def fought_messages(cls):
+    """All messages of a class that differ in what tiers fight over."""
+    fields = [field for field in fields_of(cls).values() if field.name in FOUGHT]
+    given = ({f.name: v for f, v in zip(fields, row)} for row in itertools.product(*map(fought_values, fields)))
+    return st.sampled_from([cls(**fields) for fields in given])
+
+
+@once
+def fought_parts(flavour):
+    """The parts of a block, in groups of which it has one at most: mostly the first, as it is the default."""
     groups = {}
     for name, field in fields_of(block_class(flavour)).items():
         if field.is_message:
-            groups.setdefault(field.oneof or name, []).append(name)
-    given = [{}, {}, {}]
-    for parts in given:
-        for members in groups.values():
-            member = chance.choice((None, members[0], members[0], members[-1]))  # the first is the default: mostly that
-            if member is not None:
-                kind = fields_of(block_class(flavour))[member].kind
-                fields = [field for name, field in fields_of(kind).items() if name in FOUGHT]
-                parts[member] = kind(**{field.name: chance.choice(fought_values(field)) for field in fields})
-    there = chance.choice([*[(1, 1, 1)] * 8, *itertools.product([1, 0], repeat=3)])
+            groups.setdefault(field.oneof or name, []).append((name, fought_messages(field.kind)))
+    return [one_of((None, parts[0], parts[0], parts[-1])) for parts in groups.values()]
+
+
+@once
+@st.composite
+def fought_blocks(draw, flavour):
+    chosen = filter(None, [draw(part) for part in fought_parts(flavour)])
     try:
-        return [block_class(flavour)(**parts) if t else None for t, parts in zip(there, given)]
+        return block_class(flavour)(**{name: draw(messages) for name, messages in chosen})
     except ValueError:
         return reject()
 
 
-def some_of(chance, values, most):
-    return chance.sample(values, chance.randrange(most + 1))
-
-
+@once
 @st.composite
 def contests(draw, flavour=TF_ASCEND):
-    """A layer and a configuration whose tiers fight over it.
-
-    One draw is the seed of all: hypothesis would take most of the time of the tests, and repeat itself.
-    """
-    chance = draw(st.randoms(use_true_random=True))
-    lacks = some_of(chance, LACKS, 2) if flavour is not TF_ASCEND else ()
-    name, other = chance.sample(NAMES, 2)
-    kind, other_kind = chance.sample([*sorted(flavour.quantizable_types), OTHER_TYPES[0]], 2)
-    layer = amctcfg.Layer(name, kind, chance.choice([True, True, True, False]), lacks)
-    own, typed, common = fought_blocks(chance, flavour)
-    by_name, by_type, _ = fought_blocks(chance, flavour)
+    """A layer and a configuration whose tiers fight over it; another layer and another type have blocks as well."""
+    lacks = draw(some_of(LACKS, 0, 2)) if flavour is not TF_ASCEND else ()
+    name, other = draw(some_of(tuple(NAMES), 2, 2))
+    kind, other_kind = draw(some_of((*sorted(flavour.quantizable_types), OTHER_TYPES[0]), 2, 2))
+    layer = amctcfg.Layer(name, kind, draw(one_of((True, True, True, False))), lacks)
+    there = draw(one_of((*[(True,) * 5] * 32, *itertools.product((True, False), repeat=5))))
+    own, by_name, typed, by_type, common = (draw(fought_blocks(flavour)) if one else None for one in there)
     named, of_type = (fields_of(flavour.config)[tier].kind for tier in TIERS[:2])
     names = [named(n, block) for n, block in ((name, own), (other, by_name)) if block is not None]
     types = [of_type(k, block) for k, block in ((kind, typed), (other_kind, by_type)) if block is not None]
-    near = list(dict.fromkeys([name, name.rpartition("/")[2], name + "1", other]))
+    near = tuple(dict.fromkeys([name, name.rpartition("/")[2], name + "1", other]))
     config = flavour.config(
-        activation_offset=chance.choice(THIRD),
+        activation_offset=draw(one_of(THIRD)),
         common_config=common,
-        override_layer_types=chance.sample(types, len(types)),
-        override_layer_configs=chance.sample(names, len(names)),
-        skip_layers=some_of(chance, near, 2),
-        skip_layer_types=some_of(chance, [kind, other_kind], 1),
-        do_fusion=chance.choice(THIRD),
-        skip_fusion_layers=some_of(chance, near, 2),
+        override_layer_types=types[:: draw(one_of((1, -1)))],
+        override_layer_configs=names[:: draw(one_of((1, -1)))],
+        skip_layers=draw(some_of(near, 0, 2)),
+        skip_layer_types=draw(some_of((kind, other_kind), 0, 1)),
+        do_fusion=draw(one_of(THIRD)),
+        skip_fusion_layers=draw(some_of(near, 0, 2)),
     )
     return config, layer
 
@@ -275,6 +301,7 @@ def contests(draw, flavour=TF_ASCEND):
 # ---------------------------------------------------------------- texts
 
 
+@once
 @st.composite
 def broken_texts(draw, flavour=TF_ASCEND, names=any_text):
     """A configuration's text with a few characters taken out, doubled, swapped or put in."""
