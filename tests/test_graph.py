@@ -626,8 +626,8 @@ def test_convolutions_behind_one_chain_cost_one_walk(cycle, monkeypatch):
 
     def counted(self, *arguments):
         original(self, *arguments)
-        self.by_name = Counting(self.by_name)
-        looked.append(self.by_name)
+        self.makers = Counting(self.makers)
+        looked.append(self.makers)
 
     monkeypatch.setattr(graphs.Graph, "__init__", counted)
     layers = amctcfg.layers_from_graph(graph_def(*nodes))

@@ -12,16 +12,19 @@ from ..flavours.layer import MINOR_TYPES, Layer, Layers, Traits
 
 
 class Node(NamedTuple):
-    """The parts of a node that matter: its name, type, the names of its data inputs, and a look-up of its attributes.
+    """The parts of a node that matter: name, type, the values that it reads and makes, and a look-up of its attributes.
 
-    A node that stands for the argument of a function is `hidden`: it is not a layer, but filters pass through it.
+    A node that stands for the argument of a function is `hidden`: it is not a layer, but filters pass through it. `raw` is
+    the node of the file.
     """
 
     name: str
     type: str
     inputs: Sequence[str]
+    outputs: Sequence[str]
     attribute: Callable[[str], Any]
     hidden: bool = False
+    raw: Any = None
 
 
 class Examined(NamedTuple):
@@ -55,83 +58,99 @@ class Assessment(NamedTuple):
     note: Optional[str] = None
 
 
-class InputOrigin(NamedTuple):
-    """The source of an input: the node at the beginning, whether it is constant, and was reshaped on the way."""
+Shape = Optional[Tuple[int, ...]]
 
-    name: str
+
+class ValueOrigin(NamedTuple):
+    """The origin of a value: where it begins, the operations on the way, whether it is constant, its final shape."""
+
+    value: str
+    through: Tuple[str, ...]
     constant: bool
-    reshaped: bool = False
+    shape: Shape
+
+    @property
+    def is_copy(self) -> bool:
+        """Tell whether it came through an Identity: exporters put one where two constants are equal."""
+        return "Identity" in self.through
 
 
 class Graph:
-    """Nodes by name, and where constants come from."""
+    """Nodes, and where their inputs come from.
 
-    def __init__(self, nodes: Iterable[Node], name: str, constants: Any, transparent: Any) -> None:
+    makers -- the node that makes a value. constants -- their shapes, as far as they are known. transparent -- the types of
+    nodes through which a constant may pass.
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[Node],
+        makers: Mapping[str, Node],
+        constants: Mapping[str, Shape],
+        transparent: Sequence[str],
+    ) -> None:
         self.nodes: List[Node] = list(nodes)
-        self.by_name: Dict[str, Node] = {}
-        self.constants: Any = constants  # names of constants that are not nodes
-        self.transparent: Any = transparent  # types through which a constant may pass
-        self.origins: Dict[str, InputOrigin] = {}  # of the nodes looked at
-        self.constant: Dict[str, bool] = {}  # of the nodes looked at: whether only constants feed them
-        for node in self.nodes:
-            if self.by_name.setdefault(node.name, node) is not node:
-                raise graph_error("duplicate-entry", "the node name '{}' occurs twice".format(node.name), name)
+        self.makers: Mapping[str, Node] = makers
+        self.constants: Mapping[str, Shape] = constants
+        self.transparent: Sequence[str] = transparent
+        self.origins: Dict[str, ValueOrigin] = {}  # of the values that were followed
+        self.constant: Dict[str, bool] = {}  # of the values looked at: whether they are computed of constants alone
 
-    def is_constant(self, name: str) -> bool:
-        """Tell whether a name is that of a constant."""
-        node = self.by_name.get(name)
-        return name in self.constants or (node is not None and node.type in ("Const", "Constant"))
-
-    def origin(self, name: str) -> InputOrigin:
-        """Follow an input backwards to what feeds it.
-
-        Nodes that were passed are remembered, so that many convolutions behind one chain cost one walk.
-        """
+    def origin(self, value: str) -> ValueOrigin:
+        """Follow a value backwards through the operations that a weight may pass. Each value is followed once."""
         passed: Dict[str, Node] = {}
-        while name not in self.origins:
-            node = self.by_name.get(name)
-            if self.is_constant(name):
-                self.origins[name] = InputOrigin(name, True)
-            elif node is None or node.type not in self.transparent or not node.inputs or name in passed:
-                self.origins[name] = InputOrigin(name, False)
+        while value not in self.origins:
+            maker = self.makers.get(value)
+            if value in self.constants:
+                self.origins[value] = ValueOrigin(value, (), True, self.constants[value])
+            elif maker is None or maker.type not in self.transparent or not maker.inputs or value in passed:
+                self.origins[value] = ValueOrigin(value, (), False, None)
             else:
-                passed[name] = node
-                name = node.inputs[0]
-        found = self.origins[name]
-        for key, node in reversed(list(passed.items())):
-            found = found._replace(reshaped=found.reshaped or node.type == "Reshape")
-            self.origins[key] = found
+                passed[value] = maker
+                value = maker.inputs[0]
+        found = self.origins[value]
+        for value, maker in reversed(list(passed.items())):
+            through = found.through if maker.type in found.through else (*found.through, maker.type)
+            found = ValueOrigin(found.value, through, found.constant, self.shape_behind(maker, found.shape))
+            self.origins[value] = found
         return found
+
+    def shape_behind(self, node: Node, shape: Shape) -> Shape:
+        """Return the shape behind a node that a weight may pass."""
+        return None
 
     def is_minor(self, node: Node) -> bool:
         """Tell whether a node holds, reads or measures something, and isn't a layer in anybody's eyes."""
         if node.type in MINOR_TYPES:
             return True
-        source = self.by_name.get(self.origin(node.name).name) if node.type in self.transparent else None
-        return self.origin(node.name).constant if source is None else source.type in MINOR_TYPES
+        if node.type not in self.transparent or not node.outputs:
+            return False
+        origin = self.origin(node.outputs[0])
+        source = self.makers.get(origin.value)
+        return origin.constant if source is None else source.type in MINOR_TYPES
 
-    def runtime_operation(self, name: str) -> Optional[str]:
+    def runtime_operation(self, value: str) -> Optional[str]:
         """Return the operation that computes an input of constants alone; None for a constant, and for a variable."""
-        origin = self.origin(name)
-        if origin.constant or not self.is_computed_of_constants(origin.name):
+        origin = self.origin(value)
+        if origin.constant or not self.is_computed_of_constants(origin.value):
             return None
-        return self.by_name[origin.name].type
+        return self.makers[origin.value].type
 
-    def is_computed_of_constants(self, name: str) -> bool:
-        """Tell whether constants alone feed a node. Each node is looked at once."""
-        pending = [(name, False)]
+    def is_computed_of_constants(self, value: str) -> bool:
+        """Tell whether constants alone feed the node that makes a value. Each is looked at once."""
+        pending = [(value, False)]
         while pending:
             current, has_answers = pending.pop()
-            node = self.by_name.get(current)
-            inputs = [value for value in node.inputs if value] if node is not None else []
+            node = self.makers.get(current)
+            inputs = [each for each in node.inputs if each] if node is not None else []
             if has_answers:
-                self.constant[current] = all(self.constant[value] for value in inputs)
+                self.constant[current] = all(self.constant[each] for each in inputs)
             elif current not in self.constant:
-                self.constant[current] = self.is_constant(current)  # false until more is known, and in a cycle
+                self.constant[current] = current in self.constants  # false until more is known, and in a cycle
                 if inputs and not self.constant[current]:
                     pending.append((current, True))
-                    pending += [(value, False) for value in inputs if value not in self.constant]
-        return self.constant[name]
+                    pending += [(each, False) for each in inputs if each not in self.constant]
+        return self.constant[value]
 
 
 Condition = Callable[[Node, Graph], Optional[Assessment]]
@@ -152,7 +171,7 @@ def examine(graph: Graph, flavour: Flavour, conditions: Dict[str, Condition], po
         found.append(assess(node, [each for each in results if each], portray(node, graph)))
         weight = graph.origin(node.inputs[1]) if len(node.inputs) > 1 else None
         if weight is not None and weight.constant:
-            weights[node.name] = weight.name
+            weights[node.name] = weight.value
     return name_sharers(found, weights)
 
 
@@ -222,13 +241,13 @@ def require_constant(what: str, outside: str) -> Condition:
     def condition(node: Node, graph: Graph) -> Optional[Assessment]:
         if len(node.inputs) < 2:
             return Assessment("it has no {}".format(what))
-        name, constant, _ = graph.origin(node.inputs[1])
-        if constant:
+        origin = graph.origin(node.inputs[1])
+        if origin.constant:
             return None
-        source = graph.by_name.get(name)
+        source = graph.makers.get(origin.value)
         if source is None:
-            return Assessment(outside.format(name))
-        words = "'{}', a {}".format(name, source.type)
+            return Assessment(outside.format(origin.value))
+        words = "'{}', a {}".format(source.name, source.type)
         if source.type not in graph.transparent:
             words += freeze_hint(source)
         else:

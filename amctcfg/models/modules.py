@@ -12,8 +12,8 @@ import ast
 import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from .graphs import find_sharers
-from .values import ValueOrigin, Values, attributes_of, channels_of, integer, integers
+from .graphs import ValueOrigin, find_sharers
+from .values import OnnxGraph, attributes_of, channels_of, integer, integers
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
@@ -69,7 +69,7 @@ class Clues(NamedTuple):
 
 def find_modules(graph: Any) -> List[Module]:
     """Find the modules in a graph, in its order, one for each name; one that is called again is not listed again."""
-    values = Values(graph)
+    values = OnnxGraph(graph)
     nodes = list(graph.node)  # which keeps them and so their ids: protobuf makes them when they are asked for
     paths = {id(node): module_path(node) for node in nodes}
     clues = [found for found in (read_clues(node, values, paths) for node in nodes) if found is not None]
@@ -112,7 +112,7 @@ class Named(NamedTuple):
 # ---------------------------------------------------------------- what a node tells
 
 
-def read_clues(node: Any, values: Values, paths: Dict[int, Optional[str]]) -> Optional[Clues]:
+def read_clues(node: Any, values: OnnxGraph, paths: Dict[int, Optional[str]]) -> Optional[Clues]:
     """Read what a node tells of its module; None for one that computes no module that the toolkit quantizes."""
     weight = None
     if node.op_type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul"):
@@ -143,16 +143,16 @@ def module_type(node: Any, weight: Optional[ValueOrigin]) -> Optional[str]:
     return node.op_type if node.op_type in RECURRENT else None
 
 
-def bias_of(node: Any, values: Values, paths: Dict[int, Optional[str]]) -> Tuple[Optional[str], Any]:
+def bias_of(node: Any, values: OnnxGraph, paths: Dict[int, Optional[str]]) -> Tuple[Optional[str], Any]:
     """Find the bias of a module: an input of its node, or what the Add behind a MatMul adds."""
     if node.op_type in (*CONVOLUTIONS, "Gemm"):
         return (node.input[2] if len(node.input) > 2 and node.input[2] else None), None
     if node.op_type != "MatMul" or not node.output:
         return None, None
     readers = values.readers.get(node.output[0], ())
-    if len(readers) != 1 or readers[0].op_type != "Add":
+    if len(readers) != 1 or readers[0].type != "Add":
         return None, None
-    add = readers[0]
+    add = readers[0].raw
     others = [value for value in add.input if value != node.output[0]]
     if len(others) != 1 or not values.origin(others[0]).constant:
         return None, None
@@ -277,7 +277,7 @@ def find_doubted_paths(named: Sequence[Named]) -> Set[Optional[str]]:
 # ---------------------------------------------------------------- what it can
 
 
-def make_module(name: str, calls: Sequence[Clues], values: Values, certain: bool) -> Module:
+def make_module(name: str, calls: Sequence[Clues], values: OnnxGraph, certain: bool) -> Module:
     """Make a module of the nodes that compute it."""
     clue = calls[0]
     if name == clue.node.name and not certain:
@@ -291,7 +291,7 @@ def make_module(name: str, calls: Sequence[Clues], values: Values, certain: bool
     return Module(name, clue.type, clue.node, certain, clue.weight, clue.bias, clue.add, reason, lacks)
 
 
-def why_not(clue: Clues, name: str, values: Values) -> Optional[str]:
+def why_not(clue: Clues, name: str, values: OnnxGraph) -> Optional[str]:
     """Tell why a module can't be quantized, as far as its export shows it."""
     attribute = attributes_of(clue.node)
     if clue.path and name.startswith(clue.path + "."):
@@ -325,15 +325,15 @@ def refuse_shared_weights(modules: Sequence[Module]) -> List[Module]:
     ]
 
 
-def is_padded(clue: Clues, values: Values) -> bool:
+def is_padded(clue: Clues, values: OnnxGraph) -> bool:
     """Tell whether a convolution has a padding of its own in front, which only other modes than 'zeros' have."""
     maker = values.makers.get(clue.node.input[0])
-    if maker is None or maker.op_type not in ("Pad", "Concat"):
+    if maker is None or maker.type not in ("Pad", "Concat"):
         return False
-    if maker.op_type == "Pad" and attributes_of(maker)("mode") in (None, b"constant", "constant"):
+    if maker.type == "Pad" and maker.attribute("mode") in (None, b"constant", "constant"):
         return False
-    own_scope = scope_of(maker)[0]
-    return module_path(maker) == clue.path and own_scope == clue.scope and (clue.path or own_scope) is not None
+    own_scope = scope_of(maker.raw)[0]
+    return module_path(maker.raw) == clue.path and own_scope == clue.scope and (clue.path or own_scope) is not None
 
 
 def find_lacks(clue: Clues) -> Iterator[str]:

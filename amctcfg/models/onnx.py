@@ -8,7 +8,7 @@ counts as fulfilled, and the layer's note says so.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..flavours.flavour import Flavour
 from ..flavours.layer import MINOR_TYPES, Layer, Traits
@@ -20,6 +20,7 @@ from .graphs import (
     Fields,
     Graph,
     Node,
+    ValueOrigin,
     decode_message,
     examine,
     graph_error,
@@ -29,7 +30,7 @@ from .graphs import (
     require_constant,
 )
 from .modules import Module, find_modules
-from .values import TRANSPARENT, ValueOrigin, Values, attributes_of, channels_of, integer
+from .values import TRANSPARENT, OnnxGraph, attributes_of, channels_of, integer, node_names
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
 FIELDS: Fields = {
@@ -77,7 +78,7 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     if flavour.graphs == "torch":
         outer = examine_modules(model.graph, flavour)
     else:
-        outer = examine(OnnxGraph(model.graph, name), flavour, CONDITIONS, portray)
+        outer = examine(OnnxGraph(model.graph), flavour, CONDITIONS, portray)
     allowance = Allowance(len(data), name, "its subgraphs have too many and too long names to be laid out")
     found: List[Examined] = []
     for node, examined in zip(model.graph.node, outer):
@@ -121,7 +122,7 @@ def locate_layers(graph: Any, flavour: Flavour) -> Dict[str, Place]:
     """
     if flavour.graphs == "torch":
         return {m.name: Place(m.node, m.weight, m.bias, m.add) for m in find_modules(graph)}
-    values, found = Values(graph), {}
+    values, found = OnnxGraph(graph), {}
     for node, name in node_names(graph):
         if node.op_type not in flavour.quantizable_types:
             continue
@@ -134,12 +135,12 @@ def locate_layers(graph: Any, flavour: Flavour) -> Dict[str, Place]:
 
 def examine_modules(graph: Any, flavour: Flavour) -> List[Examined]:
     """Return the nodes of an exported graph: modules as the toolkit names them, the others as they are."""
-    values, found, weights = Values(graph), [], {}
+    values, found, weights = OnnxGraph(graph), [], {}
     for node, name, module in name_nodes(graph, flavour):
         if module is None:
             source = values.makers.get(values.origin(node.output[0]).value) if node.output else None
             minor = node.op_type in MINOR_TYPES or (
-                node.op_type in TRANSPARENT and (source is None or source.op_type in MINOR_TYPES)
+                node.op_type in TRANSPARENT and (source is None or source.type in MINOR_TYPES)
             )
             found.append(Examined(Layer(name, node.op_type, False), None, minor=minor))
             continue
@@ -160,38 +161,6 @@ def portray_module(module: Module) -> Traits:
     return Traits(group=group, channels=() if recurrent else channels_of(module.node.op_type, shape, attribute))
 
 
-class OnnxGraph(Graph):
-    """A graph whose nodes are found by the values that they make."""
-
-    def __init__(self, graph: Any, name: str) -> None:
-        named = list(node_names(graph))
-        makers = {output: label for node, label in named for output in node.output if output}
-        self.tensors: Values = Values(graph)
-        self.ranks: Dict[str, int] = {}
-        for value in [*graph.input, *graph.value_info, *graph.output]:
-            if value.type.tensor_type.HasField("shape"):
-                self.ranks[value.name] = len(value.type.tensor_type.shape.dim)
-        self.values: Dict[str, List[str]] = {label: list(node.input) for node, label in named}
-        nodes = [
-            Node(label, node.op_type, [makers.get(value, value) for value in node.input], attributes_of(node))
-            for node, label in named
-        ]
-        super().__init__(nodes, name, {key: None for key in self.tensors.constants if key not in makers}, TRANSPARENT)
-
-    def rank(self, node: Node, index: int) -> Optional[int]:
-        """Return the number of dimensions of an input, None where the model does not say."""
-        inputs = self.values[node.name]
-        if index >= len(inputs):
-            return None
-        shape = self.tensors.origin(inputs[index]).shape
-        return len(shape) if shape is not None else self.ranks.get(inputs[index])
-
-    def shape(self, node: Node, index: int) -> Optional[Tuple[int, ...]]:
-        """Return the shape of a constant input, None where it is a variable or not known."""
-        inputs = self.values[node.name]
-        return self.tensors.origin(inputs[index]).shape if index < len(inputs) else None
-
-
 def portray(node: Node, graph: OnnxGraph) -> Traits:
     """Tell what is special about a node of a quantizable type."""
     found = Traits()
@@ -200,7 +169,8 @@ def portray(node: Node, graph: OnnxGraph) -> Traits:
     elif len(node.inputs) > 1:
         found = Traits(runtime_weight=graph.runtime_operation(node.inputs[1]))
     group = integer(node.attribute("group"), 1) if node.type in ("Conv", "ConvTranspose") else 1
-    return found._replace(group=group, channels=channels_of(node.type, graph.shape(node, 1), node.attribute))
+    shape = graph.origin(node.inputs[1]).shape if len(node.inputs) > 1 else None
+    return found._replace(group=group, channels=channels_of(node.type, shape, node.attribute))
 
 
 def name_nodes(graph: Any, flavour: Flavour) -> List[Tuple[Any, str, Optional[Module]]]:
@@ -211,20 +181,6 @@ def name_nodes(graph: Any, flavour: Flavour) -> List[Tuple[Any, str, Optional[Mo
         module = modules.get(id(node))
         found.append((node, name if module is None else module.name, module))
     return found
-
-
-def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, str]]:
-    """Yield each node with its name: its type and index where it has none, with a suffix where it is taken."""
-    given: Set[str] = {node.name for node in graph.node if node.name}
-    seen: Set[str] = set(reserved)
-    suffixes: Dict[str, int] = {}  # the last one of each name: thousands of one name are no longer work
-    for index, node in enumerate(graph.node):
-        wanted = name = node.name or "{}_{}".format(node.op_type, index)
-        while name in seen or (name is not wanted and name in given):
-            suffixes[wanted] = suffixes.get(wanted, 0) + 1
-            name = "{}_{}".format(wanted, suffixes[wanted])
-        seen.add(name)
-        yield node, name
 
 
 def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[str, str]]:

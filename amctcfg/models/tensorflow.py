@@ -19,6 +19,7 @@ from .graphs import (
     Fields,
     Graph,
     Node,
+    Shape,
     decode_message,
     examine,
     graph_error,
@@ -61,16 +62,26 @@ def layers_from_graph(graph: Any, flavour: Flavour = TF_ASCEND) -> Layers:
 
 def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour) -> List[Examined]:
     """Examine the nodes of a graph."""
-    return examine(TensorFlowGraph(nodes, name, {}, ON_THE_WAY), flavour, CONDITIONS, portray)
+    return examine(TensorFlowGraph(nodes, name), flavour, CONDITIONS, portray)
 
 
 class TensorFlowGraph(Graph):
     """A graph whose constants are nodes that know their shape."""
 
-    def shape(self, name: str) -> Optional[Tuple[int, ...]]:
+    def __init__(self, nodes: Iterable[Node], name: str) -> None:
+        makers: Dict[str, Node] = {}
+        for node in nodes:
+            if makers.setdefault(node.name, node) is not node:
+                raise graph_error("duplicate-entry", "the node name '{}' occurs twice".format(node.name), name)
+        super().__init__(
+            makers.values(), makers, {n.name: None for n in makers.values() if n.type == "Const"}, ON_THE_WAY
+        )
+
+    def shape(self, value: str) -> Shape:
         """Return the shape of a constant input; None for a variable, and where it is not known."""
-        origin = self.origin(name)
-        return self.by_name[origin.name].attribute("value") if origin.constant and not origin.reshaped else None
+        origin = self.origin(value)
+        is_kept = origin.constant and "Reshape" not in origin.through
+        return self.makers[origin.value].attribute("value") if is_kept else None
 
 
 def portray(node: Node, graph: TensorFlowGraph) -> Traits:
@@ -145,10 +156,10 @@ def read_nodes(graph: Any) -> Iterator[Node]:
     if hasattr(graph, "get_operations"):
         for operation in graph.get_operations():
             inputs = [tensor_node(tensor) for tensor in getattr(operation, "inputs", ())]
-            yield Node(operation.name, operation.type, inputs, operation_attribute(operation))
+            yield Node(operation.name, operation.type, inputs, [operation.name], operation_attribute(operation))
     elif hasattr(graph, "node"):
         for node in graph.node:
-            yield Node(node.name, node.op, data_inputs(node), node_attribute(node))
+            yield Node(node.name, node.op, data_inputs(node), [node.name], node_attribute(node))
     else:
         wanted = "a tf.Graph, a GraphDef or something shaped like them"
         raise TypeError("a graph has to be {}, not {!r}".format(wanted, type(graph).__name__))
@@ -165,7 +176,7 @@ def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
     while pending:
         node, prefix, callers = pending.pop()
         inputs = [prefix + source for source in data_inputs(node)]
-        yield Node(prefix + node.name, node.op, inputs, node_attribute(node))
+        yield Node(prefix + node.name, node.op, inputs, [prefix + node.name], node_attribute(node))
         allowance.take(Allowance.PER_NODE + len(prefix) * (1 + len(inputs)) + len(node.name))
         for key, called in find_called_functions(node, functions):
             if called in callers:
@@ -174,7 +185,8 @@ def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
             body, arguments = functions[called].node_def, functions[called].signature.input_arg
             allowance.take((Allowance.PER_NODE + len(inner)) * (len(arguments) + len(body)))
             for argument, source in zip(arguments, inputs):
-                yield Node(inner + argument.name, "Identity", [source], no_attribute, hidden=True)
+                name = inner + argument.name
+                yield Node(name, "Identity", [source], [name], no_attribute, hidden=True)
             pending += [(inside, inner, callers | {called}) for inside in reversed(body)]
 
 
@@ -230,7 +242,7 @@ def node_attribute(node: Any) -> Callable[[str], Any]:
     return attribute
 
 
-def shape_of(tensor: Any) -> Optional[Tuple[int, ...]]:
+def shape_of(tensor: Any) -> Shape:
     """Read the shape of a TensorProto; None where it has none."""
     shape = getattr(tensor, "tensor_shape", None)
     if shape is None or getattr(shape, "unknown_rank", False):

@@ -3,63 +3,72 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+
+from .graphs import Graph, Node, Shape
 
 # Operations through which a weight may pass on its way from a constant.
 TRANSPARENT = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
 
-Shape = Optional[Tuple[int, ...]]
 
+class OnnxGraph(Graph):
+    """A graph of the reduced messages or of those of the package onnx. Its nodes may make several values.
 
-class ValueOrigin(NamedTuple):
-    """The origin of a value: where it begins, the operations on the way, whether it is constant, its final shape."""
-
-    value: str
-    through: Tuple[str, ...]
-    constant: bool
-    shape: Shape
-
-    @property
-    def is_copy(self) -> bool:
-        """Tell whether it came through an Identity: exporters put one where two constants are equal."""
-        return "Identity" in self.through
-
-
-class Values:
-    """The values of a graph, of the reduced messages or of those of the package onnx."""
+    readers -- the nodes that read a value. ranks -- of the values whose shape the model tells.
+    """
 
     def __init__(self, graph: Any) -> None:
-        self.makers: Dict[str, Any] = {}
-        self.readers: Dict[str, List[Any]] = {}
-        self.constants: Dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-        self.constants.update((tensor.values.name, tuple(tensor.dims)) for tensor in graph.sparse_initializer)
-        self.origins: Dict[str, ValueOrigin] = {}
-        for node in graph.node:
-            self.makers.update((value, node) for value in node.output if value)
-            for value in dict.fromkeys(node.input):
+        nodes = [
+            Node(name, node.op_type, list(node.input), list(node.output), attributes_of(node), raw=node)
+            for node, name in node_names(graph)
+        ]
+        makers = {value: node for node in nodes for value in node.outputs if value}
+        super().__init__(nodes, makers, constant_shapes(graph), TRANSPARENT)
+        self.readers: Dict[str, List[Node]] = {}
+        for node in nodes:
+            for value in dict.fromkeys(node.inputs):
                 self.readers.setdefault(value, []).append(node)
-            if node.op_type == "Constant" and node.output:
-                self.constants[node.output[0]] = constant_shape(node)
+        self.ranks: Dict[str, int] = {}
+        for value in [*graph.input, *graph.value_info, *graph.output]:
+            if value.type.tensor_type.HasField("shape"):
+                self.ranks[value.name] = len(value.type.tensor_type.shape.dim)
 
-    def origin(self, value: str) -> ValueOrigin:
-        """Follow a value backwards through the operations that a weight may pass. Each value is followed once."""
-        passed: Dict[str, None] = {}
-        while value not in self.origins:
-            maker = self.makers.get(value)
-            if value in self.constants:
-                self.origins[value] = ValueOrigin(value, (), True, self.constants[value])
-            elif maker is None or maker.op_type not in TRANSPARENT or not maker.input or value in passed:
-                self.origins[value] = ValueOrigin(value, (), False, None)
-            else:
-                passed[value] = None
-                value = maker.input[0]
-        found = self.origins[value]
-        for value in reversed(list(passed)):
-            maker = self.makers[value]
-            through = found.through if maker.op_type in found.through else (*found.through, maker.op_type)
-            found = ValueOrigin(found.value, through, found.constant, shape_behind(maker, found.shape))
-            self.origins[value] = found
-        return found
+    def rank(self, node: Node, index: int) -> Optional[int]:
+        """Return the number of dimensions of an input, None where the model does not say."""
+        if index >= len(node.inputs):
+            return None
+        shape = self.origin(node.inputs[index]).shape
+        return len(shape) if shape is not None else self.ranks.get(node.inputs[index])
+
+    def shape_behind(self, node: Node, shape: Shape) -> Shape:
+        if shape is None or node.type == "Reshape":
+            return None
+        if node.type != "Transpose":
+            return shape
+        order = integers(node.attribute("perm")) or tuple(reversed(range(len(shape))))
+        return tuple(shape[axis] for axis in order) if sorted(order) == list(range(len(shape))) else None
+
+
+def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, str]]:
+    """Yield each node with its name: its type and index where it has none, with a suffix where it is taken."""
+    given: Set[str] = {node.name for node in graph.node if node.name}
+    seen: Set[str] = set(reserved)
+    suffixes: Dict[str, int] = {}  # the last one of each name: thousands of one name are no longer work
+    for index, node in enumerate(graph.node):
+        wanted = name = node.name or "{}_{}".format(node.op_type, index)
+        while name in seen or (name is not wanted and name in given):
+            suffixes[wanted] = suffixes.get(wanted, 0) + 1
+            name = "{}_{}".format(wanted, suffixes[wanted])
+        seen.add(name)
+        yield node, name
+
+
+def constant_shapes(graph: Any) -> Dict[str, Shape]:
+    """Find the constants of a graph, each with its shape."""
+    found: Dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    found.update((tensor.values.name, tuple(tensor.dims)) for tensor in graph.sparse_initializer)
+    found.update((n.output[0], constant_shape(n)) for n in graph.node if n.op_type == "Constant" and n.output)
+    return found
 
 
 def constant_shape(node: Any) -> Shape:
@@ -70,16 +79,6 @@ def constant_shape(node: Any) -> Shape:
         if attribute.name in ("value_float", "value_int", "value_string"):
             return ()
     return None
-
-
-def shape_behind(node: Any, shape: Shape) -> Shape:
-    """Tell the shape behind an operation that a weight may pass."""
-    if shape is None or node.op_type == "Reshape":
-        return None
-    if node.op_type != "Transpose":
-        return shape
-    order = integers(attributes_of(node)("perm")) or tuple(reversed(range(len(shape))))
-    return tuple(shape[axis] for axis in order) if sorted(order) == list(range(len(shape))) else None
 
 
 def channels_of(kind: str, shape: Shape, attribute: Any) -> Tuple[int, ...]:

@@ -8,7 +8,8 @@ from typing import Dict, NamedTuple, Optional
 import onnx
 
 from ..flavours.flavour import Flavour
-from ..models.onnx import locate_layers, node_names
+from ..models.onnx import locate_layers
+from ..models.values import node_names
 
 
 class Nodes(NamedTuple):
