@@ -145,7 +145,6 @@ def module_of(name: str) -> Any:
 
 
 def options_of(name: str) -> Tuple[Option, ...]:
-    """Return the options of a command."""
     options: Tuple[Option, ...] = module_of(name).OPTIONS
     return options
 
@@ -167,7 +166,6 @@ class Parser(argparse.ArgumentParser):
     console: Console
 
     def option_actions(self) -> Dict[str, argparse.Action]:
-        """Map each option to its action."""
         return {name: action for action in self._actions for name in action.option_strings}
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -264,7 +262,6 @@ def count_values(option: str, parser: Parser) -> int:
 
 
 def parser_of(name: str, console: Console) -> Parser:
-    """Return the parser of a command."""
     summary = COMMANDS[name][0].upper() + COMMANDS[name][1:] + "."
     parser = Parser(
         prog="amctcfg " + name, description=summary, epilog=EPILOG, formatter_class=formatter, allow_abbrev=False

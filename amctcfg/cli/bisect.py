@@ -37,7 +37,6 @@ COMMAND = """{} is the candidate's file, {json} its expansion, {skip} and {skip-
 
 
 def finite_number(argument: str) -> float:
-    """Read a finite number."""
     with contextlib.suppress(ValueError):
         found = float(argument)
         if abs(found) < float("inf") and argument.isascii() and "_" not in argument:

@@ -120,7 +120,6 @@ def join_assignments(words: Sequence[str]) -> List[str]:
 
 
 def unquote(word: str) -> str:
-    """Return a word without the shell's quoting."""
     return re.sub(r"\\(.)", r"\1", word.lstrip("'\""))
 
 

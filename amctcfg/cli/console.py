@@ -145,7 +145,6 @@ class Console:
             self.stderr.write("amctcfg: {}\n".format(escape_controls(text)))
 
     def failure(self, failure: Failure) -> None:
-        """Report why the work ends."""
         self.complain(failure.message)
         if failure.details and self.stderr is not None:
             self.stderr.write(failure.details + "\n")
@@ -158,7 +157,6 @@ class Console:
             self.stderr.flush()
 
     def done(self) -> None:
-        """End a line of progress."""
         self.progress("")
 
     def shows_progress(self) -> bool:

@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from ..diagnostics.diagnostic import ERROR, PLAIN, RED, Diagnostic
 from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
@@ -106,7 +106,7 @@ class Comparison:
 
     def entries(self) -> Iterator[ChangeInWords]:
         """Yield the changes, those from one algorithm to another as one each."""
-        fields = self.calibration_fields()
+        fields = self.after.flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
         for name, group in groupby(self.changes, key=lambda change: change.layer):
             parts: Dict[str, List[Change]] = {}
             for change in group:
@@ -129,12 +129,6 @@ class Comparison:
                 elif part not in switched:
                     for c in inside:
                         yield ChangeInWords(c.field.rpartition(".")[2], value_words(c.before), value_words(c.after), c)
-
-    def calibration_fields(self) -> Mapping[str, Any]:
-        """Return the fields of the block that layers have."""
-        for effective in self.after.plan.values():
-            return type(effective.calibration_config).__schema__.fields  # type: ignore[no-any-return]
-        return {}
 
     def switch(self, old: str, new: str, field: Any, inside: List[Change]) -> ChangeInWords:
         """Describe one algorithm for another: `ifmr → hfmg`, with what is not the default."""

@@ -15,7 +15,6 @@ READER_GONE = 141
 
 
 def main() -> NoReturn:
-    """Run the console script."""
     stdin, stdout, stderr = standard_streams()
     try:
         status = run(sys.argv[1:], stdin, stdout, stderr)

@@ -44,7 +44,6 @@ class ProgressBar:
         self.bar = tqdm(total=total, file=self.console.stderr, leave=False, unit="layer")
 
     def close(self) -> None:
-        """Take the bar away."""
         if self.bar is not None:
             self.bar.close()
         elif self.total is not None:

@@ -47,7 +47,6 @@ def align(rows: Iterable[Sequence[str]], justify: Callable[[str, int], str] = st
 
 
 def to_concise(found: Iterable[Diagnostic]) -> str:
-    """Write a line for each diagnostic."""
     return "".join("{}\n".format(diagnostic) for diagnostic in found)
 
 

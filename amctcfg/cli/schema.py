@@ -49,7 +49,6 @@ ANYTHING: JsonSchema = {}  # a value of a field, whatever its type
 
 
 def with_description(schema: JsonSchema, words: str) -> JsonSchema:
-    """Return a schema with what it is about."""
     return dict(schema, description=words)
 
 
@@ -94,7 +93,6 @@ def iter_block_fields() -> Iterator[Tuple[str, JsonSchema]]:
 
 
 def value_of(kind: Any) -> JsonSchema:
-    """Return the schema of a field's values."""
     if kind is BOOL:
         return YES_OR_NO
     if kind is STRING or isinstance(kind, Enum):

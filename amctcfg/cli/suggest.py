@@ -130,7 +130,6 @@ def choose(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str
 
 
 def select_where(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, List[str]]:
-    """Select the layers of each expression."""
     found = {}
     for text in arguments.where:
         try:
@@ -173,11 +172,9 @@ def with_selections(
     from ..tools.edits import skip, skip_where
 
     reason = arguments.reason
-
-    def words(score: Optional[str]) -> Optional[str]:
-        return "{} ({})".format(reason, score) if reason and score else reason or score
-
-    comments = {name: word for name, word in ((name, words(score)) for name, score in chosen.items()) if word}
+    comments = {name: score or reason for name, score in chosen.items() if score or reason}
+    if reason:
+        comments.update((name, "{} ({})".format(reason, score)) for name, score in chosen.items() if score)
     text = skip(file.document.text, chosen, comments, flavour=file.flavour)
     for expression, names in selections.items():
         text = skip_where(text, expression, names, dict.fromkeys(names, reason) if reason else None)

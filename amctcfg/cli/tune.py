@@ -18,7 +18,6 @@ CHANGE_KINDS = ("settings", "balancer", "int16", "skip")
 
 
 def kinds(argument: str) -> List[str]:
-    """Read kinds of changes, separated by commas."""
     found = argument.split(",")
     for kind in found:
         if kind not in CHANGE_KINDS:
@@ -29,7 +28,6 @@ def kinds(argument: str) -> List[str]:
 
 
 def decibel(argument: str) -> float:
-    """Read a target, a finite number."""
     try:
         found = float(argument)
     except ValueError:

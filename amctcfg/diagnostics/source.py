@@ -129,7 +129,6 @@ def raise_binary(data: bytes, name: str) -> None:
 
 
 def encoding_error(before: str, message: str, name: str) -> ConfigError:
-    """Make the error for the character or byte behind some text."""
     from .diagnostic import ConfigError
 
     span = Source(before, name).span(len(before), len(before))

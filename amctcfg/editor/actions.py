@@ -153,5 +153,4 @@ def stretches(text: str) -> List[Tuple[int, int]]:
 
 
 def texts_of(text: str) -> List[str]:
-    """Return the texts of the stretches."""
     return [text[low:high] for low, high in stretches(text)]

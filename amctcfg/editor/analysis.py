@@ -56,7 +56,6 @@ class ClientSettings:
         self.hints: bool = values.get("inlayHints") is not False
 
     def options(self) -> Options:
-        """Return the same as a workspace takes it."""
         return Options(self.graph, self.flavour, self.rules, self.lenient, tuple(self.ignore))
 
 

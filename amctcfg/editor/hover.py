@@ -51,7 +51,6 @@ def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
 
 
 def block_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
-    """Say how many layers get a block, and which."""
     found = layers_of_block(analysis, node)
     if found is None:
         return None

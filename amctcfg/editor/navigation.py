@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from ..diagnostics.words import escape_controls
-from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
+from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE
 from .analysis import Analysis
 from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, child_text
 
@@ -67,20 +67,16 @@ def location(analysis: Analysis, place: Dict[str, Any]) -> Dict[str, Any]:
 
 def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     """Go from an override to the blocks that it shadows, from a layer's name to the blocks that it could have."""
-    node = analysis.outline.at(offset) or analysis.outline.inside(offset)
-    override: Optional[OutlineNode] = node
+    override: Optional[OutlineNode] = analysis.outline.at(offset) or analysis.outline.inside(offset)
     while override is not None and override.field not in (OF_LAYER, OF_TYPE):
         override = override.parent
-    resolver: Optional[Resolver] = analysis.resolver
+    resolver = analysis.resolver
     if resolver is None:
         return []
-    name: Optional[str] = None
     layer_type: Optional[str] = None
-    skipped = 1
-    if override is not None and override.field == OF_TYPE:
-        layer_type = child_text(override, "layer_type")
-    elif override is not None:
-        name = child_text(override, "layer_name")
+    if override is not None:
+        name, layer_type = child_text(override, "layer_name"), child_text(override, "layer_type")
+        skipped = 1
     else:
         named_here = name_at(analysis, offset)
         if named_here is None:

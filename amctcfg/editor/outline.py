@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 from ..flavours.flavour import Flavour
 from ..textformat.literals import unescape
@@ -38,7 +38,6 @@ class OutlineNode:
     opening: Optional[int] = None  # the offset behind the opening bracket
     is_list: bool = False
     has_colon: bool = False
-    index: int = 0
     spec: Any = None  # what the flavour says of the field
     message: Any = None  # the class of the fields inside
 
@@ -68,21 +67,6 @@ class OutlineNode:
 
     def first(self, name: str) -> Optional[OutlineNode]:
         return next((child for child in self.children if child.name == name), None)
-
-    def path(self) -> Tuple[Any, ...]:
-        """Return the path that leads to it, as `Document.span` takes it."""
-        steps: List[Any] = []
-        node: Optional[OutlineNode] = self
-        while node is not None and node.parent is not None:
-            if node.spec is not None and node.spec.label == "repeated" and not node.is_list:
-                steps.append(node.index)
-            if node.name is not None:
-                steps.append(node.name)
-            elif node.parent is not None:
-                node = node.parent  # the list
-                steps.append(node.name)
-            node = node.parent
-        return tuple(reversed(steps))
 
 
 class Outline:
@@ -146,20 +130,17 @@ class Outline:
         return node
 
     def _describe(self, flavour: Flavour) -> None:
-        """Find out what each node is; count those of repeated fields."""
+        """Find out what each node is."""
         self.root.message = flavour.config
         pending: List[Tuple[OutlineNode, Tuple[Any, ...]]] = [(self.root, (flavour.config,))]
         while pending:
             parent, scopes = pending.pop()
-            counts: Dict[str, int] = {}
             for node in parent.children:
                 # Where a bracket is missing, a field of an outer message stands too deep.
                 fields = (cls.__schema__.fields for cls in scopes)
                 node.spec = next((known[node.name] for known in fields if node.name in known), None)
                 for element in node.children if node.is_list else [node]:
                     element.spec = node.spec
-                    element.index = counts.get(node.name or "", 0)
-                    counts[node.name or ""] = element.index + 1
                     if element.opening is not None:
                         element.message = node.spec.kind if node.spec is not None and node.spec.is_message else None
                         pending.append((element, (element.message, *scopes) if element.message else scopes))

@@ -100,7 +100,6 @@ class Server:
         self.problems: Set[str] = set()
 
     def make_workspace(self) -> EditorWorkspace:
-        """Return a workspace with the client's settings."""
         return EditorWorkspace(self.settings.options(), self.log, lambda: self.incoming.put(LOADED))
 
     # ------------------------------------------------------------ the loop
@@ -261,17 +260,14 @@ class Server:
         if isinstance(identifier, (int, str)) and identifier in self.cancelled:
             self.cancelled.discard(identifier)
             raise ResponseError(protocol.REQUEST_CANCELLED, "the request was cancelled")
+        if not self.initialized and method != "initialize":
+            raise ResponseError(protocol.NOT_INITIALIZED, "the session begins with initialize")
         if method not in REQUESTS:
-            if not self.initialized and method != "initialize":
-                raise ResponseError(protocol.NOT_INITIALIZED, "the session begins with initialize")
             raise ResponseError(protocol.METHOD_NOT_FOUND, "there is no method {!r}".format(method))
         if self.shut_down:
             raise ResponseError(protocol.INVALID_REQUEST, "the session has been shut down")
-        if method == "initialize":
-            if self.initialized:
-                raise ResponseError(protocol.INVALID_REQUEST, "the session has begun already")
-        elif not self.initialized:
-            raise ResponseError(protocol.NOT_INITIALIZED, "the session begins with initialize")
+        if self.initialized and method == "initialize":
+            raise ResponseError(protocol.INVALID_REQUEST, "the session has begun already")
         return REQUESTS[method](self, params)
 
     def notification(self, method: str, params: Any) -> None:

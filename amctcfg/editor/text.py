@@ -34,8 +34,7 @@ class Text:
         if line >= len(self.starts):
             return len(self.text)
         start = self.starts[line]
-        end = self.starts[line + 1] if line + 1 < len(self.starts) else len(self.text)
-        content = self.text[start:end].rstrip("\r\n")
+        content = self.text[start : self.end_of(line)].rstrip("\r\n")
         if self.plain or self.encoding == "utf-32":
             return start + min(units, len(content))
         marks = self.marks(line)
@@ -59,13 +58,14 @@ class Text:
     def marks(self, line: int) -> List[int]:
         """Return the units in front of each stretch of a line, so that a place in a long one is found at once."""
         if line not in self._marks:
-            start = self.starts[line]
-            end = self.starts[line + 1] if line + 1 < len(self.starts) else len(self.text)
             marks = [0]
-            for begin in range(start, end - STRETCH + 1, STRETCH):
+            for begin in range(self.starts[line], self.end_of(line) - STRETCH + 1, STRETCH):
                 marks.append(marks[-1] + sum(map(self.width, self.text[begin : begin + STRETCH])))
             self._marks[line] = marks
         return self._marks[line]
+
+    def end_of(self, line: int) -> int:
+        return self.starts[line + 1] if line + 1 < len(self.starts) else len(self.text)
 
     def width(self, character: str) -> int:
         if self.encoding == "utf-8":

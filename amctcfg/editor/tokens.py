@@ -54,7 +54,6 @@ def tokens(analysis: Analysis) -> Iterator[Token]:
 
 
 def kind_of_value(node: OutlineNode) -> str:
-    """Return the type of a scalar's token."""
     if node.field in NAMES_OF_LAYERS and node.text is not None:
         return "variable"
     if node.field in NAMES_OF_TYPES and node.text is not None:

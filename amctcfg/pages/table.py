@@ -101,7 +101,6 @@ class HtmlTable:
         self.keys: Dict[Any, int] = {}
 
     def head(self) -> List[str]:
-        """Return the labels of the columns."""
         score = [self.table.score] if self.table.has_scores else []
         return [
             "layer",

@@ -85,22 +85,17 @@ class Workspace:
 
     # ------------------------------------------------------------ files
 
-    def open(self, path: str, needs_model: bool = False) -> ConfigFile:
-        """Open a file.
+    def open(self, path: str, needs_model: bool = False, is_json: bool = False) -> ConfigFile:
+        """Open a file; it may be JSON whatever it is called.
 
         Raises:
             OSError: It can't be read.
             Failure: Its settings can't be followed, or it names no model and needs one.
         """
-        file = self.file(*self._read(path))
+        file = self.file(*self._read(path), is_json)
         if needs_model:
             file.require_model()
         return file
-
-    def open_json(self, path: str) -> ConfigFile:
-        """Open a JSON quantization config, whatever it is called."""
-        contents, name = self._read(path)
-        return self.file(contents, name, is_json=True)
 
     def file(self, contents: Union[str, bytes], name: str, is_json: bool = False) -> ConfigFile:
         """Return the file with these contents; relative paths in its head start from where it lies."""
