@@ -487,6 +487,12 @@ def test_what_a_record_shows(values, expected):
     assert [(f.field, f.asked, f.done) for f in found] == expected
 
 
+def test_a_record_shows_nothing_of_fusing_for_a_layer_that_bn_is_never_fused_into():
+    plan = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), [LAYERS[2]])
+    values = (-1, "scale_w: 1", "true", "INT8", "INT8", "")
+    assert amctcfg.audit(plan, record=(RECORD % values).replace('"conv"', '"fc"')) == ()
+
+
 def test_a_record_against_symmetric_layers_and_one_scale():
     text = "common_config { arq_quantize { channel_wise: false } dmq_balancer { } } activation_offset: false"
     plan = amctcfg.expand(amctcfg.loads(text, flavour=PYTORCH), LAYERS[:1])

@@ -15,6 +15,7 @@ from amctcfg.documents.selections import find_blocks, parse_expression, select
 from amctcfg.flavours.layer import Layers, Traits
 from amctcfg.textformat.parser import parse
 from amctcfg.tools.edits import skip_where
+from amctcfg.tools.fixing import fix_text
 from amctcfg.tools.logs import read_log
 
 from .strategies import any_text
@@ -144,6 +145,8 @@ def test_a_stale_block_is_reported_and_rewritten():
     assert fixed == BLOCK.replace('"fc"', '"ab/conv"')
     assert not stale(fixed) and amctcfg.fix(fixed, LAYERS) == fixed
     assert amctcfg.fix(BLOCK) == BLOCK  # without a model nobody can tell
+    (renewed,) = fix_text(BLOCK, LAYERS, False, TF_ASCEND).made
+    assert renewed.is_safe  # it is made without being asked, so an editor must not call it unsafe
 
 
 @pytest.mark.parametrize("above", ["", 'skip_layers: "ab/conv"\n'])
