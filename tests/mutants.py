@@ -82,7 +82,9 @@ def can_swap(call):
     """Whether two arguments can be swapped without every test failing at once."""
     certain = ("isinstance", "getattr", "setattr", "hasattr", "map", "filter", "put", "__setattr__")
     name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-    return len(call.args) > 1 and name not in certain and not any(isinstance(a, ast.Starred) for a in call.args)
+    if len(call.args) < 2 or name in certain or any(isinstance(a, ast.Starred) for a in call.args):
+        return False
+    return ast.dump(call.args[0]) != ast.dump(call.args[1])
 
 
 def other_constants(value):

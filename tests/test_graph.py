@@ -114,26 +114,28 @@ def test_why_a_filter_is_no_constant(inputs, reason, cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "op, attributes, fine",
+    "op, attributes, reason",
     [
-        ("MatMul", {}, True),
-        ("MatMul", {"transpose_a": False, "transpose_b": False}, True),
-        ("MatMul", {"transpose_a": True}, False),
-        ("MatMul", {"transpose_b": True}, False),
-        ("BatchMatMul", {"adj_x": True}, False),
-        ("BatchMatMulV2", {"adj_y": True}, False),
-        ("BatchMatMulV2", {"adj_x": False, "adj_y": False}, True),
-        ("AvgPool", {}, True),
-        ("Conv2D", {"dilations": [1, 2, 2, 1]}, True),
-        ("DepthwiseConv2dNative", {"dilations": [1, 1, 1, 1]}, True),
-        ("DepthwiseConv2dNative", {"dilations": [1, 2, 1, 1]}, False),
-        ("Conv2DBackpropInput", {"dilations": [1, 1, 2, 1]}, False),
-        ("Relu", {}, False),
+        ("MatMul", {}, None),
+        ("MatMul", {"transpose_a": False, "transpose_b": False}, None),
+        ("MatMul", {"transpose_a": True}, "its transpose_a is true"),
+        ("MatMul", {"transpose_b": True}, "its transpose_b is true"),
+        ("MatMul", {"transpose_a": True, "transpose_b": True}, "its transpose_a and transpose_b are true"),
+        ("BatchMatMul", {"adj_x": True}, "its adj_x is true"),
+        ("BatchMatMulV2", {"adj_y": True}, "its adj_y is true"),
+        ("BatchMatMulV2", {"adj_x": False, "adj_y": False}, None),
+        ("AvgPool", {}, None),
+        ("Conv2D", {"dilations": [1, 2, 2, 1]}, None),
+        ("DepthwiseConv2dNative", {"dilations": [1, 1, 1, 1]}, None),
+        ("DepthwiseConv2dNative", {"dilations": [1, 2, 1, 1]}, "its dilations are [1, 2, 1, 1], not all 1"),
+        ("Conv2DBackpropInput", {"dilations": [1, 1, 2, 1]}, "its dilations are [1, 1, 2, 1], not all 1"),
     ],
 )
-def test_attributes(op, attributes, fine):
-    graph = graph_def(("n", op, ["w", "w"], attributes), ("w", "Const", [], {}))
-    assert supported(graph)["n"] is fine
+def test_attributes(op, attributes, reason, tmp_path):
+    path = tmp_path / "graph.pb"
+    path.write_bytes(graph_def(("n", op, ["w", "w"], attributes), ("w", "Const", [], {})).SerializeToString())
+    found = examine_file(path, TF_ASCEND)[0]
+    assert (found.layer.supported, found.reason) == (reason is None, reason)
 
 
 def test_anything_shaped_like_a_graph():
@@ -466,6 +468,16 @@ def test_bad_rows_are_errors_with_their_line(name, text, error, cli, tmp_path):
     result = cli("layers", path)
     assert (result.status, result.out) == (2, "")
     assert error in result.err
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_bad_row_is_marked_as_a_whole(ending, tmp_path):
+    path = tmp_path / "a.csv"
+    for rows, line in ((["name,type", "a,b", "wrong", "c,d"], 3), (["name,type", "a,b", "wrong"], 3)):
+        path.write_bytes(ending.join(rows).encode("utf-8"))
+        with pytest.raises(ConfigError) as caught:
+            amctcfg.load_layers(path)
+        assert caught.value.diagnostics[0].span == (line, 1, line, len("wrong") + 1)
 
 
 def test_tables_as_people_write_them(tmp_path):

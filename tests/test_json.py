@@ -547,6 +547,12 @@ def test_how_deep_json_may_be():
             assert not fine
 
 
+def test_a_difference_of_global_values_says_which_file_has_which():
+    (change,) = amctcfg.diff(read(default(batch_num=4)), amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), LAYERS))
+    assert (change.layer, change.field, change.before, change.after) == (None, "batch_num", 4, 1)
+    assert (change.before_origin.tier, change.after_origin.tier) == ("quant_config", "default")
+
+
 def test_what_a_record_cannot_show_is_not_visible(folder, cli):
     (folder / "record.txt").write_text(
         'record { key: "conv" value { scale_d: 1 offset_d: 0 scale_w: 1 } }', encoding="utf-8"
@@ -561,6 +567,22 @@ def test_what_a_record_cannot_show_is_not_visible(folder, cli):
     (folder / "record.txt").write_text("recrd { }", encoding="utf-8")
     assert cli("audit", "q.cfg", "--graph", "l.json", "--record", "record.txt").status == 2
     assert cli("audit", "q.cfg", "--graph", "l.json", "--record", "nowhere.txt").status == 2
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("recrd { }", "a record file has no 'recrd'"),
+        ("record: 1", "record takes a message"),
+        ("record { key: 1 value { scale_d: 1 } }", "a record has a 'key', the name of its layer"),
+        ("record { value { scale_d: 1 } }", "a record has a 'key', the name of its layer"),
+    ],
+)
+def test_what_is_not_a_record(text, words):
+    with pytest.raises(ConfigError) as caught:
+        read_record("prune_record { }\n" + text)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message, found.span.line) == ("syntax", words, 2)
 
 
 def test_an_empty_record_is_one():

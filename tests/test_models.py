@@ -55,7 +55,7 @@ WEIGHT = {"w": [4, 4, 3, 3], "m": [4, 4], "m4": [1, 1, 4, 4]}
 
 ONE_NODE = [
     ("Conv", ["x", "w"], {}, {}, None),
-    ("Conv", ["x", "x"], {}, {}, "its weight is not a constant"),
+    ("Conv", ["x", "x"], {}, {}, "its weight is not a constant: it comes from 'x', an input of the model"),
     ("Conv", ["x", "w"], {}, {"x": [1, 4, 8]}, "its input has 3 dimensions, not 4 or 5"),
     ("ConvTranspose", ["x", "w"], {}, {}, None),
     ("ConvTranspose", ["x", "w"], {}, {"x": [1, 4, 8, 8, 8]}, "its input has 5 dimensions, not 4"),
@@ -214,6 +214,8 @@ def test_modules(torch):
             self.bare = nn.Linear(4, 4, bias=False)
             self.block = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.LSTM(4, 4), nn.LSTM(4, 4, bidirectional=True))
             self.gru = nn.GRU(4, 4, num_layers=2)
+            self.dropped, self.projected = nn.LSTM(4, 4), nn.LSTM(4, 4, proj_size=2)
+            self.dropped.dropout = 0.5  # of one layer PyTorch warns, as it has no effect
             self.odd_lstm, self.odd_gru = nn.LSTM(4, 5), nn.GRU(3, 4)
             self.embedding, self.head = nn.Embedding(6, 4), nn.Linear(4, 6)
             self.head.weight = self.embedding.weight
@@ -339,6 +341,20 @@ def test_what_is_added_to_a_linear_is_its_bias_where_it_is_constant(helper, tmp_
     weights = {"onnx::MatMul_1": [8, 8], "fc.bias": [8]}
     path = made(helper, tmp_path / "m.onnx", nodes, weights=weights)
     assert layers_in(path, PYTORCH)["fc"] == Layer("fc", "Linear", True, lacks)
+
+
+@pytest.mark.parametrize("hidden, width, lacks", [(4, 4, ()), (5, 4, ("int4",)), (4, 3, ("int4",)), (4, None, ())])
+def test_int4_wants_even_widths_of_a_recurrent_module(helper, tmp_path, hidden, width, lacks):
+    """A weight of an unknown shape is taken for an even one."""
+    weights = {"r": [1, 4 * hidden, hidden]}
+    if width is not None:
+        weights["w"] = [1, 4 * hidden, width]
+    nodes = [
+        ("Relu", ["x"], ["h"], "/r/Relu", {}),
+        ("LSTM", ["h", "w", "r"], ["y"], "/lstm/LSTM", {"hidden_size": hidden}),
+    ]
+    path = made(helper, tmp_path / "m.onnx", nodes, weights=weights)
+    assert layers_in(path, PYTORCH)["lstm"].lacks == lacks
 
 
 def test_a_sparse_weight_is_constant(helper, tmp_path):

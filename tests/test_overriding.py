@@ -202,6 +202,13 @@ def test_one_algorithm_for_another():
     assert changed == text.replace("ifmr_quantize { search_step: 0.02 }", "hfmg_quantize { num_of_bins: 2048 }")
 
 
+def test_a_comment_ends_as_the_first_line_does():
+    for start, ending in (("", "\n"), ("\n", "\n"), ("\r\n", "\r\n"), ("do_fusion: true\r\n", "\r\n")):
+        text = start + 'override_layer_configs { layer_name: "conv1" calibration_config { } }'
+        changed = written(text, {"dmq_balancer.migration_strength": 0.8})
+        assert changed.startswith(start + "# " + COMMENT + ending)
+
+
 def test_an_element_of_a_list_is_edited():
     text = 'override_layer_configs: [{layer_name: "a" calibration_config {}}, {layer_name: "conv1" calibration_config {}}]\n'
     changed = written(text, {"ifmr_quantize.max_percentile": 1.0}, comment="")

@@ -203,6 +203,27 @@ def test_the_exported_schema_has_its_enums_and_says_what_messages_are():
     assert "enum DataType {\n  INT8 = 1;\n  INT16 = 2;\n}\n" in text
     config = amctcfg.PYTORCH.config
     assert "// {}\nmessage AMCTConfig {{\n".format(config.__doc__.strip().partition("\n")[0]) in text
+    assert (
+        """message ARQuantize {
+  // default: by the layer's type
+  optional bool channel_wise = 1;
+  // 4, 6, 7 or 8; default: 8
+  optional uint32 quant_bits = 2;
+}
+"""
+        in text
+    )
+    assert (
+        """
+  oneof wts_quant_algo {
+    ARQuantize arq_quantize = 1;
+    ADAquantize ada_quantize = 2;
+  }
+  oneof acts_quant_algo {
+    FMRQuantize ifmr_quantize = 3;
+"""
+        in text
+    )
 
 
 def test_a_truth_value_is_pythons_or_numpys():

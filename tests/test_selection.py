@@ -151,12 +151,14 @@ def test_a_stale_block_is_reported_and_rewritten():
 
 @pytest.mark.parametrize("above", ["", 'skip_layers: "ab/conv"\n'])
 @pytest.mark.parametrize("between", ["skip_layer_types: 'MatMul'\n", "skip_layer_types: 'MatMul'  # x\n\t" * 2])
-def test_what_a_fix_deletes_does_not_join_a_block_with_entries_below(above, between):
+@pytest.mark.parametrize("first", ["", "skip_layer_types: 'MatMul'\n", "activation_offset: yes\n"])
+def test_what_a_fix_deletes_does_not_join_a_block_with_entries_below(above, between, first):
     """They are the user's: a second run would take them for the selection's, and delete them."""
-    text = "skip_layer_types: 'MatMul'\n# amctcfg: where=scope=ab\n{}{}skip_layers: 'fc'\n".format(above, between)
-    once = amctcfg.fix(text, LAYERS)
+    block = "# amctcfg: where=scope=ab\n{}{}skip_layers: 'fc'\n".format(above, between)
+    once = amctcfg.fix("skip_layer_types: 'MatMul'\n" + first + block, LAYERS, unsafe=True)
     assert once.count("MatMul") == 1 and "skip_layers: 'fc'" in once and not stale(once)
     assert amctcfg.fix(once, LAYERS) == once
+    assert "\n\n\n" not in once
 
 
 def test_unskip_does_not_join_a_block_with_entries_below():

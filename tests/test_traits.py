@@ -96,6 +96,15 @@ def test_traits(path):
     assert found["runtime"].layer.lacks == found["variables"].layer.lacks == ("asymmetric",)
 
 
+def test_a_node_without_its_inputs_is_nothing_special(tmp_path):
+    model = onnx_model()
+    for kind in ("Conv", "MatMul"):
+        add_node(model.graph, kind, ["x"], kind + "1")
+        add_node(model.graph, kind, [], kind + "0")
+    layers = amctcfg.load_layers(written(model, tmp_path / "m.onnx"), flavour=ONNX)
+    assert set(layers.traits.values()) <= {Traits()}
+
+
 def test_the_layers_of_a_file_carry_them(path):
     layers = amctcfg.load_layers(path)
     assert layers.traits["variables"].two_variable and layers.is_complete and "shape" in layers.minor
@@ -103,6 +112,7 @@ def test_the_layers_of_a_file_carry_them(path):
     assert (copy, copy.traits, copy.minor) == (layers, layers.traits, layers.minor)
     assert Layers(layers) is layers and layers == tuple(layers)
     assert Layers([Layer("a", "b")]).traits is None
+    assert [layer.name for layer in layers if layers.is_minor(layer)] == ["w2", "m4b", "m4c", "m4d", "shape"]
 
 
 def test_the_command_says_what_a_layer_is(path, cli):
