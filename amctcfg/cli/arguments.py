@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import sys
 from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 from .. import __version__
@@ -169,19 +168,9 @@ class Parser(argparse.ArgumentParser):
         return {name: action for action in self._actions for name in action.option_strings}
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        if file in (None, sys.stdout, self.console.stdout):
-            self.console.result(message)
-        elif self.console.stderr is not None:
-            self.console.stderr.write(message)
-
-    def print_help(self, file: Any = None) -> None:
-        self.console.result(self.format_help())
+        self.console.result(message)
 
     def exit(self, status: int = 0, message: Optional[str] = None) -> NoReturn:
-        if message and status:
-            self.console.complain(message)
-        elif message:
-            self.console.result(message)
         raise Exit(status)
 
     def error(self, message: str) -> NoReturn:

@@ -303,22 +303,21 @@ class Loop:
         """Return the verdict of a run, by git's protocol or the score. Raises `CommandError` where it has none."""
         from ..tuning.commands import CommandError
 
-        command, status = quote_name(self.arguments.run[0]), ended.status
-        if status in (NOT_EXECUTABLE, NOT_FOUND):
-            what = "could not be executed" if status == NOT_EXECUTABLE else "was not found"
-            what += " by the {}".format(ended.where) if ended.where else ""
-            raise CommandError("the command {}, which is not a verdict; its output is in {}".format(what, log))
+        status = ended.status
         if status == CANT_TELL:
             return None
-        if self.arguments.target is not None:
+        if status in (NOT_EXECUTABLE, NOT_FOUND):
+            what = "the command {}".format("could not be executed" if status == NOT_EXECUTABLE else "was not found")
+            what += " by the {}".format(ended.where) if ended.where else ""
+        elif self.arguments.target is not None:
             return self.score_in(ended.output, log)
-        if status < 0:
-            words = "{} was ended by signal {}, which is not a verdict; its output is in {}"
-            raise CommandError(words.format(command, -status, log))
-        if status > CANT_TELL:
-            words = "the command exited with {}, which is not a verdict; its output is in {}"
-            raise CommandError(words.format(status, log))
-        return status == 0
+        elif status < 0:
+            what = "{} was ended by signal {}".format(quote_name(self.arguments.run[0]), -status)
+        elif status > CANT_TELL:
+            what = "the command exited with {}".format(status)
+        else:
+            return status == 0
+        raise CommandError("{}, which is not a verdict; its output is in {}".format(what, log))
 
     def score_in(self, output: bytes, log: str) -> Verdict:
         """Return the score that a run printed last; None where it printed none."""
