@@ -87,10 +87,7 @@ def evidence(tree: Tree, flavour: Flavour) -> List[str]:
 
 def fits_tf_ascend(tree: Tree) -> bool:
     """Return whether nothing in a text speaks against TF-Ascend: the common case, decided without loading other flavours."""
-    slips = {name.lower() for name in TF_ASCEND.types}
-    if proto_of(tree) not in ("", TF_ASCEND.proto):
-        return False
-    return not any(True for _ in unknown_fields(tree, TF_ASCEND)) and all(t.lower() in slips for t in types_in(tree))
+    return not any(misfit(tree, set(types_in(tree)), set(), proto_of(tree), TF_ASCEND))
 
 
 def unknown_fields(tree: Tree, flavour: Flavour) -> Iterator[str]:

@@ -70,10 +70,8 @@ class Clues(NamedTuple):
 def find_modules(graph: Any) -> List[Module]:
     """Find the modules in a graph, in its order, one for each name; one that is called again is not listed again."""
     values = OnnxGraph(graph)
-    nodes = list(graph.node)  # which keeps them and so their ids: protobuf makes them when they are asked for
-    paths = {id(node): module_path(node) for node in nodes}
-    clues = [found for found in (read_clues(node, values, paths) for node in nodes) if found is not None]
-    containers = set(outer_paths(path for path in paths.values() if path))
+    clues = [found for found in (read_clues(node.raw, values) for node in values.nodes) if found is not None]
+    containers = set(outer_paths(filter(None, (module_path(node.raw) for node in values.nodes))))
     # The modules that have modules, by the names of parameters: `a` and `a.b` of "a.b.c.weight".
     containers.update(outer_paths(value.rpartition(".")[0] for value in values.constants if "::" not in value))
     named = [Named(clue, *name_module(clue, containers)) for clue in clues]
@@ -112,7 +110,7 @@ class Named(NamedTuple):
 # ---------------------------------------------------------------- what a node tells
 
 
-def read_clues(node: Any, values: OnnxGraph, paths: Dict[int, Optional[str]]) -> Optional[Clues]:
+def read_clues(node: Any, values: OnnxGraph) -> Optional[Clues]:
     """Read what a node tells of its module; None for one that computes no module that the toolkit quantizes."""
     weight = None
     if node.op_type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul"):
@@ -124,10 +122,10 @@ def read_clues(node: Any, values: OnnxGraph, paths: Dict[int, Optional[str]]) ->
     kind = module_type(node, weight)
     if kind is None:
         return None
-    bias, add = bias_of(node, values, paths)
+    bias, add = bias_of(node, values)
     sole = weight is not None and len(values.readers.get(weight.value, ())) == 1 and not weight.is_copy
     scope, scope_class = scope_of(node)
-    return Clues(kind, node, paths[id(node)], scope, scope_class, weight, sole, bias, add)
+    return Clues(kind, node, module_path(node), scope, scope_class, weight, sole, bias, add)
 
 
 def module_type(node: Any, weight: Optional[ValueOrigin]) -> Optional[str]:
@@ -143,7 +141,7 @@ def module_type(node: Any, weight: Optional[ValueOrigin]) -> Optional[str]:
     return node.op_type if node.op_type in RECURRENT else None
 
 
-def bias_of(node: Any, values: OnnxGraph, paths: Dict[int, Optional[str]]) -> Tuple[Optional[str], Any]:
+def bias_of(node: Any, values: OnnxGraph) -> Tuple[Optional[str], Any]:
     """Find the bias of a module: an input of its node, or what the Add behind a MatMul adds."""
     if node.op_type in (*CONVOLUTIONS, "Gemm"):
         return (node.input[2] if len(node.input) > 2 and node.input[2] else None), None
@@ -156,7 +154,7 @@ def bias_of(node: Any, values: OnnxGraph, paths: Dict[int, Optional[str]]) -> Tu
     others = [value for value in add.input if value != node.output[0]]
     if len(others) != 1 or not values.origin(others[0]).constant:
         return None, None
-    same_place = paths[id(node)] == paths[id(add)] and scope_of(node)[0] == scope_of(add)[0]
+    same_place = module_path(node) == module_path(add) and scope_of(node)[0] == scope_of(add)[0]
     return (others[0], add) if same_place else (None, None)
 
 

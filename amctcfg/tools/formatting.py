@@ -175,9 +175,7 @@ class Layout:
             self.write(indent + INDENT + double_quoted(match.group()), match.end())
 
     def message(self, head: str, fields: Sequence[Any], field: Field, indent: str, foot: str) -> Steps:
-        end = field[3]
-        opening = self.opening(field)
-        self.own_lines(opening, indent, inside=True)
+        end, opening = field[3], self.opening(field, indent)
         self.write(indent + head, opening + 1)
         self.fresh = True
         yield self.fields(fields, deeper(indent), end - 1)
@@ -185,9 +183,7 @@ class Layout:
         self.write(indent + foot, end)
 
     def list(self, name: str, elements: ListValue, field: Field, indent: str) -> Steps:
-        end = field[3]
-        opening = self.opening(field)
-        self.own_lines(opening, indent, inside=True)
+        end, opening = field[3], self.opening(field, indent)
         inside = tuple(split(elements))
         if not self.comment_before(end) and all(isinstance(element[1], str) for element in inside):
             line = "{}{}: [{}]".format(indent, name, ", ".join(" ".join(literals(e[1])) for e in inside))
@@ -212,11 +208,12 @@ class Layout:
         else:
             yield self.message("{", value, element, indent, "}" + comma)
 
-    def opening(self, field: Field) -> int:
-        """Return the offset of the bracket with which a field's value begins."""
+    def opening(self, field: Field, indent: str) -> int:
+        """Return the offset of the bracket with which a field's value begins; the comments in front of it are written."""
         name, _, start, _ = field
         for match in COMMENT_OR_OPENING.finditer(self.text, start + len(name or "")):
             if match.group()[0] != "#":
+                self.own_lines(match.start(), indent, inside=True)
                 return match.start()
         raise AssertionError("a message and a list have brackets")
 
