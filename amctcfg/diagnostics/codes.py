@@ -25,6 +25,17 @@ class Code(NamedTuple):
     flavour: str = "tf-ascend"
 
 
+OVERRIDE = '{} {{\n  {}: "{}"\n  calibration_config {{ ifmr_quantize {{ {} }} }}\n}}\n'
+
+
+def layer_override(name: str, setting: str) -> str:
+    return OVERRIDE.format("override_layer_configs", "layer_name", name, setting)
+
+
+def type_override(name: str, setting: str) -> str:
+    return OVERRIDE.format("override_layer_types", "layer_type", name, setting)
+
+
 CODES: Dict[str, Code] = {
     "syntax": Code(
         ERROR,
@@ -54,7 +65,7 @@ CODES: Dict[str, Code] = {
         ERROR,
         "A field that takes one value is given twice.",
         "Keep one of the two.",
-        ("do_fusion: true\ndo_fusion: false\n"),
+        "do_fusion: true\ndo_fusion: false\n",
     ),
     "conflicting-fields": Code(
         ERROR,
@@ -85,7 +96,7 @@ CODES: Dict[str, Code] = {
         ERROR,
         "The file is another kind of AMCT configuration: for retraining, pruning, distillation, the KV cache and so on.",
         "Use the tool that this kind of file is for; amctcfg reads configurations of post-training quantization.",
-        ("batch_num: 1\nretrain_data_quant_config { ulq_quantize { } }\n"),
+        "batch_num: 1\nretrain_data_quant_config { ulq_quantize { } }\n",
     ),
     "invalid-json": Code(
         ERROR,
@@ -127,12 +138,7 @@ CODES: Dict[str, Code] = {
         ERROR,
         "An override asks for an algorithm or a width that its layers can't have.",
         "Leave it out, or ask for it where it is possible.",
-        (
-            "override_layer_types {\n"
-            '  layer_type: "Conv3d"\n'
-            "  calibration_config { ifmr_quantize { dst_type: INT16 } }\n"
-            "}\n"
-        ),
+        type_override("Conv3d", "dst_type: INT16"),
         flavour="pytorch",
     ),
     "not-fusible": Code(
@@ -157,79 +163,43 @@ CODES: Dict[str, Code] = {
         WARNING,
         "A block leaves out fields that lower blocks set; they take their defaults.",
         "Repeat in the block the settings that you want to keep.",
-        (
-            "common_config { ifmr_quantize { search_range_start: 0.8 } }\n"
-            "override_layer_configs {\n"
-            '  layer_name: "conv1"\n'
-            "  calibration_config { ifmr_quantize { search_step: 0.02 } }\n"
-            "}\n"
-        ),
+        "common_config { ifmr_quantize { search_range_start: 0.8 } }\n" + layer_override("conv1", "search_step: 0.02"),
     ),
     "asymmetric-cascade": Code(
         WARNING,
         "The documented rules and the toolkit give a layer different values of asymmetric.",
         "Set asymmetric in the layer's override.",
-        (
-            "override_layer_types {\n"
-            '  layer_type: "Conv2D"\n'
-            "  calibration_config { ifmr_quantize { asymmetric: false } }\n"
-            "}\n"
-            "override_layer_configs {\n"
-            '  layer_name: "conv1"\n'
-            "  calibration_config { ifmr_quantize { search_step: 0.02 } }\n"
-            "}\n"
-        ),
+        type_override("Conv2D", "asymmetric: false") + layer_override("conv1", "search_step: 0.02"),
     ),
     "skipped-override": Code(
         WARNING,
         "A layer or type is both skipped and overridden.",
         "Delete one of the two.",
-        (
-            'skip_layers: "conv1"\n'
-            "override_layer_configs {\n"
-            '  layer_name: "conv1"\n'
-            "  calibration_config { ifmr_quantize { search_step: 0.02 } }\n"
-            "}\n"
-        ),
+        'skip_layers: "conv1"\n' + layer_override("conv1", "search_step: 0.02"),
     ),
     "unused-override": Code(
         WARNING,
         "No layer of the model uses an override of its type.",
         "Delete the override.",
-        (
-            "override_layer_types {\n"
-            '  layer_type: "AvgPool"\n'
-            "  calibration_config { ifmr_quantize { search_step: 0.02 } }\n"
-            "}\n"
-        ),
+        type_override("AvgPool", "search_step: 0.02"),
     ),
     "ignored-override": Code(
         WARNING,
         "The layer of an override can't be quantized.",
         "Delete the override.",
-        (
-            "override_layer_configs {\n"
-            '  layer_name: "conv_dynamic"\n'
-            "  calibration_config { ifmr_quantize { search_step: 0.02 } }\n"
-            "}\n"
-        ),
+        layer_override("conv_dynamic", "search_step: 0.02"),
     ),
     "fusion-off": Code(
         WARNING,
         "skip_fusion_layers has no effect with do_fusion: false.",
         "Delete one of the two.",
-        ('do_fusion: false\nskip_fusion_layers: "conv1"\n'),
+        'do_fusion: false\nskip_fusion_layers: "conv1"\n',
     ),
     "redundant-override": Code(
         WARNING,
         "An override changes nothing.",
         "Delete the override.",
-        (
-            "override_layer_configs {\n"
-            '  layer_name: "conv1"\n'
-            "  calibration_config { ifmr_quantize { search_step: 0.01 } }\n"
-            "}\n"
-        ),
+        layer_override("conv1", "search_step: 0.01"),
     ),
     "softened": Code(
         WARNING,
@@ -290,12 +260,12 @@ CODES: Dict[str, Code] = {
         WARNING,
         "Unknown setting in a comment `# amctcfg: ...`.",
         "Use the setting that is suggested: graph, flavour, rules or ignore.",
-        ("# amctcfg: grpah=model.pb\ndo_fusion: true\n"),
+        "# amctcfg: grpah=model.pb\ndo_fusion: true\n",
     ),
     "unused-ignore": Code(
         WARNING,
         "Unused `ignore` comment: it silences nothing. Only with `--strict-warnings`.",
         "Delete the comment.",
-        ("# amctcfg: ignore=many-steps\ndo_fusion: true\n"),
+        "# amctcfg: ignore=many-steps\ndo_fusion: true\n",
     ),
 }
