@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import groupby
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import PLAIN
 from ..diagnostics.words import escape_controls, pluralize
 from ..resolve.effective import READ
-from ..tools.tabulating import Row, Table, group_neighbours, run_name, score_texts, word_cell
+from ..tools.tabulating import Row, Table, run_name, score_texts, word_cell
 
 DIM = "\x1b[2m"
 NOT_QUANTIZED = "\x1b[33m"
@@ -80,7 +81,8 @@ class TextTable:
 
     def runs(self, rows: Iterable[Row]) -> List[List[Row]]:
         found: List[List[Row]] = []
-        for run in group_neighbours(rows, self.key):
+        for _, neighbours in groupby(rows, self.key):
+            run = list(neighbours)
             found += [run] if len(run) >= FEWEST else [[row] for row in run]
         return found
 

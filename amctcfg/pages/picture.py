@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 from typing import Dict, List
 
-from ..tools.tabulating import Scale, Table
+from ..tools.tabulating import Table
+from .scale import Scale
 from .table import text
 
 MARGIN = 8  # percent above and below

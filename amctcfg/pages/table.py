@@ -13,14 +13,13 @@ from ..tools.tabulating import (
     Cell,
     Measured,
     Row,
-    Scale,
     Table,
-    scale_of,
     scope_in_name,
     score_texts,
     show_value,
     tabulate,
 )
+from .scale import Scale
 from .style import NOTEBOOK, TABLE
 
 MOST_ROWS = 200  # of a plan in a notebook
@@ -96,7 +95,7 @@ class HtmlTable:
         self.explanations: Optional[Explanations] = explanations
         self.columns: List[str] = list(table.varying)
         scores = [row.score for row in table.rows if row.score is not None]
-        self.scale: Scale = scale_of(scores, table.low_is_sensitive)
+        self.scale: Scale = Scale(scores, table.low_is_sensitive)
         self.scores: Dict[float, str] = score_texts(scores)
         self.keys: Dict[Any, int] = {}
 

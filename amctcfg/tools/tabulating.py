@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import math
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.words import format_value
 from ..flavours.flavour import Flavour
@@ -173,11 +172,6 @@ def find_shared_cells(rows: Sequence[Row]) -> Dict[str, Cell]:
     return shared
 
 
-def group_neighbours(rows: Iterable[Row], key: Callable[[Row], Any]) -> List[List[Row]]:
-    """Join neighbours that are equal by a key."""
-    return [list(run) for _, run in groupby(rows, key)]
-
-
 def run_name(names: Sequence[str]) -> str:
     """Name several neighbours together: the scope that they share, or the first and the last."""
     if len(names) == 1:
@@ -268,32 +262,3 @@ def score_text(score: float, neighbours: Sequence[float]) -> str:
         if text not in others and not (float(text) == round(score) != score):
             break
     return text
-
-
-class Scale(NamedTuple):
-    """The way in which scores are drawn: from the worst to the best, those near 1 (cosines) as the logarithm of what is missing to 1."""
-
-    is_logarithmic: bool
-    sign: float
-    worst: float
-    best: float
-
-    def harm(self, score: float) -> float:
-        """Return how bad a score is, from 0, the best, to 1, the worst."""
-        if self.worst == self.best:
-            return 0.0
-        share = (self.best - goodness(score, self.is_logarithmic, self.sign)) / (self.best - self.worst)
-        return min(max(share, 0.0), 1.0)
-
-
-def scale_of(scores: Iterable[float], low_is_sensitive: Optional[bool]) -> Scale:
-    """Return the scale of the scores that are finite."""
-    finite = [score for score in scores if math.isfinite(score)] or [0.0]
-    sign = -1.0 if low_is_sensitive is False else 1.0
-    logarithmic = sign > 0 and all(0 <= score <= 1 for score in finite)
-    drawn = [goodness(score, logarithmic, sign) for score in finite]
-    return Scale(logarithmic, sign, min(drawn), max(drawn))
-
-
-def goodness(score: float, logarithmic: bool, sign: float) -> float:
-    return -math.log10(max(1 - score, 1e-8)) if logarithmic else sign * score
