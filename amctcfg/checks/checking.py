@@ -59,9 +59,8 @@ def check(
         return error.diagnostics
     if reading.foreign:
         return document.diagnostics
-    context = Context(document, layers, rules, None, reading.broken)
     settings = Settings(document.text, document.name)
-    context.soc = settings.values.get("soc")
+    context = Context(document, layers, rules, None, reading.broken, settings.values.get("soc"))
     return settings.without_ignored(check_document(context))
 
 

@@ -45,13 +45,14 @@ class Context:
         rules: Rules = DOCUMENTED,
         flavour: Optional[Flavour] = None,
         broken: Iterable[Path] = (),
+        soc: Optional[str] = None,
     ) -> None:
         self.resolver: Resolver = Resolver(config, rules, flavour)
         self.config: Configuration = self.resolver.config
         self.document: Optional[Document[Configuration]] = self.resolver.document
         self.flavour: Flavour = self.resolver.flavour
         self.rules: Rules = rules
-        self.soc: Optional[str] = None  # the processor that the model is for
+        self.soc: Optional[str] = soc  # the processor that the model is for
         self.has_layers: bool = layers is not None
         self.layers: Layers = check_layers(layers or ())
         self.by_name: Dict[str, Layer] = {layer.name: layer for layer in self.layers}

@@ -18,7 +18,6 @@ from ..workspace.workspace import AUTO, Options, Workspace
 from .arguments import COMMANDS, Option, option, options_of, strip_mark
 from .console import EXIT_OK, Console
 
-SHELLS = ("bash", "zsh", "fish")
 QUERY = "query"  # what the scripts ask with
 
 SCRIPTS = {
@@ -74,7 +73,7 @@ Completion = Tuple[str, str]  # what is inserted, and what it is
 
 def shell_name(word: str) -> str:
     """Return the name of a shell, for argparse."""
-    if word not in (*SHELLS, QUERY):
+    if word not in (*SCRIPTS, QUERY):
         raise argparse.ArgumentTypeError("there is no completion for '{}'; there is bash, zsh and fish".format(word))
     return word
 
@@ -156,7 +155,7 @@ def offer_values(name: str, settings: Dict[str, Any], words: Sequence[str]) -> I
     if settings.get("choices"):
         return [(str(choice), "") for choice in settings["choices"]]
     if name == "shell":
-        return [(shell, "") for shell in SHELLS]
+        return [(shell, "") for shell in SCRIPTS]
     if name == "--flavour" or (name == "name" and words[0] == "flavours"):
         own = [(AUTO, "what fits model and file")] if name == "--flavour" else []
         return [*[(flavour.name, flavour.title) for flavour in FLAVOURS.values()], *own]

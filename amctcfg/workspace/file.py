@@ -4,19 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Dict,
-    Generic,
-    Iterable,
-    NamedTuple,
-    Optional,
-    Tuple,
-    TypeVar,
-    Union,
-)
+from typing import TYPE_CHECKING, Any, Callable, Dict, Generic, Iterable, Optional, Tuple, TypeVar, Union
 
 from ..checks.checking import check_document
 from ..checks.context import Context
@@ -55,14 +43,6 @@ class cached(Generic[V]):  # noqa: N801 - it reads as a decorator
         value = self.compute(instance)
         instance.__dict__[self.compute.__name__] = value  # which is found before this descriptor from now on
         return value
-
-
-class Read(NamedTuple):
-    """The result of reading a file: a document with what was found on the way, or why there is none."""
-
-    document: Optional[Document[Configuration]]
-    reading: Optional[Reading]
-    error: Optional[ConfigError]
 
 
 @dataclass(eq=False, repr=False)
@@ -116,12 +96,11 @@ class ConfigFile:
         return self.parsed if not self.is_json and isinstance(self.parsed, Tree) else None
 
     @cached
-    def read(self) -> Read:
-        """Read the configuration, also where it has errors."""
-        if not isinstance(self.parsed, Tree):
-            return Read(None, None, self.parsed)
-        document, reading = read_tree(self.parsed, not self.workspace.options.lenient, self.flavour)
-        return Read(document, reading, None)
+    def read(self) -> Tuple[Document[Configuration], Reading]:
+        """Read the configuration, also where it has errors. Raises `ConfigError` for what is not text format."""
+        if isinstance(self.parsed, ConfigError):
+            raise self.parsed
+        return read_tree(self.parsed, not self.workspace.options.lenient, self.flavour)
 
     # ------------------------------------------------------------ checking
 
@@ -143,15 +122,14 @@ class ConfigFile:
         """Return every error and warning."""
         if self.is_json:
             return self.diagnostics_of_json()
-        document, reading, error = self.read
-        if document is None or reading is None:
-            return error.diagnostics if error else ()
+        try:
+            document, reading = self.read
+        except ConfigError as error:
+            return error.diagnostics
         if reading.foreign:
             return document.diagnostics
         self.note_other_model(reading.config)
-        context = Context(document, self.layers, self.rules, self.flavour, reading.broken)
-        context.soc = self.soc
-        return check_document(context)
+        return check_document(Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc))
 
     def diagnostics_of_json(self) -> Tuple[Diagnostic, ...]:
         """Return the errors of a JSON quantization config."""
@@ -174,9 +152,7 @@ class ConfigFile:
     @cached
     def document(self) -> Document[Configuration]:
         """Return the configuration. Raises `ConfigError` with all diagnostics where it has errors."""
-        document, reading, error = self.read
-        if document is None or reading is None:
-            raise error or AssertionError("a file has a document or an error")
+        document, reading = self.read
         if reading.errors:
             raise ConfigError(self.check(), self.text)
         return document
