@@ -192,13 +192,7 @@ def ifmr(
     Source: `ifmr_quantize`. `ifmr_losses` computes as the toolkit does; where there are many values, `loss_bounds` leaves
     it only the candidates that may be the best.
     """
-    high, low = range_of(samples, percentiles)
-    steps = (1 << bits) - 1
-    if not asymmetric:
-        steps = 1 << (bits - 1)
-        if abs(high) >= abs(low):
-            steps -= 1
-        high, low = max(abs(high), abs(low)), np.float32(0)
+    high, low, steps = searched_range(samples, bits, asymmetric, percentiles)
     with np.errstate(over="ignore", invalid="ignore"):
         tops = high * ratios(*search)
         scales = (tops - low) / np.float32(steps)
@@ -215,6 +209,16 @@ def range_of(samples: Samples, percentiles: Tuple[float, float]) -> Tuple[np.flo
     count = len(samples)
     upper, lower = (1 if 1 - p < EPSILON else count - int(p * count) for p in percentiles)
     return samples.outermost(upper, 1), samples.outermost(lower, -1)
+
+
+def searched_range(
+    samples: Samples, bits: int, asymmetric: bool, percentiles: Tuple[float, float]
+) -> Tuple[np.float32, np.float32, int]:
+    """Return the upper end, which the search multiplies, the lower end, which stays, and the steps between the two."""
+    high, low = range_of(samples, percentiles)
+    if asymmetric:
+        return high, low, (1 << bits) - 1
+    return max(abs(high), abs(low)), ZERO, (1 << (bits - 1)) - int(abs(high) >= abs(low))
 
 
 def ratios(start: float, end: float, step: float) -> np.ndarray:

@@ -11,6 +11,7 @@ from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE
 from ..messages.field import Among
 from ..resolve.effective import EffectiveConfig, values_of
 from ..tools.overriding import alter_block
+from .sites import Site
 
 # By what they cost on the device, the cheapest first.
 SETTINGS, BALANCER, INT16, SKIP = "settings", "balancer", "int16", "skip"
@@ -80,11 +81,11 @@ def widths_in(fields: Dict[str, Any]) -> Tuple[str, ...]:
     return tuple(field.kind.names) if field is not None else ()
 
 
-def axes_of(effective: EffectiveConfig, flavour: Flavour, kinds: Iterable[str]) -> Axes:
+def axes_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Axes:
     """Return what can be chosen for a layer within some kinds of changes.
 
     Args:
-        effective: What the layer gets now.
+        site: The layer, as it is.
         flavour: The flavour of the configuration.
         kinds: The kinds of changes that are allowed.
 
@@ -93,33 +94,27 @@ def axes_of(effective: EffectiveConfig, flavour: Flavour, kinds: Iterable[str]) 
 
     Source: the vendor's advice where accuracy drops; the ranges are those of the fields.
     """
-    layer, fields, values = effective.layer, block_fields(flavour), values_of(effective.calibration_config)
-    kinds, has_ifmr = set(kinds), "ifmr_quantize.max_percentile" in values
-    search = ("search_range_start", "search_range_end", "search_step")
-    own_range = tuple(values["ifmr_quantize." + name] for name in search) if has_ifmr else None
-    own_ends = (values.get("ifmr_quantize.max_percentile"), values.get("ifmr_quantize.min_percentile"))
-    own_bins = values.get("hfmg_quantize.num_of_bins")
-    member = "ifmr_quantize" if has_ifmr else "hfmg_quantize"
+    layer, fields, setting = site.effective.layer, block_fields(flavour), site.setting
+    values, kinds, has_ifmr = values_of(site.effective.calibration_config), set(kinds), setting.bins is None
     within = getattr(leaves(fields, "hfmg_quantize").get("num_of_bins"), "within", None)
     bins = within.values if isinstance(within, Among) else ()
     weights: List[Optional[bool]] = [values.get("arq_quantize.channel_wise")]
     if SETTINGS in kinds and weights[0] is False and flavour.can(layer, CHANNEL_WISE):
         weights.append(True)
-    strength = values.get("dmq_balancer.migration_strength")
-    strengths: List[Optional[float]] = [strength]
+    strengths: List[Optional[float]] = [setting.strength]
     if flavour.can(layer, "dmq_balancer") and "dmq_balancer" in fields:
-        if (BALANCER in kinds) if strength is None else (SETTINGS in kinds):
+        if (BALANCER if setting.strength is None else SETTINGS) in kinds:
             strengths += STRENGTHS
-    width = values.get(member + ".dst_type")
+    width = values.get("{}.dst_type".format("ifmr_quantize" if has_ifmr else "hfmg_quantize"))
     widths: List[Optional[str]] = [width]
     if INT16 in kinds and width == "INT8" and flavour.can(layer, "int16"):
         widths.append("INT16")
-    offsets = [bool(values.get(member + ".asymmetric"))]
+    offsets = [setting.asymmetric]
     tuned = SETTINGS in kinds
     if tuned and flavour.can(layer, ASYMMETRIC):
         offsets.append(not offsets[0])
-    pairs = [own_ends] if has_ifmr else []
-    ranges: List[Any] = [own_range] if has_ifmr else []
+    pairs = [setting.percentiles] if has_ifmr else []
+    ranges = [setting.search] if has_ifmr else []
     if tuned:
         pairs += [(p, p) for p in PERCENTILES]
         ranges += [(start, end, RANGE_STEP) for start, end in itertools.product(RANGE_STARTS, RANGE_ENDS)]
@@ -128,7 +123,7 @@ def axes_of(effective: EffectiveConfig, flavour: Flavour, kinds: Iterable[str]) 
         strengths=once(strengths),
         percentiles=once(pairs),
         ranges=once(ranges),
-        bins=once([*([own_bins] if own_bins else []), *(bins if tuned else ())]),
+        bins=once([*([] if setting.bins is None else [setting.bins]), *(bins if tuned else ())]),
         offsets=tuple(offsets),
         widths=tuple(widths),
     )

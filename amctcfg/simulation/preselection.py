@@ -15,7 +15,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from ..flavours.flavour import Flavour
-from .algorithms import Samples, estimated_losses, ifmr, limits, range_of, ratios
+from .algorithms import Samples, estimated_losses, ifmr, limits, ratios, searched_range
 from .alternatives import KINDS, Axes, axes_of, block_with, kind_of_change
 from .editing import Factors, build_float, build_quantized, weave
 from .histograms import hfmg
@@ -70,7 +70,7 @@ def preselect(
     Returns:
         At most so many of each kind, each kind's best first.
     """
-    axes = axes_of(site.effective, flavour, kinds)
+    axes = axes_of(site, flavour, kinds)
     bench = Bench(site, network, arrays)
     corners = [Corner(*values) for values in itertools.product(axes.widths, axes.strengths, axes.weights)]
     found: List[Tuple[Corner, Alternative]] = []
@@ -206,10 +206,7 @@ def search_ranges(
     samples: Samples, bits: int, offset: bool, percentiles: Tuple[float, float], ranges: Iterable[Any]
 ) -> Dict[Any, Tuple[float, float, int]]:
     """Return the least loss of IFMR, its scale and offset, for each range; ranges share candidates."""
-    high, low = range_of(samples, percentiles)
-    steps = (1 << bits) - 1 if offset else (1 << (bits - 1)) - int(abs(high) >= abs(low))
-    if not offset:
-        high, low = max(abs(high), abs(low)), np.float32(0)
+    high, low, steps = searched_range(samples, bits, offset, percentiles)
     each = {search: ratios(*search) for search in ranges}
     if bits > 8:  # sorting does not pay
         searched = {search: ifmr(samples, bits, offset, percentiles, search) for search in ranges}

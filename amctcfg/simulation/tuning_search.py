@@ -261,11 +261,15 @@ class TuningSearch:
         """Return the noise of a layer by a state, alone."""
         return 0.0 if is_skip(state.get(name)) else self.made[name, state.get(name)].noise
 
+    def choices(self, name: str, kinds: Sequence[str]) -> List[Choice]:
+        """Return the alternatives of a layer of some kinds, the least noise first."""
+        return [choice for choice in self.tried.get(name, ()) if choice.kind in kinds]
+
     def pick(self, kinds: Sequence[str]) -> State:
         """Pick for each layer the choice with the least noise among some kinds; at least one layer is not skipped."""
         state: Dict[str, Choice] = {}
         for name in self.sites:
-            there = [choice for choice in self.tried.get(name, ()) if choice.kind in kinds]
+            there = self.choices(name, kinds)
             if SKIP in kinds:
                 state[name] = Choice(SKIP, None)
             elif there:
@@ -293,7 +297,7 @@ class TuningSearch:
         while changed:
             changed = False
             for name in sorted(self.tried, key=lambda n: -self.noise(state, n)):
-                for choice in [choice for choice in self.tried[name] if choice.kind in kinds][: self.most]:
+                for choice in self.choices(name, kinds)[: self.most]:
                     other = {**state, name: choice}
                     if not left or choice == state.get(name) or is_skip(state.get(name)):
                         continue
@@ -325,7 +329,7 @@ class TuningSearch:
         """Return the state with a dear kind for one layer after the other, until it reaches the target."""
         best: Dict[str, Choice] = {}
         for name in self.sites:
-            there = [choice for choice in self.tried.get(name, ()) if choice.kind == kind]
+            there = self.choices(name, [kind])
             best.update({name: Choice(SKIP, None)} if kind == SKIP else {name: there[0]} if there else {})
         gains = {name: self.noise(state, name) - self.noise({name: choice}, name) for name, choice in best.items()}
         for done, name in enumerate(sorted(gains, key=lambda n: -gains[n])):
@@ -365,8 +369,7 @@ class TuningSearch:
         found: List[State] = [without(state, name)]
         for kind in self.kinds:
             if COST[kind] < COST[state[name].kind]:
-                tried = [choice for choice in self.tried.get(name, ()) if choice.kind == kind]
-                found += [{**state, name: choice} for choice in tried[: self.most]]
+                found += [{**state, name: choice} for choice in self.choices(name, [kind])[: self.most]]
         return found
 
     # ------------------------------------------------------------ what comes out
