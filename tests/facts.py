@@ -92,6 +92,18 @@ for older in ("onnx", "tensorflow", "caffe"):
     TYPES[older + "-8.5"] = TYPES[older]
 
 
+# Types that compute the same, whatever the flavour: who writes one is asked whether the flavour's own is meant.
+SAME = """
+    Conv2D Conv2d Conv Convolution
+    DepthwiseConv2dNative DepthwiseConv2D
+    Conv2DBackpropInput Conv2DTranspose ConvTranspose ConvTranspose2d Deconvolution
+    MatMul MatMulV2 Gemm Linear InnerProduct Dense FullyConnection
+    BatchMatMul BatchMatMulV2
+    AvgPool AvgPoolV2 AvgPool2d AveragePool Pooling
+    Conv3D Conv3d
+"""
+
+
 def types_of(flavour):
     """Type -> its letters."""
     rows = (line.split() for line in TYPES[flavour].split("\n") if line.strip())

@@ -8,6 +8,7 @@ import pytest
 
 import amctcfg
 from amctcfg import Layer
+from amctcfg.models import onnx, tensorflow, torch
 
 from . import facts
 
@@ -51,6 +52,37 @@ def test_types(name):
     assert flavour.channel_wise_types == facts.types_with(name, "c")
     assert flavour.fusible_types == facts.types_with(name, "f")
     assert flavour.symmetric_only_types == facts.types_with(name, "s")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_type_of_another_flavour_is_answered_with_those_that_compute_the_same(name):
+    own = facts.types_with(name, "q")
+    for row in facts.SAME.split("\n"):
+        there = own & set(row.split())
+        for other in set(row.split()) - set(facts.types_of(name)):
+            same = {kind for kind in there if kind.lower() == other.lower()}
+            (found,) = amctcfg.check("skip_layer_types: '%s'" % other, flavour=amctcfg.FLAVOURS[name])
+            asked = found.hint.partition("?")[0] if there else ""
+            assert found.code == "unknown-type"
+            assert all("'%s'" % kind in asked for kind in same or there), (other, found.hint)
+
+
+@pytest.mark.parametrize(
+    "other, meant", [("MatMul", "BatchMatMulV2"), ("Conv", "Conv3D"), ("ConvTranspose", "Conv2DTranspose")]
+)
+def test_types_of_ge_that_several_of_a_framework_become(other, meant):
+    (found,) = amctcfg.check("skip_layer_types: '%s'" % other, flavour=amctcfg.FLAVOURS["ge"])
+    assert "'%s'" % meant in found.hint
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_conditions_are_those_that_a_reader_of_graphs_knows(name):
+    flavour = amctcfg.FLAVOURS[name]
+    known = {"": (), "tensorflow": tensorflow.CONDITIONS, "onnx": onnx.CONDITIONS}.get(flavour.graphs)
+    if known is None:
+        known = {*torch.CONDITIONS, "once"}  # which only an exported graph shows
+    found = {condition for layer_type in flavour.types.values() for condition in layer_type.conditions}
+    assert found <= set(known) and bool(found) is bool(flavour.graphs)
 
 
 # What asks for an ability: letter, block, the code of the error on a type without it; in an override of the type.

@@ -246,14 +246,25 @@ def test_modules(torch):
         amctcfg.layers_from_module("model.pt")
 
 
-def test_a_module_shaped_thing_is_enough():
-    """torch is not imported: anything with its shape is taken."""
-    leaf = type("Linear", (Thing,), {})(_modules={}, _parameters={"weight": object()}, bias=None, in_features=4)
+@pytest.mark.parametrize(
+    "kind, attributes, lacks",
+    [
+        ("Linear", {"in_features": 4}, ("int16",)),
+        ("Conv2d", {"in_channels": 4}, ()),
+        ("Conv3d", {"in_channels": 4, "dilation": 1}, ()),
+        ("Conv3d", {"in_channels": 3}, ("int4",)),
+        ("LSTM", {"input_size": 4, "hidden_size": 6}, ()),
+        ("GRU", {"input_size": 4, "hidden_size": 5}, ("int4",)),
+    ],
+)
+def test_a_module_shaped_thing_is_enough(kind, attributes, lacks):
+    """torch is not imported: anything with its shape is taken, and what it does not say is as usual."""
+    leaf = type(kind, (Thing,), {})(_modules={}, _parameters={"weight": object()}, bias=None, **attributes)
     root = Thing(
         _modules={"fc": leaf}, _parameters={}, named_modules=lambda: [("", root), ("fc", leaf)], named_parameters=dict
     )
     (_, layer) = amctcfg.layers_from_module(root)
-    assert layer == Layer("fc", "Linear", True, ("int16",))
+    assert layer == Layer("fc", kind, True, lacks)
 
 
 def test_an_exported_model(torch, tmp_path):

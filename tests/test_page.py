@@ -11,6 +11,7 @@ import pytest
 
 import amctcfg
 from amctcfg import Layer
+from amctcfg.pages.scale import Scale
 
 from .browser import look
 from .test_show import CONFIG, NAMES, folder, large  # noqa: F401
@@ -388,3 +389,21 @@ def test_simulations_in_a_notebook():
     head = [text for text, _ in page.rows[0]]
     assert head[4:7] == ["cosine", "scale", "offset"] and page.rows[2][2][0] == "skipped" and page.rows[2][5][0] == ""
     assert float(page.rows[1][5][0]) == pytest.approx(rows[0]["scale"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "scores, low_is_sensitive, harms",
+    [
+        ([0.9, 0.99, 0.999], True, [1, 0.5, 0]),  # similarities: each nine counts
+        ([0.9, 0.99, 0.999], None, [1, 0.5, 0]),
+        ([1, 2, 3], True, [1, 0.5, 0]),
+        ([1, 2, 3], False, [0, 0.5, 1]),
+        ([0.5, 0.75, 1.0], False, [0, 0.5, 1]),  # errors, though they look like similarities
+        ([-1, 0, 1], True, [1, 0.5, 0]),
+        ([2, 2], True, [0, 0]),
+        ([1, 3, float("inf"), float("-inf")], True, [1, 0, 0, 1]),
+    ],
+)
+def test_the_worst_score_harms_by_one_and_the_best_by_nothing(scores, low_is_sensitive, harms):
+    scale = Scale(scores, low_is_sensitive)
+    assert [scale.harm(score) for score in scores] == pytest.approx(harms)

@@ -198,6 +198,17 @@ def test_a_plan_keeps_its_attributes():
     assert plan.config == AMCTConfig()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_that_python_refuses_to_write_is_described(sign):
+    for number, words in (
+        (10**20 - 1, "{:d}".format(sign * (10**20 - 1))),
+        (10**20, "a number of 67 bits"),
+        (10**5000, "bits"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            amctcfg.ONNX.config(batch_num=sign * number)
+
+
 def test_the_exported_schema_has_its_enums_and_says_what_messages_are():
     text = proto(amctcfg.PYTORCH)
     assert "enum DataType {\n  INT8 = 1;\n  INT16 = 2;\n}\n" in text

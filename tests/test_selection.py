@@ -18,6 +18,7 @@ from amctcfg.tools.edits import skip_where
 from amctcfg.tools.fixing import fix_text
 from amctcfg.tools.logs import read_log
 
+from . import facts
 from .strategies import any_text
 
 LAYERS = Layers(
@@ -274,11 +275,26 @@ def test_products_of_two_variables_by_processor(soc, loses):
         assert not [d for d in amctcfg.check(skipped, layers=LAYERS) if d.code == "soc-unsuited"]
 
 
+@pytest.mark.parametrize("flavour", amctcfg.FLAVOURS.values(), ids=lambda flavour: flavour.name)
+def test_products_of_two_variables_of_every_type(flavour):
+    rows = [set(row.split()) for row in facts.SAME.split("\n")]
+    products = set().union(*(row for row in rows if row & {"MatMul", "BatchMatMul"}))
+    for kind in flavour.quantizable_types:
+        layers = Layers([Layer("p", kind)], {"p": Traits(two_variable=True)})
+        found = [d.code for d in amctcfg.check("# amctcfg: soc=Ascend310", layers=layers, flavour=flavour)]
+        assert ("soc-unsuited" in found) is (kind in products), kind
+
+
 def test_flavours_that_a_processor_lacks():
-    layers = [Layer("c", "Convolution")]
-    for flavour, soc, refused in ((amctcfg.CAFFE, "Ascend910B1", True), (amctcfg.CAFFE, "Ascend310P3", False)):
-        found = amctcfg.check("# amctcfg: soc={}\n".format(soc), layers=layers, flavour=flavour)
-        assert ([d.code for d in found] == ["soc-unsuited"]) is refused
+    processors = ("Ascend310P3", "Ascend910A", "Ascend910B1", "Ascend910_9391", "Ascend950PR")
+    refused = [
+        (flavour.name, soc)
+        for flavour in (amctcfg.CAFFE, amctcfg.GE, ONNX)
+        for soc in processors
+        for found in amctcfg.check("# amctcfg: soc={}\n".format(soc), layers=[], flavour=flavour)
+        if found.code == "soc-unsuited"
+    ]
+    assert refused == [("caffe", soc) for soc in processors[2:]] + [("ge", "Ascend950PR")]
 
 
 def test_an_unknown_processor_is_wrong_usage(cli, tmp_path):

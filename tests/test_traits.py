@@ -18,7 +18,7 @@ from .conftest import DATA
 pytest.importorskip("google.protobuf", reason="models are read with protobuf")
 
 from amctcfg.models.onnx import FIELDS
-from amctcfg.models.values import node_names
+from amctcfg.models.values import OnnxGraph, node_names
 
 MODELS = DATA / "models"
 FLOAT, INTEGER, INTEGERS, GRAPH = 1, 2, 7, 5
@@ -94,6 +94,19 @@ def test_traits(path):
     assert found["wide"].reason == "its constant input has 4 dimensions, not 2 or 3"
     assert [name for name, e in found.items() if e.minor] == ["w2", "m4b", "m4c", "m4d", "shape"]
     assert found["runtime"].layer.lacks == found["variables"].layer.lacks == ("asymmetric",)
+
+
+def test_a_value_is_followed_to_what_is_constant_or_not():
+    graph = onnx_model().graph
+    graph.initializer.add(name="w", dims=[2, 3])
+    for start in ("w", "x"):
+        add_node(graph, "Identity", [start], start + "1")
+        add_node(graph, "Transpose", [start + "1"], start + "2")
+        add_node(graph, "Identity", [start + "2"], start + "3")
+    found = OnnxGraph(graph)
+    assert found.origin("w3") == ("w", ("Identity", "Transpose"), True, (3, 2))
+    assert found.origin("x3") == ("x", ("Identity", "Transpose"), False, None)
+    assert found.origin("x1") == ("x", ("Identity",), False, None)
 
 
 def test_a_node_without_its_inputs_is_nothing_special(tmp_path):
@@ -207,6 +220,13 @@ def test_many_nodes_of_one_name():
         return lines[0]
 
     assert steps(400) < 5 * steps(100)
+
+
+def test_an_allowance_may_be_used_up():
+    room = graphs.Allowance(2, "m.onnx", "too much")
+    room.take(room.FIXED + 2 * room.PER_BYTE)
+    with pytest.raises(ConfigError, match="too much"):
+        room.take(1)
 
 
 @pytest.mark.parametrize("characters, nodes", [(200000, 20000), (20000, 20000)])
