@@ -247,18 +247,18 @@ def test_an_interrupt_leaves_no_temporary_file(folder, monkeypatch):
 
 
 def test_fmt_goes_on_after_a_file_that_it_cannot_write(folder, cli, monkeypatch):
-    from amctcfg.cli import fmt
+    from amctcfg.cli import console
 
     for name in ("x.cfg", "y.cfg"):
         (folder / name).write_text("do_fusion:true", encoding="utf-8")
-    written = fmt.write
+    written = console.write
 
     def write(text, path, before=None):
         if path == "x.cfg":
             raise OSError(30, "Read-only file system", path)
         written(text, path)
 
-    monkeypatch.setattr(fmt, "write", write)
+    monkeypatch.setattr(console, "write", write)
     result = cli("fmt", "x.cfg", "y.cfg")
     assert result.status == 2 and "can't write x.cfg: Read-only file system" in result.err
     assert (folder / "y.cfg").read_text(encoding="utf-8") == "do_fusion: true\n"

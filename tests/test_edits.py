@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import ConfigError, Layer
-from amctcfg.cli import check as check_command
+from amctcfg.cli import console
 from amctcfg.tools import edits, fixing
 
 from .strategies import NAMES, configs, expandable
@@ -400,14 +400,14 @@ def test_dataclasses_replace_on_messages_still_checks():
 def test_a_file_that_cannot_be_written_does_not_end_the_run(cli, tmp_path, monkeypatch):
     for name in ("a.cfg", "b.cfg"):
         (tmp_path / name).write_text("do_fusion：true\n", encoding="utf-8")
-    whole = check_command.write
+    whole = console.write
 
     def write(text, path, before=None):
         if str(path).endswith("a.cfg"):
             raise PermissionError(13, "Permission denied", path)
         whole(text, path, before)
 
-    monkeypatch.setattr(check_command, "write", write)
+    monkeypatch.setattr(console, "write", write)
     result = cli("check", "--fix", tmp_path / "a.cfg", tmp_path / "b.cfg")
     assert result.status == 2 and "a.cfg: Permission denied" in result.err
     assert (tmp_path / "b.cfg").read_text() == "do_fusion:true\n"

@@ -8,7 +8,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, List, Optional, Set, Tuple
 
 from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic
-from ..documents.files import write
 from ..workspace.file import ConfigFile
 from .arguments import READING, formats, option, strip_mark
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
@@ -128,9 +127,9 @@ class Report:
             self.console.result(after)
         elif fixed is not file:
             try:
-                write(after, path, before=file.text.encode("utf-8"))
-            except OSError as error:  # the other files may be fine
-                self.unusable(path, "can't write {}: {}".format(path, error.strerror or error))
+                self.console.rewrite(path, file.text, after)
+            except Failure as failure:  # the other files may be fine
+                self.unusable(path, failure.message)
                 return file
         self.fixed += len(made)
         self.list_fixes(file.name, made)

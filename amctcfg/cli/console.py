@@ -92,6 +92,13 @@ class Console:
             self.stdout.flush()  # the file may be standard output by another name
         write(text.encode("utf-8", "backslashreplace").decode("utf-8"), path)  # a file's name may be no text
 
+    def rewrite(self, path: str, before: str, after: str) -> None:
+        """Change a file in its place. Raises `Failure` where it can't be written, or is not what it was."""
+        try:
+            write(after, path, before=before.encode("utf-8"))
+        except OSError as error:
+            raise Failure("can't write {}: {}".format(path, error.strerror or error)) from None
+
     def check_target(self, path: str, inputs: Iterable[Optional[str]]) -> None:
         """Raise `Failure` for an output that is one of the inputs, or in a folder that is not there."""
         for other in inputs:

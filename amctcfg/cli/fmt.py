@@ -6,7 +6,6 @@ from __future__ import annotations
 from argparse import Namespace
 
 from ..diagnostics.diagnostic import ConfigError
-from ..documents.files import write
 from ..workspace.workspace import as_text
 from .arguments import CFGS, READING, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
@@ -21,46 +20,40 @@ OPTIONS = (
 
 
 def run(arguments: Namespace, console: Console) -> int:
-    from ..tools.formatting import format as format_text
-
     status = EXIT_OK
     for path in arguments.configs:
         try:
-            text, name = console.read(path)
+            status = max(status, format_file(path, arguments, console))
         except Failure as failure:  # the other files may be fine
             console.failure(failure)
             status = EXIT_FAILURE
-            continue
-        before = as_text(text)
-        try:
-            after = format_text(text, name)
-        except ConfigError as error:
-            console.diagnostics(error.diagnostics, before)
-            status = max(status, EXIT_FINDINGS)
-            continue
-        if arguments.strict_warnings:
-            found = open_workspace(arguments, console).file(text, name).check()
-            console.diagnostics(found, before)
-            status = max(status, verdict(found, arguments))
-        status = max(status, write_formatted(before, after, path, name, arguments, console))
     return status
 
 
-def write_formatted(before: str, after: str, path: str, name: str, arguments: Namespace, console: Console) -> int:
-    changed = after != before
-    if arguments.diff and changed:
-        console.difference(before, after, name, "formatted")
-    if arguments.check or arguments.diff:
-        if changed:
-            console.note("would reformat {}".format(name))
-        return EXIT_FINDINGS if changed else EXIT_OK
-    if path == "-":
+def format_file(path: str, arguments: Namespace, console: Console) -> int:
+    """Format a file; return the exit status that it deserves."""
+    from ..tools.formatting import format as format_text
+
+    contents, name = console.read(path)
+    before, status = as_text(contents), EXIT_OK
+    try:
+        after = format_text(contents, name)
+    except ConfigError as error:
+        console.diagnostics(error.diagnostics, before)
+        return EXIT_FINDINGS
+    if arguments.strict_warnings:
+        found = open_workspace(arguments, console).file(contents, name).check()
+        console.diagnostics(found, before)
+        status = verdict(found, arguments)
+    is_dry = arguments.check or arguments.diff
+    if path == "-" and not is_dry:
         console.result(after)
-    elif changed:
-        try:
-            write(after, path, before=before.encode("utf-8"))
-        except OSError as error:
-            console.complain("can't write {}: {}".format(path, error.strerror or error))
-            return EXIT_FAILURE
+    elif after != before and is_dry:
+        if arguments.diff:
+            console.difference(before, after, name, "formatted")
+        console.note("would reformat {}".format(name))
+        status = EXIT_FINDINGS
+    elif after != before:
+        console.rewrite(path, before, after)
         console.note("reformatted {}".format(name))
-    return EXIT_OK
+    return status

@@ -7,7 +7,6 @@ from argparse import Namespace
 from contextlib import contextmanager
 from typing import Iterable, Iterator, Optional
 
-from ..documents.files import write
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from ..workspace.workspace import Options, Workspace
@@ -48,4 +47,4 @@ def write_changed(
     if not arguments.in_place:
         console.output(rewrite_head_paths(text, file.name, arguments.output or file.name), arguments.output, inputs)
     elif text != file.document.text:
-        write(text, arguments.config, before=file.document.text.encode("utf-8"))
+        console.rewrite(arguments.config, file.document.text, text)
