@@ -72,15 +72,8 @@ def write(text: str, file: Writable, before: Optional[bytes] = None) -> None:
 
     A pipe or a device is written to, and so is the process's own output where the path leads there. A file's owner,
     permissions, access list and extended attributes are kept as far as the system allows; the new text is on the disk
-    (`fsync`) before it replaces the old one. Another name (hard link) of the file keeps the old text.
-
-    Args:
-        text: The text.
-        file: A path, or an open text file.
-        before: What the file held when it was read: it is not replaced where somebody has changed it since.
-
-    Raises:
-        OSError: The file can't be written, or has changed.
+    (`fsync`) before it replaces the old one. Another name (hard link) of the file keeps the old text. `before` is what the
+    file held when it was read: it is not replaced where somebody has changed it since. Raises `OSError`.
     """
     stream: Any = file
     if hasattr(stream, "write"):

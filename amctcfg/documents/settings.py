@@ -175,13 +175,8 @@ class Settings:
 def rewrite_head_paths(text: str, original: str, copy: Optional[str]) -> str:
     """Rewrite the relative paths in a text's head so that a copy of the file at another place finds the same files.
 
-    Args:
-        text: The text of the file.
-        original: The path of the file, or a name in the current folder such as `<stdin>`.
-        copy: The path where the text is going to be written; None where that is not known, and the paths become absolute.
-
-    Returns:
-        The text, the same where both places are in one folder or no path of the head is relative.
+    `original` is the path of the file, or a name in the current folder such as `<stdin>`; where `copy` is None, its place is
+    not known, and the paths become absolute.
     """
     source = os.path.realpath(os.path.dirname(original) or ".")
     target = None if copy is None else os.path.realpath(os.path.dirname(copy) or ".")
@@ -197,16 +192,9 @@ def rewrite_head_paths(text: str, original: str, copy: Optional[str]) -> str:
 
 
 def head_line(graph: str, flavour: str, output: Optional[str], ignore: Iterable[str] = ()) -> str:
-    """Make the head of a new file.
+    """Make the head of a new file at `output`, None for standard output, which is read in the current folder.
 
-    Args:
-        graph: The path of its model.
-        flavour: The name of its flavour.
-        output: The path where it is going to be written; None for standard output, read in the current folder.
-        ignore: The warnings that it leaves out.
-
-    Returns:
-        The line, without the model where no comment can hold its path.
+    It is without the model where no comment can hold its path.
     """
     folder = os.path.dirname(output or "") or os.curdir
     path = relative_path(graph, os.path.realpath(folder)).replace(os.sep, "/")

@@ -233,9 +233,7 @@ class Allowance:
 def require_constant(what: str, outside: str) -> Condition:
     """Make the condition that following the second input backwards reaches a constant.
 
-    Args:
-        what: what that input is.
-        outside: the reason why not, where its source is not a node of the graph.
+    what -- the word for that input. outside -- the reason why not, where its source is not a node of the graph.
     """
 
     def condition(node: Node, graph: Graph) -> Optional[Assessment]:

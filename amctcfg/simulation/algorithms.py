@@ -35,15 +35,9 @@ def fake_quantize(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarra
 
 
 def arq(weights: np.ndarray, bits: int, axes: Optional[Tuple[int, ...]] = None) -> np.ndarray:
-    """Compute the symmetric scale of weights (ARQ): their largest magnitude over the largest integer.
+    """Compute the symmetric scale of weights (ARQ): their largest magnitude over the largest integer; float32.
 
-    Args:
-        weights: The weights, float32.
-        bits: The width of the quantized weights.
-        axes: The axes that share a scale; None for one scale of all.
-
-    Returns:
-        The scales, float32, in the shape of the weights with `axes` of length 1.
+    `axes` share a scale, and have the length 1 in the result; None is for one scale of all.
 
     Source: `arq_quantize`; where the negative end is the larger one, the range has one step more.
     """
@@ -68,13 +62,8 @@ def symmetric_scale(largest: np.ndarray, least: np.ndarray, bits: int) -> np.nda
 def dmq(activations: np.ndarray, weights: np.ndarray, strength: float) -> np.ndarray:
     """Compute the factor of each input channel that moves a part of the difficulty from activations to weights (DMQ).
 
-    Args:
-        activations: The largest magnitude of the activations in each input channel, float32.
-        weights: The same of the weights.
-        strength: `migration_strength`, how much is moved.
-
-    Returns:
-        A factor for each channel, float32: activations are divided by it, weights multiplied.
+    activations, weights -- the largest magnitude of each in each input channel. strength -- `migration_strength`, how much is
+    moved. Activations are divided by the factors, which are float32, weights multiplied.
 
     Source: `dmq_balancer`; a channel in which one of the two is nothing gets the factor that reaches the largest
     balanced magnitude of the others.
@@ -177,17 +166,10 @@ def ifmr(
     percentiles: Tuple[float, float] = (0.999999, 0.999999),
     search: Tuple[float, float, float] = (0.7, 1.3, 0.01),
 ) -> Tuple[float, int]:
-    """Find the scale and offset of activations with the least squared error (IFMR).
+    """Find the scale (a float32 as a float) and offset of activations with the least squared error (IFMR).
 
-    Args:
-        samples: The values of all batches together.
-        bits: The width of the quantized activations.
-        asymmetric: Whether there is an offset.
-        percentiles: Which of the largest and of the smallest values count as the ends of the range.
-        search: Start, end and step of the factors by which the upper end is multiplied.
-
-    Returns:
-        The scale (a float32 as a float) and the offset.
+    percentiles -- which of the largest and of the smallest values count as the ends of the range. search -- start, end and
+    step of the factors by which the upper end is multiplied.
 
     Source: `ifmr_quantize`. `ifmr_losses` computes as the toolkit does; where there are many values, `loss_bounds` leaves
     it only the candidates that may be the best.

@@ -82,15 +82,7 @@ def widths_in(fields: Dict[str, Any]) -> Tuple[str, ...]:
 
 
 def axes_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Axes:
-    """Return what can be chosen for a layer within some kinds of changes.
-
-    Args:
-        site: The layer, as it is.
-        flavour: The flavour of the configuration.
-        kinds: The kinds of changes that are allowed.
-
-    Returns:
-        The choices, what the layer has in front.
+    """Return what can be chosen for a layer within some kinds of changes, what it has in front.
 
     Source: the vendor's advice where accuracy drops; the ranges are those of the fields.
     """

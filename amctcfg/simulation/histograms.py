@@ -20,16 +20,7 @@ class Histogram(NamedTuple):
 
 
 def hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins: int) -> Tuple[float, int]:
-    """Find the scale and offset of activations whose clipping range a histogram decides (HFMG).
-
-    Args:
-        batches: The values of each batch.
-        bits: The width of the quantized activations.
-        asymmetric: Whether there is an offset.
-        bins: How many bins the histogram has.
-
-    Returns:
-        The scale (a float32 as a float) and the offset.
+    """Find the scale (a float32 as a float) and offset of activations whose range a histogram decides (HFMG).
 
     Source: `hfmg_quantize`.
     """

@@ -56,19 +56,10 @@ def preselect(
     kinds: Iterable[str],
     most: int = 2,
 ) -> List[Alternative]:
-    """Choose the alternatives of a layer with which its own output suffers least.
+    """Choose the alternatives of a layer with which its own output suffers least: `most` of each kind, its best first.
 
-    Args:
-        site: The layer, as it is.
-        network: The network, BN fused, in floats.
-        arrays: For each of the layer's activations what it sees: one array a batch.
-        magnitudes: The largest magnitude of each input channel, None where no balancer is possible.
-        flavour: The flavour of the configuration.
-        kinds: The kinds of changes that are allowed.
-        most: How many of each kind.
-
-    Returns:
-        At most so many of each kind, each kind's best first.
+    network -- BN fused, in floats. arrays -- for each of the layer's activations what it sees, one array a batch.
+    magnitudes -- the largest magnitude of each input channel, None where no balancer is possible.
     """
     axes = axes_of(site, flavour, kinds)
     bench = Bench(site, network, arrays)

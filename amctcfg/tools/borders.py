@@ -11,10 +11,8 @@ MOST_BITS = 1 << 31  # of all sets of layers together, after which the order of 
 def count_borders(is_quantized: Mapping[str, bool], inputs: Optional[Mapping[str, Sequence[str]]] = None) -> int:
     """Count the pairs of layers, one quantized and one not, of which one reads what the other makes.
 
-    Args:
-        is_quantized: for each layer, in the order of the model.
-        inputs: for each node of the graph the nodes that it reads; nodes that are not layers are passed through. Without
-            it, layers that follow each other count as connected.
+    The layers are in the order of the model. `inputs` are for each node of the graph the nodes that it reads, of which those
+    that are not layers are passed through; without it, layers that follow each other count as connected.
 
     Example:
         >>> count_borders({"a": True, "b": False, "c": True})

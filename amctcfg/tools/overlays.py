@@ -44,9 +44,7 @@ def overlay_text(overlay: Dict[str, Any]) -> str:
 def netron(table: Table, names: Mapping[str, str]) -> str:
     """Write an attachment for Netron: a JSON file that is dropped on the open model.
 
-    Args:
-        table: the layers.
-        names: what the nodes of layers are called in the model's file, where that is another name.
+    `names`: what the nodes of layers are called in the model's file, where that is another name.
     """
     metadata: List[Dict[str, Any]] = []
     metrics: List[Dict[str, Any]] = []
@@ -70,10 +68,6 @@ def model_explorer(table: Table, names: Mapping[str, str]) -> str:
     """Write node data for Model Explorer: the score of each layer where there are scores, else what decided.
 
     Where two plans are compared, a changed layer has its changes. A layer that is skipped has the word.
-
-    Args:
-        table: the layers.
-        names: what the nodes of layers are called in the model's file, where that is another name.
     """
     what = table.score if table.has_scores else "quantization"
     results = {node: node_data(row, table) for row, node in supported_rows(table, names)}

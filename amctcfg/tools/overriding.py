@@ -38,22 +38,12 @@ class Override(NamedTuple):
 
 
 def override(document: Document[Configuration], overrides: Iterable[Override]) -> str:
-    """Return the text in which layers have the blocks that they are to have.
+    """Return the text in which layers have the blocks that they are to have, each layer named once.
 
     An entry of `override_layer_configs` that a layer has already is edited: literals are replaced, fields added, and of its
-    algorithms those removed that are not wanted; its comments stay. Others are added at the end. A comment that `replaces`
-    matches, on the line above an entry, is replaced.
-
-    Args:
-        document: The configuration, read strictly or leniently.
-        overrides: What the layers are to get; each layer once.
-
-    Returns:
-        The text. Read as the document was, it gives these layers these blocks under both sets of rules, and all other
-        layers what they had.
-
-    Raises:
-        ValueError: No block of its own can give the layer that.
+    algorithms those removed that are not wanted; its comments stay. Others are added at the end. Read as the document was,
+    the text gives these layers these blocks under both sets of rules, and all other layers what they had. Raises `ValueError`
+    where no block of its own can give a layer that.
 
     Source: the vendor's page "Parameter priority": an override replaces lower blocks as a whole.
     """
@@ -212,17 +202,9 @@ def lay_out(text: str, field: Field, piece: str) -> str:
 
 
 def alter_block(block: Message, changes: Mapping[str, Any]) -> Message:
-    """Return a block with other values, by dotted name; a member that they name replaces its rival.
+    """Return a whole block with other values, by dotted name; a member that they name replaces its rival, None removes it.
 
-    Args:
-        block: A whole block.
-        changes: Values by dotted name; None as the value of a member removes it.
-
-    Returns:
-        The block, not checked for what a layer can have.
-
-    Raises:
-        ValueError: A value is out of its range.
+    What a layer can have is not checked. Raises `ValueError` for a value out of its range.
     """
     schema = block.__schema__
     values = {name: getattr(block, name) for name in schema.fields}

@@ -120,15 +120,7 @@ def tabulate(
     others: Iterable[Tuple[Layer, str]] = (),
     borders: Optional[int] = None,
 ) -> Table:
-    """Return the table of a plan.
-
-    Args:
-        plan: what is shown.
-        before: another plan to compare with.
-        measured: scores of layers, and what a simulation found.
-        others: layers that can't be quantized, each with the reason.
-        borders: between quantized and float layers, where they are counted.
-    """
+    """Return the table of a plan, beside another one where that is given; `others` can't be quantized, each for a reason."""
     usual = Resolver(plan.flavour.config(), flavour=plan.flavour)
     old: Mapping[str, EffectiveConfig] = before if before is not None else {}
     measured = measured or Measured()
