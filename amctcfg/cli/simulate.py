@@ -88,7 +88,7 @@ class SimulationRow(NamedTuple):
 class SimulationView(NamedTuple):
     """A simulation as it is shown: the plan as `show` has it, with what was measured, and what the simulation has itself."""
 
-    plan: TableView
+    shown: TableView
     rows: List[SimulationRow]
     sim: Any
 
@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         scores = sim.sensitivity(arguments.sensitivity) if arguments.ranking else {}
     for note in sim.notes:
         console.note(note)
-    warnings = view.plan.warnings
+    warnings = view.shown.warnings
     console.diagnostics(warnings, file.text)
     if arguments.output is not None:
         sim.save(arguments.output)
@@ -181,9 +181,9 @@ def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]
     extras = {row.layer: {label: text_cells(row)[label] for label in ("scale", "offset", "SQNR")} for row in rows}
     refusals = {refusal.layer: refusal.reason for refusal in sim.refused}
     notes = ("The output of the quantized model: " + decibels(sim.output_sqnr), *sim.notes)
-    plan = view_plan(file, old, Measured(cosines, "cosine", extras, refusals), notes)
+    shown = view_plan(file, old, Measured(cosines, "cosine", extras, refusals), notes)
     warnings = file.without_ignored([*file.plan.warnings, *(refusal_warning(refusal, file) for refusal in sim.refused)])
-    return SimulationView(plan._replace(warnings=warnings), rows, sim)
+    return SimulationView(shown._replace(warnings=warnings), rows, sim)
 
 
 # ---------------------------------------------------------------- formats
@@ -196,7 +196,7 @@ def to_text(view: SimulationView) -> str:
     lines = align([head, *([text_cells(row)[label] for label in head] for row in view.rows)], str.rjust)
     parts = ["{} quantized".format(pluralize(len(view.rows), "layer"))]
     parts += ["{} refused".format(len(view.sim.refused))] if view.sim.refused else []
-    borders = view.plan.table.borders
+    borders = view.shown.table.borders
     parts += ["{} between quantized and float layers".format(pluralize(borders, "border"))] if borders else []
     lines.append("{}; the model's output: {}".format(", ".join(parts), decibels(view.sim.output_sqnr)))
     return "".join(escape_controls(line) + "\n" for line in lines)
@@ -230,10 +230,10 @@ def row_as_dict(row: SimulationRow) -> Dict[str, Any]:
 def to_json(view: SimulationView) -> str:
     """Write one object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes`, `output_sqnr` in dB."""
     return json_report(
-        file=view.plan.file.name,
-        model=view.plan.file.require_model().path,
+        file=view.shown.file.name,
+        model=view.shown.file.require_model().path,
         layers=[row_as_dict(row) for row in view.rows],
-        borders=view.plan.table.borders,
+        borders=view.shown.table.borders,
         refused=[dict(refusal._asdict()) for refusal in view.sim.refused],
         notes=list(view.sim.notes),
         output_sqnr=finite(view.sim.output_sqnr),
@@ -260,5 +260,5 @@ FORMATS: Dict[str, Callable[[SimulationView], str]] = {
     "text": to_text,
     "json": to_json,
     "csv": to_csv,
-    "html": lambda view: to_html(view.plan),
+    "html": lambda view: to_html(view.shown),
 }

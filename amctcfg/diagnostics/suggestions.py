@@ -59,17 +59,13 @@ class NameIndex:
         self.corrected: Dict[str, str] = {}
         for name in self.known:
             parts = name.lower().split("/")
-            for depth in range(1, min(self.DEEPEST, len(parts)) + 1):
+            for depth in {*range(1, min(self.DEEPEST, len(parts)) + 1), len(parts)}:
                 end = "/".join(parts[-depth:])
                 add(self.ends, end, name)
                 add(self.unnumbered, without_numbers(end), name)
-            if len(parts) > self.DEEPEST:
-                add(self.ends, name.lower(), name)
-                add(self.unnumbered, without_numbers(name.lower()), name)
             for part in parts[:-1]:
                 add(self.components, part, name)
-                if without_numbers(part) != part:
-                    add(self.components, without_numbers(part), name)
+                add(self.components, without_numbers(part), name)
 
     def nearest(self, name: str) -> List[str]:
         """Return at most three known names, the likeliest first."""

@@ -61,7 +61,7 @@ def name_at(analysis: Analysis, offset: int) -> Optional[OutlineNode]:
     return node if node.value_start <= offset else None
 
 
-def location(analysis: Analysis, place: Dict[str, Any]) -> Dict[str, Any]:
+def make_location(analysis: Analysis, place: Dict[str, Any]) -> Dict[str, Any]:
     return {"uri": analysis.uri, "range": place}
 
 
@@ -91,7 +91,7 @@ def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
         for tier in tiers
         if resolver.document
     ]
-    return [location(analysis, analysis.text.span_range(span)) for span in spans]
+    return [make_location(analysis, analysis.text.span_range(span)) for span in spans]
 
 
 def references(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
@@ -101,7 +101,7 @@ def references(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
         return []
     group = NAMES_OF_LAYERS if node.field in NAMES_OF_LAYERS else NAMES_OF_TYPES
     return [
-        location(analysis, analysis.text.range(other.value_start, other.value_end))
+        make_location(analysis, analysis.text.range(other.value_start, other.value_end))
         for other in analysis.outline.strings
         if other.field in group and other.text == node.text
     ]

@@ -321,19 +321,19 @@ class Server:
             raise ResponseError(protocol.REQUEST_FAILED, "this file is not open: {}".format(uri))
         return self.analysis(self.files[uri])
 
-    def place(self, params: Any) -> Tuple[Analysis, int]:
+    def find_place(self, params: Any) -> Tuple[Analysis, int]:
         """Return the file and the offset that a request is about."""
         analysis = self.open_file(params)
         return analysis, analysis.text.offset(params["position"])
 
-    def stretch(self, params: Any) -> Tuple[Analysis, int, int]:
+    def find_stretch(self, params: Any) -> Tuple[Analysis, int, int]:
         """Return the file that a request is about, and the offsets of the beginning and the end of its range."""
         analysis = self.open_file(params)
         start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
         return analysis, start, end
 
     def hints(self, params: Any) -> Any:
-        stretch = self.stretch(params)
+        stretch = self.find_stretch(params)
         return inlay_hints(*stretch) if self.settings.hints else []
 
     def rename(self, params: Any) -> Any:
@@ -344,24 +344,24 @@ class Server:
 REQUESTS: Dict[str, Callable[[Server, Any], Any]] = {
     "initialize": Server.initialize,
     "shutdown": Server.shutdown,
-    "textDocument/completion": lambda server, params: completion(*server.place(params), server.snippets),
-    "textDocument/hover": lambda server, params: hover(*server.place(params)),
-    "textDocument/definition": lambda server, params: definition(*server.place(params)),
-    "textDocument/references": lambda server, params: references(*server.place(params)),
+    "textDocument/completion": lambda server, params: completion(*server.find_place(params), server.snippets),
+    "textDocument/hover": lambda server, params: hover(*server.find_place(params)),
+    "textDocument/definition": lambda server, params: definition(*server.find_place(params)),
+    "textDocument/references": lambda server, params: references(*server.find_place(params)),
     "textDocument/documentSymbol": lambda server, params: document_symbols(server.open_file(params)),
     "textDocument/foldingRange": lambda server, params: folding_ranges(server.open_file(params)),
     "textDocument/inlayHint": Server.hints,
     "textDocument/semanticTokens/full": lambda server, params: semantic_tokens(server.open_file(params)),
-    "textDocument/semanticTokens/range": lambda server, params: semantic_tokens(*server.stretch(params)),
-    "textDocument/codeAction": lambda server, params: code_actions(*server.stretch(params), wanted_kinds(params)),
+    "textDocument/semanticTokens/range": lambda server, params: semantic_tokens(*server.find_stretch(params)),
+    "textDocument/codeAction": lambda server, params: code_actions(*server.find_stretch(params), read_kinds(params)),
     "textDocument/formatting": lambda server, params: formatting(server.open_file(params)),
-    "textDocument/rangeFormatting": lambda server, params: formatting(*server.stretch(params)),
+    "textDocument/rangeFormatting": lambda server, params: formatting(*server.find_stretch(params)),
     "textDocument/prepareRename": Server.rename,
     "textDocument/rename": Server.rename,
 }
 
 
-def wanted_kinds(params: Any) -> Optional[List[str]]:
+def read_kinds(params: Any) -> Optional[List[str]]:
     """Return the kinds of actions that a client asks for, None for all of them."""
     found: Optional[List[str]] = (params.get("context") or {}).get("only")
     return found
