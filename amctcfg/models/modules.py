@@ -12,7 +12,8 @@ import ast
 import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from .graphs import ValueOrigin, find_sharers
+from ..flavours.layer import Traits
+from .graphs import Shape, ValueOrigin, find_sharers
 from .values import OnnxGraph, attributes_of, channels_of, integer, integers
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
@@ -51,6 +52,7 @@ class Module(NamedTuple):
     add: Any = None
     reason: Optional[str] = None
     lacks: Tuple[str, ...] = ()
+    traits: Traits = Traits()
 
 
 class Clues(NamedTuple):
@@ -285,8 +287,13 @@ def make_module(name: str, calls: Sequence[Clues], values: OnnxGraph, certain: b
         reason = several if clue.type in RECURRENT else "it is called {} times".format(len(calls))
     else:
         reason = why_not(clue, name, values)
-    lacks = tuple(find_lacks(clue))
-    return Module(name, clue.type, clue.node, certain, clue.weight, clue.bias, clue.add, reason, lacks)
+    shape = clue.weight.shape if clue.weight is not None else None
+    traits = portray_module(clue, shape)
+    widths = traits.channels[:1]
+    if clue.type in RECURRENT:
+        widths = integer(attributes_of(clue.node)("hidden_size")), *(shape[2:] if shape is not None else ())
+    lacks = find_lacks(clue.type, clue.bias is not None, traits.group, widths)
+    return Module(name, clue.type, clue.node, certain, clue.weight, clue.bias, clue.add, reason, lacks, traits)
 
 
 def why_not(clue: Clues, name: str, values: OnnxGraph) -> Optional[str]:
@@ -334,17 +341,14 @@ def is_padded(clue: Clues, values: OnnxGraph) -> bool:
     return module_path(maker.raw) == clue.path and own_scope == clue.scope and (clue.path or own_scope) is not None
 
 
-def find_lacks(clue: Clues) -> Iterator[str]:
-    """Give what a module can't do although its type can."""
-    if clue.type == "Linear" and clue.bias is None:
-        yield "int16"
-    attribute, shape = attributes_of(clue.node), clue.weight.shape if clue.weight is not None else None
-    if clue.type in RECURRENT:
-        widths = [integer(attribute("hidden_size")), shape[2] if shape is not None and len(shape) == 3 else 0]
-        if any(width % 2 for width in widths):
-            yield "int4"
-    else:
-        grouped = clue.type.startswith("Conv") and integer(attribute("group"), 1) != 1
-        channels = channels_of(clue.node.op_type, shape, attribute)
-        if grouped or (channels and channels[0] % 2):
-            yield "int4"
+def portray_module(clue: Clues, shape: Shape) -> Traits:
+    """Tell what is special about a module whose weight has a shape."""
+    attribute = attributes_of(clue.node)
+    channels = () if clue.type in RECURRENT else channels_of(clue.node.op_type, shape, attribute)
+    return Traits(group=integer(attribute("group"), 1) if clue.type.startswith("Conv") else 1, channels=channels)
+
+
+def find_lacks(kind: str, has_bias: bool, group: int, widths: Iterable[int]) -> Tuple[str, ...]:
+    """Find what a module can't do although its type can; `widths` are those of its inputs."""
+    lacks = ["int16"] if kind == "Linear" and not has_bias else []
+    return (*lacks, "int4") if group != 1 or any(width % 2 for width in widths) else tuple(lacks)

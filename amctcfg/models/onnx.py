@@ -30,7 +30,7 @@ from .graphs import (
     require_constant,
 )
 from .modules import Module, find_modules
-from .values import TRANSPARENT, OnnxGraph, attributes_of, channels_of, integer, node_names
+from .values import TRANSPARENT, OnnxGraph, channels_of, integer, node_names
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
 FIELDS: Fields = {
@@ -146,19 +146,10 @@ def examine_modules(graph: Any, flavour: Flavour) -> List[Examined]:
             continue
         supported = module.type in flavour.quantizable_types and module.reason is None
         layer = Layer(module.name, module.type, supported, module.lacks)
-        found.append(Examined(layer, module.reason, certain=module.certain, traits=portray_module(module)))
+        found.append(Examined(layer, module.reason, certain=module.certain, traits=module.traits))
         if module.weight is not None:
             weights[module.name] = module.weight.value
     return name_sharers(found, weights)
-
-
-def portray_module(module: Module) -> Traits:
-    """Tell what is special about a module."""
-    attribute = attributes_of(module.node)
-    shape = module.weight.shape if module.weight is not None else None
-    group = integer(attribute("group"), 1) if module.type.startswith("Conv") else 1
-    recurrent = module.type in ("LSTM", "GRU")
-    return Traits(group=group, channels=() if recurrent else channels_of(module.node.op_type, shape, attribute))
 
 
 def portray(node: Node, graph: OnnxGraph) -> Traits:

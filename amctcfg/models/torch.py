@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layer, Layers, Traits
-from .modules import COUNTED
+from .modules import COUNTED, RECURRENT, find_lacks
 
 
 def layers_from_module(module: Any, flavour: Optional[Flavour] = None) -> Layers:
@@ -62,16 +62,10 @@ def get_own_weight(module: Any) -> Any:
 
 
 def lacks_of(module: Any) -> Tuple[str, ...]:
-    """Tell what a layer can't do although its type can."""
-    lacks = []
-    if type(module).__name__ == "Linear" and getattr(module, "bias", None) is None:
-        lacks.append("int16")
-    widths = [getattr(module, name, None) for name in ("in_channels", "in_features", "input_size")]
-    if type(module).__name__ in ("LSTM", "GRU"):
-        widths.append(getattr(module, "hidden_size", None))
-    if getattr(module, "groups", 1) != 1 or any(isinstance(width, int) and width % 2 for width in widths):
-        lacks.append("int4")
-    return tuple(lacks)
+    kind = type(module).__name__
+    names = ("in_channels", "in_features", "input_size", *(("hidden_size",) if kind in RECURRENT else ()))
+    widths = [width for width in (getattr(module, name, None) for name in names) if isinstance(width, int)]
+    return find_lacks(kind, getattr(module, "bias", None) is not None, getattr(module, "groups", 1), widths)
 
 
 def traits_of(module: Any) -> Traits:
