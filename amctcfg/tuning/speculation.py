@@ -23,9 +23,8 @@ def likely_questions(
         count: How many sets are wanted at most.
     """
     found: Dict[FrozenSet[str], Names] = {}
-    paths: List[Tuple[float, int, Dict[FrozenSet[str], Verdict]]] = [
-        (-1.0, 0, {})
-    ]  # likelihood, number, what is supposed
+    # Likelihood, number, what is supposed.
+    paths: List[Tuple[float, int, Dict[FrozenSet[str], Verdict]]] = [(-1.0, 0, {})]
     number = 0
     while paths and len(found) < count and -paths[0][0] >= UNLIKELY:
         likelihood, _, supposed = heapq.heappop(paths)

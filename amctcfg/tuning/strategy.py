@@ -202,9 +202,8 @@ class Strategy:
                         return None
                 continue
             middle = min(self._middle(start, end), start + self._most(known))
-            if (
-                gain == math.inf and middle < end
-            ):  # the larger part first, as it is not asked once the other one is good
+            if gain == math.inf and middle < end:
+                # The larger part first, as it is not asked once the other one is good.
                 right = gain_of((yield self._split(middle, end, end, base, missing, gain)), base)
                 left = gain_of((yield self._split(start, middle, end, base, missing, gain)), base)
             else:

@@ -42,9 +42,9 @@ def toolkit_strategy(
         strategy = amctcfg.tuning.toolkit_strategy(AutoCalibrationStrategyBase, document, layers)
         accuracy_based_auto_calibration(model, evaluator, config, record, save_dir, strategy=strategy)
     """
-    session = Session(
-        document, layers, scores, Journal(os.fspath(journal)) if isinstance(journal, (str, os.PathLike)) else journal
-    )
+    if isinstance(journal, (str, os.PathLike)):
+        journal = Journal(os.fspath(journal))
+    session = Session(document, layers, scores, journal)
 
     class BisectionStrategy(base):  # type: ignore[valid-type, misc]  # a class that is only known at run time
         """Rolls back the layers that `amctcfg.tuning.Bisection` asks about."""
@@ -76,9 +76,7 @@ class Session:
         self.layers: Tuple[Layer, ...] = tuple(layers)
         self.scores: Optional[Mapping[str, float]] = scores
         self.journal: Optional[Journal] = journal
-        self.search: Bisection = Bisection(
-            document, self.layers, scores
-        )  # what is wrong is said before the toolkit runs
+        self.search: Bisection = Bisection(document, self.layers, scores)  # raises before the toolkit runs
         self.ranking: Mapping[str, float] = {}
         self.evaluated: Names = ()  # the toolkit begins with everything quantized
 
