@@ -238,17 +238,16 @@ def block_class(flavour):
 one_of = once(st.sampled_from)
 
 
-@once
 def some_of(values, least, most):
-    return st.lists(st.sampled_from(values), min_size=least, max_size=most, unique=True)
+    """Some of the values, in any order."""
+    return one_of(tuple(itertools.chain(*(itertools.permutations(values, n) for n in range(least, most + 1)))))
 
 
-@once
 def fought_messages(cls):
     """All messages of a class that differ in what tiers fight over."""
     fields = [field for field in fields_of(cls).values() if field.name in FOUGHT]
-    given = ({f.name: v for f, v in zip(fields, row)} for row in itertools.product(*map(fought_values, fields)))
-    return st.sampled_from([cls(**fields) for fields in given])
+    for row in itertools.product(*map(fought_values, fields)):
+        yield cls(**{field.name: value for field, value in zip(fields, row)})
 
 
 @once
@@ -257,16 +256,20 @@ def fought_parts(flavour):
     groups = {}
     for name, field in fields_of(block_class(flavour)).items():
         if field.is_message:
-            groups.setdefault(field.oneof or name, []).append((name, fought_messages(field.kind)))
-    return [one_of((None, parts[0], parts[0], parts[-1])) for parts in groups.values()]
+            groups.setdefault(field.oneof or name, []).append([(name, m) for m in fought_messages(field.kind)])
+    strategies = []
+    for parts in groups.values():
+        first, last = parts[0], itertools.cycle(parts[-1])
+        strategies.append(st.sampled_from([each for part in first for each in (None, part, part, next(last))]))
+    return strategies
 
 
 @once
 @st.composite
 def fought_blocks(draw, flavour):
-    chosen = filter(None, [draw(part) for part in fought_parts(flavour)])
+    parts = dict(filter(None, [draw(part) for part in fought_parts(flavour)]))
     try:
-        return block_class(flavour)(**{name: draw(messages) for name, messages in chosen})
+        return block_class(flavour)(**parts)
     except ValueError:
         return reject()
 

@@ -100,6 +100,12 @@ def tree_of(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=None)
+def nodes_of(path):
+    """All nodes of a module's syntax tree."""
+    return tuple(ast.walk(tree_of(path)))
+
+
 def walk_modules():
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts

@@ -139,7 +139,7 @@ def test_the_core_works_alone(tmp_path):
     ],
 )
 def test_a_command_without_its_room_says_so(gone, command, tmp_path):
-    shutil.copytree(str(PACKAGE), str(tmp_path / "amctcfg"), ignore=shutil.ignore_patterns("__pycache__", gone))
+    shutil.copytree(str(PACKAGE), str(tmp_path / "amctcfg"), ignore=shutil.ignore_patterns(gone))
     (tmp_path / "l.csv").write_text("name,type\na,Conv2D\n", encoding="utf-8")
     (tmp_path / "s.csv").write_text("name,score\na,1\n", encoding="utf-8")
     done = subprocess.run(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import amctcfg
 
-from .test_architecture import tree_of
+from .test_architecture import nodes_of, tree_of
 
 PACKAGE = Path(amctcfg.__file__).parent
 ROOMS_OF_THEIR_OWN = {"simulation", "tuning", "pages", "editor"}  # that a host may delete
@@ -37,15 +37,15 @@ def room_of(name):
 
 
 def functions():
-    for name, tree in trees():
-        for node in ast.walk(tree):
+    for name, path in PATHS.items():
+        for node in nodes_of(path):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 yield name, node
 
 
 def documented():
-    for name, tree in trees():
-        for node in ast.walk(tree):
+    for name, path in PATHS.items():
+        for node in nodes_of(path):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)):
                 text = ast.get_docstring(node)
                 if text:

@@ -87,6 +87,30 @@ def published(diagnostics):
     return rows
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    snippets = {"textDocument": {"completion": {"completionItem": {"snippetSupport": True}}}}
+    folder = tmp_path_factory.mktemp("session")
+    (folder / "l.csv").write_text(TABLE, encoding="utf-8")
+    with Client(capabilities=snippets) as client:
+        client.folder, client.uri = folder, uri_of(folder)
+        yield client
+
+
+@pytest.fixture
+def client(server):
+    """The same server, for files of the test's own."""
+    server.notifications.clear()
+    return server
+
+
+@pytest.fixture
+def session(server):
+    server.open(server.uri, TEXT)
+    yield server
+    server.notify("textDocument/didClose", {"textDocument": {"uri": server.uri}})
+
+
 # ---------------------------------------------------------------- diagnostics and edits
 
 
@@ -149,28 +173,25 @@ def test_positions_count_in_the_clients_units(encoding, width, folder):
         assert found["range"]["start"]["character"] == len('skip_layers: "ax" do_fusion: ')
 
 
-def test_a_version_is_published_once_even_if_nothing_changed(folder):
-    with Client() as client:
-        uri = uri_of(folder)
-        client.open(uri, TEXT)
-        first = client.diagnostics(uri)
-        client.change(uri, [{"text": TEXT}])
-        assert client.diagnostics(uri) == first
-        time.sleep(0.4)
-        client.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}})
-        versions = [
-            m["params"]["version"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"
-        ]
-        assert versions == [1, 2]
-        faded = [d["code"] for d in first if d.get("tags") == [1]]
-        assert faded == ["unused-override"]
-        assert all(d["codeDescription"]["href"].endswith("#" + d["code"]) for d in first)
-        client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
-        answer = client.ask(
-            "textDocument/hover", {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 0}}
-        )
-        assert answer["error"]["code"] == -32803
-        assert client.notifications[-1]["params"]["diagnostics"] == []
+def test_a_version_is_published_once_even_if_nothing_changed(folder, client):
+    uri = uri_of(folder)
+    client.open(uri, TEXT)
+    first = client.diagnostics(uri)
+    client.change(uri, [{"text": TEXT}])
+    assert client.diagnostics(uri) == first
+    time.sleep(0.4)
+    client.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}})
+    versions = [
+        m["params"]["version"] for m in client.notifications if m["method"] == "textDocument/publishDiagnostics"
+    ]
+    assert versions == [1, 2]
+    faded = [d["code"] for d in first if d.get("tags") == [1]]
+    assert faded == ["unused-override"]
+    assert all(d["codeDescription"]["href"].endswith("#" + d["code"]) for d in first)
+    client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+    answer = client.ask("textDocument/hover", {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 0}})
+    assert answer["error"]["code"] == -32803
+    assert client.notifications[-1]["params"]["diagnostics"] == []
 
 
 def test_a_model_that_changes_and_the_clients_settings(folder):
@@ -196,23 +217,6 @@ def test_a_model_that_changes_and_the_clients_settings(folder):
 
 
 # ---------------------------------------------------------------- completion, hover and the rest
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    snippets = {"textDocument": {"completion": {"completionItem": {"snippetSupport": True}}}}
-    folder = tmp_path_factory.mktemp("session")
-    (folder / "l.csv").write_text(TABLE, encoding="utf-8")
-    with Client(capabilities=snippets) as client:
-        client.folder, client.uri = folder, uri_of(folder)
-        yield client
-
-
-@pytest.fixture
-def session(server):
-    server.open(server.uri, TEXT)
-    yield server
-    server.notify("textDocument/didClose", {"textDocument": {"uri": server.uri}})
 
 
 def labels(client, text, words, behind=True):
@@ -269,17 +273,16 @@ def test_hover(session):
     assert session.at(session.uri, "hover", 0, 3) is None
 
 
-def test_names_in_a_hover_are_code(tmp_path):
+def test_names_in_a_hover_are_code(tmp_path, client):
     """Not links, tags or the end of a block of code, whatever is in them."""
     names = ["![x](http://a.example)", "```", "a`b``c", "<img src=x>", "\x1b[31m"]
     (tmp_path / "m.json").write_text(json.dumps([{"name": n, "type": "Conv2D"} for n in names]), encoding="utf-8")
     text = '# amctcfg: graph=m.json\nskip_layer_types: "Conv2D"\nskip_layers: "```"\n'
     (tmp_path / "q.cfg").write_text(text, encoding="utf-8")
-    with Client() as client:
-        uri = (tmp_path / "q.cfg").as_uri()
-        client.open(uri, text)
-        types = client.at(uri, "hover", 1, 20)["contents"]["value"]
-        layer = client.at(uri, "hover", 2, 16)["contents"]["value"]
+    uri = (tmp_path / "q.cfg").as_uri()
+    client.open(uri, text)
+    types = client.at(uri, "hover", 1, 20)["contents"]["value"]
+    layer = client.at(uri, "hover", 2, 16)["contents"]["value"]
     assert "`![x](http://a.example)`, ```` ``` ````, ``` a`b``c ```, `<img src=x>` and `\\x1b[31m`" in types
     assert layer.startswith("````text\n``` (Conv2D)\n") and layer.endswith("\n````")
 
@@ -430,17 +433,16 @@ def test_parameters_of_another_form_leave_one_line_in_the_log(folder):
         assert client.errors and all(line.startswith("amctcfg lsp: ") for line in client.errors), client.errors
 
 
-def test_cancels_of_what_is_not_asked_are_forgotten(folder):
-    with Client() as client:
-        client.notify("$/cancelRequest", {"id": 5000})
-        client.open(uri_of(folder), TEXT)
-        params = {"textDocument": {"uri": uri_of(folder)}}
-        client.send({"id": 5000, "method": "textDocument/foldingRange", "params": params})
-        while True:
-            message = client.next()
-            if message.get("id") == 5000:
-                break
-        assert "result" in message
+def test_cancels_of_what_is_not_asked_are_forgotten(folder, client):
+    client.notify("$/cancelRequest", {"id": 5000})
+    client.open(uri_of(folder), TEXT)
+    params = {"textDocument": {"uri": uri_of(folder)}}
+    client.send({"id": 5000, "method": "textDocument/foldingRange", "params": params})
+    while True:
+        message = client.next()
+        if message.get("id") == 5000:
+            break
+    assert "result" in message
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
@@ -506,29 +508,27 @@ def test_another_file_does_not_wait_for_a_large_model(folder):
         assert client.close() == 0
 
 
-def test_an_edit_before_the_first_look_keeps_what_was_opened(folder):
+def test_an_edit_before_the_first_look_keeps_what_was_opened(folder, client):
     """What could be read of the text that was opened counts, also where nothing looked at it before it was broken."""
     uri = uri_of(folder)
-    with Client() as client:
-        client.open(uri, TEXT)
-        client.change(uri, [{"text": TEXT + 'common_config { ifmr_quantize { search_step: "\n'}])
-        found = client.at(uri, "hover", *where(TEXT, '"stage/conv1"', True))
-        assert "stage/conv1 (Conv2D)" in found["contents"]["value"]
+    client.open(uri, TEXT)
+    client.change(uri, [{"text": TEXT + 'common_config { ifmr_quantize { search_step: "\n'}])
+    found = client.at(uri, "hover", *where(TEXT, '"stage/conv1"', True))
+    assert "stage/conv1 (Conv2D)" in found["contents"]["value"]
 
 
-def test_a_problem_while_typing_is_shown_when_the_typing_has_ended(folder):
+def test_a_problem_while_typing_is_shown_when_the_typing_has_ended(folder, client):
     uri, head = uri_of(folder), "# amctcfg: graph={}\n"
-    with Client() as client:
-        client.open(uri, head.format("l.csv"))
+    client.open(uri, head.format("l.csv"))
+    client.diagnostics(uri)
+    for length in range(1, 5):
+        client.change(uri, [{"text": head.format("none.csv"[:length])}])
         client.diagnostics(uri)
-        for length in range(1, 5):
-            client.change(uri, [{"text": head.format("none.csv"[:length])}])
-            client.diagnostics(uri)
-        client.change(uri, [{"text": head.format("none.csv")}])
-        while not any(m["method"] == "window/showMessage" for m in client.notifications):
-            client.notifications.append(client.next())
-        shown = [m["params"]["message"] for m in client.notifications if m["method"] == "window/showMessage"]
-        assert len(shown) == 1 and "none.csv" in shown[0]
+    client.change(uri, [{"text": head.format("none.csv")}])
+    while not any(m["method"] == "window/showMessage" for m in client.notifications):
+        client.notifications.append(client.next())
+    shown = [m["params"]["message"] for m in client.notifications if m["method"] == "window/showMessage"]
+    assert len(shown) == 1 and "none.csv" in shown[0]
 
 
 # ---------------------------------------------------------------- long lines, deep nests, large files

@@ -207,7 +207,6 @@ def graphs(draw):
     return {name: draw(st.booleans()) for name in sorted(names)}, inputs
 
 
-@often
 @given(graphs())
 def test_borders_are_the_pairs_that_a_search_finds(case):
     """Independent: from each layer all paths backwards, which end at layers."""

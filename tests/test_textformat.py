@@ -20,7 +20,7 @@ from .corpus import CASES, text_of
 from .strategies import NAMES, broken_texts, flavours
 
 STRINGS_OR_BRACES = r"""\"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[{}]"""
-LONG = 20000 if THOROUGH else 2000  # either is deeper than Python's own recursion goes
+LONG = 20000 if THOROUGH else 1200  # either is deeper than Python's own recursion goes
 FUZZED = sorted((DATA / "fuzz").glob("*"))
 
 

@@ -661,7 +661,7 @@ def test_a_toolkits_search_keeps_a_journal(tmp_path):
 
 def script(folder, name, body):
     path = folder / name
-    path.write_text("#!{} -SE\nimport json, os, sys, time\n{}\n".format(sys.executable, body), encoding="utf-8")
+    path.write_text("#!{} -SE\nimport os, sys, time\n{}\n".format(sys.executable, body), encoding="utf-8")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)
 
@@ -693,7 +693,7 @@ def test_bisect(folder, cli):
 
 def test_bisect_by_scores_and_with_the_json(folder, cli):
     (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
-    body = "plan = json.load(open(sys.argv[1]))\nprint('noise')\nprint('amctcfg-score:', 0.7 + 0.05 * (not plan['b']['quant_enable']))"
+    body = "import json\nplan = json.load(open(sys.argv[1]))\nprint('noise')\nprint('amctcfg-score:', 0.7 + 0.05 * (not plan['b']['quant_enable']))"
     test = script(folder, "test.py", body)
     result = cli("bisect", "q.cfg", "--target", "0.74", "--state", "state", "--", test, "{json}")
     assert result.status == 0 and "b  if quantized: 0.7 (bad)" in result.out
@@ -886,7 +886,7 @@ def test_a_file_of_the_search_that_is_a_pipe(folder, cli, name):
 def test_placeholders(folder, cli):
     """Each is filled in once, whatever the names hold; paths are absolute."""
     (folder / "a{}b{json}.cfg").write_text("# amctcfg: graph=l.csv\nskip_layers: 'c'\n", encoding="utf-8")
-    body = "json.dump([sys.argv[1:], open(sys.argv[4]).read()], open('seen.json', 'w'))\nsys.exit(0)"
+    body = "import json\njson.dump([sys.argv[1:], open(sys.argv[4]).read()], open('seen.json', 'w'))\nsys.exit(0)"
     test = script(folder, "test.py", body)
     result = cli(
         "bisect", "a{}b{json}.cfg", "--", test, "{}", "x={json}", "{skip}", "{skip-file}", "{worker}", "{other}"
