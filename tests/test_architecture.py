@@ -228,8 +228,7 @@ def test_flavours_are_facts():
     """The modules of flavours hold messages and data: no function that another flavour could use."""
     for name, path in MODULES:
         if room_of(name) == "flavours" and path.stem not in NOT_DIALECTS:
-            tree = tree_of(path)
-            functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+            functions = [node for node in nodes_of(path) if isinstance(node, ast.FunctionDef)]
             assert {function.name for function in functions} <= {"__rules__"}, name
 
 
@@ -238,7 +237,7 @@ def test_only_flavours_are_told_apart_by_name_nowhere_else():
     names = set(amctcfg.FLAVOURS) - {"tf-ascend", "ge", "onnx", "tensorflow"}  # those are words of other things as well
     for name, path in MODULES:
         if room_of(name) in ("messages", "documents", "resolve", "tools", "models", "checks"):
-            for node in ast.walk(tree_of(path)):
+            for node in nodes_of(path):
                 if isinstance(node, ast.Compare):
                     for side in (node.left, *node.comparators):
                         assert not (isinstance(side, ast.Constant) and side.value in names), name
@@ -279,15 +278,14 @@ def expressions():
 
 def walk_expressions():
     for _, path in modules():
-        tree = tree_of(path)
         constants = {
             target.id: literal(node.value)
-            for node in tree.body
+            for node in tree_of(path).body
             if isinstance(node, ast.Assign)
             for target in node.targets
             if isinstance(target, ast.Name)
         }
-        for node in ast.walk(tree):
+        for node in nodes_of(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
                 if getattr(node.func.value, "id", "") != "re":
                     continue

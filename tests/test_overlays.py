@@ -13,7 +13,7 @@ from amctcfg.tools.borders import count_borders
 from amctcfg.tools.overlays import REFUSED, SKIPPED, model_explorer
 from amctcfg.tools.tabulating import tabulate
 
-from .conftest import DATA, often
+from .conftest import DATA
 
 MODELS = DATA / "models"
 

@@ -160,7 +160,7 @@ def _cut(line: str, start: int, end: int, room: int, more: bool) -> Tuple[str, i
     """
     if not more and len(line) <= room and _columns(_cells(line)) <= room:
         return line, start, min(end, len(line))
-    first, used = start, 0
+    first, used = min(start, len(line)), 0  # a carriage return at its end is not a part of the line
     while first and used < room // 2:
         first -= 1
         used += _columns(_cells(line[first]))
