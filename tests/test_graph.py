@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import TF_ASCEND, ConfigError, Layer
+from amctcfg.models.links import load_links
 from amctcfg.models.loading import examine_file
 from amctcfg.models.tables import layers_to_csv, layers_to_json
 
@@ -285,6 +286,7 @@ def test_a_text_graph(tmp_path):
     path.write_text(TEXT_GRAPH, encoding="utf-8")
     layers = {layer.name: layer.supported for layer in amctcfg.load_layers(path)}
     assert layers == {"w": False, "fine": True, "dilated": False, "fc": False}
+    assert load_links(path, TF_ASCEND).inputs == {"w": (), "fine": ("x", "w"), "dilated": ("x", "w"), "fc": ()}
 
 
 ONNX = bytes.fromhex("0807120770797465726368")  # ir_version 7, producer_name
@@ -314,8 +316,9 @@ def test_other_files_are_refused_by_name(name, data, words, cli, tmp_path):
         path.mkdir()
     else:
         path.write_bytes(data)
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError, match=words) as caught:
         amctcfg.load_layers(path)
+    assert {found.code for found in caught.value.diagnostics} <= {"syntax", "encoding"}
     for arguments in (["layers", path], ["expand", DATA / "valid" / "sample.cfg", "--graph", path]):
         result = cli(*arguments)
         assert (result.status, result.out) == (2, "")

@@ -105,15 +105,27 @@ def test_values_have_their_place():
     text = json.dumps(default(conv__activation_quant_params__search_step=0.03), indent=4)
     line = text.splitlines()[origin.span.line - 1]
     assert line[origin.span.column - 1 : origin.span.end_column - 1] == "0.03"
+    fused = plan["conv"].origins["fuse"]  # of a global value, with its key
+    assert at(text.splitlines(), fused.span) == '"do_fusion":true'
+    for kept in (plan, pickle.loads(pickle.dumps(plan))):
+        assert kept["conv"].origins.get("nothing") is None and kept["conv"].origins["fuse"] == fused
 
 
 WRONG = [
     (dict(version=2), "out-of-range", "only 1 is known"),
+    (dict(version=[]), "out-of-range", "it is a list, and"),
+    (dict(version={}), "out-of-range", "it is an object, and"),
+    (dict(version=float("nan")), "out-of-range", "it is NaN, and"),
+    (dict(version=10**20), "out-of-range", "it is 100000000000000000000, and"),
+    (dict(version=-(10**20) - 1), "out-of-range", "it is a number of 67 bits, and"),
     (dict(batch_num=0), "out-of-range", "greater than 0"),
     (dict(batch_num=True), "wrong-type", "a whole number, not true"),
     (dict(activation_offset="yes"), "wrong-type", "a bool, not 'yes'"),
     (dict(joint_quant=True), "unknown-layer", "no such layer"),
     (dict(nope={}), "unknown-layer", "no such layer"),
+    (dict(batch_nums=1), "unknown-layer", "did you mean 'batch_num'?"),
+    (dict(cov={}), "unknown-layer", "did you mean 'conv'?"),
+    (dict(conv__weight_quant_params={"channel_wisee": True}), "unknown-field", "did you mean 'channel_wise'?"),
     (dict(relu={}), "not-quantizable", "can't be quantized"),
     (dict(conv=[]), "wrong-type", "a layer has an object"),
     (dict(conv__quant_enable=1), "wrong-type", "true or false, not 1"),

@@ -9,7 +9,8 @@ import pytest
 import amctcfg
 from amctcfg import ONNX, PYTORCH, TENSORFLOW, Layer
 from amctcfg.flavours.layer import Traits
-from amctcfg.models.loading import doubt_names
+from amctcfg.models.loading import doubt_names, examine_file
+from amctcfg.models.modules import find_doubted_paths
 from amctcfg.models.torch import traits_of
 
 
@@ -366,6 +367,45 @@ def test_int4_wants_even_widths_of_a_recurrent_module(helper, tmp_path, hidden, 
     ]
     path = made(helper, tmp_path / "m.onnx", nodes, weights=weights)
     assert layers_in(path, PYTORCH)["lstm"].lacks == lacks
+
+
+@pytest.mark.parametrize("kind, shape, lacks", [
+    ("Conv", [5, 4, 3, 3], ()), ("Conv", [4, 5, 3, 3], ("int4",)), ("Conv", [4, 4, 3, 3], ()),
+    ("ConvTranspose", [4, 5, 3, 3], ()), ("ConvTranspose", [5, 4, 3, 3], ("int4",)),
+])  # fmt: skip
+def test_int4_wants_an_even_number_of_input_channels(helper, tmp_path, kind, shape, lacks):
+    path = made(helper, tmp_path / "m.onnx", [(kind, ["x", "w"], ["y"], "/c/" + kind, {})], weights={"w": shape})
+    assert layers_in(path, PYTORCH)["c"].lacks == lacks
+
+
+@pytest.mark.parametrize("kind, dimensions, reason", [
+    ("Conv", 3, "its input has 3 dimensions, not 4 or 5"), ("Conv", 4, None), ("Conv", 5, None),
+    ("ConvTranspose", 4, None), ("ConvTranspose", 5, "its input has 5 dimensions, not 4"),
+])  # fmt: skip
+def test_where_the_input_has_no_shape_the_weight_has_as_many_dimensions(helper, tmp_path, kind, dimensions, reason):
+    nodes = [("Relu", ["x"], ["h"], "r", {}), (kind, ["h", "w"], ["y"], "n", {})]
+    path = made(helper, tmp_path / "m.onnx", nodes, weights={"w": [4, 4, 3, 3, 3][:dimensions]})
+    found = {examined.layer.name: examined for examined in examine_file(path, ONNX)}["n"]
+    assert (found.layer.supported, found.reason, found.note) == (reason is None, reason, None)
+
+
+def test_channels_of_a_gemm(helper, tmp_path):
+    for name, attributes in (("plain", {}), ("turned", {"transB": 1}), ("not_turned", {"transB": 0})):
+        path = made(
+            helper, tmp_path / "m.onnx", [("Gemm", ["x", "m"], ["y"], name, attributes)], {"x": [4, 4]}, {"m": [4, 6]}
+        )
+        assert amctcfg.load_layers(path).traits[name].channels == ((6, 4) if name == "turned" else (4, 6))
+
+
+def test_a_path_beside_one_that_lost_the_name_of_its_container_is_doubted():
+    def found(name, path, certain):
+        return Thing(name=name, clue=Thing(path=path), certain=certain)
+
+    kept = found("top.block.conv", "block.conv", True)
+    assert find_doubted_paths([kept, found("block.fc", "block.fc", False)]) == {"block.fc"}
+    assert find_doubted_paths([kept, found("other.fc", "other.fc", False)]) == set()
+    assert find_doubted_paths([kept, found("top.block.conv", "top.block.conv", False)]) == {"top.block.conv"}
+    assert find_doubted_paths([found("a.b", "a.b", False), found("a.b_1", "a.b_1", False)]) == {"a.b", "a.b_1"}
 
 
 def test_a_sparse_weight_is_constant(helper, tmp_path):

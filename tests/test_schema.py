@@ -73,8 +73,9 @@ def test_the_sample_of_the_vendors_page():
     ],
 )
 def test_values_out_of_range_cant_be_built(fields, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=words) as caught:
         search(**fields)
+    assert re.match(r"\w+ is ", str(caught.value))  # the field is named once
     text = "common_config { ifmr_quantize { %s } }" % " ".join(
         "{}: {}".format(k, float(v) if v != 10**400 else "1e400") for k, v in fields.items()
     )
@@ -243,3 +244,20 @@ def test_a_truth_value_is_pythons_or_numpys():
 
     with pytest.raises(TypeError, match="do_fusion has to be a bool"):
         AMCTConfig(do_fusion=bool_())
+    numpy = pytest.importorskip("numpy")
+    assert AMCTConfig(do_fusion=numpy.bool_(False)).do_fusion is False
+
+
+def test_an_empty_list_is_not_a_message():
+    (found,) = amctcfg.check("common_config: []")
+    assert (found.code, found.message) == ("wrong-type", "common_config takes one message, not a list")
+
+
+def test_an_effective_configuration_in_a_line():
+    layer = amctcfg.Layer("a", "Conv2D")
+    plan = amctcfg.expand(AMCTConfig(do_fusion=False), [layer])
+    assert repr(plan["a"]).startswith(
+        "<EffectiveConfig 'a' (Conv2D): quantized, BN not fused, arq_quantize.channel_wise=True, "
+    )
+    skipped = amctcfg.merge(AMCTConfig(skip_layers=("a",)), layer)
+    assert repr(skipped).startswith("<EffectiveConfig 'a' (Conv2D): not quantized, BN fused, ")
