@@ -14,6 +14,7 @@ import pytest
 import amctcfg
 from amctcfg import ConfigError, Layer, check, load_layers
 from amctcfg.diagnostics.codes import CODES
+from amctcfg.diagnostics.source import Span
 
 from .conftest import DATA
 
@@ -158,6 +159,13 @@ def test_the_text_of_an_exception_shows_a_hundred_and_counts_the_rest():
     with pytest.raises(ConfigError) as caught:
         amctcfg.loads("x: 1\n" * 100)
     assert "more" not in str(caught.value) and str(caught.value).count("error[") == 100
+
+
+@pytest.mark.parametrize("letter", ["e", "é"])
+def test_a_place_behind_carriage_returns_is_shown_at_the_end_of_the_line(letter):
+    found = amctcfg.Diagnostic("error", "syntax", "words", span=Span(1, 200, 1, 201))
+    _, _, line, pointer = str(ConfigError([found], letter * 150 + "\r" * 100)).splitlines()
+    assert line.startswith("1 | …") and line.endswith(letter) and pointer.rstrip("^") == "  |" + " " * (len(line) - 3)
 
 
 INVISIBLE = "\u00ad\u034f\u115f\u17b4\u180b\u200b\u200d\u2060\u3164\ufe0f\uffa0\U000e0061"
