@@ -96,7 +96,7 @@ class Context:
 
     def is_whole(self, tiers: Sequence[Tier]) -> bool:
         """Return whether all these blocks could be read."""
-        return not any(tier.path in self.incomplete for tier in tiers)
+        return self.incomplete.isdisjoint(tier.path for tier in tiers)
 
     def is_quantized(self, layer: Layer) -> bool:
         """Return whether a layer is quantized, so that its settings count."""

@@ -11,10 +11,10 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.kinds import Enum
+from ..textformat.literals import read_name
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
 from .foreign import find_family, foreign_message, head_value
-from .selections import read_name
 
 
 class Misfit(NamedTuple):

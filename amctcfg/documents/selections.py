@@ -17,7 +17,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 from ..diagnostics.words import CONTROL, shorten
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers, Traits
-from ..textformat.literals import unescape
+from ..textformat.literals import read_name
 from ..textformat.tree import Field, Tree, elements_of, split
 
 SKIP_LAYERS = "skip_layers"
@@ -207,17 +207,6 @@ def ends_block(text: str, offset: int) -> bool:
             return False
         offset = start
     return False
-
-
-def read_name(field: Field) -> Optional[str]:
-    """Return the name that an element of `skip_layers` holds; None for what is not a string."""
-    raw = field[1]
-    if not isinstance(raw, str) or raw[0] not in "\"'":
-        return None
-    try:
-        return unescape(raw).decode("utf-8")
-    except UnicodeDecodeError:
-        return None
 
 
 class Judged(NamedTuple):

@@ -16,7 +16,9 @@ from .lexis import BLANK, COMMENT, DOUBLE, SINGLE
 if TYPE_CHECKING:
     from typing import Any, Match, Optional, Tuple
 
-__all__ = ["parse_bool", "parse_float", "round_float32", "unescape"]
+    from .tree import Field
+
+__all__ = ["parse_bool", "parse_float", "read_name", "round_float32", "unescape"]
 
 FLOAT32 = struct.Struct("f")
 LARGEST = 3.4028235677973366e38  # what is nearer to the largest float32 than to infinity
@@ -66,6 +68,17 @@ def _unescape_one(match: Match[bytes]) -> bytes:
     if code4 or code8:
         return chr(int(code4 or code8, 16)).encode("utf-8")
     return bytes((SIMPLE_ESCAPES.get(character[0], character[0]),))
+
+
+def read_name(field: Field) -> Optional[str]:
+    """Return the text of a field that holds a name; None for what is not a string."""
+    raw = field[1]
+    if not isinstance(raw, str) or raw[0] not in "\"'":
+        return None
+    try:
+        return unescape(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def parse_bool(raw: str) -> Optional[bool]:

@@ -8,12 +8,11 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tup
 
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.json_tree import value_at_key
-from ..documents.selections import read_name
 from ..messages.kinds import BOOL, FLOAT
 from ..resolve.effective import Origin, values_of
 from ..resolve.json_reading import QuantConfig
 from ..resolve.plan import Plan
-from ..textformat.literals import unescape
+from ..textformat.literals import read_name, unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
 from .diffing import ABSENT_ORIGIN, layer_changes

@@ -10,10 +10,11 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 from ..diagnostics.source import Source
 from ..diagnostics.words import as_comment
 from ..documents.document import parse_tree
-from ..documents.selections import SKIP_LAYERS, Block, ends_block, find_blocks, read_name
+from ..documents.selections import SKIP_LAYERS, Block, ends_block, find_blocks
 from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
 from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT
+from ..textformat.literals import read_name
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
 
