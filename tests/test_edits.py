@@ -251,6 +251,15 @@ skip_layers: "fc"
 """
 
 
+@pytest.mark.parametrize("word, meant", [
+    ("yes", "true"), ("on", "true"), ("y", "true"), ("TRUE", "true"), ('"1"', "true"), ('"true"', "true"), ("'on'", "true"),
+    ("no", "false"), ("off", "false"), ("n", "false"), ("FALSE", "false"), ('"0"', "false"), ('"False"', "false"), ("maybe", None), ("2", None),
+])  # fmt: skip
+def test_words_for_true_and_false(word, meant):
+    text = "do_fusion: {}\n"
+    assert amctcfg.fix(text.format(word), unsafe=True) == text.format(meant or word)
+
+
 def test_overrides_without_effect_go_and_comments_around_stay():
     layers = [Layer("conv1", "Conv2D"), Layer("fc", "MatMul"), Layer("conv2", "Conv2D")]
     done = amctcfg.fix(REDUNDANT, layers)
