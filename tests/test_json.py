@@ -107,8 +107,8 @@ def test_values_have_their_place():
     assert line[origin.span.column - 1 : origin.span.end_column - 1] == "0.03"
     fused = plan["conv"].origins["fuse"]  # of a global value, with its key
     assert at(text.splitlines(), fused.span) == '"do_fusion":true'
-    for kept in (plan, pickle.loads(pickle.dumps(plan))):
-        assert kept["conv"].origins.get("nothing") is None and kept["conv"].origins["fuse"] == fused
+    for kept in (plan["conv"], pickle.loads(pickle.dumps(plan["conv"]))):
+        assert kept.origins.get("nothing") is None and kept.origins["fuse"] == fused
 
 
 WRONG = [
