@@ -29,7 +29,7 @@ def trees():
 
 
 MODULE_LINES = 480
-ANY = 500
+ANY = 470
 
 
 def room_of(name):

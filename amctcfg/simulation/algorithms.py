@@ -186,18 +186,16 @@ def ifmr(
     return float(scale), offset
 
 
-def range_of(samples: Samples, percentiles: Tuple[float, float]) -> Tuple[np.float32, np.float32]:
-    """Return the ends of the range: the k-th largest value, at least 0, and the k-th smallest, at most 0."""
-    count = len(samples)
-    upper, lower = (1 if 1 - p < EPSILON else count - int(p * count) for p in percentiles)
-    return samples.outermost(upper, 1), samples.outermost(lower, -1)
-
-
 def searched_range(
     samples: Samples, bits: int, asymmetric: bool, percentiles: Tuple[float, float]
 ) -> Tuple[np.float32, np.float32, int]:
-    """Return the upper end, which the search multiplies, the lower end, which stays, and the steps between the two."""
-    high, low = range_of(samples, percentiles)
+    """Return the upper end, which the search multiplies, the lower end, which stays, and the steps between the two.
+
+    The ends are the k-th largest value, at least 0, and the k-th smallest, at most 0.
+    """
+    count = len(samples)
+    upper, lower = (1 if 1 - p < EPSILON else count - int(p * count) for p in percentiles)
+    high, low = samples.outermost(upper, 1), samples.outermost(lower, -1)
     if asymmetric:
         return high, low, (1 << bits) - 1
     return max(abs(high), abs(low)), ZERO, (1 << (bits - 1)) - int(abs(high) >= abs(low))

@@ -97,7 +97,7 @@ def axes_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Axes:
     if flavour.can(layer, "dmq_balancer") and "dmq_balancer" in fields:
         if (BALANCER if setting.strength is None else SETTINGS) in kinds:
             strengths += STRENGTHS
-    width = values.get("{}.dst_type".format("ifmr_quantize" if has_ifmr else "hfmg_quantize"))
+    width = activation_width(values)
     widths: List[Optional[str]] = [width]
     if INT16 in kinds and width == "INT8" and flavour.can(layer, "int16"):
         widths.append("INT16")
@@ -136,13 +136,12 @@ def kind_of_change(effective: EffectiveConfig, block: Any) -> Optional[str]:
     before, after = values_of(effective.calibration_config), values_of(block)
     if before == after:
         return None
-    if any(name.endswith("dst_type") and value == "INT16" != now_of(before, name) for name, value in after.items()):
+    if activation_width(after) == "INT16" != activation_width(before):
         return INT16
     strength = "dmq_balancer.migration_strength"
     return BALANCER if strength in after and strength not in before else SETTINGS
 
 
-def now_of(values: FieldValues, name: str) -> Any:
-    """Return the width that a layer has, whichever algorithm it is of."""
-    leaf = name.rpartition(".")[2]
-    return next((value for other, value in values.items() if other.rpartition(".")[2] == leaf), None)
+def activation_width(values: FieldValues) -> Any:
+    """Return the width of the activations, whichever algorithm it is of."""
+    return next((value for name, value in values.items() if name.endswith(".dst_type")), None)

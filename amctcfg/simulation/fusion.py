@@ -60,7 +60,7 @@ def normalization(network: Network, node: onnx.NodeProto, users: Dict[str, List[
         return None
     if after.op_type == "BatchNormalization":
         return batch_normalization(network, after, node.output[0])
-    channels = output_channels(node, weight)
+    channels = int(weight.shape[0] if node.op_type == "Conv" else weight.shape[1] * groups_of(node))
     scale = per_channel(network, after, "Mul", node.output[0], channels, weight.ndim)
     if scale is None:
         return None
@@ -117,10 +117,6 @@ def constant_bias(network: Network, node: onnx.NodeProto) -> Optional[np.ndarray
 
 def groups_of(node: onnx.NodeProto) -> int:
     return integer(attributes_of(node)("group"), 1)
-
-
-def output_channels(node: onnx.NodeProto, weight: np.ndarray) -> int:
-    return int(weight.shape[0] if node.op_type == "Conv" else weight.shape[1] * groups_of(node))
 
 
 def by_output(scale: np.ndarray, node: onnx.NodeProto, weight: np.ndarray) -> np.ndarray:

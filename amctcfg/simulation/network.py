@@ -258,12 +258,8 @@ def parse_file(message: Any, path: Any, what: str) -> Any:
     return message
 
 
-def opset_of(proto: onnx.ModelProto) -> int:
-    return next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
-
-
 def at_newer_opset(proto: onnx.ModelProto, folder: str) -> Tuple[onnx.ModelProto, List[str]]:
-    version = opset_of(proto)
+    version = next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
     if version >= OLDEST:
         return proto, []
     from onnx import version_converter
@@ -346,11 +342,10 @@ def in_float32(proto: onnx.ModelProto, arrays: Dict[str, np.ndarray]) -> List[st
 class Runner:
     """A network that onnxruntime computes."""
 
-    def __init__(self, network: Network, threads: int = 0) -> None:
+    def __init__(self, network: Network) -> None:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 4
-        options.intra_op_num_threads = threads
         self.outputs: List[str] = network.outputs()
         self.given: List[Any] = []  # onnxruntime reads the arrays where they are
         names = []

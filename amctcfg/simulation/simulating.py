@@ -232,21 +232,14 @@ def open_simulator(
     """Open a model with the batches that a plan takes; and say what is not simulated or not used, in sentences."""
     network, nodes = open_model(model, plan)
     given = check_batches(network.declared, batches)
-    count = batches_taken(plan, len(given))
+    count = int(plan.global_values.get("batch_num") or len(given))
     notes = list_unsimulated(plan)
+    if len(given) < count:
+        are = "1 is" if len(given) == 1 else "{} are".format(len(given))
+        raise SimulationError("the plan takes {} batches (batch_num), and {} given".format(count, are))
     if len(given) > count:
         notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))
     return Simulator(network, nodes, given[:count], progress, memory, jobs), notes
-
-
-def batches_taken(plan: Plan, given: int) -> int:
-    """Count how many of the given batches a plan takes. Raises `SimulationError` where it takes more."""
-    asked = plan.global_values.get("batch_num")
-    count = given if asked is None else int(asked)
-    if given < count:
-        are = "1 is" if given == 1 else "{} are".format(given)
-        raise SimulationError("the plan takes {} batches (batch_num), and {} given".format(count, are))
-    return count
 
 
 def open_model(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
