@@ -10,6 +10,7 @@ from ..flavours.layer import Layer
 from ..messages.meanings import field_meanings
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE
 from ..tools.explaining import Explanation
+from ..tools.tabulating import tier_of
 from .analysis import Analysis
 from .completion import detail
 from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, child_text
@@ -51,33 +52,33 @@ def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
 
 
 def block_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
-    found = layers_of_block(analysis, node)
-    if found is None:
+    if node.field == "calibration_config" and node.parent is not None and node.parent.parent is not None:
+        node = node.parent
+    groups = layers_by_block(analysis)
+    if groups is None or node.field not in (COMMON, OF_TYPE, OF_LAYER):
         return None
-    if not found:
-        return "No layer of the model gets this block."
-    return "{} of the model: {}".format(
-        pluralize(len(found), "layer"), list_words([as_code(layer.name) for layer in found], MOST_LISTED)
-    )
+    found = groups.get((node.field, child_text(node, "layer_name") or child_text(node, "layer_type")))
+    return count_layers(found) if found else "No layer of the model gets this block."
 
 
-def layers_of_block(analysis: Analysis, node: OutlineNode) -> Optional[List[Layer]]:
-    """Find the quantized layers that have the block at a node; None where it is not a block, or there is no model."""
+def layers_by_block(analysis: Analysis) -> Optional[Dict[Tuple[str, Optional[str]], List[Layer]]]:
+    """Group the quantized layers by the field, and the name, of the block that they have; None without a model."""
     resolver, layers = analysis.resolver, analysis.layers
     if resolver is None or layers is None:
         return None
-    if node.field == "calibration_config" and node.parent is not None and node.parent.parent is not None:
-        node = node.parent
-    quantized = [layer for layer in layers if resolver.merge(layer).quant_enable]
-    if node.field == COMMON:
-        return [x for x in quantized if x.name not in resolver.names and x.type not in resolver.types]
-    if node.field == OF_TYPE:
-        name = child_text(node, "layer_type")
-        return [x for x in quantized if x.type == name and x.name not in resolver.names]
-    if node.field == OF_LAYER:
-        name = child_text(node, "layer_name")
-        return [x for x in quantized if x.name == name]
-    return None
+    found: Dict[Tuple[str, Optional[str]], List[Layer]] = {}
+    for layer in layers:
+        if resolver.merge(layer).quant_enable:
+            field = tier_of(layer, resolver)
+            name = layer.name if field == OF_LAYER else layer.type if field == OF_TYPE else None
+            found.setdefault((field, name), []).append(layer)
+    return found
+
+
+def count_layers(layers: List[Layer]) -> str:
+    """Return `2 layers of the model: a, b`."""
+    names = ": " + list_words([as_code(layer.name) for layer in layers], MOST_LISTED) if layers else ""
+    return "{} of the model{}".format(pluralize(len(layers), "layer"), names)
 
 
 def layer_words(analysis: Analysis, name: str) -> Optional[str]:
@@ -100,30 +101,22 @@ def type_words(analysis: Analysis, name: str) -> Optional[str]:
     words = "**{}**{}".format(name, ": " + ", ".join(facts) if facts else "")
     layers = [layer for layer in analysis.layers or () if layer.type == name]
     if analysis.layers is not None:
-        words += "\n\n{} of the model{}".format(
-            pluralize(len(layers), "layer"),
-            ": " + list_words([as_code(x.name) for x in layers], MOST_LISTED) if layers else "",
-        )
+        words += "\n\n" + count_layers(layers)
     return words
 
 
 def inlay_hints(analysis: Analysis, start: int, end: int) -> List[Dict[str, Any]]:
     """Say behind the name of an override how many layers get it: `→ 13 layers`, `→ nothing`."""
-    resolver, layers = analysis.resolver, analysis.layers
-    if resolver is None or layers is None:
+    groups = layers_by_block(analysis)
+    if groups is None:
         return []
-    counts: Dict[Tuple[str, str], int] = {}
-    for layer in layers:
-        if resolver.merge(layer).quant_enable:
-            key = (OF_LAYER, layer.name) if layer.name in resolver.names else (OF_TYPE, layer.type)
-            counts[key] = counts.get(key, 0) + 1
     found = []
     for node in analysis.outline.strings:
         holder = node.parent
         field = {"layer_type": OF_TYPE, "layer_name": OF_LAYER}.get(node.field or "")
         if field is None or holder is None or holder.field != field or not start <= node.end <= end:
             continue
-        count = counts.get((field, node.text or ""), 0)
+        count = len(groups.get((field, node.text), ()))
         if field == OF_TYPE or not count:
             label = "→ {}".format(pluralize(count, "layer") if count else "nothing")
             found.append({"position": analysis.text.position(node.end), "label": label, "paddingLeft": True})
