@@ -11,7 +11,7 @@ import pytest
 
 import amctcfg
 
-from .conftest import thorough
+from .conftest import THOROUGH, thorough
 from .test_commands import ENVIRONMENT, process
 
 
@@ -276,7 +276,7 @@ def test_fixes_that_are_not_tried_are_said(folder, cli):
     block = "override_layer_configs { layer_name: '%d' calibration_config { ifmr_quantise { nope: 1 nepo: 2 } } }\n"
     write(folder / "few.cfg", "".join(block % number for number in range(3)))
     write(folder / "many.cfg", "".join(block % number for number in range(200)))
-    for arguments in (["--fix"], ["--diff"]):  # each fix reveals two errors
+    for arguments in (["--fix"], ["--diff"]) if THOROUGH else (["--diff"],):  # each fix reveals two errors
         assert "not tried" not in cli("check", "few.cfg", "--unsafe-fixes", *arguments).err
         result = cli("check", "many.cfg", "--unsafe-fixes", *arguments)
         assert re.search(r"many.cfg: 1\d\d of the possible fixes not tried", result.err)

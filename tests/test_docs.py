@@ -139,7 +139,10 @@ def test_code_blocks_are_code(language, code):
 
 
 SHOWN = [
-    pytest.param(line, shown, id="{}-{}".format(page.name, line))
+    # README shows what `tune` says of the same file, and has a test of its own.
+    pytest.param(
+        line, shown, id="{}-{}".format(page.name, line), marks=[pytest.mark.thorough] * line.startswith("tune ")
+    )
     for page in PAGES
     if not page.name.startswith("README") and page.parent.name != "zh"  # these have tests of their own
     for block in re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)

@@ -17,7 +17,7 @@ from .conftest import THOROUGH
 
 # Sizes that are compared with four times as many; seconds of CPU after which the smaller one is large enough; and those
 # that are in order for the larger one however long the smaller one took.
-FIRST, LARGEST, ENOUGH, SHORT = (100, 8000, 0.004, 0.06) if THOROUGH else (50, 250, 0.001, 0.015)
+FIRST, LARGEST, ENOUGH, SHORT = (100, 8000, 0.004, 0.06) if THOROUGH else (25, 250, 0.001, 0.015)
 MOST = 9  # times as long: 4 where it is linear, 16 where it is quadratic
 ATTEMPTS = 4  # the machine may be busy with something else
 

@@ -125,7 +125,7 @@ def test_random_edits_are_what_check_reports(which, folder):
     """After each edit the diagnostics equal those of `check`; completion, hover and symbols answer anywhere."""
     chance = random.Random(7)
     text = TEXT
-    edits = 1000 if THOROUGH else 30
+    edits = 1000 if THOROUGH else 15
     uri = uri_of(folder)
     python = sys.executable if which == "this" else interpreters()[0]
     with Client(python, capabilities={"general": {"positionEncodings": ["utf-32", "utf-8"]}}) as client:

@@ -48,6 +48,7 @@ def answer(out):
     return re.search(r"^  layer.*?minimal.*?$", out, re.MULTILINE | re.DOTALL).group(0)
 
 
+@pytest.mark.thorough
 def test_the_loop_has_the_numbers_of_its_readme(cli, place):
     assert cli("init", "--graph", "digits.onnx", "--flavour", "pytorch", "-o", "quant.cfg").status == 0
     assert cli("check", "quant.cfg").status == 0

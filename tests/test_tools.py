@@ -9,7 +9,7 @@ import pickle
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import amctcfg
@@ -17,7 +17,7 @@ from amctcfg import AMCTConfig, CalibrationConfig, ConfigError, Layer, OverrideL
 from amctcfg.documents.document import read_text
 from amctcfg.resolve.resolver import Resolver
 
-from .conftest import DATA
+from .conftest import DATA, seldom
 from .strategies import any_text, configs, expandable
 
 FORMAT_FILES = sorted((DATA / "format").glob("*.in.cfg"))
@@ -295,7 +295,6 @@ def test_condensing_says_for_a_type_what_only_some_of_its_layers_need():
     assert amctcfg.condense(amctcfg.expand(config, model).to_json(), model) == config
 
 
-@settings(max_examples=40)
 @given(st.data())
 def test_the_common_block_is_optimal(data):
     """Against all common blocks and type blocks that could be of use, tried one by one with `merge`."""
@@ -389,6 +388,7 @@ def fewest_lines(model, wanted):
     return min(found)
 
 
+@seldom
 @given(st.data())
 def test_condensing_gives_the_fewest_blocks_and_lines(data):
     wanted, model = {}, []

@@ -44,11 +44,12 @@ def test_the_new_file_goes_to_standard_output_and_the_table_to_standard_error(cl
 
 def test_in_place_and_elsewhere(cli, place):
     (place / "sub").mkdir()
-    assert cli("tune", "quant.cfg", "--data", "data.npz", "--check", "check.npz", "-o", "sub/new.cfg").status == 0
+    command = ("tune", "quant.cfg", "--data", "data.npz", "--check", "check.npz", "--allow", "settings")
+    assert cli(*command, "-o", "sub/new.cfg").status == 0
     copy = (place / "sub" / "new.cfg").read_text()
     assert copy.startswith("# amctcfg: graph=../model.onnx")
     assert cli("check", "sub/new.cfg").status == 0
-    result = cli("tune", "quant.cfg", "--data", "data.npz", "--check", "check.npz", "-i")
+    result = cli(*command, "-i")
     assert (result.status, result.out) == (0, "")
     assert (place / "quant.cfg").read_text() == copy.replace("../model.onnx", "model.onnx")
     assert cli("tune", "quant.cfg", "--data", "data.npz", "-o", "data.npz").status == 2
