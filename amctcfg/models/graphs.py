@@ -246,18 +246,13 @@ def require_constant(what: str, outside: str) -> Condition:
         if source is None:
             return Assessment(outside.format(origin.value))
         words = "'{}', a {}".format(source.name, source.type)
-        if source.type not in graph.transparent:
-            words += freeze_hint(source)
-        else:
+        if source.type in graph.transparent:
             words += " in a cycle" if source.inputs else " without input"
+        elif "Variable" in source.type or source.type == "VarHandleOp":
+            words += "; freeze the graph to make it a constant"
         return Assessment("its {} is not a constant: it comes from {}".format(what, words))
 
     return condition
-
-
-def freeze_hint(node: Node) -> str:
-    variable = "Variable" in node.type or node.type == "VarHandleOp"
-    return "; freeze the graph to make it a constant" if variable else ""
 
 
 def graph_error(code: str, message: str, name: str, hint: Optional[str] = None) -> ConfigError:

@@ -186,7 +186,7 @@ def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
             allowance.take((Allowance.PER_NODE + len(inner)) * (len(arguments) + len(body)))
             for argument, source in zip(arguments, inputs):
                 name = inner + argument.name
-                yield Node(name, "Identity", [source], [name], no_attribute, hidden=True)
+                yield Node(name, "Identity", [source], [name], lambda name: None, hidden=True)
             pending += [(inside, inner, callers | {called}) for inside in reversed(body)]
 
 
@@ -201,10 +201,6 @@ def find_called_functions(node: Any, functions: Dict[str, Any]) -> List[Tuple[st
 def data_inputs(node: Any) -> List[str]:
     """Return the names of the nodes behind a node's inputs, without control inputs."""
     return [node_of(source) for source in getattr(node, "input", ()) if not source.startswith("^")]
-
-
-def no_attribute(name: str) -> None:
-    return None
 
 
 def tensor_node(tensor: Any) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, List
+from typing import Iterator, List
 
 from ..flavours.flavour import Flavour
 from ..flavours.requirement import default_words
@@ -37,14 +37,11 @@ def proto(flavour: Flavour) -> str:
         lines += ["{}{} = {};".format(INDENT, value, number) for number, value in kind.numbers.items()]
         lines.append("}")
     for message in messages:
-        lines += ["", "// {}".format(doc_summary(message)), "message {} {{".format(message.__name__)]
+        summary = str(message.__doc__ or message.__name__).strip().partition("\n")[0]
+        lines += ["", "// {}".format(summary), "message {} {{".format(message.__name__)]
         lines += field_lines(list(message.__schema__.fields.values()))
         lines.append("}")
     return "\n".join(lines) + "\n"
-
-
-def doc_summary(message: Any) -> str:
-    return str(message.__doc__ or message.__name__).strip().partition("\n")[0]
 
 
 def field_lines(found: List[Field]) -> Iterator[str]:
