@@ -73,7 +73,8 @@ class Cursor:
         return [Cursor(self._report, e.json, (*self.path, index)) for index, e in enumerate(self.elements())]
 
     def check_keys(self, keys: Iterable[str]) -> None:
-        """Report the keys of an object that are unknown."""
+        """Report the keys of an object that are unknown, or there twice."""
+        self.check_repetitions()
         keys = tuple(keys)
         for key, child in self.children() if any(key not in keys for key in self.json.value) else ():
             if key not in keys:

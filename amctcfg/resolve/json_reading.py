@@ -209,7 +209,6 @@ class QuantConfig:
         fields: Dict[str, Field] = cls.__schema__.fields
         scalars = [field for field in fields.values() if not field.is_message]
         parts = {key: t for key, t in self.layout.parts.items() if any(member in fields for member in t)}
-        at.check_repetitions()
         at.check_keys((*[field.name for field in scalars], *parts))
         values: Dict[str, Any] = {}
         for field in scalars:
@@ -221,7 +220,6 @@ class QuantConfig:
         for key, templates in parts.items():
             part = at.child(key)
             if part is not None and part.json.is_object:
-                part.check_repetitions()
                 member = self.member(key, templates, part)
                 part.check_keys(templates[member])
                 values[member] = self.part_values(None, member, fields[member].kind, templates[member], part)
@@ -273,7 +271,6 @@ class QuantConfig:
     def entry(self, layer: Layer, at: Cursor, origins: Optional[Dict[str, Origin]] = None) -> LayerEntry:
         """Read an entry, and note the origins of its values where they are asked for."""
         switches = {key: (member, field) for key, member, field in self.layout.switches}
-        at.check_repetitions()
         at.check_keys(("quant_enable", *switches, *self.layout.parts))
         switch = at.child("quant_enable")
         if switch is not None and not isinstance(switch.value, bool):
@@ -339,16 +336,12 @@ class QuantConfig:
         elif not part.json.is_object:
             part.report("wrong-type", "it is an object, not {}".format(part.words))
             return None
-        part.check_repetitions()
         member = self.member(key, templates, part)
         kind, template = self.block_fields[member].kind, templates[member]
         if member in self.layout.wider and not has_constants(part, template):
             kind, template = self.layout.wider[member]
-        part.check_keys((*template, *self.layout.tolerated))
-        for tolerated, only in self.layout.tolerated.items():
-            inner = None if tolerated in template else part.child(tolerated)
-            if inner is not None:
-                Constant(only).read(inner)
+        template = {**{key: Constant(only) for key, only in self.layout.tolerated.items()}, **template}
+        part.check_keys(template)
         return member, self.part_values(layer, member, kind, template, part, origins)
 
     def member(self, key: str, templates: Dict[str, Any], part: Cursor) -> str:

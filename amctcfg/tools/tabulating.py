@@ -133,7 +133,7 @@ def tabulate(
         state = QUANTIZED if effective.quant_enable else explain_state(origin)
         state = measured.refusals.get(layer.name, state)
         explanation = Explanation(plan.resolver, effective, name=plan.name)
-        tier = READ if plan.resolver is None else explanation.block() or DEFAULT_TIER
+        tier = tier_of(layer, plan.resolver)
         more = measured.extras.get(layer.name, {})
         rows.append(
             Row(layer, state, tier, cells, scores.get(layer.name), explanation, more, layer.name in measured.refusals)
@@ -182,6 +182,14 @@ def scope_in_name(name: str) -> str:
 def explain_state(origin: Origin) -> str:
     """Say why a layer is not quantized, in a word or two."""
     return {"skip_layers": "skipped", "skip_layer_types": "type skipped"}.get(origin.tier, "not quantized")
+
+
+def tier_of(layer: Layer, resolver: Optional[Resolver]) -> str:
+    """Return the tier whose block a layer has."""
+    if resolver is None:
+        return READ
+    tiers = resolver.tiers(layer)
+    return tiers[0].name if tiers else DEFAULT_TIER
 
 
 def compare_cells(
