@@ -139,7 +139,10 @@ def test_the_core_works_alone(tmp_path):
     ],
 )
 def test_a_command_without_its_room_says_so(gone, command, tmp_path):
-    shutil.copytree(str(PACKAGE), str(tmp_path / "amctcfg"), ignore=shutil.ignore_patterns(gone))
+    (tmp_path / "amctcfg").mkdir()
+    for path in PACKAGE.iterdir():
+        if path.name != gone:
+            (tmp_path / "amctcfg" / path.name).symlink_to(path)
     (tmp_path / "l.csv").write_text("name,type\na,Conv2D\n", encoding="utf-8")
     (tmp_path / "s.csv").write_text("name,score\na,1\n", encoding="utf-8")
     done = subprocess.run(

@@ -83,6 +83,7 @@ def test_lark_agrees_on_the_corpus():
         assert our_tree(text) == lark_tree(text)
 
 
+@pytest.mark.thorough  # to draw from a grammar takes long
 @seldom
 @given(st.data())
 def test_lark_agrees_on_strings_of_the_grammar(data):
