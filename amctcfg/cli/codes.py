@@ -37,6 +37,13 @@ EXAMPLE_LAYERS: Dict[str, Tuple[Layer, ...]] = {
 }
 
 
+# Those that only one example needs.
+MORE_LAYERS: Dict[str, Tuple[Layer, ...]] = {
+    "reserved-name": (Layer("version", "Conv2D"),),
+    "soc-unsuited": (Layer("stage/product", "BatchMatMulV2", lacks=("asymmetric",)),),
+}
+
+
 def example_of(code: str) -> Tuple[Diagnostic, ...]:
     """Check the example of a code; return its diagnostics with that code."""
     described = CODES[code]
@@ -53,11 +60,7 @@ def example_of(code: str) -> Tuple[Diagnostic, ...]:
 
     if code == "unused-ignore":
         return tuple(Settings(described.example, "quant.cfg").unused(()))
-    if code == "reserved-name":
-        layers = (*layers, Layer("version", "Conv2D"))
-    if code == "soc-unsuited":
-        layers = (*layers, Layer("stage/product", "BatchMatMulV2", lacks=("asymmetric",)))
-    for model in (None, layers):
+    for model in (None, (*layers, *MORE_LAYERS.get(code, ()))):
         found = check(described.example, "quant.cfg", model, flavour=flavour)
         if any(d.code == code for d in found):
             return tuple(d for d in found if d.code == code)

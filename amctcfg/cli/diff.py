@@ -112,23 +112,18 @@ class Comparison:
             for change in group:
                 part, _, inner = change.field.partition(".")
                 parts.setdefault(part if inner else change.field, []).append(change)
-            gone = {
-                fields[part].oneof: part
-                for part, inside in parts.items()
-                if name is not None and part in fields and fields[part].oneof and all(c.after is None for c in inside)
-            }
-            new = [
-                part
-                for part, inside in parts.items()
-                if part in fields and fields[part].oneof in gone and all(c.before is None for c in inside)
-            ]
-            switched = {*new, *(gone[fields[part].oneof] for part in new)}
+            algorithms = {} if name is None else {part: fields[part].oneof for part in parts if part in fields}
+            gone, new = (
+                {algorithms[part]: part for part in algorithms if all(getattr(c, side) is None for c in parts[part])}
+                for side in ("after", "before")
+            )
             for part, inside in parts.items():
-                if part in new:
-                    yield self.switch(gone[fields[part].oneof], part, fields[part], inside)
-                elif part not in switched:
+                oneof = algorithms.get(part)
+                if oneof is None or oneof not in gone or oneof not in new:
                     for c in inside:
                         yield ChangeInWords(c.field.rpartition(".")[2], value_words(c.before), value_words(c.after), c)
+                elif part == new[oneof]:
+                    yield self.switch(gone[oneof], part, fields[part], inside)
 
     def switch(self, old: str, new: str, field: Any, inside: List[Change]) -> ChangeInWords:
         """Describe one algorithm for another: `ifmr → hfmg`, with what is not the default."""
