@@ -10,7 +10,6 @@ from ..flavours.layer import Layer
 from ..messages.meanings import field_meanings
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE
 from ..tools.explaining import Explanation
-from ..tools.tabulating import tier_of
 from .analysis import Analysis
 from .completion import detail
 from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, child_text
@@ -69,7 +68,7 @@ def layers_by_block(analysis: Analysis) -> Optional[Dict[Tuple[str, Optional[str
     found: Dict[Tuple[str, Optional[str]], List[Layer]] = {}
     for layer in layers:
         if resolver.merge(layer).quant_enable:
-            field = tier_of(layer, resolver)
+            field = resolver.highest_tier(layer)
             name = layer.name if field == OF_LAYER else layer.type if field == OF_TYPE else None
             found.setdefault((field, name), []).append(layer)
     return found

@@ -292,6 +292,11 @@ class Resolver:
         of_type = None if layer_type is None else self.types.get(layer_type)
         return [tier for tier in (own, of_type, self.common) if tier is not None]
 
+    def highest_tier(self, layer: Layer) -> TierName:
+        """Return the name of the tier whose block a layer has; that of defaults where it has none."""
+        tiers = self.tiers(layer)
+        return tiers[0].name if tiers else DEFAULT
+
     def decide(self, layer: Layer, tiers: List[Tier]) -> Decisions:
         """Return the winning setting of each field of a layer's block.
 

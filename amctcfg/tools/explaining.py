@@ -14,7 +14,7 @@ from ..flavours.requirement import BY_TYPE, cascade_of
 from ..messages.message import Message
 from ..resolve.effective import SWITCHES, EffectiveConfig, Origin
 from ..resolve.plan import Plan
-from ..resolve.resolver import DOCUMENTED, OF_TYPE, TOOLKIT, Resolver
+from ..resolve.resolver import DEFAULT, DOCUMENTED, OF_TYPE, TOOLKIT, Resolver
 
 if TYPE_CHECKING:
     from ..resolve.resolver import Rules
@@ -104,7 +104,8 @@ class Explanation:
             return origin.tier
         if self.is_by_type(field):
             return "default of {}".format(self.layer.type)
-        return "default, {} leaves it out".format(self.block()) if self.block() and field not in SWITCHES else "default"
+        left_out = self.block() != DEFAULT and field not in SWITCHES
+        return "default, {} leaves it out".format(self.block()) if left_out else "default"
 
     def is_by_type(self, field: str) -> bool:
         path = self.effective.calibration_config.__schema__.along(field)
@@ -112,8 +113,7 @@ class Explanation:
 
     def block(self) -> str:
         """Return the tier whose block the layer has."""
-        tiers = self.resolver.tiers(self.layer) if self.resolver else []
-        return tiers[0].name if tiers else ""
+        return self.resolver.highest_tier(self.layer) if self.resolver else DEFAULT
 
     def why_not(self, field: str, origin: Origin, lost: Origin) -> str:
         """Return why a setting lost."""

@@ -4,20 +4,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.words import format_value
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..resolve.effective import READ, EffectiveConfig, Origin, values_of
 from ..resolve.plan import Plan
-from ..resolve.resolver import Resolver
+from ..resolve.resolver import DEFAULT, Resolver
 from .explaining import Explanation, labels
 
-if TYPE_CHECKING:
-    from ..resolve.effective import TierName
-
-DEFAULT_TIER: TierName = "default"
 QUANTIZED = "quantized"
 
 
@@ -133,7 +129,7 @@ def tabulate(
         state = QUANTIZED if effective.quant_enable else explain_state(origin)
         state = measured.refusals.get(layer.name, state)
         explanation = Explanation(plan.resolver, effective, name=plan.name)
-        tier = tier_of(layer, plan.resolver)
+        tier = READ if plan.resolver is None else plan.resolver.highest_tier(layer)
         more = measured.extras.get(layer.name, {})
         rows.append(
             Row(layer, state, tier, cells, scores.get(layer.name), explanation, more, layer.name in measured.refusals)
@@ -184,14 +180,6 @@ def explain_state(origin: Origin) -> str:
     return {"skip_layers": "skipped", "skip_layer_types": "type skipped"}.get(origin.tier, "not quantized")
 
 
-def tier_of(layer: Layer, resolver: Optional[Resolver]) -> str:
-    """Return the tier whose block a layer has."""
-    if resolver is None:
-        return READ
-    tiers = resolver.tiers(layer)
-    return tiers[0].name if tiers else DEFAULT_TIER
-
-
 def compare_cells(
     effective: EffectiveConfig, usual: Resolver, old: Optional[EffectiveConfig], compared: bool
 ) -> Dict[str, Cell]:
@@ -205,7 +193,7 @@ def compare_cells(
         cells[field] = Cell(origin.value, origin, is_default, before.get(field), changed)
     for field, value in before.items():
         if field not in cells:  # an algorithm that the layer had before
-            cells[field] = Cell(None, Origin(DEFAULT_TIER, None), True, value, True)
+            cells[field] = Cell(None, Origin(DEFAULT, None), True, value, True)
     return cells
 
 
