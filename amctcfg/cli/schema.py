@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Iterator, Tuple
 
 from ..diagnostics.codes import CODES
 from ..diagnostics.diagnostic import ERROR, WARNING
+from ..diagnostics.source import Span
 from ..flavours import FLAVOURS
 from ..messages.kinds import BOOL, STRING, Enum, Float
 from ..workspace.failure import require_known
@@ -48,10 +49,6 @@ INTEGER: JsonSchema = {"type": "integer"}
 ANYTHING: JsonSchema = {}  # a value of a field, whatever its type
 
 
-def with_description(schema: JsonSchema, words: str) -> JsonSchema:
-    return dict(schema, description=words)
-
-
 def or_null(schema: JsonSchema) -> JsonSchema:
     """Return the schema of what may be null."""
     return {"anyOf": [schema, {"type": "null"}]}
@@ -72,13 +69,14 @@ def report_schema(**properties: JsonSchema) -> JsonSchema:
     return table({"version": {"const": FORMAT_VERSION}, **properties})
 
 
-PLACE = or_null(dict(INTEGER, minimum=1))
+POSITION = dict(INTEGER, minimum=1)
+PLACE = or_null(POSITION)
 PATH = or_null(array({"type": ["string", "integer"]}))
-TIER = with_description(
-    TEXT, "What decided: a field of the configuration, default, layer_type, unsupported or quant_config."
+TIER = dict(
+    TEXT, description="What decided: a field of the configuration, default, layer_type, unsupported or quant_config."
 )
 ORIGIN = table({"tier": TIER, "path": PATH, "file": or_null(TEXT), "line": PLACE, "column": PLACE})
-SPAN = table({name: {"type": "integer", "minimum": 1} for name in ("line", "column", "end_line", "end_column")})
+SPAN = table(dict.fromkeys(Span._fields, POSITION))
 
 
 def iter_block_fields() -> Iterator[Tuple[str, JsonSchema]]:
@@ -141,8 +139,9 @@ def of_diff() -> JsonSchema:
 
 def of_audit() -> JsonSchema:
     finding = table({"layer": or_null(TEXT), "field": TEXT, "asked": ANYTHING, "origin": ORIGIN, "done": ANYTHING})
-    unseen = with_description(
-        {"type": "object", "additionalProperties": INTEGER}, "Of each field, for how many layers it can't be seen."
+    unseen = dict(
+        {"type": "object", "additionalProperties": INTEGER},
+        description="Of each field, for how many layers it can't be seen.",
     )
     return report_schema(file=TEXT, findings=array(finding), not_visible=unseen)
 
@@ -169,7 +168,7 @@ def of_simulate() -> JsonSchema:
 
 
 def of_tune() -> JsonSchema:
-    decibels = with_description(or_null(NUMBER), "Decibels of the model's output.")
+    decibels = dict(or_null(NUMBER), description="Decibels of the model's output.")
     change = table({"layer": TEXT, "setting": TEXT, "kind": TEXT, "without": decibels})
     left = table({"layer": TEXT, "output": decibels})
     return report_schema(
