@@ -15,8 +15,7 @@ from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
 from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT
 from ..textformat.literals import read_name
-from ..textformat.tree import Field, Tree, split
-from ..textformat.tree import List as ListValue
+from ..textformat.tree import Field, Tree, elements_of, split
 
 BLANK_CHARACTERS = " \t\r\v\f"
 SEPARATOR = re.compile(r"(?:{}|{}(?:\n|\Z))*([,;])".format(BLANK, COMMENT))
@@ -260,30 +259,22 @@ def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flav
     whole, gone = tree.source.text, set(as_names(names))
     edits: List[Edit] = []
     for field in split(tree.fields):
-        if field[0] != SKIP_LAYERS:
-            continue
-        if isinstance(field[1], ListValue):
-            elements = list(split(field[1]))
-            edits += remove_elements(whole, field, [i for i, e in enumerate(elements) if read_name(e) in gone])
-        elif read_name(field) in gone:
-            edits.append(remove_field(whole, field[2], field[3]))
+        if field[0] == SKIP_LAYERS:
+            indices = [index for index, element in enumerate(elements_of(field)) if read_name(element) in gone]
+            edits += remove_elements(whole, field, indices)
     return apply_edits(whole, keep_apart(whole, join_edits(take_lines(whole, edits))))
 
 
 def remove_elements(text: str, field: Field, indices: Iterable[int]) -> List[Edit]:
-    """Remove elements of a list, each with one of its commas; the whole field where nothing is left."""
-    elements, gone = list(split(field[1])), set(indices)
-    leave = [index not in gone for index in range(len(elements))]
-    if all(leave):
-        return []
-    if not any(leave):
+    """Remove elements of a field, from a list each with one of its commas; the whole field where nothing is left."""
+    elements, gone = elements_of(field), set(indices)
+    kept = [index for index in range(len(elements)) if index not in gone]
+    if gone and not kept:
         return [remove_field(text, field[2], field[3])]
     edits = []
-    last = max(index for index, stays in enumerate(leave) if stays)
-    for index, element in enumerate(elements):
-        if leave[index]:
-            continue
-        if index < last:  # with the comma behind it
+    for index in sorted(gone):
+        element = elements[index]
+        if index < kept[-1]:  # with the comma behind it
             edits.append(remove_forward(text, element, elements[index + 1]))
         else:
             edits.append(Edit(elements[index - 1][3], element[3], comments_between(text, elements[index - 1], element)))

@@ -21,8 +21,7 @@ from ..flavours.layer import Layer, Layers
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from ..textformat.lexis import COMMENT, STRING
 from ..textformat.syntax_errors import LOOKALIKES
-from ..textformat.tree import Field, Tree, split
-from ..textformat.tree import List as ListValue
+from ..textformat.tree import Field, Tree, elements_of, split
 from .edits import (
     Edit,
     apply_edits,
@@ -52,8 +51,8 @@ class Fix(NamedTuple):
         done: What it did, as a report lists it.
         edits: The edits of the text.
         is_safe: Whether it is sure to change no layer.
-        element: Of a fix that removes one element of a list, the list's field and the index in it, instead of edits:
-            several such fixes of one list share its commas.
+        element: Of a fix that removes one element of a field, the field and the index in it, instead of edits: several
+            such fixes of one list share its commas.
     """
 
     diagnostic: Diagnostic
@@ -383,8 +382,8 @@ class Places:
         self.selections: Dict[int, Judged] = {one.block.start: one for one in judged}
         self.elements: Dict[str, List[Tuple[Field, int]]] = {}
         for field in split(document.tree.fields):
-            count = len(list(split(field[1]))) if isinstance(field[1], ListValue) else 1
-            self.elements.setdefault(field[0], []).extend((field, index) for index in range(count))
+            indices = range(len(elements_of(field)))
+            self.elements.setdefault(field[0], []).extend((field, index) for index in indices)
 
     def offset(self, line: int, column: int) -> int:
         return self.document.tree.source.offset(line, column)
@@ -424,8 +423,6 @@ def delete_entry(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
     field, index = places.elements[str(path[0])][path[1]]
     found = places.document.tree.find(path)
     done = "{} deleted".format(shorten(str(found[1])) if found else "entry")
-    if not isinstance(field[1], ListValue):
-        return Fix(diagnostic, "Delete it here", done, (remove_field(places.text, field[2], field[3]),), True)
     return Fix(diagnostic, "Delete it here", done, (), True, (field, index))
 
 
