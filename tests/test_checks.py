@@ -398,6 +398,23 @@ def test_a_pickled_plan_knows_its_document():
     plan = amctcfg.expand(amctcfg.parse(own("conv")), ASCEND)
     assert pickle.loads(pickle.dumps(plan)).warnings == plan.warnings != ()
     assert plan.warnings[0].span is not None
+    made = amctcfg.expand(amctcfg.AMCTConfig(skip_layers=["conv"]), ASCEND)
+    assert pickle.loads(pickle.dumps(made)) == made and pickle.loads(pickle.dumps(made)).config == made.config
+
+
+@pytest.mark.parametrize(
+    "own_block, is_partial",
+    [
+        ("hfmg_quantize { num_of_bins: 4096 }", False),
+        ("ifmr_quantize { max_percentile: 0.9999 }", True),
+        ("ifmr_quantize { }", True),
+        ("dmq_balancer { migration_strength: 0.7 }", True),  # with IFMR by default, whose step is lost
+        ("arq_quantize { quant_bits: 8 }", True),
+    ],
+)
+def test_what_another_algorithm_replaces_does_not_fall_back(own_block, is_partial):
+    text = common(STEP) + own("conv", own_block)
+    assert ("partial-override" in [code for code, _ in found(text, PYTORCH, TORCH)]) is is_partial
 
 
 def test_two_layers_of_one_name_are_refused():
