@@ -15,6 +15,8 @@ import pytest
 import amctcfg
 from amctcfg import Layer
 from amctcfg.tuning import Bisection, search
+from amctcfg.tuning.cluster import ClusterCommands
+from amctcfg.tuning.commands import CommandError
 
 from .conftest import thorough
 from .lsp_client import INSTALLED
@@ -33,7 +35,7 @@ def start(folder, *arguments):
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """The address of a scheduler with two workers, on the loopback; each worker ends with its last connection."""
+    """The address of a scheduler on the loopback, its two workers, and itself."""
     monkeypatch.chdir(tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -45,7 +47,7 @@ def cluster(tmp_path, monkeypatch):
     try:
         with distributed.Client(address, timeout=60, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
-        yield address, workers
+        yield address, workers, scheduler
     finally:
         for process in (*workers, scheduler):
             process.kill()
@@ -56,7 +58,7 @@ NEEDS_TWO = "config = open(sys.argv[1]).read()\nprint('seen by', os.environ['AMC
 
 
 def test_a_search_on_a_cluster(cluster, tmp_path, cli):
-    address, _ = cluster
+    address, *_ = cluster
     wide(tmp_path, 12)
     test = script(tmp_path, "test.py", NEEDS_TWO)
     result = cli("bisect", "q.cfg", "--dask", address, "--jobs", "4", "--", test, "{}", "{json}", "{worker}")
@@ -75,7 +77,7 @@ def test_a_search_on_a_cluster(cluster, tmp_path, cli):
 @pytest.mark.thorough
 def test_a_worker_that_dies_in_the_middle_of_a_run(cluster, tmp_path, cli):
     """Its run is repeated on the other one, its command ends with it, and the answer is the same."""
-    address, workers = cluster
+    address, workers, _ = cluster
     wide(tmp_path, 12)
     body = (
         "pids = {!r}\nif os.getppid() and not os.path.exists(pids):\n"
@@ -91,9 +93,53 @@ def test_a_worker_that_dies_in_the_middle_of_a_run(cluster, tmp_path, cli):
 
 
 @pytest.mark.thorough
+def test_a_scheduler_that_dies_in_the_middle_of_a_run(cluster, tmp_path, cli):
+    """The search ends with a sentence, its commands with it; it goes on without a cluster, and nothing is run twice."""
+    address, _, scheduler = cluster
+    wide(tmp_path, 12)
+    body = (
+        "pids, dead = {!r}, {!r}\nwith open(pids, 'a') as file: file.write('%d\\n' % os.getpid())\n"
+        "if len(open(pids).readlines()) > 4 and not os.path.exists(dead):\n"
+        "    open(dead, 'w').close()\n    os.kill({}, 9)\n    time.sleep(600)\n"
+    ).format(str(tmp_path / "pids"), str(tmp_path / "dead"), scheduler.pid) + NEEDS_TWO
+    test = script(tmp_path, "test.py", body)
+    command = [sys.executable, "-m", "amctcfg", "bisect", "q.cfg", "--dask", address, "--jobs", "3", "--", test, "{}"]
+    environment = dict(PLAIN, PYTHONPATH=str(INSTALLED))
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines()[-2:] == [
+        "amctcfg: the Dask scheduler at {} is gone".format(address),
+        "amctcfg: the search ends here; mend that and run the same command again to continue",
+    ]
+    wait_until_gone(wait_for_lines(tmp_path / "pids", 5))
+    journal = tmp_path / "q.cfg.bisect" / "journal.jsonl"
+    before = journal.read_text()
+    assert before.endswith("\n") and all(map(json.loads, before.splitlines()))
+    again = cli("bisect", "q.cfg", "--jobs", "3", "--", test, "{}")
+    assert again.status == 0, again.err
+    assert "l3  if quantized: bad" in again.out and "l8  if quantized: bad" in again.out and "minimal" in again.out
+    asked = [tuple(json.loads(line)["skip"]) for line in journal.read_text().splitlines()]
+    assert journal.read_text().startswith(before) and len(set(asked)) == len(asked)
+
+
+@pytest.mark.thorough
+def test_a_scheduler_that_dies_between_two_runs(cluster, tmp_path):
+    """Its client tries to find it again, then closes itself: each run meanwhile ends with the sentence."""
+    address, _, scheduler = cluster
+    commands = ClusterCommands(address)
+    files, log = {"": (".cfg", b"")}, str(tmp_path / "log.txt")
+    assert commands.run(["true", "{}"], files, {}, 0, log).status == 0
+    scheduler.kill()
+    for _ in range(3):
+        with pytest.raises(CommandError, match="the Dask scheduler at {} is gone".format(address)):
+            commands.run(["true", "{}"], files, {}, 0, log)
+    commands.stop()
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_commands_on_a_cluster_end_with_their_search(cluster, tmp_path, end):
-    address, _ = cluster
+    address, *_ = cluster
     wide(tmp_path, 12)
     body = "with open({!r}, 'a') as file: file.write('%d\\n' % os.getpid())\ntime.sleep(600)".format(
         str(tmp_path / "pids")
@@ -174,7 +220,7 @@ def test_the_example_by_the_library(simulates, tmp_path):
 @pytest.mark.thorough
 def test_the_examples_command(simulates, cluster, cli):
     """The workers get each candidate's simulated model."""
-    address, _ = cluster
+    address, *_ = cluster
     resnet = FLEET.parent / "resnet"
     model, data, evaluate = (str(resnet / name) for name in ("digits.onnx", "calibration.npz", "evaluate.py"))
     assert cli("init", "--graph", model, "--flavour", "pytorch", "-o", "quant.cfg").status == 0

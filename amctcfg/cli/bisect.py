@@ -202,7 +202,7 @@ class Loop:
             self.console.done()
             self.console.note(str(stopped))
             self.report.write()
-            raise Failure("the search ends here; fix the command and run it again to continue") from None
+            raise Failure("the search ends here; mend that and run the same command again to continue") from None
         self.console.done()
         return self.finish()
 

@@ -12,7 +12,7 @@ from typing import Any, List, Mapping, Sequence
 from . import worker as worker_module
 from .commands import CommandError, Ended, Files
 
-TIMEOUT = 4  # seconds until a scheduler that does not answer is not there
+TIMEOUT = 4  # seconds until a scheduler that does not answer is not there, or is gone
 CALL = "(lambda names: (exec(source, names), names['run_with_files'](source, *arguments))[1])({'__name__': 'amctcfg_worker'})"
 
 
@@ -36,11 +36,14 @@ class ClusterCommands:
                 'a cluster needs the package distributed, which is not installed: pip install "amctcfg[dask]"'
             ) from None
         distributed: Any = package  # only a part of it has types
+        self._address: str = address
+        self._timed_out: Any = distributed.TimeoutError
         self._source: str = inspect.getsource(worker_module)
         self._numbers = itertools.count()
         self._pending: List[Any] = []
         self._stopped: bool = False
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what happened is said in our own sentence
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what happened is said in our own sentence
         try:
             asyncio.run(check_scheduler(distributed, address))
             self._client: Any = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
@@ -55,21 +58,10 @@ class ClusterCommands:
         """Run a command to its end; `LocalCommands.run` says what the arguments are."""
         sent = {placeholder: ("candidate" + ending, contents) for placeholder, (ending, contents) in files.items()}
         arguments = (list(words), {"AMCTCFG_WORKER": str(worker)}, sent, dict(values))
-        future = self._client.submit(
-            eval, CALL, {"source": self._source, "arguments": arguments}, key=self._key(), pure=False
-        )
-        self._pending.append(future)
         try:
-            answers = future.result()
+            answers = self._wait_for({"source": self._source, "arguments": arguments})
         except Exception as error:
-            what = (
-                "the search was stopped"
-                if self._stopped
-                else "the cluster can't run it: {}".format(error_headline(error))
-            )
-            raise CommandError(what) from None
-        finally:
-            self._pending.remove(future)
+            raise CommandError(self._explain(error)) from None
         if self._stopped:
             raise CommandError("the search was stopped")
         if "error" in answers:
@@ -78,6 +70,26 @@ class ClusterCommands:
         with open(log, "wb") as file:
             file.write(output)
         return Ended(answers["status"], output, "worker {}".format(answers["worker"]))
+
+    def _wait_for(self, names: Mapping[str, Any]) -> Any:
+        future = self._client.submit(eval, CALL, names, key=self._key(), pure=False)
+        self._pending.append(future)
+        try:
+            while True:
+                try:
+                    return future.result(timeout=TIMEOUT)
+                except self._timed_out:
+                    if self._client.status == "closed":  # what it was given as it gave its scheduler up waits for ever
+                        raise
+        finally:
+            self._pending.remove(future)
+
+    def _explain(self, error: Exception) -> str:
+        if self._stopped:
+            return "the search was stopped"
+        if self._client.status != "running":
+            return "the Dask scheduler at {} is gone".format(self._address)
+        return "the cluster can't run it: {}".format(error_headline(error))
 
     def stop(self) -> None:
         """End all commands; their workers notice that nobody waits for them."""

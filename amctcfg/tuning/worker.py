@@ -258,7 +258,8 @@ def dask_task() -> Tuple[str, Callable[[], bool]]:
 
     def is_wanted() -> bool:
         task = worker.state.tasks.get(key)
-        return task is not None and task.state in ("executing", "long-running")
+        is_closing = worker.status.name in ("closing", "closed")  # its scheduler is gone
+        return not is_closing and task is not None and task.state in ("executing", "long-running")
 
     return str(worker.address), is_wanted
 
