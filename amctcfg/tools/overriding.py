@@ -67,12 +67,8 @@ def override(document: Document[Configuration], overrides: Iterable[Override]) -
 
 def block_to_write(document: Document[Configuration], wanted: Override) -> Message:
     """Return the smallest block of the layer's own that gives it what it is to get, under both sets of rules."""
-    parts = {
-        name: getattr(wanted.block, name) for name, field in wanted.block.__schema__.fields.items() if field.is_message
-    }
-    block = dataclasses.replace(
-        wanted.block, **{name: type(part)() for name, part in parts.items() if part is not None}
-    )
+    parts = {name: part for name, part in vars(wanted.block).items() if isinstance(part, Message)}
+    block = dataclasses.replace(wanted.block, **{name: type(part)() for name, part in parts.items()})
     missing: Dict[str, Any] = {}
     for outcome in resolve_own_block(document, wanted.layer, block):
         found = values_of(outcome)
@@ -81,7 +77,7 @@ def block_to_write(document: Document[Configuration], wanted: Override) -> Messa
     if not is_enough(document, wanted, block):
         raise ValueError("no block of its own gives '{}' {!r}".format(wanted.layer.name, wanted.block))
     for name, part in parts.items():
-        if part is not None and getattr(block, name) == type(part)():  # which a block may have without naming it
+        if getattr(block, name) == type(part)():  # which a block may have without naming it
             smaller = dataclasses.replace(block, **{name: None})
             block = smaller if is_enough(document, wanted, smaller) else block
     return block
@@ -165,14 +161,14 @@ def comment_edits(text: str, entry: Field, wanted: Override) -> List[Edit]:
         return []
     start = entry[2]
     line = text.rfind("\n", 0, start) + 1
-    if text[line:start].strip(BLANK_CHARACTERS):  # something stands in front of it on its line
+    indent = text[line:start]
+    if indent.strip(BLANK_CHARACTERS):  # something stands in front of it on its line
         return [Edit(start, start, "\n# {}\n".format(wanted.comment))]
     above = text.rfind("\n", 0, max(line - 1, 0)) + 1
-    old = text[above : max(line - 1, 0)]
-    indent = text[line:start]
-    if line and re.match(r"[ \t]*# *(?:{})".format(wanted.replaces), old):
+    old = text[above:line].rstrip("\r\n")
+    if re.match(r"[ \t]*# *(?:{})".format(wanted.replaces), old):
         begin = above + len(old) - len(old.lstrip(BLANK_CHARACTERS))
-        return [Edit(begin, line - 1 - (old.endswith("\r")), "# " + wanted.comment)]
+        return [Edit(begin, above + len(old), "# " + wanted.comment)]
     return [Edit(line, line, "{}# {}{}".format(indent, wanted.comment, ending_before(text, line)))]
 
 
