@@ -27,6 +27,10 @@ REST = re.compile(r"[ \t]*[,;]?[ \t]*(#[^\n]*?)?[ \t\r]*(?:\n|\Z)")
 TERM = re.compile(r'[ \t]*([A-Za-z%-]+)(?:=("(?:[^"\\]|\\.)*"|[^",\s]*)|([0-9]*))[ \t]*(?:,|\Z)')
 
 TERMS = "type=T, scope=PREFIX, first=N, last=N, two-variable, runtime-weight, channels%16, depthwise"
+TERM_VALUES = {  # what follows the name of a term
+    "type": "=.+", "scope": "=.+", "first": "=[0-9]+", "last": "=[0-9]+", "channels%": "0*[1-9][0-9]*",
+    "two-variable": "", "runtime-weight": "", "depthwise": "",
+}  # fmt: skip
 
 
 class Expression(NamedTuple):
@@ -65,16 +69,11 @@ def check_term(name: str, value: Optional[str], number: str) -> Tuple[str, str]:
         raise ValueError(
             "the term '{}' holds a control character, which the comment of a selection can't".format(written)
         )
-    if name == "channels%" and value is None and number.lstrip("0"):
-        return name, number
-    if name in ("first", "last") and value is not None and not number:
-        if value.isdigit() and value.isascii():
-            return name, value
+    rest = written[len(name) :]
+    if name in TERM_VALUES and re.fullmatch(TERM_VALUES[name], rest, re.DOTALL):
+        return name, rest[1:] if value is not None else rest
+    if name in ("first", "last") and value is not None:
         raise ValueError("'{}' takes a number of layers, not '{}'".format(name, value))
-    if name in ("type", "scope") and value and not number:
-        return name, value
-    if name in ("two-variable", "runtime-weight", "depthwise") and value is None and not number:
-        return name, ""
     raise ValueError("'{}' is not a term of a selection; the terms are {}".format(written, TERMS))
 
 
