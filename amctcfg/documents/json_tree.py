@@ -82,13 +82,10 @@ def parse_json(text: Union[str, bytes], name: str) -> Tuple[Source, Json]:
     """
     source = Source(decode(text, name), name)
     offset = 1 if source.text.startswith("\ufeff") else 0
-    try:
-        value = read_value(source.text, skip_blanks(source.text, offset), 0)
-        end = skip_blanks(source.text, value.end)
-        if end < len(source.text):
-            raise Malformed("expected the end of the file", end)
-    except Malformed as failure:
-        raise invalid_json(source, failure) from None
+    value = read_whole_value(source, offset)
+    end = skip_blanks(source.text, value.end)
+    if end < len(source.text):
+        raise invalid_json(source, Malformed("expected the end of the file", end))
     return source, value
 
 
@@ -97,12 +94,17 @@ def parse_json_sequence(text: Union[str, bytes], name: str) -> Iterator[Any]:
     source = Source(decode(text, name), name)
     offset = skip_blanks(source.text, 0)
     while offset < len(source.text):
-        try:
-            value = read_value(source.text, offset, 0)
-        except Malformed as failure:
-            raise invalid_json(source, failure) from None
+        value = read_whole_value(source, offset)
         yield value.plain()
         offset = skip_blanks(source.text, value.end)
+
+
+def read_whole_value(source: Source, offset: int) -> Json:
+    """Read the value behind the blanks at an offset. Raises `ConfigError`."""
+    try:
+        return read_value(source.text, skip_blanks(source.text, offset), 0)
+    except Malformed as failure:
+        raise invalid_json(source, failure) from None
 
 
 def invalid_json(source: Source, failure: Malformed) -> ConfigError:
