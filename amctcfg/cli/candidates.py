@@ -17,16 +17,7 @@ if TYPE_CHECKING:
 
 
 class CandidateFiles:
-    """Makes the files of candidates, those only that the command asks for.
-
-    Args:
-        file: The configuration that is searched.
-        command: The words of the command.
-        data: Where the calibration data for `{onnx}` lies.
-
-    Raises:
-        Failure: The command asks for what there can't be.
-    """
+    """Makes the files of candidates that the words of a command ask for. Raises `Failure` for what there can't be."""
 
     def __init__(self, file: ConfigFile, command: Sequence[str], data: Sequence[str]) -> None:
         self.file: ConfigFile = file
@@ -53,12 +44,7 @@ class CandidateFiles:
         return {"skip": ",".join(skipped_layers(candidate)), "worker": str(worker)}
 
     def contents(self, candidate: Candidate, place: Optional[str]) -> Dict[str, Tuple[str, bytes]]:
-        """Return the files of a candidate: for a placeholder the ending of its name, and the contents.
-
-        Args:
-            candidate: The candidate.
-            place: The path of its configuration, from which the model is found; None where that is not known.
-        """
+        """Return for each placeholder the ending and the contents of its file; `place` is the configuration's path, if known."""
         text = rewrite_head_paths(candidate.text, self.file.name, place)
         found = {"": (".cfg", text.encode("utf-8"))}
         if candidate.plan.flavour.layout is not None:

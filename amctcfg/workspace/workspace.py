@@ -86,12 +86,7 @@ class Workspace:
     # ------------------------------------------------------------ files
 
     def open(self, path: str, needs_model: bool = False, is_json: bool = False) -> ConfigFile:
-        """Open a file; it may be JSON whatever it is called.
-
-        Raises:
-            OSError: It can't be read.
-            Failure: Its settings can't be followed, or it names no model and needs one.
-        """
+        """Open a file. Raises `OSError`, and `Failure` for settings that can't be followed or a model that is missing."""
         file = self.file(*self._read(path), is_json)
         if needs_model:
             file.require_model()
