@@ -335,6 +335,61 @@ def test_edits_that_cross_are_refused(wrong):
         edits.apply_edits("12345", [edits.Edit(start, end) for start, end in wrong])
 
 
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).map(sorted), max_size=5))
+def test_removals_that_overlap_remove_what_each_of_them_does(stretches):
+    text = "0123456789"
+    gone = {at for start, end in stretches for at in range(start, end)}
+    joined = edits.join_edits(edits.Edit(start, end) for start, end in stretches)
+    assert edits.apply_edits(text, joined) == "".join(c for at, c in enumerate(text) if at not in gone)
+
+
+def test_of_edits_that_overlap_the_first_is_kept():
+    pair = [edits.Edit(2, 4, "x"), edits.Edit(3, 5, "y")]
+    assert edits.join_edits(pair) == edits.join_edits(pair[::-1]) == pair[:1]
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        (
+            "override_layer_configs { layer_name: 'a' }",
+            "override_layer_configs { layer_name: 'a' calibration_config { } }",
+        ),
+        (
+            "override_layer_configs { layer_name: 'a'}",
+            "override_layer_configs { layer_name: 'a' calibration_config { } }",
+        ),
+        (
+            "override_layer_configs {\n  layer_name: 'a'\n}\n",
+            "override_layer_configs {\n  layer_name: 'a'\n  calibration_config {\n  }\n}\n",
+        ),
+        (
+            "override_layer_types {\r\n  layer_type: 'Conv2D'\r\n}\r\n",
+            "override_layer_types {\r\n  layer_type: 'Conv2D'\r\n  calibration_config {\r\n  }\r\n}\r\n",
+        ),
+        ("override_layer_configs { calibration_config { } }", "override_layer_configs { calibration_config { } }"),
+        ("override_layer_configs: 'a'", "override_layer_configs: 'a'"),
+    ],
+)
+def test_a_block_that_is_missing_is_added_where_it_is_asked_for(before, after):
+    assert amctcfg.fix(before) == before and amctcfg.fix(before, unsafe=True) == after
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        (b"\xff", (0, 0)),
+        ("do_fusion：yes", (1, 1)),
+        ("do_fusion: yes", (0, 1)),
+        ("skip_layers: ['a', 'a',]", (2, 0)),
+        ("skip_layers: [", (0, 0)),
+        ("{", (0, 0)),
+    ],
+)
+def test_what_can_be_fixed_is_counted(text, expected):
+    assert fixing.count_fixes(text, None, amctcfg.TF_ASCEND) == expected
+
+
 WRONG = """common_config { ifmr_quantize { search_step: 0.0100000001 asymmetric: yes search_range_start: "0.5" } }
 do_fuson: true
 skip_layers: "conv11"

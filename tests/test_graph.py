@@ -481,6 +481,10 @@ def test_a_bad_row_is_marked_as_a_whole(ending, tmp_path):
         with pytest.raises(ConfigError) as caught:
             amctcfg.load_layers(path)
         assert caught.value.diagnostics[0].span == (line, 1, line, len("wrong") + 1)
+    path.write_bytes(b"")
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.load_layers(path)
+    assert caught.value.diagnostics[0].span == (1, 1, 1, 1)
 
 
 def test_tables_as_people_write_them(tmp_path):

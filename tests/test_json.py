@@ -258,9 +258,18 @@ def test_mappings_with_other_keys_than_strings(value):
 
 def test_what_no_configuration_can_say():
     """The toolkit reads more from the JSON than a configuration can ask for."""
-    for changes in (dict(c3__weight_quant_params__num_bits=6), dict(fc__weight_quant_params__num_bits=7)):
+    for changes, words in (
+        (
+            dict(c3__weight_quant_params__num_bits=6),
+            "c3: no configuration can give a layer of type Conv3d this: .*quant_bits=6",
+        ),
+        (
+            dict(fc__weight_quant_params__num_bits=7),
+            "fc: no configuration can give a layer of type Linear this: .*quant_bits=7",
+        ),
+    ):
         assert read(default(**changes))
-        with pytest.raises(ConfigError, match="no configuration can give a layer of type"):
+        with pytest.raises(ConfigError, match=words):
             amctcfg.condense(default(**changes), LAYERS, flavour=PYTORCH)
 
 
@@ -595,6 +604,23 @@ def test_what_is_not_a_record(text, words):
         read_record("prune_record { }\n" + text)
     (found,) = caught.value.diagnostics
     assert (found.code, found.message, found.span.line) == ("syntax", words, 2)
+
+
+def test_a_record_shows_what_stands_in_its_value():
+    (found,) = read_record(
+        'record { key: "conv" value: 1 other { scale_w: 1 offset_d: 1 tensor_balance_factor: 1 } }'
+    ).values()
+    assert found == (0, None, None, None, None, False)
+
+
+def test_a_record_of_a_tensor_that_is_asked_for_is_fine():
+    text = "tensor_quantize { layer_name: 'add' input_index: 1 }"
+    plan = amctcfg.expand(
+        amctcfg.parse(text, flavour=amctcfg.ONNX), [Layer("conv", "Conv"), Layer("add", "Add", False)]
+    )
+    values = (-1, "scale_w: 1", "false", "INT8", "INT8", "")
+    records = [(RECORD % values).replace('"conv"', json.dumps(name)) for name in ("conv", "add:1", "add:0")]
+    assert [finding.layer for finding in amctcfg.audit(plan, record="".join(records))] == ["add:0"]
 
 
 def test_an_empty_record_is_one():

@@ -268,6 +268,14 @@ def test_a_module_shaped_thing_is_enough(kind, attributes, lacks):
     assert layer == Layer("fc", kind, True, lacks)
 
 
+def test_what_is_not_shaped_like_a_module():
+    for thing in (3, Thing(), Thing(named_parameters=dict), Thing(named_modules=list)):
+        with pytest.raises(
+            TypeError, match="a module has to be a torch.nn.Module, not '{}'".format(type(thing).__name__)
+        ):
+            amctcfg.layers_from_module(thing)
+
+
 def test_an_exported_model(torch, tmp_path):
     pytest.importorskip("onnx")
     nn = torch.nn
@@ -343,12 +351,20 @@ def test_a_module_that_is_called_twice_is_not_quantized(helper, tmp_path):
         assert {name for name, layer in found.items() if layer.supported} == supported
 
 
-@pytest.mark.parametrize("added, lacks", [("fc.bias", ()), ("x", ("int16",))])
-def test_what_is_added_to_a_linear_is_its_bias_where_it_is_constant(helper, tmp_path, added, lacks):
+@pytest.mark.parametrize(
+    "added, place, lacks",
+    [
+        ("fc.bias", "/fc/Add", ()),
+        ("x", "/fc/Add", ("int16",)),
+        ("fc.bias", "/other/Add", ("int16",)),
+        ("fc.bias", "/Add", ("int16",)),
+    ],
+)
+def test_what_is_added_to_a_linear_is_its_bias_where_it_is_constant(helper, tmp_path, added, place, lacks):
     """The toolkit has no INT16 for a Linear without a bias."""
     nodes = [
         ("MatMul", ["x", "onnx::MatMul_1"], ["h"], "/fc/MatMul", {}),
-        ("Add", [added, "h"], ["y"], "/fc/Add", {}),
+        ("Add", [added, "h"], ["y"], place, {}),
     ]
     weights = {"onnx::MatMul_1": [8, 8], "fc.bias": [8]}
     path = made(helper, tmp_path / "m.onnx", nodes, weights=weights)

@@ -209,6 +209,25 @@ def test_scores_are_told_from_their_neighbours(scores):
             assert texts[one] != texts[other]
 
 
+@pytest.mark.parametrize(
+    "names, words",
+    [
+        (["conv1"], "conv1"),
+        (["net/a", "net/b", "net/c"], "3 layers net/…"),
+        (["net/a1", "net/a2"], "2 layers net/…"),
+        (["first", "last"], "2 layers first … last"),
+        (["b", "a"], "2 layers b … a"),
+        (["net.a.x", "net.a.y"], "2 layers net.a.…"),
+        (["net/v1.0", "net/v1.1"], "2 layers net/…"),
+        (["net/a", "net/a/b"], "2 layers net/…"),
+    ],
+)
+def test_neighbours_are_named_by_what_they_share(names, words):
+    from amctcfg.tools.tabulating import run_name
+
+    assert run_name(names) == words
+
+
 def test_nearly_one_is_not_one():
     from amctcfg.tools.tabulating import score_texts
 

@@ -667,3 +667,64 @@ def test_what_condense_writes_passes_check(cli, tmp_path):
     assert found.message == (
         "'l1', 'l2', 'l3' and 21 more are not quantized, skip_layers skips them; these overrides have no effect"
     )
+
+
+OFFSETS = """activation_offset: false
+common_config { ifmr_quantize { asymmetric: true } }
+override_layer_types { layer_type: 'Conv2D' calibration_config { ifmr_quantize { asymmetric: false } } }
+override_layer_configs { layer_name: 'a' calibration_config { } }
+"""
+ASYMMETRIC = "common_config { ifmr_quantize { asymmetric: true } }"
+
+
+@pytest.mark.parametrize(
+    "flavour, text, layer, rules, lines",
+    [
+        ("tf-ascend", "skip_layer_types: 'MatMul'", Layer("a", "MatMul"), "documented",
+         ["not quantized: skip_layer_types at skip_layer_types.0", "quant_enable        false       skip_layer_types, skip_layer_types.0"]),
+        ("tf-ascend", "", Layer("a", "Conv2D", False), "documented", ["not quantized: the toolkit's conditions do not hold"]),
+        ("tf-ascend", "", Layer("a", "Relu"), "documented", ["not quantized: its type is not quantizable"]),
+        ("tf-ascend", ASYMMETRIC, Layer("a", "MatMul", True, ("int16", "asymmetric")), "documented",
+         ["can't have: int16 and asymmetric",
+          "asymmetric          false       all that a layer of type MatMul can have",
+          "asymmetric true at common_config.ifmr_quantize.asymmetric: a layer of type MatMul can't have it"]),
+        ("pytorch", ASYMMETRIC, Layer("a", "Conv3d"), "documented",
+         ["asymmetric true at common_config.ifmr_quantize.asymmetric: a layer of type Conv3d can't have it"]),
+        ("tf-ascend", OFFSETS, Layer("a", "Conv2D"), "documented",
+         ["asymmetric          false       override_layer_types, override_layer_types.0.calibration_config.ifmr_quantize.asymmetric",
+          "asymmetric true at common_config.ifmr_quantize.asymmetric: override_layer_types comes first",
+          "activation_offset false at activation_offset: override_layer_types comes first"]),
+        ("tf-ascend", OFFSETS, Layer("a", "Conv2D"), "toolkit",
+         ["asymmetric          true        common_config, common_config.ifmr_quantize.asymmetric",
+          "asymmetric false at override_layer_types.0.calibration_config.ifmr_quantize.asymmetric: "
+          "the toolkit skips override_layer_types for a layer with an override of its own"]),
+        ("tf-ascend", "do_fusion: false skip_fusion_layers: 'a'", Layer("a", "Conv2D"), "documented",
+         ["do_fusion false at do_fusion: skip_fusion_layers names the layer"]),
+        ("tf-ascend", "skip_layers: 'a' skip_layer_types: 'Conv2D'", Layer("a", "Conv2D"), "documented",
+         ["not quantized: skip_layers at skip_layers.0", "not quantized: skip_layer_types at skip_layer_types.0",
+          "skip_layer_types false at skip_layer_types.0: skip_layers comes first"]),
+    ],
+)  # fmt: skip
+def test_what_an_explanation_says(flavour, text, layer, rules, lines):
+    shown = amctcfg.explain(amctcfg.loads(text, flavour=amctcfg.FLAVOURS[flavour]), layer, rules)
+    assert [line for line in lines if line not in map(str.strip, shown.splitlines())] == []
+
+
+def test_a_layer_that_a_json_does_not_name_is_explained():
+    assert "not quantized: default" in amctcfg.explain(amctcfg.read_plan({"version": 1}, [Layer("a", "Conv2D")]), "a")
+
+
+def test_a_diff_reports_the_errors_of_both_sides():
+    layers = [Layer("a", "Conv2D")]
+    one, other = amctcfg.parse("skip_layers: 'b'"), amctcfg.parse("skip_layers: 'c'")
+    for sides, names, text in (
+        ((one, other), ["'b'", "'c'"], None),
+        ((one, amctcfg.AMCTConfig()), ["'b'"], one.text),
+        ((amctcfg.AMCTConfig(), other), ["'c'"], other.text),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            amctcfg.diff(*sides, layers)
+        found = caught.value.diagnostics
+        assert [d.code for d in found] == ["unknown-layer"] * len(names)
+        assert all(name in d.message for name, d in zip(names, found))
+        assert caught.value.text == text

@@ -211,8 +211,6 @@ def convolution_rank(node: Node, graph: Graph) -> Optional[Assessment]:
     """Check the rank of the input, or where the model has no shape, that of the weight, which is the same."""
     assert isinstance(graph, OnnxGraph)
     allowed = (4,) if node.type == "ConvTranspose" else (4, 5)
-    if graph.rank(node, 0) is None and graph.rank(node, 1) in allowed:
-        return None
     return rank_of(1 if graph.rank(node, 0) is None and graph.rank(node, 1) else 0, *allowed)(node, graph)
 
 
