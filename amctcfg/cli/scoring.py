@@ -32,19 +32,19 @@ def read_scores(arguments: Namespace, console: Console) -> Scores:
         raise Failure("can't use {} as scores".format(arguments.scores), str(error)) from None
     except OSError as error:
         raise Failure("can't read {}: {}".format(arguments.scores, error.strerror or error)) from None
-    direction = (
-        True if arguments.low_is_sensitive else False if arguments.high_is_sensitive else scores.low_is_sensitive
-    )
-    if direction is not None and not (arguments.low_is_sensitive or arguments.high_is_sensitive):
-        console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
+    direction = arguments.low_is_sensitive
+    if not (arguments.low_is_sensitive or arguments.high_is_sensitive):
+        direction = scores.low_is_sensitive
+        if direction is not None:
+            console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
     found: Scores = tuning.Scores(scores, direction, scores.kind)
     return found
 
 
 def require_direction(scores: Scores, arguments: Namespace) -> Scores:
     if scores.low_is_sensitive is None:
-        message = (
+        words = (
             "{} does not show whether low or high scores are sensitive; say --low-is-sensitive or --high-is-sensitive"
         )
-        raise Failure(message.format(arguments.scores))
+        raise Failure(words.format(arguments.scores))
     return scores
