@@ -11,6 +11,7 @@ from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, Span, decode
 from ..diagnostics.words import dump_json, shorten
 from ..documents.files import PathLike, display_name, write
+from ..documents.json_tree import Malformed, read_value, skip_blanks
 from ..flavours.layer import Layer
 
 COLUMNS = ("name", "type", "supported", "lacks", "notes")  # the notes are for people; they are not read
@@ -41,24 +42,14 @@ def layer_in(row: Dict[str, Any], source: Source, span: Span) -> Layer:
     for key in ("name", "type"):
         if not isinstance(row.get(key), str) or not (row[key] or key == "name"):
             raise row_error(source, span, "a layer needs a '{}', a string that is not empty".format(key))
-        if any("\ud800" <= character <= "\udfff" for character in row[key]):
-            raise row_error(source, span, "the '{}' holds half a character (a surrogate)".format(key), "encoding")
     supported, lacks = row.get("supported", True), row.get("lacks", ())
     if not isinstance(supported, bool):
-        raise row_error(source, span, "'supported' is true or false, not {}".format(brief_repr(supported)))
+        raise row_error(source, span, "'supported' is true or false, not {}".format(shorten(repr(supported))))
     if not isinstance(lacks, (list, tuple)) or not all(isinstance(word, str) for word in lacks):
-        raise row_error(source, span, "'lacks' is a list of names, not {}".format(brief_repr(lacks)))
+        raise row_error(source, span, "'lacks' is a list of names, not {}".format(shorten(repr(lacks))))
     if not isinstance(row.get("notes", []), (list, str)):
-        raise row_error(source, span, "'notes' is a list of sentences, not {}".format(brief_repr(row["notes"])))
+        raise row_error(source, span, "'notes' is a list of sentences, not {}".format(shorten(repr(row["notes"]))))
     return Layer(row["name"], row["type"], supported, tuple(lacks))
-
-
-def brief_repr(value: Any) -> str:
-    """Write a value in a message, also one that Python refuses to write."""
-    try:
-        return shorten(repr(value))
-    except (ValueError, RecursionError):
-        return "a {}".format(type(value).__name__)
 
 
 def row_error(
@@ -71,62 +62,37 @@ def row_error(
 
 
 def json_rows(source: Source) -> Iterator[TableRow]:
-    """Read the objects of a JSON array, each with its place, which the json module does not tell."""
-    import json
-
-    text, decoder = source.text, json.JSONDecoder(object_pairs_hook=without_duplicates)
-    position = skip_json_blanks(text, 0)
+    """Read the objects of a JSON array, each with its place."""
+    text = source.text
+    position = skip_blanks(text, 0)
     if text[position : position + 1] != "[":
         raise json_error(source, position, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]')
-    position = skip_json_blanks(text, position + 1)
+    position = skip_blanks(text, position + 1)
     while text[position : position + 1] != "]":
-        start = position
         try:
-            row, position = decoder.raw_decode(text, start)
-        except json.JSONDecodeError as error:
-            raise json_error(source, error.pos, "this is not JSON: {}".format(error.msg)) from None
-        except DuplicateKey as error:
-            raise json_error(source, start, "a layer has two '{}'".format(error)) from None
-        except ValueError as error:  # a number of thousands of digits
-            raise json_error(source, start, "this can't be read: {}".format(error)) from None
-        except RecursionError:
-            raise json_error(source, start, "this is nested too deeply for a layer") from None
-        if not isinstance(row, dict):
-            raise json_error(source, start, 'a layer is an object: {"name": ..., "type": ...}')
-        yield row, source.span(start, position)
-        position = skip_json_blanks(text, position)
+            row = read_value(text, position, 1)
+        except Malformed as failure:
+            raise json_error(source, failure.start, "this is not JSON: {}".format(failure.message)) from None
+        if not row.is_object:
+            raise json_error(source, row.start, 'a layer is an object: {"name": ..., "type": ...}')
+        twice = next((key for key, entry in row.value.items() if entry.repeated), None)
+        if twice is not None:
+            raise json_error(source, row.start, "a layer has two '{}'".format(twice))
+        yield row.plain(), source.span(row.start, row.end)
+        position = skip_blanks(text, row.end)
         if text[position : position + 1] == ",":
-            position = skip_json_blanks(text, position + 1)
+            position = skip_blanks(text, position + 1)
             if text[position : position + 1] == "]":
                 raise json_error(source, position, "expected a layer after ','")
         elif text[position : position + 1] != "]":
             raise json_error(source, position, "expected ',' or ']'")
-    rest = skip_json_blanks(text, position + 1)
+    rest = skip_blanks(text, position + 1)
     if rest < len(text):
         raise json_error(source, rest, "expected the end of the file")
 
 
-class DuplicateKey(ValueError):
-    """An object with the same key twice."""
-
-
-def without_duplicates(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-    row: Dict[str, Any] = {}
-    for key, value in pairs:
-        if key in row:
-            raise DuplicateKey(key)
-        row[key] = value
-    return row
-
-
 def json_error(source: Source, position: int, message: str) -> ConfigError:
     return row_error(source, source.span(position, min(position + 1, len(source.text))), message, "syntax")
-
-
-def skip_json_blanks(text: str, position: int) -> int:
-    while text[position : position + 1] in (" ", "\t", "\n", "\r"):
-        position += 1
-    return position
 
 
 def layers_to_json(layers: Iterable[Layer], notes: Optional[Mapping[str, List[str]]] = None) -> str:
