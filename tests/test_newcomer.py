@@ -66,8 +66,8 @@ def test_the_readme_from_top_to_bottom(tmp_path):
             continue  # the simulation's extra is for newer ones
         if not all(importlib.util.find_spec(name) for name in installed):
             continue  # it is not here to be installed
-        if line.startswith("tune ") and not THOROUGH:
-            continue  # test_readme.py runs it, in this process
+        if line.startswith(("tune ", "bisect ")) and not THOROUGH:
+            continue  # they take long, and test_readme.py runs them, in its own process
         (site / "sitecustomize.py").write_text(SITE.format(missing=OTHERS - installed), encoding="utf-8")
         words = [sys.executable if word == "python" else word for word in shlex.split(line)]
         command = [sys.executable, "-m", "amctcfg", *words]
