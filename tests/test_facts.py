@@ -8,6 +8,7 @@ import pytest
 
 import amctcfg
 from amctcfg import Layer
+from amctcfg.flavours.json_layout import Value, Values
 from amctcfg.models import onnx, tensorflow, torch
 
 from . import facts
@@ -38,6 +39,10 @@ def test_flavours_are_told_apart():
     flavours = list(amctcfg.FLAVOURS.values())
     assert [a.name for a in flavours for b in flavours if a is not b and a == b] == []
     assert all(flavour == dataclasses.replace(flavour) for flavour in flavours)
+
+
+def test_equal_items_of_a_layout_are_one_in_a_set():
+    assert len({Value("a"), Value("a"), Value("b"), Value("a", {1: 2}), Values("a"), Values("a", "b")}) == 5
 
 
 # ---------------------------------------------------------------- types

@@ -295,6 +295,16 @@ def test_condensing_says_for_a_type_what_only_some_of_its_layers_need():
     assert amctcfg.condense(amctcfg.expand(config, model).to_json(), model) == config
 
 
+def test_condensing_writes_a_type_once_where_one_of_its_layers_is_otherwise():
+    text = (
+        'override_layer_types { layer_type: "MatMul" calibration_config { ifmr_quantize { search_step: 0.02 } } }'
+        'override_layer_configs { layer_name: "c" calibration_config { } }'
+    )
+    model = [Layer(name, "MatMul") for name in "abc"] + [Layer(name, "Conv2D") for name in "xyz"]
+    config = amctcfg.loads(text)
+    assert amctcfg.condense(amctcfg.expand(config, model).to_json(), model) == config
+
+
 @given(st.data())
 def test_the_common_block_is_optimal(data):
     """Against all common blocks and type blocks that could be of use, tried one by one with `merge`."""
