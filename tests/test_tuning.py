@@ -811,7 +811,7 @@ def test_a_command_that_crashes_in_the_middle(folder, cli, jobs):
     command = ("bisect", "q.cfg", "--jobs", jobs, "--", test, "{}")
     crashed = cli(*command)
     assert crashed.status == 2 and "was ended by signal 9, which is not a verdict" in crashed.err
-    assert "run it again to continue" in crashed.err and "written to q.cfg.bisect/best.cfg" in crashed.out
+    assert "run the same command again to continue" in crashed.err and "written to q.cfg.bisect/best.cfg" in crashed.out
     verdicts = (folder / "q.cfg.bisect" / "journal.jsonl").read_text().count("\n")
     (folder / "mended").touch()
     result = cli(*command)

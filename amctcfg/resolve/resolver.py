@@ -172,12 +172,12 @@ class Resolver:
         # Where the block of a layer (by its index: there may be many), of a type and of the rest is.
         entries = enumerate(root.override_layer_configs)
         self.names: Dict[str, int] = {
-            entry.layer_name: index for index, entry in entries if has_name(entry, "layer_name")
+            entry.layer_name: index for index, entry in entries if getattr(entry, "layer_name", None) is not None
         }
         self.types: Dict[str, Tier] = {
             entry.layer_type: Tier(OF_TYPE, entry.calibration_config, (OF_TYPE, index, "calibration_config"))
             for index, entry in enumerate(root.override_layer_types)
-            if has_name(entry, "layer_type")
+            if getattr(entry, "layer_type", None) is not None
         }
         common = root.common_config
         self.common: Optional[Tier] = None if common is None else Tier(COMMON, common, (COMMON,))
@@ -366,13 +366,13 @@ class Resolver:
             value = getattr(part, field.name, None)
             if value is not None:
                 return Setting(tier.name, value, (*tier.path, *inside, field.name))
-        return next(self.overall(field), Setting(DEFAULT, field.default, None))
+        return self.overall(field) or Setting(DEFAULT, field.default, None)
 
-    def overall(self, field: Field) -> Iterator[Setting]:
-        """Yield the global field that decides where no block does, if it is set."""
+    def overall(self, field: Field) -> Optional[Setting]:
+        """Return the global field that decides where no block does, if it is set."""
         name: Any = cascade_of(field)
-        if name and getattr(self.config, name) is not None:
-            yield Setting(name, getattr(self.config, name), (name,))
+        value = getattr(self.config, name) if name else None
+        return None if value is None else Setting(name, value, (name,))
 
     def default(self, field: Field, layer: Optional[Layer]) -> Any:
         """Return the default of an absent field; None if it depends on a type that is not known."""
@@ -407,7 +407,8 @@ class Resolver:
             value = getattr(part, field.name, None)
             if value is None and cascade_of(field) is not None:
                 value = getattr(common, field.name, None)
-                value = next((setting.value for setting in self.overall(field)), None) if value is None else value
+                overall = self.overall(field)
+                value = overall.value if value is None and overall else value
             found[field.name] = field.default if value is None else value
         return found
 
@@ -438,7 +439,9 @@ class Resolver:
                 value = getattr(value, step, None)
             if value is not None:
                 yield Setting(tier.name, value, (*tier.path, *steps))
-        yield from self.overall(self.block_class.__schema__.along(name)[-1])
+        overall = self.overall(self.block_class.__schema__.along(name)[-1])
+        if overall:
+            yield overall
 
     def origin(self, tier: TierName, value: Any, path: Optional[Path]) -> Origin:
         return Origin(tier, value, path, self.document.span(path) if self.document and path else None)
@@ -447,11 +450,6 @@ class Resolver:
 def first(settings: List[Origin], default: Origin) -> Origin:
     """Return the first setting, which shadows the others, or the default."""
     return settings[0]._replace(shadowed=tuple(settings[1:])) if settings else default
-
-
-def has_name(entry: Optional[Message], key: str) -> bool:
-    """Return whether an override could be read as far as that."""
-    return entry is not None and getattr(entry, key) is not None
 
 
 def indices(names: Tuple[str, ...]) -> Dict[str, int]:
