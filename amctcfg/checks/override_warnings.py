@@ -10,8 +10,6 @@ from ..diagnostics.words import format_value, quote_names
 from ..flavours.common import OverrideLayerType
 from ..flavours.layer import Layer
 from ..flavours.requirement import ERROR, cascade_of, requirements_in
-from ..messages.field import Field
-from ..messages.message import Message
 from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier
 from .context import OVERRIDES, Context
@@ -81,14 +79,14 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
     """Compare a block, the first of the tiers, with the others, which its author may believe to be still in force."""
     if len(tiers) < 2 or not context.is_whole(tiers):
         return
-    own = values_of(tiers[0].block)
+    block, reported = tiers[0].block, []
+    own = values_of(block)
     below: Dict[str, Tuple[str, Any]] = {}
     for tier in reversed(tiers[1:]):
         below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})
-    reported, schema = [], context.resolver.block_class.__schema__
     for field, (tier_name, value) in below.items():
-        steps = schema.along(field)
-        if field in own or cascade_of(steps[-1]) is not None or is_excluded(steps[0], tiers[0].block):
+        steps = block.__schema__.along(field)
+        if field in own or cascade_of(steps[-1]) is not None or is_excluded(steps[0], block):
             continue
         fallback = context.resolver.default(steps[-1], layer)
         if fallback == value:  # inherited or not, it is the same
@@ -109,13 +107,12 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
         )
 
 
-def is_excluded(part: Field, block: Message) -> bool:
-    """Return whether a block has another member of the oneof, written or by default: the fields of this one mean nothing."""
-    if part.oneof is None:
+def is_excluded(part: Any, block: Any) -> bool:
+    """Return whether a block has another member of the oneof, written or by default."""
+    if part.oneof is None or getattr(block, part.name) is not None:
         return False
-    names = [name for name, field in block.__schema__.fields.items() if field.oneof == part.oneof]
-    written = [name for name in names if getattr(block, name) is not None]
-    return part.name not in written if written else part.default is None
+    fields = block.__schema__.fields.items()
+    return part.default is None or any(x.oneof == part.oneof and getattr(block, name) is not None for name, x in fields)
 
 
 def check_ignored_overrides(context: Context) -> None:
