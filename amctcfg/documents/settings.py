@@ -30,8 +30,7 @@ class Settings:
 
     Attributes:
         values: Those of the head, which is the comments in front of the first field.
-        ignored: The codes that are left out everywhere.
-        lines: The codes that are left out on a line, by its number.
+        ignored: The codes that are left out, each with the number of a line, or None for everywhere.
         paths: The offsets of the head's values that are paths.
         diagnostics: Warnings about unknown settings.
     """
@@ -39,8 +38,7 @@ class Settings:
     def __init__(self, text: str, name: str) -> None:
         self.source: Source = Source(text, name)
         self.values: Dict[str, str] = {}
-        self.ignored: Set[str] = set()
-        self.lines: Dict[int, Set[str]] = {}
+        self.ignored: Set[Tuple[str, Optional[int]]] = set()
         self.places: List[Tuple[str, Optional[int], int, int]] = []  # of each ignored code: the line it is for, offsets
         self.paths: List[Tuple[int, int]] = []
         # Lines without a field that were passed last, and the field's behind them.
@@ -75,7 +73,7 @@ class Settings:
             line = None if head and not self.has_field_on(comment) else self.line_for(comment)
             for code in filter(None, value.split(",")):
                 self.places.append((code, line, match.start(), match.end()))
-                (self.ignored if line is None else self.lines.setdefault(line, set())).add(code)
+                self.ignored.add((code, line))
             self.check_codes(value, match)
         elif key in KEYS and head:
             self.values[key] = value
@@ -141,7 +139,7 @@ class Settings:
         if diagnostic.severity != "warning":
             return False
         line = diagnostic.span.line if diagnostic.span else 0
-        return diagnostic.code in self.ignored or diagnostic.code in self.lines.get(line, ())
+        return not self.ignored.isdisjoint([(diagnostic.code, None), (diagnostic.code, line)])
 
     def without_ignored(self, found: Iterable[Diagnostic]) -> Tuple[Diagnostic, ...]:
         """Return the diagnostics that no comment leaves out, and those about the settings themselves."""
