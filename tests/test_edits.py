@@ -145,6 +145,20 @@ def test_separators_at_the_beginning_of_a_line_stay_with_their_field(text):
     assert amctcfg.unskip(with_b, ["b"]) == text
 
 
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("  skip_layers: 'a'  # why\ndo_fusion: true\n", "do_fusion: true\n"),
+        ("do_fusion: true\n\t skip_layers: 'a';\n", "do_fusion: true\n"),
+        ("do_fusion: true\n  skip_layers: 'a'", "do_fusion: true"),
+        ("do_fusion: true  skip_layers: 'a'\n", "do_fusion: true  \n"),
+        ("  skip_layers: 'a' do_fusion: true\n", "  do_fusion: true\n"),
+    ],
+)
+def test_a_line_that_is_left_empty_goes_with_its_indentation(before, after):
+    assert amctcfg.unskip(before, ["a"]) == after
+
+
 def test_comments_and_wrong_arguments():
     assert amctcfg.skip("", ["a"], {"a": "cosine\n0.91", "b": "no"}) == 'skip_layers: "a"  # cosine 0.91\n'
     with pytest.raises(TypeError, match="several names"):

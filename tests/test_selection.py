@@ -333,6 +333,11 @@ INFINITE = "Invalid argument: Error: Exit Infinite value before data quantizatio
 SCOPE = "\t [[{}/act_quant/act_quant_IFMR/cond/CheckNumerics]]\n"
 
 
+def test_a_name_of_which_nothing_is_left_names_no_layer():
+    log = "layer /act_quant run WeightFakeQuantArq failed"
+    assert read_log(log, [Layer("odd/", "Conv2D")], TF_ASCEND) == ([], ["/act_quant"], [])
+
+
 @pytest.mark.parametrize(
     "log, named, unknown, nameless",
     [
