@@ -161,6 +161,35 @@ def test_errors_have_their_place(changes, code, words):
     assert found.span is not None and found.name == "config.json"
 
 
+@pytest.mark.parametrize(
+    "value, code, message",
+    [
+        (1, "wrong-type", "tensor_quantize: it is a list of objects, not 1"),
+        ({}, "wrong-type", "tensor_quantize: it is a list of objects, not an object"),
+        ([1], "wrong-type", "tensor_quantize.0: it is an object, not 1"),
+        ([{"input_index": 0}], "missing-field", "an entry has a 'layer_name'"),
+        ([{"layer_name": "m"}], "missing-field", "an entry has a 'input_index'"),
+        ([{"layer_name": "m", "input_index": "0"}], "wrong-type", "a whole number, not '0'"),
+        ([{"layer_name": "m", "input_index": 0, "index": 1}], "unknown-field", "there is no such key"),
+    ],
+)
+def test_errors_of_tensors_have_their_place(value, code, message):
+    layers = [Layer("c", "Conv"), Layer("m", "MaxPool", False)]
+    text = json.dumps({"version": 1, "tensor_quantize": value})
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.read_plan(text, layers, flavour=amctcfg.ONNX)
+    found = caught.value.diagnostics[0]
+    assert found.code == code and message.rpartition(": ")[2] in found.message and found.span is not None
+    assert found.path[0] == "tensor_quantize"
+
+
+def test_what_is_not_a_json_quantization_config():
+    with pytest.raises(TypeError, match="a JSON quantization config is text or a mapping, not int"):
+        amctcfg.read_plan(3, LAYERS, flavour=PYTORCH)
+    with pytest.raises(ValueError, match="the toolkit of ge writes no JSON quantization config"):
+        amctcfg.read_plan({}, LAYERS, flavour=amctcfg.GE)
+
+
 def entries(changes, spaces):
     """A text with one entry a line: of the same values for each layer, written alike without spaces."""
     supported = [layer for layer in LAYERS if layer.supported]

@@ -405,6 +405,32 @@ def test_where_the_input_has_no_shape_the_weight_has_as_many_dimensions(helper, 
     assert (found.layer.supported, found.reason, found.note) == (reason is None, reason, None)
 
 
+@pytest.mark.parametrize(
+    "kind, weights, attributes, reason",
+    [
+        ("Conv", [4, 4, 3, 3, 3], {"dilations": [1, 2, 2]}, None),
+        ("Conv", [4, 4, 3, 3, 3], {"dilations": [2, 1, 1]}, "its dilation in depth is 2, not 1"),
+        ("Conv", [4, 4, 3, 3], {"dilations": [2, 1]}, None),
+        ("Gemm", [4, 4], {"transB": 1}, None),
+        ("Gemm", [4, 4], {"transA": 1, "transB": 1}, "its transA is 1"),
+        ("LSTM", [1, 16, 4], {"hidden_size": 4, "direction": "forward"}, None),
+        ("LSTM", [1, 16, 4], {"hidden_size": 4, "direction": "reverse"}, "it is not a plain forward LSTM"),
+        ("GRU", [1, 12, 4], {"hidden_size": 4, "direction": "bidirectional"}, "it is not a plain forward GRU"),
+    ],
+)
+def test_why_a_module_is_not_quantized(helper, tmp_path, kind, weights, attributes, reason):
+    inputs = ["x", "w", "r"] if kind in ("LSTM", "GRU") else ["x", "w"]
+    given = {"w": weights, "r": [1, weights[1], 4]} if "r" in inputs else {"w": weights}
+    path = made(helper, tmp_path / "m.onnx", [(kind, inputs, ["y"], "/a/" + kind, attributes)], weights=given)
+    (found,) = [examined for examined in examine_file(path, PYTORCH) if examined.layer.name == "a"]
+    assert (found.layer.supported, found.reason) == (reason is None, reason)
+
+
+def test_a_type_that_only_tensors_are_of_is_said(helper, tmp_path, cli):
+    path = made(helper, tmp_path / "m.onnx", [("MaxPool", ["x"], ["y"], "pool", {"kernel_shape": [2, 2]})])
+    assert cli("layers", path).out.splitlines()[0].split("  ")[-1].strip() == "for tensor_quantize only"
+
+
 def test_channels_of_a_gemm(helper, tmp_path):
     for name, attributes in (("plain", {}), ("turned", {"transB": 1}), ("not_turned", {"transB": 0})):
         path = made(

@@ -248,6 +248,29 @@ def test_a_truth_value_is_pythons_or_numpys():
     assert AMCTConfig(do_fusion=numpy.bool_(False)).do_fusion is False
 
 
+def test_what_a_layer_lacks_is_kept_in_order_and_of_a_set_sorted():
+    words = ["int8", "int16", "asymmetric", "other"]
+    assert (
+        amctcfg.Layer("a", "b", True, words).lacks == amctcfg.Layer("a", "b", True, tuple(words)).lacks == tuple(words)
+    )
+    for kind in (set, frozenset):
+        assert amctcfg.Layer("a", "b", True, kind(words)).lacks == tuple(sorted(words))
+    with pytest.raises(TypeError, match="a Layer takes two strings and a bool"):
+        amctcfg.Layer("a", "b", True, "int16")
+
+
+def test_a_name_of_an_enum():
+    kind = amctcfg.PYTORCH.config
+    assert kind(fakequant_precision_mode="FORCE_FP16_QUANT").fakequant_precision_mode == "FORCE_FP16_QUANT"
+    with pytest.raises(ValueError, match="fakequant_precision_mode is 'FP16'; it has to be FORCE_FP16_QUANT"):
+        kind(fakequant_precision_mode="FP16")
+    with pytest.raises(TypeError, match="fakequant_precision_mode has to be FORCE_FP16_QUANT, not 1"):
+        kind(fakequant_precision_mode=1)
+    for written in ("FORCE_FP16_QUANT", "1", "0x1"):
+        read = amctcfg.loads("fakequant_precision_mode: " + written, flavour=amctcfg.PYTORCH)
+        assert read.fakequant_precision_mode == "FORCE_FP16_QUANT"
+
+
 def test_an_empty_list_is_not_a_message():
     (found,) = amctcfg.check("common_config: []")
     assert (found.code, found.message) == ("wrong-type", "common_config takes one message, not a list")
