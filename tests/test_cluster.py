@@ -6,8 +6,10 @@ import os
 import re
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -172,6 +174,28 @@ def test_a_scheduler_that_is_not_there(tmp_path, monkeypatch, cli, is_listening)
     assert len(result.err.splitlines()) == 1 and ("no answer after 5 s" in result.err) is is_listening
     insecure = cli("bisect", "q.cfg", "--dask", "tls://127.0.0.1:1", "--", "true", "{}")
     assert insecure.status == 2 and "TLS" in insecure.err  # there are no certificates
+
+
+class WebPage(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+        while self.request.recv(1 << 16):
+            pass
+
+
+def test_a_web_server_is_no_scheduler(tmp_path, monkeypatch, cli):
+    """Dask's dashboard, say, which has another port."""
+    monkeypatch.chdir(tmp_path)
+    wide(tmp_path, 12)
+    with socketserver.TCPServer(("127.0.0.1", 0), WebPage) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        address = "tcp://127.0.0.1:{}".format(server.server_address[1])
+        result = cli("bisect", "q.cfg", "--dask", address, "--", "true", "{}")
+        thread.join()
+    assert result.status == 2 and result.err.splitlines() == [
+        "amctcfg: there is no Dask scheduler at {}: what answers there does not speak Dask's protocol".format(address)
+    ]
 
 
 def needs_l3(candidate):

@@ -108,6 +108,8 @@ async def check_scheduler(distributed: Any, address: str) -> None:
         kind = await asyncio.wait_for(ask_type(distributed, address), TIMEOUT + 1)
     except asyncio.TimeoutError:
         raise TimeoutError("no answer after {} s".format(TIMEOUT + 1)) from None
+    except MemoryError:  # the first bytes were taken for a length: they are a web page's, perhaps
+        raise ValueError("what answers there does not speak Dask's protocol") from None
     if kind != "Scheduler":
         raise ValueError("what answers there is a {}".format(kind))
 
