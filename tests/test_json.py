@@ -513,6 +513,15 @@ def test_an_audit_says_which_is_which():
     assert amctcfg.audit(plan, values) == ()
 
 
+def test_an_audit_of_what_is_wrong_reports_that_alone():
+    plan = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), LAYERS)
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.audit(plan, default(version=2, batch_num=0, nope={"quant_enable": True}))
+    assert [(d.code, d.path) for d in caught.value.diagnostics] == [
+        ("out-of-range", ("version",)), ("out-of-range", ("batch_num",))
+    ]  # fmt: skip
+
+
 RECORD = 'record { key: "conv" value { scale_d: 1 offset_d: %s %s skip_fusion: %s act_type: "%s" wts_type: "%s" %s } }'
 
 

@@ -209,6 +209,30 @@ def test_a_comment_ends_as_the_first_line_does():
         assert changed.startswith(start + "# " + COMMENT + ending)
 
 
+def test_a_block_with_other_values():
+    whole = amctcfg.merge(
+        amctcfg.loads("common_config { dmq_balancer { } }", flavour=PYTORCH), amctcfg.Layer("a", "Conv2d")
+    )
+    block = whole.calibration_config
+    assert alter_block(block, {"dmq_balancer": None}) == dataclasses.replace(block, dmq_balancer=None)
+    assert alter_block(block, {}) == block and block.dmq_balancer is not None
+    other = alter_block(block, {"hfmg_quantize.num_of_bins": 2048})
+    assert other.ifmr_quantize is None and other.hfmg_quantize.num_of_bins == 2048
+    with pytest.raises(ValueError, match="search_step is 0.0"):
+        alter_block(block, {"ifmr_quantize.search_step": 0})
+
+
+def test_an_entry_without_a_block_gets_one():
+    text = 'override_layer_configs { layer_name: "conv1" }\n'
+    layer = amctcfg.Layer("conv1", "Conv2d")
+    document = amctcfg.parse(text, flavour=PYTORCH, strict=False)
+    block = alter_block(
+        amctcfg.merge(amctcfg.loads("", flavour=PYTORCH), layer).calibration_config, {"ifmr_quantize.search_step": 0.02}
+    )
+    changed = override(document, [Override(layer, block, "", "")])
+    assert amctcfg.merge(amctcfg.loads(changed, flavour=PYTORCH), layer).calibration_config == block
+
+
 def test_an_element_of_a_list_is_edited():
     text = 'override_layer_configs: [{layer_name: "a" calibration_config {}}, {layer_name: "conv1" calibration_config {}}]\n'
     changed = written(text, {"ifmr_quantize.max_percentile": 1.0}, comment="")

@@ -372,9 +372,6 @@ class BlockSearch:
                     fields[field.name] = value
             if fields or name != default:
                 parts[name] = construct(type(part), dict(part.__schema__.blank, **fields))
-        for field in self.members.scalars:
-            if getattr(wanted, field.name) != field.default:
-                parts[field.name] = getattr(wanted, field.name)
         block = construct(self.block_class, dict(self.block_class.__schema__.blank, **parts))
         possible = all(self.flavour.can(layer, requirement.ability) for requirement in requirements_in(block))
         return block if possible else None
