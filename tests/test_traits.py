@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import amctcfg
-from amctcfg import ONNX, TENSORFLOW, ConfigError, Layer
+from amctcfg import ONNX, PYTORCH, TENSORFLOW, ConfigError, Layer
 from amctcfg.flavours.layer import Layers, Traits
 from amctcfg.models import graphs
 from amctcfg.models.loading import examine_file
@@ -94,6 +94,16 @@ def test_traits(path):
     assert found["wide"].reason == "its constant input has 4 dimensions, not 2 or 3"
     assert [name for name, e in found.items() if e.minor] == ["w2", "m4b", "m4c", "m4d", "shape"]
     assert found["runtime"].layer.lacks == found["variables"].layer.lacks == ("asymmetric",)
+
+
+def test_a_reshaped_input_is_a_layer_in_every_flavour(tmp_path):
+    model = onnx_model()
+    model.graph.initializer.add(name="w", dims=[4])
+    add_node(model.graph, "Reshape", ["x", "w"], "flat")
+    add_node(model.graph, "Identity", ["w"], "copy")
+    path = written(model, tmp_path / "reshaped.onnx")
+    for flavour in (ONNX, PYTORCH):
+        assert {e.layer.name: e.minor for e in examine_file(path, flavour)} == {"flat": False, "copy": True}
 
 
 def test_a_value_is_followed_to_what_is_constant_or_not():

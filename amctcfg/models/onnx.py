@@ -30,7 +30,7 @@ from .graphs import (
     require_constant,
 )
 from .modules import Module, find_modules
-from .values import TRANSPARENT, OnnxGraph, channels_of, integer, node_names
+from .values import OnnxGraph, channels_of, integer, node_names
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
 FIELDS: Fields = {
@@ -136,13 +136,9 @@ def locate_layers(graph: Any, flavour: Flavour) -> Dict[str, Place]:
 def examine_modules(graph: Any, flavour: Flavour) -> List[Examined]:
     """Return the nodes of an exported graph: modules as the toolkit names them, the others as they are."""
     values, found, weights = OnnxGraph(graph), [], {}
-    for node, name, module in name_nodes(graph, flavour):
+    for node, (_, name, module) in zip(values.nodes, name_nodes(graph, flavour)):
         if module is None:
-            source = values.makers.get(values.origin(node.output[0]).value) if node.output else None
-            minor = node.op_type in MINOR_TYPES or (
-                node.op_type in TRANSPARENT and (source is None or source.type in MINOR_TYPES)
-            )
-            found.append(Examined(Layer(name, node.op_type, False), None, minor=minor))
+            found.append(Examined(Layer(name, node.type, False), None, minor=values.is_minor(node)))
             continue
         supported = module.type in flavour.quantizable_types and module.reason is None
         layer = Layer(module.name, module.type, supported, module.lacks)
