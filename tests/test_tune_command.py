@@ -82,7 +82,7 @@ def test_wrong_use(cli, place):
     assert result.status == 2 and "'magic' is not one of settings, balancer, int16 and skip" in result.err
     for target in ("nan", "inf", "much"):
         result = cli("tune", "quant.cfg", "--data", "data.npz", "--target", target)
-        assert result.status == 2 and "'{}' is not a number of decibels".format(target) in result.err
+        assert result.status == 2 and "'{}' is not a finite number".format(target) in result.err
     assert cli("tune", "quant.cfg", "--data", "data.npz", "--allow", "").status == 2
     result = cli("tune", "quant.cfg", "--data", "nowhere.npz")
     assert result.status == 2 and "nowhere.npz" in result.err

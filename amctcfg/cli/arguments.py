@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import os
 from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
@@ -37,6 +38,17 @@ def strip_mark(argument: str) -> str:
 def target(argument: str) -> Optional[str]:
     """Return the path of an output; None for standard output, whatever it is called."""
     return None if argument == "-" or same_file(argument, 1) else argument
+
+
+def finite_number(argument: str) -> float:
+    """Read a number as people write it: no infinity, no digits of other scripts, no underscores."""
+    try:
+        found = float(argument)
+    except ValueError:
+        found = math.inf
+    if math.isfinite(found) and argument.isascii() and "_" not in argument:
+        return found
+    raise argparse.ArgumentTypeError("'{}' is not a finite number".format(argument))
 
 
 def codes(argument: str) -> List[str]:

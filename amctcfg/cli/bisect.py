@@ -17,7 +17,7 @@ from ..diagnostics.words import quote_name
 from ..documents.files import replace, same_file
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
-from .arguments import CFG, READING, SENSITIVITY, option, strip_mark
+from .arguments import CFG, READING, SENSITIVITY, finite_number, option, strip_mark
 from .candidates import CandidateFiles
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, Console, Failure
 from .opening import open_workspace
@@ -34,14 +34,6 @@ if TYPE_CHECKING:
 
 COMMAND = """{} is the candidate's file, {json} its expansion, {skip} and {skip-file} the layers that are skipped,
 {onnx} its simulated model, {worker} the number of the device"""
-
-
-def finite_number(argument: str) -> float:
-    with contextlib.suppress(ValueError):
-        found = float(argument)
-        if abs(found) < float("inf") and argument.isascii() and "_" not in argument:
-            return found
-    raise argparse.ArgumentTypeError("'{}' is not a finite number".format(argument))
 
 
 OPTIONS = (

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import Any, List
 
 from ..diagnostics.words import escape_controls, join_words, pluralize
-from .arguments import CFG, IN_PLACE, OUTPUT, READING, formats, option
+from .arguments import CFG, IN_PLACE, OUTPUT, READING, finite_number, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console
 from .opening import check_in_place, open_workspace, write_changed
 from .reports import align, finite, json_report
@@ -27,22 +26,12 @@ def kinds(argument: str) -> List[str]:
     return found
 
 
-def decibel(argument: str) -> float:
-    try:
-        found = float(argument)
-    except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
-        raise argparse.ArgumentTypeError("'{}' is not a number of decibels; write 40".format(argument))
-    return found
-
-
 OPTIONS = (
     CFG,
     *READING,
     DATA,
     option("--check", metavar="F", nargs="+", help="data that calibrates nothing, on which everything is measured"),
-    option("--target", metavar="DB", type=decibel, help="the dB of the model's output that are enough"),
+    option("--target", metavar="DB", type=finite_number, help="the dB of the model's output that are enough"),
     option(
         "--allow",
         metavar="KIND,…",
