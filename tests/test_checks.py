@@ -417,6 +417,28 @@ def test_what_another_algorithm_replaces_does_not_fall_back(own_block, is_partia
     assert ("partial-override" in [code for code, _ in found(text, PYTORCH, TORCH)]) is is_partial
 
 
+@pytest.mark.parametrize(
+    "flavour, text, place",
+    [
+        ("tensorflow", "do_fusion: true\nskip_approximation_layers: ['a',\n  'b']", (2, 29)),
+        ("caffe", "do_fusion: true\n  fc_calibration_config { }", (2, 3)),
+    ],
+)
+def test_what_is_deprecated_has_its_place(flavour, text, place):
+    (deprecated,) = [d for d in amctcfg.check(text, flavour=amctcfg.FLAVOURS[flavour]) if d.code == "deprecated"]
+    assert (deprecated.span.line, deprecated.span.column) == place
+
+
+def test_what_is_not_a_layer_is_refused():
+    for layers in (["conv"], [("conv", "Conv2D")], [Layer("conv", "Conv2D"), None]):
+        for function in (
+            lambda model: amctcfg.check("", layers=model),
+            lambda model: amctcfg.expand(amctcfg.loads(""), model),
+        ):
+            with pytest.raises(TypeError, match="layers have to be Layer, not "):
+                function(layers)
+
+
 def test_two_layers_of_one_name_are_refused():
     with pytest.raises(ValueError, match="the layer 'a' occurs twice"):
         amctcfg.check("", layers=[Layer("b", "Conv2D"), Layer("a", "Conv2D"), Layer("a", "MatMul")])
