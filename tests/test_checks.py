@@ -429,6 +429,11 @@ def test_what_is_deprecated_has_its_place(flavour, text, place):
     assert (deprecated.span.line, deprecated.span.column) == place
 
 
+def test_numbers_beside_a_block_that_could_not_be_read_are_checked():
+    text = search(None, None, "0.0100000001") + "override_layer_configs { layer_name: 'a' calibration_config: 3 }"
+    assert {code for code, _ in found(text)} == {"float32-rounding", "wrong-type"}
+
+
 def test_what_is_not_a_layer_is_refused():
     for layers in (["conv"], [("conv", "Conv2D")], [Layer("conv", "Conv2D"), None]):
         for function in (
