@@ -127,6 +127,15 @@ def test_what_a_type_can_be_asked_for(name, letter, block, code):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_who_can_have_what_a_layer_cant(name):
+    able = sorted(facts.types_with(name, "q") - facts.types_with(name, "s"))
+    text = "override_layer_configs { layer_name: 'a' calibration_config { ifmr_quantize { asymmetric: true } } }"
+    layer = Layer("a", able[0], True, ["asymmetric"])
+    (found,) = amctcfg.check(text, layers=[layer], flavour=amctcfg.FLAVOURS[name])
+    assert found.hint.endswith("; only {} can have it".format(", ".join(able)))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_fusible_and_channel_wise_layers(name):
     flavour = amctcfg.FLAVOURS[name]
     for kind, letters in facts.types_of(name).items():
