@@ -80,6 +80,10 @@ def tier_texts(own=None, by_type=None, common=None, rest=""):
     return amctcfg.loads(text), Layer("stage/conv", "Conv2D")
 
 
+def block_of(name):
+    return "override_layer_configs { layer_name: '%s' calibration_config { %s } }" % (name, STEP % 0.05)
+
+
 YES, NO = ("ifmr_quantize { asymmetric: %s }" % value for value in ("true", "false"))
 STEP = "ifmr_quantize { search_step: %s }"
 
@@ -103,6 +107,8 @@ CORNERS = [
     tier_texts(STEP % 0.02, None, None, "skip_layers: 'stage/conv'"),  # a block of its own does not un-skip
     tier_texts(STEP % 0.02, STEP % 0.03, None, "skip_layer_types: 'Conv2D'"),
     tier_texts(STEP % 0.02, None, None, "skip_layers: 'conv' skip_fusion_layers: 'conv'"),  # names are whole
+    tier_texts(None, STEP % 0.03, None, block_of("conv")),
+    tier_texts(None, STEP % 0.03, None, block_of("a/stage/conv")),
     tier_texts(None, None, None, "skip_layers: 'stage' skip_fusion_layers: ['stage/conv1', 'stage/con']"),
     tier_texts(None, None, None, "skip_layers: 'stage/conv' skip_layer_types: 'Conv2D' do_fusion: true"),
     tier_texts(None, None, None, "skip_fusion_layers: 'stage/conv' do_fusion: true"),
