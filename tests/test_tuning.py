@@ -1138,6 +1138,20 @@ def test_no_process_is_left_of_many(folder, end):
     assert not journal.exists() or journal.read_bytes().endswith(b"\n")
 
 
+def test_an_interrupt_that_is_pressed_again_as_python_ends():
+    """Here by what Python does last: the status stays, and there is no traceback."""
+    code = (
+        "import amctcfg.cli, atexit, os, signal, sys\n"
+        "module = sys.modules['amctcfg.cli.main']\n"
+        "def run(*arguments): raise KeyboardInterrupt\n"
+        "module.run = run\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "module.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
 def test_a_command_that_ends_and_leaves_a_child(folder, cli):
     (folder / "q.cfg").write_text("# amctcfg: graph=l.csv\n", encoding="utf-8")
     body = "if os.fork() == 0:\n    open('pids', 'a').write('%d\\n' % os.getpid())\n    time.sleep(600)\nelse:\n    time.sleep(0.5)"

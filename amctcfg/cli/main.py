@@ -30,6 +30,10 @@ def main() -> NoReturn:
         status = EXIT_FAILURE
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED
+    if status == EXIT_INTERRUPTED:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed again as Python ends, it would change the status
     sys.exit(status)
 
 
