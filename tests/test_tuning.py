@@ -25,7 +25,7 @@ from amctcfg import ConfigError, Layer
 from amctcfg.cli.main import run
 from amctcfg.tuning import Bisection, Candidate, Journal, Scores, load_scores, replay, search, toolkit_strategy
 from amctcfg.tuning.beliefs import Beliefs
-from amctcfg.tuning.strategy import guess_needs
+from amctcfg.tuning.strategy import Strategy, guess_needs
 
 from .bench import tuning as bench
 from .bench.oracles import ROWS, optimum, oracle
@@ -503,6 +503,18 @@ def test_no_more_candidates_than_are_of_use(target):
     found = search.ask_many(10**6)
     assert 8 < len(found) <= len(replays) < 1000 and len({candidate.skip for candidate in found}) == len(found)
     assert search.ask_many(10**6) == ()  # all that helps is pending
+
+
+def test_no_answer_is_supposed_that_is_known_to_be_another():
+    """Every beginning of the ranking is good, down to nothing skipped, which was bad."""
+    names = ["l{}".format(n) for n in range(28)]
+    verdicts = {}
+    search = Strategy(names, {name: n for n, name in enumerate(names)}, None).questions(verdicts)
+    question = next(search)
+    while frozenset(question.names) not in verdicts:
+        verdicts[frozenset(question.names)] = bool(question.names)
+        question = search.send(bool(question.names))
+    assert question.names == () and question.answers == ((True, 0.0), (False, 1.0))
 
 
 def needs_l3(candidate):

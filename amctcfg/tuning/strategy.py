@@ -167,6 +167,8 @@ class Strategy:
             while good - bad > 1:
                 below, above = beliefs.none_from(bad) if bad >= 0 else 0.0, beliefs.none_from(good)
                 middle = nearest_index(beliefs.none_from, (below + above) / 2, bad + 1, good)
+                if not found:  # then some layer is needed: nothing skipped was bad
+                    below = max(below, beliefs.none_from(0))
                 likelihood = (beliefs.none_from(middle) - below) / max(above - below, TOLERANCE)
                 verdict = yield self._asked((*found, *order[:middle]), likelihood)
                 if self.is_good(verdict):
