@@ -5,7 +5,7 @@ import dataclasses
 import re
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 import amctcfg
@@ -279,6 +279,8 @@ def test_overrides_without_effect_go_and_comments_around_stay():
     done = amctcfg.fix(REDUNDANT, layers)
     assert done == '# head\ncommon_config { ifmr_quantize { search_step: 0.02 } }\n\n# about conv1\nskip_layers: "fc"\n'
     assert amctcfg.fix(REDUNDANT) == REDUNDANT  # on another model they may have an effect
+    indented = REDUNDANT.replace("override_layer", " \t override_layer")
+    assert amctcfg.fix(indented, layers) == done
 
 
 # ---------------------------------------------------------------- laws of all fixes
@@ -349,6 +351,8 @@ def test_edits_that_cross_are_refused(wrong):
         edits.apply_edits("12345", [edits.Edit(start, end) for start, end in wrong])
 
 
+@example([[0, 1], [2, 8], [3, 4]])
+@example([[0, 1], [2, 4], [3, 6]])
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).map(sorted), max_size=5))
 def test_removals_that_overlap_remove_what_each_of_them_does(stretches):
     text = "0123456789"
