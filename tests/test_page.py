@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import re
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -407,3 +408,10 @@ def test_simulations_in_a_notebook():
 def test_the_worst_score_harms_by_one_and_the_best_by_nothing(scores, low_is_sensitive, harms):
     scale = Scale(scores, low_is_sensitive)
     assert [scale.harm(score) for score in scores] == pytest.approx(harms)
+
+
+def test_a_plan_has_no_page_where_the_room_was_deleted(monkeypatch):
+    plan = amctcfg.expand(amctcfg.AMCTConfig(), [Layer("a", "Conv2D")])
+    assert hasattr(plan, "_repr_html_")
+    monkeypatch.setitem(sys.modules, "amctcfg.pages.table", None)
+    assert not hasattr(plan, "_repr_html_")

@@ -271,6 +271,15 @@ def test_a_name_of_an_enum():
         assert read.fakequant_precision_mode == "FORCE_FP16_QUANT"
 
 
+def test_a_field_in_a_line():
+    fields = {**AMCTConfig.__schema__.fields, **FMRQuantize.__schema__.fields}
+    shown = [repr(fields[name]) for name in ("do_fusion", "skip_layers", "common_config", "search_step")]
+    assert shown == [
+        "<optional bool do_fusion>", "<repeated string skip_layers>", "<optional CalibrationConfig common_config>",
+        "<optional float search_step>",
+    ]  # fmt: skip
+
+
 def test_an_empty_list_is_not_a_message():
     (found,) = amctcfg.check("common_config: []")
     assert (found.code, found.message) == ("wrong-type", "common_config takes one message, not a list")
