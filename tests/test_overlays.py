@@ -105,6 +105,13 @@ def test_model_explorer(show):
     assert values[FIRST] == "quantized, search_step=0.02 (was 0.01)" and values[LAST] == "skip, was quantized"
 
 
+@pytest.mark.parametrize("options, worst", [([], 0), (["--low-is-sensitive"], 0), (["--high-is-sensitive"], -1)])
+def test_the_worst_score_is_red(show, options, worst):
+    gradient = json.loads(show("model-explorer", "--scores", "s.json", *options))["gradient"]
+    assert [stop["stop"] for stop in gradient] == [0, 0.5, 1]
+    assert gradient[worst]["bgColor"] == "#f28b6b"
+
+
 def exported():
     """A PyTorch model as it is exported, without torch: names of weights say what the modules are called."""
     onnx = pytest.importorskip("onnx")
