@@ -509,8 +509,9 @@ def test_an_audit_says_which_is_which():
     assert [(f.layer, f.field, f.asked, f.done) for f in amctcfg.audit(plan, values)] == [
         ("relu", "quant_enable", False, True)
     ]
-    values["relu"] = {"quant_enable": False}
-    assert amctcfg.audit(plan, values) == ()
+    for entry in ({"quant_enable": False}, {}):
+        values["relu"] = entry
+        assert amctcfg.audit(plan, values) == ()
 
 
 def test_an_audit_of_what_is_wrong_reports_that_alone():

@@ -222,6 +222,19 @@ def test_a_block_with_other_values():
         alter_block(block, {"ifmr_quantize.search_step": 0})
 
 
+def test_what_a_layer_is_not_to_have_goes():
+    text = """override_layer_configs {
+  layer_name: "conv1"
+  calibration_config {
+    dmq_balancer { }  # for a while
+    ifmr_quantize { search_step: 0.02 }
+  }
+}
+"""
+    changed = written(text, {"dmq_balancer": None}, comment="")
+    assert changed == "".join(line for line in text.splitlines(True) if "dmq" not in line)
+
+
 def test_an_entry_without_a_block_gets_one():
     text = 'override_layer_configs { layer_name: "conv1" }\n'
     layer = amctcfg.Layer("conv1", "Conv2d")

@@ -209,6 +209,18 @@ def test_scores_are_told_from_their_neighbours(scores):
             assert texts[one] != texts[other]
 
 
+def test_switches_are_the_default_where_nothing_sets_them():
+    from amctcfg.tools.tabulating import tabulate
+
+    config = amctcfg.AMCTConfig(skip_layers=["b"], skip_fusion_layers=["c"])
+    table = tabulate(amctcfg.expand(config, [Layer(name, "Conv2D") for name in "abc"]))
+    usual = {
+        row.layer.name: [field for field in ("quant_enable", "fuse") if row.cells[field].is_default]
+        for row in table.rows
+    }
+    assert usual == {"a": ["quant_enable", "fuse"], "b": ["fuse"], "c": ["quant_enable"]}
+
+
 @pytest.mark.parametrize(
     "names, words",
     [
