@@ -238,4 +238,5 @@ def test_borders_in_cycles_and_long_chains():
     assert count_borders({"n0": True, "n49999": False}, dict(inputs, n0=())) == 1
     assert count_borders({}) == 0 == count_borders({"a": True})
     assert count_borders({"a": True, "b": False}, {"a": (), "b": ("an input",)}) == 0
+    assert count_borders({"a": True, "b": False}, {"a": (), "x": ("an input",), "b": ("x",)}) == 0
     assert count_borders({"a": True, "b": False}, {"b": ("x",), "x": ("y",), "y": ("a",), "a": ()}) == 1

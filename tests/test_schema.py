@@ -271,6 +271,19 @@ def test_a_name_of_an_enum():
         assert read.fakequant_precision_mode == "FORCE_FP16_QUANT"
 
 
+@pytest.mark.parametrize("field, least, most", [("version", -(2**31), 2**31 - 1), ("batch_num", 1, 2**32 - 1)])
+def test_whole_numbers_at_their_bounds(field, least, most):
+    flavour = amctcfg.GE if field == "version" else amctcfg.ONNX
+    for value in (least, most):
+        assert getattr(flavour.config(**{field: value}), field) == value
+        assert getattr(amctcfg.loads("{}: {}".format(field, value), flavour=flavour), field) == value
+    for value in (least - 1, most + 1):
+        with pytest.raises(ValueError, match="{} is {}; it has to be".format(field, value)):
+            flavour.config(**{field: value})
+        with pytest.raises(ConfigError):
+            amctcfg.loads("{}: {}".format(field, value), flavour=flavour)
+
+
 def test_a_field_in_a_line():
     fields = {**AMCTConfig.__schema__.fields, **FMRQuantize.__schema__.fields}
     shown = [repr(fields[name]) for name in ("do_fusion", "skip_layers", "common_config", "search_step")]
