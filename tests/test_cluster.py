@@ -125,6 +125,16 @@ def test_a_scheduler_that_dies_in_the_middle_of_a_run(cluster, tmp_path, cli):
 
 
 @pytest.mark.thorough
+def test_a_command_whose_files_time_out(cluster, tmp_path):
+    """A folder on a network that is lost: not the waiting for the run has timed out, but the run."""
+    commands = ClusterCommands(cluster[0])
+    commands._source = "def run_with_files(*given):\n    raise TimeoutError(110, 'Connection timed out')\n"
+    with pytest.raises(CommandError, match="Connection timed out"):
+        commands.run(["true"], {}, {}, 0, str(tmp_path / "log.txt"))
+    commands.stop()
+
+
+@pytest.mark.thorough
 def test_a_scheduler_that_dies_between_two_runs(cluster, tmp_path):
     """Its client tries to find it again, then closes itself: each run meanwhile ends with the sentence."""
     address, _, scheduler = cluster

@@ -3,9 +3,11 @@
 
 import copy
 import dataclasses
+import gc
 import json
 import pickle
 import random
+import weakref
 
 import pytest
 from hypothesis import assume, example, given
@@ -634,7 +636,9 @@ def test_what_a_record_cannot_show_is_not_visible(folder, cli):
     [
         ("recrd { }", "a record file has no 'recrd'"),
         ("record: 1", "record takes a message"),
-        ("record { key: 1 value { scale_d: 1 } }", "a record has a 'key', the name of its layer"),
+        ("record { key: 1 value { scale_d: 1 } }", "key is the name of a layer, a string of UTF-8"),
+        ('record { key: "\\377" value { } }', "key is the name of a layer, a string of UTF-8"),
+        ('record: "x"\nfoo: 1', "record takes a message"),  # the first error of the file
         ("record { value { scale_d: 1 } }", "a record has a 'key', the name of its layer"),
     ],
 )
@@ -643,6 +647,20 @@ def test_what_is_not_a_record(text, words):
         read_record("prune_record { }\n" + text)
     (found,) = caught.value.diagnostics
     assert (found.code, found.message, found.span.line) == ("syntax", words, 2)
+
+
+def test_a_plan_that_is_dropped_goes_at_once():
+    """Each holds all its layers: it must not wait for the collector of cycles."""
+    values = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), LAYERS).to_dict()
+    plan = amctcfg.read_plan(values, LAYERS, flavour=PYTORCH)
+    assert pickle.loads(pickle.dumps(plan)) == plan
+    dropped = weakref.ref(plan)
+    gc.disable()
+    try:
+        del plan
+        assert dropped() is None
+    finally:
+        gc.enable()
 
 
 def test_a_record_shows_what_stands_in_its_value():

@@ -64,7 +64,7 @@ def expand_context(context: Context) -> Plan:
         everything = tuple(sorted((*read, *found, *find_warnings(context)), key=position))
         return everything if text is None else Settings(text, "").without_ignored(everything)
 
-    def remake() -> Tuple[Any, ...]:
+    def remake(_: Plan) -> Tuple[Any, ...]:
         return unpickle_plan, (context.document or context.config, context.layers, context.rules, context.flavour)
 
     return build_plan(context.resolver, context.supported, make_warnings, remake)

@@ -153,8 +153,9 @@ def family_with_field(name: str) -> Optional[int]:
 def make_family_error(tree: Tree, reading: Reading) -> Optional[Diagnostic]:
     """Return the one diagnostic for a file of another kind; None where what shows it is a field of this kind as well."""
     shown = foreign_message(tree)
-    what, start, path = "of the message {}".format(shown), tree.source.text.index(shown), None
-    if not shown:
+    if shown:
+        what, start, path = "of the message {}".format(shown), tree.source.text.index(shown), None
+    else:
         found = find_family(tree)
         if found is None or found[1][0] not in {broken[-1] for broken in reading.broken}:
             return None

@@ -185,8 +185,8 @@ def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
             body, arguments = functions[called].node_def, functions[called].signature.input_arg
             allowance.take((Allowance.PER_NODE + len(inner)) * (len(arguments) + len(body)))
             for argument, source in zip(arguments, inputs):
-                name = inner + argument.name
-                yield Node(name, "Identity", [source], [name], lambda name: None, hidden=True)
+                outer = inner + argument.name
+                yield Node(outer, "Identity", [source], [outer], no_attribute, hidden=True)
             pending += [(inside, inner, callers | {called}) for inside in reversed(body)]
 
 
@@ -222,6 +222,10 @@ def operation_attribute(operation: Any) -> Callable[[str], Any]:
         return shape_of(found) if name == "value" else found
 
     return attribute
+
+
+def no_attribute(name: str) -> None:
+    return None
 
 
 def node_attribute(node: Any) -> Callable[[str], Any]:

@@ -340,9 +340,10 @@ class QuantConfig:
         kind, template = self.block_fields[member].kind, templates[member]
         if member in self.layout.wider and not has_constants(part, template):
             kind, template = self.layout.wider[member]
-        template = {**{key: Constant(only) for key, only in self.layout.tolerated.items()}, **template}
-        part.check_keys(template)
-        return member, self.part_values(layer, member, kind, template, part, origins)
+        tolerated = {name: Constant(only) for name, only in self.layout.tolerated.items()}
+        with_tolerated = {**tolerated, **template}
+        part.check_keys(with_tolerated)
+        return member, self.part_values(layer, member, kind, with_tolerated, part, origins)
 
     def member(self, key: str, templates: Dict[str, Any], part: Cursor) -> str:
         """Return the algorithm that a part is of: the one it names, else of activations one whose keys it has, else the default."""
@@ -465,9 +466,8 @@ class QuantConfig:
     def plan(self) -> Plan:
         """Return the plan of all supported layers."""
 
-        def remake() -> Tuple[Any, ...]:
+        def remake(plan: Plan) -> Tuple[Any, ...]:
             return read_plan, (self.text or plan.to_json(), self.known, self.name, self.flavour)
 
         effective = map(self.effective, filter(self.flavour.quantizes, self.known))
-        plan = Plan(effective, None, self.flavour, self.globals, remake, name=self.name)
-        return plan
+        return Plan(effective, None, self.flavour, self.globals, remake, name=self.name)

@@ -14,7 +14,9 @@ from .json_writing import Writer, global_values, settings_beside
 from .resolver import Resolver
 
 Warnings = Callable[[], Tuple[Diagnostic, ...]]
-Remake = Callable[[], Tuple[Any, ...]]  # gives the function that makes a plan again, and its arguments, for pickle
+Remake = Callable[
+    ["Plan"], Tuple[Any, ...]
+]  # gives the function that makes a plan again, and its arguments, for pickle
 
 
 class Plan(Mapping[str, EffectiveConfig]):
@@ -107,7 +109,7 @@ class Plan(Mapping[str, EffectiveConfig]):
 
     def __reduce__(self) -> Any:
         assert self._remake is not None  # only the search of a simulation makes plans for itself
-        return self._remake()
+        return self._remake(self)
 
     def __copy__(self) -> Plan:
         return self

@@ -166,7 +166,7 @@ def candidates(value: float, digits: int) -> Tuple[float, ...]:
     above that is not the nearest.
     """
     text = "%.*e" % (digits - 1, value)
-    if "1.0000000000000p" not in value.hex():
+    if "1.0000000000000p" not in value.hex():  # not a power of two
         return (float(text),)
     mantissa, _, exponent = text.partition("e")
     point = mantissa.find(".")

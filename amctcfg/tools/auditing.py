@@ -129,14 +129,17 @@ def read_record(text: Union[str, bytes]) -> Dict[str, Recorded]:
     for field in split(tree.fields):
         if field[0] not in ("record", "prune_record"):
             raise record_error(tree, field, "a record file has no '{}'".format(field[0]))
-    for element in tree.find_all(("record",)):
-        if isinstance(element[1], str):
-            raise record_error(tree, element, "record takes a message")
-        keys = [read_name(inner) for inner in split(element[1]) if inner[0] == "key"]
-        values = [inner[1] for inner in split(element[1]) if inner[0] == "value" and not isinstance(inner[1], str)]
-        if not keys or keys[-1] is None:
-            raise record_error(tree, element, "a record has a 'key', the name of its layer")
-        found[keys[-1]] = read_layer_record(values[-1] if values else ())
+        for element in elements_of(field) if field[0] == "record" else ():
+            if isinstance(element[1], str):
+                raise record_error(tree, element, "record takes a message")
+            keys = [inner for inner in split(element[1]) if inner[0] == "key"]
+            values = [inner[1] for inner in split(element[1]) if inner[0] == "value" and not isinstance(inner[1], str)]
+            if not keys:
+                raise record_error(tree, element, "a record has a 'key', the name of its layer")
+            name = read_name(keys[-1])
+            if name is None:
+                raise record_error(tree, keys[-1], "key is the name of a layer, a string of UTF-8")
+            found[name] = read_layer_record(values[-1] if values else ())
     return found
 
 

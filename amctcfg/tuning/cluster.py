@@ -79,6 +79,8 @@ class ClusterCommands:
                 try:
                     return future.result(timeout=TIMEOUT)
                 except self._timed_out:
+                    if future.done():  # it ended just now, or is what has timed out itself
+                        return future.result()
                     if self._client.status == "closed":  # what it was given as it gave its scheduler up waits for ever
                         raise
         finally:
