@@ -340,6 +340,7 @@ def test_deep_trees_pickle_and_print():
         (["check", "q.cfg", "--ignore", "syntax"], "only warnings can be ignored"),
         (["check", "q.cfg", "--ignore", "partial-overide"], "did you mean 'partial-override'?"),
         (["help", "shw"], "did you mean 'show'?"),
+        (["help", "--", "-x"], "there is no command '-x'"),
         (["codes", "sintax"], "did you mean 'syntax'?"),
     ],
 )

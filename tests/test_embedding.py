@@ -140,6 +140,8 @@ def test_the_core_works_alone(tmp_path):
 )
 def test_a_command_without_its_room_says_so(gone, command, tmp_path):
     (tmp_path / "amctcfg").mkdir()
+    if gone in ("pages", "editor"):  # with compiled modules in the folder, as git leaves them
+        (tmp_path / "amctcfg" / gone / "__pycache__").mkdir(parents=True)
     for path in PACKAGE.iterdir():
         if path.name != gone:
             (tmp_path / "amctcfg" / path.name).symlink_to(path)

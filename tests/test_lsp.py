@@ -272,6 +272,27 @@ def test_hover(session):
     assert session.at(session.uri, "hover", 0, 3) is None
 
 
+def test_a_block_that_is_being_written_counts(tmp_path, client):
+    """What can be resolved is the last text that could be read, in which it was not there."""
+    (tmp_path / "m.json").write_text(json.dumps([{"name": n, "type": "Conv2D"} for n in "ab"]), encoding="utf-8")
+    before = "# amctcfg: graph=m.json\ncommon_config { }\n"
+    (tmp_path / "q.cfg").write_text(before, encoding="utf-8")
+    uri = (tmp_path / "q.cfg").as_uri()
+    client.open(uri, before)
+    assert "2 layers of the model" in client.at(uri, "hover", 1, 3)["contents"]["value"]
+    text = (
+        before
+        + 'override_layer_types {\n  layer_type: "Conv2D"\n  calibration_config { ifmr_quantize { search_step: \n'
+    )
+    client.change(uri, [{"text": text}])
+    assert "2 layers of the model" in client.at(uri, "hover", 2, 3)["contents"]["value"]
+    whole = {"start": {"line": 0, "character": 0}, "end": {"line": 9, "character": 0}}
+    hints = client.request("textDocument/inlayHint", {"textDocument": {"uri": uri}, "range": whole})
+    assert [hint["label"] for hint in hints] == ["→ 2 layers"]
+    client.change(uri, [{"text": before.replace("{ }", "{ layer_name: 'a' }")}])
+    assert "2 layers of the model" in client.at(uri, "hover", 1, 3)["contents"]["value"]
+
+
 def test_names_in_a_hover_are_code(tmp_path, client):
     """Not links, tags or the end of a block of code, whatever is in them."""
     names = ["![x](http://a.example)", "```", "a`b``c", "<img src=x>", "\x1b[31m"]

@@ -84,5 +84,8 @@ def test_wrong_use(cli, place):
         result = cli("tune", "quant.cfg", "--data", "data.npz", "--target", target)
         assert result.status == 2 and "'{}' is not a finite number".format(target) in result.err
     assert cli("tune", "quant.cfg", "--data", "data.npz", "--allow", "").status == 2
+    place.joinpath("wrong.cfg").write_text(place.joinpath("quant.cfg").read_text() + "batch_num: one\n")
+    result = cli("tune", "wrong.cfg", "--data", "nowhere.npz", "-o", "nowhere/x.cfg")
+    assert result.status == 1 and "error[wrong-type]" in result.err  # the file comes first
     result = cli("tune", "quant.cfg", "--data", "nowhere.npz")
     assert result.status == 2 and "nowhere.npz" in result.err

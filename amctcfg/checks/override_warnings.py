@@ -81,12 +81,13 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
         return
     block, reported = tiers[0].block, []
     own = values_of(block)
+    parts = {name for name in block.__schema__.fields if getattr(block, name) is not None}
     below: Dict[str, Tuple[str, Any]] = {}
     for tier in reversed(tiers[1:]):
         below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})
     for field, (tier_name, value) in below.items():
         steps = block.__schema__.along(field)
-        if field in own or cascade_of(steps[-1]) is not None or is_excluded(steps[0], block):
+        if field in own or cascade_of(steps[-1]) is not None or is_excluded(steps[0], parts):
             continue
         fallback = context.resolver.default(steps[-1], layer)
         if fallback == value:  # inherited or not, it is the same
@@ -107,12 +108,9 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
         )
 
 
-def is_excluded(part: Any, block: Any) -> bool:
-    """Return whether a block has another member of the oneof, written or by default."""
-    if part.oneof is None or getattr(block, part.name) is not None:
-        return False
-    fields = block.__schema__.fields.items()
-    return part.default is None or any(x.oneof == part.oneof and getattr(block, name) is not None for name, x in fields)
+def is_excluded(part: Any, own_parts: Any) -> bool:
+    """Return whether the block has not chosen this member of a oneof, whose fields mean nothing with another one."""
+    return part.oneof is not None and part.name not in own_parts
 
 
 def check_ignored_overrides(context: Context) -> None:

@@ -205,7 +205,7 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
     if argv[0] in ("-V", "--version"):
         console.lines(["amctcfg " + __version__])
         raise Exit(0)
-    require_command(argv[0])
+    require_command(argv[0], "option" if argv[0].startswith("-") else "command")
     parser = parser_of(argv[0], console)
     arguments = parser.parse_args(put_options_first(argv[1:], parser))
     console.is_quiet, console.is_verbose, console.color = arguments.quiet, arguments.verbose, arguments.color
@@ -214,9 +214,8 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
     return arguments
 
 
-def require_command(name: str) -> None:
+def require_command(name: str, what: str = "command") -> None:
     """Raise `Failure` for a name that is not a command's."""
-    what = "option" if name.startswith("-") else "command"
     require_known(name, COMMANDS, what, "`amctcfg help` lists the commands")
 
 

@@ -28,8 +28,9 @@ def importing(room: str, user: str = "this command") -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        if error.name not in (PACKAGE, "{}.{}".format(PACKAGE, room)):  # another package, which the room needs
-            raise
+        missing = "{}.".format(error.name)
+        if missing != PACKAGE + "." and not missing.startswith("{}.{}.".format(PACKAGE, room)):
+            raise  # another package, which the room needs
         words = "this copy of amctcfg is without its folder '{}', which {} needs"
         raise Failure(words.format(room, user)) from None
 

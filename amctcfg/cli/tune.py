@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     check_in_place(arguments)
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
-    path = file.require_model().path
+    path, document = file.require_model().path, file.document
     with simulating(console) as (simulation, bar):
         data = [*simulation.network.weight_files(path), *files_of([*arguments.data, *(arguments.check or ())])]
         inputs = (arguments.config, path, *data)
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         batches = simulation.load_batches(arguments.data, path)
         check = None if arguments.check is None else simulation.load_batches(arguments.check, path)
         tuned = simulation.tune(
-            file.document,
+            document,
             path,
             batches,
             arguments.target,

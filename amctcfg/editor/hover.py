@@ -51,27 +51,32 @@ def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
 
 
 def block_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
-    if node.field == "calibration_config" and node.parent is not None and node.parent.parent is not None:
-        node = node.parent
-    groups = layers_by_block(analysis)
-    if groups is None or node.field not in (COMMON, OF_TYPE, OF_LAYER):
+    found = layers_of_block(analysis, node)
+    if found is None:
         return None
-    found = groups.get((node.field, child_text(node, "layer_name") or child_text(node, "layer_type")))
     return count_layers(found) if found else "No layer of the model gets this block."
 
 
-def layers_by_block(analysis: Analysis) -> Optional[Dict[Tuple[str, Optional[str]], List[Layer]]]:
-    """Group the quantized layers by the field, and the name, of the block that they have; None without a model."""
+def layers_of_block(analysis: Analysis, node: OutlineNode) -> Optional[List[Layer]]:
+    """Find the quantized layers that have the block at a node; None where it is not a block, or there is no model.
+
+    The resolver is that of the last text that could be read: a block that is being written counts, too.
+    """
     resolver, layers = analysis.resolver, analysis.layers
     if resolver is None or layers is None:
         return None
-    found: Dict[Tuple[str, Optional[str]], List[Layer]] = {}
-    for layer in layers:
-        if resolver.merge(layer).quant_enable:
-            field = resolver.highest_tier(layer)
-            name = layer.name if field == OF_LAYER else layer.type if field == OF_TYPE else None
-            found.setdefault((field, name), []).append(layer)
-    return found
+    if node.field == "calibration_config" and node.parent is not None and node.parent.parent is not None:
+        node = node.parent
+    quantized = [layer for layer in layers if resolver.merge(layer).quant_enable]
+    if node.field == COMMON:
+        return [layer for layer in quantized if layer.name not in resolver.names and layer.type not in resolver.types]
+    if node.field == OF_TYPE:
+        name = child_text(node, "layer_type")
+        return [layer for layer in quantized if layer.type == name and layer.name not in resolver.names]
+    if node.field == OF_LAYER:
+        name = child_text(node, "layer_name")
+        return [layer for layer in quantized if layer.name == name]
+    return None
 
 
 def count_layers(layers: List[Layer]) -> str:
@@ -106,16 +111,21 @@ def type_words(analysis: Analysis, name: str) -> Optional[str]:
 
 def inlay_hints(analysis: Analysis, start: int, end: int) -> List[Dict[str, Any]]:
     """Say behind the name of an override how many layers get it: `→ 13 layers`, `→ nothing`."""
-    groups = layers_by_block(analysis)
-    if groups is None:
+    resolver, layers = analysis.resolver, analysis.layers
+    if resolver is None or layers is None:
         return []
+    counts: Dict[Tuple[str, Optional[str]], int] = {}
+    for layer in layers:
+        if resolver.merge(layer).quant_enable:
+            key = (OF_LAYER, layer.name) if layer.name in resolver.names else (OF_TYPE, layer.type)
+            counts[key] = counts.get(key, 0) + 1
     found = []
     for node in analysis.outline.strings:
         holder = node.parent
         field = {"layer_type": OF_TYPE, "layer_name": OF_LAYER}.get(node.field or "")
         if field is None or holder is None or holder.field != field or not start <= node.end <= end:
             continue
-        count = len(groups.get((field, node.text), ()))
+        count = counts.get((field, node.text), 0)
         if field == OF_TYPE or not count:
             label = "→ {}".format(pluralize(count, "layer") if count else "nothing")
             found.append({"position": analysis.text.position(node.end), "label": label, "paddingLeft": True})

@@ -73,10 +73,13 @@ def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     resolver = analysis.resolver
     if resolver is None:
         return []
+    name: Optional[str] = None
     layer_type: Optional[str] = None
-    if override is not None:
-        name, layer_type = child_text(override, "layer_name"), child_text(override, "layer_type")
-        skipped = 1
+    skipped = 1
+    if override is not None and override.field == OF_TYPE:
+        layer_type = child_text(override, "layer_type")
+    elif override is not None:
+        name = child_text(override, "layer_name")
     else:
         named_here = name_at(analysis, offset)
         if named_here is None:
