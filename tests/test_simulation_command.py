@@ -32,6 +32,15 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_a_pool_under_adaround_has_no_algorithm_for_weights(cli, place):
+    plain = cli("simulate", "quant.cfg", "--data", "data.npz").out
+    with open("quant.cfg", "a", encoding="utf-8") as file:
+        file.write("common_config { ada_quantize { } }\n")
+    result = cli("simulate", "quant.cfg", "--data", "data.npz")
+    assert result.status == 0 and "AdaRound's learnt rounding is not simulated" in result.err
+    assert result.out == plain  # rounded to the nearest, as without it
+
+
 def test_the_table(cli, place):
     result = cli("simulate", "quant.cfg", "--data", "data.npz")
     assert (result.status, result.err) == (0, "")

@@ -56,8 +56,8 @@ def setting_of(effective: EffectiveConfig, kind: str) -> SiteSetting:
         bins=hfmg.num_of_bins if hfmg else None,
         percentiles=(ifmr.max_percentile, ifmr.min_percentile) if ifmr else (1.0, 1.0),
         search=(ifmr.search_range_start, ifmr.search_range_end, ifmr.search_step) if ifmr else (1.0, 2.0, 1.0),
-        weight_bits=getattr(weights, "quant_bits", None) or 8,
-        channel_wise=bool(weights.channel_wise),
+        weight_bits=getattr(weights, "quant_bits", None) or 8,  # a layer without weights has no algorithm for them
+        channel_wise=bool(getattr(weights, "channel_wise", False)),
         strength=balancer.migration_strength if balancer else None,
         learnt=ada is not None,
     )
