@@ -146,6 +146,8 @@ def test_a_screen_of_diagnostics_and_the_count_of_all(folder, cli):
     assert cli("check", "q.cfg", "--format", "github").out.count("\n") == 2000
     assert len(json.loads(cli("check", "q.cfg", "--max-errors", "3", "--format", "json").out)["diagnostics"]) == 2000
     assert cli("check", "q.cfg", "--max-errors", "3", "--statistics").out.endswith("  2000  unknown-field\n")
+    report = cli("check", "q.cfg", "--format", "json", "--statistics")
+    assert len(json.loads(report.out)["diagnostics"]) == 2000 and report.err.endswith("  2000  unknown-field\n")
     write(folder / "r.cfg", "x: 1\n" * 60)
     write(folder / "s.cfg", "x: 1\n" * 60)
     assert cli("check", "r.cfg", "s.cfg").out.count("error[") == 100  # of all files together

@@ -76,9 +76,8 @@ class Report:
         self.arguments: Namespace = arguments
         self.console: Console = console
         self.format: str = "text" if arguments.diff else arguments.format
-        self.on_stdout: bool = not (
-            arguments.diff or (arguments.fix and "-" in arguments.configs)
-        )  # else a text is there
+        has_text = arguments.diff or (arguments.fix and "-" in arguments.configs)
+        self.on_stdout: bool = not has_text
         most = MOST_SHOWN if arguments.max_errors is None and self.format == "text" else arguments.max_errors
         self.most: Optional[int] = None if arguments.diff else most or None
         self.found: List[Diagnostic] = []
@@ -172,8 +171,8 @@ class Report:
 
             self.console.result(FORMATS[self.format](self.found if self.format in WHOLE else self.found[: self.most]))
         if self.arguments.statistics and not self.arguments.diff:
-            rows = sorted(Counter(d.code for d in self.found).items(), key=lambda row: (-row[1], row[0]))
-            self.console.lines("{:>6}  {}".format(count, code) for code, count in rows)
+            for code, count in sorted(Counter(d.code for d in self.found).items(), key=lambda row: (-row[1], row[0])):
+                self.say("{:>6}  {}".format(count, code))
         elif self.is_summed_up:
             self.sum_up()
         return self.status or verdict(self.found, self.arguments)

@@ -46,7 +46,7 @@ def setting_of(effective: EffectiveConfig, kind: str) -> SiteSetting:
     """Return the values of a layer's block that the simulation follows; a product of two variables has no offset."""
     block = effective.calibration_config
     ada, hfmg = getattr(block, "ada_quantize", None), getattr(block, "hfmg_quantize", None)
-    weights = ada or block.arq_quantize
+    weights = ada or block.arq_quantize  # None for a pool under AdaRound
     activations = hfmg or block.ifmr_quantize
     balancer = getattr(block, "dmq_balancer", None)
     ifmr = None if hfmg else activations
@@ -56,7 +56,7 @@ def setting_of(effective: EffectiveConfig, kind: str) -> SiteSetting:
         bins=hfmg.num_of_bins if hfmg else None,
         percentiles=(ifmr.max_percentile, ifmr.min_percentile) if ifmr else (1.0, 1.0),
         search=(ifmr.search_range_start, ifmr.search_range_end, ifmr.search_step) if ifmr else (1.0, 2.0, 1.0),
-        weight_bits=getattr(weights, "quant_bits", None) or 8,  # a layer without weights has no algorithm for them
+        weight_bits=getattr(weights, "quant_bits", None) or 8,
         channel_wise=bool(getattr(weights, "channel_wise", False)),
         strength=balancer.migration_strength if balancer else None,
         learnt=ada is not None,
