@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_right
 from collections import namedtuple
 
 from .._typing import TYPE_CHECKING
@@ -48,8 +49,6 @@ class Source:
 
     def span(self, start: int, end: int) -> Span:
         """Return the span between two offsets."""
-        from bisect import bisect_right  # where nothing is wrong, no position is asked for
-
         starts = self.line_starts()
         line = bisect_right(starts, start)
         end_line = line if end == start else bisect_right(starts, end)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from functools import lru_cache
+from math import frexp
 
 from .._typing import TYPE_CHECKING
 from .lexis import BLANK, COMMENT, DOUBLE, SINGLE
@@ -166,7 +167,7 @@ def candidates(value: float, digits: int) -> Tuple[float, ...]:
     above that is not the nearest.
     """
     text = "%.*e" % (digits - 1, value)
-    if "1.0000000000000p" not in value.hex():  # not a power of two
+    if abs(frexp(value)[0]) != 0.5:
         return (float(text),)
     mantissa, _, exponent = text.partition("e")
     point = mantissa.find(".")
