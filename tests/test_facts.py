@@ -83,11 +83,9 @@ def test_types_of_ge_that_several_of_a_framework_become(other, meant):
 @pytest.mark.parametrize("name", NAMES)
 def test_conditions_are_those_that_a_reader_of_graphs_knows(name):
     flavour = amctcfg.FLAVOURS[name]
-    known = {"": (), "tensorflow": tensorflow.CONDITIONS, "onnx": onnx.CONDITIONS}.get(flavour.graphs)
-    if known is None:
-        known = {*torch.CONDITIONS, "once"}  # which only an exported graph shows
+    readers = {"": (), "tensorflow": tensorflow.CONDITIONS, "onnx": onnx.CONDITIONS, "torch": torch.CONDITIONS}
     found = {condition for layer_type in flavour.types.values() for condition in layer_type.conditions}
-    assert found <= set(known) and bool(found) is bool(flavour.graphs)
+    assert found <= set(readers[flavour.graphs]) and bool(found) is bool(flavour.graphs)
 
 
 # What asks for an ability: letter, block, the code of the error on a type without it; in an override of the type.

@@ -206,31 +206,27 @@ LAYOUT = Layout(
 )  # fmt: skip
 
 DMQ = ("dmq_balancer", "dmq_balancer by type")
-ZEROS, ONCE = "zeros", "once"
+ZEROS = ("zeros",)
 
 TYPES = (
     LayerType(
         "Conv2d", "conv2d", channel_wise=True, fusible=True,
-        abilities=("int16", "ada_quantize", "low bits", "int4", *DMQ), conditions=(ZEROS, ONCE),
+        abilities=("int16", "ada_quantize", "low bits", "int4", *DMQ), conditions=ZEROS,
     ),
     LayerType(
         "Conv3d", "conv3d", channel_wise=True, fusible=True, symmetric_only=True, abilities=("int4", *DMQ),
-        conditions=(ZEROS, ONCE, "undilated depth"),
+        conditions=(*ZEROS, "undilated depth"),
     ),
-    LayerType("Linear", "matmul", abilities=("int16", "ada_quantize", "int4", *DMQ), conditions=(ONCE,)),
+    LayerType("Linear", "matmul", abilities=("int16", "ada_quantize", "int4", *DMQ)),
     LayerType(
         "ConvTranspose2d", "deconv2d", channel_wise=True, abilities=("int16", "ada_quantize", "int4", *DMQ),
-        conditions=(ZEROS, ONCE),
+        conditions=ZEROS,
     ),
-    LayerType("AvgPool2d", "avgpool", abilities=("int4",), conditions=(ONCE,)),
-    LayerType(
-        "Conv1d", "conv1d", channel_wise=True, fusible=True, abilities=("int16", "int4", *DMQ), conditions=(ZEROS, ONCE)
-    ),
-    LayerType(
-        "ConvTranspose1d", "deconv1d", channel_wise=True, abilities=("int16", "int4", *DMQ), conditions=(ZEROS, ONCE)
-    ),
-    LayerType("LSTM", "lstm", channel_wise=True, abilities=("int16", "int4", "dmq_balancer"), conditions=("plain rnn", ONCE)),
-    LayerType("GRU", "gru", channel_wise=True, abilities=("int16", "int4", "dmq_balancer"), conditions=("plain rnn", ONCE)),
+    LayerType("AvgPool2d", "avgpool", abilities=("int4",)),
+    LayerType("Conv1d", "conv1d", channel_wise=True, fusible=True, abilities=("int16", "int4", *DMQ), conditions=ZEROS),
+    LayerType("ConvTranspose1d", "deconv1d", channel_wise=True, abilities=("int16", "int4", *DMQ), conditions=ZEROS),
+    LayerType("LSTM", "lstm", channel_wise=True, abilities=("int16", "int4", "dmq_balancer"), conditions=("plain rnn",)),
+    LayerType("GRU", "gru", channel_wise=True, abilities=("int16", "int4", "dmq_balancer"), conditions=("plain rnn",)),
 )  # fmt: skip
 
 REMOVED = (

@@ -91,7 +91,7 @@ def is_plain_rnn(module: Any) -> bool:
     return all(getattr(module, name, usual) == usual for name, usual in wanted)
 
 
-# Of a type's conditions, those that a module itself shows.
+# By the names in the flavours. One of another framework may have a type of the same name, with other conditions.
 CONDITIONS: Dict[str, Callable[[Any], bool]] = {
     "zeros": is_padded_with_zeros,
     "undilated depth": is_undilated_in_depth,
