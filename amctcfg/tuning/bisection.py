@@ -13,7 +13,7 @@ from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED
 from ..tools.edits import skip
 from .speculation import likely_questions
-from .strategy import EXPECTED, Names, Question, Search, Strategy, Verdict
+from .strategy import EXPECTED, Names, Question, Search, Strategy, Verdict, advance
 
 if TYPE_CHECKING:
     from ..resolve.resolver import Rules
@@ -182,7 +182,9 @@ class Bisection:
         self._pending.pop(key, None)
         if key not in self._verdicts and is_decided(parts, self.repeat):
             self._verdicts[key] = summarize(parts)
-            self._advance()
+            question = advance(self._search, self._question, self._verdicts, self._reached)
+            if question is not self._question:
+                self._question, self._candidate = question, None
 
     def runs_of(self, names: Iterable[str]) -> int:
         """Return how many verdicts on a set of layers were taken."""
@@ -200,19 +202,6 @@ class Bisection:
         except OverflowError:  # an int beyond every float
             return False
         return score if math.isfinite(score) else False
-
-    def _advance(self) -> None:
-        """Go on to the next question whose verdict is not known yet."""
-        while self._question is not None:
-            key = frozenset(self._question.names)
-            if key not in self._verdicts:
-                return
-            self._candidate = None
-            self._reached[key] = self._verdicts[key]
-            try:
-                self._question = self._search.send(self._verdicts[key])
-            except StopIteration:
-                self._question = None
 
     def _made(self, names: Names) -> Candidate:
         inside = set(names)

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import heapq
-from typing import Container, Dict, FrozenSet, List, Optional, Tuple
+from typing import Container, Dict, FrozenSet, List, Tuple
 
-from .strategy import Names, Question, Strategy, Verdict, Verdicts
+from .strategy import Names, Strategy, Verdict, Verdicts, advance
 
 UNLIKELY = 1 / 256  # how likely a question has to be reached: what is less likely is as good as never asked
 
@@ -28,7 +28,9 @@ def likely_questions(
     number = 0
     while paths and len(found) < count and -paths[0][0] >= UNLIKELY:
         likelihood, _, supposed = heapq.heappop(paths)
-        question = replay_questions(strategy, {**verdicts, **supposed})
+        reached: Dict[FrozenSet[str], Verdict] = {}
+        search = strategy.questions(reached)
+        question = advance(search, next(search, None), {**verdicts, **supposed}, reached)
         if question is None:
             continue
         key = frozenset(question.names)
@@ -38,18 +40,3 @@ def likely_questions(
             number += 1
             heapq.heappush(paths, (likelihood * chance, number, {**supposed, key: answer}))
     return list(found.values())
-
-
-def replay_questions(strategy: Strategy, verdicts: Verdicts) -> Optional[Question]:
-    """Return the first question of a search whose answer is not known, None where it ends before."""
-    reached: Dict[FrozenSet[str], Verdict] = {}
-    search = strategy.questions(reached)
-    question = next(search, None)
-    while question is not None and frozenset(question.names) in verdicts:
-        key = frozenset(question.names)
-        reached[key] = verdicts[key]
-        try:
-            question = search.send(verdicts[key])
-        except StopIteration:
-            return None
-    return question

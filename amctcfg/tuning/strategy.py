@@ -254,6 +254,24 @@ class Strategy:
                 return
 
 
+def advance(
+    search: Search, question: Optional[Question], known: Verdicts, reached: Dict[FrozenSet[str], Verdict]
+) -> Optional[Question]:
+    """Answer the questions of a search whose verdicts are known, and add these to those that it has reached.
+
+    Returns:
+        The first question whose verdict is not known, None where the search ends before.
+    """
+    while question is not None and frozenset(question.names) in known:
+        key = frozenset(question.names)
+        reached[key] = known[key]
+        try:
+            question = search.send(known[key])
+        except StopIteration:
+            return None
+    return question
+
+
 def nearest_index(rising: Callable[[int], float], wanted: float, start: int, end: int) -> int:
     """Return the index from `start` to before `end` whose value is nearest; `rising` never falls."""
     low, high = start, end - 1
