@@ -34,10 +34,10 @@ TESTS = {
     "models": "graph models traits facts overlays selection exported",
     "resolve": "facts checks schema golden json tools laws flavours embedding",
     "checks": "checks facts diagnostics detect selection check edits golden flavours laws",
-    "tools": "json tools edits show overriding overlays schema selection check commands",
+    "tools": "json tools edits show overlays schema selection check commands",
     "tuning": "scores tuning",
     "workspace": "workspace commands cli",
-    "simulation": "simulation simulation_models",
+    "simulation": "overriding simulation simulation_models",
 }
 COMPARISONS = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,

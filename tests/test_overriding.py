@@ -8,10 +8,14 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 import amctcfg
-from amctcfg.tools.overriding import Override, alter_block, override
 
 from .conftest import seldom
 from .strategies import expandable
+
+for name in ("numpy", "onnx", "onnxruntime"):
+    pytest.importorskip(name, reason="only the simulation writes overrides: pip install 'amctcfg[simulate]'")
+
+from amctcfg.simulation.overriding import Override, alter_block, override  # noqa: E402
 
 PYTORCH = amctcfg.PYTORCH
 

@@ -10,7 +10,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE
 from ..messages.field import Among
 from ..resolve.effective import EffectiveConfig, values_of
-from ..tools.overriding import alter_block
+from .overriding import alter_block
 from .sites import Site
 
 # By what they cost on the device, the cheapest first.

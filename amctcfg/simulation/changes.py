@@ -10,7 +10,7 @@ from ..messages.kinds import STRING
 from ..resolve.effective import EffectiveConfig, values_of
 from ..resolve.plan import Plan
 from ..tools.edits import skip
-from ..tools.overriding import Override, override
+from .overriding import Override, override
 
 WORTH_COMMENT = "tune: output {:.1f} dB, {:.1f} without"
 OLD_COMMENT = r"tune: output -?[0-9.]+ dB, -?[0-9.]+ without\s*\Z"

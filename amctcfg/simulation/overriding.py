@@ -19,7 +19,7 @@ from ..messages.printing import INDENT, print_message
 from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, TOOLKIT, Resolver
 from ..textformat.tree import Field, elements_of, split
-from .edits import BLANK_CHARACTERS, Edit, apply_edits, ending_before, insert_lines, remove_field
+from ..tools.edits import BLANK_CHARACTERS, Edit, apply_edits, ending_before, insert_lines, remove_field
 
 BLOCK_FIELD = "calibration_config"
 
