@@ -46,7 +46,9 @@ def test_what_commands_write_keeps_to_their_schemas(cli, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "l.csv").write_text("name,type\n" + MODELS[flavour], encoding="utf-8")
     head = "# amctcfg: graph=l.csv flavour={}\n".format(flavour)
-    (tmp_path / "q.cfg").write_text(head + BLOCK.format(block) + 'skip_layers: "fc"\n', encoding="utf-8")
+    common = "common_config { ifmr_quantize { search_step: 0.03 } }\n"  # which loses for conv, and `explain` says so
+    own = BLOCK.format(block) + 'skip_layers: "fc"\n'
+    (tmp_path / "q.cfg").write_text(head + common + own, encoding="utf-8")
     (tmp_path / "p.cfg").write_text(head, encoding="utf-8")
     (tmp_path / "bad.cfg").write_text(head + "x: 1\ndo_fusion: maybe", encoding="utf-8")
     (tmp_path / "scores.json").write_text('{"conv": 0.5}', encoding="utf-8")

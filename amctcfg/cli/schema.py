@@ -125,7 +125,7 @@ def of_show() -> JsonSchema:
 
 def of_explain() -> JsonSchema:
     place = {"tier": TIER, "path": PATH, "line": PLACE, "column": PLACE}
-    lost = table({"value": ANYTHING, **place, "reason": TEXT}, ("reason",))
+    lost = table({"value": ANYTHING, **place, "why": TEXT})
     field = table({"value": ANYTHING, **place, "shadowed": array(lost)})
     fields = {"type": "object", "additionalProperties": field}
     layer = table({"layer": TEXT, "type": TEXT, "quantized": YES_OR_NO, "notes": array(TEXT), "fields": fields})
