@@ -11,7 +11,7 @@ from .. import __version__
 from ..diagnostics.diagnostic import count_found
 from ..diagnostics.words import dump_json, escape_controls, format_value, pluralize
 from ..models.tables import rows_to_csv
-from ..resolve.effective import Origin
+from ..resolve.effective import Origin, lay_open
 from .console import check_neutral
 
 if TYPE_CHECKING:
@@ -139,9 +139,7 @@ WHOLE = ("json", "sarif")  # which are never cut
 
 def origin_row(origin: Origin, file: str) -> Dict[str, Any]:
     """Return where a value comes from, as the reports have it."""
-    line, column = origin.span[:2] if origin.span else (None, None)
-    path = list(origin.path) if origin.path else None
-    return {"tier": origin.tier, "path": path, "file": file if path else None, "line": line, "column": column}
+    return dict(lay_open(origin), file=file if origin.path else None)
 
 
 def format_any(value: Any) -> str:

@@ -75,7 +75,8 @@ PATH = or_null(array({"type": ["string", "integer"]}))
 TIER = dict(
     TEXT, description="What decided: a field of the configuration, default, layer_type, unsupported or quant_config."
 )
-ORIGIN = table({"tier": TIER, "path": PATH, "file": or_null(TEXT), "line": PLACE, "column": PLACE})
+DECIDED = {"tier": TIER, "path": PATH, "line": PLACE, "column": PLACE}
+ORIGIN = table(dict(DECIDED, file=or_null(TEXT)))
 SPAN = table(dict.fromkeys(Span._fields, POSITION))
 
 
@@ -124,9 +125,8 @@ def of_show() -> JsonSchema:
 
 
 def of_explain() -> JsonSchema:
-    place = {"tier": TIER, "path": PATH, "line": PLACE, "column": PLACE}
-    lost = table({"value": ANYTHING, **place, "why": TEXT})
-    field = table({"value": ANYTHING, **place, "shadowed": array(lost)})
+    lost = table({"value": ANYTHING, **DECIDED, "why": TEXT})
+    field = table({"value": ANYTHING, **DECIDED, "shadowed": array(lost)})
     fields = {"type": "object", "additionalProperties": field}
     layer = table({"layer": TEXT, "type": TEXT, "quantized": YES_OR_NO, "notes": array(TEXT), "fields": fields})
     return report_schema(file=TEXT, layers=array(layer))

@@ -12,7 +12,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, cascade_of
 from ..messages.message import Message
-from ..resolve.effective import SWITCHES, EffectiveConfig, Origin
+from ..resolve.effective import SWITCHES, EffectiveConfig, Origin, lay_open
 from ..resolve.plan import Plan
 from ..resolve.resolver import DEFAULT, DOCUMENTED, OF_TYPE, TOOLKIT, Resolver
 
@@ -163,10 +163,10 @@ class Explanation:
         fields: Dict[str, Any] = {}
         for field, origin in self.effective.origins.items():
             lost = [
-                dict(origin_as_dict(other), why=self.why_not(field, origin, other))
+                dict(value=other.value, **lay_open(other), why=self.why_not(field, origin, other))
                 for other in self.lost_settings(origin)
             ]
-            fields[field] = dict(origin_as_dict(origin), shadowed=lost)
+            fields[field] = dict(value=origin.value, **lay_open(origin), shadowed=lost)
         return {
             "layer": self.layer.name,
             "type": self.layer.type,
@@ -179,9 +179,3 @@ class Explanation:
 def name_in(origin: Origin) -> str:
     """Return what the file calls the setting."""
     return [step for step in origin.path or () if isinstance(step, str)][-1]
-
-
-def origin_as_dict(origin: Origin) -> Dict[str, Any]:
-    line, column = origin.span[:2] if origin.span else (None, None)
-    path = list(origin.path) if origin.path else None
-    return {"value": origin.value, "tier": origin.tier, "path": path, "line": line, "column": column}
