@@ -19,6 +19,7 @@ from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failu
 from .opening import open_workspace
 from .reports import format_any, json_report, origin_row
 from .show import borders_of, links_of
+from .table_text import wrap
 
 OPTIONS = (
     option("before", metavar="A", type=strip_mark, help="a configuration or a JSON quantization config; - is stdin"),
@@ -165,13 +166,13 @@ class Comparison:
         for row in self.rows():
             whom = " for " + self.whom(row, quote_name) if row.names else " (global)"
             line = "{}{}, {}".format(row.what, whom, list_words(short_places(row.places)))
-            folded = wrap_line(escape_controls(line), width)
+            folded = wrap(escape_controls(line), width, "    ")
             before, after = escape_controls(row.before), escape_controls(row.after)
             if color:  # where the values are short enough for the first line
                 shown = "{}{}{} → {}{}{}".format(RED, before, PLAIN, GREEN, after, PLAIN)
                 folded[0] = folded[0].replace("{} → {}".format(before, after), shown, 1)
             lines += folded
-        lines += wrap_line(self.summary(), width)
+        lines += wrap(self.summary(), width, "    ")
         return "".join(line + "\n" for line in lines)
 
     def summary(self) -> str:
@@ -204,17 +205,6 @@ def short_places(places: List[str]) -> List[str]:
         place[len(head) + 1 :] if head and head == above else place
         for place, above, head in zip(places, heads, heads[1:])
     ]
-
-
-def wrap_line(text: str, width: Optional[int]) -> List[str]:
-    """Break a line that is too long for a terminal, and indent the rest."""
-    if width is None:
-        return [text]
-    import textwrap
-
-    return textwrap.wrap(
-        text, max(width, 40), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    ) or [text]
 
 
 def diff_markdown(comparison: Comparison) -> str:
