@@ -11,7 +11,7 @@ from .. import __version__
 from ..diagnostics.diagnostic import count_found
 from ..diagnostics.words import dump_json, escape_controls, format_value, pluralize
 from ..models.tables import rows_to_csv
-from ..resolve.effective import Origin, lay_open
+from ..resolve.effective import Origin
 from .console import check_neutral
 
 if TYPE_CHECKING:
@@ -139,6 +139,8 @@ WHOLE = ("json", "sarif")  # which are never cut
 
 def origin_row(origin: Origin, file: str) -> Dict[str, Any]:
     """Return where a value comes from, as the reports have it."""
+    from ..tools.explaining import lay_open
+
     return dict(lay_open(origin), file=file if origin.path else None)
 
 

@@ -48,12 +48,6 @@ class Origin(NamedTuple):
     shadowed: Tuple[Origin, ...] = ()
 
 
-def lay_open(origin: Origin) -> Dict[str, Any]:
-    """Return what decided and where it stands, for the reports in JSON."""
-    line, column = origin.span[:2] if origin.span else (None, None)
-    return {"tier": origin.tier, "path": list(origin.path) if origin.path else None, "line": line, "column": column}
-
-
 class Origins(Mapping[str, Origin]):
     """The `Origin` of each field of a layer, by dotted name; each is worked out when it is asked for."""
 

@@ -12,7 +12,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, cascade_of
 from ..messages.message import Message
-from ..resolve.effective import SWITCHES, EffectiveConfig, Origin, lay_open
+from ..resolve.effective import SWITCHES, EffectiveConfig, Origin
 from ..resolve.plan import Plan
 from ..resolve.resolver import DEFAULT, DOCUMENTED, OF_TYPE, TOOLKIT, Resolver
 
@@ -179,3 +179,9 @@ class Explanation:
 def name_in(origin: Origin) -> str:
     """Return what the file calls the setting."""
     return [step for step in origin.path or () if isinstance(step, str)][-1]
+
+
+def lay_open(origin: Origin) -> Dict[str, Any]:
+    """Return what decided and where it stands, for the reports in JSON."""
+    line, column = origin.span[:2] if origin.span else (None, None)
+    return {"tier": origin.tier, "path": list(origin.path) if origin.path else None, "line": line, "column": column}
