@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple
 
+from ..documents.document import parse_tree
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
@@ -31,46 +32,26 @@ def choose_flavour(
     The model's kind counts first, then the fields of the text, then the types that it names. It is TF-Ascend where
     nothing speaks against it. `read_table` gives the layers of a model that is a table.
     """
-    kind = kind_of_model(graph)
-    tree = file.tree
-    if kind not in ("onnx", "table"):
-        if file.is_json and not kind:
-            return choose_by_keys(file.text)
-        if tree is None:
-            return TF_ASCEND, ""
-        from ..documents.detecting import fits_tf_ascend
+    kind, tree = kind_of_model(graph), file.tree
+    if file.is_json and not kind:
+        return choose_by_keys(file.text)
+    from ..documents.detecting import evidence, fits_tf_ascend, rank_flavours
 
-        if fits_tf_ascend(tree):
-            return TF_ASCEND, ""
-    from ..documents.detecting import evidence, rank_flavours
-
+    if kind not in ("onnx", "table") and (tree is None or fits_tf_ascend(tree)):  # the common case
+        return TF_ASCEND, ""
     layers = read_table() if kind == "table" else ()
-    ranked = [] if tree is None else rank_flavours(tree, layers)
-    suited = [flavour for flavour in ranked if kind in ("", "table") or flavour.graphs == kind]
-    if tree is None or not suited:
-        return choose_by_model(kind, layers, graph)
-    best = suited[0]
-    words = evidence(tree, best)
-    if kind == "onnx":
-        words.insert(0, "{} is an ONNX model".format(graph))
-    elif kind == "table":
-        types = dict.fromkeys(layer.type for layer in layers)
-        telling = [name for name in types if name in best.types and name not in TF_ASCEND.types]
-        words += [name for name in telling[:3] if name not in words]
+    ranked = () if tree is None else rank_flavours(tree, layers)
+    if tree is None or not ranked:  # the model alone decides
+        tree = parse_tree("", "")
+        ranked = rank_flavours(tree, layers)
+    suited = [flavour for flavour in ranked if kind not in ("onnx", "tensorflow") or flavour.graphs == kind]
+    best = suited[0] if suited else TF_ASCEND  # a host may have deleted the others
+    words = ["{} is an ONNX model".format(graph)] if kind == "onnx" else []
+    words += evidence(tree, best)
+    types = dict.fromkeys(layer.type for layer in layers)
+    telling = [name for name in types if name in best.types and name not in TF_ASCEND.types]
+    words += [name for name in telling[:3] if name not in words]
     return best, ", ".join(words[:6]) or "the types of {}".format(graph)
-
-
-def choose_by_model(kind: str, layers: Sequence[Layer], graph: Optional[str]) -> Tuple[Flavour, str]:
-    """Return the flavour that a model alone suggests."""
-    if kind == "onnx":
-        for flavour in FLAVOURS.values():
-            if flavour.graphs == kind:
-                return flavour, "{} is an ONNX model".format(graph)
-    if kind == "table":
-        from ..documents.detecting import detect
-
-        return detect("", layers)[0], "the types of {}".format(graph)
-    return TF_ASCEND, "the types of {}".format(graph)
 
 
 def choose_by_keys(text: str) -> Tuple[Flavour, str]:
