@@ -78,7 +78,6 @@ SAID_TWICE = {
     "ERROR",  # messages has its own copies: reading a text without errors imports no diagnostics
     "WARNING",
     "STRING",  # a kind of fields, and the pattern of a literal
-    "CANT_TELL",  # an exit status; the room of the journal may be deleted
     "main",  # of the command line, and of the process that runs a command on another machine
     "parse",  # public in both places
 }

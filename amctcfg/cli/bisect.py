@@ -10,16 +10,14 @@ import queue
 import re
 import shlex
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..diagnostics.words import quote_name
 from ..documents.files import replace, same_file
 from ..documents.settings import rewrite_head_paths
-from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, SENSITIVITY, finite_number, option, strip_mark
 from .candidates import CandidateFiles
-from .console import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, Console, Failure
+from .console import EXIT_INTERRUPTED, EXIT_OK, Console, Failure
 from .opening import open_workspace
 from .scoring import read_scores, require_direction, require_tuning
 from .search_report import SearchReport
@@ -28,7 +26,6 @@ from .suggest import classify
 
 if TYPE_CHECKING:
     from ..tuning import Bisection, Candidate, Journal
-    from ..tuning.commands import Ended
     from ..tuning.state import StateFolder
     from ..tuning.strategy import Verdict
 
@@ -55,12 +52,7 @@ OPTIONS = (
     option("--tell", metavar="STATUS", help="the exit status or score of the candidate written by --next"),
 )
 
-
-SCORE = re.compile(r"^amctcfg-score:[ \t]*([^\s]+)[ \t]*\r?$", re.MULTILINE)
 SEEN_BY = re.compile(r"\{(json|skip|skip-file|onnx)?\}")  # the placeholders that show the candidate to a command
-
-NOTHING_GOOD = 3  # the exit status
-CANT_TELL, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 NEXT_FILE = "next.cfg"
 MOST_JOBS = 256  # a search does not foresee more
 
@@ -72,20 +64,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
-    _ = file.plan  # its errors end the command here
+    files = CandidateFiles(file, arguments.run, arguments.data or ())
     scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
     if scores is not None:
         for note in classify(list(scores), file).notes("the layers in " + arguments.scores):
             console.note(note)
     try:
         search = tuning.Bisection(
-            file.document,
-            file.layers or (),
-            scores,
-            arguments.target,
-            arguments.budget,
-            arguments.repeat,
-            file.rules,
+            file.document, file.layers or (), scores, arguments.target, arguments.budget, arguments.repeat, file.rules
         )
     except ValueError as error:
         raise Failure(str(error)) from None
@@ -93,10 +79,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     refuse_inputs(folder, (arguments.config, arguments.scores, file.require_model().path))
     try:
         with folder.lock():
-            loop = Loop(search, open_journal(search, folder, arguments), folder, file, arguments, console)
+            report = SearchReport(search, open_journal(search, folder, arguments), folder, file, console)
             if arguments.next:
-                return loop.write_next()
-            return loop.run() if arguments.tell is None else loop.take(arguments.tell)
+                return write_next(report, files)
+            if arguments.tell is not None:
+                return take_verdict(report, arguments.tell)
+            return CommandLoop(report, files, arguments, console).run()
     except Locked as locked:
         who = "another search" if locked.pid is None else "another search (pid {})".format(locked.pid)
         raise Failure(
@@ -155,26 +143,77 @@ def open_journal(search: Bisection, folder: StateFolder, arguments: argparse.Nam
     return journal
 
 
-@dataclass(eq=False)
-class Loop:
-    """A search, its journal and its folder."""
+# ---------------------------------------------------------------- by hand, or on another machine
 
-    search: Bisection
-    journal: Journal
-    folder: StateFolder
-    file: ConfigFile
-    arguments: argparse.Namespace
-    console: Console
-    commands: Any = None
 
-    def __post_init__(self) -> None:
-        self.report: SearchReport = SearchReport(self.search, self.journal, self.folder, self.file, self.console)
-        self.files: CandidateFiles = CandidateFiles(self.file, self.arguments.run, self.arguments.data or ())
+def write_next(report: SearchReport, files: CandidateFiles) -> int:
+    candidate = None if report.search.hopeless else report.search.ask()
+    if candidate is None:
+        remove_next(report.folder)
+        return report.finish()
+    folder = report.folder
+    for ending, contents in files.contents(candidate, folder.file(NEXT_FILE)).values():
+        replace(contents, folder.file(os.path.splitext(NEXT_FILE)[0] + ending), None)
+    report.console.lines([folder.shown(NEXT_FILE)])
+    return EXIT_OK
+
+
+def remove_next(folder: StateFolder) -> None:
+    for ending in (".json", ".txt", ".cfg"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(folder.file(os.path.splitext(NEXT_FILE)[0] + ending))
+
+
+def take_verdict(report: SearchReport, word: str) -> int:
+    candidate = report.search.ask()
+    if candidate is None:
+        raise Failure("the search has finished; no candidate is waiting for a verdict")
+    path, text = report.folder.file(NEXT_FILE), None
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        text = file.read()
+    if text != rewrite_head_paths(candidate.text, report.file.name, path).encode("utf-8"):
+        raise Failure("no candidate is waiting for a verdict; --next writes one, and --tell takes its verdict once")
+    verdict = read_verdict(word, report.search.target)
+    report.journal.write(candidate, verdict)
+    report.search.tell(candidate, verdict)
+    remove_next(report.folder)
+    return EXIT_OK
+
+
+def read_verdict(word: str, target: Optional[float]) -> Verdict:
+    from ..tuning.journal import CANT_TELL
+    from ..tuning.scores import parse_number
+
+    number = parse_number(word)
+    if number is None:
+        raise Failure("--tell takes an exit status, or a score with --target, not {}".format(quote_name(word)))
+    if target is not None:
+        return number if abs(number) < float("inf") else False
+    if not 0 <= number <= CANT_TELL or number != int(number):
+        raise Failure(
+            "--tell takes an exit status from 0 to {}, not {}; a score needs --target".format(CANT_TELL, word)
+        )
+    return None if number == CANT_TELL else number == 0
+
+
+# ---------------------------------------------------------------- by running the command
+
+
+class CommandLoop:
+    """Runs the command on candidates until nothing is left to try."""
+
+    def __init__(
+        self, report: SearchReport, files: CandidateFiles, arguments: argparse.Namespace, console: Console
+    ) -> None:
+        self.report: SearchReport = report
+        self.search: Bisection = report.search
+        self.files: CandidateFiles = files
+        self.arguments: argparse.Namespace = arguments
+        self.console: Console = console
+        self.commands: Any = None
         self.workers: queue.Queue[int] = queue.Queue()
-        for worker in range(self.arguments.jobs):
+        for worker in range(arguments.jobs):
             self.workers.put(worker)
-
-    # ------------------------------------------------------------ the search
 
     def run(self) -> int:
         from ..tuning.commands import CommandError
@@ -196,14 +235,18 @@ class Loop:
             self.report.write()
             raise Failure("the search ends here; mend that and run the same command again to continue") from None
         self.console.done()
-        return self.finish()
+        return self.report.finish()
+
+    def is_over(self) -> bool:
+        """Return whether there is nothing to try, or no hope."""
+        return self.search.ask() is None or self.search.hopeless
 
     def open_commands(self) -> Any:
         """Return what runs commands: this machine, or a cluster. Raises `Failure` where the cluster is not there."""
         from ..tuning.commands import CommandError, LocalCommands
 
         if self.arguments.dask is None:
-            return LocalCommands(self.folder.path, self.arguments.jobs)
+            return LocalCommands(self.report.folder.path, self.arguments.jobs)
         from ..tuning.cluster import ClusterCommands
 
         try:
@@ -214,8 +257,7 @@ class Loop:
     def announce(self) -> None:
         """Say what is going to be run, before the first run has ended."""
         candidate = self.search.ask()
-        if candidate is None:
-            return
+        assert candidate is not None
         values = self.files.values(candidate, 0)
         endings = {"": ".cfg", "json": ".json", "skip-file": ".txt", "onnx": ".onnx"}
         files = {placeholder: (ending, b"") for placeholder, ending in endings.items()}
@@ -240,132 +282,21 @@ class Loop:
                 if self.is_over():
                     return
 
-    def is_over(self) -> bool:
-        """Return whether there is nothing to try, or no hope."""
-        return self.search.ask() is None or self.search.hopeless
-
-    def finish(self) -> int:
-        """Report the answer; return the exit status."""
-        best = self.search.best
-        if best is not None and not best.skip:
-            self.console.lines(["{} is good as it is: nothing has to be skipped".format(self.file.name)])
-            return EXIT_OK
-        self.report.write()
-        if best is not None:
-            return EXIT_OK
-        if not any(verdict is not None for verdict in self.search.verdicts.values()):
-            words = "no run gave a verdict"
-            if self.arguments.target is not None:
-                words += "; with --target the command has to print a line 'amctcfg-score: N'"
-            self.console.note(words)
-            return EXIT_FAILURE
-        if not self.has_always_failed():
-            return NOTHING_GOOD
-        self.folder.forget()
-        self.console.note(
-            "every run ended with the same status, so none of them counts; fix the command and run it again"
-        )
-        return EXIT_FAILURE
-
-    def has_always_failed(self) -> bool:
-        """Return whether the first runs and the largest set ended with one status that speaks of a broken command."""
-        statuses = {frozenset(entry["skip"]): entry.get("status") for entry in self.journal.entries}
-        first = [statuses.get(names) for names in list(self.search.verdicts)[:4]]
-        return self.arguments.target is None and len(first) > 2 and len(set(first)) == 1 and (first[0] or 0) > 1
-
-    # ------------------------------------------------------------ one run
-
     def evaluate(self, candidate: Candidate) -> Verdict:
         """Run the command on a candidate and record what became of it. Raises `CommandError` where that can't go on."""
-        worker = self.workers.get()
+        from ..tuning.verdicts import verdict_of
+
+        command, worker = self.arguments.run, self.workers.get()
         try:
             place = None if self.arguments.dask else self.commands.place(worker, ".cfg")
             files, values = self.files.contents(candidate, place), self.files.values(candidate, worker)
-            log = self.folder.next_log()
+            log = self.report.folder.next_log()
             began = time.monotonic()
-            ended = self.commands.run(self.arguments.run, files, values, worker, log)
+            ended = self.commands.run(command, files, values, worker, log)
             seconds = round(time.monotonic() - began, 3)
         finally:
             self.workers.put(worker)
-        verdict = self.verdict_of(ended, log)
-        self.journal.write(candidate, verdict, status=ended.status, seconds=seconds, output=os.path.basename(log))
+        verdict = verdict_of(ended, command[0], self.arguments.target, log)
+        output = os.path.basename(log)
+        self.report.journal.write(candidate, verdict, status=ended.status, seconds=seconds, output=output)
         return verdict
-
-    def verdict_of(self, ended: Ended, log: str) -> Verdict:
-        """Return the verdict of a run, by git's protocol or the score. Raises `CommandError` where it has none."""
-        from ..tuning.commands import CommandError
-
-        status = ended.status
-        if status == CANT_TELL:
-            return None
-        if status in (NOT_EXECUTABLE, NOT_FOUND):
-            what = "the command {}".format("could not be executed" if status == NOT_EXECUTABLE else "was not found")
-            what += " by the {}".format(ended.where) if ended.where else ""
-        elif self.arguments.target is not None:
-            return self.score_in(ended.output, log)
-        elif status < 0:
-            what = "{} was ended by signal {}".format(quote_name(self.arguments.run[0]), -status)
-        elif status > CANT_TELL:
-            what = "the command exited with {}".format(status)
-        else:
-            return status == 0
-        raise CommandError("{}, which is not a verdict; its output is in {}".format(what, log))
-
-    def score_in(self, output: bytes, log: str) -> Verdict:
-        """Return the score that a run printed last; None where it printed none."""
-        from ..tuning.commands import CommandError
-        from ..tuning.scores import parse_number
-
-        found = SCORE.findall(output.decode("utf-8", "replace"))
-        if not found:
-            return None
-        score = parse_number(found[-1])
-        if score is None:
-            raise CommandError("'amctcfg-score: {}' is not a number; the output is in {}".format(found[-1], log))
-        return score if abs(score) < float("inf") else False  # a model that gives NaN is a bad one
-
-    # ------------------------------------------------------------ by hand, or on another machine
-
-    def write_next(self) -> int:
-        candidate = None if self.search.hopeless else self.search.ask()
-        if candidate is None:
-            self.remove_next()
-            return self.finish()
-        for ending, contents in self.files.contents(candidate, self.folder.file(NEXT_FILE)).values():
-            replace(contents, self.folder.file(os.path.splitext(NEXT_FILE)[0] + ending), None)
-        self.console.lines([self.folder.shown(NEXT_FILE)])
-        return EXIT_OK
-
-    def remove_next(self) -> None:
-        for ending in (".json", ".txt", ".cfg"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.folder.file(os.path.splitext(NEXT_FILE)[0] + ending))
-
-    def take(self, word: str) -> int:
-        candidate = self.search.ask()
-        if candidate is None:
-            raise Failure("the search has finished; no candidate is waiting for a verdict")
-        path, text = self.folder.file(NEXT_FILE), None
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            text = file.read()
-        if text != rewrite_head_paths(candidate.text, self.file.name, path).encode("utf-8"):
-            raise Failure("no candidate is waiting for a verdict; --next writes one, and --tell takes its verdict once")
-        verdict = self.read_verdict(word)
-        self.journal.write(candidate, verdict)
-        self.search.tell(candidate, verdict)
-        self.remove_next()
-        return EXIT_OK
-
-    def read_verdict(self, word: str) -> Verdict:
-        from ..tuning.scores import parse_number
-
-        number = parse_number(word)
-        if number is None:
-            raise Failure("--tell takes an exit status, or a score with --target, not {}".format(quote_name(word)))
-        if self.arguments.target is not None:
-            return number if abs(number) < float("inf") else False
-        if not 0 <= number <= CANT_TELL or number != int(number):
-            raise Failure(
-                "--tell takes an exit status from 0 to {}, not {}; a score needs --target".format(CANT_TELL, word)
-            )
-        return None if number == CANT_TELL else number == 0

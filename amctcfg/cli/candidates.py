@@ -24,7 +24,7 @@ class CandidateFiles:
         self.asked: str = " ".join(command)
         if "{json}" in self.asked and file.flavour.layout is None:
             raise Failure("{} has no JSON quantization config; use {{}}".format(file.flavour.name))
-        names = [layer.name for layer in file.layers or () if file.flavour.quantizes(layer)]
+        names = list(file.plan)
         if "{skip}" in self.asked:
             check_separable(names, ",", "{skip}", "{} or {json}")
         if "{skip-file}" in self.asked:

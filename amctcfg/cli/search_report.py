@@ -13,7 +13,7 @@ from ..diagnostics.words import pluralize, quote_name
 from ..documents.files import write
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
-from .console import Console
+from .console import EXIT_FAILURE, EXIT_OK, Console
 from .progress import duration
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..tuning.strategy import Verdict
 
 BEST_FILE = "best.cfg"
+NOTHING_GOOD = 3  # the exit status
 LAST_LINES = 5
 
 
@@ -67,6 +68,35 @@ class SearchReport:
             return "no verdict"
         good = "good" if self.search.is_good(verdict) else "bad"
         return good if isinstance(verdict, bool) else "{:.6g} ({})".format(verdict, good)
+
+    def finish(self) -> int:
+        """Report the answer; return the exit status."""
+        best = self.search.best
+        if best is not None and not best.skip:
+            self.console.lines(["{} is good as it is: nothing has to be skipped".format(self.file.name)])
+            return EXIT_OK
+        self.write()
+        if best is not None:
+            return EXIT_OK
+        if not any(verdict is not None for verdict in self.search.verdicts.values()):
+            words = "no run gave a verdict"
+            if self.search.target is not None:
+                words += "; with --target the command has to print a line 'amctcfg-score: N'"
+            self.console.note(words)
+            return EXIT_FAILURE
+        if not self.has_always_failed():
+            return NOTHING_GOOD
+        self.folder.forget()
+        self.console.note(
+            "every run ended with the same status, so none of them counts; fix the command and run it again"
+        )
+        return EXIT_FAILURE
+
+    def has_always_failed(self) -> bool:
+        """Return whether the first runs and the largest set ended with one status that speaks of a broken command."""
+        statuses = {frozenset(entry["skip"]): entry.get("status") for entry in self.journal.entries}
+        first = [statuses.get(names) for names in list(self.search.verdicts)[:4]]
+        return self.search.target is None and len(first) > 2 and len(set(first)) == 1 and (first[0] or 0) > 1
 
     def write(self) -> None:
         """Print what was found so far, and write it."""
