@@ -522,8 +522,8 @@ def test_adding_a_float_field_touches_its_line_and_the_layouts(tmp_path):
     lines = path.read_text(encoding="utf-8").splitlines()
     field = next(n for n, line in enumerate(lines) if "channel_wise: Optional[bool]" in line)
     lines.insert(field + 2, "    smoothing: Optional[float] = optional(FLOAT, default=0.5, within=FRACTION)")
-    layout = next(n for n, line in enumerate(lines) if '"channel_wise": "channel_wise"' in line)
-    lines[layout] = lines[layout].replace('"channel_wise"}', '"channel_wise", "smoothing": "smoothing"}')
+    layout = next(n for n, line in enumerate(lines) if '"channel_wise": Value("channel_wise")' in line)
+    lines[layout] = lines[layout].replace("}", ', "smoothing": Value("smoothing")}')
     imports = {
         "import BOOL, STRING": "import BOOL, FLOAT, STRING",
         "import optional, repeated": "import FRACTION, optional, repeated",

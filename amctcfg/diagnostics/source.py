@@ -5,26 +5,16 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from collections import namedtuple
 
-from .._typing import TYPE_CHECKING
+from .._typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import List, NamedTuple, Optional, Union
+    from typing import List, Optional, Union
 
     from .diagnostic import ConfigError
 
-    class _Span(NamedTuple):
-        line: int
-        column: int
-        end_line: int
-        end_column: int
 
-else:  # the same, without typing on the way to the first parse
-    _Span = namedtuple("_Span", "line column end_line end_column")
-
-
-class Span(_Span):
+class Span(NamedTuple):
     """A stretch of text; lines and columns count from 1, columns in characters, and the end is exclusive.
 
     Attributes:
@@ -34,7 +24,10 @@ class Span(_Span):
         end_column: The column behind its last character.
     """
 
-    __slots__ = ()
+    line: int
+    column: int
+    end_line: int
+    end_column: int
 
 
 class Source:

@@ -8,13 +8,13 @@ from ..messages.field import Among, Interval, optional, required
 from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
 from ..messages.message import Message, message
 from .common import IFMR_JSON, OFFSET, FMRQuantize
-from .json_layout import Constant
+from .json_layout import Constant, Value
 from .requirement import facts
 
 if TYPE_CHECKING:
     from typing import Optional, Tuple
 
-    from .json_layout import Facts
+    from .json_layout import Items
 
 __all__ = [
     "ARQ_JSON_8",
@@ -87,16 +87,16 @@ class NUQConfig(Message):
     """How the weights of these layers are put on steps."""
 
 
-IFMR_JSON_8: Facts = dict({"num_bits": Constant(8)}, **IFMR_JSON)
-HFMG_JSON: Facts = {
+IFMR_JSON_8: Items = {"num_bits": Constant(8), **IFMR_JSON}
+HFMG_JSON: Items = {
     "num_bits": Constant(8),
     "act_algo": Constant("hfmg"),
-    "asymmetric": "asymmetric",
-    "num_of_bins": "num_of_bins",
+    "asymmetric": Value("asymmetric"),
+    "num_of_bins": Value("num_of_bins"),
 }
-ARQ_JSON_8: Facts = {
+ARQ_JSON_8: Items = {
     "num_bits": Constant(8),
-    "channel_wise": "channel_wise",
+    "channel_wise": Value("channel_wise"),
     "wts_algo": Constant("arq_quantize"),
 }
 

@@ -45,11 +45,13 @@ class CalibrationConfig(Message):
 
 @message
 class OverrideLayerType(common.OverrideLayerType):
+    layer_type: str = required(STRING)
     calibration_config: CalibrationConfig = required(CalibrationConfig)
 
 
 @message
 class OverrideLayer(common.OverrideLayer):
+    layer_name: str = required(STRING)
     calibration_config: CalibrationConfig = required(CalibrationConfig)
 
 
@@ -64,23 +66,15 @@ class AMCTConfig(common.Configuration):
     batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
     """The number of calibration batches."""
     activation_offset: Optional[bool] = optional(BOOL, default=True)
-    """Whether activations are quantized with an offset, where no block sets `asymmetric`."""
     joint_quant: Optional[bool] = optional(BOOL, default=False)
     """Whether the inputs of an element-wise addition are quantized together."""
     skip_layers: Repeated[str] = repeated(STRING)
-    """Layers that are not quantized."""
     skip_layer_types: Repeated[str] = repeated(STRING)
-    """Types whose layers are not quantized."""
     common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
-    """The block of all layers without an override."""
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
-    """Blocks for layer types."""
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    """Blocks for single layers."""
     do_fusion: Optional[bool] = optional(BOOL, default=True)
-    """Whether batch normalization (BN) is fused into the layer in front of it."""
     skip_fusion_layers: Repeated[str] = repeated(STRING)
-    """Layers that BN is not fused into."""
     conv_calibration_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
     """Deprecated: counts as common_config where there is neither that nor an override of a type."""
     fc_calibration_config: Optional[CalibrationConfig] = optional(CalibrationConfig)

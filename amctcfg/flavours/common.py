@@ -8,10 +8,10 @@ toolkit's own checks.
 from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
-from ..messages.field import POSITIVE, Interval, optional, required
-from ..messages.kinds import BOOL, FLOAT, STRING
+from ..messages.field import POSITIVE, Interval, optional
+from ..messages.kinds import BOOL, FLOAT
 from ..messages.message import Message, message, out_of_range
-from .json_layout import Constant
+from .json_layout import Constant, Value, Values
 from .requirement import ASYMMETRIC, CHANNEL_WISE, ERROR, KEEP, Requirement, facts
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..messages.field import Repeated
     from ..messages.message import Problem
-    from .json_layout import Facts
+    from .json_layout import Items
 
 __all__ = [
     "CHANNELS",
@@ -40,38 +40,46 @@ CHANNELS = Requirement(CHANNEL_WISE, (True,), KEEP, common=ERROR, code="channel-
 OFFSET = Requirement(ASYMMETRIC, (True,), False)
 
 
-@message
+# What the messages of all flavours have: each flavour decorates its own, with its own kinds, and takes the meanings from here.
+
+
 class OverrideLayerType(Message):
     """The block of all layers of a type that have no block of their own."""
 
-    layer_type: str = required(STRING)
+    layer_type: str
     """A quantizable layer type."""
-    calibration_config: Message = required(Message)
+    calibration_config: Message
     """The block."""
 
 
-@message
 class OverrideLayer(Message):
     """The block of one layer, by name."""
 
-    layer_name: str = required(STRING)
+    layer_name: str
     """The layer's name in the model."""
-    calibration_config: Message = required(Message)
+    calibration_config: Message
     """The block."""
 
 
 class Configuration(Message):
-    """The root message of a flavour; what all have is said for type checkers, as each flavour has words and kinds of its own."""
+    """The root message of a flavour."""
 
-    if TYPE_CHECKING:
-        activation_offset: Optional[bool]
-        skip_layers: Repeated[str]
-        skip_layer_types: Repeated[str]
-        common_config: Optional[Message]
-        override_layer_types: Repeated[OverrideLayerType]
-        override_layer_configs: Repeated[OverrideLayer]
-        do_fusion: Optional[bool]
-        skip_fusion_layers: Repeated[str]
+    activation_offset: Optional[bool]
+    """Whether activations are quantized with an offset, where no block sets `asymmetric`."""
+    skip_layers: Repeated[str]
+    """Layers that are not quantized."""
+    skip_layer_types: Repeated[str]
+    """Types whose layers are not quantized."""
+    common_config: Optional[Message]
+    """The block of all layers without an override."""
+    override_layer_types: Repeated[OverrideLayerType]
+    """Blocks for layer types."""
+    override_layer_configs: Repeated[OverrideLayer]
+    """Blocks for single layers."""
+    do_fusion: Optional[bool]
+    """Whether batch normalization (BN) is fused into the layer in front of it."""
+    skip_fusion_layers: Repeated[str]
+    """Layers that BN is not fused into."""
 
 
 @message
@@ -141,11 +149,11 @@ def width(start: float, end: float) -> Any:
     return (Decimal(repr(end)) - Decimal(repr(start))).normalize()
 
 
-IFMR_JSON: Facts = {
-    "max_percentile": "max_percentile",
-    "min_percentile": "min_percentile",
-    "search_range": ["search_range_start", "search_range_end"],
-    "search_step": "search_step",
+IFMR_JSON: Items = {
+    "max_percentile": Value("max_percentile"),
+    "min_percentile": Value("min_percentile"),
+    "search_range": Values("search_range_start", "search_range_end"),
+    "search_step": Value("search_step"),
     "act_algo": Constant("ifmr"),
-    "asymmetric": "asymmetric",
+    "asymmetric": Value("asymmetric"),
 }

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from .._typing import TYPE_CHECKING
+from .._typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
+    from typing import Any, Dict, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
+
+    P = TypeVar("P", bound="Place")
 
     class Place(Protocol):
         """A value of a JSON text that is being read."""
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
         def value(self) -> Any: ...
         @property
         def words(self) -> str: ...  # the value, as a message shows it
-        def replace(self, value: Any) -> Place: ...
-        def elements(self) -> Sequence[Place]: ...
+        def replace(self: P, value: Any) -> P: ...
+        def elements(self: P) -> Sequence[P]: ...
         def report(self, code: str, message: str) -> None: ...
 
-    # As the facts write it: for the value of a field its name, for a list of values theirs.
-    Facts = Dict[str, Union[str, List[str], "Item"]]
+    Items = Mapping[str, "Item"]  # what stands at each key
 
 __all__ = ["Constant", "Item", "Layout", "Value", "Values", "is_same"]
 
@@ -43,7 +42,7 @@ class Item:
         """Return the JSON value for the values of the fields."""
         raise NotImplementedError
 
-    def read(self, place: Place) -> Dict[str, Place]:
+    def read(self, place: P) -> Dict[str, P]:
         """Return the places of the fields in a JSON value; what is wrong with it is reported there."""
         raise NotImplementedError
 
@@ -60,7 +59,7 @@ class Value(Item):
         value = values[self.field]
         return value if self.mapping is None else self.mapping[value]
 
-    def read(self, place: Place) -> Dict[str, Place]:
+    def read(self, place: P) -> Dict[str, P]:
         if self.mapping is None:
             return {self.field: place}
         for meaning, written in self.mapping.items():
@@ -81,7 +80,7 @@ class Values(Item):
     def write(self, values: Mapping[str, Any]) -> Any:
         return [values[name] for name in self.fields]
 
-    def read(self, place: Place) -> Dict[str, Place]:
+    def read(self, place: P) -> Dict[str, P]:
         elements = place.elements()
         if len(elements) == len(self.fields):
             return dict(zip(self.fields, elements))
@@ -99,7 +98,7 @@ class Constant(Item):
     def write(self, values: Mapping[str, Any]) -> Any:
         return self.value
 
-    def read(self, place: Place) -> Dict[str, Place]:
+    def read(self, place: P) -> Dict[str, P]:
         if not is_same(place.value, self.value):
             place.report("out-of-range", "it is {}; only {!r} can be here".format(place.words, self.value))
         return {}
@@ -110,14 +109,7 @@ def is_same(value: Any, only: Any) -> bool:
     return type(value) is type(only) and bool(value == only)
 
 
-def item_of(fact: Any) -> Item:
-    if isinstance(fact, str):
-        return Value(fact)
-    return Values(*fact) if isinstance(fact, list) else fact
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class Layout:
+class Layout(NamedTuple):
     """The layout of the JSON quantization config, in the order of its keys.
 
     globals -- the keys before the layers: "version" and fields of the configuration. when_set -- those of them that are
@@ -130,22 +122,15 @@ class Layout:
     """
 
     globals: Tuple[str, ...]
-    parts: Dict[str, Dict[str, Any]]
+    parts: Mapping[str, Mapping[str, Items]]
     when_set: Tuple[str, ...] = ()
     switches: Tuple[Tuple[str, str, str], ...] = ()
     needed: Tuple[str, ...] = ("activation_quant_params",)
-    tolerated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    same_as_unset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    wider: Dict[str, Tuple[Any, Dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    tolerated: Mapping[str, Any] = {}
+    same_as_unset: Mapping[str, Any] = {}
+    wider: Mapping[str, Tuple[Any, Items]] = {}
 
-    def __post_init__(self) -> None:
-        for templates in self.parts.values():
-            for member, template in templates.items():
-                templates[member] = {key: item_of(fact) for key, fact in template.items()}
-        for member, (kind, template) in self.wider.items():
-            self.wider[member] = kind, {key: item_of(fact) for key, fact in template.items()}
-
-    def template_of(self, part: str, member: str, kind: Any) -> Dict[str, Any]:
+    def template_of(self, part: str, member: str, kind: Any) -> Items:
         """Return what stands at the keys of a part, for a member of the block whose message is of this class."""
         wider, template = self.wider.get(member, (None, {}))
         return template if kind is wider else self.parts[part][member]

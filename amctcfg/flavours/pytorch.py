@@ -11,14 +11,14 @@ from . import algorithms, common
 from .algorithms import FAKEQUANT, DMQBalancer
 from .common import CHANNELS, IFMR_JSON
 from .flavour import Flavour, LayerType, Types
-from .json_layout import Constant, Layout, Value
+from .json_layout import Constant, Layout, Value, Values
 from .requirement import BY_TYPE, CHANNEL_WISE, ERROR, KEEP, SOFTEN, WHERE_USED, Requirement, facts
 
 if TYPE_CHECKING:
     from typing import Any, Iterator, Mapping, Optional
 
     from ..messages.field import Repeated
-    from .json_layout import Facts
+    from .json_layout import Items
 
 __all__ = [
     "PYTORCH",
@@ -125,6 +125,7 @@ class CalibrationConfig(Message):
 
 @message
 class OverrideLayerType(common.OverrideLayerType):
+    layer_type: str = required(STRING)
     calibration_config: CalibrationConfig = required(CalibrationConfig)
 
 
@@ -146,46 +147,38 @@ class AMCTConfig(common.Configuration):
     batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
     """The number of calibration batches."""
     activation_offset: Optional[bool] = optional(BOOL, default=True)
-    """Whether activations are quantized with an offset, where no block sets `asymmetric`."""
     skip_layers: Repeated[str] = repeated(STRING)
-    """Layers that are not quantized."""
     skip_layer_types: Repeated[str] = repeated(STRING)
-    """Types whose layers are not quantized."""
     common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
-    """The block of all layers without an override."""
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
-    """Blocks for layer types."""
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    """Blocks for single layers."""
     do_fusion: Optional[bool] = optional(BOOL, default=True)
-    """Whether batch normalization (BN) is fused into the layer in front of it."""
     skip_fusion_layers: Repeated[str] = repeated(STRING)
-    """Layers that BN is not fused into."""
     fakequant_precision_mode: Optional[str] = optional(FAKEQUANT)
     """The precision of fake quantization; absent: the toolkit's own choice."""
 
 
 WIDTH = {"INT4": 4, "INT8": 8, "INT16": 16}  # INT4 is read from JSON alone
 
-ARQ_JSON: Facts = {
-    "num_bits": "quant_bits",
-    "channel_wise": "channel_wise",
+ARQ_JSON: Items = {
+    "num_bits": Value("quant_bits"),
+    "channel_wise": Value("channel_wise"),
     "wts_algo": Constant("arq_quantize"),
 }
-ADA_JSON: Facts = {
+ADA_JSON: Items = {
     "num_bits": Constant(8),
-    "reg_param": "reg_param",
-    "warm_start": "warm_start",
-    "num_iteration": "num_iteration",
-    "beta_range": ["beta_range_start", "beta_range_end"],
-    "channel_wise": "channel_wise",
+    "reg_param": Value("reg_param"),
+    "warm_start": Value("warm_start"),
+    "num_iteration": Value("num_iteration"),
+    "beta_range": Values("beta_range_start", "beta_range_end"),
+    "channel_wise": Value("channel_wise"),
     "wts_algo": Constant("ada_quantize"),
 }
-HFMG_JSON: Facts = {
+HFMG_JSON: Items = {
     "num_bits": Value("dst_type", WIDTH),
     "act_algo": Constant("hfmg"),
-    "asymmetric": "asymmetric",
-    "num_of_bins": "num_of_bins",
+    "asymmetric": Value("asymmetric"),
+    "num_of_bins": Value("num_of_bins"),
 }
 
 LAYOUT = Layout(
@@ -194,7 +187,7 @@ LAYOUT = Layout(
     ),
     when_set=("fakequant_precision_mode",),
     same_as_unset={"fakequant_precision_mode": "DEFAULT"},
-    wider={"ada_quantize": (WideADAquantize, {**ADA_JSON, "num_bits": "quant_bits"})},
+    wider={"ada_quantize": (WideADAquantize, {**ADA_JSON, "num_bits": Value("quant_bits")})},
     switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
     parts={
         "activation_quant_params": {

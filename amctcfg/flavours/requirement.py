@@ -6,15 +6,13 @@ They stand in the field's metadata, as `messages` knows nothing of layers.
 
 from __future__ import annotations
 
-import dataclasses
-from collections import namedtuple
 from functools import lru_cache
 
-from .._typing import TYPE_CHECKING
+from .._typing import TYPE_CHECKING, NamedTuple
 from ..messages.message import Message
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Optional, Tuple, Union
+    from typing import Any, Dict, Iterator, List, Literal, Optional, Tuple, Union
 
     from ..messages.field import Field
 
@@ -45,8 +43,7 @@ class ByType:
 BY_TYPE: Any = ByType()
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)  # there is one of each
-class Requirement:
+class Requirement(NamedTuple):
     """A value that not every layer can have.
 
     ability -- what the layer's type must have among its abilities, and the layer not among what it `lacks`.
@@ -76,17 +73,12 @@ class Requirement:
         return self.of_type if by_type and self.of_type else self.ability
 
 
-if TYPE_CHECKING:
+class Occurrence(NamedTuple):
+    """A requirement in a block: the value that makes it, None for a message whose presence does, and its place."""
 
-    class Occurrence(NamedTuple):
-        """A requirement in a block: the value that makes it, None for a message whose presence does, and its place."""
-
-        requirement: Requirement
-        value: Any
-        path: Tuple[Union[str, int], ...]
-
-else:
-    Occurrence = namedtuple("Occurrence", "requirement value path")
+    requirement: Requirement
+    value: Any
+    path: Tuple[Union[str, int], ...]
 
 
 def facts(cascades: Optional[str] = None, requires: Union[Requirement, Tuple[Requirement, ...]] = ()) -> Dict[str, Any]:
@@ -97,7 +89,7 @@ def facts(cascades: Optional[str] = None, requires: Union[Requirement, Tuple[Req
             decides.
         requires: What a layer must be able to have.
     """
-    return {"cascades": cascades, "requires": requires if isinstance(requires, tuple) else (requires,)}
+    return {"cascades": cascades, "requires": (requires,) if isinstance(requires, Requirement) else requires}
 
 
 def cascade_of(field: Field) -> Optional[str]:

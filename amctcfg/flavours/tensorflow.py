@@ -43,25 +43,17 @@ class AMCTConfig(Configuration):
     batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
     """The number of calibration batches."""
     activation_offset: Optional[bool] = optional(BOOL, default=True)
-    """Whether activations are quantized with an offset, where no block sets `asymmetric`."""
     joint_quant: Optional[bool] = optional(BOOL, default=False)
     """Whether the inputs of an element-wise addition are quantized together."""
     skip_layers: Repeated[str] = repeated(STRING)
-    """Layers that are not quantized."""
     skip_layer_types: Repeated[str] = repeated(STRING)
-    """Types whose layers are not quantized."""
     skip_approximation_layers: Repeated[str] = repeated(STRING)
     """Layers that are not approximated (not documented for each version)."""
     common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
-    """The block of all layers without an override."""
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
-    """Blocks for layer types."""
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    """Blocks for single layers."""
     do_fusion: Optional[bool] = optional(BOOL, default=True)
-    """Whether batch normalization (BN) is fused into the layer in front of it."""
     skip_fusion_layers: Repeated[str] = repeated(STRING)
-    """Layers that BN is not fused into."""
     fakequant_precision_mode: Optional[str] = optional(FAKEQUANT)
     """The precision of fake quantization; absent: the toolkit's own choice."""
     tensor_quantize: Repeated[TensorQuantize] = repeated(TensorQuantize, unique=None)

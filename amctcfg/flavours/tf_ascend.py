@@ -10,7 +10,7 @@ from ..messages.message import Message, message
 from . import common
 from .common import CHANNELS, IFMR_JSON, FMRQuantize
 from .flavour import Flavour, LayerType, Types
-from .json_layout import Constant, Layout
+from .json_layout import Constant, Layout, Value
 from .requirement import BY_TYPE, facts
 
 if TYPE_CHECKING:
@@ -49,11 +49,13 @@ class CalibrationConfig(Message):
 
 @message
 class OverrideLayerType(common.OverrideLayerType):
+    layer_type: str = required(STRING)
     calibration_config: CalibrationConfig = required(CalibrationConfig)
 
 
 @message
 class OverrideLayer(common.OverrideLayer):
+    layer_name: str = required(STRING)
     calibration_config: CalibrationConfig = required(CalibrationConfig)
 
 
@@ -66,21 +68,13 @@ class AMCTConfig(common.Configuration):
     """
 
     activation_offset: Optional[bool] = optional(BOOL, default=True)
-    """Whether activations are quantized with an offset, where no block sets `asymmetric`."""
     skip_layers: Repeated[str] = repeated(STRING)
-    """Layers that are not quantized."""
     skip_layer_types: Repeated[str] = repeated(STRING)
-    """Types whose layers are not quantized."""
     common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
-    """The block of all layers without an override."""
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
-    """Blocks for layer types."""
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    """Blocks for single layers."""
     do_fusion: Optional[bool] = optional(BOOL, default=True)
-    """Whether batch normalization (BN) is fused into the layer in front of it."""
     skip_fusion_layers: Repeated[str] = repeated(STRING)
-    """Layers that BN is not fused into."""
 
 
 TF_ASCEND: Flavour[AMCTConfig] = Flavour(
@@ -114,7 +108,7 @@ TF_ASCEND: Flavour[AMCTConfig] = Flavour(
         parts={
             "activation_quant_params": {"ifmr_quantize": IFMR_JSON},
             "weight_quant_params": {
-                "arq_quantize": {"wts_algo": Constant("arq_quantize"), "channel_wise": "channel_wise"}
+                "arq_quantize": {"wts_algo": Constant("arq_quantize"), "channel_wise": Value("channel_wise")}
             },
         },
         tolerated={"num_bits": 8},

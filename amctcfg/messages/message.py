@@ -11,9 +11,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import namedtuple
 
-from .._typing import TYPE_CHECKING, dataclass_transform
+from .._typing import TYPE_CHECKING, NamedTuple, dataclass_transform
 from .field import FACTS, OPTIONAL, REPEATED, REQUIRED, Field, required
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
         Iterator,
         List,
         Mapping,
-        NamedTuple,
         Optional,
         Tuple,
         Type,
@@ -36,18 +34,16 @@ if TYPE_CHECKING:
 
     M = TypeVar("M", bound="Message")
 
-    class Problem(NamedTuple):
-        """A value that breaks a rule: code and words of its diagnostic, and where it is, below the message."""
 
-        code: str
-        path: Tuple[Union[str, int], ...]
-        message: str
-        hint: Optional[str] = None
-        first: Optional[Tuple[Union[str, int], ...]] = None  # what it repeats
-        wanted: Optional[str] = None  # of a number out of its range: what it has to be
+class Problem(NamedTuple):
+    """A value that breaks a rule: code and words of its diagnostic, and where it is, below the message."""
 
-else:
-    Problem = namedtuple("Problem", "code path message hint first wanted", defaults=(None, None, None))
+    code: str
+    path: Tuple[Union[str, int], ...]
+    message: str
+    hint: Optional[str] = None
+    first: Optional[Tuple[Union[str, int], ...]] = None  # what it repeats
+    wanted: Optional[str] = None  # of a number out of its range: what it has to be
 
 
 class Schema:

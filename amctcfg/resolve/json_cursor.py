@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import Path
 from ..diagnostics.suggestions import did_you_mean, nearest
@@ -13,6 +13,9 @@ from ..flavours.common import PERCENTILE
 from ..flavours.json_layout import Constant, is_same
 from ..messages.field import Field
 from ..messages.kinds import UINT32
+
+if TYPE_CHECKING:
+    from ..flavours.json_layout import Items
 
 Reporter = Callable[[str, str, "Cursor", Optional[str]], None]
 
@@ -103,7 +106,7 @@ def word_value(value: Json) -> str:
     return shorten(repr(plain))
 
 
-def has_constants(part: Cursor, template: Dict[str, Any]) -> bool:
+def has_constants(part: Cursor, template: Items) -> bool:
     """Return whether what is always the same in a template is so in a part as well, as far as it is there."""
     places = ((part.child(key), item) for key, item in template.items() if isinstance(item, Constant))
     return all(at is None or is_same(at.value, item.value) for at, item in places)

@@ -28,6 +28,7 @@ from .resolver import DOCUMENTED, Resolver
 if TYPE_CHECKING:
     from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple, Type, Union
 
+    from ..flavours.json_layout import Items
     from ..messages.sharing import IdentityCache
     from .effective import TierName
 
@@ -322,7 +323,7 @@ class QuantConfig:
         return construct(cls, dict(cls.__schema__.blank, **{name: value}))
 
     def part(
-        self, layer: Layer, key: str, templates: Dict[str, Any], at: Cursor, origins: Optional[Dict[str, Origin]]
+        self, layer: Layer, key: str, templates: Mapping[str, Items], at: Cursor, origins: Optional[Dict[str, Origin]]
     ) -> Optional[Tuple[str, Message]]:
         """Read a part of a layer: the member of the block that it is, with its values."""
         part = at.child(key)
@@ -345,7 +346,7 @@ class QuantConfig:
         part.check_keys(with_tolerated)
         return member, self.part_values(layer, member, kind, with_tolerated, part, origins)
 
-    def member(self, key: str, templates: Dict[str, Any], part: Cursor) -> str:
+    def member(self, key: str, templates: Mapping[str, Items], part: Cursor) -> str:
         """Return the algorithm that a part is of: the one it names, else of activations one whose keys it has, else the default."""
         for algorithm, template in templates.items():
             for name, item in template.items():
@@ -364,7 +365,7 @@ class QuantConfig:
         layer: Optional[Layer],
         member: str,
         kind: Type[Message],
-        template: Dict[str, Any],
+        template: Items,
         part: Cursor,
         origins: Optional[Dict[str, Origin]] = None,
     ) -> Message:

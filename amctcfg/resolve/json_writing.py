@@ -17,6 +17,7 @@ from .effective import EffectiveConfig
 from .resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
 
 if TYPE_CHECKING:
+    from ..flavours.json_layout import Items
     from ..messages.sharing import IdentityCache
 
 # The fields of a configuration that say what single layers get.
@@ -81,7 +82,7 @@ def tensor_values(resolver: Resolver, layout: Layout, entry: Message) -> Dict[st
     return found
 
 
-def write_part(template: Mapping[str, Any], values: Mapping[str, Any]) -> Dict[str, Any]:
+def write_part(template: Items, values: Mapping[str, Any]) -> Dict[str, Any]:
     return {key: item.write(values) for key, item in template.items()}
 
 

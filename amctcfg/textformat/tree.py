@@ -21,13 +21,12 @@ Offsets are turned into lines and columns when somebody asks, by a `Source`.
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from functools import lru_cache
 
-from .._typing import TYPE_CHECKING
+from .._typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
+    from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
     from typing import List as ListOf
 
     from ..diagnostics.source import Source, Span
@@ -37,14 +36,7 @@ if TYPE_CHECKING:
     Path = Sequence[Union[str, int]]
     AnyList = ListOf[Any]
 
-    class _Element(NamedTuple):
-        name: Optional[str]
-        value: Union[str, Tuple[Any, ...], List]
-        span: Span
-        value_span: Optional[Span]  # of a scalar
-
-else:  # the same, without typing on the way to the first parse
-    _Element = namedtuple("_Element", "name value span value_span")
+else:
     AnyList, Field = list, tuple
 
 __all__ = ["Element", "Field", "List", "MessageList", "Tree", "elements_of", "mark_offsets", "name_offsets", "split"]
@@ -116,10 +108,13 @@ def simple_field_pattern(comments: bool) -> Any:
     return re.compile("#[^\n]*|" + field if comments else field)
 
 
-class Element(_Element):
+class Element(NamedTuple):
     """A field or a list's element with its place worked out, for tools. See `Tree.elements`."""
 
-    __slots__ = ()
+    name: Optional[str]
+    value: Union[str, Tuple[Any, ...], List]
+    span: Span
+    value_span: Optional[Span]  # of a scalar
 
 
 class Tree:
