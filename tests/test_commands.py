@@ -370,6 +370,10 @@ def test_summary_statistics_and_quiet(folder, cli):
     assert result.out.endswith("Found 2 errors in 2 files (1 fixable with --fix).\n")
     result = cli("check", "bad.cfg", "-q")
     assert len(result.out.splitlines()) == 2
+    quiet_fix = cli("check", "-", "--fix", "-q", stdin=b"do_fusion: maybe\n")  # the text has standard output
+    assert quiet_fix.err.splitlines() == [
+        "<stdin>:1:12: error[wrong-type]: do_fusion is true or false, not maybe (write true or false)"
+    ]
     assert cli("check", "bad.cfg", "-q", "--statistics").out.endswith("     1  duplicate-entry\n     1  wrong-type\n")
     assert cli("check", "q.cfg").out == "All checks passed.\n"
     assert cli("check", "q.cfg", "-q").out == ""

@@ -159,9 +159,7 @@ class Report:
         left = None if self.most is None else max(self.most - len(self.found), 0)
         self.files += 1
         self.found += found
-        if self.format == "text" and self.arguments.quiet and self.on_stdout:
-            self.console.lines(map(str, found[:left]))
-        elif self.format == "text":
+        if self.format == "text":
             self.console.diagnostics(found, file.text, self.on_stdout, left)
 
     def finish(self) -> int:

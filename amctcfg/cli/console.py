@@ -123,12 +123,15 @@ class Console:
     def diagnostics(
         self, found: Iterable[Diagnostic], text: Optional[str], on_stdout: bool = False, most: Optional[int] = None
     ) -> None:
-        """Write diagnostics with their excerpts, at most so many; for `check` they are the result."""
+        """Write diagnostics, at most so many, with their excerpts or, quietly, a line each; for `check` they are the result."""
         found = tuple(found)[:most]
         if not found:
             return
         stream = self.stdout if on_stdout else self.stderr
-        shown = render(found, text, self.colors(stream), self.width(stream) or WIDTH) + "\n"
+        if self.is_quiet:
+            shown = "".join("{}\n".format(escape_controls(str(diagnostic))) for diagnostic in found)
+        else:
+            shown = render(found, text, self.colors(stream), self.width(stream) or WIDTH) + "\n"
         if on_stdout:
             self.result(shown)
         elif self.stderr is not None:
