@@ -50,13 +50,13 @@ JSON_ONLY = "the toolkit reads it from the JSON only; keep the JSON, or change t
 
 # What the fields that cascade are without a word of the block: (dotted name, value), of one or two ways to look for it.
 Fallback = FrozenSet[Tuple[str, str, Any]]
+Priced = Tuple[Cost, Optional[Message]]  # a type's block, or none, and what its layers cost with it
 
 
 class BlockSearch:
     """The choice of a common block and of blocks of types, by the cost of the layers that then need their own.
 
-    With a given common block each type decides for itself. What a type costs depends on the common block only by what
-    it gives the layers of the type, and by the values that cascade: so both are worked out once for each of those.
+    With a given common block each type decides for itself.
     """
 
     def __init__(self, read: QuantConfig, supported: List[Layer]) -> None:
@@ -93,9 +93,9 @@ class BlockSearch:
             for field in (outer.kind.__schema__.fields.values() if outer.is_message else ())
             if cascade_of(field) is not None
         ]
-        self.lines_of: Dict[Message, int] = {}
-        self.sums: Dict[Any, Cost] = {}
-        self.type_choices: Dict[Any, Any] = {}
+        # What is the same under many common blocks: only the values that cascade reach layers with a block of their own.
+        self.sums: Dict[Tuple[LayerClass, Fallback], Cost] = {}
+        self.entries: Dict[Tuple[str, Tuple[Fallback, ...]], Priced] = {}
 
     # ------------------------------------------------------------ the configuration
 
@@ -236,42 +236,33 @@ class BlockSearch:
             cost = cost.plus(*self.type_choice(layer_type, common)[0])
         return cost
 
-    def type_choice(self, layer_type: str, common: Optional[Message]) -> Tuple[Cost, Optional[Message]]:
+    def type_choice(self, layer_type: str, common: Optional[Message]) -> Priced:
         """Return what the layers of a type cost under a common block, and the block of the type that pays, if any."""
-        classes = self.types[layer_type]
-        tiers = self.tiers(common, None)
-        state = tuple((self.resolve_outcome(each, tiers), self.is_forbidden(each, common)) for each in classes)
-        cascading = [self.fallbacks(layer_class, common, None) for layer_class in classes]
-        key = layer_type, state, tuple(cascading)
-        if key not in self.type_choices:
-            without = Cost(0, 0)
-            for layer_class, (outcome, forbidden), fallbacks in zip(classes, state, cascading):
-                without = without.plus(*self.class_cost(layer_class, outcome, forbidden, fallbacks))
-            entry = self.type_entry(layer_type, common, cascading)
-            self.type_choices[key] = min((without, None), entry, key=lambda pair: pair[0])
-        found: Tuple[Cost, Optional[Message]] = self.type_choices[key]
-        return found
+        classes, tiers = self.types[layer_type], self.tiers(common, None)
+        cascading = tuple(self.fallbacks(layer_class, common, None) for layer_class in classes)
+        without = Cost(0, 0)
+        for layer_class, fallbacks in zip(classes, cascading):
+            outcome, forbidden = self.resolve_outcome(layer_class, tiers), self.is_forbidden(layer_class, common)
+            without = without.plus(*self.class_cost(layer_class, outcome, forbidden, fallbacks))
+        key = layer_type, cascading
+        if key not in self.entries:
+            self.entries[key] = self.type_entry(layer_type, common, cascading)
+        return min((without, None), self.entries[key], key=lambda priced: priced[0])
 
-    def type_entry(
-        self, layer_type: str, common: Optional[Message], cascading: List[Fallback]
-    ) -> Tuple[Cost, Optional[Message]]:
+    def type_entry(self, layer_type: str, common: Optional[Message], cascading: Tuple[Fallback, ...]) -> Priced:
         """Return the cheapest block of a type."""
-        key = layer_type, tuple(cascading)
-        if key not in self.type_choices:
-            classes = self.types[layer_type]
-            best: Tuple[Cost, Optional[Message]] = (Cost(2 * IMPOSSIBLE, 0), None)
-            # What two classes want alike may be written in two ways: one of them has less to say.
-            tried = [
-                self.shortest_block(w, layer_class, fallbacks)
-                for layer_class, fallbacks in zip(classes, cascading)
-                for w in self.wanted[layer_class]
-            ]
-            for block in dict.fromkeys(tried or [self.block_class()]):
-                if block is not None and self.is_allowed_for_type(layer_type, block):
-                    best = min(best, (self.entry_cost(classes, common, block), block), key=lambda pair: pair[0])
-            self.type_choices[key] = best
-        found: Tuple[Cost, Optional[Message]] = self.type_choices[key]
-        return found
+        classes = self.types[layer_type]
+        best: Priced = (Cost(2 * IMPOSSIBLE, 0), None)
+        # What two classes want alike may be written in two ways: one of them has less to say.
+        tried = [
+            self.shortest_block(wanted, layer_class, fallbacks)
+            for layer_class, fallbacks in zip(classes, cascading)
+            for wanted in self.wanted[layer_class]
+        ]
+        for block in dict.fromkeys(tried or [self.block_class()]):
+            if block is not None and self.is_allowed_for_type(layer_type, block):
+                best = min(best, (self.entry_cost(classes, common, block), block), key=lambda priced: priced[0])
+        return best
 
     def entry_cost(self, classes: List[LayerClass], common: Optional[Message], block: Message) -> Cost:
         cost = Cost(1, 3 + self.lines(block))
@@ -306,11 +297,9 @@ class BlockSearch:
 
     def lines(self, block: Message) -> int:
         """Count the lines of a block with its brackets."""
-        if block not in self.lines_of:
-            lines: List[str] = []
-            print_message(block, "", lines)
-            self.lines_of[block] = 2 + len(lines)
-        return self.lines_of[block]
+        lines: List[str] = []
+        print_message(block, "", lines)
+        return 2 + len(lines)
 
     # ------------------------------------------------------------ what blocks give
 
