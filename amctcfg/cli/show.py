@@ -7,12 +7,11 @@ import os
 from argparse import Namespace
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Container, Dict, List, Optional, Tuple
 
-from ..diagnostics.diagnostic import Diagnostic
 from ..tools.borders import count_borders
 from ..tools.overlays import OVERLAYS
-from ..tools.tabulating import Measured, Row, Table, find_unquantizable, tabulate
+from ..tools.tabulating import Measured, Row, Table, View, find_unquantizable, tabulate
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
 from .console import Console, Failure, verdict
@@ -65,31 +64,25 @@ def run(arguments: Namespace, console: Console) -> int:
     return verdict(view.warnings, arguments)
 
 
-class TableView(NamedTuple):
-    """A file's plan as it is shown: its table, the rows that were asked for, and the warnings.
-
-    against -- the name of the file that is compared. nodes -- their names, by layer. notes -- sentences for the page.
-    """
-
-    file: ConfigFile
-    table: Table
-    rows: List[Row]
-    warnings: Tuple[Diagnostic, ...]
-    against: str
-    nodes: Mapping[str, str]
-    notes: Tuple[str, ...] = ()
-
-
-def view_plan(
-    file: ConfigFile, old: Optional[ConfigFile], measured: Measured, notes: Tuple[str, ...] = ()
-) -> TableView:
+def view_plan(file: ConfigFile, old: Optional[ConfigFile], measured: Measured, notes: Tuple[str, ...] = ()) -> View:
     """View a file's plan, beside that of another file, with the layers that can't be quantized and the borders."""
     links = links_of(file)
     others = find_unquantizable(file.require_model().examined, file.flavour)
     borders = borders_of(file, links, measured.refusals)
     table = tabulate(file.plan, None if old is None else old.plan, measured, others, borders)
-    warnings, nodes = file.without_ignored(file.plan.warnings), links.names if links else {}
-    return TableView(file, table, table.rows, warnings, "" if old is None else old.name, nodes, notes)
+    return View(
+        plan=file.plan,
+        table=table,
+        rows=table.rows,
+        file=file.name,
+        model=file.require_model().path,
+        rules=file.rules,
+        text=None if file.is_json else file.text,
+        warnings=file.without_ignored(file.plan.warnings),
+        against="" if old is None else old.name,
+        nodes=links.names if links else {},
+        notes=notes,
+    )
 
 
 def borders_of(file: ConfigFile, links: Optional[Links], refused: Container[str] = ()) -> int:
@@ -131,16 +124,16 @@ def width_of(console: Console) -> Optional[int]:
     return console.width(console.stdout) or (int(columns) if columns.isdigit() and int(columns) else None)
 
 
-def to_text(view: TableView, width: Optional[int], color: bool, every: bool) -> str:
+def to_text(view: View, width: Optional[int], color: bool, every: bool) -> str:
     """Write one row a layer, or a run of equal ones; what is not the default stands in the last column."""
     lines = TextTable(view.table, every).text(view.rows, width, color)
     lines += wrap(summarize_table(view.table, len(view.rows)), width)
     return "".join(line + "\n" for line in lines)
 
 
-def flat_rows(view: TableView) -> List[Dict[str, Any]]:
+def flat_rows(view: View) -> List[Dict[str, Any]]:
     """Return the rows of `Plan.to_rows`, with the score and what was before."""
-    flat = {row["layer"]: row for row in view.file.plan.to_rows()}
+    flat = {row["layer"]: row for row in view.plan.to_rows()}
     found = []
     for row in view.rows:
         if row.layer.name not in flat:
@@ -154,12 +147,12 @@ def flat_rows(view: TableView) -> List[Dict[str, Any]]:
     return found
 
 
-def to_json(view: TableView) -> str:
+def to_json(view: View) -> str:
     """Write one object: `version`, `file`, `layers`, and `borders` between quantized and float layers."""
-    return json_report(file=view.file.name, layers=flat_rows(view), borders=view.table.borders)
+    return json_report(file=view.file, layers=flat_rows(view), borders=view.table.borders)
 
 
-def to_csv(view: TableView) -> str:
+def to_csv(view: View) -> str:
     rows = flat_rows(view)
     for row in rows:
         if "before" in row:
@@ -171,23 +164,18 @@ def to_csv(view: TableView) -> str:
     return table_csv([*columns, *last], rows)
 
 
-def to_html(view: TableView) -> str:
+def to_html(view: View) -> str:
     with importing("pages", "the HTML page"):
-        from ..pages.page import Page, write_page
-    file = view.file
-    table, text = view.table._replace(rows=view.rows), None if file.is_json else file.text
-    model = file.require_model().path
-    return write_page(
-        Page(table, file.name, model, file.flavour.name, file.rules, text, view.warnings, view.against, view.notes)
-    )
+        from ..pages.page import write_page
+    return write_page(view)
 
 
-def to_overlay(kind: str, view: TableView) -> str:
+def to_overlay(kind: str, view: View) -> str:
     """Write a file for a viewer of models, which knows layers by the names of their nodes."""
     return OVERLAYS[kind](view.table._replace(rows=view.rows), view.nodes)
 
 
-FORMATS: Dict[str, Callable[[TableView], str]] = {
+FORMATS: Dict[str, Callable[[View], str]] = {
     "csv": to_csv,
     "json": to_json,
     "html": to_html,

@@ -12,14 +12,14 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
 from ..diagnostics.words import dump_json, escape_controls, pluralize, quote_name
-from ..tools.tabulating import Measured
+from ..tools.tabulating import Measured, View
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, verdict
 from .opening import importing, open_workspace
 from .progress import ProgressBar
 from .reports import align, finite, json_report, table_csv
-from .show import TableView, to_html, view_plan
+from .show import to_html, view_plan
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -88,7 +88,7 @@ class SimulationRow(NamedTuple):
 class SimulationView(NamedTuple):
     """A simulation as it is shown: the plan as `show` has it, with what was measured, and what the simulation has itself."""
 
-    shown: TableView
+    shown: View
     rows: List[SimulationRow]
     sim: Any
 
@@ -230,8 +230,8 @@ def row_as_dict(row: SimulationRow) -> Dict[str, Any]:
 def to_json(view: SimulationView) -> str:
     """Write one object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes`, `output_sqnr` in dB."""
     return json_report(
-        file=view.shown.file.name,
-        model=view.shown.file.require_model().path,
+        file=view.shown.file,
+        model=view.shown.model,
         layers=[row_as_dict(row) for row in view.rows],
         borders=view.shown.table.borders,
         refused=[dict(refusal._asdict()) for refusal in view.sim.refused],

@@ -6,17 +6,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic, count_found, render
-from ..tools.tabulating import Row, Table
+from ..tools.tabulating import Row, Table, View
 from .picture import picture_html
 from .script import SCRIPT
 from .style import COLOURS, NARROW, PAGE, TABLE
 from .table import TIERS, Explanations, HtmlTable, strip_html, text
-
-if TYPE_CHECKING:
-    from ..resolve.resolver import Rules
 
 # What the rows can be narrowed to: a class of rows, its words, and the colour that it explains.
 FILTERS = (
@@ -29,37 +26,21 @@ FILTERS = (
 FEW = 10  # diagnostics that stand open
 
 
-class Page(NamedTuple):
-    """The content of a page: the table, the names of the files, how they were read, the text, and its diagnostics.
-
-    notes -- sentences below the figures, such as the model's output with all layers quantized.
-    """
-
-    table: Table
-    file: str
-    model: str
-    flavour: str
-    rules: Rules
-    source: Optional[str] = None
-    diagnostics: Tuple[Diagnostic, ...] = ()
-    against: str = ""
-    notes: Tuple[str, ...] = ()
-
-
-def write_page(page: Page) -> str:
+def write_page(view: View) -> str:
     """Return the page as HTML: no network, readable without its script, nothing of a name is run."""
-    explanations = Explanations(page.file, page.source is not None)
-    writer = HtmlTable(page.table, explanations)
-    warned = find_warned(page.diagnostics)
-    rows = [(row, classes_of(row, warned)) for row in page.table.rows]
+    table = view.table._replace(rows=view.rows)
+    explanations = Explanations(view.text is not None)
+    writer = HtmlTable(table, explanations)
+    warned = find_warned(view.warnings)
+    rows = [(row, classes_of(row, warned)) for row in table.rows]
     body = [
-        *header(page, writer),
-        strip_html(page.table, explanations),
-        picture_html(page.table, writer.scale, writer.scores),
+        *header(view, writer),
+        strip_html(table, explanations),
+        picture_html(table, writer.scale, writer.scores),
         "</section>",
         *tools(writer, rows),
         *table_html(writer, rows),
-        *rest(page, explanations),
+        *rest(view, explanations),
         "<script>{}</script></body></html>\n".format(SCRIPT),
     ]
     style = COLOURS + TABLE + PAGE + NARROW % labels_of(writer.head())
@@ -69,7 +50,7 @@ def write_page(page: Page) -> str:
         '<meta http-equiv=Content-Security-Policy content="{}">'.format(policy.format(digest(style), digest(SCRIPT))),
         '<meta name=viewport content="width=device-width,initial-scale=1">',
         '<link rel=icon href="data:,">',  # or the browser asks for one
-        "<title>{}: what each layer gets</title>".format(text(page.file)),
+        "<title>{}: what each layer gets</title>".format(text(view.file)),
         "<style>{}</style></head><body>".format(style),
     ]
     return "\n".join([*head, *filter(None, body)])
@@ -122,13 +103,13 @@ def classes_of(row: Row, warnings: Set[Tuple[Any, ...]]) -> List[str]:
 # ---------------------------------------------------------------- the parts
 
 
-def header(page: Page, writer: HtmlTable) -> Iterator[str]:
+def header(view: View, writer: HtmlTable) -> Iterator[str]:
     """Write the names, the figures, and what to look at first."""
-    table = page.table
-    before = "{} → ".format(text(page.against)) if page.against else ""
-    yield "<header><h1>{}{}</h1>".format(before, text(page.file))
+    table = writer.table
+    before = "{} → ".format(text(view.against)) if view.against else ""
+    yield "<header><h1>{}{}</h1>".format(before, text(view.file))
     yield "<p class=dim>{}; read as {}, {} rules</p></header>".format(
-        text(page.model or "no model"), text(page.flavour), text(page.rules)
+        text(view.model), text(view.plan.flavour.name), text(view.rules)
     )
     figures = [
         ("layers", len(table.rows)),
@@ -145,13 +126,13 @@ def header(page: Page, writer: HtmlTable) -> Iterator[str]:
         figures.append(("borders between quantized and float", table.borders))
     pairs = ["<div><dt>{}</dt><dd>{:,}</dd></div>".format(text(words), number) for words, number in figures]
     yield "<section><dl class=figures>{}</dl>".format("".join(pairs))
-    yield from ("<p>{}".format(text(note)) for note in page.notes)
+    yield from ("<p>{}".format(text(note)) for note in view.notes)
     if table.has_scores:
         yield worst_html(table, writer)
-    if page.diagnostics:
-        counts = Counter(d.code for d in page.diagnostics)
+    if view.warnings:
+        counts = Counter(d.code for d in view.warnings)
         codes = ", ".join("{} {}".format(number, text(code)) for code, number in counts.most_common())
-        yield "<p><a href=#diagnostics>{}</a>: {}".format(count_found(page.diagnostics), codes)
+        yield "<p><a href=#diagnostics>{}</a>: {}".format(count_found(view.warnings), codes)
 
 
 def worst_html(table: Table, writer: HtmlTable) -> str:
@@ -196,26 +177,26 @@ def table_html(writer: HtmlTable, rows: List[Tuple[Row, List[str]]]) -> Iterator
     yield "</table>"
 
 
-def rest(page: Page, explanations: Explanations) -> Iterator[str]:
+def rest(view: View, explanations: Explanations) -> Iterator[str]:
     """Write what the links lead to: the diagnostics, where the values come from, and the configuration."""
-    if page.diagnostics:
+    if view.warnings:
         yield "<section><h2 id=diagnostics>Diagnostics</h2>"
         groups: Dict[str, List[Diagnostic]] = {}
-        for diagnostic in page.diagnostics:
+        for diagnostic in view.warnings:
             groups.setdefault(diagnostic.code, []).append(diagnostic)
         for code, group in groups.items():
-            quiet = " class=quiet" if len(page.diagnostics) > FEW else ""
+            quiet = " class=quiet" if len(view.warnings) > FEW else ""
             yield "<details open{}><summary>{} {}</summary><pre>{}</pre></details>".format(
-                quiet, len(group), text(code), text_lines(render(group, page.source))
+                quiet, len(group), text(code), text_lines(render(group, view.text))
             )
         yield "</section>"
     if explanations.numbers:
         yield "<section><details open class=quiet><summary>Where the values come from</summary><ol id=why>"
         yield from explanations.listed()
         yield "</ol></details></section>"
-    if page.source is not None:
-        yield "<section><h2 id=configuration>{}</h2><ol class=text>".format(text(page.file))
-        lines = page.source.split("\n")
+    if view.text is not None:
+        yield "<section><h2 id=configuration>{}</h2><ol class=text>".format(text(view.file))
+        lines = view.text.split("\n")
         yield from ("<li id=L{}>{}".format(number, text(line.rstrip("\r"))) for number, line in enumerate(lines, 1))
         yield "</ol></section>"
 

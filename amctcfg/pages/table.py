@@ -48,8 +48,7 @@ def text(words: str) -> str:
 class Explanations:
     """The words for values, each once: many layers have a value from the same line."""
 
-    def __init__(self, file: str, links: bool) -> None:
-        self.file: str = file
+    def __init__(self, links: bool) -> None:
         self.links: bool = links  # to lines of the configuration, where the page has it
         self.numbers: Dict[str, int] = {}
 

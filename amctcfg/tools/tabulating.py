@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ..diagnostics.diagnostic import Diagnostic
 from ..diagnostics.words import format_value
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
@@ -13,6 +14,9 @@ from ..resolve.effective import READ, EffectiveConfig, Origin, values_of
 from ..resolve.plan import Plan
 from ..resolve.resolver import DEFAULT, Resolver
 from .explaining import Explanation, labels
+
+if TYPE_CHECKING:
+    from ..resolve.resolver import Rules
 
 QUANTIZED = "quantized"
 
@@ -95,6 +99,26 @@ class Table(NamedTuple):
         """Sort rows by score, the one that quantizing hurts most first; those without a score last."""
         sign = -1 if self.low_is_sensitive is False else 1
         return sorted(rows, key=lambda row: (row.score is None, sign * (row.score or 0.0)))
+
+
+class View(NamedTuple):
+    """A plan as it is shown: its table, the rows that were asked for, and what it was made of.
+
+    file, model -- their names. text -- the configuration, None for JSON. against -- the name of the file that is compared.
+    nodes -- the names of the layers' nodes. notes -- sentences below the figures, such as the model's output.
+    """
+
+    plan: Plan
+    table: Table
+    rows: List[Row]
+    file: str
+    model: str
+    rules: Rules
+    text: Optional[str]
+    warnings: Tuple[Diagnostic, ...]
+    against: str
+    nodes: Mapping[str, str]
+    notes: Tuple[str, ...] = ()
 
 
 class Measured(NamedTuple):
