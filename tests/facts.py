@@ -130,6 +130,26 @@ ROOT["pytorch-9.0"] = ROOT["pytorch-9.1"] = ROOT["pytorch"]
 for older in ("onnx", "tensorflow", "caffe"):
     ROOT[older + "-8.5"] = ROOT[older] + " nuq_config"
 
+# The words that a flavour does not have and answers with why, where a block could have them and in the root message.
+NOT_IN_BLOCKS = {
+    "onnx": "quant_bits dst_type ada_quantize",
+    "tensorflow": "quant_bits dst_type ada_quantize",
+    "mindspore": "hfmg_quantize",
+    "ge": "hfmg_quantize",
+}
+NOT_IN_ROOT = {
+    "onnx": "nuq_config", "tensorflow": "nuq_config", "caffe": "nuq_config", "pytorch": "nuq_config enable_auto_nuq",
+    "ge": "nuq_config enable_auto_nuq",
+}  # fmt: skip
+for older in ("onnx", "tensorflow"):
+    NOT_IN_BLOCKS[older + "-8.5"] = NOT_IN_BLOCKS[older]
+NOT_IN_ROOT["pytorch-9.0"] = NOT_IN_ROOT["pytorch-9.1"] = NOT_IN_ROOT["pytorch"]
+
+# The vendor's file that defines a flavour, for editors; GE's has no name.
+PROTO = {
+    "tf-ascend": "ascend_tf", "tensorflow": "tf", "onnx": "onnx", "pytorch": "pytorch", "caffe": "caffe", "mindspore": "mindspore",
+}  # fmt: skip
+
 # The members of a block, those of one oneof joined by "|", the default first; and plain fields.
 BLOCK = {
     "tf-ascend": "arq_quantize ifmr_quantize",

@@ -42,6 +42,7 @@ def common(block):
 CHANNELS = "arq_quantize { channel_wise: true }"
 STEP = "ifmr_quantize { search_step: 0.02 }"
 YES, NO = ("ifmr_quantize { asymmetric: %s }" % value for value in ("true", "false"))
+PER_LAYER = "arq_quantize { channel_wise: false }"
 INT16, ADA, DMQ = "ifmr_quantize { dst_type: INT16 }", "ada_quantize { }", "dmq_balancer { }"
 
 PARTIAL = ("partial-override", "calibration_config")
@@ -87,6 +88,7 @@ ON_A_MODEL = [
     ("skip_layer_types: ['Conv2D', 'MatMul'] skip_layers: 'pool'", [("nothing-to-quantize", None)]),
     # overrides without effect
     (own("odd", STEP), [("ignored-override", "'odd'")]),
+    (own("odd", STEP) + of_type("Conv2D", NO), [("ignored-override", "'odd'")]),  # and no asymmetric-cascade
     (own("relu", STEP), [("ignored-override", "'relu'")]),
     (own("conv", STEP), []),
     (own("conv") + own("fc", STEP) + own("conv"), [("redundant-override", "'conv'"), ("duplicate-entry", "'conv'")]),
@@ -116,6 +118,8 @@ ON_A_MODEL = [
     (of_type("Conv2D", NO) + common(YES), []),  # asymmetric cascades
     (own("conv", NO) + common("ifmr_quantize { search_step: 0.01 }"), []),  # the default anyway
     (own("conv", NO) + common("arq_quantize { channel_wise: false }"), [PARTIAL]),
+    (of_type("Conv2D", NO) + common("arq_quantize { channel_wise: false }"), [PARTIAL]),
+    (of_type("MatMul", NO) + common("arq_quantize { channel_wise: false }"), []),
     (own("fc", NO) + common("arq_quantize { channel_wise: false }"), []),
     (own("odd", NO) + common(STEP), [("ignored-override", "'odd'")]),
     (own("conv", NO) + common(STEP) + "skip_layers: 'conv'", [("skipped-override", "'conv'")]),
@@ -279,6 +283,19 @@ def test_a_layer_without_what_its_type_could_have_is_a_warning_by_the_toolkits_r
         amctcfg.expand(amctcfg.loads(text, flavour=PYTORCH), TORCH)
 
 
+def test_an_override_that_is_softened_to_nothing_is_redundant():
+    text = own("packed", "arq_quantize { quant_bits: 4 }")
+    assert found(text, PYTORCH, TORCH) == [("redundant-override", "'packed'"), ("softened", "4")]
+
+
+def test_a_layer_lacks_what_its_type_does_not_have_anyway():
+    """A table may say so of any layer."""
+    for kind, block in (("Relu", INT16), ("AvgPool2d", INT16), ("Relu", CHANNELS)):
+        layers = [Layer("conv", "Conv2d"), Layer("a", kind, kind == "AvgPool2d", ["int16", "channel_wise"])]
+        errors = [d for d in amctcfg.check(own("a", block), layers=layers, flavour=PYTORCH) if d.severity == "error"]
+        assert [d.message.partition(" for ")[2] for d in errors] == ["'a', which is of type %s" % kind]
+
+
 def test_four_bits_where_they_can_not_be_packed():
     config = amctcfg.loads(own("a", "arq_quantize { quant_bits: 4 }"), flavour=PYTORCH)
     for lacks, bits in (((), 4), (("int4",), 8), (("int16",), 4)):
@@ -289,6 +306,61 @@ def test_four_bits_where_they_can_not_be_packed():
 
 
 # ---------------------------------------------------------------- the others
+
+EVERY_TYPE = "skip_layer_types: [%s]" % ", ".join(map(repr, sorted(TF_ASCEND.quantizable_types)))
+
+
+@pytest.mark.parametrize(
+    "text, layers, cure",
+    [
+        (EVERY_TYPE, ASCEND, "leave at least one type out of it"),
+        ("skip_layers: ['conv', 'fc', 'pool']", ASCEND, "leave at least one layer"),
+        ("skip_layer_types: ['Conv2D', 'MatMul', 'AvgPool']", ASCEND, "leave at least one layer"),
+        ("", ASCEND[3:], "the quantizable types are AvgPool, BatchMatMul"),
+        (EVERY_TYPE, ASCEND[3:], "the quantizable types are AvgPool, BatchMatMul"),
+    ],
+)
+def test_what_leaves_nothing_to_quantize_is_said_with_its_cure(text, layers, cure):
+    (nothing,) = amctcfg.check(text, layers=layers)
+    assert nothing.code == "nothing-to-quantize" and nothing.hint.startswith(cure)
+
+
+def test_the_layers_of_an_error_of_common_config_are_named():
+    def told(rest, layers=ASCEND):
+        (d,) = [d for d in amctcfg.check(common(CHANNELS) + rest, layers=layers) if d.severity == "error"]
+        return d.message.partition(" for ")[2]
+
+    several = "'fc' and 'pool', of type AvgPool and MatMul, all of which common_config applies to"
+    assert told("") == told("skip_layers: 'fc'") == several
+    assert told("skip_layers: ['fc', 'pool']") == several + " even though skipped"
+    assert told(own("pool")) == "'fc', of type MatMul, which common_config applies to"
+    assert told(own("pool") + "skip_layers: 'fc'").endswith(", which common_config applies to even though skipped")
+
+
+def test_runs_of_skipped_overrides_are_one_warning_each():
+    text = "skip_layers: ['conv', 'fc', 'pool']\n" + own("conv") + own("fc") + own("x") + own("fc2") + own("pool", STEP)
+    layers = [*ASCEND, Layer("x", "AvgPool"), Layer("fc2", "MatMul")]
+
+    def told(text):
+        return [(d.message, d.hint, d.span.line) for d in amctcfg.check(text, layers=layers) if "skipped" in d.code]
+
+    two = "'conv' and 'fc' are not quantized, skip_layers skips them; these overrides have no effect"
+    one = "'pool' is not quantized, skip_layers skips it; this override has no effect"
+    hints = ("delete them, or take them out of skip_layers", "delete the override, or take it out of skip_layers")
+    assert told(text) == [(two, hints[0], 2), (one, hints[1], 6)]
+    text = text.replace("'fc',", "'fc2',")
+    assert [line for _, _, line in told(text)] == [2, 5]
+    assert told(text)[1][0].startswith("'fc2' and 'pool' are not quantized")
+
+
+def test_what_a_block_replaces_is_told_of_each_tier_below():
+    text = common("ifmr_quantize { max_percentile: 0.9999 }") + of_type("Conv2D", STEP) + own("conv", PER_LAYER)
+    (d,) = [d for d in amctcfg.check(text, layers=ASCEND) if d.code == "partial-override" and d.span.line == 3]
+    assert d.message == (
+        "this block replaces override_layer_types and common_config as a whole: max_percentile falls back to 0.999999 "
+        "(common_config has 0.9999), search_step falls back to 0.01 (override_layer_types has 0.02)"
+    )
+
 
 TENSORS = [Layer("conv", "Conv"), Layer("add", "Add"), Layer("relu", "Relu")]
 
@@ -304,6 +376,17 @@ TENSORS = [Layer("conv", "Conv"), Layer("add", "Add"), Layer("relu", "Relu")]
 )
 def test_tensors(name, expected):
     assert found("tensor_quantize { layer_name: '%s' input_index: 0 }" % name, ONNX, TENSORS) == expected
+
+
+def test_a_tensor_without_the_name_of_its_layer():
+    assert found("tensor_quantize { input_index: 0 }", ONNX, TENSORS) == [("missing-field", "tensor_quantize")]
+    assert found("tensor_quantize { input_index: 0 }", ONNX, [Layer("", "Conv"), *TENSORS])[1:] == []
+
+
+def test_what_only_tensor_quantize_takes_has_no_override():
+    for layers in (None, TENSORS, [*TENSORS, Layer("pool", "MaxPool")]):
+        assert found(of_type("MaxPool", CHANNELS), ONNX, layers) == [("not-quantizable", "'MaxPool'")]
+        assert found("skip_layer_types: 'MaxPool'", ONNX, layers) == [("not-quantizable", "'MaxPool'")]
 
 
 @pytest.mark.parametrize(
@@ -382,6 +465,32 @@ def test_examples_of_another_models_layers_are_such_as_can_be_quantized():
     assert note_other_model(config, [odd]).endswith("its layers are 'odd'")
 
 
+@pytest.mark.parametrize(
+    "skipped, overridden, is_another",
+    [
+        ("xyz", "", True),
+        ("xy", "", False),  # two may be misspelt
+        ("xy", "z", True),
+        ("xyzabc", "", False),  # half of them are there
+        ("xyza", "bc", False),
+        ("xyzab", "", True),
+        ("xyzabcd", "", False),
+        ("xyzvabcd", "", False),
+        ("xyzv", "abc", True),
+        ("abc", "", False),
+    ],
+)
+def test_a_file_of_another_model(skipped, overridden, is_another):
+    """It is one if more than half of the names, and three at least, are not in this model."""
+    text = "skip_layers: [%s]" % ", ".join(map(repr, skipped)) + "".join(map(own, overridden))
+    note = note_other_model(amctcfg.loads(text), [Layer(name, "Conv2D") for name in "abcd"])
+    assert (note is not None) is is_another
+    if is_another:
+        names = skipped + overridden
+        assert "{} of the {} layers".format(len(set(names) - set("abcd")), len(names)) in note
+        assert note.endswith("its layers are 'a', 'b' and 2 more")
+
+
 @pytest.mark.parametrize("path", ["l.csv", b"l.csv", Path("l.csv")])
 def test_a_path_is_not_layers(path):
     with pytest.raises(TypeError, match=r"not a path; amctcfg.load_layers\(.*l.csv.*\) reads them"):
@@ -431,6 +540,33 @@ def test_what_is_deprecated_has_its_place(flavour, text, place):
 def test_numbers_beside_a_block_that_could_not_be_read_are_checked():
     text = search(None, None, "0.0100000001") + "override_layer_configs { layer_name: 'a' calibration_config: 3 }"
     assert {code for code, _ in found(text)} == {"float32-rounding", "wrong-type"}
+
+
+UNREAD = "ifmr_quantize { asymmetric: false search_step: x }"
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        (own("conv", "ifmr_quantize { search_step: x }"), []),
+        (own("conv") + common("ifmr_quantize { search_step: x }"), []),
+        (own("conv") + common(PER_LAYER + "ifmr_quantize { search_step: x }"), []),
+        (own("conv", UNREAD) + of_type("Conv2D", STEP), [("unused-override", "'Conv2D'")]),
+        (own("conv", STEP) + of_type("Conv2D", UNREAD), []),
+        (of_type("Conv2D", UNREAD), []),
+        (of_type("Conv2D", "ifmr_quantize { search_step: x }"), []),
+        (of_type("Conv2D") + common("ifmr_quantize { search_step: x }"), []),
+        (of_type("Conv2D") + common(PER_LAYER + "ifmr_quantize { search_step: x }"), []),
+        (common(CHANNELS + " ifmr_quantize { search_step: x }"), [("channel-wise-unsupported", "true")]),
+        (common(CHANNELS) + "override_layer_types: x", []),  # whom is it for?
+        (common(CHANNELS) + "override_layer_configs: x", []),
+        (common(CHANNELS) + of_type("MatMul").replace("'MatMul'", "x") + own("pool"), [PARTIAL]),
+        (common("ifmr_quantize { search_step: 0.0000001 asymmetric: x }"), []),
+        (common(STEP) + own("conv") + own("pool", "ifmr_quantize { search_step: x }"), [PARTIAL]),
+    ],
+)
+def test_a_block_that_could_not_be_read_is_not_judged(text, expected):
+    assert sorted(found(text, layers=ASCEND)) == sorted([("wrong-type", "x"), *expected])
 
 
 def test_what_is_not_a_layer_is_refused():

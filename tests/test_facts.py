@@ -43,6 +43,7 @@ def test_flavours_are_told_apart():
 
 def test_equal_items_of_a_layout_are_one_in_a_set():
     assert len({Value("a"), Value("a"), Value("b"), Value("a", {1: 2}), Values("a"), Values("a", "b")}) == 5
+    assert Value("a") != "a"
 
 
 # ---------------------------------------------------------------- types
@@ -166,6 +167,27 @@ def test_fields(name):
         assert [errors(text, name) for text in texts] == [[]] * len(texts)
         others = {f for f in facts.FIELDS if f not in expected}
         assert all(errors("common_config { %s { %s: 1 } }" % (member, f), name) == ["unknown-field"] for f in others)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_became_of_a_field_is_said(name):
+    """In words of the flavour's pages, and not by a guess at what was meant or at whose it is."""
+    texts = ["%s: 1" % field for field in facts.NOT_IN_ROOT.get(name, "").split()]
+    texts += ["common_config { %s { } }" % member for member in facts.NOT_IN_BLOCKS.get(name, "").split()]
+    told = dict(amctcfg.FLAVOURS[name].removed_fields)
+    for text in texts:
+        (found,) = amctcfg.check(text, flavour=amctcfg.FLAVOURS[name])
+        assert found.code == "unknown-field"
+        assert found.hint in told.values() and (
+            "gone" in found.hint or "document" in found.hint or "only" in found.hint
+        )
+    assert len(texts) == len(told) - ("nuq_quantize" in told)  # which stands inside of the other
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_vendors_file(name):
+    proto = facts.PROTO.get(name.partition("-8")[0].partition("-9")[0])
+    assert amctcfg.FLAVOURS[name].proto == ("calibration_config_%s.proto" % proto if proto else "")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -305,6 +305,30 @@ def test_warnings_are_about_what_is_there(name, data):
         assert diagnostic.span is not None or diagnostic.path is None
 
 
+REQUIRED = {"layer_name": "'a'", "input_index": "0", "mapping_file": "'fused.json'"}
+
+
+def numbers_for_messages(cls, kind, around="%s"):
+    """A text for each field of a class, and of the messages in it, with a number where a message belongs."""
+    for name, field in fields_of(cls).items():
+        if field.is_message:
+            yield around % (name + ": 3")
+            needed = {**REQUIRED, "layer_type": repr(kind)}
+            words = ["%s: %s" % (other, needed[other]) for other in fields_of(field.kind) if other in needed]
+            yield from numbers_for_messages(field.kind, kind, around % (name + " { %s }" % " ".join([*words, "%s"])))
+
+
+@pytest.mark.parametrize("name", amctcfg.FLAVOURS)
+def test_a_number_where_a_message_belongs_is_an_error_of_its_own(name):
+    flavour = amctcfg.FLAVOURS[name]
+    kind = sorted(flavour.quantizable_types)[0]
+    beside = {"deprecated", "not-quantizable"}  # of Caffe's blocks, and of a tensor of this type
+    for text in numbers_for_messages(flavour.config, kind):
+        for layers in (None, [Layer("a", kind), Layer("b", kind)]):
+            found = [*codes(text, flavour, layers), *codes(text, flavour, layers, strict=False)]
+            assert [code for code in found if code not in beside] == ["wrong-type"] * 2, text
+
+
 # ---------------------------------------------------------------- the registry
 
 
@@ -322,6 +346,15 @@ def test_the_registry():
         assert flavour.config.__module__.startswith("amctcfg.flavours.")
         with pytest.raises(dataclasses.FrozenInstanceError):
             flavour.name = "other"
+    assert repr(amctcfg.FLAVOURS) == "<flavours {}>".format(", ".join(flavour.name for flavour in FLAVOURS))
+
+
+@pytest.mark.parametrize("name", amctcfg.FLAVOURS)
+def test_types_are_a_value_that_its_repr_writes(name):
+    types = amctcfg.FLAVOURS[name].types
+    again = eval(repr(types), {"Types": type(types), "LayerType": amctcfg.LayerType})
+    assert again == types and hash(again) == hash(types) and list(again) == list(types)
+    assert types.get("Relu") is types.get("Relu", None) is None and types.get("Relu", 7) == 7
 
 
 def test_a_flavour_with_other_types():

@@ -311,6 +311,7 @@ def test_an_exported_model(torch, tmp_path):
 )
 def test_what_is_special_is_said(traits, notes):
     assert Traits(**traits).notes() == notes
+    assert Traits(**traits).is_depthwise is ("depthwise" in notes)
 
 
 @pytest.mark.parametrize(
@@ -334,6 +335,8 @@ def test_doubtful_names_are_said():
     assert doubt_names([sure]) is None
     assert doubt_names([sure, *one]).startswith("the name 'a' is not certain: ")
     assert doubt_names([*two, sure]).startswith("the names 'a' and 'b' are not certain: ")
+    many = [Thing(layer=Layer(name, "Conv2d"), certain=False) for name in "abcdefg"]
+    assert doubt_names(many).startswith("the names 'a', 'b', 'c', 'd', 'e' and 2 more are not certain: ")
 
 
 # ---------------------------------------------------------------- names of PyTorch's modules on ONNX
@@ -429,6 +432,7 @@ def test_why_a_module_is_not_quantized(helper, tmp_path, kind, weights, attribut
 def test_a_type_that_only_tensors_are_of_is_said(helper, tmp_path, cli):
     path = made(helper, tmp_path / "m.onnx", [("MaxPool", ["x"], ["y"], "pool", {"kernel_shape": [2, 2]})])
     assert cli("layers", path).out.splitlines()[0].split("  ")[-1].strip() == "for tensor_quantize only"
+    assert layers_in(path)["pool"] == Layer("pool", "MaxPool", False)
 
 
 def test_channels_of_a_gemm(helper, tmp_path):

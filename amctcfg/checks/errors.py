@@ -133,7 +133,7 @@ def describe_occurrence(asked: Occurrence) -> str:
 def check_types(context: Context) -> None:
     for name, tier in context.resolver.types.items():
         layer_type = context.flavour.types.get(name)
-        if layer_type is None or not layer_type.quantizable:
+        if layer_type is None or not layer_type.quantizable or tier.block is None:  # which could not be read
             continue
         for asked in occurrences_at(tier.path, tier.block):
             ability = asked.requirement.ability_in(tier.block, by_type=True)
@@ -182,8 +182,8 @@ def check_layer(context: Context, layer: Layer, block: Message, path: Path) -> N
         elif asked.requirement.by_layer == SOFTEN:
             report_softened(context, asked, [layer])
         else:
-            why = "which is of type {}".format(layer.type)
-            if ability in layer.lacks and context.flavour.types[layer.type].has(ability):
+            why, layer_type = "which is of type {}".format(layer.type), context.flavour.types.get(layer.type)
+            if layer_type is not None and layer_type.has(ability):
                 why = LACKS.get(ability, "which lacks it though its type {} can have it").format(layer.type)
             report_refusal(context, asked, "'{}', {}".format(layer.name, why), ability)
 
@@ -265,7 +265,7 @@ def report_softened(context: Context, asked: Occurrence, layers: List[Layer]) ->
 def check_tensors(context: Context) -> None:
     """Check that tensor_quantize names layers whose types it can take."""
     for path, entry in context.entries("tensor_quantize"):
-        layer = context.by_name.get(entry.layer_name or "")
+        layer = context.by_name.get(entry.layer_name)
         takes = sorted(name for name, t in context.flavour.types.items() if not t.quantizable)
         if layer is None and entry.layer_name is not None:
             report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))

@@ -30,7 +30,7 @@ def check_skipped_overrides(context: Context) -> None:
             by = "skip_layers" if field == OF_LAYER and name in resolver.skipped_names else ""
             if (name if field == OF_TYPE else layer and layer.type) in resolver.skipped_types:
                 by = by or "skip_layer_types"
-            if by and following == (path[1], by):
+            if following == (path[1], by):
                 runs[-1][2].append(name)
             elif by:
                 runs.append(((*path, key), by, [name]))
