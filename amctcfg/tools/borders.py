@@ -42,7 +42,7 @@ def sources_of(numbers: Mapping[str, int], inputs: Mapping[str, Sequence[str]]) 
         pending = [start]
         while pending:
             node = pending[-1]
-            missing = [source for source in inputs.get(node, ()) if source not in made and source in inputs]
+            missing = [source for source in inputs.get(node, ()) if source not in made]
             if node not in made and missing:
                 made[node] = 0  # a cycle adds nothing
                 pending += missing

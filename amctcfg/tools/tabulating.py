@@ -33,7 +33,7 @@ class Cell(NamedTuple):
     @property
     def hides(self) -> bool:
         """Tell whether a line sets another value, which lost."""
-        return any(lost.path is not None and lost.value != self.value for lost in self.origin.shadowed)
+        return any(lost.value != self.value for lost in self.origin.shadowed)
 
 
 class Row(NamedTuple):
