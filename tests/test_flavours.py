@@ -380,8 +380,10 @@ def test_members_of_a_oneof_exclude_each_other():
     assert codes(text, PYTORCH) == ["conflicting-fields"]
     document = amctcfg.parse(text, strict=False, flavour=PYTORCH)
     assert document.config.common_config == pytorch.CalibrationConfig(hfmg_quantize=pytorch.HFMGQuantize())
-    assert [d.code for d in document.diagnostics] == ["conflicting-fields"]
-    with pytest.raises(ValueError, match="exclude each other"):
+    (found,) = document.diagnostics
+    assert found.message == "ifmr_quantize and hfmg_quantize exclude each other; the last one counts"
+    assert (found.code, found.hint) == ("conflicting-fields", "delete ifmr_quantize")
+    with pytest.raises(ValueError, match="arq_quantize and ada_quantize exclude each other"):
         pytorch.CalibrationConfig(arq_quantize=pytorch.ARQuantize(), ada_quantize=pytorch.ADAquantize())
 
 

@@ -309,6 +309,18 @@ def test_reading_leniently_changes_nothing_where_nothing_is_lenient(some, data):
     assert lenient.diagnostics == ()
 
 
+@pytest.mark.parametrize("order", ["abc", "bac", "cab", "cba"])
+def test_what_a_layer_merges_leniently_is_its_own(order):
+    """Its block stands there in two parts, and others have a block that is written like one of them."""
+    step, side = ("calibration_config { ifmr_quantize { %s } }" % x for x in ("search_step: 0.5", "asymmetric: false"))
+    parts = {"a": step + side, "b": step, "c": side}
+    entry = "override_layer_configs { layer_name: '%s' %s }\n"
+    config = amctcfg.parse("".join(entry % (name, parts[name]) for name in order), strict=False).config
+    found = {x.layer_name: x.calibration_config.ifmr_quantize for x in config.override_layer_configs}
+    steps, sides = amctcfg.FMRQuantize(search_step=0.5), amctcfg.FMRQuantize(asymmetric=False)
+    assert found == {"a": dataclasses.replace(steps, asymmetric=False), "b": steps, "c": sides}
+
+
 WRONG = [
     "search_step: 9",
     "search_step: yes",

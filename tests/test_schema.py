@@ -18,6 +18,7 @@ from amctcfg import (
     OverrideLayer,
     OverrideLayerType,
 )
+from amctcfg.documents.document import read_text
 from amctcfg.tools.exporting import proto
 
 from .conftest import DATA
@@ -178,6 +179,27 @@ def test_equal_whether_built_or_read():
     built = AMCTConfig(override_layer_configs=[OverrideLayer("a", CalibrationConfig(ARQuantize()))])
     assert amctcfg.loads(text) == built and hash(amctcfg.loads(text)) == hash(built)
     assert repr(amctcfg.loads(text)) == repr(built)
+    assert repr(CalibrationConfig(ARQuantize(True))) == (
+        "CalibrationConfig(arq_quantize=ARQuantize(channel_wise=True), ifmr_quantize=None)"
+    )
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize(
+    "written, kept",
+    [
+        ("search_step: 0", {}),
+        ("search_step: yes", {}),
+        ("search_range_start: 1.5 search_range_end: 1.2", {"search_range_end": 1.2}),
+        ("search_range_start: 0 search_range_end: 1.2", {"search_range_end": 1.2}),
+    ],
+)
+def test_a_value_with_an_error_is_absent_from_what_was_read(written, kept, strict):
+    """What looks further at a text with errors takes nothing for set that can't be."""
+    text = "common_config { ifmr_quantize { %s max_percentile: 0.9 } }" % written
+    document, reading = read_text(text, strict=strict)
+    assert reading.errors == 1
+    assert document.config.common_config.ifmr_quantize == FMRQuantize(max_percentile=0.9, **kept)
 
 
 @pytest.mark.parametrize("values", [(0, 2), (0, 0), (0, 2, 0), (2, 0), (-1, 2), (-1, 0, 3)])
@@ -189,6 +211,9 @@ def test_each_value_of_a_field_that_is_given_again_is_judged(values):
     columns = [d.span.column for d in found if d.code == "out-of-range"]
     numbers = [match.start() for match in re.finditer(r"-?[0-9]", text)]
     assert columns == [start + 1 for start, value in zip(numbers, values) if value < 1]
+    lenient = amctcfg.check(text, flavour=amctcfg.PYTORCH, strict=False)  # the last counts; a uint32 each of them is
+    wrong = [value for value in values[:-1] if value < 0] + [value for value in values[-1:] if value < 1]
+    assert [d.code for d in lenient].count("out-of-range") == len(wrong)
 
 
 def test_a_plan_keeps_its_attributes():
