@@ -159,6 +159,44 @@ def test_a_line_that_is_left_empty_goes_with_its_indentation(before, after):
     assert amctcfg.unskip(before, ["a"]) == after
 
 
+@pytest.mark.parametrize(
+    "before, gone, after",
+    [
+        ('["a", "b", "c"]', "a", '["b", "c"]'),
+        ('["a", "b", "c"]', "b", '["a", "c"]'),
+        ('["a", "b", "c"]', "bc", '["a"]'),
+        ('["a", "b", "c"]', "ac", '["b"]'),
+        ('[ "a" , "b" ]', "a", '[ "b" ]'),
+        ('[ "a" , "b" ]', "b", '[ "a" ]'),
+        ('["a",  # first\n  "b"]', "a", '[  # first\n  "b"]'),
+        ('["a"  # first\n  , "b"]', "a", '[ "b"]'),
+        ('["a"  # first\n, "b"]', "b", '["a"  # first\n ]'),
+        ('["a", "b"  # last\n]', "b", '["a"  # last\n]'),
+        ('["a",\n  "b",  # second\n  "c"]', "b", '["a",\n  "c"]'),
+        ('[\n  "a",\n  "b"\n]', "a", '[\n  "b"\n]'),
+        ('[\n  "a",\n  "b"\n]', "b", '[\n  "a"\n]'),
+        ('[\n  "a", "b",\n  "c"\n]', "ab", '[\n  "c"\n]'),
+    ],
+)
+def test_an_element_goes_with_one_comma_and_what_is_said_of_others_stays(before, gone, after):
+    assert amctcfg.unskip("skip_layers: " + before, list(gone)) == "skip_layers: " + after
+
+
+@pytest.mark.parametrize(
+    "before, gone, after",
+    [
+        ('skip_layers: "a" skip_layers: "b"  # both\n', "a", 'skip_layers: "b"  # both\n'),
+        ('skip_layers: "a" skip_layers: "b"  # both\n', "ab", ""),
+        ('skip_layers: "a", skip_layers: "b";\n', "ab", ""),
+        ('skip_layers: "a"  # x\nskip_layers: [\n"b"]  # both\ndo_fusion: true', "ab", "do_fusion: true"),
+        ('do_fusion: true\n skip_layers: "a" skip_layers: "b"', "ab", "do_fusion: true"),
+        ('skip_layers: "a" do_fusion: true skip_layers: "b"\n', "ab", "do_fusion: true \n"),
+    ],
+)
+def test_a_line_of_which_all_entries_go_goes_as_a_whole(before, gone, after):
+    assert amctcfg.unskip(before, list(gone)) == after
+
+
 def test_comments_and_wrong_arguments():
     assert amctcfg.skip("", ["a"], {"a": "cosine\n0.91", "b": "no"}) == 'skip_layers: "a"  # cosine 0.91\n'
     with pytest.raises(TypeError, match="several names"):
@@ -347,7 +385,7 @@ def test_duplicates_wherever_they_stand_in_their_list(before, after):
 
 @pytest.mark.parametrize("wrong", [[(3, 1)], [(0, 3), (2, 4)], [(0, 9)], [(-1, 0)]])
 def test_edits_that_cross_are_refused(wrong):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"^Edit\(.*\) begins before \d, or ends outside the text"):
         edits.apply_edits("12345", [edits.Edit(start, end) for start, end in wrong])
 
 
@@ -406,6 +444,54 @@ def test_a_block_that_is_missing_is_added_where_it_is_asked_for(before, after):
 )
 def test_what_can_be_fixed_is_counted(text, expected):
     assert fixing.count_fixes(text, None, amctcfg.TF_ASCEND) == expected
+
+
+class Judge:
+    """A verifier that takes the texts in which both entries of each of some names stand, and counts what it reads."""
+
+    plans = None
+
+    def __init__(self, names):
+        self.names, self.lengths = names, []
+
+    def accepts(self, text, safe):
+        self.lengths.append(len(text))
+        return all(text.count('"{}"'.format(name)) == 2 for name in self.names)
+
+
+def judged(names, bad, more=""):
+    """The names whose second entry goes, how many were not tried, and the judge of it."""
+    entries = ['"{}"'.format(name) for name in names]
+    text = "skip_layers: [{}]\n{}".format(", ".join(entries * 2), more)
+    state = fixing.OriginalText(text, None, amctcfg.TF_ASCEND)
+    judge = state._verifier = Judge(bad)
+    found = [one for one in fixing.find_fixes(state) if one.diagnostic.code == "duplicate-entry"]
+    assert len(found) == len(entries)
+    made, untried = fixing.select_fixes(state, found)
+    left = fixing.apply_fixes(text, made)
+    return [name for name in names if left.count('"{}"'.format(name)) == 1], untried, judge, text
+
+
+@given(st.sets(st.sampled_from("abcdefghijk")))
+def test_fixes_are_made_whatever_fails_beside_them(bad):
+    names = "abcdefghijk"
+    fixed, untried, judge, _ = judged(names, bad)
+    assert (fixed, untried) == ([name for name in names if name not in bad], 0)
+    assert len(judge.lengths) == 1 or bad
+
+
+@pytest.mark.parametrize(
+    "comment, least, most", [(0, 100, 100), (9_000, 20, 35), (60_000, 8, 8)], ids=["short", "long", "very long"]
+)
+def test_where_fixes_fail_so_much_is_tried_and_what_is_not_is_counted(comment, least, most):
+    """A hundred readings, or 300000 characters, but eight readings at least."""
+    names = ["n{}".format(number) for number in range(200)]
+    fixed, untried, judge, text = judged(names, names, "# " + "x" * comment)
+    readings = len(judge.lengths)
+    assert fixed == [] and 0 < untried < len(names)
+    assert least <= readings <= most
+    assert readings in (8, 100) or readings * len(text) <= 300_000 < (readings + 1) * (len(text) + 1)
+    assert judged(names, [], "# " + "x" * comment)[:2] == (names, 0)
 
 
 WRONG = """common_config { ifmr_quantize { search_step: 0.0100000001 asymmetric: yes search_range_start: "0.5" } }
