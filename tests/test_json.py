@@ -506,10 +506,17 @@ def test_an_audit_says_which_is_which():
         ("conv", "ifmr_quantize.search_step", 0.01, 0.05, "default"),
         ("fc", "quant_enable", True, False, "default"),
     ]
+    for key, done in (("do_fusion", False), ("skip_fusion_layers", ["conv"])):  # and not once more for each layer
+        (finding,) = amctcfg.audit(plan, dict(plan.to_dict(), **{key: done}))
+        assert (finding.layer, finding.field, finding.done) == (None, key, done)
+    values = plan.to_dict()
+    del values["fc"]
+    (finding,) = amctcfg.audit(plan, values)
+    assert (finding.layer, finding.field, finding.done) == ("fc", "quant_enable", False)
     values = plan.to_dict()
     values["relu"] = {"quant_enable": True}
-    assert [(f.layer, f.field, f.asked, f.done) for f in amctcfg.audit(plan, values)] == [
-        ("relu", "quant_enable", False, True)
+    assert [(f.layer, f.field, f.asked, f.done, f.origin.tier) for f in amctcfg.audit(plan, values)] == [
+        ("relu", "quant_enable", False, True, "unsupported")
     ]
     for entry in ({"quant_enable": False}, {}):
         values["relu"] = entry
@@ -636,6 +643,7 @@ def test_what_a_record_cannot_show_is_not_visible(folder, cli):
     [
         ("recrd { }", "a record file has no 'recrd'"),
         ("record: 1", "record takes a message"),
+        ("record: [1]", "record takes a message"),
         ("record { key: 1 value { scale_d: 1 } }", "key is the name of a layer, a string of UTF-8"),
         ('record { key: "\\377" value { } }', "key is the name of a layer, a string of UTF-8"),
         ('record: "x"\nfoo: 1', "record takes a message"),  # the first error of the file
@@ -677,7 +685,9 @@ def test_a_record_of_a_tensor_that_is_asked_for_is_fine():
     )
     values = (-1, "scale_w: 1", "false", "INT8", "INT8", "")
     records = [(RECORD % values).replace('"conv"', json.dumps(name)) for name in ("conv", "add:1", "add:0")]
-    assert [finding.layer for finding in amctcfg.audit(plan, record="".join(records))] == ["add:0"]
+    (found,) = amctcfg.audit(plan, record="".join(records))
+    assert (found.layer, found.field, found.asked, found.done) == ("add:0", "quant_enable", False, True)
+    assert (found.origin.tier, found.origin.value) == ("unsupported", False)
 
 
 def test_an_empty_record_is_one():

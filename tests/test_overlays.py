@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from amctcfg import ONNX, PYTORCH, TF_ASCEND, AMCTConfig, Layer, expand, load_layers
 from amctcfg.models.links import load_links
 from amctcfg.tools.borders import count_borders
-from amctcfg.tools.overlays import REFUSED, SKIPPED, model_explorer
+from amctcfg.tools.overlays import REFUSED, SKIPPED, model_explorer, netron
 from amctcfg.tools.tabulating import tabulate
 
 from .conftest import DATA
@@ -94,6 +94,7 @@ def test_netron(show):
 
 
 def test_model_explorer(show):
+    assert json.loads(show("model-explorer"))["name"] == "amctcfg: quantization"
     values = explorer_nodes(show("model-explorer"))
     assert set(values) == set(show.names)
     assert values[LAST] == "skip" and values[FIRST] == "quantized, override_layer_configs"
@@ -172,12 +173,22 @@ def test_nodes_of_model_explorer_itself(model, tmp_path, cli):
 
 
 def test_what_the_toolkit_refuses_has_a_colour_of_its_own():
-    table = tabulate(expand(AMCTConfig(skip_layers=["a", "b"]), [Layer(name, "Conv2D") for name in "abc"]))
-    skipped, other, quantized = table.rows
+    unable = [(Layer("d", "Conv2D", False), "it is grouped")]
+    plan = expand(AMCTConfig(skip_layers=["a", "b"]), [Layer(name, "Conv2D") for name in "abc"])
+    table = tabulate(plan, others=unable)
+    skipped, other, quantized, _ = table.rows
     rows = [skipped, other._replace(state="refused", is_refused=True), quantized]
     found = json.loads(model_explorer(table._replace(rows=rows), {}))["results"]
     assert (found["a"]["value"], found["a"]["bgColor"]) == ("skip", SKIPPED)
     assert (found["b"]["value"], found["b"]["bgColor"]) == ("refused", REFUSED) != ("refused", SKIPPED)
+    assert set(found) == set("abc")  # of what can't be quantized nothing is said
+
+
+@pytest.mark.parametrize("write", [netron, model_explorer])
+def test_a_layer_is_shown_where_its_node_has_a_name(write):
+    table = tabulate(expand(AMCTConfig(), [Layer(name, "Conv2D") for name in "abc"]))
+    panel = {netron: lambda text: netron_panel(text)[0], model_explorer: explorer_nodes}[write]
+    assert set(panel(write(table, {"a": "node of a", "b": ""}))) == {"node of a", "c"}
 
 
 # ---------------------------------------------------------------- edges and borders

@@ -206,6 +206,19 @@ def test_one_algorithm_for_another():
     assert changed == text.replace("ifmr_quantize { search_step: 0.02 }", "hfmg_quantize { num_of_bins: 2048 }")
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("indent", ["", "    ", "\t"])
+def test_another_algorithm_on_lines_of_its_own(ending, indent):
+    text = (
+        'override_layer_configs {\n  layer_name: "conv1"\n  calibration_config {\n'
+        "~ifmr_quantize {\n~  search_step: 0.02  # finer\n~}  # the usual\n  }\n}\n"
+    )
+    text = text.replace("~", indent).replace("\n", ending)
+    other = {"num_of_bins": 2048, "asymmetric": True, "dst_type": "INT8"}
+    changed = written(text, {"hfmg_quantize." + name: value for name, value in other.items()}, comment="")
+    assert changed == text.replace("ifmr", "hfmg").replace("search_step: 0.02  # finer", "num_of_bins: 2048")
+
+
 def test_a_comment_ends_as_the_first_line_does():
     for start, ending in (("", "\n"), ("\n", "\n"), ("\r\n", "\r\n"), ("do_fusion: true\r\n", "\r\n")):
         text = start + 'override_layer_configs { layer_name: "conv1" calibration_config { } }'

@@ -221,6 +221,16 @@ def test_switches_are_the_default_where_nothing_sets_them():
     assert usual == {"a": ["quant_enable", "fuse"], "b": ["fuse"], "c": ["quant_enable"]}
 
 
+@pytest.mark.parametrize("common, notable", [("0.01", []), ("0.02", ["ifmr_quantize.search_step"])])
+def test_a_default_is_worth_a_word_where_it_hides_another_value(common, notable):
+    from amctcfg.tools.tabulating import tabulate
+
+    text = """common_config { ifmr_quantize { search_step: %s } }
+        override_layer_configs { layer_name: "a" calibration_config { ifmr_quantize { search_step: 0.01 } } }"""
+    (row,) = tabulate(amctcfg.expand(amctcfg.loads(text % common), [Layer("a", "Conv2D")])).rows
+    assert list(row.notable) == notable == [field for field, cell in row.cells.items() if cell.hides]
+
+
 @pytest.mark.parametrize(
     "names, words",
     [
@@ -240,10 +250,22 @@ def test_neighbours_are_named_by_what_they_share(names, words):
     assert run_name(names) == words
 
 
-def test_nearly_one_is_not_one():
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {0.999991: "0.99999", 1.0: "1.00000", 0.5: "0.50"},  # nearly one is not one
+        {0.0001: "0.0001", 0.0: "0.0000"},
+        {0.5: "0.500", 0.501: "0.501", 0.9: "0.90"},
+        {-0.5: "-0.500", -0.501: "-0.501"},
+        {0.00009: "9e-05", 1e9: "1e+09", -2.5e10: "-2.5e+10", 999999999.5: "999999999.50"},
+        {float("inf"): "inf", 3.0: "3.00"},
+        {0.12345678901: "0.123456789", 0.12345678902: "0.123456789"},  # nine decimals at most
+    ],
+)
+def test_scores_have_as_many_digits_as_tell_them_apart(texts):
     from amctcfg.tools.tabulating import score_texts
 
-    assert score_texts([0.999991, 1.0, 0.5]) == {0.999991: "0.99999", 1.0: "1.00000", 0.5: "0.50"}
+    assert score_texts(texts) == texts
 
 
 # ---------------------------------------------------------------- for programs

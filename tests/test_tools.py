@@ -412,6 +412,51 @@ def test_condensing_gives_the_fewest_blocks_and_lines(data):
     assert (size(short), len(amctcfg.dumps(short).splitlines())) == fewest_lines(model, wanted)
 
 
+COMMON, TYPE, OWN, SKIP = (
+    "common_config {{ {} }}\n",
+    "override_layer_types {{ layer_type: '{}' calibration_config {{ {} }} }}\n",
+    "override_layer_configs {{ layer_name: '{}' calibration_config {{ {} }} }}\n",
+    "skip_layers: '{}'\n",
+)
+FINER, EVEN = "ifmr_quantize { search_step: 0.02 }", "ifmr_quantize { asymmetric: false }"
+
+# Nothing shorter gives the layers, of these types and named by the alphabet, the same.
+SHORTEST = [
+    ("tf-ascend", "MatMul", COMMON.format(FINER)),
+    ("tf-ascend", "Conv2D MatMul", COMMON.format("ifmr_quantize { search_step: 0.02 asymmetric: false }")),
+    ("tf-ascend", "MatMul MatMul Conv2D", COMMON.format(FINER) + TYPE.format("MatMul", EVEN)),
+    ("tf-ascend", "Conv2D MatMul MatMul", COMMON.format(FINER) + TYPE.format("MatMul", EVEN)),
+    ("tf-ascend", "MatMul Conv2D Conv2D/asymmetric MatMul BatchMatMul",
+     SKIP.format("d") + "skip_layer_types: 'Conv2D'\n" + COMMON.format("arq_quantize { channel_wise: false }")),
+    ("tf-ascend", "Conv2D MatMul AvgPool MatMul Conv2D AvgPool",
+     SKIP.format("a") + COMMON.format("arq_quantize { channel_wise: false }") + TYPE.format("AvgPool", FINER)),
+    ("tf-ascend", "MatMul BatchMatMul BatchMatMul MatMul Conv2D", TYPE.format("MatMul", FINER) + OWN.format("b", FINER)),
+    ("tf-ascend", "MatMul Conv2D AvgPool MatMul/asymmetric Conv2D",
+     SKIP.format("c") + COMMON.format(EVEN) + OWN.format("b", "ifmr_quantize { search_step: 0.03 }")),
+    ("tensorflow", "AvgPool MatMul MatMul AvgPool",
+     "activation_offset: false\n" + TYPE.format("MatMul", "hfmg_quantize { asymmetric: true }") + OWN.format("a", FINER)),
+    ("tensorflow", "AvgPool AvgPool", COMMON.format(EVEN) + OWN.format("b", "hfmg_quantize { }")),
+    ("onnx", "AveragePool AveragePool",
+     COMMON.format("ifmr_quantize { search_step: 0.02 asymmetric: false }") + OWN.format("a", "")),
+    ("onnx", "Gemm Conv Conv", SKIP.format("b") + COMMON.format("hfmg_quantize { }")
+     + OWN.format("b", "hfmg_quantize { } dmq_balancer { }") + OWN.format("c", "dmq_balancer { }")),
+    ("pytorch", "Conv2d Conv2d Conv2d AvgPool2d",
+     COMMON.format("ifmr_quantize { dst_type: INT16 }") + OWN.format("a", "ada_quantize { }")),
+    ("pytorch", "Conv2d Linear Conv2d Conv3d",
+     SKIP.format("a") + OWN.format("a", "hfmg_quantize { dst_type: INT16 }") + OWN.format("d", FINER)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, types, text", SHORTEST)
+def test_condensing_leaves_what_is_the_shortest_already(name, types, text):
+    flavour, model = amctcfg.FLAVOURS[name], []
+    for letter, (layer_type, _, lack) in zip("abcdef", (one.partition("/") for one in types.split())):
+        model.append(Layer(letter, layer_type, True, [lack] if lack else []))
+    config = amctcfg.loads(text, flavour=flavour)
+    values = amctcfg.expand(config, model).to_json()
+    assert amctcfg.condense(values, model, flavour=flavour) == config
+
+
 def test_a_demand_of_all_layers_of_a_type_is_one_block():
     model = [
         Layer("a", "Linear"),
