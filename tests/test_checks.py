@@ -511,18 +511,39 @@ def test_a_pickled_plan_knows_its_document():
     assert pickle.loads(pickle.dumps(made)) == made and pickle.loads(pickle.dumps(made)).config == made.config
 
 
-@pytest.mark.parametrize(
-    "own_block, is_partial",
-    [
-        ("hfmg_quantize { num_of_bins: 4096 }", False),
-        ("ifmr_quantize { max_percentile: 0.9999 }", True),
-        ("ifmr_quantize { }", True),
-        ("arq_quantize { quant_bits: 8 }", False),  # which layers can have what is lost has to be asked first
-    ],
-)
-def test_what_another_algorithm_replaces_does_not_fall_back(own_block, is_partial):
-    text = common(STEP) + own("conv", own_block)
-    assert ("partial-override" in [code for code, _ in found(text, PYTORCH, TORCH)]) is is_partial
+HFMG = "hfmg_quantize { num_of_bins: 1024 }"
+LOST = [
+    (common(STEP), "conv", HFMG, None),  # it has chosen another algorithm
+    (common(STEP), "conv", "ifmr_quantize { max_percentile: 0.9999 }", "search_step falls back to 0.01 (common_config has 0.02)"),
+    (common(STEP), "conv", "ifmr_quantize { }", "search_step falls back to 0.01 (common_config has 0.02)"),
+    (common(STEP), "conv", DMQ, "search_step falls back to 0.01 (common_config has 0.02)"),  # with IFMR by default
+    (common(HFMG), "conv", CHANNELS, "hfmg_quantize gives way to ifmr_quantize (common_config has it)"),
+    (common(HFMG), "conv", STEP, None),
+    (common(ADA), "conv", STEP, "ada_quantize gives way to arq_quantize (common_config has it)"),
+    (common(ADA), "c3", STEP, None),  # which can't have it
+    (common(DMQ), "fc", STEP, "dmq_balancer is left out (common_config has it)"),
+    (common("dmq_balancer { migration_strength: 0.7 }"), "fc", STEP, "dmq_balancer is left out (common_config has it)"),
+    (common(DMQ), "pool", STEP, None),
+    (common(INT16), "fc", "arq_quantize { }", "dst_type falls back to INT8 (common_config has INT16)"),
+    (common(INT16), "bare", "arq_quantize { }", None),
+    (
+        common(DMQ) + of_type("Linear", HFMG), "fc", "arq_quantize { }",
+        "hfmg_quantize gives way to ifmr_quantize (override_layer_types has it)",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("below, name, block, words", LOST)
+def test_a_block_loses_what_its_layer_would_have_had(below, name, block, words):
+    found = amctcfg.check(below + own(name, block), layers=TORCH, flavour=PYTORCH)
+    messages = [d.message for d in found if d.code == "partial-override" and d.path[0] == "override_layer_configs"]
+    assert [message.partition(": ")[2] for message in messages] == ([words] if words else [])
+    if words and "falls" not in words:  # the plan says the same
+        without, with_it = (
+            vars(amctcfg.expand(amctcfg.loads(text, flavour=PYTORCH), TORCH)[name].calibration_config)
+            for text in (below, below + own(name, block))
+        )
+        assert [n for n in without if without[n] is not None and with_it[n] is None] == [words.split()[0]]
 
 
 @pytest.mark.parametrize(

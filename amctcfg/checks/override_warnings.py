@@ -9,7 +9,7 @@ from ..diagnostics.diagnostic import WARNING, Path
 from ..diagnostics.words import format_value, quote_names
 from ..flavours.common import OverrideLayerType
 from ..flavours.layer import Layer
-from ..flavours.requirement import ERROR, cascade_of, requirements_in
+from ..flavours.requirement import ERROR, cascade_of, requirements_in, requirements_of
 from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier
 from .context import OVERRIDES, Context
@@ -79,38 +79,55 @@ def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], 
     """Compare a block, the first of the tiers, with the others, which its author may believe to be still in force."""
     if len(tiers) < 2 or not context.is_whole(tiers):
         return
-    block, reported = tiers[0].block, []
-    own = values_of(block)
-    parts = {name for name in block.__schema__.fields if getattr(block, name) is not None}
-    below: Dict[str, Tuple[str, Any]] = {}
-    for tier in reversed(tiers[1:]):
-        below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})
-    for field, (tier_name, value) in below.items():
-        steps = block.__schema__.along(field)
-        if field in own or cascade_of(steps[-1]) is not None or is_excluded(steps[0], parts):
-            continue
-        fallback = context.resolver.default(steps[-1], layer)
-        if fallback == value:  # inherited or not, it is the same
-            continue
-        words = "the type's default" if fallback is None else format_value(fallback)
-        reported.append(
-            "{} falls back to {} ({} has {})".format(last_part(field), words, tier_name, format_value(value))
-        )
-    if reported:
+    lost = lost_algorithms(context, tiers, layer) + lost_values(context, tiers, layer)
+    if lost:
         lower = " and ".join(dict.fromkeys(tier.name for tier in tiers[1:]))
-        message = "this block replaces {} as a whole: {}".format(lower, ", ".join(reported))
         context.report(
             WARNING,
             "partial-override",
-            message,
+            "this block replaces {} as a whole: {}".format(lower, ", ".join(lost)),
             (*path, "calibration_config"),
             "repeat the settings that you want to keep",
         )
 
 
-def is_excluded(part: Any, own_parts: Any) -> bool:
-    """Return whether the block has not chosen this member of a oneof, whose fields mean nothing with another one."""
-    return part.oneof is not None and part.name not in own_parts
+def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Optional[Layer]) -> List[str]:
+    """Word what becomes of algorithms that a layer would have without its highest block, which has no other in their place."""
+    if layer is None:  # it may be one that can't have them
+        return []
+    resolver, below, found = context.resolver, list(tiers[1:]), []
+    for names, default in resolver.members.groups:
+        if not any(getattr(tiers[0].block, name) is not None for name in names):
+            lost = next((name for name in names if name != default and getattr(below[0].block, name) is not None), None)
+            if lost is not None and not resolver.is_dropped(lost, layer, below):
+                words = "{} gives way to {}".format(lost, default) if default else "{} is left out".format(lost)
+                found.append("{} ({} has it)".format(words, below[0].name))
+    return found
+
+
+def lost_values(context: Context, tiers: Sequence[Tier], layer: Optional[Layer]) -> List[str]:
+    """Word what becomes of values that lower blocks set and the highest one leaves out, in the algorithms that it has."""
+    resolver, block = context.resolver, tiers[0].block
+    own, groups = values_of(block), resolver.members.groups
+    chosen = [next((n for n in names if getattr(block, n) is not None), default) for names, default in groups]
+    lower = list(tiers[1:])
+    below: Dict[str, Tuple[str, Any]] = {}
+    for tier in reversed(lower):
+        below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})
+    found = []
+    for field, (tier_name, value) in below.items():
+        steps = block.__schema__.along(field)
+        if field in own or cascade_of(steps[-1]) is not None or (steps[0].is_message and steps[0].name not in chosen):
+            continue
+        if layer is not None and resolver.fallback(requirements_of(steps[-1]), value, layer, lower) != value:
+            continue  # it can't have it
+        fallback = resolver.default(steps[-1], layer)
+        if fallback != value:  # else it is the same, inherited or not
+            words = "the type's default" if fallback is None else format_value(fallback)
+            found.append(
+                "{} falls back to {} ({} has {})".format(last_part(field), words, tier_name, format_value(value))
+            )
+    return found
 
 
 def check_ignored_overrides(context: Context) -> None:
