@@ -44,7 +44,7 @@ class Simulated(NamedTuple):
 class Simulator:
     """A model with its data, on which any number of plans is simulated: nothing is computed twice for the same values.
 
-    nodes -- the names of the nodes of each layer. batches -- checked.
+    nodes -- the names of the nodes of each layer. batches -- checked, as many as the plans take.
     """
 
     def __init__(
@@ -125,11 +125,10 @@ class Simulator:
         for site in sites:
             if site.setting.bits == 16 and not plan.flavour.can(site.effective.layer, "int16"):
                 refused[site.name] = "INT16 is not possible for it"
-        count = int(plan.global_values.get("batch_num") or len(self.batches))
         while True:
             left = [site for site in sites if site.name not in refused and site.name not in blind]
             before = len(refused) + len(blind)
-            factors = self.calibrate(network, sizes, left, count, refused, blind)
+            factors = self.calibrate(network, sizes, left, refused, blind)
             if len(refused) + len(blind) == before:
                 break
         notes += ["'{}' has no factors: {}".format(name, words) for name, words in blind.items()]
@@ -148,7 +147,6 @@ class Simulator:
         network: Network,
         sizes: Sizes,
         sites: Sequence[Site],
-        count: int,
         refused: Dict[str, str],
         blind: Dict[str, str],
     ) -> Dict[str, Factors]:
@@ -164,7 +162,7 @@ class Simulator:
                 weights[site.name] = found
         sites = [site for site in sites if site.name not in refused]
         pieces = [build_calibrated(site, weights.get(site.name), balances.get(site.name)) for site in sites]
-        scales = self.activations(weave(network, pieces), sizes, sites, count, balances, refused, blind)
+        scales = self.activations(weave(network, pieces), sizes, sites, balances, refused, blind)
         factors: Dict[str, Factors] = {}
         for site in sites:
             if site.name in refused or site.name in blind:
@@ -240,7 +238,6 @@ class Simulator:
         network: Network,
         sizes: Sizes,
         sites: Sequence[Site],
-        count: int,
         balances: Mapping[str, np.ndarray],
         refused: Dict[str, str],
         blind: Dict[str, str],
@@ -252,16 +249,16 @@ class Simulator:
         found: Dict[str, List[Any]] = {site.name: [None] * len(site.values) for site in sites}
         for site in sites:
             for index, value in enumerate(site.values):
-                key = numbers[value], count, site.setting.activations, as_key(balances.get(site.name))
+                key = numbers[value], site.setting.activations, as_key(balances.get(site.name))
                 if key in self.searched:
                     found[site.name][index] = self.searched[key]
                 else:
                     readers.setdefault(value, []).append((site, index, key))
         values, done = list(readers), 0
-        bytes_of = {value: sum(each[:count]) for value, each in sizes.of(network, values).items()}
+        bytes_of = {value: sum(each) for value, each in sizes.of(network, values).items()}
         for portion in divide(values, bytes_of, self.memory):
             self.progress("running the model", done, len(values))
-            runs = capture(network, portion, self.batches[:count])
+            runs = capture(network, portion, self.batches)
             held = [list(arrays) for arrays in zip(*runs)]
             for value, result in zip(portion, self.searches(held, [readers[value] for value in portion], balances)):
                 for (site, index, key), factors in zip(readers[value], result):
