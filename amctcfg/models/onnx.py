@@ -8,7 +8,7 @@ counts as fulfilled, and the layer's note says so.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from ..flavours.flavour import Flavour
 from ..flavours.layer import MINOR_TYPES, Layer, Traits
@@ -20,7 +20,6 @@ from .graphs import (
     Fields,
     Graph,
     Node,
-    ValueOrigin,
     decode_message,
     examine,
     graph_error,
@@ -98,39 +97,7 @@ def decode_model(data: bytes) -> Any:
     return decode_message(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
 
 
-# ---------------------------------------------------------------- where a layer is
-
-
-class Place(NamedTuple):
-    """The place of a layer in a graph.
-
-    node -- the node that computes it. weight -- where the value of its weight comes from, None where it has none that is
-    constant; `weight.value` is the name of an initializer or of what a Constant makes. bias -- the value that is added.
-    add -- the Add behind a MatMul that adds it, where the layer is a module of PyTorch.
-    """
-
-    node: Any
-    weight: Optional[ValueOrigin] = None
-    bias: Optional[str] = None
-    add: Any = None
-
-
-def locate_layers(graph: Any, flavour: Flavour) -> Dict[str, Place]:
-    """Find the layers of a flavour's quantizable types in a GraphProto, by name, in the order of its nodes.
-
-    The names are those of `load_layers`. The graph is one of this package's messages or of the package onnx.
-    """
-    if flavour.graphs == "torch":
-        return {m.name: Place(m.node, m.weight, m.bias, m.add) for m in find_modules(graph)}
-    values, found = OnnxGraph(graph), {}
-    for node, name in node_names(graph):
-        if node.op_type not in flavour.quantizable_types:
-            continue
-        weight = values.origin(node.input[1]) if len(node.input) > 1 else None
-        has_bias = node.op_type in ("Conv", "ConvTranspose", "Gemm") and len(node.input) > 2 and node.input[2]
-        constant = weight if weight is not None and weight.constant else None
-        found[name] = Place(node, constant, node.input[2] if has_bias else None)
-    return found
+# ---------------------------------------------------------------- layers and modules
 
 
 def examine_modules(graph: Any, flavour: Flavour) -> List[Examined]:

@@ -8,7 +8,7 @@ from typing import Dict, NamedTuple, Optional
 import onnx
 
 from ..flavours.flavour import Flavour
-from ..models.onnx import locate_layers
+from ..models.modules import find_modules
 from ..models.values import node_names
 
 
@@ -21,11 +21,11 @@ class Nodes(NamedTuple):
 
 def name_layers(graph: onnx.GraphProto, flavour: Flavour) -> Dict[str, Nodes]:
     """Return the nodes of each layer, named as the readers of models do; each node gets a name of its own."""
-    places = locate_layers(graph, flavour)
+    modules = find_modules(graph) if flavour.graphs == "torch" else []
     for node, name in list(node_names(graph)):
         node.name = name
-    if flavour.graphs not in ("onnx", "torch"):  # a graph of another kind that was converted: nodes kept their names
-        return {node.name: Nodes(node.name) for node in graph.node}
-    return {
-        name: Nodes(place.node.name, None if place.add is None else place.add.name) for name, place in places.items()
-    }
+    if flavour.graphs == "torch":
+        return {m.name: Nodes(m.node.name, None if m.add is None else m.add.name) for m in modules}
+    is_converted = flavour.graphs != "onnx"  # from a graph of another kind: nodes kept their names
+    kept = [node.name for node in graph.node if is_converted or node.op_type in flavour.quantizable_types]
+    return {name: Nodes(name) for name in kept}
