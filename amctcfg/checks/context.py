@@ -105,7 +105,6 @@ class Context:
         return self._quantized[layer.name]
 
     def supported_of(self, layer_type: str) -> List[Layer]:
-        """Return the supported layers of a type."""
         return [layer for layer in self.by_type.get(layer_type, ()) if self.flavour.quantizes(layer)]
 
     def run(self, checks: Iterable[Check]) -> Tuple[Diagnostic, ...]:

@@ -60,10 +60,10 @@ def join_words(words: List[str], last: str) -> str:
     return " {} ".format(last).join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def shorten(text: str, most: int = 40) -> str:
-    """Return at most `most` characters, on one line."""
-    head = " ".join(text[: 2 * most].split())
-    return head if len(text) <= most else head[: most - 3] + "..."
+def shorten(text: str) -> str:
+    """Return a text of at most 40 characters, on one line."""
+    head = " ".join(text[:80].split())
+    return head if len(text) <= 40 else head[:37] + "..."
 
 
 def quote_name(name: str) -> str:

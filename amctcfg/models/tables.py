@@ -64,31 +64,23 @@ def row_error(
 def json_rows(source: Source) -> Iterator[TableRow]:
     """Read the objects of a JSON array, each with its place."""
     text = source.text
-    position = skip_blanks(text, 0)
-    if text[position : position + 1] != "[":
-        raise json_error(source, position, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]')
-    position = skip_blanks(text, position + 1)
-    while text[position : position + 1] != "]":
-        try:
-            row = read_value(text, position, 1)
-        except Malformed as failure:
-            raise json_error(source, failure.start, "this is not JSON: {}".format(failure.message)) from None
+    start = skip_blanks(text, 0)
+    if text[start : start + 1] != "[":
+        raise json_error(source, start, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]')
+    try:
+        table = read_value(text, start, 0)
+    except Malformed as failure:
+        raise json_error(source, failure.start, "this is not JSON: {}".format(failure.message)) from None
+    rest = skip_blanks(text, table.end)
+    if rest < len(text):
+        raise json_error(source, rest, "expected the end of the file")
+    for row in table.value:
         if not row.is_object:
             raise json_error(source, row.start, 'a layer is an object: {"name": ..., "type": ...}')
         twice = next((key for key, entry in row.value.items() if entry.repeated), None)
         if twice is not None:
             raise json_error(source, row.start, "a layer has two '{}'".format(twice))
         yield row.plain(), source.span(row.start, row.end)
-        position = skip_blanks(text, row.end)
-        if text[position : position + 1] == ",":
-            position = skip_blanks(text, position + 1)
-            if text[position : position + 1] == "]":
-                raise json_error(source, position, "expected a layer after ','")
-        elif text[position : position + 1] != "]":
-            raise json_error(source, position, "expected ',' or ']'")
-    rest = skip_blanks(text, position + 1)
-    if rest < len(text):
-        raise json_error(source, rest, "expected the end of the file")
 
 
 def json_error(source: Source, position: int, message: str) -> ConfigError:

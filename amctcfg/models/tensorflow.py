@@ -61,7 +61,6 @@ def layers_from_graph(graph: Any, flavour: Flavour = TF_ASCEND) -> Layers:
 
 
 def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour) -> List[Examined]:
-    """Examine the nodes of a graph."""
     return examine(TensorFlowGraph(nodes, name), flavour, CONDITIONS, portray)
 
 

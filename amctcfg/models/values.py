@@ -64,7 +64,6 @@ def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, 
 
 
 def constant_shapes(graph: Any) -> Dict[str, Shape]:
-    """Find the constants of a graph, each with its shape."""
     found: Dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     found.update((tensor.values.name, tuple(tensor.dims)) for tensor in graph.sparse_initializer)
     found.update((n.output[0], constant_shape(n)) for n in graph.node if n.op_type == "Constant" and n.output)

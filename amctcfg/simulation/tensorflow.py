@@ -100,7 +100,6 @@ def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
 
 
 def rename(model: onnx.ModelProto, names: Any) -> None:
-    """Give values other names."""
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         value.name = names.get(value.name, value.name)
     for node in model.graph.node:

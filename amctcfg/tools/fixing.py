@@ -106,7 +106,6 @@ class Fixed(NamedTuple):
 
 
 def fix_text(text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe: bool, flavour: Flavour) -> Fixed:
-    """Fix a text."""
     whole, made = fix_syntax(decode(text, "<string>"))
     whole, renewed = renew_selections(OriginalText(whole, layers, flavour))
     made += renewed
@@ -186,12 +185,10 @@ def renew_selections(state: OriginalText) -> Tuple[str, List[Fix]]:
 
 
 def apply_fixes(text: str, made: Sequence[Fix]) -> str:
-    """Apply fixes of one text together."""
     return apply_edits(text, combine_edits(text, made))
 
 
 def combine_edits(text: str, made: Sequence[Fix]) -> List[Edit]:
-    """Combine the edits of fixes of one text."""
     edits = [edit for one in made for edit in one.edits]
     lists: Dict[int, Tuple[Field, Set[int]]] = {}
     for one in made:
@@ -353,7 +350,6 @@ def closing_quote(text: str, start: int, meant: str) -> Optional[int]:
 
 
 def slip_fix(source: Source, found: str, meant: str, edits: Tuple[Edit, ...]) -> Fix:
-    """Make the fix of a slip."""
     span = source.span(edits[0].start, edits[0].end)
     done = "{} for {}".format(meant, found) if meant.strip() else "{} deleted".format(ascii(found).strip("'"))
     diagnostic = Diagnostic(ERROR, "syntax", "'{}' is not text format here".format(found), span, name=source.name)

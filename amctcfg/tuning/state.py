@@ -80,7 +80,6 @@ class StateFolder:
         self.remove(BEGINNING)
 
     def remove(self, names: Pattern[str]) -> None:
-        """Remove the files of some names."""
         for name in filter(names.match, os.listdir(self.path)):
             os.unlink(self.file(name))
 

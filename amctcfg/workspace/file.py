@@ -175,7 +175,6 @@ class ConfigFile:
     # ------------------------------------------------------------ fixes
 
     def fix(self, unsafe: bool) -> Fixed:
-        """Fix what can be fixed."""
         from ..tools.fixing import Fixed, fix_text
 
         try:
