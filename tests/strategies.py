@@ -252,15 +252,18 @@ def fought_messages(cls):
 
 @once
 def fought_parts(flavour):
-    """The parts of a block, in groups of which it has one at most: mostly the first, as it is the default."""
+    """The parts of a block, in groups of which it has one at most: mostly the first, as it is the default.
+
+    None and what sets little are in front, as a failure shrinks to these.
+    """
     groups = {}
     for name, field in fields_of(block_class(flavour)).items():
         if field.is_message:
             groups.setdefault(field.oneof or name, []).append([(name, m) for m in fought_messages(field.kind)])
     strategies = []
     for parts in groups.values():
-        first, last = parts[0], itertools.cycle(parts[-1])
-        strategies.append(st.sampled_from([each for part in first for each in (None, part, part, next(last))]))
+        first, last = parts[0], itertools.islice(itertools.cycle(parts[-1]), len(parts[0]))
+        strategies.append(st.sampled_from([None] * len(first) + [*first, *first, *last]))
     return strategies
 
 
@@ -282,7 +285,7 @@ def contests(draw, flavour=TF_ASCEND):
     name, other = draw(some_of(tuple(NAMES), 2, 2))
     kind, other_kind = draw(some_of((*sorted(flavour.quantizable_types), OTHER_TYPES[0]), 2, 2))
     layer = amctcfg.Layer(name, kind, draw(one_of((True, True, True, False))), lacks)
-    there = draw(one_of((*[(True,) * 5] * 32, *itertools.product((True, False), repeat=5))))
+    there = draw(one_of((*itertools.product((False, True), repeat=5), *[(True,) * 5] * 32)))  # a failure shrinks to few
     own, by_name, typed, by_type, common = (draw(fought_blocks(flavour)) if one else None for one in there)
     named, of_type = (fields_of(flavour.config)[tier].kind for tier in TIERS[:2])
     names = [named(n, block) for n, block in ((name, own), (other, by_name)) if block is not None]

@@ -110,7 +110,7 @@ def plain(block):
 
 def agrees(config, layer, rules, name):
     block = plain(amctcfg.merge(config, layer, rules=rules).calibration_config)
-    assert block == stated_block(config, layer, rules, name), (config, layer)
+    assert block == stated_block(config, layer, rules, name), "{}{}".format(amctcfg.dumps(config), layer)
 
 
 @pytest.mark.parametrize("name", STATED)

@@ -148,7 +148,7 @@ def test_priority_rules(pair, rules):
         for field, origin in effective.origins.items()
         if field in expected
     }
-    assert found == expected
+    assert found == expected, amctcfg.dumps(config)
     for field, (value, _, _) in expected.items():
         part, _, name = field.partition(".")
         assert getattr(getattr(effective.calibration_config, part), name) == value
