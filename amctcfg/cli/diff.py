@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ERROR, PLAIN, RED, Diagnostic
 from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
@@ -59,17 +59,11 @@ def run(arguments: Namespace, console: Console) -> int:
     return EXIT_FINDINGS if changes or found else EXIT_OK
 
 
-class ChangeInWords(NamedTuple):
-    """A change of a layer, or of what holds for the model, in words: `label`, which may be empty, `before` and `after`."""
-
-    label: str
-    before: str
-    after: str
-    change: Change
+Words = Tuple[str, str, str]  # for a change of a layer, or of what holds for the model: a label, before and after
 
 
 class ChangeGroup(NamedTuple):
-    """The same change for all the layers that have it, and the lines that brought it."""
+    """The same change for all the layers that have it, and the lines that brought it; the label may be empty."""
 
     label: str
     before: str
@@ -97,16 +91,15 @@ class Comparison:
 
     def rows(self) -> Iterator[ChangeGroup]:
         """Put equal changes together, whatever their lines."""
-        groups: Dict[Any, List[ChangeInWords]] = {}
-        for entry in self.entries():
-            groups.setdefault((entry.change.layer is None, *entry[:3]), []).append(entry)
-        for group in groups.values():
-            names = [entry.change.layer for entry in group if entry.change.layer is not None]
-            places = dict.fromkeys(self.place(entry.change) for entry in group)
-            yield ChangeGroup(*group[0][:3], names, list(places))
+        groups: Dict[Tuple[bool, Words], List[Change]] = {}
+        for words, change in self.entries():
+            groups.setdefault((change.layer is None, words), []).append(change)
+        for (_, words), changes in groups.items():
+            names = [change.layer for change in changes if change.layer is not None]
+            yield ChangeGroup(*words, names, list(dict.fromkeys(map(self.place, changes))))
 
-    def entries(self) -> Iterator[ChangeInWords]:
-        """Yield the changes, those from one algorithm to another as one each."""
+    def entries(self) -> Iterator[Tuple[Words, Change]]:
+        """Yield the changes in words, those from one algorithm to another as one each."""
         fields = self.after.flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
         for name, group in groupby(self.changes, key=lambda change: change.layer):
             parts: Dict[str, List[Change]] = {}
@@ -122,11 +115,11 @@ class Comparison:
                 oneof = algorithms.get(part)
                 if oneof is None or oneof not in gone or oneof not in new:
                     for c in inside:
-                        yield ChangeInWords(c.field.rpartition(".")[2], value_words(c.before), value_words(c.after), c)
+                        yield (c.field.rpartition(".")[2], value_words(c.before), value_words(c.after)), c
                 elif part == new[oneof]:
                     yield self.switch(gone[oneof], part, fields[part], inside)
 
-    def switch(self, old: str, new: str, field: Any, inside: List[Change]) -> ChangeInWords:
+    def switch(self, old: str, new: str, field: Any, inside: List[Change]) -> Tuple[Words, Change]:
         """Describe one algorithm for another: `ifmr → hfmg`, with what is not the default."""
         defaults = field.kind.__schema__.fields
         special = [
@@ -136,7 +129,7 @@ class Comparison:
         ]
         change = next((c for c in inside if c.after_origin.span), inside[0])
         after = algorithm(new) + (" ({})".format(", ".join(special)) if special else "")
-        return ChangeInWords("", algorithm(old), after, change)
+        return ("", algorithm(old), after), change
 
     def place(self, change: Change) -> str:
         """Name the line that brought the change: that of the new value or, where it is a default, of the one that is gone."""

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 from ..documents.document import parse_tree
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
 from ..flavours.tf_ascend import TF_ASCEND
 from .failure import require_known
 from .model import kind_of_model
@@ -24,13 +23,11 @@ def flavour_by_name(name: str, file: str = "") -> Flavour:
     return FLAVOURS[name]
 
 
-def choose_flavour(
-    file: ConfigFile, graph: Optional[str] = None, read_table: Callable[[], Sequence[Layer]] = tuple
-) -> Tuple[Flavour, str]:
+def choose_flavour(file: ConfigFile, graph: Optional[str] = None, by_head: bool = False) -> Tuple[Flavour, str]:
     """Return the flavour that a file and its model suggest, and by what evidence.
 
     The model's kind counts first, then the fields of the text, then the types that it names. It is TF-Ascend where
-    nothing speaks against it. `read_table` gives the layers of a model that is a table.
+    nothing speaks against it. `by_head`: the head of the file names the model.
     """
     kind, tree = kind_of_model(graph), file.tree
     if file.is_json and not kind:
@@ -39,7 +36,7 @@ def choose_flavour(
 
     if kind not in ("onnx", "table") and (tree is None or fits_tf_ascend(tree)):  # the common case
         return TF_ASCEND, ""
-    layers = read_table() if kind == "table" else ()
+    layers = file.workspace.model(graph, TF_ASCEND, by_head).layers if graph and kind == "table" else ()
     ranked = () if tree is None else rank_flavours(tree, layers)
     if tree is None or not ranked:  # the model alone decides
         tree = parse_tree("", "")

@@ -11,7 +11,6 @@ from ..documents.files import read
 from ..documents.settings import Settings
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layers
 from ..flavours.socs import SOCS, soc_named
 from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
@@ -142,22 +141,18 @@ class Workspace:
                 words = "{} is an ONNX model; its node types are checked against flavour {}"
                 self.note(words.format(graph, flavour.name))
             return flavour
-        flavour, why = choose_flavour(file, graph, lambda: self.layers_of_table(graph or "", by_head))
+        flavour, why = choose_flavour(file, graph, by_head)
         if flavour is not TF_ASCEND:
             words = "{}: assuming flavour {} ({}); override with --flavour"
             self.note(words.format(file.name, flavour.name, why))
         return flavour
-
-    def layers_of_table(self, path: str, by_head: bool) -> Layers:
-        """Return the layers of a table, whose types tell flavours apart."""
-        return self.model(path, TF_ASCEND, by_head).layers
 
     def flavour_of_model(self, graph: str) -> Tuple[Flavour, str]:
         """Return the flavour for a model without a configuration, and why; the one of the options where they name one."""
         if self.wanted is not None:
             return self.wanted, ""
         nothing = ConfigFile(self, "", "", graph, Settings("", graph), False)
-        return choose_flavour(nothing, graph, lambda: self.layers_of_table(graph, False))
+        return choose_flavour(nothing, graph)
 
     def model(self, path: str, flavour: Flavour, by_head: bool = False) -> Model:
         """Return a model as a flavour sees it. Raises `Failure` for a file that can't be used."""
