@@ -45,14 +45,9 @@ STALE = "stale-selection"
 class Fix(NamedTuple):
     """The fix of a diagnostic.
 
-    Attributes:
-        diagnostic: What it fixes.
-        title: What it does, as an editor offers it.
-        done: What it did, as a report lists it.
-        edits: The edits of the text.
-        is_safe: Whether it is sure to change no layer.
-        element: Of a fix that removes one element of a field, the field and the index in it, instead of edits: several
-            such fixes of one list share its commas.
+    title -- what it does, as an editor offers it. done -- what it did, as a report lists it. is_safe -- it is sure to change
+    no layer. element -- instead of edits, the field and the index in it of an element that goes: several such fixes of
+    one list share its commas.
     """
 
     diagnostic: Diagnostic

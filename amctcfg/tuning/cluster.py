@@ -19,13 +19,8 @@ CALL = "(lambda names: (exec(source, names), names['run_with_files'](source, *ar
 class ClusterCommands:
     """Runs commands on a Dask cluster, with the TLS settings of Dask's own configuration.
 
-    Dask repeats the run of a worker that dies on another one, and drops what nobody waits for any more.
-
-    Args:
-        address: The address of the scheduler, such as `tcp://10.0.0.1:8786`.
-
-    Raises:
-        CommandError: The package is not installed, or there is no scheduler.
+    Dask repeats the run of a worker that dies on another one, and drops what nobody waits for any more. Raises
+    `CommandError` where the package is not installed, or no scheduler is at the address.
     """
 
     def __init__(self, address: str) -> None:
@@ -55,7 +50,7 @@ class ClusterCommands:
         return list(words)
 
     def run(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int, log: str) -> Ended:
-        """Run a command to its end; `LocalCommands.run` says what the arguments are."""
+        """Run a command to its end, as `LocalCommands.run` does."""
         sent = {placeholder: ("candidate" + ending, contents) for placeholder, (ending, contents) in files.items()}
         arguments = (list(words), {"AMCTCFG_WORKER": str(worker)}, sent, dict(values))
         try:

@@ -30,12 +30,7 @@ class Ended(NamedTuple):
 
 
 class LocalCommands:
-    """Runs commands on files of a folder, each below a small process of its own that ends it when this process dies.
-
-    Args:
-        folder: Where the files of the candidates are written.
-        jobs: How many commands run at the same time.
-    """
+    """Runs commands on files of a folder, each below a small process of its own that ends it when this process dies."""
 
     def __init__(self, folder: str, jobs: int) -> None:
         self.folder: str = folder
@@ -55,17 +50,9 @@ class LocalCommands:
         return [fill_in(word, {**values, **places}) for word in words]
 
     def run(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int, log: str) -> Ended:
-        """Run a command to its end.
+        """Run a command to its end, with a candidate's files and other values for its placeholders; `log` gets its output.
 
-        Args:
-            words: The command, with placeholders.
-            files: The files of the candidate.
-            values: What other placeholders stand for.
-            worker: The number of the device, `AMCTCFG_WORKER`.
-            log: The file for its output.
-
-        Raises:
-            CommandError: It can't be run, or `stop` was called.
+        Raises `CommandError` where it can't be run, or `stop` was called.
         """
         for ending, contents in files.values():
             replace(contents, self.place(worker, ending), None)

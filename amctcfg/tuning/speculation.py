@@ -14,14 +14,7 @@ UNLIKELY = 1 / 256  # how likely a question has to be reached: what is less like
 def likely_questions(
     strategy: Strategy, verdicts: Verdicts, pending: Container[FrozenSet[str]], count: int
 ) -> List[Names]:
-    """Return the sets that the search will most probably ask about, the likeliest first.
-
-    Args:
-        strategy: The search.
-        verdicts: All that are known.
-        pending: The sets whose verdicts are on the way.
-        count: How many sets are wanted at most.
-    """
+    """Return the sets that the search will most probably ask about, the likeliest first; none whose verdict is pending."""
     found: Dict[FrozenSet[str], Names] = {}
     # Likelihood, number, what is supposed.
     paths: List[Tuple[float, int, Dict[FrozenSet[str], Verdict]]] = [(-1.0, 0, {})]

@@ -112,19 +112,9 @@ def run_command(
     log: Optional[str] = None,
     started: Optional[Callable[[Any], None]] = None,
 ) -> Tuple[int, bytes]:
-    """Run a command to its end, and end what it leaves behind.
+    """Run a command to its end, and end what it leaves behind; `started` is called with the process.
 
-    Args:
-        words: The command and its arguments.
-        environment: What is added to the environment.
-        log: The file that gets its output.
-        started: Called with the process.
-
-    Returns:
-        Its exit status (a signal is negative), and the end of its output.
-
-    Raises:
-        OSError: It can't be run.
+    Returns its exit status (a signal is negative), and the end of its output. Raises `OSError` where it can't be run.
     """
     process = subprocess.Popen(
         list(words),
@@ -149,14 +139,7 @@ def run_command(
 
 
 class Supervised:
-    """A command below a process of its own, this module as a script, which ends it when this process dies.
-
-    Args:
-        script: How that process is started.
-        words: The command.
-        environment: What is added to the environment.
-        log: The file that gets its output.
-    """
+    """A command below a process of its own, this module as a `script`, which ends it when this process dies."""
 
     def __init__(
         self, script: Sequence[str], words: Sequence[str], environment: Mapping[str, str], log: Optional[str]
@@ -184,11 +167,7 @@ class Supervised:
                     self.answers.update(json.loads(line.decode("utf-8")))
 
     def wait(self, is_wanted: Optional[Callable[[], bool]] = None) -> Dict[str, Any]:
-        """Wait for the end of the command, or until it is not wanted any more.
-
-        Returns:
-            Its `status` (a signal is negative), or the `error` that kept it from running.
-        """
+        """Wait for the end of the command, or until it is not wanted; return its `status`, or what kept it from running."""
         try:
             if is_wanted is None:
                 self._reader.join()
@@ -221,15 +200,8 @@ def run_with_files(
 ) -> Dict[str, Any]:
     """Run a command on a worker of a cluster, on files that were sent along and are removed behind it.
 
-    Args:
-        source: The text of this module.
-        words: The command, with placeholders.
-        environment: What is added to the environment.
-        files: For a placeholder the name and the contents of its file.
-        values: What the other placeholders stand for.
-
-    Returns:
-        `status` and `output`, or the `error` that kept it from running; and the `worker`.
+    `source` is the text of this module; `files` are for a placeholder the name and the contents of its file. Returns
+    `status` and `output`, or the `error` that kept it from running; and the `worker`.
     """
     import tempfile
 

@@ -46,15 +46,10 @@ def stay_silent(text: str) -> None:
 class Workspace:
     """Files and the models that they are looked at on; models are read once, notes are given once.
 
-    Args:
-        options: What holds for all files.
-        note: Called with each sentence about the run.
-        progress: Called with what long work is at, and with "" when it has ended.
-        read: Gives the contents and the name of a file; raises `OSError` or `Failure`.
-        detail: Called with how each file is read.
+    note -- called with each sentence about the run. progress -- with what long work is at, and with "" when it has ended.
+    detail -- with how each file is read. read -- gives the contents and the name of a file; raises `OSError` or `Failure`.
 
-    Raises:
-        Failure: There is no flavour of the name that the options ask for.
+    Raises `Failure` where there is no flavour of the name that the options ask for.
     """
 
     def __init__(
