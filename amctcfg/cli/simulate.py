@@ -72,24 +72,19 @@ OPTIONS = (
 )
 
 
-class SimulationRow(NamedTuple):
-    """A layer of a simulation."""
-
-    layer: str
-    type: str
-    scale: Tuple[float, ...]
-    offset: Tuple[int, ...]
-    weight_scales: Tuple[float, ...]
-    cosine: float
-    sqnr: float
-    output: Optional[float]  # decibels of the model's output with this layer alone quantized, where asked for
+# The columns of the table of a simulation.
+SIMULATED = ("layer", "type", "scale", "offset", "weight_scales", "cosine", "sqnr", "output")
 
 
 class SimulationView(NamedTuple):
-    """A simulation as it is shown: the plan as `show` has it, with what was measured, and what the simulation has itself."""
+    """A simulation as it is shown: the plan as `show` has it, with what was measured, and what the simulation has itself.
+
+    rows -- those of `Simulation.to_rows`, with all scales of the weights, and `output`: decibels of the model's output with
+    this layer alone quantized, where that is asked for.
+    """
 
     shown: View
-    rows: List[SimulationRow]
+    rows: List[Dict[str, Any]]
     sim: Any
 
 
@@ -170,18 +165,13 @@ def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
 
 def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]) -> SimulationView:
     """Return what is shown, with the effect of each layer alone where that is asked for."""
-    cosines, sqnrs = sim.sensitivity("cosine"), sim.sensitivity("sqnr")
     outputs = sim.sensitivity("output") if alone else {}
-    rows = []
-    for name, factors in sim.factors.items():
-        scales, offsets = zip(*factors.activations)
-        weights = tuple(map(float, factors.scale_w))
-        kind = file.plan[name].layer.type
-        rows.append(SimulationRow(name, kind, scales, offsets, weights, cosines[name], sqnrs[name], outputs.get(name)))
-    extras = {row.layer: {label: text_cells(row)[label] for label in ("scale", "offset", "SQNR")} for row in rows}
+    weights = {name: list(map(float, factors.scale_w)) for name, factors in sim.factors.items()}
+    rows = [dict(r, weight_scales=weights[r["layer"]], output=outputs.get(r["layer"])) for r in sim.to_rows()]
+    extras = {row["layer"]: {label: text_cells(row)[label] for label in ("scale", "offset", "SQNR")} for row in rows}
     refusals = {refusal.layer: refusal.reason for refusal in sim.refused}
     notes = ("The output of the quantized model: " + decibels(sim.output_sqnr), *sim.notes)
-    shown = view_plan(file, old, Measured(cosines, "cosine", extras, refusals), notes)
+    shown = view_plan(file, old, Measured(sim.sensitivity("cosine"), "cosine", extras, refusals), notes)
     warnings = file.without_ignored([*file.plan.warnings, *(refusal_warning(refusal, file) for refusal in sim.refused)])
     return SimulationView(shown._replace(warnings=warnings), rows, sim)
 
@@ -192,7 +182,7 @@ def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]
 def to_text(view: SimulationView) -> str:
     """Write a line for each layer, and a summary."""
     head = ["layer", "scale", "offset", "cosine", "SQNR"]
-    head += ["output"] if any(row.output is not None for row in view.rows) else []
+    head += ["output"] if any(row["output"] is not None for row in view.rows) else []
     lines = align([head, *([text_cells(row)[label] for label in head] for row in view.rows)], str.rjust)
     parts = ["{} quantized".format(pluralize(len(view.rows), "layer"))]
     parts += ["{} refused".format(len(view.sim.refused))] if view.sim.refused else []
@@ -202,15 +192,20 @@ def to_text(view: SimulationView) -> str:
     return "".join(escape_controls(line) + "\n" for line in lines)
 
 
-def text_cells(row: SimulationRow) -> Dict[str, str]:
+def text_cells(row: Dict[str, Any]) -> Dict[str, str]:
     return {
-        "layer": row.layer,
-        "scale": " and ".join(map("{:.6g}".format, row.scale)),
-        "offset": " and ".join(map(str, row.offset)),
-        "cosine": "{:.7f}".format(row.cosine),
-        "SQNR": decibels(row.sqnr),
-        "output": decibels(row.output),
+        "layer": row["layer"],
+        "scale": " and ".join(map("{:.6g}".format, as_pair(row["scale"]))),
+        "offset": " and ".join(map(str, as_pair(row["offset"]))),
+        "cosine": "{:.7f}".format(row["cosine"]),
+        "SQNR": decibels(row["sqnr"]),
+        "output": decibels(row["output"]),
     }
+
+
+def as_pair(value: Any) -> Tuple[Any, ...]:
+    """Return the values of both activations of a product of two variables; of any other layer the only one."""
+    return value if isinstance(value, tuple) else (value,)
 
 
 def decibels(value: Optional[float]) -> str:
@@ -218,21 +213,12 @@ def decibels(value: Optional[float]) -> str:
     return "" if value is None else "{:.2f} dB".format(value) if math.isfinite(value) else "NaN or infinity in floats"
 
 
-def row_as_dict(row: SimulationRow) -> Dict[str, Any]:
-    values = dict(row._asdict())
-    for name in ("scale", "offset"):
-        if len(values[name]) == 1:
-            values[name] = values[name][0]
-    values.update({name: finite(values[name]) for name in ("cosine", "sqnr", "output")})
-    return values
-
-
 def to_json(view: SimulationView) -> str:
     """Write one object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes`, `output_sqnr` in dB."""
     return json_report(
         file=view.shown.file,
         model=view.shown.model,
-        layers=[row_as_dict(row) for row in view.rows],
+        layers=[dict(row, **{name: finite(row[name]) for name in ("cosine", "sqnr", "output")}) for row in view.rows],
         borders=view.shown.table.borders,
         refused=[dict(refusal._asdict()) for refusal in view.sim.refused],
         notes=list(view.sim.notes),
@@ -244,10 +230,9 @@ def to_csv(view: SimulationView) -> str:
     """Write a row for each layer; of the weights the number of their scales."""
     rows = []
     for row in view.rows:
-        values = dict(row._asdict(), weight_scales=len(row.weight_scales))
-        values.update(scale=" ".join(map(repr, row.scale)), offset=" ".join(map(str, row.offset)))
-        rows.append(values)
-    return table_csv(SimulationRow._fields, rows)
+        scale, offset = (" ".join(map(repr, as_pair(row[name]))) for name in ("scale", "offset"))
+        rows.append(dict(row, scale=scale, offset=offset, weight_scales=len(row["weight_scales"])))
+    return table_csv(SIMULATED, rows)
 
 
 def to_ranking(scores: Any) -> str:
