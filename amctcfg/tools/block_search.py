@@ -12,7 +12,6 @@ from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, SOFTEN, cascade_of, requirements_in, requirements_of
-from ..flavours.requirement import ERROR as IS_ERROR
 from ..messages.field import Field
 from ..messages.message import Message, construct
 from ..messages.printing import print_message
@@ -74,7 +73,6 @@ class BlockSearch:
         same: Dict[Message, Message] = {}  # one object for equal blocks
         self.blocks: Dict[str, Message] = {name: same.setdefault(x.block, x.block) for name, x in read.layers.items()}
         self.wanted: Dict[LayerClass, Counter[Message]] = {}
-        self.sizes: Counter[LayerClass] = Counter(map(class_of, supported))
         for layer in supported:
             counts = self.wanted.setdefault(class_of(layer), Counter())
             if layer.name in self.blocks:
@@ -166,12 +164,8 @@ class BlockSearch:
     def own_block(self, layer: Layer, common: Optional[Message], type_block: Optional[Message]) -> Optional[Message]:
         """Return the block that a layer needs for itself, None if it needs none."""
         layer_class = class_of(layer)
-        tiers = self.tiers(common, type_block)
-        forced = type_block is None and self.is_forbidden(layer_class, common)
         wanted = self.blocks.get(layer.name)
-        if wanted is None:  # nothing is wanted of it, but common_config would be an error on it
-            return self.block_class() if forced else None
-        if not forced and wanted == self.resolve_outcome(layer_class, tiers):
+        if wanted is None or wanted == self.resolve_outcome(layer_class, self.tiers(common, type_block)):
             return None
         return self.shortest_block(wanted, layer_class, self.fallbacks(layer_class, common, type_block))
 
@@ -198,7 +192,7 @@ class BlockSearch:
     # ------------------------------------------------------------ candidates for the common block
 
     def common_variants(self, block: Message) -> Iterator[Message]:
-        """Iterate over ways to write a block as common_config: switches that the type decides left out, true or false."""
+        """Iterate over ways to write a block as common_config: switches that the type decides left out or false."""
         parts: List[List[Tuple[str, Any]]] = []
         for names, default in self.members.groups:
             name = next((n for n in names if getattr(block, n) is not None), None)
@@ -215,7 +209,7 @@ class BlockSearch:
         for field in part.__schema__.fields.values():
             value = getattr(part, field.name)
             if field.default is BY_TYPE:
-                options.append([(field.name, v) for v in (None, True, False)])
+                options.append([(field.name, v) for v in (None, False)])  # true where it can be, if nothing is said
             elif cascade_of(field) is not None:
                 options.append([(field.name, v) for v in (None, not self.overall(field))])
             else:
@@ -242,8 +236,8 @@ class BlockSearch:
         cascading = tuple(self.fallbacks(layer_class, common, None) for layer_class in classes)
         without = Cost(0, 0)
         for layer_class, fallbacks in zip(classes, cascading):
-            outcome, forbidden = self.resolve_outcome(layer_class, tiers), self.is_forbidden(layer_class, common)
-            without = without.plus(*self.class_cost(layer_class, outcome, forbidden, fallbacks))
+            outcome = self.resolve_outcome(layer_class, tiers)
+            without = without.plus(*self.class_cost(layer_class, outcome, fallbacks))
         key = layer_type, cascading
         if key not in self.entries:
             self.entries[key] = self.type_entry(layer_type, common, cascading)
@@ -259,7 +253,7 @@ class BlockSearch:
             for layer_class, fallbacks in zip(classes, cascading)
             for wanted in self.wanted[layer_class]
         ]
-        for block in dict.fromkeys(tried or [self.block_class()]):
+        for block in dict.fromkeys(tried):
             if block is not None and self.is_allowed_for_type(layer_type, block):
                 best = min(best, (self.entry_cost(classes, common, block), block), key=lambda priced: priced[0])
         return best
@@ -268,10 +262,10 @@ class BlockSearch:
         cost = Cost(1, 3 + self.lines(block))
         for layer_class in classes:
             outcome = self.resolve_outcome(layer_class, self.tiers(common, block))
-            cost = cost.plus(*self.class_cost(layer_class, outcome, False, self.fallbacks(layer_class, common, block)))
+            cost = cost.plus(*self.class_cost(layer_class, outcome, self.fallbacks(layer_class, common, block)))
         return cost
 
-    def class_cost(self, layer_class: LayerClass, outcome: Message, forbidden: bool, fallbacks: Fallback) -> Cost:
+    def class_cost(self, layer_class: LayerClass, outcome: Message, fallbacks: Fallback) -> Cost:
         """Return what the layers of a class cost that need a block of their own."""
         counts = self.wanted[layer_class]
         key = layer_class, fallbacks
@@ -282,9 +276,6 @@ class BlockSearch:
                 total = total.plus(count * one.blocks, count * one.lines)
             self.sums[key] = total
         cost = self.sums[key]
-        if forbidden:
-            free = self.sizes[layer_class] - sum(counts.values())
-            return cost.plus(free, free * 5)
         count = counts.get(outcome, 0)
         if count:
             one = self.own_cost(outcome, layer_class, fallbacks)
@@ -322,13 +313,6 @@ class BlockSearch:
                 value = next(v for v in blocks if v is not None)
                 found.add((part, field.name, value and possible))
         return frozenset(found)
-
-    def is_forbidden(self, layer_class: LayerClass, common: Optional[Message]) -> bool:
-        """Return whether a common block is an error on layers of a class."""
-        return common is not None and any(
-            requirement.common == IS_ERROR and not self.flavour.can(self.layer_of[layer_class], requirement.ability)
-            for requirement in requirements_in(common)
-        )
 
     def is_allowed_for_type(self, layer_type: str, block: Message) -> bool:
         described, layers = self.flavour.types[layer_type], [self.layer_of[each] for each in self.types[layer_type]]
