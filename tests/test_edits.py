@@ -544,6 +544,23 @@ def test_slips_are_mended_up_to_the_first_error_that_is_left(before, after):
     assert fixing.fix_syntax(after)[0] == after
 
 
+def test_a_slip_has_its_place_and_what_is_done():
+    text = "a：1 // “x”\nb: “y”，c： ‘2’\u00a0e: [1，]\u200b"
+    fixed, slips = fixing.fix_syntax(text)
+    assert fixed == "a:1 # “x”\nb: \"y\",c: '2' e: [1]"
+    lines, found = text.split("\n"), []
+    for _, code, message, span, *_ in (slip.diagnostic for slip in slips):
+        there = lines[span.line - 1][span.column - 1 : span.end_column - 1]
+        assert code == "syntax" and message == "'{}' is not text format here".format(there)
+        assert span.line == span.end_line
+        found.append(there)
+    assert found == ["：", "//", "“", "，", "：", "‘", "\u00a0", "，", "\u200b"]
+    assert [slip.done for slip in slips] == [
+        ": for ：", "# for //", '" for “', ", for ，", ": for ：", "' for ‘", "a blank for \\xa0", "， deleted", "\\u200b deleted"
+    ]  # fmt: skip
+    assert all(slip.is_safe for slip in slips)
+
+
 def test_fix_on_the_command_line(cli, tmp_path):
     path, graph = tmp_path / "a.cfg", tmp_path / "l.csv"
     path.write_text("do_fusion：yes\nskip_layers: ['a','a']\n", encoding="utf-8")

@@ -346,7 +346,8 @@ def closing_quote(text: str, start: int, meant: str) -> Optional[int]:
 
 def slip_fix(source: Source, found: str, meant: str, edits: Tuple[Edit, ...]) -> Fix:
     span = source.span(edits[0].start, edits[0].end)
-    done = "{} for {}".format(meant, found) if meant.strip() else "{} deleted".format(ascii(found).strip("'"))
+    shown = found if found.isprintable() else ascii(found).strip("'")
+    done = "{} for {}".format("a blank" if meant == " " else meant, shown) if meant else "{} deleted".format(shown)
     diagnostic = Diagnostic(ERROR, "syntax", "'{}' is not text format here".format(found), span, name=source.name)
     return Fix(diagnostic, "Fix the syntax", done, edits, True)
 
