@@ -176,8 +176,8 @@ def test_what_the_toolkit_refuses_has_a_colour_of_its_own():
     unable = [(Layer("d", "Conv2D", False), "it is grouped")]
     plan = expand(AMCTConfig(skip_layers=["a", "b"]), [Layer(name, "Conv2D") for name in "abc"])
     table = tabulate(plan, others=unable)
-    skipped, other, quantized, _ = table.rows
-    rows = [skipped, other._replace(state="refused", is_refused=True), quantized]
+    skipped, other, quantized, unquantizable = table.rows
+    rows = [skipped, other._replace(state="refused", is_refused=True), quantized, unquantizable]
     found = json.loads(model_explorer(table._replace(rows=rows), {}))["results"]
     assert (found["a"]["value"], found["a"]["bgColor"]) == ("skip", SKIPPED)
     assert (found["b"]["value"], found["b"]["bgColor"]) == ("refused", REFUSED) != ("refused", SKIPPED)

@@ -141,6 +141,17 @@ def test_sorted_by_what_hurts_and_by_name(large, cli):
     assert [row["layer"] for row in rows] == sorted(NAMES)
 
 
+@pytest.mark.parametrize("low_is_sensitive, order", [(True, "bcad"), (None, "bcad"), (False, "acbd")])
+def test_the_worst_comes_first_and_what_has_no_score_last(low_is_sensitive, order):
+    from amctcfg.tools.tabulating import Measured, tabulate
+
+    plan = amctcfg.expand(amctcfg.AMCTConfig(), [Layer(name, "Conv2D") for name in "abcd"])
+    table = tabulate(plan, measured=Measured({"a": 0.5, "b": -2.0, "c": 0.0}))
+    assert table.has_scores and not tabulate(plan).has_scores
+    rows = table._replace(low_is_sensitive=low_is_sensitive).worst_first(table.rows[::-1])
+    assert "".join(row.layer.name for row in rows) == order
+
+
 @pytest.mark.parametrize("options, words", [(["--changed"], "--against OLD"), (["--sort", "score"], "--scores R")])
 def test_options_that_need_others(folder, cli, options, words):
     done = cli("show", "q.cfg", "--graph", "l.csv", *options)

@@ -73,6 +73,52 @@ def test_layouts(path, cli):
     assert amctcfg.format(done.out) == done.out
 
 
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("a: 1# c\n", "a: 1  # c\n"),
+        ("a: 1 ;# c\nb: 2\n", "a: 1  # c\nb: 2\n"),
+        ("a: # c\n 1\n", "# c\na: 1\n"),
+        ("a: -# c\n1\n", "# c\na: -1\n"),
+        ("a # c\n{b: 1}\n", "# c\na {\n  b: 1\n}\n"),
+        ("a {# c\nb: 1}# d\nc: 2\n", "a {  # c\n  b: 1\n}  # d\nc: 2\n"),
+        ("a {\n# c\n}\n", "a {\n  # c\n}\n"),
+        ("a: [1 # c\n]# d\nb: 2\n", "a: [\n  1  # c\n]  # d\nb: 2\n"),
+        ("a: [# c\n 1]\n", "a: [  # c\n  1\n]\n"),
+        ("a: [1\n# c\n]\n", "a: [\n  1\n  # c\n]\n"),
+        ("a: [\n# c\n]\n", "a: [\n  # c\n]\n"),
+        ("a: [{b: 1},# c\n{c: 2}# d\n]\n", "a: [\n  {\n    b: 1\n  },  # c\n  {\n    c: 2\n  }  # d\n]\n"),
+        ("a: 'x'# c\n'y'# d\n", 'a:\n  "x"  # c\n  "y"  # d\n'),
+        ("a: 'x'\n\n# c\n\n'y'\n", 'a:\n  "x"\n  # c\n  "y"\n'),
+        ("\n\n# c\n\n\n# d\n\na: 1\n\n\n", "# c\n\n# d\n\na: 1\n"),
+    ],
+)
+def test_a_comment_stays_with_what_it_is_about(before, after):
+    assert amctcfg.format(before) == after == amctcfg.format(after)
+
+
+@pytest.mark.parametrize("head, foot, between", [("a: [", "]", ", "), ("a: ", "", " ")], ids=["list", "strings"])
+def test_what_fits_in_eighty_columns_stays_on_a_line(head, foot, between):
+    for width, lines in ((80, 1), (81, 4 if foot else 3)):
+        first = '"{}"'.format("x" * 30)
+        second = '"{}"'.format("y" * (width - 2 - len(head + first + between + foot)))
+        line = head + first + between + second + foot
+        assert len(line) == width
+        done = amctcfg.format(line)
+        assert len(done.splitlines()) == lines and (done == line + "\n") is (lines == 1)
+        assert amctcfg.format(done) == done
+
+
+@pytest.mark.parametrize("head, kept", [
+    ("# txtpbfmt: disable\n", True), ("\n#txtpbfmt:disable, by hand\n", True), ("# first\n\n# txtpbfmt: disable\n", True),
+    ("# txtpbfmt: disabled\n", False), ("# no txtpbfmt: disable\n", False), ("b: 1\n# txtpbfmt: disable\n", False),
+    ("# txtpbfmt: disable", True),
+])  # fmt: skip
+def test_a_text_that_asks_to_be_left_alone_is(head, kept):
+    text = head + ("a:1\n" if head.endswith("\n") else "")
+    assert (amctcfg.format(text) == text) is kept
+
+
 def test_fmt_in_place_check_and_diff(cli, tmp_path):
     path, tidy, broken = tmp_path / "a.cfg", tmp_path / "tidy.cfg", tmp_path / "broken.cfg"
     path.write_bytes(b"do_fusion:true")
@@ -444,6 +490,12 @@ SHORTEST = [
      COMMON.format("ifmr_quantize { dst_type: INT16 }") + OWN.format("a", "ada_quantize { }")),
     ("pytorch", "Conv2d Linear Conv2d Conv3d",
      SKIP.format("a") + OWN.format("a", "hfmg_quantize { dst_type: INT16 }") + OWN.format("d", FINER)),
+    # What can't be said of a type as a whole, or only softly.
+    ("pytorch", "LSTM LSTM Conv2d Linear", OWN.format("a", "dmq_balancer { }") + OWN.format("b", "dmq_balancer { }")),
+    ("pytorch", "Linear Linear Linear/int16 Conv2d Conv1d",
+     OWN.format("a", "ifmr_quantize { dst_type: INT16 }") + OWN.format("b", "ifmr_quantize { dst_type: INT16 }")),
+    ("pytorch", "Linear Linear Linear/int4 Conv2d Conv2d", TYPE.format("Linear", "arq_quantize { quant_bits: 4 }")),
+    ("pytorch", "Linear Linear Conv2d Conv2d AvgPool2d", TYPE.format("Linear", "ifmr_quantize { dst_type: INT16 }")),
 ]  # fmt: skip
 
 
@@ -619,14 +671,28 @@ override_layer_configs { layer_name: "c" calibration_config { ifmr_quantize { } 
         assert cli("diff", *files, "--graph", "l.csv", "--rules", "toolkit").status == 0
 
 
+@pytest.mark.parametrize("name", [name for name, flavour in amctcfg.FLAVOURS.items() if flavour.layout])
+def test_a_plan_and_what_it_writes_do_not_differ(name):
+    """Whichever is the first; what the JSON has no key for is left out of account."""
+    flavour = amctcfg.FLAVOURS[name]
+    model = [Layer("c", min(flavour.fusible_types))]
+    text = "activation_offset: false\nskip_fusion_layers: 'c'\n"
+    for more in ("skip_approximation_layers: 'c'\n", "batch_num: 3\n"):
+        text += more if more.partition(":")[0] in flavour.config.__schema__.fields else ""
+    plan = amctcfg.expand(amctcfg.loads(text, flavour=flavour), model)
+    read = amctcfg.read_plan(plan.to_json(), model, flavour=flavour)
+    assert amctcfg.diff(plan, read) == amctcfg.diff(read, plan) == ()
+
+
 def test_two_plans_differ_without_their_layers():
     one, other = amctcfg.parse(""), amctcfg.parse("activation_offset: false")
     model = [Layer("conv1", "Conv2D"), Layer("relu", "Relu")]
     plans = [amctcfg.expand(document, model) for document in (one, other)]
     assert amctcfg.diff(*plans) == amctcfg.diff(one, other, model) != ()
     assert amctcfg.diff(*plans)[0].after_origin.span.column == 1
-    with pytest.raises(TypeError, match="needs the layers"):
-        amctcfg.diff(one, plans[1])
+    for sides in ((one, plans[1]), (plans[0], other), (one, other)):
+        with pytest.raises(TypeError, match="needs the layers"):
+            amctcfg.diff(*sides)
 
 
 GLOBAL_FIELDS = [
