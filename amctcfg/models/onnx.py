@@ -33,9 +33,9 @@ from .values import OnnxGraph, channels_of, integer, node_names
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
 FIELDS: Fields = {
-    "Dimension": {"dim_value": (1, "int64"), "dim_param": (2, "string")},
+    "Dimension": {"dim_value": (1, "int64")},
     "Shape": {"dim": (1, "Dimension*")},
-    "TensorType": {"elem_type": (1, "int32"), "shape": (2, "Shape")},
+    "TensorType": {"shape": (2, "Shape")},
     "TypeProto": {"tensor_type": (1, "TensorType")},
     "ValueInfo": {"name": (1, "string"), "type": (2, "TypeProto")},
     "Tensor": {"dims": (1, "int64*"), "name": (8, "string")},
