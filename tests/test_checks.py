@@ -5,6 +5,7 @@ A case is a text and what is reported for it: codes, each with what is written a
 are in `tests/data/broken/`.
 """
 
+import dataclasses
 import pickle
 from pathlib import Path
 
@@ -288,12 +289,35 @@ def test_an_override_that_is_softened_to_nothing_is_redundant():
     assert found(text, PYTORCH, TORCH) == [("redundant-override", "'packed'"), ("softened", "4")]
 
 
-def test_a_layer_lacks_what_its_type_does_not_have_anyway():
-    """A table may say so of any layer."""
-    for kind, block in (("Relu", INT16), ("AvgPool2d", INT16), ("Relu", CHANNELS)):
-        layers = [Layer("conv", "Conv2d"), Layer("a", kind, kind == "AvgPool2d", ["int16", "channel_wise"])]
-        errors = [d for d in amctcfg.check(own("a", block), layers=layers, flavour=PYTORCH) if d.severity == "error"]
-        assert [d.message.partition(" for ")[2] for d in errors] == ["'a', which is of type %s" % kind]
+ONLY_ADA = "leave it out; only Conv2d, ConvTranspose2d, Linear can have it"
+
+
+@pytest.mark.parametrize(
+    "layer, block, why, cure",
+    [
+        (Layer("a", "Conv2d", False), ADA, "which is not supported", "delete it here"),
+        (Layer("a", "AvgPool2d", False), ADA, "which is of type AvgPool2d", ONLY_ADA),
+        (Layer("a", "AvgPool2d"), ADA, "which is of type AvgPool2d", ONLY_ADA),
+        (Layer("a", "Relu", False), ADA, "which is of type Relu", ONLY_ADA),
+        (Layer("a", "Linear", True, ["int16"]), INT16, "a Linear without a bias", "leave it out; only Conv1d, Conv2d, "),
+        (Layer("a", "Conv2d", True, ["asymmetric"]), YES, "a Conv2d of two variables", "write asymmetric: false, or "),
+        (Layer("a", "Conv2d", True, ["ada_quantize"]), ADA, "which lacks it though its type Conv2d can have it", ONLY_ADA),
+        # a table may say of any layer what it lacks
+        (Layer("a", "Relu", False, ["int16"]), INT16, "which is of type Relu", "leave it out; only "),
+        (Layer("a", "AvgPool2d", True, ["int16"]), INT16, "which is of type AvgPool2d", "leave it out; only "),
+        (Layer("a", "Linear", True, ["channel_wise"]), CHANNELS, "which is of type Linear", "write channel_wise: false, "),
+    ],
+)  # fmt: skip
+def test_why_a_layer_cant_have_what_it_is_asked_for(layer, block, why, cure):
+    found_here = amctcfg.check(own("a", block), layers=[Layer("conv", "Conv2d"), layer], flavour=PYTORCH)
+    (error,) = [d for d in found_here if d.severity == "error"]
+    assert error.message.endswith(" for 'a', " + why) and error.hint.startswith(cure)
+
+
+def test_a_flavour_without_types_that_are_fused():
+    flavour = dataclasses.replace(TF_ASCEND, types=[amctcfg.LayerType("Conv2D")])
+    (error,) = amctcfg.check("skip_fusion_layers: 'a'", layers=[Layer("a", "Conv2D")], flavour=flavour)
+    assert (error.code, error.hint) == ("not-fusible", "delete it here; BN is fused into none of its types")
 
 
 def test_four_bits_where_they_can_not_be_packed():
