@@ -31,7 +31,7 @@ PAGE = """\
 *{box-sizing:border-box}
 html{scroll-padding-top:9rem}
 body{font:14px/1.5 system-ui,sans-serif;margin:0;background:var(--back);color:var(--text)}
-header,section,footer{padding:0 20px;max-width:100vw;position:sticky;left:0}
+header,section{padding:0 20px;max-width:100vw;position:sticky;left:0}
 h1{font-size:22px;margin:18px 0 0;overflow-wrap:anywhere}h2{font-size:17px;margin:28px 0 8px}
 p{margin:6px 0}a{color:var(--link)}.dim{color:var(--dim)}
 :focus-visible{outline:2px solid var(--focus);outline-offset:1px}
@@ -90,14 +90,13 @@ summary{cursor:pointer}details{margin-top:14px}
 pre{overflow:auto;padding:8px 12px;background:var(--soft);border:1px solid var(--line);border-radius:6px;font:12.5px/1.45 ui-monospace,monospace}
 ol.text{font:12.5px/1.5 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere;padding-left:5em}
 ol.text li::marker{color:var(--dim)}
-footer{margin:28px 0 60px;color:var(--dim)}
 @media screen{html.js tr.in{display:none}}
 """
 
 # Below this width a row is a card: its name, then label and value; the sheet gets a line for each label from the page.
 NARROW = """\
 @media screen and (max-width:760px){
-header,section,footer,.tools{padding-left:12px;padding-right:12px}
+header,section,.tools{padding-left:12px;padding-right:12px}
 dl.figures{gap:6px 22px}.figures dd{font-size:24px}
 .tools{position:static}
 html{scroll-padding-top:1rem}

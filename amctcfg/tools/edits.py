@@ -225,13 +225,13 @@ def end_of_entries(tree: Tree) -> int:
         stop = behind_separator(text, behind) if start < end else behind
         if start < end < stop:
             end = line_end(text, stop)
-    return end
+    return min(end + 1, len(text))
 
 
 def line_end(text: str, offset: int) -> int:
-    """Return the end of the line of an offset, behind its newline."""
+    """Return the end of the line of an offset, in front of its newline."""
     end = text.find("\n", offset)
-    return len(text) if end < 0 else end + 1
+    return len(text) if end < 0 else end
 
 
 def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flavour] = None) -> str:
@@ -311,8 +311,7 @@ def take_lines(text: str, edits: List[Edit]) -> List[Edit]:
         else:
             by_line.setdefault(starts[bisect_right(starts, edit.start) - 1], []).append(edit)
     for line, group in by_line.items():
-        end = text.find("\n", line)
-        end = len(text) if end < 0 else end
+        end = line_end(text, line)
         left = apply_edits(text[line:end], join_edits(Edit(e.start - line, e.end - line) for e in group))
         bare = left.split("#", 1)[0].strip(BLANK_CHARACTERS + ",;")
         if bare or any(e.end > end for e in group):

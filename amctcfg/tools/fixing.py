@@ -28,6 +28,7 @@ from .edits import (
     ending_before,
     join_edits,
     keep_apart,
+    line_end,
     remove_elements,
     remove_field,
     rewrite_block,
@@ -319,8 +320,7 @@ def find_slips(text: str) -> Iterator[Fix]:
         elif meant and meant == CLOSED_BY.get(opened[-1]):
             opened.pop()
         elif meant == "#" or found[0] == "#":
-            end = text.find("\n", end)
-            end = len(text) if end < 0 else end
+            end = line_end(text, end)
         if edits:
             yield slip_fix(source, found, meant, edits)
         match = SLIP.search(text, end)
@@ -335,8 +335,7 @@ def last_character(text: str, end: int) -> str:
 
 def closing_quote(text: str, start: int, meant: str) -> Optional[int]:
     """Return where a string closes that a look-alike of a quote opens; None where that is not certain."""
-    end = text.find("\n", start)
-    for index in range(start, len(text) if end < 0 else end):
+    for index in range(start, line_end(text, start)):
         if text[index] == meant:
             return None  # quotes of both kinds
         if LOOKALIKES.get(text[index]) == meant:

@@ -14,7 +14,7 @@ from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT, STRING
 from ..textformat.literals import unescape
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
-from .edits import ending_before
+from .edits import ending_before, line_end
 
 LINE_WIDTH = 80
 DEEPEST_INDENT = 40  # levels of indentation: a text that is nested n times must not get n * n blanks
@@ -76,8 +76,7 @@ def is_disabled(text: str) -> bool:
     while text.startswith("#", offset):
         if DISABLE.match(text, offset):
             return True
-        end = text.find("\n", offset)
-        offset = BLANKS.match(text, len(text) if end < 0 else end).end()  # type: ignore[union-attr]
+        offset = BLANKS.match(text, line_end(text, offset)).end()  # type: ignore[union-attr]
     return False
 
 
