@@ -29,7 +29,7 @@ def trees():
 
 
 MODULE_LINES = 480
-ANY = 470
+ANY = 435
 
 
 def room_of(name):

@@ -24,13 +24,6 @@ if TYPE_CHECKING:
     from ..messages.sharing import IdentityCache
 
 
-class LayerClass(NamedTuple):
-    """Layers of one type and one set of missing abilities: they resolve alike."""
-
-    type: str
-    lacks: Tuple[str, ...]
-
-
 class Cost(NamedTuple):
     """A cost to be minimized: first the blocks, then the lines of the text."""
 
@@ -69,21 +62,17 @@ class BlockSearch:
             for key, value in read.globals.items()
             if key in read.config_fields and value != read.config_fields[key].default and value != []
         }
-        self.base: Configuration = self.flavour.config(**self.globals)
         same: Dict[Message, Message] = {}  # one object for equal blocks
         self.blocks: Dict[str, Message] = {name: same.setdefault(x.block, x.block) for name, x in read.layers.items()}
-        self.wanted: Dict[LayerClass, Counter[Message]] = {}
+        self.wanted: Dict[Layer, Counter[Message]] = {}
         for layer in supported:
             counts = self.wanted.setdefault(class_of(layer), Counter())
             if layer.name in self.blocks:
                 counts[self.blocks[layer.name]] += 1
-        self.types: Dict[str, List[LayerClass]] = {}
+        self.types: Dict[str, List[Layer]] = {}
         for layer_class in self.wanted:
             self.types.setdefault(layer_class.type, []).append(layer_class)
-        self.layer_of: Dict[LayerClass, Layer] = {
-            layer_class: Layer("", layer_class.type, True, layer_class.lacks) for layer_class in self.wanted
-        }
-        self.resolver: Resolver = Resolver(self.base, "documented", self.flavour)
+        self.resolver: Resolver = Resolver(self.flavour.config(**self.globals), "documented", self.flavour)
         # The fields that cascade, with the part that holds each.
         self.cascades: List[Tuple[str, Field]] = [
             (part, field)
@@ -92,7 +81,7 @@ class BlockSearch:
             if cascade_of(field) is not None
         ]
         # What is the same under many common blocks: only the values that cascade reach layers with a block of their own.
-        self.sums: Dict[Tuple[LayerClass, Fallback], Cost] = {}
+        self.sums: Dict[Tuple[Layer, Fallback], Cost] = {}
         self.entries: Dict[Tuple[str, Tuple[Fallback, ...]], Priced] = {}
 
     # ------------------------------------------------------------ the configuration
@@ -165,7 +154,7 @@ class BlockSearch:
         """Return the block that a layer needs for itself, None if it needs none."""
         layer_class = class_of(layer)
         wanted = self.blocks.get(layer.name)
-        if wanted is None or wanted == self.resolve_outcome(layer_class, self.tiers(common, type_block)):
+        if wanted is None or wanted == self.resolver.block_of(layer_class, self.tiers(common, type_block)):
             return None
         return self.shortest_block(wanted, layer_class, self.fallbacks(layer_class, common, type_block))
 
@@ -236,7 +225,7 @@ class BlockSearch:
         cascading = tuple(self.fallbacks(layer_class, common, None) for layer_class in classes)
         without = Cost(0, 0)
         for layer_class, fallbacks in zip(classes, cascading):
-            outcome = self.resolve_outcome(layer_class, tiers)
+            outcome = self.resolver.block_of(layer_class, tiers)
             without = without.plus(*self.class_cost(layer_class, outcome, fallbacks))
         key = layer_type, cascading
         if key not in self.entries:
@@ -258,14 +247,14 @@ class BlockSearch:
                 best = min(best, (self.entry_cost(classes, common, block), block), key=lambda priced: priced[0])
         return best
 
-    def entry_cost(self, classes: List[LayerClass], common: Optional[Message], block: Message) -> Cost:
+    def entry_cost(self, classes: List[Layer], common: Optional[Message], block: Message) -> Cost:
         cost = Cost(1, 3 + self.lines(block))
         for layer_class in classes:
-            outcome = self.resolve_outcome(layer_class, self.tiers(common, block))
+            outcome = self.resolver.block_of(layer_class, self.tiers(common, block))
             cost = cost.plus(*self.class_cost(layer_class, outcome, self.fallbacks(layer_class, common, block)))
         return cost
 
-    def class_cost(self, layer_class: LayerClass, outcome: Message, fallbacks: Fallback) -> Cost:
+    def class_cost(self, layer_class: Layer, outcome: Message, fallbacks: Fallback) -> Cost:
         """Return what the layers of a class cost that need a block of their own."""
         counts = self.wanted[layer_class]
         key = layer_class, fallbacks
@@ -282,7 +271,7 @@ class BlockSearch:
             cost = cost.plus(-count * one.blocks, -count * one.lines)
         return cost
 
-    def own_cost(self, block: Message, layer_class: LayerClass, fallbacks: Fallback) -> Cost:
+    def own_cost(self, block: Message, layer_class: Layer, fallbacks: Fallback) -> Cost:
         written = self.shortest_block(block, layer_class, fallbacks)
         return Cost(IMPOSSIBLE, 0) if written is None else Cost(1, 3 + self.lines(written))
 
@@ -298,24 +287,20 @@ class BlockSearch:
         tiers = [] if type_block is None else [Tier(OF_TYPE, type_block, ())]
         return tiers + ([] if common is None else [Tier(COMMON, common, ())])
 
-    def resolve_outcome(self, layer_class: LayerClass, tiers: List[Tier]) -> Message:
-        """Return the effective block of a layer of a class without an override of its own."""
-        return self.resolver.block_of(self.layer_of[layer_class], tiers)
-
-    def fallbacks(self, layer_class: LayerClass, common: Optional[Message], type_block: Optional[Message]) -> Fallback:
+    def fallbacks(self, layer_class: Layer, common: Optional[Message], type_block: Optional[Message]) -> Fallback:
         """Return what the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
         found = set()
         for part, field in self.cascades:
             below = [value_in(common, part, field.name), self.overall(field)]
             requirements = requirements_of(field)
-            possible = not requirements or self.flavour.can(self.layer_of[layer_class], requirements[0].ability)
+            possible = not requirements or self.flavour.can(layer_class, requirements[0].ability)
             for blocks in ([value_in(type_block, part, field.name), *below], below):
                 value = next(v for v in blocks if v is not None)
                 found.add((part, field.name, value and possible))
         return frozenset(found)
 
     def is_allowed_for_type(self, layer_type: str, block: Message) -> bool:
-        described, layers = self.flavour.types[layer_type], [self.layer_of[each] for each in self.types[layer_type]]
+        described, layers = self.flavour.types[layer_type], self.types[layer_type]
         return all(
             described.has(requirement.of_type or requirement.ability)
             and all(self.flavour.can(layer, requirement.ability) for layer in layers)
@@ -323,9 +308,8 @@ class BlockSearch:
             if requirement.by_type != SOFTEN
         )
 
-    def shortest_block(self, wanted: Message, layer_class: LayerClass, fallbacks: Fallback) -> Optional[Message]:
+    def shortest_block(self, wanted: Message, layer: Layer, fallbacks: Fallback) -> Optional[Message]:
         """Return the shortest block of its own that gives a layer what is wanted; None where none does."""
-        layer = self.layer_of[layer_class]
         parts: Dict[str, Any] = {}
         for names, default in self.members.groups:
             name = next((n for n in names if getattr(wanted, n) is not None), None)
@@ -359,9 +343,9 @@ class LowerBounds:
 
     def __init__(self, search: BlockSearch) -> None:
         self.search: BlockSearch = search
-        self.alone: Dict[LayerClass, Cost] = {}  # where each layer has a block of its own
+        self.alone: Dict[Layer, Cost] = {}  # where each layer has a block of its own
         # By a block for all layers of a class, by its core; by any block for None.
-        self.saved: Dict[LayerClass, Dict[Any, Cost]] = {}
+        self.saved: Dict[Layer, Dict[Any, Cost]] = {}
         for layer_class, counts in search.wanted.items():
             alone = Cost(0, 0)
             saved: Dict[Any, Cost] = {None: Cost(0, 0)}
@@ -410,8 +394,9 @@ def is_plain(field: Field) -> bool:
     return cascade_of(field) is None and field.default is not BY_TYPE and not requirements_of(field)
 
 
-def class_of(layer: Layer) -> LayerClass:
-    return LayerClass(layer.type, layer.lacks)
+def class_of(layer: Layer) -> Layer:
+    """Return the nameless layer that stands for all of one type and one set of missing abilities: they resolve alike."""
+    return Layer("", layer.type, True, layer.lacks)
 
 
 def value_in(block: Optional[Message], member: str, field: str) -> Any:
