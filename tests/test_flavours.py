@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import GE, ONNX, PYTORCH, PYTORCH_9_0, TENSORFLOW, TF_ASCEND, ConfigError, Layer
+from amctcfg.documents.document import read_text
 from amctcfg.flavours import caffe, pytorch
 from amctcfg.resolve.json_writing import layer_dict
 
@@ -383,6 +384,10 @@ def test_members_of_a_oneof_exclude_each_other():
     (found,) = document.diagnostics
     assert found.message == "ifmr_quantize and hfmg_quantize exclude each other; the last one counts"
     assert (found.code, found.hint) == ("conflicting-fields", "delete ifmr_quantize")
+    assert found.path == ("common_config", "hfmg_quantize")
+    assert (
+        read_text(text, flavour=PYTORCH)[0].config.common_config.hfmg_quantize is not None
+    )  # both of them count as read
     with pytest.raises(ValueError, match="arq_quantize and ada_quantize exclude each other"):
         pytorch.CalibrationConfig(arq_quantize=pytorch.ARQuantize(), ada_quantize=pytorch.ADAquantize())
 

@@ -5,6 +5,7 @@ import copy
 import dataclasses
 import pickle
 import re
+from typing import Optional
 
 import pytest
 
@@ -19,6 +20,11 @@ from amctcfg import (
     OverrideLayerType,
 )
 from amctcfg.documents.document import read_text
+from amctcfg.messages.field import optional, required
+from amctcfg.messages.kinds import STRING
+from amctcfg.messages.message import Message, message
+from amctcfg.messages.reading import Reading
+from amctcfg.textformat.parser import parse
 from amctcfg.tools.exporting import proto
 
 from .conftest import DATA
@@ -143,7 +149,7 @@ def test_overrides_are_unique():
 
 
 def test_strings_are_text():
-    with pytest.raises(ValueError, match="surrogate"):
+    with pytest.raises(ValueError, match=r"^skip_layers: '\\ud800' holds a surrogate, which is not text"):
         AMCTConfig(skip_layers=["\ud800"])
 
 
@@ -284,6 +290,35 @@ def test_what_a_layer_lacks_is_kept_in_order_and_of_a_set_sorted():
         amctcfg.Layer("a", "b", True, "int16")
 
 
+def test_a_field_is_of_a_kind_or_a_message():
+    with pytest.raises(TypeError, match="a field's kind is a Kind or a Message, not 'bool'"):
+        optional("bool")
+
+
+@message
+class Named(Message):
+    name: str = required(STRING)
+
+
+@message
+class Holder(Message):
+    named: Optional[Named] = optional(Named)
+
+
+@message
+class Root(Message):
+    holder: Optional[Holder] = optional(Holder)
+
+
+@pytest.mark.parametrize("inside, fine", [("", False), ("name: 'a'", True), ("name: 1", False)])
+@pytest.mark.parametrize("text", ["holder { named { %s } }", "holder < named < %s > >"])
+def test_a_required_field_inside_of_optional_ones(text, inside, fine):
+    """No flavour has one so deep, but a new one may."""
+    reading = Reading(parse(text % inside, "x"), Root, True, unknown=None)
+    assert [d.path for d in reading.diagnostics] == [("holder", "named", "name")] * (not fine)
+    assert not fine or reading.config == Root(holder=Holder(named=Named(name="a")))
+
+
 def test_a_name_of_an_enum():
     kind = amctcfg.PYTORCH.config
     assert kind(fakequant_precision_mode="FORCE_FP16_QUANT").fakequant_precision_mode == "FORCE_FP16_QUANT"
@@ -318,9 +353,74 @@ def test_a_field_in_a_line():
     ]  # fmt: skip
 
 
-def test_an_empty_list_is_not_a_message():
-    (found,) = amctcfg.check("common_config: []")
-    assert (found.code, found.message) == ("wrong-type", "common_config takes one message, not a list")
+BOOL, WHOLE, TEXT, BLOCK = "do_fusion: %s", "batch_num: %s", "skip_layers: %s", "common_config%s"
+NUMBER, NAME = ("common_config { ifmr_quantize { %s: %%s } }" % field for field in ("search_step", "dst_type"))
+BARE, INSIDE = "write the number without quotes", "write the value without brackets"
+NAMES = "write INT8 or INT16"
+
+# A literal, what is said of it, the cure, and what a fix writes.
+OF_ANOTHER_KIND = [
+    (BOOL, "maybe", "do_fusion is true or false, not maybe", "write true or false", None),
+    (BOOL, "ON", "do_fusion is true or false, not ON", "write true", "true"),
+    (BOOL, "2", "do_fusion is true or false, not 2", "write true or false", None),
+    (BOOL, '"yes"', 'do_fusion is true or false, not "yes"', "write true without quotes", "true"),
+    (BOOL, "'off'", "do_fusion is true or false, not 'off'", "write false without quotes", "false"),
+    (BOOL, "'x'", "do_fusion is true or false, not 'x'", "write true or false", None),
+    (NUMBER, "x", "search_step is a decimal number, not x", "write a decimal number such as 0.7", None),
+    (NUMBER, "0x10", "search_step is a decimal number, not 0x10", "write a decimal number such as 0.7", None),
+    (NUMBER, '"0.5"', 'search_step is a decimal number, not "0.5"', BARE, "0.5"),
+    (NUMBER, "'x'", "search_step is a decimal number, not 'x'", BARE, None),
+    (WHOLE, "1.5", "batch_num is a whole number, not 1.5", "write a whole number such as 1", None),
+    (WHOLE, '"3"', 'batch_num is a whole number, not "3"', BARE, "3"),
+    (WHOLE, "-1", "batch_num is -1; it has to be from 0 to 4294967295", None, None),
+    (WHOLE, "0x100000000", "batch_num is 0x100000000; it has to be from 0 to 4294967295", None, None),
+    (TEXT, "conv1", "skip_layers is a string, not conv1", 'put it in quotes: "conv1"', '"conv1"'),
+    (NAME, "INT4", "dst_type is INT4; it has to be INT8 or INT16", NAMES, None),
+    (NAME, "_x", "dst_type is _x; it has to be INT8 or INT16", NAMES, None),
+    (NAME, "0", "dst_type is 0; it has to be INT8 or INT16", NAMES, None),
+    (NAME, "3", "dst_type is 3; it has to be INT8 or INT16", NAMES, None),
+    (NAME, "1.5", "dst_type is a name, not 1.5", NAMES, None),
+    (NAME, '"INT8"', 'dst_type is a bare name, not "INT8"', NAMES + " without quotes", "INT8"),
+    (NAME, "'INT4'", "dst_type is a bare name, not 'INT4'", NAMES + " without quotes", None),
+    (BLOCK, ": 1", "common_config takes a message, not 1", "write 'common_config { ... }'", None),
+]
+OF_ANOTHER_SHAPE = [
+    ("do_fusion { }", "do_fusion takes a value, not a message", "write 'do_fusion: true'"),
+    ("do_fusion: [true]", "do_fusion takes one value, not a list", INSIDE),
+    ("batch_num { }", "batch_num takes a value, not a message", "write 'batch_num: 1'"),
+    ("skip_layers { }", "skip_layers takes a value, not a message", "write 'skip_layers: \"...\"'"),
+    ("common_config: []", "common_config takes one message, not a list", "write 'common_config { ... }'"),
+    ("common_config: [1]", "common_config takes one message, not a list", "write 'common_config { ... }'"),
+]
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("template, literal, message, hint, replacement", OF_ANOTHER_KIND)
+def test_a_value_of_another_kind_and_its_cure(template, literal, message, hint, replacement, strict):
+    text = template % literal
+    (found,) = amctcfg.check(text, flavour=amctcfg.PYTORCH, strict=strict)
+    assert found.code == ("out-of-range" if "it has to be" in message else "wrong-type")
+    assert (found.message, found.hint, found.replacement) == (message, hint, replacement)
+    marked = text[found.span.column - 1 : found.span.end_column - 1]
+    assert marked == literal.lstrip(": ")
+
+
+@pytest.mark.parametrize("text, message, hint", OF_ANOTHER_SHAPE)
+def test_a_value_of_another_shape_and_its_cure(text, message, hint):
+    (found,) = amctcfg.check(text, flavour=amctcfg.PYTORCH)
+    assert (found.code, found.message, found.hint, found.replacement) == ("wrong-type", message, hint, None)
+    assert text[: found.span.end_column - 1] == found.path[0] and found.span.column == 1
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_could_not_be_read_is_no_duplicate(strict):
+    """Nobody knows what it was to be."""
+    entry = "override_layer_configs { layer_name: %s calibration_config { } }\n"
+    text = "override_layer_configs: 1\n" * 2 + entry % "2" + entry % "2" + entry % "'a'" + "skip_layers: [3, 3, 'b']"
+    found = amctcfg.check(text, strict=strict)
+    assert [(d.code, d.span.line) for d in found] == [
+        ("wrong-type", line) for line in (1, 2, 3, 4, 6, 6)
+    ]  # fmt: skip
 
 
 def test_an_effective_configuration_in_a_line():
