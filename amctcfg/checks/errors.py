@@ -191,7 +191,6 @@ def check_layer(context: Context, layer: Layer, block: Message, path: Path) -> N
 # Why a layer lacks what its type can have.
 LACKS: Dict[str, str] = {
     "int16": "a {} without a bias",
-    "int4": "a {} whose input channels can't be packed",
     "asymmetric": "a {} of two variables",
 }
 
