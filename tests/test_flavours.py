@@ -17,6 +17,7 @@ import amctcfg
 from amctcfg import GE, ONNX, PYTORCH, PYTORCH_9_0, TENSORFLOW, TF_ASCEND, ConfigError, Layer
 from amctcfg.documents.document import read_text
 from amctcfg.flavours import caffe, pytorch
+from amctcfg.flavours.json_layout import Constant, Layout, Value, Values
 from amctcfg.resolve.json_writing import layer_dict
 
 from . import facts
@@ -272,6 +273,22 @@ def test_layers_are_written_as_what_they_are_plainly(name, data, rules):
     written = plan.to_dict()
     for layer, effective in plan.items():  # in the same order of keys
         assert json.dumps(written[layer]) == json.dumps(layer_dict(effective, flavour.layout))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"weight_quant_params": {"arq_quantize": {"wts_algo": Constant("100 %")}}},
+        {"weight_quant_params": {"arq_quantize": {"channel_wise": Value("channel_wise")}}},
+        {"activation_quant_params": {"ifmr_quantize": {"range": Values("search_range_start", "search_range_end")}}},
+    ],
+)
+def test_a_layout_may_have_few_keys_or_none(parts):
+    flavour = dataclasses.replace(TF_ASCEND, layout=Layout(globals=("version",), parts=parts))
+    plan = amctcfg.expand(amctcfg.AMCTConfig(), [Layer("a", "Conv2D"), Layer("b", "AvgPool")], flavour=flavour)
+    assert json.dumps(plan.to_dict(), indent=4, separators=(",", ":")) == plan.to_json()
+    assert plan.to_dict()["b"] == layer_dict(plan["b"], flavour.layout)
 
 
 @each_of(facts.JSON)
