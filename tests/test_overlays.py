@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amctcfg import ONNX, PYTORCH, TF_ASCEND, AMCTConfig, Layer, expand, load_layers
+from amctcfg import ONNX, PYTORCH, TF_ASCEND, AMCTConfig, Layer, expand, load_layers, loads
 from amctcfg.models.links import load_links
 from amctcfg.tools.borders import count_borders
 from amctcfg.tools.overlays import REFUSED, SKIPPED, model_explorer, netron
-from amctcfg.tools.tabulating import tabulate
+from amctcfg.tools.tabulating import Measured, tabulate
 
 from .conftest import DATA
 
@@ -184,6 +184,69 @@ def test_what_the_toolkit_refuses_has_a_colour_of_its_own():
     assert set(found) == set("abc")  # of what can't be quantized nothing is said
 
 
+SIX = [Layer(name, "Conv2D") for name in "abcde"] + [Layer("f", "MatMul")]
+TIERS = """common_config { ifmr_quantize { search_step: 0.02 } }
+override_layer_types { layer_type: "MatMul" calibration_config { } }
+override_layer_configs { layer_name: "b" calibration_config { ifmr_quantize { search_step: 0.03 } } }
+skip_layers: "c"
+"""
+BEFORE = 'common_config { ifmr_quantize { search_step: 0.02 } } skip_layers: "d"'
+PURPLE, CYAN, GREEN, YELLOW, BLUE, RED = "#efd9f8", "#cdebf1", "#d6edd6", "#fbe6b4", "#d9e4fd", "#fbd5d2"
+MEASURED = Measured(
+    {"a": 0.5, "b": float("nan"), "c": 0.25, "d": 1 / 3}, "SNR", {"a": {"dB": 12.0}, "c": {"dB": 3.0, "n": 1}},
+    {"e": "too wide"},
+)  # fmt: skip
+
+
+def six(compared, measured):
+    before = expand(loads(BEFORE), SIX) if compared else None
+    return tabulate(expand(loads(TIERS), SIX), before, measured)
+
+
+@pytest.mark.parametrize(
+    "compared, measured, nodes",
+    [
+        (False, None, {
+            "a": ("quantized, common_config", GREEN), "b": ("quantized, override_layer_configs", PURPLE),
+            "c": ("skip", YELLOW), "f": ("quantized, override_layer_types", CYAN),
+        }),
+        (True, None, {
+            "a": ("quantized", None), "b": ("quantized, search_step=0.03 (was 0.02)", BLUE),
+            "c": ("skip, was quantized", YELLOW), "d": ("quantized, was skip", BLUE),
+            "f": ("quantized, search_step=0.01 (was 0.02)", BLUE),
+        }),
+        (False, MEASURED, {
+            "a": (0.5, None), "b": ("quantized", PURPLE), "c": ("skip, SNR 0.25", YELLOW), "d": (1 / 3, None),
+            "e": ("too wide", RED), "f": ("quantized", CYAN),
+        }),
+        (True, MEASURED, {
+            "a": (0.5, None), "b": ("quantized, search_step=0.03 (was 0.02)", BLUE),
+            "c": ("skip, was quantized, SNR 0.25", YELLOW), "d": ("quantized, was skip, SNR 0.333333", BLUE),
+            "e": ("too wide", RED), "f": ("quantized, search_step=0.01 (was 0.02)", BLUE),
+        }),
+    ],
+    ids=["alone", "against", "scores", "both"],
+)  # fmt: skip
+def test_words_and_colours_of_nodes(compared, measured, nodes):
+    data = json.loads(model_explorer(six(compared, measured), {}))
+    assert data["name"] == ("amctcfg: SNR" if measured else "amctcfg: quantization")
+    found = {node: (data["results"][node]["value"], data["results"][node].get("bgColor")) for node in nodes}
+    assert found == nodes
+    assert all(("bgColor" in result) is ("textColor" in result) for result in data["results"].values())
+    assert [stop["bgColor"] for stop in data.get("gradient", [])] == (["#f28b6b", YELLOW, GREEN] if measured else [])
+
+
+def test_what_netron_shows_of_each_layer():
+    metadata, metrics = netron_panel(netron(six(True, MEASURED), {}))
+    assert metadata["a"] == {"quantization": "quantized", "decided by": "common_config", "search_step": "0.02"}
+    assert metadata["b"]["search_step"] == "0.02 → 0.03" and metadata["f"]["search_step"] == "0.02 → 0.01"
+    assert metadata["c"]["quantization"] == "skip" and metadata["c"]["quant_enable"] == "true → false"
+    assert metadata["d"]["quant_enable"] == "false → true" and metadata["e"]["quantization"] == "too wide"
+    assert metrics == {"a": {"SNR": 0.5, "dB": 12.0}, "c": {"SNR": 0.25, "dB": 3.0, "n": 1}, "d": {"SNR": 1 / 3}}
+    odd = tabulate(expand(AMCTConfig(), [Layer("two\nlines", "Conv2D")]))  # Netron looks a node up by the first
+    assert set(netron_panel(netron(odd, {}))[0]) == {"two"}
+
+
 @pytest.mark.parametrize("write", [netron, model_explorer])
 def test_a_layer_is_shown_where_its_node_has_a_name(write):
     table = tabulate(expand(AMCTConfig(), [Layer(name, "Conv2D") for name in "abc"]))
@@ -251,3 +314,9 @@ def test_borders_in_cycles_and_long_chains():
     assert count_borders({"a": True, "b": False}, {"a": (), "b": ("an input",)}) == 0
     assert count_borders({"a": True, "b": False}, {"a": (), "x": ("an input",), "b": ("x",)}) == 0
     assert count_borders({"a": True, "b": False}, {"b": ("x",), "x": ("y",), "y": ("a",), "a": ()}) == 1
+    inputs = {"c": ("b",), "b": ("x",), "x": ("a",), "a": ()}  # what is read later is named first
+    assert count_borders({"a": True, "b": False, "c": True}, inputs) == 2
+    assert count_borders({"a": True, "b": False, "c": True}, {"a": (), "b": ("a", "a"), "c": ("b", "a")}) == 2
+    inputs = {"a": (), "b": (), "x": ("b",), "c": ("x",)}
+    assert count_borders({"a": True, "b": False, "c": False}, inputs) == 0  # the first layer is no source of the others
+    assert count_borders({"a": True, "b": False, "c": False, "d": True}) == 2  # by their order alone

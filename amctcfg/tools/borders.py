@@ -49,7 +49,7 @@ def sources_of(numbers: Mapping[str, int], inputs: Mapping[str, Sequence[str]]) 
                 continue
             pending.pop()
             if node not in numbers:
-                found = made.get(node, 0)
+                found = 0
                 for source in inputs.get(node, ()):
                     found |= made.get(source, 0)
                 made[node] = found
