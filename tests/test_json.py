@@ -586,8 +586,28 @@ def test_what_a_record_shows_is_visible():
         }
         assert shown & set(hidden) == fields and set(hidden.values()) == {1}
         assert "ifmr_quantize.search_step" in hidden
-    bare = count_invisible(plan, read_record('record { key: "conv" value { scale_d: 1 } }'))
-    assert {"fuse", "ifmr_quantize.dst_type", "arq_quantize.quant_bits"} <= set(bare)
+    layers = [Layer(name, "Conv2d") for name in ("conv", "other", "third")]
+    plan = amctcfg.expand(amctcfg.loads("skip_layers: 'third'", flavour=PYTORCH), layers)
+    bare = "".join('record {{ key: "{}" value {{ scale_d: 1 }} }}'.format(layer.name) for layer in layers)
+    counts = count_invisible(plan, read_record(bare))
+    assert {"fuse", "ifmr_quantize.dst_type", "arq_quantize.quant_bits"} <= set(counts) and set(counts.values()) == {2}
+    assert count_invisible(plan, {}) == {}
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("", (0, None, None, None, None, False)),
+        ("scale_w: [1, 2] scale_w: 3 offset_d: 1 offset_d: -2", (3, -2.0, None, None, None, False)),
+        ("act_type: INT8 wts_type: 'INT' '4' skip_fusion: false", (0, None, "INT8", "INT4", False, False)),
+        ("skip_fusion: false skip_fusion: true act_type: 'a' act_type: 'b'", (0, None, "b", None, True, False)),
+        ("tensor_balance_factor: 0.5 act_type: '\\377'", (0, None, "\ufffd", None, None, True)),
+    ],
+)
+def test_of_what_a_record_says_twice_the_last_counts(text, expected):
+    whole = "record { key: 'x' value { scale_w: 9 } key: 'a' 'b' value { %s } } prune_record { key: 'c' }" % text
+    assert read_record(whole) == {"ab": expected}
+    assert read_record(("record: [{ key: 'ab' }, { key: 'ab' value { %s } }]" % text).encode()) == {"ab": expected}
 
 
 def test_global_keys_that_the_json_leaves_out_have_their_defaults():
