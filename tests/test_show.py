@@ -261,6 +261,42 @@ def test_neighbours_are_named_by_what_they_share(names, words):
     assert run_name(names) == words
 
 
+def test_what_is_the_same_for_all_layers_is_said_once():
+    from amctcfg.tools.tabulating import Measured, tabulate
+
+    layers = [Layer("a", "Conv2D"), Layer("b", "MatMul"), Layer("c", "Conv2D")]
+    text = """common_config { ifmr_quantize { search_step: 0.02 } } skip_layers: "b"
+        override_layer_configs { layer_name: "c" calibration_config { } }"""
+    other = [(Layer("d", "Conv2D", False), "it is grouped")]
+    plan = amctcfg.expand(amctcfg.loads(text), layers)
+    measured = Measured({"a": 0.5, "d": 1.5}, "SNR", {"a": {"dB": 3.0}, "c": {"dB": 4.0, "n": 1}})
+    table = tabulate(plan, None, measured, other, 2)
+    assert [(row.state, row.tier, row.score, row.is_quantized, row.is_skipped) for row in table.rows] == [
+        ("quantized", "common_config", 0.5, True, False), ("skipped", "common_config", None, False, True),
+        ("quantized", "override_layer_configs", None, True, False), ("it is grouped", "", 1.5, False, False),
+    ]  # fmt: skip
+    assert set(table.varying.values()) == {"search_step", "channel_wise"}
+    assert set(table.shared) | set(table.varying) | {"quant_enable"} == set(table.columns)
+    assert table.shared["ifmr_quantize.max_percentile"].value == 0.999999
+    assert (table.score, table.extras, table.borders, table.has_before) == ("SNR", ("dB", "n"), 2, False)
+
+
+def test_what_was_another_algorithm_has_its_values_still():
+    from amctcfg.tools.tabulating import tabulate, word_cell
+
+    layers = [Layer("a", "Conv2d"), Layer("b", "Conv2d")]
+    texts = ("common_config { hfmg_quantize { } }", "override_layer_configs { layer_name: 'a' calibration_config { } }")
+    before, after = (amctcfg.expand(amctcfg.loads(text, flavour=amctcfg.PYTORCH), layers) for text in texts)
+    table = tabulate(after, before)
+    changed = table.rows[0].changed
+    assert set(changed) >= {"hfmg_quantize.num_of_bins", "ifmr_quantize.search_step"}
+    assert not {"quant_enable", "fuse"} & set(changed) and table.has_before
+    words = [word_cell("x", changed[field]) for field in ("hfmg_quantize.num_of_bins", "ifmr_quantize.search_step")]
+    assert words == ["x=– (was 4096)", "x=0.01 (was –)"]
+    same = tabulate(after, after).rows[0]
+    assert same.changed == {} and word_cell("x", same.cells["ifmr_quantize.search_step"]) == "x=0.01 (default)"
+
+
 @pytest.mark.parametrize(
     "texts",
     [
