@@ -124,6 +124,17 @@ def test_unskipping_removes_the_names_and_nothing_else(pair, gone):
         ),
         ('skip_layers: ["a",\n  "b"]\n# end', 'skip_layers: ["a",\n  "b"]\nskip_layers: "x"\n# end'),
         ("skip_layers: 'x'", "skip_layers: 'x'"),
+        ("a: 1\r\nb: 2", 'a: 1\r\nb: 2\r\nskip_layers: "x"'),
+        ("\r\n", '\r\nskip_layers: "x"\r\n'),
+        ('skip_layers: "a" b {\n}\nc: 1\n', 'skip_layers: "a" b {\n}\nskip_layers: "x"\nc: 1\n'),
+        ('skip_layers: "a", b {\n}\n;\nc: 1', 'skip_layers: "a", b {\n}\n;\nskip_layers: "x"\nc: 1'),
+        ('b {\n} skip_layers: "a"  # y\nc: 1\n', 'b {\n} skip_layers: "a"  # y\nskip_layers: "x"\nc: 1\n'),
+        ('skip_layers: "a"\n;\nb: 1\n', 'skip_layers: "a"\n;\nskip_layers: "x"\nb: 1\n'),
+        ('skip_layers: ["a"\n] b: 1\nc: 1\n', 'skip_layers: ["a"\n] b: 1\nskip_layers: "x"\nc: 1\n'),
+        (
+            'skip_layers: "a" skip_layers: "b" c {\n}; d {\n}\ne: 1',
+            'skip_layers: "a" skip_layers: "b" c {\n}; d {\n}\nskip_layers: "x"\ne: 1',
+        ),
     ],
 )
 def test_where_new_lines_go(before, after):
@@ -444,6 +455,36 @@ def test_a_block_that_is_missing_is_added_where_it_is_asked_for(before, after):
 )
 def test_what_can_be_fixed_is_counted(text, expected):
     assert fixing.count_fixes(text, None, amctcfg.TF_ASCEND) == expected
+
+
+FIXABLE = """common_config { ifmr_quantize { search_step: 0.0100000001 asymmetric: yes } }
+do_fuson: true
+skip_layers: ["conv11", "fc", "fc"]
+skip_fusion_layers: 'conv1' skip_fusion_layers: 'conv1'
+override_layer_types { layer_type: "AvgPool" calibration_config { } }
+override_layer_configs { layer_name: 'conv2' }
+# amctcfg: where=type=Conv2D
+skip_layers: "conv2"
+"""
+
+
+def test_what_a_fix_is_called_and_what_it_did():
+    layers = [Layer("conv1", "Conv2D"), Layer("fc", "MatMul"), Layer("conv2", "Conv2D")]
+    state = fixing.OriginalText(FIXABLE, layers, amctcfg.TF_ASCEND)
+    found = fixing.find_fixes(state)
+    assert [(one.diagnostic.code, one.title, one.done, one.is_safe) for one in found] == [
+        ("float32-rounding", "Write 0.01", "0.01 for 0.0100000001", True),
+        ("wrong-type", "Write true", "true for yes", False),
+        ("unknown-field", "Write do_fusion", "do_fusion for do_fuson", False),
+        ("unknown-layer", 'Write "conv1"', '"conv1" for "conv11"', False),
+        ("duplicate-entry", "Delete it here", '"fc" deleted', True),
+        ("duplicate-entry", "Delete it here", "'conv1' deleted", True),
+        ("unused-override", "Delete the override", "override deleted", True),
+        ("missing-field", "Add an empty block", "empty calibration_config added", False),
+        ("stale-selection", "Select the layers again", "2 layers selected by where=type=Conv2D", True),
+    ]
+    assert all(fixing.is_fixable(one.diagnostic) for one in found)
+    assert not fixing.is_fixable(amctcfg.Diagnostic("error", "not-fusible", "words"))
 
 
 class Judge:

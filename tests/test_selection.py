@@ -257,6 +257,32 @@ def test_skip_keeps_away_from_a_block():
     assert amctcfg.skip("# amctcfg: where=type=Relu\n", ["fc"]) == '# amctcfg: where=type=Relu\n\nskip_layers: "fc"\n'
 
 
+WHY = '# amctcfg: where=type=Conv2D\nskip_layers: "a"  # why\nskip_layers: "b"  # why\n'
+
+
+@pytest.mark.parametrize(
+    "text, lines",
+    [
+        (WHY, ['"b"  # why', '"c"  # why']),
+        (WHY.replace('"b"  # why', '"b"  # other'), ['"b"  # other', '"c"']),
+        (WHY.replace('"b"  # why', '"b"'), ['"b"', '"c"']),
+        (WHY.partition("skip")[0], ['"b"', '"c"']),
+    ],
+)
+@pytest.mark.parametrize("below", ["", "\nskip_layers: 'z'\n", "do_fusion: true\n"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_new_line_of_a_block_has_the_comment_that_all_have(text, lines, below, ending):
+    head = text.partition("skip")[0]
+    after = head + "".join("skip_layers: {}\n".format(line) for line in lines) + below
+    text, after = ((one.replace("\n", ending)) for one in (text + below, after))
+    assert skip_where(text, "type=Conv2D", ["b", "c"]) == after
+    assert skip_where(text, "type=Conv2D", []) == (head + below).replace("\n", ending)
+    own = skip_where(text, "type=Conv2D", ["b", "c"], {"c": "its own"})
+    assert own == after.replace(lines[1], '"c"  # its own')
+    if not below and (ending == "\n" or "skip" in text):  # else no line shows how lines end
+        assert skip_where(text[: -len(ending)], "type=Conv2D", ["b", "c"]) == after[: -len(ending)]
+
+
 # ---------------------------------------------------------------- products
 
 
