@@ -22,12 +22,7 @@ WORD_VALUES: Dict[str, Any] = {
 }
 JSON_WORD = re.compile(r"true|false|null|NaN|-?Infinity")
 COMMA = re.compile(r"[ \t\r\n]*(?:(,)[ \t\r\n]*)?")
-# A key and a plain value: word, whole number, number with a point, or string. Nearly all of a file is such members.
-PLAIN_MEMBER = re.compile(
-    r""""([^"\\\x00-\x1f]*)"[ \t\r\n]*:[ \t\r\n]*(?:(true|false|null)|(-?(?:0|[1-9][0-9]{0,99}))|"""
-    r"""(-?(?:0|[1-9][0-9]{0,99})\.[0-9]{1,99})|("[^"\\\x00-\x1f]*"))(?=[ \t\r\n,}])"""
-)
-# An object of plain members and objects of these, as the entry of a layer is.
+# An object of which no member's object holds another one, as the entry of a layer is.
 FLAT_OBJECT = re.compile(r"\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 
 DEEPEST_JSON = 50
@@ -171,7 +166,7 @@ def read_object(text: str, start: int, depth: int) -> Json:
     if text[offset : offset + 1] == "}":
         return Json(entries, start, offset + 1)
     while True:
-        key, end, value = read_plain_member(text, offset) or read_member(text, offset, depth, alike)
+        key, end, value = read_member(text, offset, depth, alike)
         if key in repeated:
             repeated[key].append((offset, end))
         elif key in entries:
@@ -182,17 +177,6 @@ def read_object(text: str, start: int, depth: int) -> Json:
         offset, closed = next_or_end(text, value.end, "}")
         if closed:
             return Json(entries, start, offset)
-
-
-def read_plain_member(text: str, offset: int) -> Optional[Tuple[str, int, Json]]:
-    """Return the same as `read_member` gives, None for other members."""
-    match = PLAIN_MEMBER.match(text, offset)
-    if match is None:
-        return None
-    group = match.lastindex or 0
-    raw, (start, end) = match[group], match.span(group)
-    value = WORD_VALUES[raw] if group == 2 else int(raw) if group == 3 else float(raw) if group == 4 else raw[1:-1]
-    return match[1], match.end(1) + 1, Json(value, start, end)
 
 
 def read_member(text: str, offset: int, depth: int, alike: Dict[str, Any]) -> Tuple[str, int, Json]:
