@@ -150,6 +150,31 @@ def test_a_stale_block_is_reported_and_rewritten():
     assert renewed.is_safe  # it is made without being asked, so an editor must not call it unsafe
 
 
+@pytest.mark.parametrize(
+    "names, said",
+    [
+        ("'stem/conv', 'ab/conv'", None),
+        ("'stem/conv'", "'ab/conv' is missing"),
+        ("'stem/conv', 'fc', 'a/mm', 'ab/conv'", "'fc' and 'a/mm' are not selected"),
+        ("'fc'", "'stem/conv' and 'ab/conv' are missing, 'fc' is not selected"),
+        ("'stem/conv', x, 'fc'", "'ab/conv' is missing, 'fc' is not selected"),
+        ("'stem/conv', 'ab/conv', x", "an entry isn't a name"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_is_stale_is_said_at_the_comment(names, said, end):
+    comment = "# amctcfg: where=type=Conv2D"
+    found = stale(end.join([comment, "skip_layers: [%s]" % names, ""]))
+    assert [(d.message.partition(" selects: ")[2], d.span[:4]) for d in found] == (
+        [(said, (1, 1, 1, len(comment) + 1))] if said else []
+    )
+
+
+def test_a_term_that_is_none_has_no_cure_but_the_list_of_terms():
+    (found,) = amctcfg.check("# amctcfg: where=kind=Conv2D\nskip_layers: 'fc'\n", layers=LAYERS)
+    assert (found.code, found.hint) == ("unknown-setting", None) and "the terms are type=T, " in found.message
+
+
 @pytest.mark.parametrize("above", ["", 'skip_layers: "ab/conv"\n'])
 @pytest.mark.parametrize("between", ["skip_layer_types: 'MatMul'\n", "skip_layer_types: 'MatMul'  # x\n\t" * 2])
 @pytest.mark.parametrize("first", ["", "skip_layer_types: 'MatMul'\n", "activation_offset: yes\n"])
