@@ -402,6 +402,11 @@ def test_tensors(name, expected):
     assert found("tensor_quantize { layer_name: '%s' input_index: 0 }" % name, ONNX, TENSORS) == expected
 
 
+def test_the_types_that_tensor_quantize_takes_are_said():
+    (error,) = amctcfg.check("tensor_quantize { layer_name: 'relu' input_index: 0 }", layers=TENSORS, flavour=ONNX)
+    assert error.message == "'relu' is of type Relu; tensor_quantize takes Add, MaxPool"
+
+
 def test_a_tensor_without_the_name_of_its_layer():
     assert found("tensor_quantize { input_index: 0 }", ONNX, TENSORS) == [("missing-field", "tensor_quantize")]
     assert found("tensor_quantize { input_index: 0 }", ONNX, [Layer("", "Conv"), *TENSORS])[1:] == []
