@@ -213,6 +213,8 @@ DEMANDS = [
     (own("odd", ADA), [("ignored-override", "'odd'"), (UNSUPPORTED, "ada_quantize")]),
     (own("pool", DMQ), [(UNSUPPORTED, "dmq_balancer")]),
     (own("c3", YES), [(UNSUPPORTED, "true")]),
+    (own("c3", ADA + DMQ), [(UNSUPPORTED, "ada_quantize")]),  # each demand on its own
+    (own("pool", ADA + DMQ), [(UNSUPPORTED, "ada_quantize"), (UNSUPPORTED, "dmq_balancer")]),
     # in an override of a type
     (of_type("Linear", INT16), [(UNSUPPORTED, "INT16")]),  # bare lacks it
     (of_type("Linear", INT16) + own("bare", STEP), []),
