@@ -206,6 +206,7 @@ DEMANDS = [
     (own("pool", INT16), [(UNSUPPORTED, "INT16")]),
     (own("odd", INT16), [("ignored-override", "'odd'"), (UNSUPPORTED, "INT16")]),
     (own("odd", "arq_quantize { quant_bits: 6 }"), [("ignored-override", "'odd'")]),
+    (own("odd", INT16 + " arq_quantize { quant_bits: 6 }"), [("ignored-override", "'odd'"), (UNSUPPORTED, "INT16")]),
     (own("pool", "arq_quantize { quant_bits: 6 }"), [(UNSUPPORTED, "6")]),
     (own("packed", "arq_quantize { quant_bits: 4 }"), [("softened", "4")]),
     (own("conv", "arq_quantize { quant_bits: 4 }"), []),

@@ -109,6 +109,7 @@ def test_values_have_their_place():
     assert line[origin.span.column - 1 : origin.span.end_column - 1] == "0.03"
     fused = plan["conv"].origins["fuse"]  # of a global value, with its key
     assert at(text.splitlines(), fused.span) == '"do_fusion":true'
+    assert pickle.loads(pickle.dumps(plan))["conv"].origins == plan["conv"].origins
     for kept in (plan["conv"], pickle.loads(pickle.dumps(plan["conv"]))):
         assert kept.origins.get("nothing") is None and kept.origins["fuse"] == fused
 
@@ -139,6 +140,11 @@ WRONG = [
     (dict(conv__activation_quant_params__num_bits=7), "out-of-range", "4, 8 or 16"),
     (dict(conv__weight_quant_params={"wts_algo": "ada_quantize", "num_bits": 5}), "out-of-range", "4, 6, 7 or 8"),
     (dict(conv__weight_quant_params={"wts_algo": "ada_quantize", "num_bits": 8.0}), "wrong-type", "not 8.0"),
+    (dict(conv__weight_quant_params={"wts_algo": "ada_quantize", "num_iteration": 5000.5}), "wrong-type", "not 5000.5"),
+    (dict(conv__activation_quant_params__max_percentile="much"), "wrong-type", "not 'much'"),
+    (dict(conv__activation_quant_params__max_percentile="0.4"), "out-of-range", "greater than 0.5"),
+    (dict(conv__activation_quant_params__search_step="0.01"), "wrong-type", "not '0.01'"),
+    (dict(batch_num=2.0), "wrong-type", "not 2.0"),
     (dict(conv__activation_quant_params__num_of_bins=4096), "unknown-field", "no such key"),
     (dict(conv__activation_quant_params__act_algo="max"), "out-of-range", "'max'"),
     (dict(conv__activation_quant_params__search_range=[1.3, 0.7]), "out-of-range", "less than search_range_end"),

@@ -334,6 +334,8 @@ def test_products_of_two_variables_of_every_type(flavour):
         layers = Layers([Layer("p", kind)], {"p": Traits(two_variable=True)})
         found = [d.code for d in amctcfg.check("# amctcfg: soc=Ascend310", layers=layers, flavour=flavour)]
         assert ("soc-unsuited" in found) is (kind in products), kind
+        nothing_special = Layers([Layer("p", kind)], {})
+        assert amctcfg.check("# amctcfg: soc=Ascend310", layers=nothing_special, flavour=flavour) == ()
 
 
 def test_flavours_that_a_processor_lacks():
