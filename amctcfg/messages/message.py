@@ -194,10 +194,10 @@ def problems(cls: Type[Message], values: Mapping[str, Any], in_range: bool = Fal
     return found
 
 
-def out_of_range(name: str, value: Any, wanted: str, hint: Optional[str] = None) -> Problem:
+def out_of_range(name: str, value: Any, wanted: str) -> Problem:
     """Return the problem of a number that is not `wanted`."""
     message = "{} is {}; it has to be {}".format(name, value, wanted)
-    return Problem("out-of-range", (name,), message, hint, wanted=wanted)
+    return Problem("out-of-range", (name,), message, wanted=wanted)
 
 
 def duplicates(field: Field, elements: Any) -> Iterator[Problem]:
