@@ -480,6 +480,17 @@ def test_tensors_are_read_back_and_condensed():
     assert short.tensor_quantize[1].hfmg_quantize.num_of_bins == 1024
 
 
+def test_tensors_that_get_the_same_do_not_differ():
+    text = "tensor_quantize { layer_name: 'add' input_index: 1 %s }"
+    plain, same, other = (
+        amctcfg.loads(text % more, flavour=ONNX)
+        for more in ("", "ifmr_quantize { search_step: 0.01 asymmetric: true }", "ifmr_quantize { search_step: 0.02 }")
+    )
+    assert amctcfg.diff(plain, same, LAYERS) == ()
+    (change,) = amctcfg.diff(plain, other, LAYERS)
+    assert change.field == "tensor_quantize"
+
+
 def test_many_steps_of_a_tensor():
     entry = "tensor_quantize { layer_name: 'add' input_index: 1 ifmr_quantize { search_step: 0.00001 } }"
     assert codes(entry, ONNX) == ["many-steps"]

@@ -49,6 +49,15 @@ def read(values, **options):
     return amctcfg.read_plan(text, LAYERS, "config.json", **dict({"flavour": PYTORCH}, **options))
 
 
+def test_the_root_module_has_no_name_and_its_places_all_the_same():
+    layers = [Layer("", "Linear"), Layer("fc", "Linear")]
+    for config in ("", "skip_layers: ''"):
+        plan = amctcfg.expand(amctcfg.loads(config, flavour=PYTORCH), layers)
+        again = amctcfg.read_plan(plan.to_json(), layers, flavour=PYTORCH)
+        assert again == plan and set(again[""].origins) == set(plan[""].origins)
+        assert again[""].origins["quant_enable"].path == ("", "quant_enable")
+
+
 def test_what_is_left_out_has_its_default():
     values = default(
         conv__quant_enable=None,
