@@ -171,33 +171,62 @@ WRONG = [
 
 @pytest.mark.parametrize("changes, code, words", WRONG)
 def test_errors_have_their_place(changes, code, words):
+    values = default(**changes)
     with pytest.raises(ConfigError) as caught:
-        read(default(**changes))
+        read(values)
     (found,) = caught.value.diagnostics
-    assert found.code == code and words in found.message + (found.hint or "")
-    assert found.span is not None and found.name == "config.json"
+    assert found.code == code and words in found.message + (found.hint or "") and found.name == "config.json"
+    assert found.message.startswith(" > ".join(map(str, found.path)) + ": ")
+    # The path leads to the value, or to the key if that is what is wrong, and so does the span.
+    for step in found.path:
+        values = values[step]
+    if isinstance(values, list) and found.path[-1] == "search_range":
+        values = values[0]  # the end of the range that is wrong
+    wrong = found.path[-1] if code in ("unknown-layer", "unknown-field", "not-quantizable") else values
+    lines = json.dumps(default(**changes), indent=4).splitlines()
+    assert lines[found.span.line - 1][found.span.column - 1 :].startswith(json.dumps(wrong, indent=4).splitlines()[0])
+    if found.span.line == found.span.end_line:
+        assert found.span.end_column - found.span.column == len(json.dumps(wrong))
+
+
+IFMR = {"num_bits": 8, "act_algo": "ifmr"}
 
 
 @pytest.mark.parametrize(
-    "value, code, message",
+    "value, code, message, place",
     [
-        (1, "wrong-type", "tensor_quantize: it is a list of objects, not 1"),
-        ({}, "wrong-type", "tensor_quantize: it is a list of objects, not an object"),
-        ([1], "wrong-type", "tensor_quantize.0: it is an object, not 1"),
-        ([{"input_index": 0}], "missing-field", "an entry has a 'layer_name'"),
-        ([{"layer_name": "m"}], "missing-field", "an entry has a 'input_index'"),
-        ([{"layer_name": "m", "input_index": "0"}], "wrong-type", "a whole number, not '0'"),
-        ([{"layer_name": "m", "input_index": 0, "index": 1}], "unknown-field", "there is no such key"),
+        (1, "wrong-type", "tensor_quantize: it is a list of objects, not 1", "1"),
+        ({}, "wrong-type", "tensor_quantize: it is a list of objects, not an object", "{}"),
+        ([1], "wrong-type", "tensor_quantize > 0: it is an object, not 1", "1"),
+        ([{"input_index": 0}], "missing-field", "tensor_quantize > 0: an entry has a 'layer_name'", '{"input_index": 0}'),
+        ([{"layer_name": "m"}], "missing-field", "tensor_quantize > 0: an entry has a 'input_index'", '{"layer_name": "m"}'),
+        (
+            [{"layer_name": "m", "input_index": 1}, {"layer_name": "m", "input_index": "0"}], "wrong-type",
+            "tensor_quantize > 1 > input_index: it has to be a whole number, not '0'", '"0"',
+        ),
+        (
+            [{"layer_name": "m", "input_index": 0, "index": 1}], "unknown-field",
+            "tensor_quantize > 0 > index: there is no such key", '"index"',
+        ),
+        (
+            [{"layer_name": "m", "input_index": 0, "activation_quant_params": {**IFMR, "num_of_bins": 1}}], "unknown-field",
+            "tensor_quantize > 0 > activation_quant_params > num_of_bins: there is no such key", '"num_of_bins"',
+        ),
+        (
+            [{"layer_name": "m", "input_index": 0, "activation_quant_params": {**IFMR, "max_percentile": 2}}], "out-of-range",
+            "tensor_quantize > 0 > activation_quant_params > max_percentile: it is 2; it has to be greater than 0.5 and at most 1", "2",
+        ),
     ],
-)
-def test_errors_of_tensors_have_their_place(value, code, message):
+)  # fmt: skip
+def test_errors_of_tensors_have_their_place(value, code, message, place):
     layers = [Layer("c", "Conv"), Layer("m", "MaxPool", False)]
     text = json.dumps({"version": 1, "tensor_quantize": value})
     with pytest.raises(ConfigError) as caught:
         amctcfg.read_plan(text, layers, flavour=amctcfg.ONNX)
-    found = caught.value.diagnostics[0]
-    assert found.code == code and message.rpartition(": ")[2] in found.message and found.span is not None
-    assert found.path[0] == "tensor_quantize"
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == (code, message)
+    assert text[found.span.column - 1 : found.span.end_column - 1] == place
+    assert " > ".join(map(str, found.path)) == message.partition(": ")[0]
 
 
 def test_what_is_not_a_json_quantization_config():
