@@ -574,6 +574,7 @@ def test_the_replacement_of_a_diagnostic_is_what_to_write():
         ),
         ('do_fusion：true\nskip_layers: "open\ndo_fusion：true', 'do_fusion:true\nskip_layers: "open\ndo_fusion：true'),
         ("a：1\n}\nb：2", "a:1\n}\nb：2"),
+        ("// x\n" * 5 + "a：1 }\nb：2", "# x\n" * 5 + "a:1 }\nb：2"),  # which is shorter, up to the error
         ("skip_layers: ['a', ]  x: 1, ]", "skip_layers: ['a' ]  x: 1, ]"),
         ("skip_layers: “a'”", 'skip_layers: "a\'"'),
         ('skip_layers: “a"”', 'skip_layers: “a"”'),
