@@ -178,7 +178,6 @@ class Layout:
         self.write(indent + head, opening + 1)
         self.fresh = True
         yield self.fields(fields, deeper(indent), end - 1)
-        self.fresh = False
         self.write(indent + foot, end)
 
     def list(self, name: str, elements: ListValue, field: Field, indent: str) -> Steps:
@@ -194,7 +193,6 @@ class Layout:
         for number, element in enumerate(inside, 1):
             yield self.element(element, deeper(indent), "," if number < len(inside) else "")
         self.own_lines(end - 1, deeper(indent))
-        self.fresh = False
         self.write(indent + "]", end)
 
     def element(self, element: Field, indent: str, comma: str) -> Steps:
