@@ -305,6 +305,15 @@ def test_borders_are_the_pairs_that_a_search_finds(case):
     assert count_borders(is_quantized, inputs) == sum(is_quantized[a] != is_quantized[b] for a, b in pairs)
 
 
+@pytest.mark.parametrize("nodes, borders", [(2**30, 0), (2**30 + 1, 1)])
+def test_where_sets_of_layers_would_fill_the_memory_their_order_has_to_do(nodes, borders):
+    class Large(dict):
+        def __len__(self):
+            return nodes
+
+    assert count_borders({"a": True, "b": False}, Large({"a": (), "b": ()})) == borders
+
+
 def test_borders_in_cycles_and_long_chains():
     inputs = {"a": (), "x": ("a", "y"), "y": ("x",), "b": ("y",)}
     assert count_borders({"a": True, "b": False}, inputs) == 1

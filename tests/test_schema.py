@@ -351,6 +351,11 @@ def test_a_field_in_a_line():
         "<optional bool do_fusion>", "<repeated string skip_layers>", "<optional CalibrationConfig common_config>",
         "<optional float search_step>",
     ]  # fmt: skip
+    ranges = (
+        fields["search_step"].within,
+        amctcfg.PYTORCH.config.__schema__.along("common_config.arq_quantize.quant_bits")[-1].within,
+    )
+    assert list(map(repr, ranges)) == ["greater than 0 and finite", "4, 6, 7 or 8"]
 
 
 BOOL, WHOLE, TEXT, BLOCK = "do_fusion: %s", "batch_num: %s", "skip_layers: %s", "common_config%s"

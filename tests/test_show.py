@@ -148,6 +148,7 @@ def test_the_worst_comes_first_and_what_has_no_score_last(low_is_sensitive, orde
     plan = amctcfg.expand(amctcfg.AMCTConfig(), [Layer(name, "Conv2D") for name in "abcd"])
     table = tabulate(plan, measured=Measured({"a": 0.5, "b": -2.0, "c": 0.0}))
     assert table.has_scores and not tabulate(plan).has_scores
+    assert table.score == tabulate(plan).score == "score"
     rows = table._replace(low_is_sensitive=low_is_sensitive).worst_first(table.rows[::-1])
     assert "".join(row.layer.name for row in rows) == order
 
