@@ -27,8 +27,8 @@ class Cell(NamedTuple):
     value: Any
     origin: Origin
     is_default: bool
-    before: Any = None
-    is_changed: bool = False
+    before: Any
+    is_changed: bool
 
     @property
     def hides(self) -> bool:
@@ -84,11 +84,11 @@ class Table(NamedTuple):
     columns: Dict[str, str]
     has_scores: bool
     has_before: bool
-    shared: Mapping[str, Cell] = {}
-    borders: Optional[int] = None
-    extras: Tuple[str, ...] = ()
-    score: str = "score"
-    low_is_sensitive: Optional[bool] = None
+    shared: Mapping[str, Cell]
+    borders: Optional[int]
+    extras: Tuple[str, ...]
+    score: str
+    low_is_sensitive: Optional[bool]
 
     @property
     def varying(self) -> Dict[str, str]:
