@@ -7,6 +7,7 @@ import gc
 import json
 import pickle
 import random
+import re
 import weakref
 
 import pytest
@@ -79,6 +80,42 @@ def test_what_is_left_out_has_its_default():
     assert not any(effective.quant_enable for effective in nothing.values())
 
 
+def test_an_offset_that_is_left_out_is_that_of_the_whole():
+    for offset in (True, False):
+        values = default(activation_offset=offset, conv__activation_quant_params__asymmetric=None)
+        assert read(values)["conv"].calibration_config.ifmr_quantize.asymmetric is offset
+
+
+@pytest.mark.parametrize(
+    "keys, algorithm",
+    [
+        ({}, "ifmr_quantize"),
+        ({"num_bits": 16, "asymmetric": False}, "ifmr_quantize"),  # which both have
+        ({"num_bits": 16, "search_step": 0.02}, "ifmr_quantize"),
+        ({"num_bits": 16, "num_of_bins": 2048}, "hfmg_quantize"),
+        ({"act_algo": "hfmg"}, "hfmg_quantize"),
+        ({"num_bits": 16, "act_algo": "hfmg", "num_of_bins": 2048}, "hfmg_quantize"),
+    ],
+)
+def test_an_algorithm_that_is_not_named_is_told_by_its_keys(keys, algorithm):
+    block = read(default(conv__activation_quant_params=keys))["conv"].calibration_config
+    chosen = {name: getattr(block, name) for name in ("ifmr_quantize", "hfmg_quantize")}
+    assert [name for name, message in chosen.items() if message is not None] == [algorithm]
+    assert chosen[algorithm].dst_type == ("INT16" if "num_bits" in keys else "INT8")
+
+
+@pytest.mark.parametrize("do_fusion", [True, False, None])
+def test_whether_bn_is_fused_is_read(do_fusion):
+    plan = read(default(do_fusion=do_fusion, skip_fusion_layers=["c3"]))
+    assert {name: effective.fuse for name, effective in plan.items()} == {
+        "conv": do_fusion is not False,
+        "c3": False,
+        "fc": do_fusion is not False,
+    }
+    tiers = [effective.origins["fuse"].tier for effective in plan.values()]
+    assert tiers == ["default" if do_fusion is None else "do_fusion", "skip_fusion_layers", tiers[0]]
+
+
 ADA_JSON = amctcfg.expand(amctcfg.loads("common_config { ada_quantize { } }", flavour=PYTORCH), LAYERS).to_dict()[
     "conv"
 ]
@@ -132,6 +169,9 @@ WRONG = [
     (dict(version=-(10**20) - 1), "out-of-range", "it is a number of 67 bits, and"),
     (dict(batch_num=0), "out-of-range", "greater than 0"),
     (dict(batch_num=True), "wrong-type", "a whole number, not true"),
+    (dict(batch_num=False), "wrong-type", "not false"),
+    (dict(batch_num=[]), "wrong-type", "not a list"),
+    (dict(conv=dict(quant_enable=True, activation_quant_params={"asymmetric": None})), "wrong-type", "not null"),
     (dict(activation_offset="yes"), "wrong-type", "a bool, not 'yes'"),
     (dict(joint_quant=True), "unknown-layer", "no such layer"),
     (dict(nope={}), "unknown-layer", "no such layer"),
@@ -143,7 +183,7 @@ WRONG = [
     (dict(conv__quant_enable=1), "wrong-type", "true or false, not 1"),
     (dict(version=1.0), "out-of-range", "only 1 is known"),
     (dict(conv__activation_quant_params=None), "missing-field", "has 'activation_quant_params'"),
-    (dict(conv__activation_quant_params=None, conv__quant_enable=False), "missing-field", "has 'activation_quant"),
+    (dict(conv__activation_quant_params=None, conv__quant_enable=False), "missing-field", "has 'activation_quant_params'"),
     (dict(conv__activation_quant_params__num_bits=8.0), "out-of-range", "it is 8.0"),
     (dict(conv__weight_quant_params__channel_wisee=True), "unknown-field", "did you mean 'channel_wise'?"),
     (dict(conv__activation_quant_params__num_bits=7), "out-of-range", "4, 8 or 16"),
@@ -175,7 +215,8 @@ def test_errors_have_their_place(changes, code, words):
     with pytest.raises(ConfigError) as caught:
         read(values)
     (found,) = caught.value.diagnostics
-    assert found.code == code and words in found.message + (found.hint or "") and found.name == "config.json"
+    assert found.code == code and found.name == "config.json"
+    assert re.search(re.escape(words) + r"(?!\w)", found.message + " " + (found.hint or ""))
     assert found.message.startswith(" > ".join(map(str, found.path)) + ": ")
     # The path leads to the value, or to the key if that is what is wrong, and so does the span.
     for step in found.path:
