@@ -436,3 +436,4 @@ def test_an_effective_configuration_in_a_line():
     )
     skipped = amctcfg.merge(AMCTConfig(skip_layers=("a",)), layer)
     assert repr(skipped).startswith("<EffectiveConfig 'a' (Conv2D): not quantized, BN fused, ")
+    assert repr(skipped.origins).startswith("Origins({'quant_enable': Origin(tier='skip_layers', value=False, ")
