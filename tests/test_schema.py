@@ -436,4 +436,5 @@ def test_an_effective_configuration_in_a_line():
     )
     skipped = amctcfg.merge(AMCTConfig(skip_layers=("a",)), layer)
     assert repr(skipped).startswith("<EffectiveConfig 'a' (Conv2D): not quantized, BN fused, ")
+    assert len(skipped.origins) == len(list(skipped.origins)) == len(skipped.settings())
     assert repr(skipped.origins).startswith("Origins({'quant_enable': Origin(tier='skip_layers', value=False, ")
