@@ -107,6 +107,9 @@ def test_what_fits_in_eighty_columns_stays_on_a_line(head, foot, between):
         done = amctcfg.format(line)
         assert len(done.splitlines()) == lines and (done == line + "\n") is (lines == 1)
         assert amctcfg.format(done) == done
+    assert amctcfg.format("{}: [ ]".format("x" * 90)) == "{}: []\n".format(
+        "x" * 90
+    )  # nothing of it could stand elsewhere
 
 
 @pytest.mark.parametrize("head, kept", [
