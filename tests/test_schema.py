@@ -20,7 +20,7 @@ from amctcfg import (
     OverrideLayerType,
 )
 from amctcfg.documents.document import read_text
-from amctcfg.messages.field import optional, required
+from amctcfg.messages.field import LiteralCache, optional, required
 from amctcfg.messages.kinds import STRING
 from amctcfg.messages.message import Message, message
 from amctcfg.messages.reading import Reading
@@ -288,6 +288,19 @@ def test_what_a_layer_lacks_is_kept_in_order_and_of_a_set_sorted():
         assert amctcfg.Layer("a", "b", True, kind(words)).lacks == tuple(sorted(words))
     with pytest.raises(TypeError, match="a Layer takes two strings and a bool"):
         amctcfg.Layer("a", "b", True, "int16")
+
+
+def test_few_literals_are_kept_and_all_are_read():
+    """An editor reads for days: a thousand short literals of a field at most stay in the memory."""
+    cache = LiteralCache(FMRQuantize.__schema__.fields["search_step"])
+    most = 0
+    for number in range(1, 3000):
+        assert cache["{}e-5".format(number)] == float("{}e-5".format(number))
+        most = max(most, len(cache))
+    assert most == 1024
+    for length, kept in ((32, True), (33, False)):
+        literal = "0.5".ljust(length, "0")
+        assert cache[literal] == 0.5 and (literal in cache) is kept
 
 
 def test_a_field_is_of_a_kind_or_a_message():
