@@ -479,6 +479,13 @@ SHORTEST = [
      SKIP.format("d") + "skip_layer_types: 'Conv2D'\n" + COMMON.format("arq_quantize { channel_wise: false }")),
     ("tf-ascend", "Conv2D MatMul AvgPool MatMul Conv2D AvgPool",
      SKIP.format("a") + COMMON.format("arq_quantize { channel_wise: false }") + TYPE.format("AvgPool", FINER)),
+    ("tf-ascend", "MatMul AvgPool AvgPool Conv2D Conv2D Conv2D Conv2D MatMul", COMMON.format(FINER) + TYPE.format("MatMul", "")),
+    ("tf-ascend", "Conv2D MatMul Conv2D AvgPool Conv2D AvgPool", COMMON.format(EVEN) + TYPE.format("AvgPool", FINER)),
+    ("tf-ascend", "MatMul MatMul MatMul Conv2D AvgPool",
+     COMMON.format(EVEN) + TYPE.format("MatMul", "ifmr_quantize { asymmetric: true }")),
+    ("tf-ascend", "MatMul MatMul Conv2D BatchMatMul MatMul", COMMON.format("arq_quantize { channel_wise: false }")
+     + TYPE.format("MatMul", "ifmr_quantize { search_step: 0.02 asymmetric: false }")
+     + OWN.format("b", "ifmr_quantize { asymmetric: true }")),
     ("tf-ascend", "MatMul BatchMatMul BatchMatMul MatMul Conv2D", TYPE.format("MatMul", FINER) + OWN.format("b", FINER)),
     ("tf-ascend", "MatMul Conv2D AvgPool MatMul/asymmetric Conv2D",
      SKIP.format("c") + COMMON.format(EVEN) + OWN.format("b", "ifmr_quantize { search_step: 0.03 }")),
@@ -505,7 +512,7 @@ SHORTEST = [
 @pytest.mark.parametrize("name, types, text", SHORTEST)
 def test_condensing_leaves_what_is_the_shortest_already(name, types, text):
     flavour, model = amctcfg.FLAVOURS[name], []
-    for letter, (layer_type, _, lack) in zip("abcdef", (one.partition("/") for one in types.split())):
+    for letter, (layer_type, _, lack) in zip("abcdefgh", (one.partition("/") for one in types.split())):
         model.append(Layer(letter, layer_type, True, [lack] if lack else []))
     config = amctcfg.loads(text, flavour=flavour)
     values = amctcfg.expand(config, model).to_json()
