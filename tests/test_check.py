@@ -142,6 +142,7 @@ def test_a_screen_of_diagnostics_and_the_count_of_all(folder, cli):
     assert tail[0].startswith("… and 1,900 more") and tail[1].startswith("Found 2000 errors")
     assert cli("check", "q.cfg", "--max-errors", "3").out.count("error[") == 3
     assert cli("check", "q.cfg", "--max-errors", "0").out.count("error[") == 2000
+    assert "'-1' is not a number from 0 on" in cli("check", "q.cfg", "--max-errors", "-1").err
     assert cli("check", "q.cfg", "--max-errors", "3", "--format", "concise").out.count("\n") == 3
     assert cli("check", "q.cfg", "--format", "github").out.count("\n") == 2000
     assert len(json.loads(cli("check", "q.cfg", "--max-errors", "3", "--format", "json").out)["diagnostics"]) == 2000

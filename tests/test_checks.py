@@ -425,7 +425,8 @@ def test_what_only_tensor_quantize_takes_has_no_override():
     "flavour, kind", [(TF_ASCEND, "Conv2D"), (ONNX, "Conv"), (PYTORCH, "Conv2d"), (CAFFE, "Convolution")]
 )
 def test_names_that_the_json_has_for_itself(flavour, kind):
-    for key in flavour.layout.globals:
+    tensors = ("tensor_quantize",) if flavour in (ONNX, PYTORCH) else ()  # PyTorch's toolkit fails there
+    for key in (*flavour.layout.globals, *tensors):
         assert found("", flavour, [Layer(key, kind)]) == [("reserved-name", None)]
         assert found("", flavour, [Layer(key, kind, False), Layer("a", kind)]) == []
     assert found("", flavour, [Layer("Version", kind)]) == []

@@ -382,6 +382,8 @@ def test_a_flavour_with_other_types():
     plan = amctcfg.expand(amctcfg.AMCTConfig(), [Layer("a", "Conv3D"), Layer("b", "MatMul")], flavour=flavour)
     assert list(plan) == ["a"] and plan["a"].calibration_config.ifmr_quantize.asymmetric is False
     assert pickle.loads(pickle.dumps(flavour)) == flavour
+    with pytest.raises(ValueError, match="has the LayerType 'Conv2D' at 'Conv3D'; the key has to be its name"):
+        dataclasses.replace(TF_ASCEND, types={"Conv3D": TF_ASCEND.types["Conv2D"]})
     with pytest.raises(TypeError, match="flavour tf-ascend is needed"):
         amctcfg.expand(pytorch.AMCTConfig(), [], flavour=TF_ASCEND)
 

@@ -152,6 +152,9 @@ def test_anything_shaped_like_a_graph():
     }
     with pytest.raises(TypeError, match="a GraphDef or something shaped like them, not 'str'"):
         amctcfg.layers_from_graph("frozen.pb")
+    with pytest.raises(TypeError, match="a GraphDef or something shaped like them, not 'SimpleNamespace'"):
+        amctcfg.layers_from_graph(Thing(node=[Thing(name="p", op_type="AveragePool")]))  # ONNX's
+    assert amctcfg.layers_from_graph(Thing(node=[node]), flavour=None) == amctcfg.layers_from_graph(Thing(node=[node]))
 
 
 def test_a_graph_in_memory_whose_inputs_are_tensors_of_operations():

@@ -733,11 +733,13 @@ def test_what_a_record_cannot_show_is_not_visible(folder, cli):
     )
     result = cli("audit", "q.cfg", "--graph", "l.json", "--record", "record.txt")
     assert result.status == 1
-    assert "'fc': quant_enable is false, expected true" in result.out
+    assert "'fc': quant_enable expected true (default), found false" in result.out
     assert "not visible in the record: arq_quantize.channel_wise of 1 layer" in result.out
     report = json.loads(cli("audit", "q.cfg", "--graph", "l.json", "--record", "record.txt", "--format", "json").out)
     assert [f["layer"] for f in report["findings"]] == ["fc"] and report["not_visible"]["ifmr_quantize.asymmetric"] == 1
     assert cli("audit", "q.cfg", "--graph", "l.json").status == 2
+    (folder / "record.txt").write_text("record {\n", encoding="utf-8")
+    assert "\nrecord.txt:2:1: error[syntax]" in cli("audit", "q.cfg", "--graph", "l.json", "--record", "record.txt").err
     (folder / "record.txt").write_text("recrd { }", encoding="utf-8")
     assert cli("audit", "q.cfg", "--graph", "l.json", "--record", "record.txt").status == 2
     assert cli("audit", "q.cfg", "--graph", "l.json", "--record", "nowhere.txt").status == 2

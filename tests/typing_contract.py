@@ -87,6 +87,7 @@ def flavours(text: str, layers: Tuple[amctcfg.Layer, ...], module: object) -> No
     document: amctcfg.Document[pytorch.AMCTConfig] = amctcfg.parse(text, flavour=amctcfg.PYTORCH)
     config = document.config
     bits: Optional[int] = config.batch_num
+    bits = amctcfg.condense(text, layers, flavour=amctcfg.PYTORCH).batch_num
     plan = amctcfg.read_plan(text, layers, flavour=amctcfg.ONNX)
     rows: List[Dict[str, Any]] = plan.to_rows()
     best: Tuple[amctcfg.Flavour[Any], ...] = amctcfg.detect(text, layers)

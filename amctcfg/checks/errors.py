@@ -276,8 +276,10 @@ def check_tensors(context: Context) -> None:
 def check_reserved_names(context: Context) -> None:
     layout = context.flavour.layout
     for layer in context.supported:
-        if layout is not None and layer.name in layout.globals:
-            message = "the model has a layer named '{}', which is a global key of the JSON".format(layer.name)
+        if layout is not None and layer.name in (*layout.globals, *layout.reserved):
+            message = "the model has a layer named '{}', which the toolkit takes for a global key of the JSON".format(
+                layer.name
+            )
             context.report(ERROR, "reserved-name", message, None, "rename that node of the graph")
 
 

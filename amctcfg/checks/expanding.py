@@ -65,11 +65,14 @@ def expand_context(context: Context) -> Plan:
         return everything if text is None else Settings(text, "").without_ignored(everything)
 
     def remake(_: Plan) -> Tuple[Any, ...]:
-        return unpickle_plan, (context.document or context.config, context.layers, context.rules, context.flavour)
+        given = context.document or context.config
+        return unpickle_plan, (given, context.layers, context.rules, context.flavour, context.soc)
 
     return build_plan(context.resolver, context.supported, make_warnings, remake)
 
 
-def unpickle_plan(config: Any, layers: Tuple[Layer, ...], rules: Rules, flavour: Flavour) -> Plan:
+def unpickle_plan(
+    config: Any, layers: Tuple[Layer, ...], rules: Rules, flavour: Flavour, soc: Optional[str] = None
+) -> Plan:
     """Expand again what was pickled."""
-    return expand_context(Context(config, layers, rules, flavour))
+    return expand_context(Context(config, layers, rules, flavour, soc=soc))

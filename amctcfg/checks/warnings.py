@@ -271,10 +271,10 @@ FILE_CHECKS: Tuple[Check, ...] = (
     check_percentiles,
     check_skipped_overrides,
     check_partial_overrides,
+    check_soc,
 )
 MODEL_CHECKS: Tuple[Check, ...] = (
     check_selections,
-    check_soc,
     check_ignored_overrides,
     check_unused_overrides,
     check_cascades,

@@ -40,6 +40,13 @@ def target(argument: str) -> Optional[str]:
     return None if argument == "-" or same_file(argument, 1) else argument
 
 
+def number_from_zero(argument: str) -> int:
+    """Read a whole number that is not negative."""
+    if not argument.isdecimal():
+        raise argparse.ArgumentTypeError("'{}' is not a number from 0 on".format(argument))
+    return int(argument)
+
+
 def finite_number(argument: str) -> float:
     """Read a number as people write it: no infinity, no digits of other scripts, no underscores."""
     try:

@@ -35,8 +35,9 @@ def run(arguments: Namespace, console: Console) -> int:
     try:
         findings = compare(plan, json, record)
     except ConfigError as error:
-        named_path = arguments.json if any(d.name == "<json>" for d in error.diagnostics) else arguments.record
-        raise Failure("can't use {}".format(named_path), str(error)) from None
+        path = arguments.json if error.diagnostics[0].name == "<json>" else arguments.record
+        named = ConfigError([d._replace(name=path) for d in error.diagnostics], error.text)
+        raise Failure("can't use {}".format(path), str(named)) from None
     unseen = {} if record is None else count_invisible(plan, read_record(record))
     report = audit_json if arguments.format == "json" else audit_text
     console.result(report(findings, unseen, file.name))
@@ -44,7 +45,7 @@ def run(arguments: Namespace, console: Console) -> int:
 
 
 def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
-    """Write a line for each finding: `conv1: channel_wise is false, asked true (common_config, quant.cfg:3:5)`"""
+    """Write a line for each finding: `'conv1': channel_wise expected true (common_config, quant.cfg:3:5), found false`"""
     lines = []
     for finding in findings:
         place: str = finding.origin.tier
@@ -53,7 +54,7 @@ def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
         who = "global" if finding.layer is None else quote_name(finding.layer)
         done, asked = format_any(finding.done), format_any(finding.asked)
         name = finding.field.rpartition(".")[2]
-        lines.append("{}: {} is {}, expected {} ({})".format(who, name, done, asked, place))
+        lines.append("{}: {} expected {} ({}), found {}".format(who, name, asked, place, done))
     lines += ["not visible in the record: {} of {}".format(f, pluralize(n, "layer")) for f, n in unseen.items()]
     lines.append(
         "{} found".format(pluralize(len(findings), "difference")) if findings else "what was done is what was asked for"

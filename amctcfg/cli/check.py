@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, List, Optional, Set, Tuple
 
 from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic
 from ..workspace.file import ConfigFile
-from .arguments import READING, formats, option, strip_mark
+from .arguments import READING, formats, number_from_zero, option, strip_mark
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
 from .finding import find_configurations
 from .opening import open_workspace
@@ -37,7 +37,7 @@ OPTIONS = (
     option(
         "--max-errors",
         metavar="N",
-        type=int,
+        type=number_from_zero,
         help="show at most N (default: 100 as text; 0: all); all are counted",
     ),
     option("--statistics", action="store_true", help="count the diagnostics by code"),

@@ -82,6 +82,9 @@ class Types(MappingBase):
         if found is None or not all(isinstance(entry, LayerType) for entry in found):
             raise TypeError("types takes several LayerTypes, not {!r}".format(entries))
         self._by_name: Dict[str, LayerType] = {entry.name: entry for entry in found}
+        for key, name in zip(entries, [entry.name for entry in found]) if given is not entries else ():
+            if key != name:
+                raise ValueError("types has the LayerType {!r} at {!r}; the key has to be its name".format(name, key))
 
     def __getitem__(self, name: str) -> LayerType:
         return self._by_name[name]

@@ -162,7 +162,7 @@ GE: Flavour[AMCTConfig] = Flavour(
     )),
     removed_fields=(
         ("hfmg_quantize", "GE has IFMR only; delete it"),
-        ("enable_auto_nuq", "GE does not document it; delete it"),
+        ("enable_auto_nuq", "non-uniform quantization is gone from 9.0 on; delete it"),
         ("nuq_config", "GE does not document it; delete it"),
     ),
 )  # fmt: skip

@@ -118,7 +118,8 @@ class Layout(NamedTuple):
     there, what stands at its keys. needed -- parts without which the toolkit can't read a layer, quantized or not.
     tolerated -- keys that are accepted with this value and not written. same_as_unset -- global keys with a value that means
     the same as none. wider -- members of a block that the toolkit reads from JSON with more than a configuration can say: the
-    message that holds it, and what stands at its keys.
+    message that holds it, and what stands at its keys. reserved -- other names that the toolkit takes for its own, so that
+    no layer may have them.
     """
 
     globals: Tuple[str, ...]
@@ -129,6 +130,7 @@ class Layout(NamedTuple):
     tolerated: Mapping[str, Any] = {}
     same_as_unset: Mapping[str, Any] = {}
     wider: Mapping[str, Tuple[Any, Items]] = {}
+    reserved: Tuple[str, ...] = ()
 
     def template_of(self, part: str, member: str, kind: Any) -> Items:
         """Return what stands at the keys of a part, for a member of the block whose message is of this class."""

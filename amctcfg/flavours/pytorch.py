@@ -187,6 +187,7 @@ LAYOUT = Layout(
     ),
     when_set=("fakequant_precision_mode",),
     same_as_unset={"fakequant_precision_mode": "DEFAULT"},
+    reserved=("tensor_quantize",),
     wider={"ada_quantize": (WideADAquantize, {**ADA_JSON, "num_bits": Value("quant_bits")})},
     switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
     parts={

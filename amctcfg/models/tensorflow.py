@@ -35,13 +35,13 @@ ON_THE_WAY = ("Identity", "Enter", "Reshape", "Cast")
 FILTER_INPUT = 1  # of every kind of convolution
 
 
-def layers_from_graph(graph: Any, flavour: Flavour = TF_ASCEND) -> Layers:
+def layers_from_graph(graph: Any, flavour: Optional[Flavour] = None) -> Layers:
     """Read the nodes of a graph in memory as layers.
 
     Args:
         graph: A `tf.Graph`, a `GraphDef` of any TensorFlow version, or anything with `.get_operations()` or `.node` that
             is shaped like them.
-        flavour: Decides by its types which nodes are supported.
+        flavour: Decides by its types which nodes are supported; TF-Ascend where it is left out.
 
     Returns:
         All nodes in their order; `supported` where the toolkit could quantize them.
@@ -56,6 +56,7 @@ def layers_from_graph(graph: Any, flavour: Flavour = TF_ASCEND) -> Layers:
         >>> layers_from_graph(Shaped(node=[node]))[0].supported
         True
     """
+    flavour = TF_ASCEND if flavour is None else flavour
     require_flavour(flavour)
     return with_traits(examine_nodes(read_nodes(graph), "<graph>", flavour))
 
@@ -156,7 +157,7 @@ def read_nodes(graph: Any) -> Iterator[Node]:
         for operation in graph.get_operations():
             inputs = [tensor_node(tensor) for tensor in getattr(operation, "inputs", ())]
             yield Node(operation.name, operation.type, inputs, [operation.name], operation_attribute(operation))
-    elif hasattr(graph, "node"):
+    elif hasattr(graph, "node") and all(hasattr(node, "op") for node in graph.node):
         for node in graph.node:
             yield Node(node.name, node.op, data_inputs(node), [node.name], node_attribute(node))
     else:

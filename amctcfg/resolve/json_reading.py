@@ -37,7 +37,7 @@ def read_plan(
     quant_config: Union[str, bytes, Mapping[str, Any]],
     layers: Iterable[Layer],
     name: str = "<json>",
-    flavour: Flavour = TF_ASCEND,
+    flavour: Optional[Flavour] = None,
 ) -> Plan:
     """Read the plan that a JSON quantization config holds, possibly edited.
 
@@ -48,7 +48,7 @@ def read_plan(
         quant_config: The JSON, as text or as a mapping.
         layers: The layers of the model.
         name: The file's name, as errors show it.
-        flavour: The dialect of the toolkit that wrote it.
+        flavour: The dialect of the toolkit that wrote it; TF-Ascend where it is left out.
 
     Returns:
         A plan without a configuration, whose origins are places in the JSON.
@@ -66,7 +66,7 @@ def read_plan(
     Source:
         The toolkit's own `ConfigBase.parse_config_file`.
     """
-    read = QuantConfig(quant_config, tuple(layers), name, flavour)
+    read = QuantConfig(quant_config, tuple(layers), name, TF_ASCEND if flavour is None else flavour)
     if read.errors:
         raise ConfigError(read.errors, read.text)
     return read.plan()

@@ -4,18 +4,35 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Iterable, Iterator, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Optional, Tuple, Union, overload
 
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from ..flavours.tf_ascend import TF_ASCEND
+from ..flavours.tf_ascend import TF_ASCEND, AMCTConfig
 from ..messages.kinds import FLOAT, Enum
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
 from .block_search import JSON_ONLY, BlockSearch
+
+if TYPE_CHECKING:
+    from ..flavours.flavour import C_co
+
+
+@overload
+def condense(
+    quant_config: Union[str, bytes, Mapping[str, Any]], layers: Iterable[Layer], name: str = ..., flavour: None = ...
+) -> AMCTConfig: ...
+@overload
+def condense(
+    quant_config: Union[str, bytes, Mapping[str, Any]],
+    layers: Iterable[Layer],
+    name: str = ...,
+    *,
+    flavour: Flavour[C_co],
+) -> C_co: ...
 
 
 def condense(
@@ -48,7 +65,7 @@ def condense(
         ('a',)
     """
     layers = tuple(layers)
-    read = QuantConfig(quant_config, layers, name, flavour or TF_ASCEND)
+    read = QuantConfig(quant_config, layers, name, TF_ASCEND if flavour is None else flavour)
     errors = read.errors + ([] if read.errors else list(find_unsayable(read)))
     if errors:
         raise ConfigError(errors, read.text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Generic, Iterable, Option
 from ..checks.checking import check_document
 from ..checks.context import Context
 from ..checks.errors import note_other_model
-from ..checks.expanding import expand
+from ..checks.expanding import expand_context
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import Document, parse_tree, read_tree
 from ..documents.settings import Settings
@@ -165,7 +165,7 @@ class ConfigFile:
 
             return read_plan(self.contents, self.layers or (), self.name, self.flavour)
         self.note_other_model(self.document.config)
-        return expand(self.document, self.layers or (), self.rules, self.flavour)
+        return expand_context(Context(self.document, self.layers or (), self.rules, self.flavour, soc=self.soc))
 
     @cached
     def resolver(self) -> Resolver:
