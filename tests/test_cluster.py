@@ -10,6 +10,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,25 @@ def test_a_worker_that_dies_in_the_middle_of_a_run(cluster, tmp_path, cli):
     assert "l3  if quantized: bad" in result.out and "l8  if quantized: bad" in result.out and "minimal" in result.out
     assert sorted(worker.poll() is None for worker in workers) == [False, True]
     wait_until_gone(wait_for_lines(tmp_path / "pids", 1))
+
+
+def test_a_cluster_without_workers_is_told_and_waited_for(cluster, tmp_path):
+    address, workers, _ = cluster
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+    with distributed.Client(address, timeout=60, set_as_default=False) as client:
+        while client.nthreads():
+            time.sleep(0.05)
+    wide(tmp_path, 12)
+    test = script(tmp_path, "test.py", NEEDS_TWO)
+    command = [sys.executable, "-m", "amctcfg", "bisect", "q.cfg", "--dask", address, "--jobs", "3", "--", test, "{}"]
+    environment = dict(PLAIN, PYTHONPATH=str(INSTALLED))
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as search:
+        first = search.stderr.readline().decode()
+        workers.append(start(tmp_path / "elsewhere", "worker", address, "--nthreads", "2", "--no-nanny"))
+        search.communicate(timeout=120)
+    assert "the cluster has no workers yet; the runs begin when one is there" in first and search.returncode == 0
 
 
 @pytest.mark.thorough

@@ -364,6 +364,11 @@ def test_two_dashes_end_the_options(folder, cli):
     assert cli("fmt", "--check", "--", "-x.cfg").status == 0
 
 
+def test_standard_input_is_read_once(folder, cli):
+    result = cli("diff", "-", "-", "--graph", "l.json", stdin=b"do_fusion: true")
+    assert result.status == 2 and "standard input can be read once only" in result.err
+
+
 def test_summary_statistics_and_quiet(folder, cli):
     (folder / "bad.cfg").write_text("do_fusion: maybe\nskip_layers: ['a', 'a']\n", encoding="utf-8")
     result = cli("check", "bad.cfg", "q.cfg")

@@ -231,6 +231,7 @@ def test_modules(torch):
     assert [layer.name for layer in layers] == [name for name, _ in module.named_modules()]
     found = {layer.name: layer for layer in layers}
     assert found[""] == Layer("", "Net", False)
+    assert amctcfg.layers_from_module(nn.Linear(4, 4)) == (Layer("", "Linear", False),)  # the root, whatever it is
     supported = {name for name, layer in found.items() if layer.supported}
     # One module under two names, an embedding's weight and that of two Conv1d are not counted as shared.
     assert supported == {

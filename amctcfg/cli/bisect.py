@@ -250,9 +250,12 @@ class CommandLoop:
         from ..tuning.cluster import ClusterCommands
 
         try:
-            return ClusterCommands(self.arguments.dask)
+            commands = ClusterCommands(self.arguments.dask)
         except CommandError as error:
             raise Failure(str(error)) from None
+        if not commands.has_workers:
+            self.console.note("the cluster has no workers yet; the runs begin when one is there")
+        return commands
 
     def announce(self) -> None:
         """Say what is going to be run, before the first run has ended."""

@@ -45,6 +45,7 @@ class Console:
         self.stderr: Optional[IO[str]] = stderr
         self.started: float = time.monotonic()
         self.is_quiet: bool = False
+        self.has_read_stdin: bool = False
         self.is_verbose: bool = False
         self.color: str = ON_TERMINALS
 
@@ -189,6 +190,9 @@ class Console:
                 raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
         if self.stdin is None:
             raise Failure("standard input is closed")
+        if self.has_read_stdin:
+            raise Failure("standard input can be read once only; give a file in the place of one '-'")
+        self.has_read_stdin = True
         return getattr(self.stdin, "buffer", self.stdin).read(), "<stdin>"
 
 

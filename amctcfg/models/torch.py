@@ -48,7 +48,7 @@ def layers_from_module(module: Any, flavour: Optional[Flavour] = None) -> Layers
     for name, inner in named:
         kind = type(inner).__name__
         layer_type = flavour.types.get(kind)
-        if layer_type is None or not layer_type.quantizable:
+        if not name or layer_type is None or not layer_type.quantizable:  # the root is the model
             layers.append(Layer(name, kind, False))
             continue
         supported = all(CONDITIONS[condition](inner) for condition in layer_type.conditions if condition in CONDITIONS)

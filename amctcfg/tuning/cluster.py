@@ -42,6 +42,7 @@ class ClusterCommands:
         try:
             asyncio.run(check_scheduler(distributed, address))
             self._client: Any = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
+            self.has_workers: bool = bool(self._client.nthreads())
         except Exception as error:
             raise CommandError("there is no Dask scheduler at {}: {}".format(address, error_headline(error))) from None
 
