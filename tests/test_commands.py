@@ -365,6 +365,7 @@ def test_two_dashes_end_the_options(folder, cli):
 
 
 def test_standard_input_is_read_once(folder, cli):
+    (folder / "l.json").write_text("[]", encoding="utf-8")
     result = cli("diff", "-", "-", "--graph", "l.json", stdin=b"do_fusion: true")
     assert result.status == 2 and "standard input can be read once only" in result.err
 
