@@ -301,6 +301,9 @@ def test_expansion_is_read_back_and_condensed(name, data, rules):
     assert json.dumps(json.loads(written), indent=4, separators=(",", ":")) == written
     again = amctcfg.read_plan(written, model, flavour=flavour)
     assert again.to_json() == written and list(again) == list(plan)
+    for effective, there in zip(again.values(), plan.values()):
+        assert (effective.quant_enable, effective.fuse) == (there.quant_enable, there.fuse)
+        assert set(effective.origins) == set(there.origins)
     try:
         short = amctcfg.condense(written, model, flavour=flavour)
     except ConfigError as error:  # what only a demand of common_config gives, a layer beside it may make impossible

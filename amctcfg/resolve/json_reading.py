@@ -170,10 +170,10 @@ class QuantConfig:
         if field.is_message:
             self.messages[key] = self.tensors(field.kind, at)
             return at.json.plain()
-        return self.names_of_layers(key, at) if field.label == REPEATED else self.scalar(field, at, field.default)
+        return self.unfused_layers(at) if field.label == REPEATED else self.scalar(field, at, field.default)
 
-    def names_of_layers(self, key: str, at: Cursor) -> List[str]:
-        """Read the layers that BN is not fused into; other lists of names are kept as they are."""
+    def unfused_layers(self, at: Cursor) -> List[str]:
+        """Read the layers that BN is not fused into, the only list of names that a layout has."""
         elements = at.indexed()
         if not isinstance(at.value, list) or not all(isinstance(element.value, str) for element in elements):
             at.report("wrong-type", "it is a list of names, not {}".format(at.words))
@@ -185,7 +185,7 @@ class QuantConfig:
                 element.report("duplicate-entry", "'{}' is there twice".format(element.value))
             elif layer is None:
                 self.unknown_layer(element.value, element)
-            elif key == "skip_fusion_layers" and layer.type not in self.flavour.fusible_types:
+            elif layer.type not in self.flavour.fusible_types:
                 element.report("not-fusible", "BN is never fused into '{}'".format(element.value))
             seen[element.value] = None
         return list(seen)
