@@ -247,12 +247,23 @@ def switched(tmp_path, monkeypatch):
     return ("diff", "a.cfg", "b.cfg", "--graph", "l.csv", "--flavour", "pytorch")
 
 
-def test_equal_changes_are_one_whatever_their_lines_and_so_is_another_algorithm(cli, switched):
+def test_equal_changes_are_one_whatever_their_lines_and_so_is_another_algorithm(cli, switched, tmp_path):
     lines = cli(*switched).out.splitlines()
     assert lines == [
         "ifmr → hfmg (num_of_bins 8192) for 49 layers: 'layer0', 'layer1', 'layer2' and 46 more, b.cfg:2, 4, 6 and 46 more",
         "quant_enable true → false for 1 layer: 'layer7', b.cfg:101",
         "49 of 50 layers change; borders between quantized and float layers: 0 before, 2 after",
+    ]
+    defaults = "common_config {\n  hfmg_quantize { }\n  dmq_balancer { }\n}\n"
+    for name, text in (("c.cfg", ""), ("d.cfg", defaults)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert cli("diff", "c.cfg", "d.cfg", *switched[3:]).out.splitlines()[:2] == [
+        "ifmr → hfmg for 50 layers: Conv2d, d.cfg:2",
+        "migration_strength – → 0.5 for 50 layers: Conv2d, d.cfg:3",
+    ]
+    assert cli("diff", "d.cfg", "c.cfg", *switched[3:]).out.splitlines()[:2] == [
+        "migration_strength 0.5 → – for 50 layers: Conv2d, default, was d.cfg:3",
+        "hfmg → ifmr for 50 layers: Conv2d, default, was d.cfg:2",
     ]
     back = [*switched[:1], switched[2], switched[1], *switched[3:]]
     assert cli(*back).out.startswith("hfmg → ifmr (search_step 0.02) for 49 layers: ")

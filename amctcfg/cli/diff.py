@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ERROR, PLAIN, RED, Diagnostic
+from ..diagnostics.source import Span
 from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
 from ..tools.diffing import Change
 from ..workspace.file import ConfigFile, quantizable_types
@@ -133,10 +134,15 @@ class Comparison:
 
     def place(self, change: Change) -> str:
         """Name the line that brought the change: that of the new value or, where it is a default, of the one that is gone."""
-        if change.after_origin.span:
-            return "{}:{}".format(self.after.name, change.after_origin.span.line)
-        if change.before_origin.span:
-            return "{}, was {}:{}".format(change.after_origin.tier, self.before.name, change.before_origin.span.line)
+        is_switched = (
+            change.before is None or change.after is None
+        )  # an algorithm came or went, maybe with defaults alone
+        after = change.after_origin.span or (find_choice(self.after, change) if is_switched else None)
+        if after:
+            return "{}:{}".format(self.after.name, after.line)
+        before = change.before_origin.span or (find_choice(self.before, change) if is_switched else None)
+        if before:
+            return "{}, was {}:{}".format(change.after_origin.tier, self.before.name, before.line)
         return change.after_origin.tier
 
     def whom(self, row: ChangeGroup, quote: Callable[[str], str]) -> str:
@@ -189,6 +195,20 @@ def algorithm(field: str) -> str:
 
 def value_words(value: Any) -> str:
     return "–" if value is None else format_any(value)
+
+
+def find_choice(file: ConfigFile, change: Change) -> Optional[Span]:
+    """Return where a layer's block chooses an algorithm of the kind that a change is of; None where it writes none."""
+    part, _, inner = change.field.partition(".")
+    if file.is_json or change.layer is None or not inner:
+        return None
+    for tier in file.resolver.tiers(file.plan[change.layer].layer)[:1]:
+        fields = tier.block.__schema__.fields
+        for name, field in fields.items():
+            is_of_kind = name == part or (field.oneof and field.oneof == fields[part].oneof)
+            if is_of_kind and getattr(tier.block, name) is not None:
+                return file.document.span((*tier.path, name))
+    return None
 
 
 def short_places(places: List[str]) -> List[str]:
