@@ -127,7 +127,6 @@ class LiteralCache(AnyDict):
     MOST: int = 1024
 
     def __init__(self, field: Field) -> None:
-        super().__init__()
         self.field: Field = field
 
     def __missing__(self, raw: str) -> Any:
