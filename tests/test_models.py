@@ -304,6 +304,7 @@ def test_an_exported_model(torch, tmp_path):
         ({"group": 1, "channels": (1, 8)}, []),
         ({"group": 2, "channels": (8, 8)}, ["grouped"]),
         ({"group": 8, "channels": (8, 16)}, ["depthwise"]),
+        ({"group": 2, "channels": (2, 2)}, ["depthwise"]),
         ({"group": 2}, ["grouped"]),
         ({"two_variable": True}, ["product of two variables"]),
         ({"runtime_weight": "Mul"}, ["weight computed at run time (Mul of constants)"]),
