@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Repeated fields of blocks, and their names.
 OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", "layer_name"))
 
-# How many names are tried as patterns, of what length, with how many stars: more of them would take long.
+# How many names are tried as patterns, of what length, with how many stars: more would take long.
 MOST_PATTERNS, LONGEST_PATTERN, MOST_STARS = 30, 200, 4
 
 
@@ -108,7 +108,7 @@ class Context:
         return [layer for layer in self.by_type.get(layer_type, ()) if self.flavour.quantizes(layer)]
 
     def run(self, checks: Iterable[Check]) -> Tuple[Diagnostic, ...]:
-        """Return what some checks report, in the order of the places; whatever thread runs them, into a list of its own."""
+        """Return what checks report, in the order of the places, whatever thread runs them."""
         context = copy.copy(self)
         context.diagnostics = []
         for check in checks:
@@ -148,10 +148,7 @@ def find_repeated_name(layers: Iterable[Layer]) -> str:
 
 
 def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
-    """Return an index over the names that can be meant: of layers of the flavour's types, those to be quantized preferred.
-
-    Where there are none, of all layers that are no constants, and no reads of variables or shapes.
-    """
+    """Return an index over the names that can be meant: of the flavour's types, where there are none of all but minor ones."""
     layers = Layers(layers)
     quantizable = frozenset(layer.name for layer in layers if flavour.quantizes(layer))
     of_types = [layer.name for layer in layers if layer.type in flavour.types]
@@ -159,7 +156,7 @@ def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
 
 
 def match_layers(pattern: str, layers: Sequence[Layer]) -> List[str]:
-    """Return the layers that a name with signs of a pattern would match: as a whole, as the end of a path, or anywhere."""
+    """Return the layers that a pattern matches: as a whole, as the end of a path, or anywhere."""
     from fnmatch import fnmatchcase  # only where a name looks like a pattern
 
     if len(pattern) > LONGEST_PATTERN or pattern.count("*") > MOST_STARS:

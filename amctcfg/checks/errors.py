@@ -118,7 +118,7 @@ def check_type_names(context: Context) -> None:
 
 
 def occurrences_at(path: Path, block: Message) -> Iterator[Occurrence]:
-    """Yield what a block asks for that not every layer can have, each with its place in the configuration."""
+    """Yield what a block asks for, each with its place in the configuration."""
     return (asked._replace(path=(*path, *asked.path)) for asked in occurrences(block))
 
 
@@ -207,7 +207,7 @@ def report_refusal(context: Context, asked: Occurrence, whom: str, ability: str)
 
 
 def check_common(context: Context) -> None:
-    """Check what common_config asks of layers without an override; the toolkit checks those that are skipped as well."""
+    """Check what common_config asks of layers without an override, skipped ones included."""
     tier = context.resolver.common
     if tier is None:
         return

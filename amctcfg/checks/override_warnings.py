@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_skipped_overrides(context: Context) -> None:
-    """Report overrides of what is skipped; a run of them one after the other, as `condense` writes them, once."""
+    """Report overrides of what is skipped; a run of them, as `condense` writes them, once."""
     resolver = context.resolver
     runs: List[Tuple[Path, str, List[str]]] = []  # where a run begins, what skips its layers, and their names
     for field, key in OVERRIDES:
@@ -76,7 +76,7 @@ def check_partial_overrides(context: Context) -> None:
 
 
 def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], layer: Optional[Layer]) -> None:
-    """Compare a block, the first of the tiers, with the others, which its author may believe to be still in force."""
+    """Compare a block, the first of the tiers, with those below it."""
     if len(tiers) < 2 or not context.is_whole(tiers):
         return
     lost = lost_algorithms(context, tiers, layer) + lost_values(context, tiers, layer)
@@ -172,7 +172,7 @@ def decide_cascading(context: Context, layer: Layer, rules: Optional[Rules] = No
 
 
 def check_cascades(context: Context) -> None:
-    """Report the one case in which the page and the toolkit differ."""
+    """Report where the page and the toolkit differ."""
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None or not context.flavour.quantizes(layer) or layer.type not in context.resolver.types:

@@ -116,19 +116,17 @@ def has_long_numbers(text: str) -> bool:
 
 
 def same_number(written: str, value: float) -> bool:
-    try:
-        number = float(written.rstrip("fF"))
-    except ValueError:  # blanks or comments behind the sign; the number is out of range anyway
-        return True
-    if len(written) < 16:  # few enough digits for a double to tell
-        return number == value
+    """Return whether a literal is the number that is kept of it, which has no sign."""
+    digits = written.rstrip("fF")
+    if len(digits) < 16:  # few enough for a double to tell
+        return float(digits) == value
     from decimal import Decimal  # seldom needed, and slow to import
 
-    return Decimal(written.rstrip("fF")) == Decimal(repr(value))
+    return Decimal(digits) == Decimal(repr(value))
 
 
 def check_percentiles(context: Context) -> None:
-    """Report percentiles that cut off more than one value in ten thousand; a run of blocks with the same one once."""
+    """Report percentiles that cut off many values; a run of blocks with the same one once."""
     counts: Dict[Tuple[Path, float], int] = {}  # of the blocks in a run, by its first place and its value
     growing: Dict[Tuple[Any, ...], Tuple[Path, float]] = {}  # the run that a block continues
     for path, search in iter_searches(context):
@@ -171,7 +169,7 @@ def report_steps(context: Context, search: Any, path: Path) -> None:
 
 
 def iter_searches(context: Context) -> Iterator[Tuple[Path, Message]]:
-    """Yield the messages in all blocks that say how values are searched, without those that could not be read."""
+    """Yield the messages that say how values are searched, without those that could not be read."""
     for path, block in iter_blocks(context):
         for part, field in block.__schema__.fields.items():
             search = getattr(block, part) if field.is_message else None
