@@ -239,11 +239,12 @@ class TuningSearch:
         aim = target
         state: State = {}
         for _ in range(ATTEMPTS):
-            state = self.state_for(aim)
-            if self.estimate(state) >= aim:
-                state = self.given_back(state, aim, self.estimate)
-                state = self.given_back(state, target, self.whole, closely=True)
-            if self.whole(state) >= target or self.estimate(state) < aim:
+            found = self.state_for(aim)
+            smaller = self.given_back(found, aim, self.estimate)
+            if self.whole(smaller) < target:  # estimates gave back what was needed
+                smaller = max(found, smaller, key=self.whole)
+            state = max(state, self.given_back(smaller, target, self.whole, closely=True), key=self.whole)
+            if self.whole(state) >= target or self.estimate(found) < aim:
                 break
             aim += 1.5 * (target - self.whole(state))  # less was reached than estimated
         return state
