@@ -94,7 +94,10 @@ def test_what_a_simulation_shows(tmp_path):
     sim = simulation.simulate(plan, model, [batch()])
     factors = sim.factors["first"]
     assert list(sim.factors) == ["first", "second"] and sim.refused == ()
-    assert isinstance(factors.scale_d, float) and factors.scale_w.shape == (6,) and factors.offset_w.tolist() == [0] * 6
+    assert isinstance(factors.scale_d, float) and isinstance(factors.offset_d, float)
+    assert [row["offset"] for row in sim.to_rows()] == [int(each.offset_d) for each in sim.factors.values()]
+    assert all(isinstance(row["offset"], int) for row in sim.to_rows())  # in tables it is written without a point
+    assert factors.scale_w.shape == (6,) and factors.offset_w.tolist() == [0] * 6
     assert factors.scale_w.dtype == np.float32 and factors.balance is None
     with pytest.raises(ValueError):
         factors.scale_w[0] = 1
@@ -289,7 +292,38 @@ def test_normalization_is_fused_where_nothing_else_reads_the_convolution(tmp_pat
     assert "BatchNormalization" in operations(kept)
 
 
+@pytest.mark.parametrize(
+    "flavour, kind, typed",
+    [
+        (ONNX, "Conv", True),
+        (amctcfg.TENSORFLOW, "Conv2D", True),
+        (amctcfg.CAFFE, "Convolution", False),
+        (amctcfg.CAFFE_8_5, "Convolution", False),
+        (amctcfg.MINDSPORE, "Conv2d", False),
+        (amctcfg.TF_ASCEND, "Conv2D", False),
+    ],
+)
+def test_a_record_has_the_keys_of_its_flavour(flavour, kind, typed):
+    """Those of Caffe, MindSpore and TF-Ascend tell no widths."""
+    model = two_convolutions()
+    layers = [amctcfg.Layer(name, kind) for name in ("first", "second")]
+    plan = amctcfg.expand(amctcfg.loads("", flavour=flavour), layers)
+    record = simulation.simulate(plan, model, [batch()]).record
+    assert record.count("act_type") == record.count("wts_type") == 2 * typed
+    assert amctcfg.audit(plan, record=record) == ()
+
+
 # ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.filterwarnings("error")
+def test_outputs_that_are_infinite_in_floats_are_compared_without_a_word_of_numpy(tmp_path):
+    weight = normal(4, 6, 3, 3)
+    weight[0, 0, 0, 0] = np.inf
+    model = two_convolutions(w2=weight)
+    sim = simulation.simulate(plan_of(model, tmp_path=tmp_path), model, [batch()])
+    assert [refusal.layer for refusal in sim.refused] == ["second"]
+    assert np.isnan(sim.sensitivity("output")["first"]) and np.isnan(sim.output_sqnr)
 
 
 def test_a_weight_with_nan_is_refused_and_what_is_behind_it_is_said(tmp_path):
@@ -385,8 +419,9 @@ def test_batches_from_files(tmp_path):
     np.savez(str(tmp_path / "other.npz"), other=array)
     with pytest.raises(ValueError, match=r"other\.npz has 'other'"):
         simulation.load_batches(str(tmp_path / "other.npz"), model)
-    with pytest.raises(OSError):
-        simulation.load_batches([tmp_path / "missing.npz"], model)
+    for name in ("missing.npz", "missing"):
+        with pytest.raises(OSError, match=name):
+            simulation.load_batches([tmp_path / name], model)
 
 
 def test_a_folder_with_an_array_for_each_input_is_a_batch(tmp_path):

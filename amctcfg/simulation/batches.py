@@ -78,6 +78,7 @@ def natural_key(name: str) -> List[Any]:
 
 
 def read_batch(path: str, inputs: Sequence[onnx.ValueInfoProto]) -> Batch:
+    os.stat(path)  # what isn't there is an OSError, whatever it is called
     ending = os.path.splitext(path)[1].lower()
     if ending not in ENDINGS:
         raise SimulationError("{} is not data that is known: it has to be {}".format(path, ", ".join(ENDINGS)))

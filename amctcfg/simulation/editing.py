@@ -32,10 +32,10 @@ class Factors(NamedTuple):
 
     @property
     def activations(self) -> List[Tuple[float, int]]:
-        """Scale and offset of each of the layer's activations."""
+        """Scale and offset of each of the layer's activations, an offset as the whole number that it is."""
         if isinstance(self.scale_d, tuple):
-            return list(zip(self.scale_d, self.offset_d))
-        return [(self.scale_d, self.offset_d)]
+            return list(zip(self.scale_d, map(int, self.offset_d)))
+        return [(self.scale_d, int(self.offset_d))]
 
 
 class Piece:

@@ -7,23 +7,27 @@ from typing import Any, Iterable, Iterator, Tuple
 
 import numpy as np
 
+from ..flavours.flavour import Flavour
 from ..messages.kinds import STRING
 from ..textformat.literals import round_float32
 from .editing import Factors
 from .sites import POOL, PRODUCT, Site
 
+# The proto on the pages of these has no act_type and wts_type; GE's is not published, and its INT16 has to stand somewhere.
+UNTYPED = ("caffe", "caffe-8.5", "mindspore", "tf-ascend")
 
-def record_of(layers: Iterable[Tuple[Site, Factors]], skip_fusion: bool) -> str:
-    """Write the text of the record file; layers with a balancer come first, as in the toolkit's.
 
-    skip_fusion -- whether the flavour's records say of a layer that BN is not fused into it.
+def record_of(layers: Iterable[Tuple[Site, Factors]], flavour: Flavour[Any]) -> str:
+    """Write the text of the record file, with the keys that the flavour's records have.
+
+    Layers with a balancer come first, as in the toolkit's.
     """
     found = list(layers)
     found.sort(key=lambda pair: pair[1].balance is None)
-    return "".join(line + "\n" for site, factors in found for line in record_lines(site, factors, skip_fusion))
+    return "".join(line + "\n" for site, factors in found for line in record_lines(site, factors, flavour))
 
 
-def record_lines(site: Site, factors: Factors, skip_fusion: bool) -> Iterator[str]:
+def record_lines(site: Site, factors: Factors, flavour: Flavour[Any]) -> Iterator[str]:
     yield "record {"
     yield "  key: {}".format(STRING.format(site.name))
     yield "  value {"
@@ -35,11 +39,12 @@ def record_lines(site: Site, factors: Factors, skip_fusion: bool) -> Iterator[st
         yield from ("    offset_w: {}".format(int(offset)) for offset in factors.offset_w)
     balance: Any = () if factors.balance is None else factors.balance
     yield from ("    tensor_balance_factor: {}".format(shortest_decimal(factor)) for factor in balance)
-    if skip_fusion and not site.effective.fuse:
+    if not site.effective.fuse and flavour.graphs != "torch":
         yield "    skip_fusion: true"
-    yield '    act_type: "INT{}"'.format(site.setting.bits)
-    if site.kind not in (POOL, PRODUCT):
-        yield '    wts_type: "INT{}"'.format(site.setting.weight_bits)
+    if flavour.name not in UNTYPED:
+        yield '    act_type: "INT{}"'.format(site.setting.bits)
+        if site.kind not in (POOL, PRODUCT):
+            yield '    wts_type: "INT{}"'.format(site.setting.weight_bits)
     yield "  }"
     yield "}"
 

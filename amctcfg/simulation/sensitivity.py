@@ -33,7 +33,8 @@ class Agreement:
             both += inner(a, b)
             one += inner(a, a)
             other += inner(b, b)
-            np.subtract(a, b, out=b)
+            with np.errstate(invalid="ignore", over="ignore"):  # the floats themselves may be infinite
+                np.subtract(a, b, out=b)
             noise += inner(b, b)
         if not math.isfinite(one):
             cosine = math.nan

@@ -67,7 +67,9 @@ class Simulation:
         found = []
         for name, factors in self.factors.items():
             row: Dict[str, Any] = {"layer": name, "type": self._plan[name].layer.type}
-            row.update(scale=factors.scale_d, offset=factors.offset_d, weight_scales=len(factors.scale_w))
+            offsets = tuple(offset for _, offset in factors.activations)
+            row.update(scale=factors.scale_d, offset=offsets if len(offsets) > 1 else offsets[0])
+            row.update(weight_scales=len(factors.scale_w))
             found.append(dict(row, cosine=cosines[name], sqnr=decibels[name]))
         return found
 
@@ -86,7 +88,7 @@ class Simulation:
     def record(self) -> str:
         """The toolkit's record file, as text."""
         pairs = [(site, self.factors[site.name]) for site in self._simulated.sites]
-        return record_of(pairs, skip_fusion=self._plan.flavour.graphs != "torch")
+        return record_of(pairs, self._plan.flavour)
 
     @property
     def network(self) -> Network:

@@ -377,7 +377,7 @@ def make_factors(site: Site, scales: Any, weights: Optional[Weights], balance: O
     offset_w = np.zeros_like(scale_w)
     for array in (scale_w, offset_w) if balance is None else (scale_w, offset_w, balance):
         array.setflags(write=False)
-    scale, offset = zip(*scales)
+    scale, offset = zip(*((float(scale), float(offset)) for scale, offset in scales))
     if site.kind == PRODUCT:
         return Factors(scale, offset, scale_w[:0], offset_w[:0])
     return Factors(scale[0], offset[0], scale_w, offset_w, balance)
