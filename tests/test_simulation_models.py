@@ -326,6 +326,18 @@ def test_outputs_that_are_infinite_in_floats_are_compared_without_a_word_of_nump
     assert np.isnan(sim.sensitivity("output")["first"]) and np.isnan(sim.output_sqnr)
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_weight_that_normalization_takes_times_zero_is_refused_as_nan_is(tmp_path):
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], name="conv"),
+        helper.make_node("BatchNormalization", ["a", "zeros", "zeros", "zeros", "ones"], ["y"], name="bn"),
+    ]
+    weight, zeros = np.full((4, 3, 3, 3), np.inf, np.float32), np.zeros(4, np.float32)
+    model = made(nodes, tensors(w=weight, zeros=zeros, ones=zeros + 1), {"x": ["n", 3, 8, 8]})
+    sim = simulation.simulate(plan_of(model, tmp_path=tmp_path), model, [batch()])
+    assert [refusal.layer for refusal in sim.refused] == ["conv"]
+
+
 def test_a_weight_with_nan_is_refused_and_what_is_behind_it_is_said(tmp_path):
     weight = normal(6, 3, 3, 3)
     weight[0, 0, 0, 0] = np.nan

@@ -40,9 +40,10 @@ def fuse(network: Network, wanted: Callable[[onnx.NodeProto], bool]) -> Network:
         names = [unused_name("{}/fused_{}".format(node.name, part), taken) for part in ("weight", "bias")]
         fused.input.extend([node.input[0], *names])
         fused.output.append(folded)
-        arrays[names[0]] = weight * by_output(scale, node, weight)
         before = np.zeros_like(scale) if bias is None else bias
-        arrays[names[1]] = ((before - mean) * scale + shift).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused where it is quantized
+            arrays[names[0]] = weight * by_output(scale, node, weight)
+            arrays[names[1]] = ((before - mean) * scale + shift).astype(np.float32)
         nodes.append(fused)
     return network.with_nodes(nodes, arrays) if arrays else network
 
