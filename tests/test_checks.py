@@ -79,9 +79,9 @@ ON_A_MODEL = [
     (own("relu", CHANNELS), [("ignored-override", "'relu'"), ("channel-wise-unsupported", "true")]),
     (of_type("MatMul", CHANNELS), [("channel-wise-unsupported", "true")]),
     (common(CHANNELS), [("channel-wise-unsupported", "true")]),
-    (common(CHANNELS) + own("fc") + own("pool"), [PARTIAL, PARTIAL]),  # so that nothing is asked of them
-    (common(CHANNELS) + of_type("MatMul") + of_type("AvgPool"), [PARTIAL, PARTIAL]),
-    (common(CHANNELS) + of_type("MatMul") + own("pool"), [PARTIAL, PARTIAL]),
+    (common(CHANNELS) + own("fc") + own("pool"), []),  # so that nothing is asked of them
+    (common(CHANNELS) + of_type("MatMul") + of_type("AvgPool"), []),
+    (common(CHANNELS) + of_type("MatMul") + own("pool"), []),
     (common(CHANNELS) + "skip_layers: ['fc', 'pool']", [("channel-wise-unsupported", "true")]),
     # nothing to quantize
     ("skip_layers: ['conv', 'fc', 'pool']", [("nothing-to-quantize", None)]),
@@ -559,6 +559,7 @@ LOST = [
     (common(DMQ), "pool", STEP, None),
     (common(INT16), "fc", "arq_quantize { }", "dst_type falls back to INT8 (common_config has INT16)"),
     (common(INT16), "bare", "arq_quantize { }", None),
+    (common(CHANNELS), "fc", "", None),
     (
         common(DMQ) + of_type("Linear", HFMG), "fc", "arq_quantize { }",
         "hfmg_quantize gives way to ifmr_quantize (override_layer_types has it)",
@@ -614,7 +615,7 @@ UNREAD = "ifmr_quantize { asymmetric: false search_step: x }"
         (common(CHANNELS + " ifmr_quantize { search_step: x }"), [("channel-wise-unsupported", "true")]),
         (common(CHANNELS) + "override_layer_types: x", []),  # whom is it for?
         (common(CHANNELS) + "override_layer_configs: x", []),
-        (common(CHANNELS) + of_type("MatMul").replace("'MatMul'", "x") + own("pool"), [PARTIAL]),
+        (common(CHANNELS) + of_type("MatMul").replace("'MatMul'", "x") + own("pool"), []),
         (common("ifmr_quantize { search_step: 0.0000001 asymmetric: x }"), []),
         (common(STEP) + own("conv") + own("pool", "ifmr_quantize { search_step: x }"), [PARTIAL]),
     ],

@@ -397,6 +397,11 @@ def test_strict_warnings_and_ignore_on_every_command_that_warns(folder, cli, com
     assert cli(command, "w.cfg", *rest, *model, "--strict-warnings", "--ignore", "float32-rounding").status == 0
 
 
+def test_init_for_a_model_without_a_quantizable_layer_has_the_first_type_for_an_example(folder, cli):
+    (folder / "m.csv").write_text("name,type\na,Relu\n", encoding="utf-8")
+    assert '# skip_layer_types: "Conv2d"\n' in cli("init", "--graph", "m.csv", "--flavour", "pytorch").out
+
+
 def test_init_writes_what_checks_and_expands_to_the_default(folder, cli):
     for flavour, types in (
         ("tf-ascend", "Conv2D MatMul"),

@@ -561,6 +561,11 @@ def test_a_flavour_that_writes_no_json_on_the_command_line(cli, tmp_path):
     graph.write_text("name,type\na,Conv2D\n", encoding="utf-8")
     result = cli("expand", "-", "--graph", graph, "--flavour", "ge", stdin=b"")
     assert (result.status, result.out) == (2, "") and "writes no JSON" in result.err
+    (tmp_path / "v.json").write_text('{"version": 1}', encoding="utf-8")
+    for command in ("show", "check", "condense", "explain", "audit - --config", "diff -"):
+        words = [*command.split(), str(tmp_path / "v.json"), *(["a"] if command == "explain" else [])]
+        result = cli(*words, "--graph", graph, "--flavour", "ge", stdin=b"")
+        assert result.status == 2 and "writes no JSON" in result.err, command
 
 
 # ---------------------------------------------------------------- adding a field is one line and one more

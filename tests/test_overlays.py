@@ -277,11 +277,11 @@ def test_edges_of_a_frozen_graph():
 
 @st.composite
 def graphs(draw):
-    """Nodes that read earlier ones, some of which are layers, each quantized or not."""
+    """Nodes that read earlier ones and maybe themselves, some of which are layers, each quantized or not."""
     size = draw(st.integers(1, 12))
     inputs = {"n0": ()}
     for at in range(1, size):
-        sources = draw(st.sets(st.integers(0, at - 1), max_size=3))
+        sources = draw(st.sets(st.integers(0, at), max_size=3))
         inputs["n{}".format(at)] = tuple("n{}".format(source) for source in sources)
     names = draw(st.sets(st.sampled_from(sorted(inputs)), max_size=size))
     inputs = dict(draw(st.permutations(list(inputs.items()))))  # a graph may name what is read later

@@ -265,6 +265,12 @@ def test_equal_changes_are_one_whatever_their_lines_and_so_is_another_algorithm(
         "migration_strength 0.5 → – for 50 layers: Conv2d, default, was d.cfg:3",
         "hfmg → ifmr for 50 layers: Conv2d, default, was d.cfg:2",
     ]
+    (tmp_path / "r.csv").write_text("name,type\nlayer0,Conv2D\nlayer1,Conv3D\n", encoding="utf-8")
+    (tmp_path / "c.cfg").write_text("# amctcfg: flavour=tensorflow\n" + defaults, encoding="utf-8")
+    for flavour in ("tf-ascend", "ge"):  # which lack a layer, and an algorithm
+        (tmp_path / "d.cfg").write_text("# amctcfg: flavour={}\n".format(flavour), encoding="utf-8")
+        for pair in (("c.cfg", "d.cfg"), ("d.cfg", "c.cfg")):
+            assert cli("diff", *pair, "--graph", "r.csv").status == 1
     back = [*switched[:1], switched[2], switched[1], *switched[3:]]
     assert cli(*back).out.startswith("hfmg → ifmr (search_step 0.02) for 49 layers: ")
     changes = json.loads(cli(*switched, "--format", "json").out)["changes"]

@@ -110,17 +110,17 @@ def lost_values(context: Context, tiers: Sequence[Tier], layer: Optional[Layer])
     resolver, block = context.resolver, tiers[0].block
     own, groups = values_of(block), resolver.members.groups
     chosen = [next((n for n in names if getattr(block, n) is not None), default) for names, default in groups]
-    lower = list(tiers[1:])
     below: Dict[str, Tuple[str, Any]] = {}
-    for tier in reversed(lower):
+    for tier in reversed(tiers[1:]):
         below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})
     found = []
     for field, (tier_name, value) in below.items():
         steps = block.__schema__.along(field)
         if field in own or cascade_of(steps[-1]) is not None or (steps[0].is_message and steps[0].name not in chosen):
             continue
-        if layer is not None and resolver.fallback(requirements_of(steps[-1]), value, layer, lower) != value:
-            continue  # it can't have it
+        asked = [requirement.ability for requirement in requirements_of(steps[-1]) if value in requirement.values]
+        if layer is not None and not all(context.flavour.can(layer, ability) for ability in asked):
+            continue
         fallback = resolver.default(steps[-1], layer)
         if fallback != value:  # else it is the same, inherited or not
             words = "the type's default" if fallback is None else format_value(fallback)

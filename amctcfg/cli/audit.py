@@ -31,13 +31,17 @@ def run(arguments: Namespace, console: Console) -> int:
         raise Failure("say what to compare with: --config JSON, --record TXT, or both")
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     plan = file.plan
-    json, record = (None if path is None else console.read(path)[0] for path in (arguments.json, arguments.record))
+    if arguments.json is not None:
+        file.require_layout()
+    (json, json_name), (record, record_name) = (
+        (None, "") if path is None else console.read(path) for path in (arguments.json, arguments.record)
+    )
     try:
         findings = compare(plan, json, record)
     except ConfigError as error:
-        path = arguments.json if error.diagnostics[0].name == "<json>" else arguments.record
-        named = ConfigError([d._replace(name=path) for d in error.diagnostics], error.text)
-        raise Failure("can't use {}".format(path), str(named)) from None
+        name = json_name if error.diagnostics[0].name == "<json>" else record_name
+        named = ConfigError([d._replace(name=name) for d in error.diagnostics], error.text)
+        raise Failure("can't use {}".format(name), str(named)) from None
     unseen = {} if record is None else count_invisible(plan, read_record(record))
     report = audit_json if arguments.format == "json" else audit_text
     console.result(report(findings, unseen, file.name))

@@ -64,7 +64,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
-    files = CandidateFiles(file, arguments.run, arguments.data or ())
     scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
     if scores is not None:
         for note in classify(list(scores), file).notes("the layers in " + arguments.scores):
@@ -75,6 +74,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         )
     except ValueError as error:
         raise Failure(str(error)) from None
+    files = CandidateFiles(file, arguments.run, arguments.data or ())
     folder = StateFolder(arguments.state or ("bisect" if arguments.config == "-" else arguments.config + ".bisect"))
     refuse_inputs(folder, (arguments.config, arguments.scores, file.require_model().path))
     try:

@@ -30,6 +30,7 @@ def run(arguments: Namespace, console: Console) -> int:
     if arguments.graph is None:
         raise Failure("a model is needed: --graph G")
     file = open_workspace(arguments, console).open(arguments.json, is_json=True)
+    file.require_layout()
     config = condense(file.contents, file.layers or (), file.name, flavour=file.flavour)
     text = dumps(config)
     found = {diagnostic.code for diagnostic in check(text, layers=file.layers or (), flavour=file.flavour)}

@@ -199,14 +199,13 @@ def value_words(value: Any) -> str:
 
 def find_choice(file: ConfigFile, change: Change) -> Optional[Span]:
     """Return where a layer's block chooses an algorithm of the kind that a change is of; None where it writes none."""
-    part, _, inner = change.field.partition(".")
-    if file.is_json or change.layer is None or not inner:
-        return None
-    for tier in file.resolver.tiers(file.plan[change.layer].layer)[:1]:
+    part = change.field.partition(".")[0]
+    effective = None if file.is_json or change.layer is None else file.plan.get(change.layer)
+    for tier in file.resolver.tiers(effective.layer)[:1] if effective else ():
         fields = tier.block.__schema__.fields
+        kind = fields[part].oneof if part in fields else None
         for name, field in fields.items():
-            is_of_kind = name == part or (field.oneof and field.oneof == fields[part].oneof)
-            if is_of_kind and getattr(tier.block, name) is not None:
+            if (name == part or (kind and field.oneof == kind)) and getattr(tier.block, name) is not None:
                 return file.document.span((*tier.path, name))
     return None
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from .arguments import CFG, OUTPUT, READING
-from .console import EXIT_OK, Console, Failure, verdict
+from .console import EXIT_OK, Console, verdict
 from .opening import open_workspace
 
 OPTIONS = (CFG, OUTPUT, *READING)
@@ -14,8 +14,7 @@ OPTIONS = (CFG, OUTPUT, *READING)
 
 def run(arguments: Namespace, console: Console) -> int:
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
-    if file.flavour.layout is None:
-        raise Failure("the toolkit of {} writes no JSON quantization config".format(file.flavour.name))
+    file.require_layout()
     plan = file.plan
     warnings = file.without_ignored(plan.warnings)
     console.diagnostics(warnings, file.text)

@@ -77,7 +77,7 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
         words = "# Given this file, create_quant_config ignores its own arguments {}; set them here."
         lines.append(words.format(join_words(silenced, "and")))
     ends = list(dict.fromkeys(layer.name for layer in (*quantizable[:1], *quantizable[-1:]))) or ["a layer"]
-    type_name = next(iter(counts), "") or next(iter(flavour.quantizable_types))
+    type_name = [*counts, *(name for name, kind in flavour.types.items() if kind.quantizable)][0]
     fused = next((layer.name for layer in layers if layer.type in flavour.fusible_types), "a layer")
     advice = {
         "batch_num": ["# It must equal the number of batches that you run."],

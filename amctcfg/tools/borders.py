@@ -51,6 +51,6 @@ def sources_of(numbers: Mapping[str, int], inputs: Mapping[str, Sequence[str]]) 
             if node not in numbers:
                 found = 0
                 for source in inputs.get(node, ()):
-                    found |= made[source]
+                    found |= made.get(source, 0)  # none yet, where the node reads itself
                 made[node] = found
     return made

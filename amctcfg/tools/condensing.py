@@ -33,6 +33,10 @@ def condense(
     *,
     flavour: Flavour[C_co],
 ) -> C_co: ...
+@overload
+def condense(
+    quant_config: Union[str, bytes, Mapping[str, Any]], layers: Iterable[Layer], name: str, flavour: Flavour[C_co]
+) -> C_co: ...
 
 
 def condense(

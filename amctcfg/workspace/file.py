@@ -80,6 +80,11 @@ class ConfigFile:
         if self.is_json:
             raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(self.name))
 
+    def require_layout(self) -> None:
+        """Raise `Failure` where the toolkit of the flavour knows no JSON quantization config."""
+        if self.flavour.layout is None:
+            raise Failure("the toolkit of {} writes no JSON quantization config".format(self.flavour.name))
+
     # ------------------------------------------------------------ reading
 
     @cached
@@ -135,6 +140,7 @@ class ConfigFile:
         """Return the errors of a JSON quantization config."""
         if self.layers is None:
             raise Failure("a JSON quantization config is checked on a model: --graph G")
+        self.require_layout()
         from ..resolve.json_reading import QuantConfig
 
         try:
@@ -163,6 +169,7 @@ class ConfigFile:
         if self.is_json:
             from ..resolve.json_reading import read_plan
 
+            self.require_layout()
             return read_plan(self.contents, self.layers or (), self.name, self.flavour)
         self.note_other_model(self.document.config)
         return expand_context(Context(self.document, self.layers or (), self.rules, self.flavour, soc=self.soc))
