@@ -431,8 +431,8 @@ def test_batches_from_files(tmp_path):
     np.savez(str(tmp_path / "other.npz"), other=array)
     with pytest.raises(ValueError, match=r"other\.npz has 'other'"):
         simulation.load_batches(str(tmp_path / "other.npz"), model)
-    for name in ("missing.npz", "missing"):
-        with pytest.raises(OSError, match=name):
+    for name in ("missing.npz", "missing", "\0.npz"):
+        with pytest.raises(OSError, match=name.strip("\0")):
             simulation.load_batches([tmp_path / name], model)
 
 

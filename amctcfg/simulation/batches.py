@@ -78,7 +78,10 @@ def natural_key(name: str) -> List[Any]:
 
 
 def read_batch(path: str, inputs: Sequence[onnx.ValueInfoProto]) -> Batch:
-    os.stat(path)  # what isn't there is an OSError, whatever it is called
+    try:
+        os.stat(path)  # what isn't there is an OSError, whatever it is called
+    except ValueError as error:  # a NUL, or half a character
+        raise OSError(22, str(error), path) from None
     ending = os.path.splitext(path)[1].lower()
     if ending not in ENDINGS:
         raise SimulationError("{} is not data that is known: it has to be {}".format(path, ", ".join(ENDINGS)))

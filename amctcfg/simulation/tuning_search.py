@@ -12,7 +12,7 @@ import numpy as np
 from ..documents.document import Document
 from ..resolve.effective import EffectiveConfig
 from ..resolve.plan import Plan
-from .alternatives import COST, INT16, SKIP, possible_kinds
+from .alternatives import COST, INT16, KINDS, SKIP, possible_kinds
 from .batches import check_batches
 from .calibration import Batch, capture, divide
 from .changes import Choice, Cure, State, Tuned, is_skip, setting_text, write_state
@@ -237,17 +237,19 @@ class TuningSearch:
             self.mention_gains(best, kept)
             return kept
         aim = target
-        state: State = {}
+        states: List[State] = []
         for _ in range(ATTEMPTS):
             found = self.state_for(aim)
             smaller = self.given_back(found, aim, self.estimate)
-            if self.whole(smaller) < target:  # estimates gave back what was needed
+            short = target - self.whole(smaller)
+            if short > 0:  # estimates gave back what was needed
                 smaller = max(found, smaller, key=self.whole)
-            state = max(state, self.given_back(smaller, target, self.whole, closely=True), key=self.whole)
-            if self.whole(state) >= target or self.estimate(found) < aim:
+            states.append(self.given_back(smaller, target, self.whole, closely=True))
+            if short <= 0 or self.estimate(found) < aim:
                 break
-            aim += 1.5 * (target - self.whole(state))  # less was reached than estimated
-        return state
+            aim += 1.5 * short
+        reached = [state for state in states if self.whole(state) >= target]
+        return min(reached, key=price) if reached else max(states, key=self.whole)
 
     def mention_gains(self, best: State, state: State) -> None:
         """Note where nothing is to be had, and what a deep model of equal layers hides: small gains that are many."""
@@ -414,6 +416,11 @@ def without(state: State, name: str) -> State:
 
 def skips(state: State) -> int:
     return sum(map(is_skip, state.values()))
+
+
+def price(state: State) -> Tuple[int, ...]:
+    """Return how many changes of each kind a state has, the dearest first."""
+    return tuple(sum(choice.kind == kind for choice in state.values()) for kind in reversed(KINDS))
 
 
 def noise_of(decibels: float) -> float:
