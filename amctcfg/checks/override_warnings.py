@@ -11,7 +11,7 @@ from ..flavours.common import OverrideLayerType
 from ..flavours.layer import Layer
 from ..flavours.requirement import ERROR, cascade_of, requirements_in, requirements_of
 from ..resolve.effective import values_of
-from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier
+from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier, member_in
 from .context import OVERRIDES, Context
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Optional[Lay
         return []
     resolver, below, found = context.resolver, list(tiers[1:]), []
     for names, default in resolver.members.groups:
-        if not any(getattr(tiers[0].block, name) is not None for name in names):
-            lost = next((name for name in names if name != default and getattr(below[0].block, name) is not None), None)
-            if lost is not None and not resolver.is_dropped(lost, layer, below):
+        lost = member_in(below[0].block, names)
+        if member_in(tiers[0].block, names) is None and lost not in (None, default):
+            if not resolver.is_dropped(lost, layer, below):
                 words = "{} gives way to {}".format(lost, default) if default else "{} is left out".format(lost)
                 found.append("{} ({} has it)".format(words, below[0].name))
     return found
@@ -108,8 +108,8 @@ def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Optional[Lay
 def lost_values(context: Context, tiers: Sequence[Tier], layer: Optional[Layer]) -> List[str]:
     """Word what becomes of values that lower blocks set and the highest one leaves out, in the algorithms that it has."""
     resolver, block = context.resolver, tiers[0].block
-    own, groups = values_of(block), resolver.members.groups
-    chosen = [next((n for n in names if getattr(block, n) is not None), default) for names, default in groups]
+    own = values_of(block)
+    chosen = [member_in(block, names) or default for names, default in resolver.members.groups]
     below: Dict[str, Tuple[str, Any]] = {}
     for tier in reversed(tiers[1:]):
         below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 from ..diagnostics.diagnostic import ERROR, PLAIN, RED, Diagnostic
 from ..diagnostics.source import Span
 from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
+from ..resolve.resolver import member_in
 from ..tools.diffing import Change
 from ..workspace.file import ConfigFile, quantizable_types
 from .arguments import READING, formats, option, strip_mark
@@ -201,13 +202,12 @@ def find_choice(file: ConfigFile, change: Change) -> Optional[Span]:
     """Return where a layer's block chooses an algorithm of the kind that a change is of; None where it writes none."""
     part = change.field.partition(".")[0]
     effective = None if file.is_json or change.layer is None else file.plan.get(change.layer)
-    for tier in file.resolver.tiers(effective.layer)[:1] if effective else ():
-        fields = tier.block.__schema__.fields
-        kind = fields[part].oneof if part in fields else None
-        for name, field in fields.items():
-            if (name == part or (kind and field.oneof == kind)) and getattr(tier.block, name) is not None:
-                return file.document.span((*tier.path, name))
-    return None
+    if effective is None:
+        return None
+    tiers = file.resolver.tiers(effective.layer)
+    kind = next((names for names, _ in file.resolver.members.groups if part in names), ())
+    chosen = member_in(tiers[0].block, kind) if tiers else None
+    return file.document.span((*tiers[0].path, chosen)) if chosen else None
 
 
 def short_places(places: List[str]) -> List[str]:

@@ -94,6 +94,14 @@ def members_of(block: Type[Message]) -> Members:
     return Members(tuple(chosen), tuple(scalars), requirements)
 
 
+def member_in(block: Message, names: Sequence[str]) -> Optional[str]:
+    """Return which member of a group a block has; None where it has none."""
+    for name in names:
+        if getattr(block, name) is not None:
+            return name
+    return None
+
+
 def merge(
     config: Union[Message, Document[Configuration]],
     layer: Layer,
@@ -320,11 +328,7 @@ class Resolver:
         """Yield the algorithm of each group that the layer gets, with what the blocks have of it."""
         top = tiers[0].block if tiers else None
         for names, default in self.members.groups:
-            chosen = default
-            for name in names if top is not None else ():
-                if getattr(top, name) is not None:
-                    chosen = name
-                    break
+            chosen = (None if top is None else member_in(top, names)) or default
             if chosen is not None and not self.is_dropped(chosen, layer, tiers):
                 yield chosen, [getattr(tier.block, chosen, None) for tier in tiers]
 

@@ -18,7 +18,7 @@ from ..messages.printing import print_message
 from ..messages.sharing import by_identity
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
-from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Members, Resolver, Tier, members_of
+from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Members, Resolver, Tier, member_in, members_of
 
 if TYPE_CHECKING:
     from ..messages.sharing import IdentityCache
@@ -184,7 +184,7 @@ class BlockSearch:
         """Iterate over ways to write a block as common_config: switches that the type decides left out or false."""
         parts: List[List[Tuple[str, Any]]] = []
         for names, default in self.members.groups:
-            name = next((n for n in names if getattr(block, n) is not None), None)
+            name = member_in(block, names)
             if name is not None:
                 parts.append([(name, part) for part in self.part_variants(getattr(block, name), name == default)])
             elif default is not None:  # dropped on this layer: what other layers have, or the algorithm's defaults
@@ -312,7 +312,7 @@ class BlockSearch:
         """Return the shortest block of its own that gives a layer what is wanted; None where none does."""
         parts: Dict[str, Any] = {}
         for names, default in self.members.groups:
-            name = next((n for n in names if getattr(wanted, n) is not None), None)
+            name = member_in(wanted, names)
             if name is None:
                 if default is not None:
                     return None  # only a requirement of common_config drops a part
@@ -379,7 +379,7 @@ class LowerBounds:
         for names, default in self.search.members.groups:
             if any(requirements_of(self.search.block_class.__schema__.fields[name]) for name in names):
                 continue  # some layers do without
-            name = next((n for n in names if getattr(block, n) is not None), None)
+            name = member_in(block, names)
             if name is None and default is not None:
                 return None
             values.append(name)
