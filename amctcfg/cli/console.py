@@ -81,7 +81,7 @@ class Console:
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write output for people; whatever of a file's content is in a line can't act on the terminal or the log."""
-        self.result("".join("{}\n".format(escape_controls(line)) for line in lines))
+        self.result(text_of(lines))
 
     def output(self, text: str, path: Optional[str], inputs: Iterable[Optional[str]] = ()) -> None:
         """Write a result to standard output, or into a file in one step; refuse to replace an input."""
@@ -130,7 +130,7 @@ class Console:
             return
         stream = self.stdout if on_stdout else self.stderr
         if self.is_quiet:
-            shown = "".join("{}\n".format(escape_controls(str(diagnostic))) for diagnostic in found)
+            shown = text_of(map(str, found))
         else:
             shown = render(found, text, self.colors(stream), self.width(stream) or WIDTH) + "\n"
         if on_stdout:
@@ -229,6 +229,11 @@ def check_neutral(table: str, form: str) -> str:
         line = lines_of(table[: acting.end()])[-1]
         raise Failure("--format {} has no escapes for {}; use --format json".format(form, quote_name(line.strip())))
     return table
+
+
+def text_of(lines: Iterable[str]) -> str:
+    """Return lines for people as a text in which nothing can act on the terminal or the log."""
+    return "".join("{}\n".format(escape_controls(line)) for line in lines)
 
 
 def lines_of(text: str) -> List[str]:

@@ -66,7 +66,7 @@ def read_plan(
     Source:
         The toolkit's own `ConfigBase.parse_config_file`.
     """
-    read = QuantConfig(quant_config, tuple(layers), name, TF_ASCEND if flavour is None else flavour)
+    read = QuantConfig(quant_config, tuple(layers), name, flavour)
     if read.errors:
         raise ConfigError(read.errors, read.text)
     return read.plan()
@@ -89,7 +89,10 @@ class QuantConfig:
     Where a value stands is worked out when it is asked for, by reading the layer's entry again: there may be many layers.
     """
 
-    def __init__(self, quant_config: Any, layers: Tuple[Layer, ...], name: str, flavour: Flavour) -> None:
+    def __init__(
+        self, quant_config: Any, layers: Tuple[Layer, ...], name: str, flavour: Optional[Flavour] = None
+    ) -> None:
+        flavour = TF_ASCEND if flavour is None else flavour
         require_flavour(flavour)
         if flavour.layout is None:
             raise ValueError("the toolkit of {} writes no JSON quantization config".format(flavour.name))

@@ -14,9 +14,8 @@ from .json_writing import Writer, global_values, settings_beside
 from .resolver import Resolver
 
 Warnings = Callable[[], Tuple[Diagnostic, ...]]
-Remake = Callable[
-    ["Plan"], Tuple[Any, ...]
-]  # gives the function that makes a plan again, and its arguments, for pickle
+# Gives the function that makes a plan again, and its arguments, for pickle.
+Remake = Callable[["Plan"], Tuple[Any, ...]]
 
 
 class Plan(Mapping[str, EffectiveConfig]):

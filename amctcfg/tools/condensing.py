@@ -11,7 +11,6 @@ from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from ..flavours.tf_ascend import TF_ASCEND, AMCTConfig
 from ..messages.kinds import FLOAT, Enum
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
@@ -19,6 +18,7 @@ from .block_search import JSON_ONLY, BlockSearch
 
 if TYPE_CHECKING:
     from ..flavours.flavour import C_co
+    from ..flavours.tf_ascend import AMCTConfig
 
 
 @overload
@@ -69,7 +69,7 @@ def condense(
         ('a',)
     """
     layers = tuple(layers)
-    read = QuantConfig(quant_config, layers, name, TF_ASCEND if flavour is None else flavour)
+    read = QuantConfig(quant_config, layers, name, flavour)
     errors = read.errors + ([] if read.errors else list(find_unsayable(read)))
     if errors:
         raise ConfigError(errors, read.text)
