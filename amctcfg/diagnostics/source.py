@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
 
 from .._typing import TYPE_CHECKING, NamedTuple
 
@@ -42,6 +41,8 @@ class Source:
 
     def span(self, start: int, end: int) -> Span:
         """Return the span between two offsets."""
+        from bisect import bisect_right  # for places only, see literals.round_float32
+
         starts = self.line_starts()
         line = bisect_right(starts, start)
         end_line = line if end == start else bisect_right(starts, end)

@@ -7,9 +7,7 @@ Rules: Text Format Language Specification, "Literals" and "Semantics".
 from __future__ import annotations
 
 import re
-import struct
 from functools import lru_cache
-from math import frexp
 
 from .._typing import TYPE_CHECKING
 from .lexis import BLANK, COMMENT, DOUBLE, SINGLE
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_bool", "parse_float", "read_name", "round_float32", "unescape"]
 
-FLOAT32 = struct.Struct("f")
 LARGEST = 3.4028235677973366e38  # what is nearer to the largest float32 than to infinity
 
 DIGITS_OR_POINT = tuple("0123456789.")
@@ -148,14 +145,16 @@ def round_float32(value: float) -> float:
     usual = 1e-30 < abs(value) < 1e30
     if usual and float("%.6g" % value) == value:
         return value  # six digits always survive float32
+    from struct import pack, unpack  # for few numbers only: loading it is a hundredth of the first parse
+
     try:
-        packed = FLOAT32.pack(value)
+        packed = pack("f", value)
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
-    nearest: float = FLOAT32.unpack(packed)[0]
+    nearest: float = unpack("f", packed)[0]
     for digits in range(6 if usual else 1, 10):
         for shortest in candidates(nearest, digits):
-            if abs(shortest) <= LARGEST and FLOAT32.pack(shortest) == packed:
+            if abs(shortest) <= LARGEST and pack("f", shortest) == packed:
                 return shortest
     return nearest  # not a number, an infinity
 
@@ -167,7 +166,7 @@ def candidates(value: float, digits: int) -> Tuple[float, ...]:
     above that is not the nearest.
     """
     text = "%.*e" % (digits - 1, value)
-    if abs(frexp(value)[0]) != 0.5:
+    if "x1.0000000000000p" not in value.hex():
         return (float(text),)
     mantissa, _, exponent = text.partition("e")
     point = mantissa.find(".")
