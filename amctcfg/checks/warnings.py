@@ -155,13 +155,13 @@ def check_steps(context: Context) -> None:
 
 
 def report_steps(context: Context, search: Any, path: Path) -> None:
-    from decimal import Decimal  # 1.3 - 0.7 is 0.6 in decimals only
-
     step, end, start = (
         getattr(search, n) if getattr(search, n) is not None else search.__schema__.fields[n].default for n in SEARCH
     )
     if (end - start) / step < 0.9 * MANY_STEPS:
         return
+    from decimal import Decimal  # 1.3 - 0.7 is 0.6 in decimals only
+
     steps = (Decimal(repr(end)) - Decimal(repr(start))) / Decimal(repr(step))
     if steps > MANY_STEPS:
         message = "the search from {} to {} by {} takes {:,.0f} steps for each layer".format(start, end, step, steps)

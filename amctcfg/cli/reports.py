@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional,
 
 from .. import __version__
 from ..diagnostics.diagnostic import count_found
-from ..diagnostics.words import dump_json, escape_controls, format_value, pluralize
-from ..models.tables import rows_to_csv
+from ..diagnostics.words import dump_json, escape_controls, format_value, pluralize, rows_to_csv
 from ..resolve.effective import Origin
 from .console import check_neutral
 
