@@ -7,7 +7,7 @@ import argparse
 import importlib
 import math
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 from .. import __version__
 from ..diagnostics.suggestions import did_you_mean, nearest
@@ -79,8 +79,8 @@ class Extend(argparse.Action):
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), *values])
 
 
-CFG = option("config", metavar="CFG", type=strip_mark, help="a configuration; - is standard input")
-CFGS = option("configs", nargs="+", metavar="CFG", type=strip_mark, help="a configuration; - is standard input")
+CFG = option("config", metavar="CFG", help="a configuration; - is standard input")
+CFGS = option("configs", nargs="+", metavar="CFG", help="a configuration; - is standard input")
 GRAPH = option(
     "--graph",
     metavar="G",
@@ -89,33 +89,38 @@ GRAPH = option(
 OUTPUT = option("-o", "--output", metavar="OUT", type=target, help="the file to replace; standard output if left out")
 IN_PLACE = option("-i", "--in-place", action="store_true", help="change the file itself")
 FLAVOUR = option("--flavour", metavar="NAME", help="the dialect of the file, or auto (default); see `amctcfg flavours`")
-RULES = option(
-    "--rules",
-    choices=["documented", "toolkit"],
-    help="the priority rules of the vendor's page (default), or what the toolkit does",
-)
-LENIENT = option(
-    "--lenient",
-    action="store_true",
-    help="read as the toolkit does: the last of several values counts, and what is missing is empty",
-)
 STRICT = option("--strict-warnings", action="store_true", help="exit with 1 for warnings, too")
-IGNORE = option(
-    "--ignore", action=Extend, default=[], type=codes, metavar="CODE,...", help="leave these kinds of warnings out"
+READING = (
+    GRAPH,
+    FLAVOUR,
+    option("--soc", metavar="NAME", help="the processor that the model is for, such as Ascend310P3"),
+    option(
+        "--rules",
+        choices=["documented", "toolkit"],
+        help="the priority rules of the vendor's page (default), or what the toolkit does",
+    ),
+    option(
+        "--lenient",
+        action="store_true",
+        help="read as the toolkit does: the last of several values counts, and what is missing is empty",
+    ),
+    STRICT,
+    option(
+        "--ignore", action=Extend, default=[], type=codes, metavar="CODE,...", help="leave these kinds of warnings out"
+    ),
 )
-SOC = option("--soc", metavar="NAME", help="the processor that the model is for, such as Ascend310P3")
-READING = (GRAPH, FLAVOUR, SOC, RULES, LENIENT, STRICT, IGNORE)
-COLOR = option("--color", choices=["auto", "always", "never"], default="auto", help="default: auto, on a terminal only")
 ALWAYS = (
     option("-q", "--quiet", action="store_true", help="no notes, nothing but results and errors"),
     option("-v", "--verbose", action="store_true", help="say how each file is read"),
-    COLOR,
+    option("--color", choices=["auto", "always", "never"], default="auto", help="default: auto, on a terminal only"),
+    option("-V", "--version", action="version", version="amctcfg " + __version__),
 )
-SCORES = option("--scores", metavar="R", help="scores of layers: the toolkit's ranking or history, JSON or CSV")
-COLUMN = option("--column", metavar="NAME", help="the column of a CSV that holds the score")
-LOW = option("--low-is-sensitive", action="store_true", help="layers with low scores are sensitive")
-HIGH = option("--high-is-sensitive", action="store_true", help="layers with high scores are sensitive")
-SENSITIVITY = (SCORES, COLUMN, LOW, HIGH)
+SENSITIVITY = (
+    option("--scores", metavar="R", help="scores of layers: the toolkit's ranking or history, JSON or CSV"),
+    option("--column", metavar="NAME", help="the column of a CSV that holds the score"),
+    option("--low-is-sensitive", action="store_true", help="layers with low scores are sensitive"),
+    option("--high-is-sensitive", action="store_true", help="layers with high scores are sensitive"),
+)
 
 
 def formats(*names: str) -> Option:
@@ -183,9 +188,6 @@ class Parser(argparse.ArgumentParser):
 
     console: Console
 
-    def option_actions(self) -> Dict[str, argparse.Action]:
-        return {name: action for action in self._actions for name in action.option_strings}
-
     def _print_message(self, message: str, file: Any = None) -> None:
         self.console.result(message)
 
@@ -193,11 +195,10 @@ class Parser(argparse.ArgumentParser):
         raise Exit(status)
 
     def error(self, message: str) -> NoReturn:
-        lead = "unrecognized arguments: "
-        if message.startswith(lead):
-            wrong = [word for word in message[len(lead) :].split() if word.startswith("-")]
-            hint = did_you_mean(nearest(wrong[0], self.option_actions())) if wrong else None
-            message = "there is no option {}{}".format(wrong[0], "; " + hint if hint else "") if wrong else message
+        wrong = [word for word in message.split() if word.startswith("-")]
+        if wrong and message.startswith("unrecognized arguments: "):
+            hint = did_you_mean(nearest(wrong[0], self._option_string_actions))
+            message = "there is no option {}{}".format(wrong[0], "; " + hint if hint else "")
         self.console.complain("{}; see `{} --help`".format(message.replace(LITERAL_MARK, ""), self.prog))
         raise Exit(EXIT_FAILURE)
 
@@ -216,8 +217,7 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
     parser = parser_of(argv[0], console)
     arguments = parser.parse_args(put_options_first(argv[1:], parser))
     console.is_quiet, console.is_verbose, console.color = arguments.quiet, arguments.verbose, arguments.color
-    command: Callable[[argparse.Namespace, Console], int] = module_of(argv[0]).run
-    arguments.command = command
+    arguments.command = module_of(argv[0]).run
     return arguments
 
 
@@ -233,21 +233,19 @@ def put_options_first(argv: List[str], parser: Parser) -> List[str]:
     """
     options: List[str] = []
     others: List[str] = []
-    rest = list(argv)
-    while rest:
-        argument = rest.pop(0)
-        if argument == "--":
-            others += [LITERAL_MARK + other if other.startswith("-") else other for other in rest]
+    wanted = 0  # values of the last option
+    for index, argument in enumerate(argv):
+        if wanted == 1:
+            options.append(argument)
+            wanted = 0
+        elif argument == "--":
+            others += [LITERAL_MARK + other if other.startswith("-") else other for other in argv[index + 1 :]]
             break
-        if not is_option(argument):
-            others.append(argument)
-            continue
-        options.append(argument)
-        count = count_values(argument, parser)
-        if count == 1:
-            options += [rest.pop(0)] if rest else []
-        while count == MANY and rest and not is_option(rest[0]):
-            options.append(rest.pop(0))
+        elif argument.startswith("-") and argument != "-":
+            options.append(argument)
+            wanted = count_values(argument, parser)
+        else:
+            (options if wanted == MANY else others).append(argument)
     if others and any(count_values(option, parser) == MANY for option in options):
         return [*options, "--", *others]  # an option that takes many values would take the others, too
     return options + others
@@ -256,16 +254,11 @@ def put_options_first(argv: List[str], parser: Parser) -> List[str]:
 MANY = -1
 
 
-def is_option(argument: str) -> bool:
-    return argument.startswith("-") and argument != "-"
-
-
 def count_values(option: str, parser: Parser) -> int:
     """Count the next arguments that belong to an option."""
-    action = parser.option_actions().get(option)
-    if action is None:
-        return 0
-    return 1 if action.nargs is None else MANY if action.nargs == "+" else 0
+    action = parser._option_string_actions.get(option)
+    values: Dict[Any, int] = {None: 1, "+": MANY}
+    return 0 if action is None else values.get(action.nargs, 0)
 
 
 def parser_of(name: str, console: Console) -> Parser:
@@ -274,11 +267,9 @@ def parser_of(name: str, console: Console) -> Parser:
         prog="amctcfg " + name, description=summary, epilog=EPILOG, formatter_class=formatter, allow_abbrev=False
     )
     parser.console = console
-    for names, settings in options_of(name):
+    parser.register("type", None, strip_mark)
+    for names, settings in (*options_of(name), *ALWAYS):
         parser.add_argument(*names, **settings)
-    for names, settings in ALWAYS:
-        parser.add_argument(*names, **settings)
-    parser.add_argument("-V", "--version", action="version", version="amctcfg " + __version__)
     return parser
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..diagnostics.words import quote_name
 from ..documents.files import replace, same_file
 from ..documents.settings import rewrite_head_paths
-from .arguments import CFG, READING, SENSITIVITY, finite_number, option, strip_mark
+from .arguments import CFG, READING, SENSITIVITY, finite_number, option
 from .candidates import CandidateFiles
 from .console import EXIT_INTERRUPTED, EXIT_OK, Console, Failure
 from .opening import open_workspace
@@ -35,7 +35,7 @@ COMMAND = """{} is the candidate's file, {json} its expansion, {skip} and {skip-
 
 OPTIONS = (
     CFG,
-    option("run", nargs="*", metavar="-- COMMAND", type=strip_mark, help=COMMAND),
+    option("run", nargs="*", metavar="-- COMMAND", help=COMMAND),
     *READING,
     *SENSITIVITY,
     option("--target", metavar="X", type=finite_number, help="the score that is good; read from 'amctcfg-score: N'"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, List, Optional, Set, Tuple
 
 from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic
 from ..workspace.file import ConfigFile
-from .arguments import READING, formats, number_from_zero, option, strip_mark
+from .arguments import READING, formats, number_from_zero, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
 from .finding import find_configurations
 from .opening import open_workspace
@@ -23,7 +23,6 @@ OPTIONS = (
         "configs",
         nargs="+",
         metavar="CFG",
-        type=strip_mark,
         help="a configuration, or a folder with some; - is standard input",
     ),
     *READING,

@@ -11,11 +11,11 @@ from ..diagnostics.diagnostic import ConfigError, Diagnostic, render
 from ..flavours import FLAVOURS
 from ..flavours.layer import Layer
 from ..workspace.failure import require_known
-from .arguments import option, strip_mark
+from .arguments import option
 from .console import EXIT_OK, Console
 from .reports import align
 
-OPTIONS = (option("code", nargs="?", metavar="CODE", type=strip_mark, help="one of them"),)
+OPTIONS = (option("code", nargs="?", metavar="CODE", help="one of them"),)
 
 
 # The models that the examples are checked on.

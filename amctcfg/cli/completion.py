@@ -15,7 +15,7 @@ from ..flavours import FLAVOURS
 from ..flavours.layer import Layer, Layers
 from ..workspace.failure import Failure
 from ..workspace.workspace import AUTO, Options, Workspace
-from .arguments import COMMANDS, Option, option, options_of, strip_mark
+from .arguments import COMMANDS, Option, option, options_of
 from .console import EXIT_OK, Console
 
 QUERY = "query"  # what the scripts ask with
@@ -80,7 +80,7 @@ def shell_name(word: str) -> str:
 
 OPTIONS = (
     option("shell", type=shell_name, metavar="SHELL", help="bash, zsh or fish"),
-    option("words", nargs="*", default=[], type=strip_mark, help=argparse.SUPPRESS),
+    option("words", nargs="*", default=[], help=argparse.SUPPRESS),
 )
 
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from argparse import Namespace
 
 from ..documents.settings import head_line
-from .arguments import FLAVOUR, GRAPH, OUTPUT, STRICT, option, strip_mark
+from .arguments import FLAVOUR, GRAPH, OUTPUT, STRICT, option
 from .console import EXIT_OK, Console, Failure
 from .opening import open_workspace
 
 OPTIONS = (
-    option("json", metavar="JSON", type=strip_mark, help="the JSON, possibly edited; - is standard input"),
+    option("json", metavar="JSON", help="the JSON, possibly edited; - is standard input"),
     GRAPH,
     FLAVOUR,
     OUTPUT,

@@ -16,7 +16,7 @@ from ..diagnostics.words import as_code, escape_controls, list_words, pluralize,
 from ..resolve.resolver import member_in
 from ..tools.diffing import Change
 from ..workspace.file import ConfigFile, quantizable_types
-from .arguments import READING, formats, option, strip_mark
+from .arguments import READING, formats, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure
 from .opening import open_workspace
 from .reports import format_any, json_report, origin_row
@@ -24,8 +24,8 @@ from .show import borders_of, links_of
 from .table_text import wrap
 
 OPTIONS = (
-    option("before", metavar="A", type=strip_mark, help="a configuration or a JSON quantization config; - is stdin"),
-    option("after", metavar="B", type=strip_mark, help="another one"),
+    option("before", metavar="A", help="a configuration or a JSON quantization config; - is stdin"),
+    option("after", metavar="B", help="another one"),
     formats("text", "json", "markdown"),
     option("--all", action="store_true", help="list every layer"),
     *READING,

@@ -11,7 +11,7 @@ from ..diagnostics.suggestions import did_you_mean
 from ..diagnostics.words import escape_controls, quote_names
 from ..flavours.flavour import Flavour
 from ..workspace.model import Model
-from .arguments import CFG, READING, formats, option, strip_mark
+from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, verdict
 from .opening import open_workspace
 from .reports import json_report
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 OPTIONS = (
     CFG,
-    option(
-        "layers", nargs="*", metavar="LAYER", type=strip_mark, help="a name, the end of a path, or a pattern with *"
-    ),
+    option("layers", nargs="*", metavar="LAYER", help="a name, the end of a path, or a pattern with *"),
     option("--all", action="store_true", help="every layer that can be quantized"),
     option("--type", metavar="T", help="the layers' type, where no graph is given"),
     formats("text", "json"),

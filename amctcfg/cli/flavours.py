@@ -10,12 +10,12 @@ from ..diagnostics.words import join_words
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..workspace.choosing import flavour_by_name
-from .arguments import option, strip_mark
+from .arguments import option
 from .console import EXIT_OK, Console, Failure
 from .reports import align
 
 OPTIONS = (
-    option("name", nargs="?", metavar="NAME", type=strip_mark, help="one of them"),
+    option("name", nargs="?", metavar="NAME", help="one of them"),
     option("--proto", action="store_true", help="print its messages as a .proto file"),
 )
 

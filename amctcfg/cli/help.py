@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from .arguments import help_text, option, parser_of, require_command, strip_mark
+from .arguments import help_text, option, parser_of, require_command
 from .console import EXIT_OK, Console
 
-OPTIONS = (option("command_name", nargs="?", metavar="COMMAND", type=strip_mark),)
+OPTIONS = (option("command_name", nargs="?", metavar="COMMAND"),)
 
 
 def run(arguments: Namespace, console: Console) -> int:

@@ -6,13 +6,13 @@ from __future__ import annotations
 from argparse import Namespace
 
 from ..diagnostics.words import escape_controls
-from .arguments import FLAVOUR, formats, option, strip_mark
+from .arguments import FLAVOUR, formats, option
 from .console import EXIT_OK, Console, check_neutral
 from .opening import open_workspace
 from .reports import align
 
 OPTIONS = (
-    option("graph", metavar="G", type=strip_mark, help="a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
+    option("graph", metavar="G", help="a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
     formats("text", "json", "csv"),
     option("--quantizable", action="store_true", help="only those that can be quantized"),
     option("--all", action="store_true", help="also constants, and reads of variables and shapes"),

@@ -13,15 +13,13 @@ from ..diagnostics.source import Span
 from ..flavours import FLAVOURS
 from ..messages.kinds import BOOL, STRING, Enum, Float
 from ..workspace.failure import require_known
-from .arguments import COMMANDS, option, strip_mark
+from .arguments import COMMANDS, option
 from .console import EXIT_OK, Console
 from .reports import FORMAT_VERSION, align
 
 JsonSchema = Dict[str, Any]
 
-OPTIONS = (
-    option("command_name", nargs="?", metavar="COMMAND", type=strip_mark, help="a command; all are listed if left out"),
-)
+OPTIONS = (option("command_name", nargs="?", metavar="COMMAND", help="a command; all are listed if left out"),)
 
 
 def run(arguments: Namespace, console: Console) -> int:
