@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional,
 
 from .. import __version__
 from ..diagnostics.diagnostic import count_found
-from ..diagnostics.words import dump_json, escape_controls, format_value, pluralize, rows_to_csv
+from ..diagnostics.words import dump_json, escape_controls, format_value, pluralize
 from ..resolve.effective import Origin
 from .console import check_neutral
 
@@ -156,4 +156,6 @@ def finite(number: Optional[float]) -> Optional[float]:
 
 def table_csv(columns: Sequence[str], rows: Iterable[Dict[str, Any]]) -> str:
     """Write a table with a header. Raises `Failure` for a cell that CSV can't hold neutrally."""
+    from ..models.tables import rows_to_csv  # which reads JSON, too, and `check` writes no table
+
     return check_neutral(rows_to_csv([columns, *([row.get(column, "") for column in columns] for row in rows)]), "csv")

@@ -8,7 +8,7 @@ import re
 from .._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List, Sequence
+    from typing import Any, Iterable, List
 
 
 MOST_NAMED = 3
@@ -48,19 +48,6 @@ def dump_json(value: Any, **options: Any) -> str:
 
     text = json.dumps(value, ensure_ascii=False, **options)
     return re.sub("(?!\n)" + UNSAFE, lambda match: json.dumps(match[0])[1:-1], text)  # line feeds are of the layout
-
-
-def rows_to_csv(rows: Iterable[Sequence[Any]]) -> str:
-    """Write rows as CSV, in quotes what has a comma, a quote, a line's end or `::`, which begins a command of GitHub.
-
-    The module csv can't write NUL on each Python, and leaves carriage returns bare.
-    """
-    return "".join(",".join(map(csv_cell, row)) + "\n" for row in rows)
-
-
-def csv_cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return '"{}"'.format(text.replace('"', '""')) if re.search('[,"\r\n]|::', text) else text
 
 
 def pluralize(number: int, what: str) -> str:

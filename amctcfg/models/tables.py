@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, Span, decode
-from ..diagnostics.words import dump_json, rows_to_csv, shorten
+from ..diagnostics.words import dump_json, shorten
 from ..documents.files import PathLike, display_name, write
 from ..documents.json_tree import Malformed, read_value, skip_blanks
 from ..flavours.layer import Layer
@@ -157,6 +158,19 @@ def layers_to_csv(layers: Iterable[Layer], notes: Optional[Mapping[str, List[str
         supported, lacks = str(layer.supported).lower(), " ".join(layer.lacks)
         rows.append((layer.name, layer.type, supported, lacks, "; ".join(words.get(layer.name, ()))))
     return rows_to_csv(row[:width] for row in rows)
+
+
+def rows_to_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Write rows as CSV, in quotes what has a comma, a quote, a line's end or `::`, which begins a command of GitHub.
+
+    The module csv can't write NUL on each Python, and leaves carriage returns bare.
+    """
+    return "".join(",".join(map(csv_cell, row)) + "\n" for row in rows)
+
+
+def csv_cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return '"{}"'.format(text.replace('"', '""')) if re.search('[,"\r\n]|::', text) else text
 
 
 # ---------------------------------------------------------------- files
