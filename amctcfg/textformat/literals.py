@@ -145,7 +145,7 @@ def round_float32(value: float) -> float:
     usual = 1e-30 < abs(value) < 1e30
     if usual and float("%.6g" % value) == value:
         return value  # six digits always survive float32
-    from struct import pack, unpack  # for few numbers only: loading it is a hundredth of the first parse
+    from struct import pack, unpack  # seldom needed, and slow to import
 
     try:
         packed = pack("f", value)

@@ -92,20 +92,15 @@ def expand_field(field: Field) -> Field:
 
 def simple_fields(text: str) -> ListOf[Tuple[str, str]]:
     """Return the names and values of the fields in the text of a simple message, which the scanner has taken."""
-    if "#" in text:
-        return [field for field in simple_field_pattern(True).findall(text) if field[0]]
-    found: ListOf[Tuple[str, str]] = simple_field_pattern(False).findall(text)
-    return found
+    found: ListOf[Tuple[str, str]] = simple_field_pattern("#" in text).findall(text)
+    return [field for field in found if field[0]] if "#" in text else found
 
 
 @lru_cache(maxsize=2)
 def simple_field_pattern(comments: bool) -> Any:
     """Compile the expression that finds them, and with `comments` also each of these, as a field without a name."""
-    field = (
-        r"([A-Za-z_][A-Za-z0-9_]*)[ \t\n\v\f\r]*:?[ \t\n\v\f\r]*"
-        r"""("[^"]*"|'[^']*'|\{[^{}]*\}|[A-Za-z0-9_.]+)"""
-    )
-    return re.compile("#[^\n]*|" + field if comments else field)
+    field = r"""([A-Za-z_]\w*)\s*:?\s*("[^"]*"|'[^']*'|\{[^{}]*\}|[\w.]+)"""
+    return re.compile("(?a)" + ("#[^\n]*|" if comments else "") + field)
 
 
 class Element(NamedTuple):
