@@ -278,18 +278,19 @@ class Reading:
         self, cls: Type[Message], spec: Field, field: TreeField, path: Path, values: Dict[str, Any]
     ) -> None:
         path = (*path, spec.name)
-        message = "{} has no '{}'".format(field[0] or cls.__name__, spec.name)
-        example = "{} {{ ... }}".format(spec.name) if spec.is_message else "{}: {}".format(spec.name, spec.kind.example)
         if spec.is_message:
+            example, counts_as = spec.name + " { ... }", "an empty one"
             values[spec.name] = construct(spec.kind, dict(spec.kind.__schema__.blank))
+        else:
+            example = "{}: {}".format(spec.name, spec.kind.example)
+            counts_as, empty = ("the empty string", "") if spec.kind is STRING else ("0", 0)
+            values[spec.name] = None if self.strict else empty
+        message = "{} has no '{}'".format(field[0] or cls.__name__, spec.name)
         if self.strict:
             self.report("missing-field", message, name_offsets(field), path, "add " + example)
-            values.setdefault(spec.name, None)
-            return
-        empty = {True: "an empty one", False: "the empty string" if spec.kind is STRING else "0"}[spec.is_message]
-        values.setdefault(spec.name, "" if spec.kind is STRING else 0)
-        message += "; it counts as {}".format(empty)
-        self.diagnose(WARNING, "missing-field", message, name_offsets(field), path, "add " + example)
+        else:
+            message += "; it counts as {}".format(counts_as)
+            self.diagnose(WARNING, "missing-field", message, name_offsets(field), path, "add " + example)
 
     def wrong_type(self, spec: Field, field: TreeField, path: Path) -> None:
         code, message, hint, replacement = word_wrong_type(spec, field[1])
