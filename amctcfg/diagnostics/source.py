@@ -41,7 +41,7 @@ class Source:
 
     def span(self, start: int, end: int) -> Span:
         """Return the span between two offsets."""
-        from bisect import bisect_right  # a first parse needs no places, and it is slow to import
+        from bisect import bisect_right  # for places only: slow to import
 
         starts = self.line_starts()
         line = bisect_right(starts, start)
