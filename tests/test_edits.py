@@ -373,7 +373,7 @@ def test_a_second_run_changes_nothing_and_no_text_grows_beyond_what_its_fixes_wr
     assert amctcfg.fix(after, unsafe=unsafe) == after
     assert len(after) <= len(text) + sum(len(edit.text) for one in made for edit in one.edits)
     assert (after == text) == (not made)
-    for one in fixing.find_fixes(fixing.OriginalText(text, None, amctcfg.TF_ASCEND)):
+    for one in fixing.find_fixes(fixing.FixableText(text, None, amctcfg.TF_ASCEND)):
         alone = amctcfg.check(fixing.apply_fixes(text, [one]))
         assert len(alone) < len(amctcfg.check(text)) or not one.is_safe
 
@@ -470,7 +470,7 @@ skip_layers: "conv2"
 
 def test_what_a_fix_is_called_and_what_it_did():
     layers = [Layer("conv1", "Conv2D"), Layer("fc", "MatMul"), Layer("conv2", "Conv2D")]
-    state = fixing.OriginalText(FIXABLE, layers, amctcfg.TF_ASCEND)
+    state = fixing.FixableText(FIXABLE, layers, amctcfg.TF_ASCEND)
     found = fixing.find_fixes(state)
     assert [(one.diagnostic.code, one.title, one.done, one.is_safe) for one in found] == [
         ("float32-rounding", "Write 0.01", "0.01 for 0.0100000001", True),
@@ -488,27 +488,26 @@ def test_what_a_fix_is_called_and_what_it_did():
 
 
 class Judge:
-    """A verifier that takes the texts in which both entries of each of some names stand, and counts what it reads."""
-
-    plans = None
+    """It takes the texts in which both entries of each of some names stand, and counts what it reads."""
 
     def __init__(self, names):
         self.names, self.lengths = names, []
 
-    def accepts(self, text, safe):
-        self.lengths.append(len(text))
-        return all(text.count('"{}"'.format(name)) == 2 for name in self.names)
+    def accepts(self, trial, plans):
+        self.lengths.append(len(trial.text))
+        return all(trial.text.count('"{}"'.format(name)) == 2 for name in self.names)
 
 
 def judged(names, bad, more=""):
     """The names whose second entry goes, how many were not tried, and the judge of it."""
     entries = ['"{}"'.format(name) for name in names]
     text = "skip_layers: [{}]\n{}".format(", ".join(entries * 2), more)
-    state = fixing.OriginalText(text, None, amctcfg.TF_ASCEND)
-    judge = state._verifier = Judge(bad)
+    state = fixing.FixableText(text, None, amctcfg.TF_ASCEND)
+    judge = Judge(bad)
+    state.accepts = judge.accepts
     found = [one for one in fixing.find_fixes(state) if one.diagnostic.code == "duplicate-entry"]
     assert len(found) == len(entries)
-    made, untried = fixing.select_fixes(state, found)
+    _, made, untried = fixing.select_fixes(state, found)
     left = fixing.apply_fixes(text, made)
     return [name for name in names if left.count('"{}"'.format(name)) == 1], untried, judge, text
 

@@ -11,7 +11,7 @@ from ..resolve.resolver import OF_LAYER, OF_TYPE
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import split
 from ..tools.edits import Edit, join_edits, order_edits, remove_field, skip, unskip
-from ..tools.fixing import OriginalText, combine_edits, find_fixes, fix_syntax, fix_text
+from ..tools.fixing import FixableText, combine_edits, find_fixes, fix_syntax, fix_text
 from ..tools.formatting import format as formatted
 from .analysis import Analysis, diagnostic_of
 from .navigation import name_at
@@ -57,7 +57,7 @@ def quick_fixes(analysis: Analysis, start: int, end: int) -> Iterator[Dict[str, 
         edits = [edit for slip in slips for edit in slip.edits]
         yield action("Fix the syntax", QUICK_FIX, analysis, edits, isPreferred=True)
     first, last = analysis.text.position(start)["line"], analysis.text.position(end)["line"]
-    for fix in find_fixes(OriginalText(analysis.file.tree or text, analysis.layers, analysis.flavour)):
+    for fix in find_fixes(FixableText(analysis.file.tree or text, analysis.layers, analysis.flavour)):
         place = diagnostic_of(analysis, fix.diagnostic)
         if place["range"]["start"]["line"] <= last and place["range"]["end"]["line"] >= first:
             title = fix.title if fix.is_safe else "{} (unsafe)".format(fix.title)

@@ -11,9 +11,9 @@ from ..checks.context import Context
 from ..checks.errors import find_errors
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
-from ..diagnostics.source import Source, Span, decode
+from ..diagnostics.source import Source, decode
 from ..diagnostics.words import pluralize, shorten
-from ..documents.document import Document, flavour_in_head, parse_tree, read_text, read_tree
+from ..documents.document import Document, flavour_in_head, parse_tree, read_tree
 from ..documents.selections import Judged, judge_blocks
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
@@ -103,18 +103,16 @@ class Fixed(NamedTuple):
 
 def fix_text(text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe: bool, flavour: Flavour) -> Fixed:
     whole, made = fix_syntax(decode(text, "<string>"))
-    whole, renewed = renew_selections(OriginalText(whole, layers, flavour))
+    state, renewed = renew_selections(FixableText(whole, layers, flavour))
     made += renewed
     untried = 0
     for _ in range(MOST_ROUNDS):
-        state = OriginalText(whole, layers, flavour)
-        chosen = [x for x in find_fixes(state) if (x.is_safe or unsafe) and x.diagnostic.code != STALE]
-        kept, untried = select_fixes(state, chosen)
+        chosen = [one for one in find_fixes(state) if one.is_safe or unsafe]
+        state, kept, untried = select_fixes(state, chosen)
         if not kept:
             break
-        whole = apply_fixes(whole, kept)
         made += kept
-    return Fixed(whole, made, untried)
+    return Fixed(state.text, made, untried)
 
 
 def count_fixes(
@@ -130,54 +128,79 @@ def count_fixes(
             text, slips = fix_syntax(decode(text, "<string>"))
         except ConfigError:  # not UTF-8
             return 0, 0
-    state = OriginalText(text if tree is None else tree, layers, flavour)
+    state = FixableText(tree or str(text), layers, flavour)
     renewed = renew_selections(state)[1]
-    found = [one for one in find_fixes(state) if one.diagnostic.code != STALE]
-    kept = select_fixes(state, [one for one in found if one.is_safe])[0]
-    more = select_fixes(state, [one for one in found if not one.is_safe], kept)[0]
+    found = find_fixes(state)
+    kept = select_fixes(state, [one for one in found if one.is_safe])[1]
+    more = select_fixes(state, [one for one in found if not one.is_safe], kept)[1]
     return len(slips) + len(renewed) + len(kept), len(more) - len(kept)
 
 
-class OriginalText:
-    """A text before it is fixed, read once.
+class FixableText:
+    """A text, read leniently: its errors are counted, its diagnostics and the places of what fixes change are to be had.
 
-    document -- None where it is not text format. diagnostics -- every error and warning. Both are read leniently.
+    document -- None where reading finds an error. elements -- those of the fields at the top, each as a field and its index
+    in that. selections -- by the offsets of their comments.
     """
 
-    def __init__(self, text: Union[str, bytes, Tree], layers: Optional[Sequence[Layer]], flavour: Flavour) -> None:
+    def __init__(self, text: Union[str, Tree], layers: Optional[Sequence[Layer]], flavour: Flavour) -> None:
         self.layers: Optional[Sequence[Layer]] = layers
         self.flavour: Flavour = flavour
         self.document: Optional[Document[Configuration]] = None
-        self.text: str = text.source.text if isinstance(text, Tree) else str(text)
-        self.is_readable: bool = False
-        self._verifier: Optional[Verifier] = None
+        self.context: Optional[Context] = None  # None where the text is not a configuration
+        self.diagnostics: Tuple[Diagnostic, ...] = ()
+        self.elements: Dict[str, List[Tuple[Field, int]]] = {}
+        self.selections: Dict[int, Judged] = {}
         try:
-            tree = text if isinstance(text, Tree) else parse_tree(text, "<string>")
+            self.tree: Tree = text if isinstance(text, Tree) else parse_tree(text, "<string>")
         except ConfigError as error:
-            self.diagnostics: Tuple[Diagnostic, ...] = error.diagnostics
+            self.tree, self.errors = Tree(Source(str(text), ""), ()), len(error.diagnostics)
             return
-        self.document, reading = read_tree(tree, False, flavour)
-        self.is_readable = not reading.errors
-        if reading.foreign:
-            self.diagnostics = self.document.diagnostics
-            return
-        self.diagnostics = check_document(Context(self.document, layers, DOCUMENTED, flavour, reading.broken))
+        document, reading = read_tree(self.tree, False, flavour)
+        self.document = None if reading.errors else document
+        context = Context(document, layers, DOCUMENTED, flavour, reading.broken)
+        self.errors = sum(one.severity == ERROR for one in (*document.diagnostics, *find_errors(context)))
+        self.context = None if reading.foreign else context
+        judged = [] if layers is None else judge_blocks(self.tree, layers, flavour)
+        self.selections = {one.block.start: one for one in judged}
+        for field in split(self.tree.fields):
+            indices = range(len(elements_of(field)))
+            self.elements.setdefault(field[0], []).extend((field, index) for index in indices)
 
     @property
-    def verifier(self) -> Verifier:
-        """The test for what it is changed to."""
-        self._verifier = self._verifier or Verifier(self)
-        return self._verifier
+    def text(self) -> str:
+        return self.tree.source.text
+
+    def place(self, diagnostic: Diagnostic) -> Tuple[int, int]:
+        """Return the offsets of what a diagnostic marks."""
+        source, span = self.tree.source, diagnostic.span
+        assert span is not None  # what can be fixed has a place
+        return source.offset(span.line, span.column), source.offset(span.end_line, span.end_column)
+
+    def after(self, made: Sequence[Fix]) -> FixableText:
+        """Return the text with these fixes."""
+        return FixableText(apply_fixes(self.text, made), self.layers, self.flavour)
+
+    def accepts(self, trial: FixableText, plans: Any) -> bool:
+        """Return whether a changed text has no more errors and, where plans are given, has these."""
+        return trial.errors <= self.errors and (plans is None or trial.expand() == plans)
+
+    def expand(self) -> Any:
+        """Return what layers get under both sets of rules; None where that can't be known."""
+        if self.layers is None or self.document is None:
+            return None
+        try:
+            plans = [expand(self.document, self.layers, rules, self.flavour) for rules in (DOCUMENTED, TOOLKIT)]
+        except ConfigError:
+            return None
+        return [plan.to_json() if self.flavour.layout else tuple(plan.items()) for plan in plans]
 
 
-def renew_selections(state: OriginalText) -> Tuple[str, List[Fix]]:
+def renew_selections(state: FixableText) -> Tuple[FixableText, List[Fix]]:
     """Rewrite the selections that are stale, unless that makes an error; other layers are skipped then, as is meant."""
-    text = state.document.text if state.document is not None else state.text
     stale = [one for one in find_fixes(state) if one.diagnostic.code == STALE]
-    if not stale:
-        return text, []
-    trial = apply_fixes(text, stale)
-    return (trial, stale) if state.verifier.accepts(trial, False) else (text, [])
+    trial = state.after(stale) if stale else state
+    return (trial, stale) if state.accepts(trial, None) else (state, [])
 
 
 def apply_fixes(text: str, made: Sequence[Fix]) -> str:
@@ -196,67 +219,33 @@ def combine_edits(text: str, made: Sequence[Fix]) -> List[Edit]:
     return keep_apart(text, join_edits(edits))
 
 
-def select_fixes(state: OriginalText, chosen: Sequence[Fix], kept: Sequence[Fix] = ()) -> Tuple[List[Fix], int]:
+def select_fixes(
+    state: FixableText, chosen: Sequence[Fix], kept: Sequence[Fix] = ()
+) -> Tuple[FixableText, List[Fix], int]:
     """Select the fixes that keep what they promise, beside those that are kept already; count those that are not tried.
 
     All together are tried first, then halves of those that fail, down to the single ones, as far as the budget goes.
     """
-    made = list(kept)
-    if not chosen or state.document is None:
-        return made, 0
-    text, verifier = state.document.text, state.verifier
-    if verifier.plans is None:  # without a plan there is no proof that an override has no effect
-        chosen = [one for one in chosen if one.diagnostic.code not in REMOVABLE]
-    pending = [list(chosen)] if chosen else []
-    for _ in range(max(FEWEST_TRIALS, min(MOST_TRIALS, MOST_READ // (1 + len(text))))):
+    made, after, plans = list(kept), state, state.expand() if chosen else None
+    chosen = [
+        one
+        for one in chosen
+        # Without a plan there is no proof that an override has no effect.
+        if one.diagnostic.code != STALE and (plans is not None or one.diagnostic.code not in REMOVABLE)
+    ]
+    pending = [chosen] if chosen else []
+    for _ in range(max(FEWEST_TRIALS, min(MOST_TRIALS, MOST_READ // (1 + len(state.text))))):
         if not pending:
             break
         group = pending.pop()
-        trial = apply_fixes(text, [*made, *group])
-        if trial != text and verifier.accepts(trial, all(one.is_safe for one in (*made, *group))):
-            made += group
+        trial = state.after([*made, *group])
+        is_safe = all(one.is_safe for one in (*made, *group))
+        if trial.text != state.text and state.accepts(trial, plans if is_safe else None):
+            made, after = made + group, trial
         elif len(group) > 1:
             middle = len(group) // 2
             pending += [group[middle:], group[:middle]]
-    return made, sum(map(len, pending))
-
-
-class Verifier:
-    """A test for changed texts: they make no error, and safe ones give every layer the same as before."""
-
-    def __init__(self, state: OriginalText) -> None:
-        self.layers: Optional[Sequence[Layer]] = state.layers
-        self.flavour: Flavour = state.flavour
-        self.errors: int = sum(diagnostic.severity == ERROR for diagnostic in state.diagnostics)
-        self.plans: Any = self.expand(state.document if state.is_readable else None)
-
-    def count_errors(self, text: str) -> Tuple[int, Optional[Document[Configuration]]]:
-        """Count the errors of a text; return its document as well, where reading found none."""
-        try:
-            document, reading = read_text(text, "<string>", False, self.flavour)
-        except ConfigError as error:
-            return len(error.diagnostics), None
-        context = Context(document, self.layers, DOCUMENTED, self.flavour, reading.broken)
-        found = find_errors(context)
-        count = sum(diagnostic.severity == ERROR for diagnostic in (*document.diagnostics, *found))
-        return count, None if reading.errors else document
-
-    def expand(self, document: Optional[Document[Configuration]]) -> Any:
-        """Expand a document under both sets of rules; None where that can't be done."""
-        if self.layers is None or document is None:
-            return None
-        try:
-            plans = [expand(document, self.layers, rules, self.flavour) for rules in (DOCUMENTED, TOOLKIT)]
-        except ConfigError:
-            return None
-        return [plan.to_json() if self.flavour.layout else tuple(plan.items()) for plan in plans]
-
-    def accepts(self, text: str, safe: bool) -> bool:
-        """Return whether a text has no more errors than the one before, and, to be safe, the same plan."""
-        count, document = self.count_errors(text)
-        if count > self.errors:
-            return False
-        return not safe or self.plans is None or self.expand(document) == self.plans
+    return after, made, sum(map(len, pending))
 
 
 # ---------------------------------------------------------------- slips of the syntax
@@ -297,8 +286,9 @@ def syntax_error_in(text: str) -> Optional[int]:
         return None
     except ConfigError as error:
         found = error.diagnostics[0]
-    span = found.span or Span(1, 1, 1, 1)
-    return Source(text, "").offset(span.line, span.column) if found.code == "syntax" else None
+    if found.code != "syntax" or found.span is None:
+        return None
+    return Source(text, "").offset(found.span.line, found.span.column)
 
 
 def find_slips(text: str) -> Iterator[Fix]:
@@ -354,72 +344,49 @@ def slip_fix(source: Source, found: str, meant: str, edits: Tuple[Edit, ...]) ->
 # ---------------------------------------------------------------- fixes of diagnostics
 
 
-def find_fixes(state: OriginalText) -> List[Fix]:
+def find_fixes(state: FixableText) -> List[Fix]:
     """Find a fix for each diagnostic that has one."""
-    if state.document is None:
-        return []
-    places = Places(state.document, state.layers)
-    made = (make_fix(places, x) for x in state.diagnostics if x.path or x.code == STALE)
+    if state.context is not None and not state.diagnostics:
+        state.diagnostics = check_document(state.context)
+    made = (make_fix(state, one) for one in state.diagnostics if one.path or one.code == STALE)
     return [one for one in made if one is not None]
 
 
-class Places:
-    """The places of the elements of the lists at the top of a text, each looked up once."""
-
-    def __init__(self, document: Document[Configuration], layers: Optional[Sequence[Layer]] = None) -> None:
-        self.document: Document[Configuration] = document
-        self.text: str = document.text
-        judged = [] if layers is None else judge_blocks(document.tree, layers, document.flavour)
-        self.selections: Dict[int, Judged] = {one.block.start: one for one in judged}
-        self.elements: Dict[str, List[Tuple[Field, int]]] = {}
-        for field in split(document.tree.fields):
-            indices = range(len(elements_of(field)))
-            self.elements.setdefault(field[0], []).extend((field, index) for index in indices)
-
-    def offset(self, line: int, column: int) -> int:
-        return self.document.tree.source.offset(line, column)
-
-
-def make_fix(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
+def make_fix(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]:
     """Make the fix of a diagnostic, if it has one: what it says to write, or what its code tells."""
     if diagnostic.replacement is not None:
-        return replace_span(places, diagnostic, diagnostic.replacement)
+        return replace_span(state, diagnostic, diagnostic.replacement)
     make = FIX_MAKERS.get(diagnostic.code)
-    return make(places, diagnostic) if make else None
+    return make(state, diagnostic) if make else None
 
 
-def replace_span(places: Places, diagnostic: Diagnostic, replacement: str) -> Optional[Fix]:
-    span = diagnostic.span
-    if span is None:
-        return None
-    edit = Edit(places.offset(span.line, span.column), places.offset(span.end_line, span.end_column), replacement)
-    found = shorten(places.text[edit.start : edit.end])
-    safe = diagnostic.code in SAFE_REPLACEMENTS
-    done = "{} for {}".format(shorten(replacement), found)
-    return Fix(diagnostic, "Write {}".format(shorten(replacement)), done, (edit,), safe)
+def replace_span(state: FixableText, diagnostic: Diagnostic, replacement: str) -> Fix:
+    start, end = state.place(diagnostic)
+    title, is_safe = "Write {}".format(shorten(replacement)), diagnostic.code in SAFE_REPLACEMENTS
+    done = "{} for {}".format(shorten(replacement), shorten(state.text[start:end]))
+    return Fix(diagnostic, title, done, (Edit(start, end, replacement),), is_safe)
 
 
-def delete_override(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
-    field = places.document.tree.find((diagnostic.path or ())[:2])
+def delete_override(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]:
+    field = state.tree.find((diagnostic.path or ())[:2])
     if field is None or field[0] is None:  # an element of a list
         return None
-    edit = remove_field(places.text, field[2], field[3])
+    edit = remove_field(state.text, field[2], field[3])
     return Fix(diagnostic, "Delete the override", "override deleted", (edit,), True)
 
 
-def delete_entry(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
+def delete_entry(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]:
     path = diagnostic.path or ()
     if len(path) != 2 or not isinstance(path[1], int):
         return None  # two overrides of one name are not equal as a rule
-    field, index = places.elements[str(path[0])][path[1]]
-    found = places.document.tree.find(path)
-    done = "{} deleted".format(shorten(str(found[1])) if found else "entry")
+    field, index = state.elements[str(path[0])][path[1]]
+    done = "{} deleted".format(shorten(elements_of(field)[index][1]))
     return Fix(diagnostic, "Delete it here", done, (), True, (field, index))
 
 
-def add_block(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
-    text, path = places.text, diagnostic.path or ()
-    field = places.document.tree.find(path[:-1])
+def add_block(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]:
+    text, path = state.text, diagnostic.path or ()
+    field = state.tree.find(path[:-1])
     if field is None or path[-1] != "calibration_config" or isinstance(field[1], str):
         return None
     title, done, end = "Add an empty block", "empty calibration_config added", field[3] - 1
@@ -431,18 +398,14 @@ def add_block(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
     return Fix(diagnostic, title, done, (Edit(line, line, block),), False)
 
 
-def renew_selection(places: Places, diagnostic: Diagnostic) -> Optional[Fix]:
+def renew_selection(state: FixableText, diagnostic: Diagnostic) -> Fix:
     """Rewrite the lines of a selection."""
-    span = diagnostic.span
-    judged = None if span is None else places.selections.get(places.offset(span.line, span.column))
-    if judged is None:
-        return None
-    edit = rewrite_block(places.text, judged.block, judged.wanted)
-    done = "{} selected by where={}".format(pluralize(len(judged.wanted), "layer"), judged.block.expression)
-    return Fix(diagnostic, "Select the layers again", done, (edit,), True)
+    block, wanted, _ = state.selections[state.place(diagnostic)[0]]
+    done = "{} selected by where={}".format(pluralize(len(wanted), "layer"), block.expression)
+    return Fix(diagnostic, "Select the layers again", done, (rewrite_block(state.text, block, wanted),), True)
 
 
-Maker = Callable[[Places, Diagnostic], Optional[Fix]]
+Maker = Callable[[FixableText, Diagnostic], Optional[Fix]]
 
 FIX_MAKERS: Dict[str, Maker] = dict(
     dict.fromkeys(REMOVABLE, delete_override),
