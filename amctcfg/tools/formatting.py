@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Union
 
 from ..documents.document import parse_tree
 from ..documents.files import display_name
 from ..flavours.flavour import Flavour
 from ..messages.printing import INDENT
-from ..textformat.lexis import BLANK, BLANK_IN_LINE, COMMENT, STRING
+from ..textformat.lexis import BLANK_IN_LINE, COMMENT, STRING
 from ..textformat.literals import unescape
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
-from .edits import ending_before, line_end
+from .edits import ending_before
 
 LINE_WIDTH = 80
 DEEPEST_INDENT = 40  # levels of indentation: a text that is nested n times must not get n * n blanks
@@ -23,7 +23,6 @@ DISABLE = re.compile(r"# *txtpbfmt: *disable\b")
 
 COMMENT_OR_OPENING = re.compile(COMMENT + r"|[{<\[]")
 BLANKS_AND_SEPARATORS = re.compile("(?:{}|[,;])*".format(BLANK_IN_LINE))
-BLANKS = re.compile(BLANK + "*")
 EMPTY_LINE = re.compile("\n{}*\n".format(BLANK_IN_LINE))
 STRING_OR_COMMENT = re.compile("{}|({})".format(STRING, COMMENT))
 
@@ -57,45 +56,31 @@ def format(  # noqa: A001  # the name of the contract
     """
     name = display_name(name)
     tree = parse_tree(text, name)
-    whole = tree.source.text
-    if is_disabled(whole):
-        return whole
     layout = Layout(tree)
+    if layout.is_disabled():
+        return layout.text
     result = layout.whole()
-    again = parse_tree(result, name)
-    same = content(again) == content(tree)
-    if not same or sorted(texts(find_comments(result))) != sorted(texts(layout.comments)):
+    again = Layout(parse_tree(result, name))
+    if content(again.tree) != content(tree) or again.sorted_comments() != layout.sorted_comments():
         # Never write what means something else.
         raise AssertionError("formatting {} would change it; please report this".format(name))
     return result
 
 
-def is_disabled(text: str) -> bool:
-    """Return whether one of the comments in front of the first field asks to leave the text alone."""
-    offset = BLANKS.match(text).end()  # type: ignore[union-attr]  # it may be empty
-    while text.startswith("#", offset):
-        if DISABLE.match(text, offset):
-            return True
-        offset = BLANKS.match(text, line_end(text, offset)).end()  # type: ignore[union-attr]
-    return False
-
-
 def content(tree: Tree) -> List[Any]:
-    """Return what a tree holds, whatever its layout: names, brackets, and the values of the literals, in order."""
+    """Return what a tree holds, whatever its layout: names, brackets, and the values of the literals, level by level."""
     found: List[Any] = []
-    pending: List[Iterator[Field]] = [split(tree.fields)]
-    while pending:
-        for name, value, _, _ in pending[-1]:
-            found.append(name)
-            if isinstance(value, str):
-                found.append(unescape(value) if value[0] in "\"'" else literals(value)[0])
+    pending: List[Iterable[Any]] = [tree.fields]
+    for inside in pending:  # which grows on the way
+        for name, value, _, _ in split(inside):
+            if not isinstance(value, str):
+                found.append((name, isinstance(value, ListValue)))
+                pending.append(value)
+            elif value[0] in "\"'":
+                found.append((name, unescape(value)))
             else:
-                found.append("[" if isinstance(value, ListValue) else "{")
-                pending.append(split(value))
-                break
-        else:
-            pending.pop()
-            found.append("}")
+                found.append((name, literals(value)))
+        found.append("}")
     return found
 
 
@@ -104,16 +89,7 @@ class Comment(NamedTuple):
     text: str
 
 
-def texts(comments: Sequence[Comment]) -> List[str]:
-    return [comment.text for comment in comments]
-
-
-def find_comments(text: str) -> List[Comment]:
-    found = (m for m in STRING_OR_COMMENT.finditer(text) if m.group(1))
-    return [Comment(m.start(), m.group(1).rstrip()) for m in found]
-
-
-Steps = Iterator[Any]  # of a walk: what to do first, before it goes on
+Steps = Iterator[Any]  # of a walk: the walks through what is inside
 
 
 class Layout:
@@ -126,7 +102,8 @@ class Layout:
     def __init__(self, tree: Tree) -> None:
         self.tree: Tree = tree
         self.text: str = tree.source.text
-        self.comments: List[Comment] = find_comments(self.text)
+        found = (match for match in STRING_OR_COMMENT.finditer(self.text) if match.group(1))
+        self.comments: List[Comment] = [Comment(match.start(), match.group(1).rstrip()) for match in found]
         self.next: int = 0  # the first comment that is not written yet
         self.last: int = 0  # the offset behind what was written last
         self.lines: List[str] = []
@@ -143,67 +120,60 @@ class Layout:
         ending = ending_before(self.text, self.text.find("\n") + 1)
         return "".join([line + ending for line in self.lines])
 
-    def fields(self, fields: Sequence[Any], indent: str, end: int) -> Steps:
-        for field in split(fields):
+    def is_disabled(self) -> bool:
+        """Return whether one of the comments in front of the first field asks to leave the text alone."""
+        first = self.tree.fields[2] if self.tree.fields else len(self.text)
+        return any(DISABLE.match(comment.text) for comment in self.comments if comment.offset < first)
+
+    def sorted_comments(self) -> List[str]:
+        return sorted(comment.text for comment in self.comments)
+
+    def fields(self, fields: Iterable[Any], indent: str, end: int, comma: str = "") -> Steps:
+        """Write the fields of a message, or the elements of a list, which have commas between them."""
+        found = tuple(split(fields))
+        for number, field in enumerate(found, 1):
             self.own_lines(field[2], indent)
-            name, value, start, stop = field
-            self.gap(start)
-            if isinstance(value, str):
-                self.scalar(name, value, stop, indent)
-            elif isinstance(value, ListValue):
-                yield self.list(name, value, field, indent)
+            self.gap(field[2])
+            behind = comma if number < len(found) else ""
+            if isinstance(field[1], str):
+                self.scalar(field, indent, behind)
             else:
-                yield self.message(name + " {", value, field, indent, "}")
+                yield self.inside(field, indent, behind)
         self.own_lines(end, indent)
 
-    def scalar(self, name: str, value: str, end: int, indent: str) -> None:
+    def scalar(self, field: Field, indent: str, behind: str) -> None:
+        name, value, _, end = field
         self.own_lines(end - len(value), indent, inside=True)
-        head = "{}{}:".format(indent, name)
+        head = indent + (name + ":" if name else "")
         parts = literals(value)
-        line = "{} {}".format(head, " ".join(parts))
-        if len(parts) == 1 or (not self.comment_before(end) and len(line) <= LINE_WIDTH):
+        line = head + " " * bool(name) + " ".join(parts)
+        if not name or len(parts) == 1 or (not self.comment_before(end) and len(line) <= LINE_WIDTH):
             self.own_lines(end, indent, inside=True)
-            self.write(line, end)
+            self.write(line + behind, end)
             return
         self.lines.append(head)
-        offset = end - len(value)
-        for match in STRING_OR_COMMENT.finditer(self.text, offset, end):
-            if match.group(1):
-                continue
-            self.own_lines(match.start(), indent + INDENT, inside=True)
-            self.write(indent + INDENT + double_quoted(match.group()), match.end())
+        for match in STRING_OR_COMMENT.finditer(self.text, end - len(value), end):
+            if not match.group(1):
+                self.own_lines(match.start(), indent + INDENT, inside=True)
+                self.write(indent + INDENT + double_quoted(match.group()), match.end())
 
-    def message(self, head: str, fields: Sequence[Any], field: Field, indent: str, foot: str) -> Steps:
-        end, opening = field[3], self.opening(field, indent)
-        self.write(indent + head, opening + 1)
+    def inside(self, field: Field, indent: str, behind: str) -> Steps:
+        """Write a message, or a list, on one line if it fits."""
+        name, value, _, end = field
+        opening = self.opening(field, indent)
+        left, right, comma = (": [", "]", ",") if isinstance(value, ListValue) else (" {", "}", "")
+        head = indent + (name + left if name else left.strip())
+        if comma and not self.comment_before(end):
+            elements = [element[1] for element in split(value)]
+            if all(isinstance(element, str) for element in elements):
+                line = "{}{}]".format(head, ", ".join(" ".join(literals(element)) for element in elements))
+                if len(line) <= LINE_WIDTH or not elements:
+                    self.write(line, end)
+                    return
+        self.write(head, opening + 1)
         self.fresh = True
-        yield self.fields(fields, deeper(indent), end - 1)
-        self.write(indent + foot, end)
-
-    def list(self, name: str, elements: ListValue, field: Field, indent: str) -> Steps:
-        end, opening = field[3], self.opening(field, indent)
-        inside = tuple(split(elements))
-        if not self.comment_before(end) and all(isinstance(element[1], str) for element in inside):
-            line = "{}{}: [{}]".format(indent, name, ", ".join(" ".join(literals(e[1])) for e in inside))
-            if len(line) <= LINE_WIDTH or not inside:
-                self.write(line, end)
-                return
-        self.write("{}{}: [".format(indent, name), opening + 1)
-        self.fresh = True
-        for number, element in enumerate(inside, 1):
-            yield self.element(element, deeper(indent), "," if number < len(inside) else "")
-        self.own_lines(end - 1, deeper(indent))
-        self.write(indent + "]", end)
-
-    def element(self, element: Field, indent: str, comma: str) -> Steps:
-        _, value, start, end = element
-        self.own_lines(start, indent)
-        self.gap(start)
-        if isinstance(value, str):
-            self.own_lines(end, indent, inside=True)
-            self.write(indent + " ".join(literals(value)) + comma, end)
-        else:
-            yield self.message("{", value, element, indent, "}" + comma)
+        yield self.fields(value, deeper(indent), end - 1, comma)
+        self.write(indent + right + behind, end)
 
     def opening(self, field: Field, indent: str) -> int:
         """Return the offset of the bracket with which a field's value begins; the comments in front of it are written."""
