@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, NamedTuple, Tuple
 
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
-from ..flavours.json_layout import Layout, Value
-from ..messages.field import REPEATED, Field
-from ..messages.kinds import Bool, Enum
-from ..messages.message import Message
+from ..flavours.json_layout import Layout
+from ..messages.field import REPEATED
+from ..messages.message import Message, construct
 from ..messages.sharing import by_identity
 from .effective import EffectiveConfig
 from .resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 OF_LAYERS = ("skip_layers", "skip_layer_types", COMMON, OF_TYPE, OF_LAYER)
 
 VERSION = 1  # of the JSON quantization config
-JSON_INDENT = "    "
-NEXT = ",\n" + JSON_INDENT
-ENABLED = {value: ':{{\n{0}{0}"quant_enable":{1}'.format(JSON_INDENT, str(value).lower()) for value in (True, False)}
+
+NUMBERS = (int, float)
+MARK = re.compile(r'"\\u0000([\w.]+)"')  # of the place of a number
 
 
 def global_values(resolver: Resolver, layout: Layout) -> Dict[str, Any]:
@@ -102,105 +103,50 @@ def layer_dict(effective: EffectiveConfig, layout: Layout) -> Dict[str, Any]:
 
 
 class Writer:
-    """Writes layers by templates, one for each combination of algorithms; Python's encoder is slow with indents.
+    """Writes the entries of layers as `json.dumps(indent=4, separators=(",", ":"))` does, which is slow with indents.
 
-    It is the fast path of `layer_dict`.
+    It is the fast path of `layer_dict`: layers that differ in numbers only share a text for the `%` operator.
     """
 
-    def __init__(self, flavour: Flavour) -> None:
-        assert flavour.layout is not None  # the plan asks
-        self.layout: Layout = flavour.layout
-        from json.encoder import encode_basestring_ascii
+    def __init__(self, layout: Layout) -> None:
+        self.layout: Layout = layout
+        self.templates: Dict[Tuple[Any, ...], Template] = {}
+        self.texts: IdentityCache[str] = {}  # of blocks: many layers have the same
 
-        self.quote: Callable[[str], str] = encode_basestring_ascii
-        fields: Dict[str, Field] = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
-        self.parts: List[str] = [name for name, field in fields.items() if field.is_message]
-        self.templates: Dict[Tuple[Tuple[str, Type[Message]], ...], Template] = {}
-        self.blocks: IdentityCache[str] = {}  # what is written for a block: many layers have the same
+    def write(self, effective: EffectiveConfig) -> str:
+        return by_identity(self.texts, effective.calibration_config, effective.quant_enable, self.fill, effective)
 
-    def head(self, values: Dict[str, Any]) -> str:
-        import json  # a part of what is written, and slow to import
-
-        return json.dumps(values, indent=4, separators=(",", ":"))
-
-    def layer(self, effective: EffectiveConfig) -> Tuple[str, str, str, str]:
-        """Return the pieces of a layer's entry, as `json.dumps(indent=4, separators=(",", ":"))` writes it."""
+    def fill(self, effective: EffectiveConfig) -> str:
         block = effective.calibration_config
-        text = by_identity(self.blocks, block, None, self.block, block)
-        return NEXT, self.quote(effective.layer.name), ENABLED[effective.quant_enable], text
-
-    def block(self, block: Message) -> str:
-        kinds = {name: type(getattr(block, name)) for name in self.parts if getattr(block, name) is not None}
-        key = tuple(kinds.items())
+        parts = [part for part in vars(block).values() if isinstance(part, Message)]
+        words = [value for part in parts for value in vars(part).values() if type(value) not in NUMBERS]
+        key = (effective.quant_enable, *map(type, parts), *words)
         if key not in self.templates:
-            self.templates[key] = self.template(kinds)
+            self.templates[key] = make_template(effective, self.layout)
         template = self.templates[key]
-        values = [*template.values(block)]
-        for place, words in template.words:
-            values[place] = words[values[place]]
-        return template.text % tuple(values)
-
-    def template(self, kinds: Dict[str, Type[Message]]) -> Template:
-        shape: Dict[str, Any] = {}
-        found = Template(kinds)
-        for key, member, field in self.layout.switches:
-            if member in kinds:
-                shape[key] = found.place(member, Value(field))
-        for key, templates in self.layout.parts.items():
-            for member in filter(kinds.__contains__, templates):
-                template = self.layout.template_of(key, member, kinds[member])
-                shape[key] = {k: found.place(member, item) for k, item in template.items()}
-        found.close(shape)
-        return found
+        return template.text % template.numbers(block)
 
 
-class Template:
-    """The text of layers with some algorithms, for the `%` operator, which is the fastest here.
+class Template(NamedTuple):
+    """The text of some layers, and the function that takes the numbers in it from a block."""
 
-    kinds -- the classes of the algorithms' messages, by their names in a block.
-    values -- the function that takes from a block what the text wants. words -- the places in it of values that are not
-    written as numbers, with what is written for each value.
-    """
-
-    def __init__(self, kinds: Dict[str, Type[Message]]) -> None:
-        self.kinds: Dict[str, Type[Message]] = kinds
-        self.text: str = ""
-        self.values: Callable[[Any], Tuple[Any, ...]] = lambda block: ()
-        self.words: List[Tuple[int, Dict[Any, str]]] = []
-        self.places: List[str] = []  # dotted names
-
-    def place(self, member: str, item: Any) -> Any:
-        """Return what stands in for an item of the layout: a mark for each of its values."""
-        marks = {name: self.mark(member, name, item.mapping) for name in item.fields}
-        return Value(item.field).write(marks) if item.mapping else item.write(marks)
-
-    def mark(self, member: str, name: str, mapping: Optional[Mapping[Any, Any]]) -> str:
-        kind = self.kinds[member].__schema__.fields[name].kind
-        if mapping is None and isinstance(kind, (Bool, Enum)):
-            mapping = {value: value for value in (kind.names if isinstance(kind, Enum) else (True, False))}
-        if mapping is not None:
-            import json
-
-            self.words.append((len(self.places), {value: json.dumps(written) for value, written in mapping.items()}))
-        self.places.append("{}.{}".format(member, name))
-        return "\0{}".format(len(self.places) - 1)
-
-    def close(self, shape: Dict[str, Any]) -> None:
-        """Make the text of entries as `json.dumps(indent=4, separators=(",", ":"))` writes them."""
-        import json
-
-        text = json.dumps({"": shape}, indent=4, separators=(",", ":"))
-        inner = text[text.index("{", 1) + 1 : text.rindex("}", 0, -1)].rstrip()
-        text = (",{}\n{}}}".format(inner, JSON_INDENT) if shape else "\n{}}}".format(JSON_INDENT)).replace("%", "%%")
-        as_word = {place for place, _ in self.words}
-        for place in range(len(self.places)):
-            text = text.replace('"\\u0000{}"'.format(place), "%s" if place in as_word else "%r")
-        self.text = text
-        self.values = getter(self.places)
+    text: str
+    numbers: Callable[[Message], object]
 
 
-def getter(names: List[str]) -> Callable[[Any], Tuple[Any, ...]]:
-    """Return the function that takes attributes, by dotted name, from an object."""
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda block: tuple([attrgetter(name)(block) for name in names])
+def make_template(effective: EffectiveConfig, layout: Layout) -> Template:
+    """Write a layer with marks, the dotted names, in the place of its numbers."""
+    import json
+
+    marked = dict(vars(effective.calibration_config))
+    for name, part in marked.items():
+        if isinstance(part, Message):
+            values = vars(part).items()
+            marks = {n: "\0{}.{}".format(name, n) if type(value) in NUMBERS else value for n, value in values}
+            marked[name] = construct(type(part), marks)
+    block = construct(type(effective.calibration_config), marked)
+    shape = {"": layer_dict(dataclasses.replace(effective, calibration_config=block), layout)}
+    text = json.dumps(shape, indent=4, separators=(",", ":"))
+    names = MARK.findall(text)
+    text = MARK.sub("%r", text[text.index(":") + 1 : text.rindex("\n")].replace("%", "%%"))
+    return Template(text, attrgetter(*names) if names else lambda block: ())

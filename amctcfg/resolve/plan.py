@@ -135,12 +135,14 @@ class Plan(Mapping[str, EffectiveConfig]):
         """
         if self.flavour.layout is None:
             raise ValueError("the toolkit of {} writes no JSON quantization config".format(self.flavour.name))
-        writer = Writer(self.flavour)
-        pieces = [writer.head(self._globals)[: -len("\n}")]]
+        import json
+        from json.encoder import encode_basestring_ascii as quote
+
+        writer = Writer(self.flavour.layout)
+        pieces = [json.dumps(self._globals, indent=4, separators=(",", ":"))[: -len("\n}")]]
         for name in sorted(self._layers):
-            pieces += writer.layer(self._layers[name])
-        pieces.append("\n}")
-        return "".join(pieces)
+            pieces += ",\n    ", quote(name), ":", writer.write(self._layers[name])
+        return "".join([*pieces, "\n}"])
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the JSON quantization config as Python values.
