@@ -13,6 +13,7 @@ import amctcfg
 from amctcfg import ONNX, PYTORCH, Layer
 from amctcfg.models.loading import examine_file
 from amctcfg.models.modules import find_modules, module_path, without_counts
+from amctcfg.models.values import OnnxGraph
 
 from .conftest import DATA, thorough
 
@@ -44,22 +45,23 @@ def test_names_and_types_are_the_toolkits(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_layers_are_found_in_the_graph(path):
     graph = graph_in(path)
-    modules = find_modules(graph)
+    modules = find_modules(OnnxGraph(graph))
     assert [module.name for module in modules] == [
         layer.name for layer in amctcfg.load_layers(path, flavour=PYTORCH) if layer.supported
     ]
     constants = {tensor.name for tensor in graph.initializer}
     for module in modules:
-        assert module.node in graph.node and module.node.op_type in ONNX.quantizable_types
+        assert module.node.raw in graph.node and module.node.type in ONNX.quantizable_types
         assert module.weight is None or module.weight.value in constants
-        assert module.add is None or module.add.op_type == "Add"
+        assert module.add is None or module.add.type == "Add"
         assert module.bias is None or module.bias in constants, module.name
 
 
 def test_what_a_linear_without_bias_lacks():
     found = {layer.name: layer for layer in amctcfg.load_layers(MODELS / "sequence.onnx", flavour=PYTORCH)}
     assert found["q"] == Layer("q", "Linear", True, ("int16",)) and found["k"] == Layer("k", "Linear", True, ())
-    (module,) = (module for module in find_modules(graph_in(MODELS / "sequence_bn.onnx")) if module.name == "k")
+    modules = find_modules(OnnxGraph(graph_in(MODELS / "sequence_bn.onnx")))
+    (module,) = (module for module in modules if module.name == "k")
     assert (module.weight.value, module.weight.through, module.weight.shape) == ("k.weight", ("Transpose",), (8, 8))
     assert (module.bias, module.add.name) == ("k.bias", "/k/Add")
 
@@ -264,7 +266,9 @@ def test_any_graph_is_read_or_refused(tmp_path_factory, nodes, shapes):
             continue
         assert len(layers) == len(nodes)
         if flavour is PYTORCH:
-            assert {module.name for module in find_modules(graph_in(path))} <= {layer.name for layer in layers}
+            assert {module.name for module in find_modules(OnnxGraph(graph_in(path)))} <= {
+                layer.name for layer in layers
+            }
 
 
 def test_a_module_that_was_folded_away_is_a_warning(cli, tmp_path):

@@ -362,7 +362,7 @@ def test_missing_files_and_missing_protobuf(cli, monkeypatch, tmp_path):
         amctcfg.load_layers(tmp_path / "nowhere.pb")
     import sys
 
-    graphs._message_classes.cache_clear()
+    graphs.message_classes.cache_clear()
     monkeypatch.setitem(sys.modules, "google.protobuf", None)
     result = cli("layers", MODELS / "constraints_a.pb")
     assert result.status == 2

@@ -72,7 +72,7 @@ def test_modules_are_short():
 DIALECTS = "flavours/"
 OF_EACH = {
     "cli": {"OPTIONS", "FORMATS", "run", "to_csv", "to_html", "to_json", "to_text"},
-    "models": {"CONDITIONS", "FIELDS", "portray"},
+    "models": {"CONDITIONS", "FIELDS"},
 }
 SAID_TWICE = {
     "ERROR",  # messages has its own copies: reading a text without errors imports no diagnostics

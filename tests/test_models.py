@@ -447,7 +447,7 @@ def test_channels_of_a_gemm(helper, tmp_path):
 
 def test_a_path_beside_one_that_lost_the_name_of_its_container_is_doubted():
     def found(name, path, certain):
-        return Thing(name=name, clue=Thing(path=path), certain=certain)
+        return Thing(name=name, path=path, certain=certain)
 
     kept = found("top.block.conv", "block.conv", True)
     assert find_doubted_paths([kept, found("block.fc", "block.fc", False)]) == {"block.fc"}

@@ -223,7 +223,7 @@ def test_many_nodes_of_one_name():
         before = sys.gettrace()
         sys.settrace(trace)
         try:
-            named = [name for _, name in node_names(graph)]
+            named = [name for _, name in node_names(graph.node)]
         finally:
             sys.settrace(before)
         assert len(set(named)) == count and named[:3] == ["a", "a_1", "a_2"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -96,6 +97,10 @@ class Graph:
         self.origins: Dict[str, ValueOrigin] = {}  # of the values that were followed
         self.constant: Dict[str, bool] = {}  # of the values looked at: whether they are computed of constants alone
 
+    def input_origin(self, node: Node, index: int) -> Optional[ValueOrigin]:
+        """Return the origin of an input; None where the node does not have it."""
+        return self.origin(node.inputs[index]) if index < len(node.inputs) else None
+
     def origin(self, value: str) -> ValueOrigin:
         """Follow a value backwards through the operations that a weight may pass. Each value is followed once."""
         passed: Dict[str, Node] = {}
@@ -118,6 +123,10 @@ class Graph:
     def shape_behind(self, node: Node, shape: Shape) -> Shape:
         """Return the shape behind a node that a weight may pass."""
         return None
+
+    def channels(self, node: Node) -> Traits:
+        """Tell the group and the channels of a node, as far as the shape of its weight shows them."""
+        raise NotImplementedError
 
     def is_minor(self, node: Node) -> bool:
         """Tell whether a node holds, reads or measures something, and isn't a layer in anybody's eyes."""
@@ -153,11 +162,12 @@ class Graph:
         return self.constant[value]
 
 
-Condition = Callable[[Node, Graph], Optional[Assessment]]
-Portray = Callable[[Node, Any], Traits]
+Condition = Callable[[Node, Any], Optional[Assessment]]  # of a node and its graph
+
+PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2")
 
 
-def examine(graph: Graph, flavour: Flavour, conditions: Dict[str, Condition], portray: Portray) -> List[Examined]:
+def examine(graph: Graph, flavour: Flavour, conditions: Dict[str, Condition]) -> List[Examined]:
     """Examine all nodes of a graph: each with what keeps it from being quantized, and what is special about it."""
     found, weights = [], {}
     for node in graph.nodes:
@@ -167,20 +177,30 @@ def examine(graph: Graph, flavour: Flavour, conditions: Dict[str, Condition], po
         if layer_type is None or not layer_type.quantizable:
             found.append(Examined(Layer(node.name, node.type, False), None, minor=graph.is_minor(node)))
             continue
-        results = [conditions[name](node, graph) for name in layer_type.conditions if name in conditions]
-        found.append(assess(node, [each for each in results if each], portray(node, graph)))
-        weight = graph.origin(node.inputs[1]) if len(node.inputs) > 1 else None
+        results = [
+            conditions[name](node, graph) or Assessment() for name in layer_type.conditions if name in conditions
+        ]
+        reason = next((each.reason for each in results if each.reason), None)
+        layer = Layer(node.name, node.type, reason is None, tuple(word for each in results for word in each.lacks))
+        note = "; ".join(each.note for each in results if each.note)
+        found.append(Examined(layer, reason, note or None, traits=portray(node, graph)))
+        weight = graph.input_origin(node, 1)
         if weight is not None and weight.constant:
             weights[node.name] = weight.value
     return name_sharers(found, weights)
 
 
-def assess(node: Node, results: Sequence[Assessment], traits: Traits) -> Examined:
-    """Make a layer of a node by the results of its conditions."""
-    reason = next((each.reason for each in results if each.reason), None)
-    lacks = tuple(word for each in results for word in each.lacks)
-    note = "; ".join(each.note for each in results if each.note)
-    return Examined(Layer(node.name, node.type, reason is None, lacks), reason, note or None, traits=traits)
+def portray(node: Node, graph: Graph) -> Traits:
+    """Tell what is special about a node of a quantizable type."""
+    found = graph.channels(node)
+    if node.type not in PRODUCTS:
+        return found._replace(runtime_weight=graph.runtime_operation(node.inputs[1]) if len(node.inputs) > 1 else None)
+    operands = node.inputs[:2]
+    if len(operands) < 2 or any(graph.origin(operand).constant for operand in operands):
+        return found
+    operations = filter(None, map(graph.runtime_operation, reversed(operands)))
+    operation = next(operations, None)
+    return found._replace(runtime_weight=operation, two_variable=operation is None)
 
 
 def name_sharers(examined: Iterable[Examined], weights: Mapping[str, str]) -> List[Examined]:
@@ -196,18 +216,6 @@ def find_sharers(weights: Mapping[str, str]) -> Dict[str, str]:
         owners.setdefault(weight, []).append(name)
     shared = [names for names in owners.values() if len(names) > 1]
     return {name: names[1 if name == names[0] else 0] for names in shared for name in names}
-
-
-def portray_product(node: Node, graph: Graph) -> Traits:
-    """Tell whether a product has a constant operand, or one that is computed of constants."""
-    operands = node.inputs[:2]
-    if len(operands) < 2 or any(graph.origin(operand).constant for operand in operands):
-        return Traits()
-    for operand in reversed(operands):
-        operation = graph.runtime_operation(operand)
-        if operation is not None:
-            return Traits(runtime_weight=operation)
-    return Traits(two_variable=True)
 
 
 class Allowance:
@@ -237,9 +245,9 @@ def require_constant(what: str, outside: str) -> Condition:
     """
 
     def condition(node: Node, graph: Graph) -> Optional[Assessment]:
-        if len(node.inputs) < 2:
+        origin = graph.input_origin(node, 1)
+        if origin is None:
             return Assessment("it has no {}".format(what))
-        origin = graph.origin(node.inputs[1])
         if origin.constant:
             return None
         source = graph.makers.get(origin.value)
@@ -262,28 +270,21 @@ def graph_error(code: str, message: str, name: str, hint: Optional[str] = None) 
 # ---------------------------------------------------------------- messages, reduced to the fields that are read
 
 
-Fields = Dict[str, Dict[str, Tuple[int, str]]]  # message -> field -> (number, type); "*" marks a repeated field
-
-
-def message_classes(package: str, fields: Fields) -> Dict[str, Any]:
-    """Make classes for messages reduced to the fields that are read; weights are not among them."""
-    return _message_classes(package, tuple((name, tuple(inside.items())) for name, inside in fields.items()))
-
-
 @lru_cache(maxsize=4)
-def _message_classes(package: str, messages: Any) -> Dict[str, Any]:
+def message_classes(package: str, proto: str) -> Dict[str, Any]:
+    """Make the classes of messages that are written as in a .proto file."""
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     except ImportError:
         raise ImportError("reading a graph needs the package protobuf: pip install protobuf") from None
 
     file = descriptor_pb2.FileDescriptorProto(name=package + ".proto", package=package, syntax="proto3")
+    messages = re.findall(r"message (\w+) \{(.*?)\}", proto, re.DOTALL)
     places = {name: ".{}.{}".format(package, name) for name, _ in messages}
     for name, fields in messages:
         message = file.message_type.add(name=name)
-        for field, (number, type_name) in fields:
-            kind = type_name.rstrip("*")
-            added = message.field.add(name=field, number=number, label=1 if kind == type_name else 3)
+        for repeated, kind, field, number in re.findall(r"(repeated )?(\w+) (\w+) = (\d+);", fields):
+            added = message.field.add(name=field, number=int(number), label=3 if repeated else 1)
             if kind in places:
                 added.type, added.type_name = added.TYPE_MESSAGE, places[kind]
             else:

@@ -45,8 +45,9 @@ def load_links(path: PathLike, flavour: Flavour) -> Optional[Links]:
 def links_of_onnx(graph: Any, flavour: Flavour) -> Links:
     """Find the edges from the nodes that make values to those that read them."""
     from .onnx import name_nodes
+    from .values import OnnxGraph
 
-    named = [(node, name) for node, name, _ in name_nodes(graph, flavour)]
-    makers = {value: name for node, name in named for value in node.output if value}
-    inputs = {name: tuple(makers[value] for value in node.input if value in makers) for node, name in named}
-    return Links(inputs, {name: node.name for node, name in named})
+    named = [(node, name) for node, name, _ in name_nodes(OnnxGraph(graph), flavour)]
+    makers = {value: name for node, name in named for value in node.outputs if value}
+    inputs = {name: tuple(makers[value] for value in node.inputs if value in makers) for node, name in named}
+    return Links(inputs, {name: node.raw.name for node, name in named})

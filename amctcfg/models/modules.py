@@ -13,8 +13,8 @@ import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..flavours.layer import Traits
-from .graphs import Shape, ValueOrigin, find_sharers
-from .values import OnnxGraph, attributes_of, channels_of, integer, integers
+from .graphs import Node, ValueOrigin, find_sharers
+from .values import CONVOLUTIONS, OnnxGraph, integer, integers
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
@@ -24,7 +24,6 @@ KEEPS_NAMES = (
     " the older exporter does with do_constant_folding=False, training=TrainingMode.PRESERVE"
 )
 
-CONVOLUTIONS = ("Conv", "ConvTranspose")
 RECURRENT = ("LSTM", "GRU")
 MODULES = (
     *("{}{}d".format(kind, rank) for kind in (*CONVOLUTIONS, "AvgPool") for rank in (1, 2, 3)),
@@ -45,42 +44,42 @@ class Module(NamedTuple):
 
     name: str
     type: str
-    node: Any
-    certain: bool = True
-    weight: Optional[ValueOrigin] = None
-    bias: Optional[str] = None
-    add: Any = None
-    reason: Optional[str] = None
-    lacks: Tuple[str, ...] = ()
-    traits: Traits = Traits()
+    node: Node
+    certain: bool
+    weight: Optional[ValueOrigin]
+    bias: Optional[str]
+    add: Optional[Node]
+    reason: Optional[str]
+    lacks: Tuple[str, ...]
+    traits: Traits
 
 
 class Clues(NamedTuple):
-    """The surroundings of a node, as far as they tell its module's name."""
+    """The surroundings of a node, as far as they tell its module's name, and that name."""
 
     type: str
-    node: Any
+    node: Node
     path: Optional[str]  # out of the node's name; None where that is not a path
     scope: Optional[str]  # the innermost module of the metadata,
     kind: str  # and its class
     weight: Optional[ValueOrigin]
     sole: bool  # whether the weight's initializer is read here alone
     bias: Optional[str]
-    add: Any
+    add: Optional[Node]
+    name: Optional[str] = None  # None for a functional call
+    certain: bool = False  # whether more than a path tells the name
 
 
-def find_modules(graph: Any) -> List[Module]:
+def find_modules(values: OnnxGraph) -> List[Module]:
     """Find the modules in a graph, in its order, one for each name; one that is called again is not listed again."""
-    values = OnnxGraph(graph)
-    clues = [found for found in (read_clues(node.raw, values) for node in values.nodes) if found is not None]
     containers = set(outer_paths(filter(None, (module_path(node.raw) for node in values.nodes))))
     # The modules that have modules, by the names of parameters: `a` and `a.b` of "a.b.c.weight".
     containers.update(outer_paths(value.rpartition(".")[0] for value in values.constants if "::" not in value))
-    named = [Named(clue, *name_module(clue, containers)) for clue in clues]
-    certain = {found.name: found.clue for found in named if found.certain}
-    doubted = find_doubted_paths(named)
+    clues = list(filter(None, (read_clues(node, values, containers) for node in values.nodes)))
+    certain = {clue.name: clue for clue in clues if clue.certain}
+    doubted = find_doubted_paths(clues)
     modules = []
-    for name, calls in gather_calls(named, certain).items():
+    for name, calls in gather_calls(clues, certain).items():
         paths_of_calls = {clue.path for clue in calls}
         # Two of one path that nothing else names are functional calls in a module of the user's own.
         if name in certain or len(paths_of_calls) == len(calls) or calls[0].type in RECURRENT:
@@ -88,75 +87,69 @@ def find_modules(graph: Any) -> List[Module]:
     return refuse_shared_weights(modules)
 
 
-def gather_calls(named: Sequence[Named], certain: Dict[Optional[str], Clues]) -> Dict[str, List[Clues]]:
+def gather_calls(clues: Sequence[Clues], certain: Dict[Optional[str], Clues]) -> Dict[str, List[Clues]]:
     """Gather the nodes that compute each module, by its name."""
-    again = calls_of_one([*(found.clue for found in named if not found.certain), *certain.values()])
+    again = calls_of_one([*(clue for clue in clues if not clue.certain), *certain.values()])
     calls: Dict[str, List[Clues]] = {}
-    for clue, found, is_certain in named:
-        name = found if found is None or is_certain else again.get(found, found)
-        if name in certain and not is_certain and not same_weight(certain[name], clue):
-            name = clue.node.name  # the name of its container is lost
+    for clue in clues:
+        name = clue.name
+        if name is not None and not clue.certain:
+            name = again.get(name, name)
+            if name in certain and not same_weight(certain[name], clue):
+                name = clue.node.raw.name  # the name of its container is lost
         if name is not None:
             calls.setdefault(name, []).append(clue)
     return calls
 
 
-class Named(NamedTuple):
-    """A node with the name of its module, None for a functional call, and whether more than a path tells it."""
-
-    clue: Clues
-    name: Optional[str]
-    certain: bool
-
-
 # ---------------------------------------------------------------- what a node tells
 
 
-def read_clues(node: Any, values: OnnxGraph) -> Optional[Clues]:
+def read_clues(node: Node, values: OnnxGraph, containers: Set[str]) -> Optional[Clues]:
     """Read what a node tells of its module; None for one that computes no module that the toolkit quantizes."""
     weight = None
-    if node.op_type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul"):
-        weight = values.origin(node.input[1]) if len(node.input) > 1 else None
+    if node.type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul"):
+        weight = values.input_origin(node, 1)
         if weight is not None and not weight.constant:
             weight = None
-        if weight is None and node.op_type not in RECURRENT:
+        if weight is None and node.type not in RECURRENT:
             return None
     kind = module_type(node, weight)
     if kind is None:
         return None
     bias, add = bias_of(node, values)
     sole = weight is not None and len(values.readers.get(weight.value, ())) == 1 and not weight.is_copy
-    scope, scope_class = scope_of(node)
-    return Clues(kind, node, module_path(node), scope, scope_class, weight, sole, bias, add)
+    scope, scope_class = scope_of(node.raw)
+    clues = Clues(kind, node, module_path(node.raw), scope, scope_class, weight, sole, bias, add)
+    name, certain = name_module(clues, containers)
+    return clues._replace(name=name, certain=certain)
 
 
-def module_type(node: Any, weight: Optional[ValueOrigin]) -> Optional[str]:
+def module_type(node: Node, weight: Optional[ValueOrigin]) -> Optional[str]:
     """Tell the type of the module that a node computes, by the rank of its weight or kernel."""
     rank = len(weight.shape) if weight is not None and weight.shape is not None else None
-    if node.op_type in CONVOLUTIONS:
-        return "{}{}d".format(node.op_type, rank - 2) if rank is not None and 3 <= rank <= 5 else None
-    if node.op_type in ("Gemm", "MatMul"):
+    if node.type in CONVOLUTIONS:
+        return "{}{}d".format(node.type, rank - 2) if rank is not None and 3 <= rank <= 5 else None
+    if node.type in ("Gemm", "MatMul"):
         return "Linear" if rank == 2 else None
-    if node.op_type == "AveragePool":
-        kernel = integers(attributes_of(node)("kernel_shape"))
+    if node.type == "AveragePool":
+        kernel = integers(node.attribute("kernel_shape"))
         return "AvgPool{}d".format(len(kernel)) if 1 <= len(kernel) <= 3 else None
-    return node.op_type if node.op_type in RECURRENT else None
+    return node.type if node.type in RECURRENT else None
 
 
-def bias_of(node: Any, values: OnnxGraph) -> Tuple[Optional[str], Any]:
+def bias_of(node: Node, values: OnnxGraph) -> Tuple[Optional[str], Optional[Node]]:
     """Find the bias of a module: an input of its node, or what the Add behind a MatMul adds."""
-    if node.op_type in (*CONVOLUTIONS, "Gemm"):
-        return (node.input[2] if len(node.input) > 2 and node.input[2] else None), None
-    if node.op_type != "MatMul" or not node.output:
-        return None, None
-    readers = values.readers.get(node.output[0], ())
+    if node.type in (*CONVOLUTIONS, "Gemm"):
+        return (node.inputs[2] or None if len(node.inputs) > 2 else None), None
+    readers = values.readers.get(node.outputs[0], ()) if node.type == "MatMul" and node.outputs else ()
     if len(readers) != 1 or readers[0].type != "Add":
         return None, None
-    add = readers[0].raw
-    others = [value for value in add.input if value != node.output[0]]
+    add = readers[0]
+    others = [value for value in add.inputs if value != node.outputs[0]]
     if len(others) != 1 or not values.origin(others[0]).constant:
         return None, None
-    same_place = module_path(node) == module_path(add) and scope_of(node)[0] == scope_of(add)[0]
+    same_place = module_path(node.raw) == module_path(add.raw) and scope_of(node.raw)[0] == scope_of(add.raw)[0]
     return (others[0], add) if same_place else (None, None)
 
 
@@ -261,10 +254,10 @@ def same_weight(one: Clues, other: Clues) -> bool:
     return one.weight is not None and other.weight is not None and one.weight.value == other.weight.value
 
 
-def find_doubted_paths(named: Sequence[Named]) -> Set[Optional[str]]:
+def find_doubted_paths(clues: Sequence[Clues]) -> Set[Optional[str]]:
     """Find the paths that may not be a module's name: two of one name, or beside one that lost its container's."""
-    certain = {found.name: found.clue.path or "" for found in named if found.certain and found.name}
-    by_path = {found.name for found in named if found.name and not found.certain}
+    certain = {clue.name: clue.path or "" for clue in clues if clue.certain and clue.name}
+    by_path = {clue.name for clue in clues if clue.name and not clue.certain}
     lost = {path.rpartition(".")[0] for name, path in certain.items() if path and name and name.endswith("." + path)}
     doubted: Set[Optional[str]] = set()
     for path in by_path:
@@ -280,7 +273,7 @@ def find_doubted_paths(named: Sequence[Named]) -> Set[Optional[str]]:
 def make_module(name: str, calls: Sequence[Clues], values: OnnxGraph, certain: bool) -> Module:
     """Make a module of the nodes that compute it."""
     clue = calls[0]
-    if name == clue.node.name and not certain:
+    if name == clue.node.raw.name and not certain:
         reason: Optional[str] = "the export does not keep its name"
     elif len(calls) > 1:
         several = "it has several layers, or is called several times"
@@ -288,17 +281,17 @@ def make_module(name: str, calls: Sequence[Clues], values: OnnxGraph, certain: b
     else:
         reason = why_not(clue, name, values)
     shape = clue.weight.shape if clue.weight is not None else None
-    traits = portray_module(clue, shape)
+    traits = Traits() if clue.type in RECURRENT else values.channels(clue.node)
     widths = traits.channels[:1]
     if clue.type in RECURRENT:
-        widths = integer(attributes_of(clue.node)("hidden_size")), *(shape[2:] if shape is not None else ())
+        widths = integer(clue.node.attribute("hidden_size")), *(shape[2:] if shape is not None else ())
     lacks = find_lacks(clue.type, clue.bias is not None, traits.group, widths)
     return Module(name, clue.type, clue.node, certain, clue.weight, clue.bias, clue.add, reason, lacks, traits)
 
 
 def why_not(clue: Clues, name: str, values: OnnxGraph) -> Optional[str]:
     """Tell why a module can't be quantized, as far as its export shows it."""
-    attribute = attributes_of(clue.node)
+    attribute = clue.node.attribute
     if clue.path and name.startswith(clue.path + "."):
         return "its weight is used by '{}' itself, the module is not called".format(clue.path)
     if clue.type.startswith("Conv") and is_padded(clue, values):
@@ -332,20 +325,13 @@ def refuse_shared_weights(modules: Sequence[Module]) -> List[Module]:
 
 def is_padded(clue: Clues, values: OnnxGraph) -> bool:
     """Tell whether a convolution has a padding of its own in front, which only other modes than 'zeros' have."""
-    maker = values.makers.get(clue.node.input[0])
+    maker = values.makers.get(clue.node.inputs[0])
     if maker is None or maker.type not in ("Pad", "Concat"):
         return False
     if maker.type == "Pad" and maker.attribute("mode") in (None, b"constant", "constant"):
         return False
     own_scope = scope_of(maker.raw)[0]
     return module_path(maker.raw) == clue.path and own_scope == clue.scope and (clue.path or own_scope) is not None
-
-
-def portray_module(clue: Clues, shape: Shape) -> Traits:
-    """Tell what is special about a module whose weight has a shape."""
-    attribute = attributes_of(clue.node)
-    channels = () if clue.type in RECURRENT else channels_of(clue.node.op_type, shape, attribute)
-    return Traits(group=integer(attribute("group"), 1) if clue.type.startswith("Conv") else 1, channels=channels)
 
 
 def find_lacks(kind: str, has_bias: bool, group: int, widths: Iterable[int]) -> Tuple[str, ...]:

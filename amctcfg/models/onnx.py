@@ -11,50 +11,47 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from ..flavours.flavour import Flavour
-from ..flavours.layer import MINOR_TYPES, Layer, Traits
+from ..flavours.layer import MINOR_TYPES, Layer
 from .graphs import (
     Allowance,
     Assessment,
     Condition,
     Examined,
-    Fields,
-    Graph,
     Node,
     decode_message,
     examine,
     graph_error,
     message_classes,
     name_sharers,
-    portray_product,
     require_constant,
 )
 from .modules import Module, find_modules
-from .values import OnnxGraph, channels_of, integer, node_names
+from .values import OnnxGraph, node_names
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
-FIELDS: Fields = {
-    "Dimension": {"dim_value": (1, "int64")},
-    "Shape": {"dim": (1, "Dimension*")},
-    "TensorType": {"shape": (2, "Shape")},
-    "TypeProto": {"tensor_type": (1, "TensorType")},
-    "ValueInfo": {"name": (1, "string"), "type": (2, "TypeProto")},
-    "Tensor": {"dims": (1, "int64*"), "name": (8, "string")},
-    "SparseTensor": {"values": (1, "Tensor"), "dims": (3, "int64*")},
-    "Attribute": {
-        "name": (1, "string"), "f": (2, "float"), "i": (3, "int64"), "s": (4, "bytes"), "t": (5, "Tensor"),
-        "g": (6, "GraphProto"), "ints": (8, "int64*"), "graphs": (11, "GraphProto*"), "type": (20, "int32"),
-    },
-    "StringEntry": {"key": (1, "string"), "value": (2, "string")},
-    "NodeProto": {
-        "input": (1, "string*"), "output": (2, "string*"), "name": (3, "string"), "op_type": (4, "string"),
-        "attribute": (5, "Attribute*"), "domain": (7, "string"), "metadata_props": (9, "StringEntry*"),
-    },
-    "GraphProto": {
-        "node": (1, "NodeProto*"), "initializer": (5, "Tensor*"), "input": (11, "ValueInfo*"),
-        "output": (12, "ValueInfo*"), "value_info": (13, "ValueInfo*"), "sparse_initializer": (15, "SparseTensor*"),
-    },
-    "ModelProto": {"ir_version": (1, "int64"), "graph": (7, "GraphProto")},
-}  # fmt: skip
+FIELDS = """
+message Dimension { int64 dim_value = 1; }
+message Shape { repeated Dimension dim = 1; }
+message TensorType { Shape shape = 2; }
+message TypeProto { TensorType tensor_type = 1; }
+message ValueInfo { string name = 1; TypeProto type = 2; }
+message Tensor { repeated int64 dims = 1; string name = 8; }
+message SparseTensor { Tensor values = 1; repeated int64 dims = 3; }
+message Attribute {
+    string name = 1; float f = 2; int64 i = 3; bytes s = 4; Tensor t = 5; GraphProto g = 6; repeated int64 ints = 8;
+    repeated GraphProto graphs = 11; int32 type = 20;
+}
+message StringEntry { string key = 1; string value = 2; }
+message NodeProto {
+    repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4;
+    repeated Attribute attribute = 5; repeated StringEntry metadata_props = 9;
+}
+message GraphProto {
+    repeated NodeProto node = 1; repeated Tensor initializer = 5; repeated ValueInfo input = 11;
+    repeated ValueInfo output = 12; repeated ValueInfo value_info = 13; repeated SparseTensor sparse_initializer = 15;
+}
+message ModelProto { int64 ir_version = 1; GraphProto graph = 7; }
+"""
 
 DEPTH = 50  # of subgraphs in subgraphs
 
@@ -74,10 +71,8 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     if model is None or not model.graph.node:
         hint = "is the file complete? It has to be an ONNX model with a graph"
         raise graph_error("encoding", "this is not an ONNX model, or only a part of one", name, hint)
-    if flavour.graphs == "torch":
-        outer = examine_modules(model.graph, flavour)
-    else:
-        outer = examine(OnnxGraph(model.graph), flavour, CONDITIONS, portray)
+    values, is_exported = OnnxGraph(model.graph), flavour.graphs == "torch"
+    outer = examine_modules(values, flavour) if is_exported else examine(values, flavour, CONDITIONS)
     allowance = Allowance(len(data), name, "its subgraphs have too many and too long names to be laid out")
     found: List[Examined] = []
     for node, examined in zip(model.graph.node, outer):
@@ -100,10 +95,10 @@ def decode_model(data: bytes) -> Any:
 # ---------------------------------------------------------------- layers and modules
 
 
-def examine_modules(graph: Any, flavour: Flavour) -> List[Examined]:
+def examine_modules(values: OnnxGraph, flavour: Flavour) -> List[Examined]:
     """Return the nodes of an exported graph: modules as the toolkit names them, the others as they are."""
-    values, found, weights = OnnxGraph(graph), [], {}
-    for node, (_, name, module) in zip(values.nodes, name_nodes(graph, flavour)):
+    found, weights = [], {}
+    for node, name, module in name_nodes(values, flavour):
         if module is None:
             found.append(Examined(Layer(name, node.type, False), None, minor=values.is_minor(node)))
             continue
@@ -115,26 +110,13 @@ def examine_modules(graph: Any, flavour: Flavour) -> List[Examined]:
     return name_sharers(found, weights)
 
 
-def portray(node: Node, graph: OnnxGraph) -> Traits:
-    """Tell what is special about a node of a quantizable type."""
-    found = Traits()
-    if node.type == "MatMul":
-        found = portray_product(node, graph)
-    elif len(node.inputs) > 1:
-        found = Traits(runtime_weight=graph.runtime_operation(node.inputs[1]))
-    group = integer(node.attribute("group"), 1) if node.type in ("Conv", "ConvTranspose") else 1
-    shape = graph.origin(node.inputs[1]).shape if len(node.inputs) > 1 else None
-    return found._replace(group=group, channels=channels_of(node.type, shape, node.attribute))
-
-
-def name_nodes(graph: Any, flavour: Flavour) -> List[Tuple[Any, str, Optional[Module]]]:
-    """Return each node with the name of its layer; under a PyTorch flavour those that compute a module with that."""
-    modules = {id(module.node): module for module in (find_modules(graph) if flavour.graphs == "torch" else ())}
-    found: List[Tuple[Any, str, Optional[Module]]] = []
-    for node, name in node_names(graph, {module.name for module in modules.values()}):
-        module = modules.get(id(node))
-        found.append((node, name if module is None else module.name, module))
-    return found
+def name_nodes(values: OnnxGraph, flavour: Flavour) -> Iterator[Tuple[Node, str, Optional[Module]]]:
+    """Yield each node with the name of its layer; under a PyTorch flavour those that compute a module with that."""
+    modules = {module.node.name: module for module in (find_modules(values) if flavour.graphs == "torch" else ())}
+    names = node_names([node.raw for node in values.nodes], {module.name for module in modules.values()})
+    for node, (_, name) in zip(values.nodes, names):
+        module = modules.get(node.name)
+        yield node, name if module is None else module.name, module
 
 
 def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[str, str]]:
@@ -147,7 +129,7 @@ def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[
             for number, graph in enumerate(graphs):
                 inside = "{}/{}{}".format(above, attribute.name, "_{}".format(number) if number else "")
                 allowance.take((Allowance.PER_NODE + len(inside)) * len(graph.node))
-                for inner, name in node_names(graph):
+                for inner, name in node_names(graph.node):
                     yield "{}/{}".format(inside, name), inner.op_type
                     if depth < DEPTH:
                         pending.append((inner, "{}/{}".format(inside, name), depth + 1))
@@ -157,8 +139,7 @@ def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[
 
 
 def rank_of(index: int, *allowed: int) -> Condition:
-    def condition(node: Node, graph: Graph) -> Optional[Assessment]:
-        assert isinstance(graph, OnnxGraph)
+    def condition(node: Node, graph: OnnxGraph) -> Optional[Assessment]:
         rank = graph.rank(node, index)
         wanted = " or ".join(str(n) for n in allowed)
         if rank is None:
@@ -170,24 +151,23 @@ def rank_of(index: int, *allowed: int) -> Condition:
     return condition
 
 
-def convolution_rank(node: Node, graph: Graph) -> Optional[Assessment]:
+def convolution_rank(node: Node, graph: OnnxGraph) -> Optional[Assessment]:
     """Check the rank of the input, or where the model has no shape, that of the weight, which is the same."""
-    assert isinstance(graph, OnnxGraph)
     allowed = (4,) if node.type == "ConvTranspose" else (4, 5)
     return rank_of(1 if graph.rank(node, 0) is None and graph.rank(node, 1) else 0, *allowed)(node, graph)
 
 
-def plain_gemm(node: Node, graph: Graph) -> Optional[Assessment]:
+def plain_gemm(node: Node, graph: OnnxGraph) -> Optional[Assessment]:
     alpha, beta = node.attribute("alpha"), node.attribute("beta")
     wrong = ["transA is 1"] if node.attribute("transA") else []
     wrong += ["{} is {}".format(name, v) for name, v in (("alpha", alpha), ("beta", beta)) if v not in (None, 1.0)]
     return Assessment("its {}".format(" and its ".join(wrong))) if wrong else None
 
 
-def product(node: Node, graph: Graph) -> Optional[Assessment]:
+def product(node: Node, graph: OnnxGraph) -> Optional[Assessment]:
     """Check a product: a constant second input has two or three dimensions; two variables have no offset."""
-    assert isinstance(graph, OnnxGraph)
-    if len(node.inputs) < 2 or not graph.origin(node.inputs[1]).constant:
+    origin = graph.input_origin(node, 1)
+    if origin is None or not origin.constant:
         return Assessment(lacks=("asymmetric",))
     rank = graph.rank(node, 1)
     if rank is not None and rank not in (2, 3):

@@ -16,7 +16,6 @@ from .graphs import (
     Assessment,
     Condition,
     Examined,
-    Fields,
     Graph,
     Node,
     Shape,
@@ -24,7 +23,6 @@ from .graphs import (
     examine,
     graph_error,
     message_classes,
-    portray_product,
     require_constant,
     with_traits,
 )
@@ -62,7 +60,7 @@ def layers_from_graph(graph: Any, flavour: Optional[Flavour] = None) -> Layers:
 
 
 def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour) -> List[Examined]:
-    return examine(TensorFlowGraph(nodes, name), flavour, CONDITIONS, portray)
+    return examine(TensorFlowGraph(nodes, name), flavour, CONDITIONS)
 
 
 class TensorFlowGraph(Graph):
@@ -77,32 +75,23 @@ class TensorFlowGraph(Graph):
             makers.values(), makers, {n.name: None for n in makers.values() if n.type == "Const"}, ON_THE_WAY
         )
 
-    def shape(self, value: str) -> Shape:
-        """Return the shape of a constant input; None for a variable, and where it is not known."""
-        origin = self.origin(value)
-        is_kept = origin.constant and "Reshape" not in origin.through
-        return self.makers[origin.value].attribute("value") if is_kept else None
+    def filter_shape(self, node: Node) -> Shape:
+        """Return the shape of a constant second input; None for a variable, and where it is not known."""
+        origin = self.input_origin(node, FILTER_INPUT)
+        is_kept = origin is not None and origin.constant and "Reshape" not in origin.through
+        return self.makers[origin.value].attribute("value") if origin is not None and is_kept else None
 
-
-def portray(node: Node, graph: TensorFlowGraph) -> Traits:
-    """Tell what is special about a node of a quantizable type."""
-    found = Traits()
-    if node.type in PRODUCTS:
-        found = portray_product(node, graph)
-    elif len(node.inputs) > FILTER_INPUT:
-        found = Traits(runtime_weight=graph.runtime_operation(node.inputs[FILTER_INPUT]))
-    shape = graph.shape(node.inputs[FILTER_INPUT]) if len(node.inputs) > FILTER_INPUT else None
-    if shape is None or len(shape) < 2:
-        return found
-    first, second = shape[-2:]
-    if node.type == "DepthwiseConv2dNative":
-        return found._replace(group=first, channels=(first, first * second))
-    return found._replace(channels=(second, first) if node.type == "Conv2DBackpropInput" else (first, second))
+    def channels(self, node: Node) -> Traits:
+        shape = self.filter_shape(node)
+        if shape is None or len(shape) < 2:
+            return Traits()
+        first, second = shape[-2:]
+        if node.type == "DepthwiseConv2dNative":
+            return Traits(group=first, channels=(first, first * second))
+        return Traits(channels=(second, first) if node.type == "Conv2DBackpropInput" else (first, second))
 
 
 # ---------------------------------------------------------------- conditions
-
-PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2")
 
 
 def undilated(node: Node, graph: Graph) -> Optional[Assessment]:
@@ -128,12 +117,11 @@ def are_off(*attributes: str) -> Condition:
     return condition
 
 
-def one_constant(node: Node, graph: Graph) -> Optional[Assessment]:
+def one_constant(node: Node, graph: TensorFlowGraph) -> Optional[Assessment]:
     """Check a product: a constant second operand has two dimensions; two variables have no offset."""
     if not any(graph.origin(source).constant for source in node.inputs[:2]):
         return Assessment(lacks=("asymmetric",))
-    assert isinstance(graph, TensorFlowGraph)
-    shape = graph.shape(node.inputs[1]) if len(node.inputs) > 1 else None
+    shape = graph.filter_shape(node)
     if shape is None or len(shape) == 2:
         return None
     return Assessment("its constant operand has {} dimensions, not 2".format(len(shape)))
@@ -326,25 +314,21 @@ def parse_text_graph(data: bytes, name: str, graph: Any) -> Any:
 
 
 # tensorflow/core/framework/{graph,node_def,attr_value}.proto and protobuf/{saved_model,meta_graph}.proto, reduced to
-# the fields that are read here: message -> field -> (number, type). "*" marks a repeated field. Weights stay
-# bytes that nobody looks at.
-FIELDS: Fields = {
-    "NameAttrList": {"name": (1, "string")},
-    "ListValue": {"i": (3, "int64*")},
-    "Dim": {"size": (1, "int64")},
-    "TensorShape": {"dim": (2, "Dim*"), "unknown_rank": (3, "bool")},
-    "TensorProto": {"tensor_shape": (2, "TensorShape")},
-    "AttrValue": {
-        "list": (1, "ListValue"), "s": (2, "bytes"), "b": (5, "bool"), "tensor": (8, "TensorProto"),
-        "func": (10, "NameAttrList"),
-    },
-    "NodeDef": {"name": (1, "string"), "op": (2, "string"), "input": (3, "string*"), "attr": (5, "AttrEntry*")},
-    "AttrEntry": {"key": (1, "string"), "value": (2, "AttrValue")},
-    "ArgDef": {"name": (1, "string")},
-    "OpDef": {"name": (1, "string"), "input_arg": (2, "ArgDef*")},
-    "FunctionDef": {"signature": (1, "OpDef"), "node_def": (3, "NodeDef*")},
-    "FunctionDefLibrary": {"function": (1, "FunctionDef*")},
-    "GraphDef": {"node": (1, "NodeDef*"), "library": (2, "FunctionDefLibrary")},
-    "MetaGraphDef": {"graph_def": (2, "GraphDef")},
-    "SavedModel": {"meta_graphs": (2, "MetaGraphDef*")},
-}  # fmt: skip
+# the fields that are read here. Weights stay bytes that nobody looks at.
+FIELDS = """
+message NameAttrList { string name = 1; }
+message ListValue { repeated int64 i = 3; }
+message Dim { int64 size = 1; }
+message TensorShape { repeated Dim dim = 2; bool unknown_rank = 3; }
+message TensorProto { TensorShape tensor_shape = 2; }
+message AttrValue { ListValue list = 1; bytes s = 2; bool b = 5; TensorProto tensor = 8; NameAttrList func = 10; }
+message NodeDef { string name = 1; string op = 2; repeated string input = 3; repeated AttrEntry attr = 5; }
+message AttrEntry { string key = 1; AttrValue value = 2; }
+message ArgDef { string name = 1; }
+message OpDef { string name = 1; repeated ArgDef input_arg = 2; }
+message FunctionDef { OpDef signature = 1; repeated NodeDef node_def = 3; }
+message FunctionDefLibrary { repeated FunctionDef function = 1; }
+message GraphDef { repeated NodeDef node = 1; FunctionDefLibrary library = 2; }
+message MetaGraphDef { GraphDef graph_def = 2; }
+message SavedModel { repeated MetaGraphDef meta_graphs = 2; }
+"""

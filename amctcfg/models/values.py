@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
+from ..flavours.layer import Traits
 from .graphs import Graph, Node, Shape
 
 # Operations through which a weight may pass on its way from a constant.
 TRANSPARENT = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
+
+CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 
 class OnnxGraph(Graph):
@@ -20,7 +23,7 @@ class OnnxGraph(Graph):
     def __init__(self, graph: Any) -> None:
         nodes = [
             Node(name, node.op_type, list(node.input), list(node.output), attributes_of(node), raw=node)
-            for node, name in node_names(graph)
+            for node, name in node_names(graph.node)
         ]
         makers = {value: node for node in nodes for value in node.outputs if value}
         super().__init__(nodes, makers, constant_shapes(graph), TRANSPARENT)
@@ -35,10 +38,24 @@ class OnnxGraph(Graph):
 
     def rank(self, node: Node, index: int) -> Optional[int]:
         """Return the number of dimensions of an input, None where the model does not say."""
-        if index >= len(node.inputs):
+        origin = self.input_origin(node, index)
+        if origin is None:
             return None
-        shape = self.origin(node.inputs[index]).shape
-        return len(shape) if shape is not None else self.ranks.get(node.inputs[index])
+        return len(origin.shape) if origin.shape is not None else self.ranks.get(node.inputs[index])
+
+    def channels(self, node: Node) -> Traits:
+        group = integer(node.attribute("group"), 1) if node.type in CONVOLUTIONS else 1
+        origin = self.input_origin(node, 1)
+        if origin is None or origin.shape is None or len(origin.shape) < 2:
+            return Traits(group=group)
+        first, second = origin.shape[-2:] if node.type == "MatMul" else origin.shape[:2]
+        if node.type == "ConvTranspose":
+            second *= group
+        elif node.type == "Gemm":
+            first, second = (second, first) if integer(node.attribute("transB")) else (first, second)
+        elif node.type != "MatMul":
+            first, second = second * group, first
+        return Traits(group=group, channels=(first, second))
 
     def shape_behind(self, node: Node, shape: Shape) -> Shape:
         if shape is None or node.type == "Reshape":
@@ -49,12 +66,13 @@ class OnnxGraph(Graph):
         return tuple(shape[axis] for axis in order) if sorted(order) == list(range(len(shape))) else None
 
 
-def node_names(graph: Any, reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, str]]:
+def node_names(nodes: Iterable[Any], reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, str]]:
     """Yield each node with its name: its type and index where it has none, with a suffix where it is taken."""
-    given: Set[str] = {node.name for node in graph.node if node.name}
+    nodes = list(nodes)
+    given: Set[str] = {node.name for node in nodes if node.name}
     seen: Set[str] = set(reserved)
     suffixes: Dict[str, int] = {}  # the last one of each name: thousands of one name are no longer work
-    for index, node in enumerate(graph.node):
+    for index, node in enumerate(nodes):
         wanted = name = node.name or "{}_{}".format(node.op_type, index)
         while name in seen or (name is not wanted and name in given):
             suffixes[wanted] = suffixes.get(wanted, 0) + 1
@@ -78,19 +96,6 @@ def constant_shape(node: Any) -> Shape:
         if attribute.name in ("value_float", "value_int", "value_string"):
             return ()
     return None
-
-
-def channels_of(kind: str, shape: Shape, attribute: Any) -> Tuple[int, ...]:
-    """Tell the channels of the input and the output of a node by its type and the shape of its weight."""
-    if shape is None or len(shape) < 2:
-        return ()
-    if kind == "MatMul":
-        return shape[-2], shape[-1]
-    first, second = shape[:2]
-    if kind == "Gemm":
-        return (second, first) if integer(attribute("transB")) else (first, second)
-    group = integer(attribute("group"), 1)
-    return (first, second * group) if kind == "ConvTranspose" else (second * group, first)
 
 
 def integers(value: Any) -> Tuple[int, ...]:

@@ -26,8 +26,8 @@ OF_LAYERS = ("skip_layers", "skip_layer_types", COMMON, OF_TYPE, OF_LAYER)
 
 VERSION = 1  # of the JSON quantization config
 
-NUMBERS = (int, float)
-MARK = re.compile(r'"\\u0000([\w.]+)"')  # of the place of a number
+NUMERIC = (int, float)
+MARKED = re.compile(r'"\\u0000([\w.]+)"')  # of the place of a number
 
 
 def global_values(resolver: Resolver, layout: Layout) -> Dict[str, Any]:
@@ -119,7 +119,7 @@ class Writer:
     def fill(self, effective: EffectiveConfig) -> str:
         block = effective.calibration_config
         parts = [part for part in vars(block).values() if isinstance(part, Message)]
-        words = [value for part in parts for value in vars(part).values() if type(value) not in NUMBERS]
+        words = [value for part in parts for value in vars(part).values() if type(value) not in NUMERIC]
         key = (effective.quant_enable, *map(type, parts), *words)
         if key not in self.templates:
             self.templates[key] = make_template(effective, self.layout)
@@ -142,11 +142,11 @@ def make_template(effective: EffectiveConfig, layout: Layout) -> Template:
     for name, part in marked.items():
         if isinstance(part, Message):
             values = vars(part).items()
-            marks = {n: "\0{}.{}".format(name, n) if type(value) in NUMBERS else value for n, value in values}
+            marks = {n: "\0{}.{}".format(name, n) if type(value) in NUMERIC else value for n, value in values}
             marked[name] = construct(type(part), marks)
     block = construct(type(effective.calibration_config), marked)
     shape = {"": layer_dict(dataclasses.replace(effective, calibration_config=block), layout)}
     text = json.dumps(shape, indent=4, separators=(",", ":"))
-    names = MARK.findall(text)
-    text = MARK.sub("%r", text[text.index(":") + 1 : text.rindex("\n")].replace("%", "%%"))
+    names = MARKED.findall(text)
+    text = MARKED.sub("%r", text[text.index(":") + 1 : text.rindex("\n")].replace("%", "%%"))
     return Template(text, attrgetter(*names) if names else lambda block: ())

@@ -9,7 +9,7 @@ import onnx
 
 from ..flavours.flavour import Flavour
 from ..models.modules import find_modules
-from ..models.values import node_names
+from ..models.values import OnnxGraph, node_names
 
 
 class Nodes(NamedTuple):
@@ -21,8 +21,8 @@ class Nodes(NamedTuple):
 
 def name_layers(graph: onnx.GraphProto, flavour: Flavour) -> Dict[str, Nodes]:
     """Return the nodes of each layer, named as the readers of models do; each node gets a name of its own."""
-    modules = find_modules(graph) if flavour.graphs == "torch" else []
-    for node, name in list(node_names(graph)):
+    modules = find_modules(OnnxGraph(graph)) if flavour.graphs == "torch" else []
+    for node, name in node_names(graph.node):
         node.name = name
     if flavour.graphs == "torch":
         return {m.name: Nodes(m.node.name, None if m.add is None else m.add.name) for m in modules}
