@@ -20,10 +20,10 @@ except ImportError as _missing:
 
 from .batches import load_batches
 from .changes import Cure, Tuned
-from .editing import Factors
 from .network import SimulationError
 from .simulating import Simulation, simulate
 from .simulator import Refusal
+from .sites import Factors
 from .tuning import tune
 
 __all__ = ["Cure", "Factors", "Refusal", "Simulation", "SimulationError", "Tuned", "load_batches", "simulate", "tune"]

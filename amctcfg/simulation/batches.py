@@ -12,9 +12,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from ..models.loading import graph_kind
 from .calibration import Batch
-from .network import HALVES, SimulationError, inputs_of
+from .network import HALVES, SimulationError, inputs_of, is_tensorflow
 
 ENDINGS = (".npz", ".npy", ".bin")
 
@@ -52,7 +51,7 @@ def load_batches(paths: Any, model: Any) -> List[Batch]:
 
 
 def read_inputs(model: Any) -> List[onnx.ValueInfoProto]:
-    if isinstance(model, onnx.ModelProto) or graph_kind(model) != "tensorflow":
+    if not is_tensorflow(model):
         return inputs_of(model)
     from .tensorflow import graph_inputs  # needs an extra of its own
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 import onnx
@@ -35,8 +35,8 @@ class Sizes:
             missing = [value for value in values if value not in known]
             if missing:
                 known.update(compute_sizes(network, batch, missing))
-            for value in values:
-                found[value].append(known[value])
+            for value, sizes in found.items():
+                sizes.append(known[value])
         return found
 
 
@@ -70,27 +70,30 @@ def compute_sizes(network: Network, batch: Batch, values: Sequence[str]) -> Dict
     return {value: 4 * int(size) for value, size in zip(values, Runner(sizes).run(batch))}
 
 
-def divide(values: Sequence[str], sizes: Dict[str, int], memory: int) -> List[List[str]]:
-    """Divide values, in their order, into as few runs as hold no more than the memory; one alone may be larger."""
+def divide(sizes: Mapping[str, int], memory: int) -> List[List[str]]:
+    """Divide what has these sizes, in its order, into as few runs as hold no more than the memory; one alone may be larger."""
     found: List[List[str]] = []
     used = 0
-    for value in values:
-        if not found or used + sizes[value] > memory:
+    for name, size in sizes.items():
+        if not found or used + size > memory:
             found.append([])
             used = 0
-        found[-1].append(value)
-        used += sizes[value]
+        found[-1].append(name)
+        used += size
     return found
 
 
-def capture(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> Iterator[List[np.ndarray]]:
-    """Yield the values of each batch, one batch after the other; the arrays are the caller's to change."""
+def capture(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> Dict[str, List[np.ndarray]]:
+    """Return values, one array a batch; the arrays are the caller's to change."""
     outside = {v.name for v in network.inputs()}
     inside = [value for value in values if value not in outside and value not in network.tensors]
     runner = Runner(network.with_nodes(network.graph.node, {}, inside)) if inside else None
+    found: Dict[str, List[np.ndarray]] = {value: [] for value in values}
     for batch in batches:
-        found: Dict[str, np.ndarray] = {name: batch[name].copy() for name in values if name in outside}
-        found.update((name, np.array(network.constant(name))) for name in values if name in network.tensors)
-        if runner is not None:
-            found.update(zip(inside, runner.run(batch)))
-        yield [found[value] for value in values]
+        results = dict(zip(inside, runner.run(batch))) if runner is not None else {}
+        for value in values:
+            if value in outside:
+                found[value].append(batch[value].copy())
+            else:
+                found[value].append(results[value] if value in results else np.array(network.constant(value)))
+    return found

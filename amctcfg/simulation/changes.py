@@ -8,9 +8,10 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from ..documents.document import Document
 from ..messages.kinds import STRING
 from ..resolve.effective import EffectiveConfig, values_of
-from ..resolve.plan import Plan
 from ..tools.edits import skip
+from .alternatives import SKIP
 from .overriding import Override, override
+from .sites import Site
 
 WORTH_COMMENT = "tune: output {:.1f} dB, {:.1f} without"
 OLD_COMMENT = r"tune: output -?[0-9.]+ dB, -?[0-9.]+ without\s*\Z"
@@ -48,42 +49,41 @@ class Tuned(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A change of a layer: another block, None where it is skipped."""
+    """A layer as it may be: with a block, its own or another; without a site where it is skipped.
+
+    noise -- of the model's output where only this layer is quantized, from the inputs that it sees in the configuration as it
+    is.
+    """
 
     kind: str
-    block: Any
+    site: Optional[Site]
+    noise: float
 
 
+SKIPPING = Choice(SKIP, None, 0.0)
 State = Mapping[str, Choice]  # of the layers that are changed
-
-
-def is_skip(choice: Optional[Choice]) -> bool:
-    return choice is not None and choice.block is None
 
 
 def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
     """Write what changes for a layer, as text format on one line."""
-    if choice.block is None:
+    if choice.site is None:
         return "skip_layers: {}".format(STRING.format(effective.layer.name))
-    before = values_of(effective.calibration_config)
+    before, block = values_of(effective.calibration_config), choice.site.effective.calibration_config
     parts: Dict[str, List[str]] = {}
-    for name, value in values_of(choice.block).items():
+    for name, value in values_of(block).items():
         if before.get(name) != value:
             member, _, leaf = name.partition(".")
-            field = choice.block.__schema__.along(name)[-1]
+            field = block.__schema__.along(name)[-1]
             parts.setdefault(member, []).append("{}: {}".format(leaf or member, field.kind.format(value)))
     return " ".join("{} {{ {} }}".format(member, " ".join(fields)) for member, fields in parts.items())
 
 
-def write_state(document: Document[Any], plan: Plan, state: State, after: float, without: Mapping[str, float]) -> str:
+def write_state(document: Document[Any], state: State, after: float, without: Mapping[str, float]) -> str:
     """Write the text of the configuration with the changes of a state, each with what it is worth."""
     comments = {name: WORTH_COMMENT.format(after, without[name]) for name in state}
-    text = override(
-        document,
-        [
-            Override(plan[name].layer, choice.block, comments[name], OLD_COMMENT)
-            for name, choice in state.items()
-            if choice.block is not None
-        ],
-    )
-    return skip(text, [name for name, choice in state.items() if choice.block is None], comments)
+    changed = {name: choice.site.effective for name, choice in state.items() if choice.site is not None}
+    overrides = [
+        Override(effective.layer, effective.calibration_config, comments[name], OLD_COMMENT)
+        for name, effective in changed.items()
+    ]
+    return skip(override(document, overrides), [name for name in state if name not in changed], comments)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Optional, Tuple
+import copy
+from typing import Container, Dict, List, Optional, Tuple
 
 import numpy as np
 import onnx
@@ -12,8 +13,8 @@ from ..models.values import attributes_of, integer
 from .network import Network, unused_name
 
 
-def fuse(network: Network, wanted: Callable[[onnx.NodeProto], bool]) -> Network:
-    """Return the network with normalization folded into the convolutions that are `wanted`, whose only user it is.
+def fuse(network: Network, wanted: Container[str]) -> Network:
+    """Return the network with normalization folded into the `wanted` convolutions, whose only user it is.
 
     BatchNormalization, and what TensorFlow's graphs have instead: a Mul by a constant of each channel, then an Add.
     """
@@ -24,9 +25,8 @@ def fuse(network: Network, wanted: Callable[[onnx.NodeProto], bool]) -> Network:
     for node in network.graph.node:
         if node.output and node.output[0] in gone:
             continue
-        found = (
-            normalization(network, node, users) if node.op_type in ("Conv", "ConvTranspose") and wanted(node) else None
-        )
+        is_wanted = node.op_type in ("Conv", "ConvTranspose") and node.name in wanted
+        found = normalization(network, node, users) if is_wanted else None
         if found is None:
             nodes.append(node)
             continue
@@ -34,8 +34,7 @@ def fuse(network: Network, wanted: Callable[[onnx.NodeProto], bool]) -> Network:
         gone |= set(passed)
         weight, bias = network.constant(node.input[1]), constant_bias(network, node)
         assert weight is not None
-        fused = onnx.NodeProto()
-        fused.CopyFrom(node)
+        fused = copy.deepcopy(node)
         del fused.input[:], fused.output[:]
         names = [unused_name("{}/fused_{}".format(node.name, part), taken) for part in ("weight", "bias")]
         fused.input.extend([node.input[0], *names])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -18,7 +19,17 @@ SMALL_ARRAY = 1024  # bytes: what is smaller may be a shape, and stays in the gr
 INLINE = 1_900_000_000  # bytes of weights that fit into one protobuf message
 ELSEWHERE = "amctcfg-weights"  # never opened: onnxruntime is given the arrays
 HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
-CONSTANT_NODES = ("Identity", "Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "DequantizeLinear", "Flatten")
+CONSTANT_NODES = (
+    "Constant",
+    "Identity",
+    "Transpose",
+    "Cast",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "DequantizeLinear",
+    "Flatten",
+)
 
 
 class SimulationError(ValueError):
@@ -58,29 +69,17 @@ class Network:
             return self.arrays[name]
         if name in self.tensors:
             return numpy_helper.to_array(self.tensors[name])
-        node = self.makers.get(name)
-        if node is None or len(node.output) != 1 or node.op_type not in ("Constant", *CONSTANT_NODES):
+        if not self.is_constant(name):
             return None
-        given: Dict[str, np.ndarray] = {}
-        for value in filter(None, node.input):
-            found = self.constant(value)
-            if found is None:
-                return None
-            given[value] = found
-        from onnx.reference import ReferenceEvaluator
+        (result,) = Runner(self.with_nodes(self.graph.node, {}, [name], ())).run({})
+        return result
 
-        graph = helper.make_graph(
-            [node],
-            "constant",
-            [
-                helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
-                for n, a in given.items()
-            ],
-            [onnx.ValueInfoProto(name=name)],
-        )
-        model = helper.make_model(graph, opset_imports=self.model.opset_import)
-        (result,) = ReferenceEvaluator(model).run(None, given)
-        return np.asarray(result)
+    def is_constant(self, name: str) -> bool:
+        node = self.makers.get(name)
+        if node is None:
+            return name in self.tensors
+        is_known = node.op_type in CONSTANT_NODES and len(node.output) == 1
+        return is_known and all(map(self.is_constant, filter(None, node.input)))
 
     def users(self) -> Dict[str, List[onnx.NodeProto]]:
         """Return the nodes that read each value; an output of the model counts as one more, and so does a subgraph."""
@@ -93,12 +92,22 @@ class Network:
         return found
 
     def with_nodes(
-        self, nodes: Iterable[onnx.NodeProto], arrays: Dict[str, np.ndarray], outputs: Optional[Iterable[str]] = None
+        self,
+        nodes: Iterable[onnx.NodeProto],
+        arrays: Dict[str, np.ndarray],
+        outputs: Optional[Sequence[str]] = None,
+        inputs: Optional[Iterable[str]] = None,
     ) -> Network:
-        """Return a network with other nodes and further weights; outputs -- to compute, None for its own."""
-        outputs = None if outputs is None else list(outputs)
-        model = onnx.ModelProto()
-        model.CopyFrom(self.model)
+        """Return a network with other nodes and further weights.
+
+        outputs, inputs -- to compute, and floats to be given, None for its own; what neither needs is left out.
+        """
+        model = copy.deepcopy(self.model)
+        if inputs is not None:
+            given = dict.fromkeys(inputs)
+            nodes = [node for node in nodes if given.keys().isdisjoint(node.output)]
+            del model.graph.input[:]
+            model.graph.input.extend(helper.make_tensor_value_info(v, TensorProto.FLOAT, None) for v in given)
         del model.graph.node[:]
         model.graph.node.extend(nodes if outputs is None else find_needed(list(nodes), outputs))
         known = set(self.tensors)
@@ -116,8 +125,7 @@ class Network:
         used = {value for node in self.graph.node for value in (*node.input, *outer_values(node))}
         used.update(self.outputs())
         kept = [tensor for tensor in self.graph.initializer if tensor.name in used]
-        model = onnx.ModelProto()
-        model.CopyFrom(self.model)
+        model = copy.deepcopy(self.model)
         del model.graph.initializer[:]
         model.graph.initializer.extend(kept)
         return model
@@ -194,26 +202,20 @@ def unused_name(name: str, taken: Any) -> str:
 # ---------------------------------------------------------------- reading
 
 
-def read_network(model: Union[str, os.PathLike[str], onnx.ModelProto], keep: Any = None) -> Network:
-    """Read a model from a file or from memory, at opset 11 or newer and in float32. Raises `SimulationError`,
-    `OSError`.
-
-    keep -- called with the graph before anything is converted: it may give names to its nodes.
-    """
-    folder = None
-    if isinstance(model, onnx.ModelProto):
-        proto = onnx.ModelProto()
-        proto.CopyFrom(model)
-    else:
-        proto, folder = read_file(model)
-    if not proto.graph.node:
+def load_model(model: Union[str, os.PathLike[str], onnx.ModelProto]) -> Tuple[onnx.ModelProto, Optional[str]]:
+    """Return a copy of a model, or what a file holds, and its folder. Raises `SimulationError`, `OSError`."""
+    loaded = (copy.deepcopy(model), None) if isinstance(model, onnx.ModelProto) else read_file(model)
+    if not loaded[0].graph.node:
         raise SimulationError("the model has no nodes")
-    if keep is not None:
-        keep(proto.graph)
+    return loaded
+
+
+def take_network(proto: onnx.ModelProto, folder: Optional[str]) -> Network:
+    """Take a loaded model apart, at opset 11 or newer and in float32. Raises `SimulationError`, `OSError`."""
     external = any(external_data_helper.uses_external_data(tensor) for tensor in proto.graph.initializer)
     if external and folder is None:
         raise SimulationError("the model's weights lie in a file of their own: give the path of the model")
-    declared = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in inputs_of(proto)]
+    declared = copy.deepcopy(inputs_of(proto))
     del proto.graph.input[:]  # the constants were inputs, too, before IR version 4
     proto.graph.input.extend(declared)
     proto.ir_version = max(proto.ir_version, 4)
@@ -225,6 +227,10 @@ def read_network(model: Union[str, os.PathLike[str], onnx.ModelProto], keep: Any
     return network
 
 
+def is_tensorflow(model: Any) -> bool:
+    return not isinstance(model, onnx.ModelProto) and graph_kind(model) == "tensorflow"
+
+
 def inputs_of(model: Any) -> List[onnx.ValueInfoProto]:
     """Return the inputs that a batch has to give. Raises `SimulationError`, `OSError`."""
     proto = model if isinstance(model, onnx.ModelProto) else read_file(model)[0]
@@ -234,7 +240,7 @@ def inputs_of(model: Any) -> List[onnx.ValueInfoProto]:
 
 def weight_files(model: Any) -> List[str]:
     """Return the files beside an ONNX model that hold its weights. Raises `SimulationError`, `OSError`."""
-    if graph_kind(model) == "tensorflow":
+    if is_tensorflow(model):
         return []
     proto, folder = read_file(model)
     outside = filter(external_data_helper.uses_external_data, proto.graph.initializer)
@@ -279,14 +285,8 @@ def take_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
     arrays: Dict[str, np.ndarray] = {}
     for tensor in proto.graph.initializer:
         external = external_data_helper.uses_external_data(tensor)
-        array = map_external(tensor, folder) if external else None
-        if array is None and (not external or tensor.data_type in HALVES):
-            if external:
-                external_data_helper.load_external_data_for_tensor(tensor, folder)
-                tensor.data_location = TensorProto.DEFAULT
-                del tensor.external_data[:]
-            array = numpy_helper.to_array(tensor)
-        if array is None or tensor.data_type == TensorProto.STRING or (array.nbytes < SMALL_ARRAY and not external):
+        array = map_external(tensor, folder) if external else numpy_helper.to_array(tensor)
+        if tensor.data_type == TensorProto.STRING or (array.nbytes < SMALL_ARRAY and not external):
             continue
         arrays[tensor.name] = array
         for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
@@ -295,7 +295,7 @@ def take_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
     return arrays
 
 
-def map_external(tensor: onnx.TensorProto, folder: str) -> Optional[np.ndarray]:
+def map_external(tensor: onnx.TensorProto, folder: str) -> np.ndarray:
     """Map external data as a view of its file."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     path = os.path.join(folder, entries.get("location", ""))

@@ -6,23 +6,20 @@ A layer is judged on a part of the values that it sees. The factors of those tha
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import itertools
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
-from onnx import TensorProto, helper
 
 from ..flavours.flavour import Flavour
 from .algorithms import Samples, estimated_losses, ifmr, limits, ratios, searched_range
 from .alternatives import KINDS, Axes, axes_of, block_with, kind_of_change
-from .editing import Factors, build_float, build_quantized, weave
+from .editing import append, build_float, build_quantized
 from .histograms import hfmg
-from .network import Network, Runner, SimulationError, find_needed
+from .network import Network, Runner, SimulationError
 from .sensitivity import Agreement
-from .simulator import bias_overflow, explain_extreme, explain_unbalanced, factors_of, make_factors
-from .sites import PRODUCT, Site, as_key, setting_of
+from .simulator import factors_of
+from .sites import PRODUCT, Site, as_key
 
 MOST_VALUES = 1 << 18  # that scales are looked for on
 MOST_INPUTS = 1 << 20  # values of the input that the layer is computed on
@@ -32,19 +29,11 @@ FINER = 2  # corners of each kind that are looked at more closely
 
 
 class Alternative(NamedTuple):
-    """Another block for a layer: its kind, and the site that has it."""
+    """Another block for a layer: its kind, the layer with it, and the decibels of its own output on a part of what it sees."""
 
     kind: str
     site: Site
-    decibels: float  # of the layer's own output, on a part of what it sees
-
-
-def with_block(site: Site, block: Any) -> Site:
-    """Return the site of the same layer with another block."""
-    found = copy.copy(site)
-    found.effective = dataclasses.replace(site.effective, calibration_config=block, origins={})
-    found.setting = setting_of(found.effective, site.kind)
-    return found
+    decibels: float
 
 
 def preselect(
@@ -70,13 +59,19 @@ def preselect(
     for few in (True, False):
         for corner in corners if few else finer:
             candidates = []
-            for candidate, factors in find_scales(site, axes, bench, magnitudes, corner, few):
-                activations = factors.scale_d, factors.offset_d
-                key = candidate.setting.bits, activations, factors.scale_w.tobytes(), corner.strength
+            for candidate in find_scales(site, axes, bench, magnitudes, corner, few):
+                factors = candidate.factors
+                key = (
+                    candidate.setting.bits,
+                    factors.scale_d,
+                    factors.offset_d,
+                    factors.scale_w.tobytes(),
+                    corner.strength,
+                )
                 if key not in seen:
                     seen.add(key)
-                    candidates.append((candidate, factors))
-            for (candidate, _), decibels in zip(candidates, bench.measure(candidates)):
+                    candidates.append(candidate)
+            for candidate, decibels in zip(candidates, bench.measure(candidates)):
                 kind = kind_of_change(site.effective, candidate.effective.calibration_config)
                 if kind is not None and np.isfinite(decibels):
                     found.append((corner, Alternative(kind, candidate, decibels)))
@@ -87,26 +82,10 @@ def preselect(
     return [each for kind in KINDS for each in [a for _, a in found if a.kind == kind][:most]]
 
 
-def factors_from(
-    site: Site, arrays: Sequence[Sequence[np.ndarray]], magnitudes: Optional[np.ndarray]
-) -> Optional[Factors]:
-    """Return the factors of a layer from all that it sees; None where the toolkit would refuse it."""
-    balance = None
-    if site.setting.strength is not None:
-        if magnitudes is None or explain_unbalanced(site, magnitudes) is not None:
-            return None
-        balance = site.balance(magnitudes)
-        if explain_extreme(balance) is not None:
-            return None
-    weights = site.quantize(balance)
-    balances = {} if balance is None else {site.name: balance}
-    scales = [factors_of([array.copy() for array in each], [site], balances)[0] for each in arrays]  # used up
-    if any(isinstance(scale, str) for scale in scales):
-        return None
-    if weights is not None and not np.isfinite(weights.scale).all():
-        return None
-    factors = make_factors(site, scales, weights, balance)
-    return None if bias_overflow(site, factors) is not None else factors
+def is_possible(site: Site, arrays: Sequence[Sequence[np.ndarray]]) -> bool:
+    """Give a layer its factors from all that it sees; tell whether the toolkit takes it."""
+    scales = [factors_of([array.copy() for array in each], [site])[0] for each in arrays]  # used up
+    return not any(isinstance(scale, str) for scale in scales) and site.settle(scales) is None
 
 
 class Corner(NamedTuple):
@@ -123,7 +102,7 @@ class Corner(NamedTuple):
 
 def find_scales(
     site: Site, axes: Axes, bench: Bench, magnitudes: Optional[np.ndarray], corner: Corner, few: bool
-) -> Iterator[Tuple[Site, Factors]]:
+) -> Iterator[Site]:
     """Yield the layer with the scales of the activations that have the least error.
 
     `few`: with the algorithm that it has, as it is and without percentiles.
@@ -139,22 +118,23 @@ def find_scales(
         axes = axes._replace(ranges=axes.ranges[:1])
     own = "hfmg_quantize" if site.setting.bins is not None else "ifmr_quantize"
     try:
-        first = with_block(site, block_with(site.effective, {**head, **width_change(own, width)}))
+        first = site.with_block(block_with(site.effective, {**head, **width_change(own, width)}))
     except ValueError:
         return
-    if first.setting.strength is not None and magnitudes is None:
+    if (first.setting.strength is not None and magnitudes is None) or first.prepare(magnitudes) is not None:
         return
-    balance = first.balance(magnitudes) if first.setting.strength is not None and magnitudes is not None else None
-    if balance is not None and not (np.isfinite(balance).all() and (balance > 0).all()):
-        return
-    weights, most = first.quantize(balance), BEST_SCALES if few else 4 * BEST_SCALES
-    for settings, pairs in least_errors(bench, axes, balance, first.setting.bits, most):
+    for settings, pairs in least_errors(
+        bench, axes, first.balance, first.setting.bits, BEST_SCALES * (1 if few else 4)
+    ):
         member = next(iter(settings)).partition(".")[0]
         try:
-            block = block_with(site.effective, {**head, **settings, **width_change(member, width)})
+            candidate = first.with_block(
+                block_with(site.effective, {**head, **settings, **width_change(member, width)})
+            )
         except ValueError:
             continue
-        yield with_block(site, block), make_factors(first, pairs, weights, balance)
+        candidate.settle(pairs)
+        yield candidate
 
 
 def least_errors(
@@ -254,16 +234,15 @@ class Bench:
         rounded = np.clip(np.rint(values / np.float32(scale)) + offset, low, high) - offset
         return float(np.mean(np.square(rounded * np.float32(scale) - values)))
 
-    def measure(self, candidates: Sequence[Tuple[Site, Factors]]) -> Iterator[float]:
+    def measure(self, candidates: Sequence[Site]) -> Iterator[float]:
         """Yield the decibels of the layer's output by each candidate."""
         for begin in range(0, len(candidates), MOST_COMPUTED):
             yield from self.compute(candidates[begin : begin + MOST_COMPUTED])
 
-    def compute(self, candidates: Sequence[Tuple[Site, Factors]]) -> List[float]:
-        pieces = [build_float(self.site, "/floats")]
-        pieces += [build_quantized(*candidate, "/{}".format(number)) for number, candidate in enumerate(candidates)]
-        outputs = [piece.apart() for piece in pieces]
-        runner = Runner(alone(weave(self.network, (), outputs, beside=pieces), self.site.values))
+    def compute(self, candidates: Sequence[Site]) -> List[float]:
+        pieces = [build_float(self.site)]
+        pieces += [build_quantized(candidate, "/{}".format(number)) for number, candidate in enumerate(candidates)]
+        runner = Runner(append(self.network, pieces, self.site.values))
         found = [Agreement() for _ in candidates]
         for batch in zip(*self.arrays):
             try:
@@ -280,13 +259,3 @@ def thin_out(array: np.ndarray, most: int) -> np.ndarray:
     if array.ndim < 2 or array.size <= most:
         return array
     return array[: max(int(most // (array.size // len(array))), 1)]
-
-
-def alone(network: Network, values: Iterable[str]) -> Network:
-    """Make some values the inputs of a network, and leave out what is in front of them."""
-    given = list(dict.fromkeys(values))
-    kept = find_needed([node for node in network.graph.node if not set(node.output) & set(given)], network.outputs())
-    del network.model.graph.input[:], network.model.graph.node[:]
-    network.model.graph.input.extend(helper.make_tensor_value_info(v, TensorProto.FLOAT, None) for v in given)
-    network.model.graph.node.extend(kept)
-    return network

@@ -77,10 +77,17 @@ def model_outputs(network: Network, batches: Iterable[Batch]) -> List[List[np.nd
     return [[array for array in runner.run(batch) if array.dtype.kind == "f"] for batch in batches]
 
 
-def model_decibels(wanted: Sequence[Sequence[np.ndarray]], found: Sequence[Sequence[np.ndarray]]) -> float:
-    """Return the signal against the noise of a model's outputs, all together."""
-    agreement = Agreement()
-    for one, other in zip(wanted, found):
-        for a, b in zip(one, other):
-            agreement.add(a, b)
-    return agreement.decibels
+class Reference:
+    """The outputs of a network in floats, with which those of other networks are compared."""
+
+    def __init__(self, network: Network, batches: Sequence[Batch]) -> None:
+        self.batches: Sequence[Batch] = batches
+        self.wanted: List[List[np.ndarray]] = model_outputs(network, batches)
+
+    def decibels(self, network: Network) -> float:
+        """Measure the signal against the noise of a network's outputs, all together."""
+        agreement = Agreement()
+        for one, other in zip(self.wanted, model_outputs(network, self.batches)):
+            for wanted, found in zip(one, other):
+                agreement.add(wanted, found)
+        return agreement.decibels

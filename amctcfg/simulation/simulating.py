@@ -3,25 +3,24 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-import numpy as np
 import onnx
 
 from ..documents.files import PathLike
-from ..models.loading import graph_kind
 from ..resolve.plan import Plan
 from .batches import check_batches
-from .calibration import Batch, divide
-from .editing import Factors, Piece, build_float, build_quantized, weave
+from .calibration import divide
+from .editing import append, build_float, build_quantized, weave
 from .naming import Nodes, name_layers
-from .network import Network, Runner, SimulationError, read_network
+from .network import Network, Runner, SimulationError, is_tensorflow, load_model, take_network
 from .record import record_of
 from .saving import save_network
-from .sensitivity import Agreement, model_decibels, model_outputs
+from .sensitivity import Agreement, Reference
 from .simulator import Progress, Refusal, Simulated, Simulator
-from .sites import Site
+from .sites import Factors
 
 if TYPE_CHECKING:
     from ..tuning.scores import Scores
@@ -46,12 +45,9 @@ class Simulation:
     def __init__(self, simulator: Simulator, simulated: Simulated, plan: Plan, notes: Sequence[str]) -> None:
         self._simulator: Simulator = simulator
         self._simulated: Simulated = simulated
-        self._batches: Sequence[Batch] = simulator.batches
         self._plan: Plan = plan
-        self._network: Optional[Network] = None
         self._measured: Dict[str, Mapping[str, float]] = {}
-        self._wanted: Optional[List[List[np.ndarray]]] = None
-        self.factors: Mapping[str, Factors] = MappingProxyType(simulated.factors)
+        self.factors: Mapping[str, Factors] = MappingProxyType({site.name: site.factors for site in simulated.sites})
         self.refused: Tuple[Refusal, ...] = simulated.refused
         self.notes: Tuple[str, ...] = (*simulated.notes, *notes)
 
@@ -87,15 +83,12 @@ class Simulation:
     @property
     def record(self) -> str:
         """The toolkit's record file, as text."""
-        pairs = [(site, self.factors[site.name]) for site in self._simulated.sites]
-        return record_of(pairs, self._plan.flavour)
+        return record_of(self._simulated.sites, self._plan.flavour)
 
-    @property
+    @cached_property
     def network(self) -> Network:
         """The simulated model, its weights apart."""
-        if self._network is None:
-            self._network = weave(self._simulated.network, [self._quantized(site) for site in self._simulated.sites])
-        return self._network
+        return weave(self._simulated.network, map(build_quantized, self._simulated.sites))
 
     @property
     def model(self) -> onnx.ModelProto:
@@ -109,10 +102,6 @@ class Simulation:
         Raises `OSError`.
         """
         save_network(self.network, path)
-
-    def _quantized(self, site: Site, tag: str = "") -> Piece:
-        factors = self.factors[site.name]
-        return build_quantized(site, factors, tag, self._simulator.quantized_weight(site, factors.balance))
 
     # ------------------------------------------------------------ how much is lost
 
@@ -143,46 +132,37 @@ class Simulation:
         values = self._measured[what]
         return Scores({name: values[name] for name in sorted(values, key=values.__getitem__)}, True, SCORE_KINDS[what])
 
-    @property
+    @cached_property
     def output_sqnr(self) -> float:
         """Decibels of the model's output, everything quantized, over all calibration batches."""
-        if "whole" not in self._measured:
-            found = model_outputs(self.network, self._batches)
-            self._measured["whole"] = {"": model_decibels(self._outputs_in_floats(), found)}
-        return self._measured["whole"][""]
+        return self._reference.decibels(self.network)
 
-    def _outputs_in_floats(self) -> List[List[np.ndarray]]:
-        if self._wanted is None:
-            self._wanted = model_outputs(self._simulated.network, self._batches)
-        return self._wanted
+    @cached_property
+    def _reference(self) -> Reference:
+        return Reference(self._simulated.network, self._simulator.batches)
 
     def _alone(self) -> Dict[str, float]:
+        """Return the decibels of the model's output with each layer alone quantized."""
         found: Dict[str, float] = {}
-        wanted, sites = self._outputs_in_floats(), self._simulated.sites
-        for done, site in enumerate(sites):
-            self._simulator.progress(site.name, done, len(sites))
-            outputs = model_outputs(weave(self._simulated.network, [self._quantized(site)]), self._batches)
-            found[site.name] = model_decibels(wanted, outputs)
+        for done, site in enumerate(self._simulated.sites):
+            self._simulator.progress(site.name, done, len(self.factors))
+            found[site.name] = self._reference.decibels(weave(self._simulated.network, [build_quantized(site)]))
         return found
 
     def _layers(self) -> Dict[str, Agreement]:
         """Return how each layer's quantized output agrees with its output in floats, on its calibration inputs."""
-        sites = {site.name: site for site in self._simulated.sites}
-        simulator = self._simulator
-        network = simulator.calibrating(self._simulated)
-        _, sizes = simulator.prepared(self._plan)
-        each = sizes.of(self._simulated.network, [site.result for site in sites.values()])
-        bytes_of = {name: 2 * max(each[site.result]) for name, site in sites.items()}
+        simulator, simulated = self._simulator, self._simulated
+        sites = {site.name: site for site in simulated.sites}
+        sizes = simulated.sizes.of(simulated.network, [site.result for site in simulated.sites])
         found = {name: Agreement() for name in sites}
         done = 0
-        for portion in divide(list(sites), bytes_of, simulator.memory):
+        for portion in divide({name: 2 * max(sizes[site.result]) for name, site in sites.items()}, simulator.memory):
             simulator.progress(portion[0], done, len(sites))
             pieces = []
             for name in portion:
-                pieces += [build_float(sites[name], "/floats"), self._quantized(sites[name], "/ints")]
-            outputs = [piece.apart() for piece in pieces]
-            runner = Runner(weave(network, (), outputs, beside=pieces))
-            for batch in self._batches:
+                pieces += [build_float(sites[name]), build_quantized(sites[name], "/ints")]
+            runner = Runner(append(simulated.calibrated, pieces))
+            for batch in simulator.batches:
                 results = runner.run(batch)
                 for index, name in enumerate(portion):
                     found[name].add(results[2 * index], results[2 * index + 1])
@@ -246,17 +226,16 @@ def open_simulator(
 
 def open_model(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
     """Open the model, with the node of each layer."""
-    nodes: Dict[str, Nodes] = {}
+    notes = []
+    if is_tensorflow(model):
+        from .tensorflow import convert_graph  # needs an extra of its own
 
-    def name(graph: onnx.GraphProto) -> None:
-        nodes.update(name_layers(graph, plan.flavour))
-
-    if isinstance(model, onnx.ModelProto) or graph_kind(model) != "tensorflow":
-        return read_network(model, name), nodes
-    from .tensorflow import convert_graph  # needs an extra of its own
-
-    network = read_network(convert_graph(model, plan), name)
-    network.notes.insert(0, "the graph was converted to ONNX by tf2onnx")
+        model = convert_graph(model, plan)
+        notes.append("the graph was converted to ONNX by tf2onnx")
+    proto, folder = load_model(model)
+    nodes = name_layers(proto.graph, plan.flavour)
+    network = take_network(proto, folder)
+    network.notes[:0] = notes
     return network, nodes
 
 

@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional, Tuple, Union
+import copy
+import dataclasses
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import onnx
 
 from ..models.values import attributes_of
 from ..resolve.effective import EffectiveConfig
-from .algorithms import arq, dmq, fake_quantize
+from .algorithms import EPSILON, arq, dmq, fake_quantize
 from .fusion import groups_of
 from .network import Network
 
 CONVOLUTION, DECONVOLUTION, LINEAR, POOL, PRODUCT = "convolution", "deconvolution", "linear", "pool", "product"
 BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
+INT32_LIMIT = 2**31
+BLIND = "it sees NaN or infinity"
 
 
 class SiteSetting(NamedTuple):
@@ -69,19 +73,45 @@ def as_key(array: Optional[np.ndarray]) -> Optional[bytes]:
 
 
 class Weights(NamedTuple):
-    """The quantized weight of a layer. values -- rounded, as floats. plain -- in floats, balanced. scale -- of each channel, or one."""
+    """The quantized weight of a layer, in floats; as it is while activations are calibrated; the scale of each channel, or one."""
 
     values: np.ndarray
-    plain: np.ndarray
+    calibrating: np.ndarray
     scale: np.ndarray
 
 
+class Factors(NamedTuple):
+    """The factors of a layer.
+
+    scale_d, offset_d -- of its activations; tuples for a product of two variables. scale_w, offset_w -- of its weight: one,
+    or one for each output channel; float32 arrays that can't be written. balance -- the balancer's factor of each input
+    channel, None where it has none.
+    """
+
+    scale_d: Any
+    offset_d: Any
+    scale_w: np.ndarray
+    offset_w: np.ndarray
+    balance: Optional[np.ndarray] = None
+
+    @property
+    def activations(self) -> List[Tuple[float, int]]:
+        """Scale and offset of each of the layer's activations, an offset as the whole number that it is."""
+        if isinstance(self.scale_d, tuple):
+            return list(zip(self.scale_d, map(int, self.offset_d)))
+        return [(self.scale_d, int(self.offset_d))]
+
+
 class Site:
-    """A layer in a network.
+    """A layer in a network, and what was found for it.
 
     values -- the names of the activations that are quantized: its input, or both of a product. weight, bias -- arrays, None
-    where it has none. result -- the name of its output, behind the Add of a Linear that is a MatMul and an Add.
+    where it has none. tail -- the Add of a Linear that is a MatMul and an Add. balance, weights -- once it is prepared; None
+    where it has none. factors -- once its scales were found. refusal -- in words why the toolkit stops at it. behind -- the
+    refused layer that makes it blind.
     """
+
+    factors: Factors
 
     def __init__(self, effective: EffectiveConfig, node: onnx.NodeProto, kind: str) -> None:
         self.effective: EffectiveConfig = effective
@@ -93,6 +123,17 @@ class Site:
         self.weight: Optional[np.ndarray] = None
         self.bias: Optional[np.ndarray] = None
         self.tail: Optional[onnx.NodeProto] = None
+        self.balance: Optional[np.ndarray] = None
+        self.weights: Optional[Weights] = None
+        self.refusal: Optional[str] = None
+        self.behind: Optional[str] = None
+
+    def with_block(self, block: Any) -> Site:
+        """Return the same layer with another block."""
+        found = copy.copy(self)
+        found.effective = dataclasses.replace(self.effective, calibration_config=block, origins={})
+        found.setting = setting_of(found.effective, self.kind)
+        return found
 
     @property
     def result(self) -> str:
@@ -114,7 +155,7 @@ class Site:
     def channels_of(self, activations: np.ndarray) -> np.ndarray:
         """Return the largest magnitude in each input channel."""
         axis = activations.ndim - 1 if self.kind == LINEAR else 1
-        found: np.ndarray = np.max(np.abs(activations), axis=tuple(i for i in range(activations.ndim) if i != axis))
+        found: np.ndarray = np.max(np.abs(activations), axis=all_but((axis,), activations.ndim))
         return found
 
     def by_channel(self, factors: np.ndarray) -> np.ndarray:
@@ -124,27 +165,70 @@ class Site:
 
     # ------------------------------------------------------------ weights
 
-    def balance(self, activations: np.ndarray) -> np.ndarray:
-        """Return the balancer's factor of each input channel, from the largest magnitudes of the activations."""
-        assert self.weight is not None and self.setting.strength is not None
-        shape, inputs, _ = self.apart()
-        others = tuple(axis for axis in range(len(shape)) if axis not in inputs)
-        magnitudes = np.max(np.abs(self.weight.reshape(shape)), axis=others).reshape(-1)
-        return dmq(activations, magnitudes, self.setting.strength)
+    def prepare(self, magnitudes: Any) -> Optional[str]:
+        """Balance the weight and quantize it; return in words why the toolkit stops.
 
-    def quantize(self, balance: Optional[np.ndarray]) -> Optional[Weights]:
-        """Return the weight as the quantized layer has it, balanced where there are factors; None where it has none."""
+        magnitudes -- the largest of the activations in each input channel; only a balancer needs them.
+        """
+        self.balance = None
         if self.weight is None:
             return None
+        strength = self.setting.strength
+        if strength is not None and not np.isfinite(magnitudes).all():
+            return BLIND
+        if not np.isfinite(self.weight).all():
+            return "its weight holds NaN or infinity"
         shape, inputs, outputs = self.apart()
         plain = self.weight.reshape(shape)
-        if balance is not None:
-            plain = plain * balance.reshape([n if axis in inputs else 1 for axis, n in enumerate(shape)])
-        axes = tuple(axis for axis in range(len(shape)) if axis not in outputs) if self.setting.channel_wise else None
+        if strength is not None:
+            if not magnitudes.any():
+                return "its input is all zeros, which can't be balanced"
+            largest = np.max(np.abs(plain), axis=all_but(inputs, len(shape))).reshape(-1)
+            self.balance = dmq(magnitudes, largest, strength)
+            inside = (self.balance > EPSILON) & (self.balance < 1 / EPSILON)
+            if not inside.all():
+                words = "a factor of its balancer, {:.6g}, is beyond 1.19e-7 to 1/1.19e-7"
+                return words.format(float(self.balance[~inside][0]))
+            plain = plain * self.balance.reshape([n if axis in inputs else 1 for axis, n in enumerate(shape)])
         with np.errstate(over="ignore", invalid="ignore"):
+            axes = all_but(outputs, len(shape)) if self.setting.channel_wise else None
             scale = arq(plain, self.setting.weight_bits, axes)
-            values = fake_quantize(plain, scale, self.setting.weight_bits)
-        return Weights(values.reshape(self.weight.shape), plain.reshape(self.weight.shape), scale.reshape(-1))
+            values = fake_quantize(plain, scale, self.setting.weight_bits).reshape(self.weight.shape)
+        if not (scale <= 1 / EPSILON).all():
+            return "the scale of its weight, {:.6g}, is beyond 1/1.19e-7".format(float(np.max(scale)))
+        calibrating = plain.reshape(self.weight.shape) if self.kind == DECONVOLUTION else values
+        self.weights = Weights(values, calibrating, scale.reshape(-1))
+        return None
+
+    def settle(self, scales: Sequence[Tuple[float, int]]) -> Optional[str]:
+        """Take scale and offset of each activation; return in words why the toolkit stops."""
+        scale_w = np.ones(1, np.float32) if self.weights is None else self.weights.scale
+        offset_w = np.zeros_like(scale_w)
+        for array in (scale_w, offset_w) if self.balance is None else (scale_w, offset_w, self.balance):
+            array.setflags(write=False)
+        scale, offset = zip(*((float(scale), float(offset)) for scale, offset in scales))
+        if self.kind == PRODUCT:
+            self.factors = Factors(scale, offset, scale_w[:0], offset_w[:0])
+        else:
+            self.factors = Factors(scale[0], offset[0], scale_w, offset_w, self.balance)
+        if self.bias is None:
+            return None
+        steps = self.quantized_bias()[0].astype(np.float64)
+        outside = ~((steps >= -INT32_LIMIT) & (steps <= INT32_LIMIT - 1))
+        if not outside.any():
+            return None
+        return "its quantized bias, {:.0f}, is beyond int32".format(float(steps[outside].reshape(-1)[0]))
+
+    def quantized_bias(self) -> Tuple[np.ndarray, np.ndarray]:
+        """Return the bias in whole multiples of scale_d · scale_w, and these; float32."""
+        assert self.bias is not None
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            scale = np.float32(self.factors.scale_d) * self.factors.scale_w
+            return np.rint(self.bias.astype(np.float32) / scale), scale
+
+
+def all_but(axes: Sequence[int], rank: int) -> Tuple[int, ...]:
+    return tuple(axis for axis in range(rank) if axis not in axes)
 
 
 def site_of(

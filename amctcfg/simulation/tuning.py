@@ -14,7 +14,9 @@ from ..flavours.layer import Layer
 from ..models import onnx as onnx_models
 from ..models.loading import load_layers
 from .alternatives import chosen_kinds, possible_kinds
+from .batches import check_batches
 from .changes import Tuned
+from .simulating import open_simulator
 from .simulator import Progress
 from .tuning_search import TuningSearch
 
@@ -69,9 +71,14 @@ def tune(
     if target is not None and not math.isfinite(target):
         raise ValueError("target is {}; it has to be a finite number".format(target))
     plan = expand(document, layers_of(model, document), rules)
-    if allow is None:  # nobody asked for what the flavour lacks
-        kinds = possible_kinds(plan.flavour, kinds)[0]
-    return TuningSearch(document, plan, model, batches, check, kinds, progress, memory, jobs).run(target)
+    possible, lacking = possible_kinds(plan.flavour, kinds)
+    simulator, notes = open_simulator(plan, model, batches, progress, memory, jobs)
+    if allow is not None:  # nobody asked for what the flavour lacks otherwise
+        notes += ["{} has no {}; it is left out".format(plan.flavour.name, kind) for kind in lacking]
+    if check is None:
+        notes.append("measured on the calibration data; `--check` takes other data")
+    measured_on = simulator.batches if check is None else check_batches(simulator.network.declared, check)
+    return TuningSearch(document, plan, simulator, measured_on, possible, notes).run(target)
 
 
 def layers_of(model: Any, document: Document[Any]) -> Sequence[Layer]:

@@ -5,24 +5,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from ..documents.document import Document
 from ..resolve.effective import EffectiveConfig
 from ..resolve.plan import Plan
-from .alternatives import COST, INT16, KINDS, SKIP, possible_kinds
-from .batches import check_batches
+from .alternatives import COST, INT16, KINDS, SKIP
 from .calibration import Batch, capture, divide
-from .changes import Choice, Cure, State, Tuned, is_skip, setting_text, write_state
-from .editing import Factors, build_quantized, weave
+from .changes import SKIPPING, Choice, Cure, State, Tuned, setting_text, write_state
+from .editing import build_quantized, weave
 from .network import Network, SimulationError
-from .preselection import factors_from, preselect
-from .sensitivity import NOTHING_DIFFERS, model_decibels, model_outputs
-from .simulating import open_simulator
+from .preselection import Alternative, is_possible, preselect
+from .sensitivity import NOTHING_DIFFERS, Reference
 from .simulator import Progress, Simulated, Simulator
-from .sites import PRODUCT, Site, as_key
+from .sites import Site, as_key
 
 WORTH = 0.1  # dB: a change that is worth less is given back where no target is set
 TOGETHER = 0.5  # dB: changes that are worth this together are mentioned, although none of them is worth a tenth
@@ -38,14 +36,6 @@ INTERRUPTED_NOTE = "interrupted: this is the best that was found until then"
 ATTEMPTS = 3  # searches for a target, where less was reached than estimated
 
 
-class Made(NamedTuple):
-    """A layer as a choice makes it, from the inputs that it sees in the configuration as it is."""
-
-    site: Site
-    factors: Factors
-    noise: float  # of the model's output where only this layer is quantized
-
-
 class TuningSearch:
     """The search of one call.
 
@@ -58,64 +48,59 @@ class TuningSearch:
         self,
         document: Document[Any],
         plan: Plan,
-        model: Any,
-        batches: Iterable[Mapping[str, Any]],
-        check: Optional[Iterable[Mapping[str, Any]]],
+        simulator: Simulator,
+        measured_on: Sequence[Batch],
         kinds: Sequence[str],
-        progress: Optional[Progress],
-        memory: int,
-        jobs: int,
+        notes: List[str],
     ) -> None:
         self.document: Document[Any] = document
         self.plan: Plan = plan
-        simulator, notes = open_simulator(plan, model, batches, progress, memory, jobs)
         self.simulator: Simulator = simulator
-        self.measured_on: Sequence[Batch] = simulator.batches
-        if check is not None:
-            self.measured_on = check_batches(simulator.network.declared, check)
-        self.progress: Progress = self.simulator.progress
-        possible, lacking = possible_kinds(plan.flavour, kinds)
-        self.kinds: List[str] = possible
+        self.progress: Progress = simulator.progress
+        self.kinds: Sequence[str] = kinds
+        self.settable: Sequence[str] = [kind for kind in kinds if kind != SKIP]
         self.notes: List[str] = notes
-        self.notes += ["{} has no {}; it is left out".format(plan.flavour.name, kind) for kind in lacking]
-        if check is None:
-            self.notes.append("measured on the calibration data; `--check` takes other data")
         self.base: Simulated = self.simulator.simulate(plan)
         self.notes += self.base.notes
         self.notes += ["'{}' is refused by the toolkit and stays in floats: {}".format(*r) for r in self.base.refused]
         self.sites: Dict[str, Site] = {site.name: site for site in self.base.sites}
-        self.wanted: List[List[np.ndarray]] = model_outputs(self.base.network, self.measured_on)
-        if not all(np.isfinite(array).all() for arrays in self.wanted for array in arrays):
+        self.reference: Reference = Reference(self.base.network, measured_on)
+        if not all(np.isfinite(array).all() for arrays in self.reference.wanted for array in arrays):
             raise SimulationError(
                 "the model's output in floats holds NaN or infinity; no setting can be measured by it"
             )
         self.estimated: Dict[Any, float] = {}
         self.simulated: Dict[Any, float] = {}
         self.heard_alone: Dict[Any, float] = {}
-        self.made: Dict[Tuple[str, Optional[Choice]], Made] = {}
-        self.tried: Dict[str, List[Choice]] = {}  # of each layer, the least noise first
+        self.now: Dict[str, Choice] = {}  # of each layer what it has
+        # Of each layer, the least noise first.
+        self.tried: Dict[str, List[Choice]] = {name: [SKIPPING] if SKIP in kinds else [] for name in self.sites}
 
     # ------------------------------------------------------------ what is measured
 
-    def measure(self, network: Network) -> float:
-        """Measure the dB of the output of a network."""
-        return model_decibels(self.wanted, model_outputs(network, self.measured_on))
+    def quantized(self, network: Network, sites: Iterable[Site]) -> float:
+        """Measure the dB of the output where some layers are quantized."""
+        return self.reference.decibels(weave(network, map(build_quantized, sites)))
 
-    def alone(self, network: Network, site: Site, factors: Factors) -> float:
+    def alone(self, network: Network, site: Site) -> float:
         """Return the dB of the output where only this layer is quantized."""
-        key = site.name, site.setting.bits, site.setting.weights, factors_key(factors)
+        factors = site.factors
+        scales = factors.scale_d, factors.offset_d, factors.scale_w.tobytes(), as_key(site.balance)
+        key = site.name, site.setting.bits, site.setting.weights, scales
         if key not in self.heard_alone:
-            self.heard_alone[key] = self.measure(weave(network, [build_quantized(site, factors)]))
+            self.heard_alone[key] = self.quantized(network, [site])
         return self.heard_alone[key]
+
+    def chosen(self, state: State, name: str) -> Choice:
+        """Return what a layer is by a state."""
+        return state.get(name, self.now[name])
 
     def estimate(self, state: State) -> float:
         """Estimate the dB of the output by a state, with the factors of each layer among layers as they are."""
         key = frozenset(state.items())
         if key not in self.estimated:
-            found = [self.made[name, state.get(name)] for name in self.sites if not is_skip(state.get(name))]
-            self.estimated[key] = self.measure(
-                weave(self.base.network, [build_quantized(m.site, m.factors) for m in found])
-            )
+            sites = [self.chosen(state, name).site for name in self.sites]
+            self.estimated[key] = self.quantized(self.base.network, filter(None, sites))
         return self.estimated[key]
 
     def whole(self, state: State) -> float:
@@ -128,20 +113,16 @@ class TuningSearch:
             if {refusal.layer for refusal in found.refused} & set(state):
                 self.simulated[key] = -NOTHING_DIFFERS
             else:
-                pieces = [build_quantized(site, found.factors[site.name]) for site in found.sites]
-                self.simulated[key] = self.measure(weave(found.network, pieces))
+                self.simulated[key] = self.quantized(found.network, found.sites)
         return self.simulated[key]
 
     def leaves_weights(self, name: str, choice: Choice) -> bool:
         """Tell whether a choice leaves the weights of a layer, and so the inputs of the layers behind it."""
-        return (
-            choice.block is not None
-            and self.made[name, choice].site.setting.weights == self.sites[name].setting.weights
-        )
+        return choice.site is not None and choice.site.setting.weights == self.sites[name].setting.weights
 
     def variation(self, state: State) -> Plan:
         """Return the plan with the changes of a state."""
-        changed = [now if name not in state else with_choice(now, state[name]) for name, now in self.plan.items()]
+        changed = [with_choice(now, state.get(name)) for name, now in self.plan.items()]
         return Plan(changed, self.plan.config, self.plan.flavour, self.plan.global_values)
 
     # ------------------------------------------------------------ alternatives
@@ -149,56 +130,46 @@ class TuningSearch:
     def try_alternatives(self) -> None:
         """Measure what each layer, and each of its alternatives, does to the output alone."""
         network = self.base.network
-        for name, site in self.step("measuring", self.sites):
-            factors = self.base.factors[name]
-            self.made[name, None] = Made(site, factors, noise_of(self.alone(network, site, factors)))
+        for name in self.step("measuring", list(self.sites)):
+            self.now[name] = Choice("", self.sites[name], noise_of(self.alone(network, self.sites[name])))
         self.estimate({})
-        total = sum(made.noise for made in self.made.values())
-        worthwhile = [name for name in self.sites if self.made[name, None].noise > NEGLIGIBLE * total]
+        total = sum(choice.noise for choice in self.now.values())
+        worthwhile = [name for name, choice in self.now.items() if choice.noise > NEGLIGIBLE * total]
         self.most: int = max(TRIES // max(len(worthwhile) * len(self.kinds), 1), 1)
-        made = self.preselected(worthwhile)
-        for name, _ in self.step("trying", {name: self.sites[name] for name in worthwhile}):
-            for kind, site, factors in made[name]:
-                choice = Choice(kind, site.effective.calibration_config)
-                noise = noise_of(self.alone(network, site, factors))
-                if noise < self.made[name, None].noise:
-                    self.made[name, choice] = Made(site, factors, noise)
-                    self.tried.setdefault(name, []).append(choice)
-            self.tried.get(name, []).sort(key=lambda choice: self.made[name, choice].noise)
+        possible = self.preselected(worthwhile)
+        for name in self.step("trying", worthwhile):
+            choices = [Choice(kind, site, noise_of(self.alone(network, site))) for kind, site, _ in possible[name]]
+            better = [choice for choice in choices if choice.noise < self.now[name].noise]
+            self.tried[name] = sorted([*self.tried[name], *better], key=lambda choice: choice.noise)
 
-    def preselected(self, names: Sequence[str]) -> Dict[str, List[Tuple[str, Site, Factors]]]:
+    def preselected(self, names: Sequence[str]) -> Dict[str, List[Alternative]]:
         """Return the few alternatives of each layer with which its own output suffers least, with their factors."""
-        simulator, network = self.simulator, self.base.network
-        kinds = [kind for kind in self.kinds if kind != SKIP]
-        found: Dict[str, List[Tuple[str, Site, Factors]]] = {name: [] for name in names}
-        sites = [self.sites[name] for name in names] if kinds else []
-        running = simulator.calibrating(self.base)
-        _, sizes = simulator.prepared(self.plan)
-        bytes_of = {value: 0 for site in sites for value in site.values}
-        bytes_of.update((value, sum(each)) for value, each in sizes.of(network, list(bytes_of)).items())
-        balanced = [site for site in sites if site.weight is not None and site.kind != PRODUCT]
-        magnitudes = simulator.magnitudes_of(network, sizes, balanced)
-        together = {site.name: sum(bytes_of[value] for value in set(site.values)) for site in sites}
+        simulator, base = self.simulator, self.base
+        sites = [self.sites[name] for name in names] if self.settable else []
+        magnitudes = simulator.magnitudes_of(
+            base.network, base.sizes, [site for site in sites if site.weight is not None]
+        )
+        sizes = base.sizes.of(base.network, [value for site in sites for value in site.values])
+        found: Dict[str, List[Alternative]] = {name: [] for name in names}
+        together = {site.name: sum(sum(sizes[value]) for value in set(site.values)) for site in sites}
         done = 0
-        for portion in divide([site.name for site in sites], together, simulator.memory):
-            values = list(dict.fromkeys(value for name in portion for value in self.sites[name].values))
-            held = dict(zip(values, map(list, zip(*capture(running, values, simulator.batches)))))
+        for portion in divide(together, simulator.memory):
+            values = dict.fromkeys(value for name in portion for value in self.sites[name].values)
+            held = capture(base.calibrated, list(values), simulator.batches)
             for name in portion:
                 self.progress(name, done, len(sites))
                 done += 1
                 site, given = self.sites[name], magnitudes.get(name)
                 arrays = [held[value] for value in site.values]
-                for alternative in preselect(site, network, arrays, given, self.plan.flavour, kinds, self.most):
-                    factors = factors_from(alternative.site, arrays, given)
-                    if factors is not None:
-                        found[name].append((alternative.kind, alternative.site, factors))
+                each = preselect(site, base.network, arrays, given, self.plan.flavour, self.settable, self.most)
+                found[name] = [alternative for alternative in each if is_possible(alternative.site, arrays)]
         return found
 
-    def step(self, what: str, sites: Mapping[str, Site]) -> Iterable[Tuple[str, Site]]:
+    def step(self, what: str, names: Sequence[str]) -> Iterator[str]:
         """Yield the layers one after the other, and show that."""
-        for done, (name, site) in enumerate(sites.items()):
-            self.progress("{} {}".format(what, name), done, len(sites))
-            yield name, site
+        for done, name in enumerate(names):
+            self.progress("{} {}".format(what, name), done, len(names))
+            yield name
 
     # ------------------------------------------------------------ the search
 
@@ -223,28 +194,25 @@ class TuningSearch:
 
     def best_so_far(self) -> State:
         """Return the best state that was estimated, or the best alternatives that were tried until now."""
-        state: State = dict(max(self.estimated, key=self.estimated.__getitem__))
-        for rank, kind in enumerate(self.kinds):
-            together = self.pick(self.kinds[: rank + 1]) if kind != SKIP else {}
-            state = max(state, together, key=self.estimate)
-        return state
+        best: State = dict(max(self.estimated, key=self.estimated.__getitem__))
+        return max([best, *self.picked(self.settable)], key=self.estimate)
 
     def search(self, target: Optional[float]) -> State:
         """Find the state that gives the best output, or that reaches the target, with no change that is not needed."""
         if target is None:
             best = self.best_state()
-            kept = self.given_back(self.given_back(best, None, self.estimate), None, self.whole, closely=True)
+            kept = self.given_back(self.given_back(best, None), None, closely=True)
             self.mention_gains(best, kept)
             return kept
         aim = target
         states: List[State] = []
         for _ in range(ATTEMPTS):
             found = self.state_for(aim)
-            smaller = self.given_back(found, aim, self.estimate)
+            smaller = self.given_back(found, aim)
             short = target - self.whole(smaller)
             if short > 0:  # estimates gave back what was needed
                 smaller = max(found, smaller, key=self.whole)
-            states.append(self.given_back(smaller, target, self.whole, closely=True))
+            states.append(self.given_back(smaller, target, closely=True))
             if short <= 0 or self.estimate(found) < aim:
                 break
             aim += 1.5 * short
@@ -260,26 +228,21 @@ class TuningSearch:
         elif not state:
             self.notes.append("nothing to gain: no change is worth {} dB".format(WORTH))
 
-    def noise(self, state: State, name: str) -> float:
-        """Return the noise of a layer by a state, alone."""
-        return 0.0 if is_skip(state.get(name)) else self.made[name, state.get(name)].noise
-
     def choices(self, name: str, kinds: Sequence[str]) -> List[Choice]:
         """Return the alternatives of a layer of some kinds, the least noise first."""
-        return [choice for choice in self.tried.get(name, ()) if choice.kind in kinds]
+        return [choice for choice in self.tried[name] if choice.kind in kinds]
 
     def pick(self, kinds: Sequence[str]) -> State:
         """Pick for each layer the choice with the least noise among some kinds; at least one layer is not skipped."""
-        state: Dict[str, Choice] = {}
-        for name in self.sites:
-            there = self.choices(name, kinds)
-            if SKIP in kinds:
-                state[name] = Choice(SKIP, None)
-            elif there:
-                state[name] = there[0]
-        if all(is_skip(state.get(name)) for name in self.sites):
-            del state[min(self.sites, key=lambda name: self.made[name, None].noise)]
+        choices = {name: self.choices(name, kinds) for name in self.sites}
+        state = {name: each[0] for name, each in choices.items() if each}
+        if all(state.get(name) is SKIPPING for name in self.sites):
+            del state[min(self.sites, key=lambda name: self.now[name].noise)]
         return state
+
+    def picked(self, kinds: Sequence[str]) -> List[State]:
+        """Return the best of each layer, with fewer or more of the dearer kinds."""
+        return [self.pick(kinds[: rank + 1]) for rank in range(len(kinds))]
 
     def best_state(self) -> State:
         """Find the state with the best output: of each layer the best, with or without the dearer kinds; refined where
@@ -287,8 +250,8 @@ class TuningSearch:
 
         What was refined on estimates fits them, so the last word is the simulation's.
         """
-        states: List[State] = [{}, *(self.pick(self.kinds[: rank + 1]) for rank in range(len(self.kinds)))]
-        return max([self.refined(max(states, key=self.estimate), self.kinds), *states], key=self.whole)
+        states: List[State] = [{}, *self.picked(self.kinds)]
+        return max([self.refined(max(states, key=self.estimate), self.settable), *states], key=self.whole)
 
     def refined(self, state: State, kinds: Sequence[str]) -> State:
         """Return the state with other alternatives of single layers where the whole is better for it: errors cancel,
@@ -299,10 +262,10 @@ class TuningSearch:
         left, changed = REFINED, True
         while changed:
             changed = False
-            for name in sorted(self.tried, key=lambda n: -self.noise(state, n)):
+            for name in sorted(self.sites, key=lambda n: -self.chosen(state, n).noise):
                 for choice in self.choices(name, kinds)[: self.most]:
                     other = {**state, name: choice}
-                    if not left or choice == state.get(name) or is_skip(state.get(name)):
+                    if not left or self.chosen(state, name) in (choice, SKIPPING):
                         continue
                     self.progress("refining {}".format(name), REFINED - left, REFINED)
                     left -= 1
@@ -330,33 +293,30 @@ class TuningSearch:
 
     def added(self, state: State, kind: str, target: float) -> State:
         """Return the state with a dear kind for one layer after the other, until it reaches the target."""
-        best: Dict[str, Choice] = {}
+        gains: Dict[str, float] = {}
         for name in self.sites:
-            there = self.choices(name, [kind])
-            best.update({name: Choice(SKIP, None)} if kind == SKIP else {name: there[0]} if there else {})
-        gains = {name: self.noise(state, name) - self.noise({name: choice}, name) for name, choice in best.items()}
-        for done, name in enumerate(sorted(gains, key=lambda n: -gains[n])):
-            self.progress("{} for {}".format(kind, name), done, len(gains))
+            for choice in self.choices(name, [kind])[:1]:
+                gains[name] = self.chosen(state, name).noise - choice.noise
+        for name in self.step("{} for".format(kind), sorted(gains, key=lambda n: -gains[n])):
             if self.estimate(state) >= target:
                 break
-            if gains[name] > 0 and not (kind == SKIP and skips(state) + 1 >= len(self.sites)):
-                state = {**state, name: best[name]}
+            is_last = kind == SKIP and list(state.values()).count(SKIPPING) + 1 >= len(self.sites)
+            if gains[name] > 0 and not is_last:
+                state = {**state, name: self.choices(name, [kind])[0]}
         return state
 
-    def given_back(
-        self, state: State, target: Optional[float], measure: Callable[[State], float], closely: bool = False
-    ) -> State:
+    def given_back(self, state: State, target: Optional[float], closely: bool = False) -> State:
         """Give changes back, the dearest kind first, or take a cheaper kind, as long as the target, or the output, holds.
 
         Ends when a pass changes nothing: no change can be replaced by a cheaper one or given back alone. `closely`: what
-        was estimated to fall short by far is not simulated again.
+        counts is simulated, but for what was estimated to fall short by far.
         """
+        measure = self.whole if closely else self.estimate
         changed = True
         while changed:
             changed = False
-            order = sorted(state, key=lambda n: (-COST[state[n].kind], self.noise({}, n) - self.noise(state, n)))
-            for done, name in enumerate(order):
-                self.progress("giving back {}".format(name), done, len(order))
+            order = sorted(state, key=lambda n: (-COST[state[n].kind], self.now[n].noise - state[n].noise))
+            for name in self.step("giving back", order):
                 least = measure(state) - WORTH if target is None else target
                 for smaller in self.cheaper(state, name):
                     if closely and name in smaller and self.estimate(smaller) < least - DOUBT:
@@ -379,22 +339,17 @@ class TuningSearch:
 
     def result(self, state: State, before: float, target: Optional[float]) -> Tuned:
         after = self.whole(state)
-        worth = {}
-        for done, name in enumerate(state):
-            self.progress("measuring without {}".format(name), done, len(state))
-            worth[name] = self.whole(without(state, name))
+        worth = {name: self.whole(without(state, name)) for name in self.step("measuring without", list(state))}
         ordered = {name: state[name] for name in self.sites if name in state}
         changes = tuple(
             Cure(name, setting_text(self.plan[name], choice), choice.kind, worth[name])
             for name, choice in ordered.items()
         )
         simulated = self.simulator.simulate(self.variation(state))
-        left = [
-            (site.name, self.alone(simulated.network, site, simulated.factors[site.name]))
-            for _, site in self.step("measuring", {site.name: site for site in simulated.sites})
-        ]
+        sites = {site.name: site for site in simulated.sites}
+        left = [(name, self.alone(simulated.network, sites[name])) for name in self.step("measuring", list(sites))]
         return Tuned(
-            write_state(self.document, self.plan, ordered, after, worth),
+            write_state(self.document, ordered, after, worth),
             before,
             after,
             changes,
@@ -404,18 +359,15 @@ class TuningSearch:
         )
 
 
-def with_choice(now: EffectiveConfig, choice: Choice) -> EffectiveConfig:
+def with_choice(now: EffectiveConfig, choice: Optional[Choice]) -> EffectiveConfig:
     """Return what a layer gets by a choice."""
-    block, enabled = choice.block or now.calibration_config, choice.block is not None
-    return dataclasses.replace(now, quant_enable=enabled, calibration_config=block, origins={})
+    if choice is None:
+        return now
+    return dataclasses.replace(now, quant_enable=False, origins={}) if choice.site is None else choice.site.effective
 
 
 def without(state: State, name: str) -> State:
     return {other: choice for other, choice in state.items() if other != name}
-
-
-def skips(state: State) -> int:
-    return sum(map(is_skip, state.values()))
 
 
 def price(state: State) -> Tuple[int, ...]:
@@ -426,7 +378,3 @@ def price(state: State) -> Tuple[int, ...]:
 def noise_of(decibels: float) -> float:
     """Return the noise that adds up: its power by that of the signal."""
     return float(10 ** (-decibels / 10))
-
-
-def factors_key(factors: Factors) -> Any:
-    return factors.scale_d, factors.offset_d, factors.scale_w.tobytes(), as_key(factors.balance)
