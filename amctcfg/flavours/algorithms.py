@@ -10,24 +10,12 @@ from ..messages.message import Message, message
 from .common import IFMR_JSON, OFFSET, FMRQuantize
 from .json_layout import Constant, Value
 from .requirement import facts
+from .tf_ascend import ARQuantize
 
 if TYPE_CHECKING:
     from typing import Optional, Tuple
 
     from .json_layout import Items
-
-__all__ = [
-    "ARQ_JSON_8",
-    "FAKEQUANT",
-    "HFMG_JSON",
-    "IFMR_JSON_8",
-    "DMQBalancer",
-    "HFMGQuantize",
-    "NUQConfig",
-    "NUQuantize",
-    "TensorQuantize",
-    "removed_nuq",
-]
 
 FAKEQUANT = enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
 
@@ -41,6 +29,18 @@ class HFMGQuantize(Message):
     asymmetric: Optional[bool] = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
     """Whether activations are quantized with an offset. If the block does not set it, lower blocks with HFMG do, and then
     `activation_offset`."""
+
+
+@message
+class CalibrationConfig(Message):
+    """Quantization of a layer: a block, which replaces lower blocks as a whole."""
+
+    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+    """Quantize weights with ARQ. Absent is the same as empty."""
+    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
+    """Quantize activations with IFMR, the default."""
+    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
+    """Quantize activations with HFMG."""
 
 
 @message
@@ -106,3 +106,10 @@ def removed_nuq(older: str) -> Tuple[Tuple[str, str], ...]:
     reads = "'# amctcfg: flavour={}' in the first line reads the file as of 8.5".format(older)
     words = "non-uniform quantization is gone from the pages of 9.0 on: delete it; {}".format(reads)
     return ("nuq_config", words), ("nuq_quantize", words)
+
+
+def undocumented(flavour: str) -> Tuple[Tuple[str, str], ...]:
+    """Word what the pages of a flavour don't say about the fields of others."""
+    others = {"quant_bits": "pytorch and ge have", "dst_type": "pytorch and ge have", "ada_quantize": "pytorch has"}
+    words = "whether {} has it is not documented; {} it"
+    return tuple((field, words.format(flavour, having)) for field, having in others.items())

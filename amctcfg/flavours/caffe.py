@@ -6,9 +6,9 @@ from __future__ import annotations
 from .._typing import TYPE_CHECKING
 from ..messages.field import Interval, optional, repeated, required
 from ..messages.kinds import BOOL, STRING, UINT32
-from ..messages.message import Message, message
+from ..messages.message import message
 from . import common
-from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, HFMGQuantize, removed_nuq
+from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, CalibrationConfig, HFMGQuantize, removed_nuq
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .json_layout import Layout
@@ -29,18 +29,6 @@ __all__ = [
     "OverrideLayer",
     "OverrideLayerType",
 ]
-
-
-@message
-class CalibrationConfig(Message):
-    """Quantization of a layer: a block, which replaces lower blocks as a whole."""
-
-    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
-    """Quantize weights with ARQ. Absent is the same as empty."""
-    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
-    """Quantize activations with IFMR, the default."""
-    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
-    """Quantize activations with HFMG."""
 
 
 @message

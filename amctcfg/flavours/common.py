@@ -21,17 +21,6 @@ if TYPE_CHECKING:
     from ..messages.message import Problem
     from .json_layout import Items
 
-__all__ = [
-    "CHANNELS",
-    "IFMR_JSON",
-    "OFFSET",
-    "PERCENTILE",
-    "Configuration",
-    "FMRQuantize",
-    "OverrideLayer",
-    "OverrideLayerType",
-]
-
 PERCENTILE = Interval("greater than 0.5 and at most 1", 0.5, 1, "(]")
 
 # channel_wise: true is an error on a layer that can't have it, wherever it comes from.

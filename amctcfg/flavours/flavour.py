@@ -26,8 +26,6 @@ else:
 
     C_co = None
 
-__all__ = ["Flavour", "LayerType", "Types", "older_version"]
-
 
 @dataclasses.dataclass(frozen=True)
 class LayerType:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Items = Mapping[str, "Item"]  # what stands at each key
 
-__all__ = ["Constant", "Item", "Layout", "Value", "Values", "is_same"]
-
 
 class Item:
     """The content of a key: the `fields` that it holds; `mapping`: what is written for their values, if not these."""

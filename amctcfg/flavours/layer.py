@@ -6,8 +6,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
-__all__ = ["MINOR_TYPES", "Layer", "Layers", "Traits"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Layer:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from .._typing import TYPE_CHECKING
 from ..messages.field import Interval, optional, repeated, required
 from ..messages.kinds import BOOL, STRING, UINT32
-from ..messages.message import Message, message
-from . import common
+from ..messages.message import message
+from . import algorithms, common
 from .algorithms import (
     ARQ_JSON_8,
     FAKEQUANT,
@@ -17,6 +17,7 @@ from .algorithms import (
     HFMGQuantize,
     TensorQuantize,
     removed_nuq,
+    undocumented,
 )
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Types
@@ -43,15 +44,7 @@ __all__ = [
 
 
 @message
-class CalibrationConfig(Message):
-    """Quantization of a layer: a block, which replaces lower blocks as a whole."""
-
-    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
-    """Quantize weights with ARQ. Absent is the same as empty."""
-    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
-    """Quantize activations with IFMR, the default."""
-    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
-    """Quantize activations with HFMG."""
+class CalibrationConfig(algorithms.CalibrationConfig):
     dmq_balancer: Optional[DMQBalancer] = optional(DMQBalancer, oneof="tensor_balancer")
     """Balance activations and weights before quantization. Which types can have it is not documented."""
 
@@ -94,12 +87,6 @@ class AMCTConfig(common.Configuration):
     """Inputs of MaxPool and Add layers that are quantized on their own."""
 
 
-UNDOCUMENTED = (
-    ("quant_bits", "whether onnx has it is not documented; pytorch and ge have it"),
-    ("dst_type", "whether onnx has it is not documented; pytorch and ge have it"),
-    ("ada_quantize", "whether onnx has it is not documented; pytorch has it"),
-)
-
 LAYOUT = Layout(
     globals=(
         "version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "fakequant_precision_mode",
@@ -136,5 +123,5 @@ ONNX: Flavour[AMCTConfig] = Flavour(
         LayerType("Add", "add", quantizable=False),
     )),
     layout=LAYOUT,
-    removed_fields=(*removed_nuq("onnx-8.5"), *UNDOCUMENTED),
+    removed_fields=(*removed_nuq("onnx-8.5"), *undocumented("onnx")),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from .._typing import TYPE_CHECKING
 from ..messages.field import optional
 from ..messages.message import message
 from . import onnx
-from .algorithms import NUQConfig, NUQuantize
+from .algorithms import NUQConfig, NUQuantize, undocumented
 from .flavour import Flavour, older_version
 from .onnx import (
     ARQuantize,
@@ -50,5 +50,5 @@ ONNX_8_5: Flavour[AMCTConfig] = older_version(
     "8.5",
     AMCTConfig,
     versions="7.0 to 8.5",
-    removed_fields=onnx.UNDOCUMENTED,
+    removed_fields=undocumented("onnx"),
 )

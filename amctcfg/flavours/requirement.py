@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
     Consequence = Literal["error", "soften", "an error where a layer uses it"]
 
-__all__ = [
-    "ASYMMETRIC", "BY_TYPE", "CHANNEL_WISE", "ERROR", "KEEP", "SOFTEN", "WHERE_USED", "Occurrence", "Requirement",
-    "cascade_of", "facts", "occurrences", "requirements_in", "requirements_of", "requiring_fields",
-]  # fmt: skip
-
 # What an override or common_config becomes on a layer that can't satisfy a requirement.
 ERROR: Consequence = "error"
 SOFTEN: Consequence = "soften"

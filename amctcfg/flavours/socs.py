@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Dict, NamedTuple, Optional, Tuple
 
-__all__ = ["SOCS", "Soc", "soc_named"]
-
 
 class Soc(NamedTuple):
     """Processors whose names begin alike.

@@ -7,7 +7,7 @@ from .._typing import TYPE_CHECKING
 from ..messages.field import Interval, optional, repeated
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import message
-from .algorithms import FAKEQUANT, DMQBalancer, HFMGQuantize, TensorQuantize, removed_nuq
+from .algorithms import FAKEQUANT, DMQBalancer, HFMGQuantize, TensorQuantize, removed_nuq, undocumented
 from .common import Configuration, FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .onnx import LAYOUT, CalibrationConfig, OverrideLayer, OverrideLayerType
@@ -60,12 +60,6 @@ class AMCTConfig(Configuration):
     """Inputs of MaxPool and Add layers that are quantized on their own."""
 
 
-UNDOCUMENTED = (
-    ("quant_bits", "whether tensorflow has it is not documented; pytorch and ge have it"),
-    ("dst_type", "whether tensorflow has it is not documented; pytorch and ge have it"),
-    ("ada_quantize", "whether tensorflow has it is not documented; pytorch has it"),
-)
-
 PRODUCT = ("untransposed", "one constant")
 
 TENSORFLOW: Flavour[AMCTConfig] = Flavour(
@@ -91,5 +85,5 @@ TENSORFLOW: Flavour[AMCTConfig] = Flavour(
         LayerType("Add", "add", quantizable=False),
     )),
     layout=LAYOUT,
-    removed_fields=(*removed_nuq("tensorflow-8.5"), *UNDOCUMENTED),
+    removed_fields=(*removed_nuq("tensorflow-8.5"), *undocumented("tensorflow")),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from .._typing import TYPE_CHECKING
 from ..messages.field import optional
 from ..messages.message import message
 from . import tensorflow
-from .algorithms import NUQConfig, NUQuantize
+from .algorithms import NUQConfig, NUQuantize, undocumented
 from .flavour import Flavour, older_version
 from .tensorflow import (
     ARQuantize,
@@ -50,6 +50,6 @@ TENSORFLOW_8_5: Flavour[AMCTConfig] = older_version(
     "8.5",
     AMCTConfig,
     versions="7.0 to 8.5",
-    removed_fields=tensorflow.UNDOCUMENTED,
+    removed_fields=undocumented("tensorflow"),
     deprecated_fields=(),
 )
