@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import product
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple, Type
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Type
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..flavours.common import Configuration
@@ -24,25 +25,14 @@ if TYPE_CHECKING:
     from ..messages.sharing import IdentityCache
 
 
-class Cost(NamedTuple):
-    """A cost to be minimized: first the blocks, then the lines of the text."""
-
-    blocks: int
-    lines: int
-
-    def plus(self, blocks: int, lines: int) -> Cost:
-        return Cost(self.blocks + blocks, self.lines + lines)
-
-    def minus(self, other: Cost) -> Cost:
-        return Cost(self.blocks - other.blocks, self.lines - other.lines)
-
-
-IMPOSSIBLE = 10**9  # blocks and lines: no configuration gives a layer this
+# A cost to be minimized is a number of lines; a block counts as more lines than any text has.
+BLOCK = 1 << 32
+IMPOSSIBLE = BLOCK << 32  # no configuration gives a layer this
 JSON_ONLY = "the toolkit reads it from the JSON only; keep the JSON, or change this layer"
 
 # What the fields that cascade are without a word of the block: (dotted name, value), of one or two ways to look for it.
 Fallback = FrozenSet[Tuple[str, str, Any]]
-Priced = Tuple[Cost, Optional[Message]]  # a type's block, or none, and what its layers cost with it
+Priced = Tuple[int, Optional[Message]]  # a type's block, or none, and what its layers cost with it
 
 
 class BlockSearch:
@@ -81,7 +71,7 @@ class BlockSearch:
             if cascade_of(field) is not None
         ]
         # What is the same under many common blocks: only the values that cascade reach layers with a block of their own.
-        self.sums: Dict[Tuple[Layer, Fallback], Cost] = {}
+        self.costs: Dict[Tuple[Layer, Fallback], Tuple[int, Dict[Message, int]]] = {}
         self.entries: Dict[Tuple[str, Tuple[Fallback, ...]], Priced] = {}
 
     # ------------------------------------------------------------ the configuration
@@ -97,13 +87,11 @@ class BlockSearch:
                 cost = self.cost(candidate)
                 if cost < least:  # of the best the first, which is the plainest
                     common, least = candidate, cost
-        if least.blocks >= IMPOSSIBLE:
+        if least >= IMPOSSIBLE:
             raise ConfigError(list(self.find_impossible()), self.read.text)
-        types, names = [], []
         chosen = {layer_type: self.type_choice(layer_type, common)[1] for layer_type in self.types}
-        for layer_type, type_block in chosen.items():
-            if type_block is not None:
-                types.append(self.entry(OF_TYPE, layer_type, type_block))
+        types = [self.entry(OF_TYPE, name, block) for name, block in chosen.items() if block is not None]
+        names = []
         own_blocks: IdentityCache[Optional[Message]] = {}
         for layer in self.supported:
             wanted, needs = self.blocks.get(layer.name), (layer, common, chosen[layer.type])
@@ -191,7 +179,7 @@ class BlockSearch:
                 others = [n for n in names if n != default]
                 parts.append([(n, self.block_class.__schema__.fields[n].kind()) for n in others])
         for chosen in product(*parts):
-            yield self.block_class(**{name: part for name, part in chosen if part is not None})
+            yield construct(self.block_class, dict(self.block_class.__schema__.blank, **dict(chosen)))
 
     def part_variants(self, part: Message, is_default: bool) -> Iterator[Optional[Message]]:
         options: List[List[Tuple[str, Any]]] = []
@@ -204,8 +192,8 @@ class BlockSearch:
             else:
                 options.append([(field.name, None if value == field.default else value)])
         for chosen in product(*options):
-            fields = {key: value for key, value in chosen if value is not None}
-            yield None if is_default and not fields else type(part)(**fields)
+            is_needed = not is_default or any(value is not None for _, value in chosen)
+            yield construct(type(part), dict(chosen)) if is_needed else None
 
     def overall(self, field: Field) -> Any:
         """Return what a field that cascades is where no block sets it."""
@@ -213,29 +201,26 @@ class BlockSearch:
 
     # ------------------------------------------------------------ costs
 
-    def cost(self, common: Optional[Message]) -> Cost:
-        cost = Cost(0, 0) if common is None else Cost(1, self.lines(common))
-        for layer_type in self.types:
-            cost = cost.plus(*self.type_choice(layer_type, common)[0])
-        return cost
+    def cost(self, common: Optional[Message]) -> int:
+        own = 0 if common is None else BLOCK + self.lines(common)
+        return own + sum(self.type_choice(layer_type, common)[0] for layer_type in self.types)
 
     def type_choice(self, layer_type: str, common: Optional[Message]) -> Priced:
         """Return what the layers of a type cost under a common block, and the block of the type that pays, if any."""
         classes, tiers = self.types[layer_type], self.tiers(common, None)
         cascading = tuple(self.fallbacks(layer_class, common, None) for layer_class in classes)
-        without = Cost(0, 0)
+        without = 0
         for layer_class, fallbacks in zip(classes, cascading):
-            outcome = self.resolver.block_of(layer_class, tiers)
-            without = without.plus(*self.class_cost(layer_class, outcome, fallbacks))
+            without += self.class_cost(layer_class, self.resolver.block_of(layer_class, tiers), fallbacks)
         key = layer_type, cascading
         if key not in self.entries:
             self.entries[key] = self.type_entry(layer_type, common, cascading)
-        return min((without, None), self.entries[key], key=lambda priced: priced[0])
+        return min((without, None), self.entries[key], key=itemgetter(0))
 
     def type_entry(self, layer_type: str, common: Optional[Message], cascading: Tuple[Fallback, ...]) -> Priced:
         """Return the cheapest block of a type."""
         classes = self.types[layer_type]
-        best: Priced = (Cost(2 * IMPOSSIBLE, 0), None)
+        best: Priced = (2 * IMPOSSIBLE, None)
         # What two classes want alike may be written in two ways: one of them has less to say.
         tried = [
             self.shortest_block(wanted, layer_class, fallbacks)
@@ -244,36 +229,29 @@ class BlockSearch:
         ]
         for block in dict.fromkeys(tried):
             if block is not None and self.is_allowed_for_type(layer_type, block):
-                best = min(best, (self.entry_cost(classes, common, block), block), key=lambda priced: priced[0])
+                best = min(best, (self.entry_cost(classes, common, block), block), key=itemgetter(0))
         return best
 
-    def entry_cost(self, classes: List[Layer], common: Optional[Message], block: Message) -> Cost:
-        cost = Cost(1, 3 + self.lines(block))
+    def entry_cost(self, classes: List[Layer], common: Optional[Message], block: Message) -> int:
+        cost = BLOCK + 3 + self.lines(block)
         for layer_class in classes:
             outcome = self.resolver.block_of(layer_class, self.tiers(common, block))
-            cost = cost.plus(*self.class_cost(layer_class, outcome, self.fallbacks(layer_class, common, block)))
+            cost += self.class_cost(layer_class, outcome, self.fallbacks(layer_class, common, block))
         return cost
 
-    def class_cost(self, layer_class: Layer, outcome: Message, fallbacks: Fallback) -> Cost:
-        """Return what the layers of a class cost that need a block of their own."""
-        counts = self.wanted[layer_class]
+    def class_cost(self, layer_class: Layer, outcome: Message, fallbacks: Fallback) -> int:
+        """Return what the layers of a class cost that need a block of their own, as they don't want this one."""
         key = layer_class, fallbacks
-        if key not in self.sums:
-            total = Cost(0, 0)
-            for block, count in counts.items():
-                one = self.own_cost(block, layer_class, fallbacks)
-                total = total.plus(count * one.blocks, count * one.lines)
-            self.sums[key] = total
-        cost = self.sums[key]
-        count = counts.get(outcome, 0)
-        if count:
-            one = self.own_cost(outcome, layer_class, fallbacks)
-            cost = cost.plus(-count * one.blocks, -count * one.lines)
-        return cost
+        if key not in self.costs:
+            counts = self.wanted[layer_class]
+            costs = {b: count * self.own_cost(b, layer_class, fallbacks) for b, count in counts.items()}
+            self.costs[key] = sum(costs.values()), costs
+        total, costs = self.costs[key]
+        return total - costs.get(outcome, 0)
 
-    def own_cost(self, block: Message, layer_class: Layer, fallbacks: Fallback) -> Cost:
+    def own_cost(self, block: Message, layer_class: Layer, fallbacks: Fallback) -> int:
         written = self.shortest_block(block, layer_class, fallbacks)
-        return Cost(IMPOSSIBLE, 0) if written is None else Cost(1, 3 + self.lines(written))
+        return IMPOSSIBLE if written is None else BLOCK + 3 + self.lines(written)
 
     def lines(self, block: Message) -> int:
         """Count the lines of a block with its brackets."""
@@ -343,50 +321,43 @@ class LowerBounds:
 
     def __init__(self, search: BlockSearch) -> None:
         self.search: BlockSearch = search
-        self.alone: Dict[Layer, Cost] = {}  # where each layer has a block of its own
+        self.plain: Set[str] = {  # the fields that are the same for all layers that have a block
+            "{}.{}".format(name, field.name)
+            for names, _ in search.members.groups
+            for name in names
+            for field in search.block_class.__schema__.fields[name].kind.__schema__.fields.values()
+            if not any(map(search.members.requirements.get, names)) and is_plain(field)
+        }
+        self.alone: Dict[Layer, int] = {}  # where each layer has a block of its own
         # By a block for all layers of a class, by its core; by any block for None.
-        self.saved: Dict[Layer, Dict[Any, Cost]] = {}
+        self.saved: Dict[Layer, Dict[Any, int]] = {}
         for layer_class, counts in search.wanted.items():
-            alone = Cost(0, 0)
-            saved: Dict[Any, Cost] = {None: Cost(0, 0)}
+            self.alone[layer_class], self.saved[layer_class] = 0, {None: 0}
+            saved = self.saved[layer_class]
             for block, count in counts.items():
-                shortest = search.own_cost(block, layer_class, self.cheapest_fallbacks(block)).lines
-                cost, core = Cost(count, count * shortest), self.core(block)
-                alone = alone.plus(*cost)
-                saved[core], saved[None] = max(saved.get(core, cost), cost), max(saved[None], cost)
-            self.alone[layer_class], self.saved[layer_class] = alone, saved
+                least = frozenset((part, f.name, value_in(block, part, f.name)) for part, f in search.cascades)
+                cost, core = count * search.own_cost(block, layer_class, least), self.core(block)
+                self.alone[layer_class] += cost
+                saved[core], saved[None] = max(saved.get(core, 0), cost), max(saved[None], cost)
 
-    def may_cost_less(self, block: Message, than: Cost) -> bool:
+    def may_cost_less(self, block: Message, than: int) -> bool:
         """Return whether any variant of a block may be a better common block than one of this cost."""
-        core, least = self.core(block), Cost(1, 0)
-        for classes in self.search.types.values():
-            without, by_type = Cost(0, 0), Cost(1, 5)
-            for layer_class in classes:
-                alone, saved = self.alone[layer_class], self.saved[layer_class]
-                without = without.plus(*alone.minus(saved.get(core, Cost(0, 0))))
-                by_type = by_type.plus(*alone.minus(saved[None]))
-            least = least.plus(*min(without, by_type))
         # The first variant, which leaves out all switches, is the shortest.
-        return least < than and least.plus(0, self.search.lines(next(self.search.common_variants(block)))) < than
-
-    def cheapest_fallbacks(self, block: Message) -> Fallback:
-        """Return the fallbacks with which a block has to say the least."""
-        return frozenset((part, f.name, value_in(block, part, f.name)) for part, f in self.search.cascades)
+        core, least = self.core(block), BLOCK + self.search.lines(next(self.search.common_variants(block)))
+        for classes in self.search.types.values():
+            alone = sum(map(self.alone.__getitem__, classes))
+            by_common = sum(self.saved[layer_class].get(core, 0) for layer_class in classes)
+            by_type = sum(self.saved[layer_class][None] for layer_class in classes) - BLOCK - 5
+            least += alone - max(by_common, by_type)
+        return least < than
 
     def core(self, block: Message) -> Optional[Tuple[Any, ...]]:
         """Return what all layers get of a block that is the common one in any variant; None where that is not sure."""
-        values: List[Any] = []
-        for names, default in self.search.members.groups:
-            if any(requirements_of(self.search.block_class.__schema__.fields[name]) for name in names):
-                continue  # some layers do without
-            name = member_in(block, names)
-            if name is None and default is not None:
-                return None
-            values.append(name)
-            part = None if name is None else getattr(block, name)
-            if part is not None:
-                values += [getattr(part, f.name) for f in part.__schema__.fields.values() if is_plain(f)]
-        return tuple(values)
+        if any(
+            default is not None and member_in(block, names) is None for names, default in self.search.members.groups
+        ):
+            return None
+        return tuple(item for item in values_of(block).items() if item[0] in self.plain)
 
 
 def is_plain(field: Field) -> bool:
