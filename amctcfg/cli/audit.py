@@ -7,10 +7,10 @@ from argparse import Namespace
 from typing import Dict, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
-from ..diagnostics.words import escape_controls, pluralize, quote_name
-from ..tools.auditing import Finding
+from ..diagnostics.words import pluralize, quote_name
+from ..tools.auditing import Finding, audit, count_invisible, read_record
 from .arguments import CFG, READING, formats, option
-from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
+from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, text_of
 from .opening import open_workspace
 from .reports import format_any, json_report, origin_row
 
@@ -24,9 +24,6 @@ OPTIONS = (
 
 
 def run(arguments: Namespace, console: Console) -> int:
-    from ..tools.auditing import audit as compare
-    from ..tools.auditing import count_invisible, read_record
-
     if arguments.json is None and arguments.record is None:
         raise Failure("say what to compare with: --config JSON, --record TXT, or both")
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
@@ -37,7 +34,7 @@ def run(arguments: Namespace, console: Console) -> int:
         (None, "") if path is None else console.read(path) for path in (arguments.json, arguments.record)
     )
     try:
-        findings = compare(plan, json, record)
+        findings = audit(plan, json, record)
     except ConfigError as error:
         name = json_name if error.diagnostics[0].name == "<json>" else record_name
         named = ConfigError([d._replace(name=name) for d in error.diagnostics], error.text)
@@ -63,7 +60,7 @@ def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
     lines.append(
         "{} found".format(pluralize(len(findings), "difference")) if findings else "what was done is what was asked for"
     )
-    return "".join(escape_controls(line) + "\n" for line in lines)
+    return text_of(lines)
 
 
 def audit_json(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:

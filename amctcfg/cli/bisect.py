@@ -10,19 +10,20 @@ import queue
 import re
 import shlex
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..diagnostics.words import quote_name
-from ..documents.files import replace, same_file
+from ..documents.files import replace
 from ..documents.settings import rewrite_head_paths
 from .arguments import CFG, READING, SENSITIVITY, finite_number, option
-from .candidates import CandidateFiles
+from .candidates import FILE_ENDINGS, CandidateFiles
 from .console import EXIT_INTERRUPTED, EXIT_OK, Console, Failure
 from .opening import open_workspace
 from .scoring import read_scores, require_direction, require_tuning
 from .search_report import SearchReport
 from .simulate import count
-from .suggest import classify
+from .suggest import classify, note_unusable
 
 if TYPE_CHECKING:
     from ..tuning import Bisection, Candidate, Journal
@@ -54,6 +55,7 @@ OPTIONS = (
 
 SEEN_BY = re.compile(r"\{(json|skip|skip-file|onnx)?\}")  # the placeholders that show the candidate to a command
 NEXT_FILE = "next.cfg"
+NEXT_FILES = re.compile(r"next\.(cfg|json|txt)\Z")
 MOST_JOBS = 256  # a search does not foresee more
 
 
@@ -66,8 +68,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     file.require_text()
     scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
     if scores is not None:
-        for note in classify(list(scores), file).notes("the layers in " + arguments.scores):
-            console.note(note)
+        note_unusable(classify(scores, file), "the layers in " + arguments.scores, console)
     try:
         search = tuning.Bisection(
             file.document, file.layers or (), scores, arguments.target, arguments.budget, arguments.repeat, file.rules
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         raise Failure(str(error)) from None
     files = CandidateFiles(file, arguments.run, arguments.data or ())
     folder = StateFolder(arguments.state or ("bisect" if arguments.config == "-" else arguments.config + ".bisect"))
-    refuse_inputs(folder, (arguments.config, arguments.scores, file.require_model().path))
+    refuse_inputs(folder, console)
     try:
         with folder.lock():
             report = SearchReport(search, open_journal(search, folder, arguments), folder, file, console)
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 return write_next(report, files)
             if arguments.tell is not None:
                 return take_verdict(report, arguments.tell)
-            return CommandLoop(report, files, arguments, console).run()
+            return CommandLoop(report, files, arguments).run()
     except Locked as locked:
         who = "another search" if locked.pid is None else "another search (pid {})".format(locked.pid)
         raise Failure(
@@ -109,12 +110,12 @@ def refuse_wrong_usage(arguments: argparse.Namespace) -> None:
         raise Failure("--dask runs a command; --next and --tell need none")
 
 
-def refuse_inputs(folder: StateFolder, inputs: Any) -> None:
+def refuse_inputs(folder: StateFolder, console: Console) -> None:
     """Refuse a folder in which the search would replace one of its inputs."""
     from ..tuning.state import OURS
 
     for name in os.listdir(folder.path):
-        if OURS.match(name) and any(path and path != "-" and same_file(path, folder.file(name)) for path in inputs):
+        if OURS.match(name) and console.is_input(folder.file(name)):
             raise Failure(
                 "{} is one of the inputs, and the search writes such a file there; choose another folder "
                 "with --state".format(folder.file(name))
@@ -149,19 +150,13 @@ def open_journal(search: Bisection, folder: StateFolder, arguments: argparse.Nam
 def write_next(report: SearchReport, files: CandidateFiles) -> int:
     candidate = None if report.search.hopeless else report.search.ask()
     if candidate is None:
-        remove_next(report.folder)
+        report.folder.remove(NEXT_FILES)
         return report.finish()
     folder = report.folder
     for ending, contents in files.contents(candidate, folder.file(NEXT_FILE)).values():
         replace(contents, folder.file(os.path.splitext(NEXT_FILE)[0] + ending), None)
     report.console.lines([folder.shown(NEXT_FILE)])
     return EXIT_OK
-
-
-def remove_next(folder: StateFolder) -> None:
-    for ending in (".json", ".txt", ".cfg"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(folder.file(os.path.splitext(NEXT_FILE)[0] + ending))
 
 
 def take_verdict(report: SearchReport, word: str) -> int:
@@ -176,7 +171,7 @@ def take_verdict(report: SearchReport, word: str) -> int:
     verdict = read_verdict(word, report.search.target)
     report.journal.write(candidate, verdict)
     report.search.tell(candidate, verdict)
-    remove_next(report.folder)
+    report.folder.remove(NEXT_FILES)
     return EXIT_OK
 
 
@@ -199,20 +194,20 @@ def read_verdict(word: str, target: Optional[float]) -> Verdict:
 # ---------------------------------------------------------------- by running the command
 
 
+@dataclass(eq=False)
 class CommandLoop:
     """Runs the command on candidates until nothing is left to try."""
 
-    def __init__(
-        self, report: SearchReport, files: CandidateFiles, arguments: argparse.Namespace, console: Console
-    ) -> None:
-        self.report: SearchReport = report
-        self.search: Bisection = report.search
-        self.files: CandidateFiles = files
-        self.arguments: argparse.Namespace = arguments
-        self.console: Console = console
-        self.commands: Any = None
+    report: SearchReport
+    files: CandidateFiles
+    arguments: argparse.Namespace
+    commands: Any = None
+
+    def __post_init__(self) -> None:
+        self.search: Bisection = self.report.search
+        self.console: Console = self.report.console
         self.workers: queue.Queue[int] = queue.Queue()
-        for worker in range(arguments.jobs):
+        for worker in range(self.arguments.jobs):
             self.workers.put(worker)
 
     def run(self) -> int:
@@ -225,16 +220,13 @@ class CommandLoop:
                 self.announce()
                 self.run_commands()
         except KeyboardInterrupt:
-            self.console.done()
             self.console.note("interrupted; run the same command again to continue")
             self.report.write()
             return EXIT_INTERRUPTED
         except CommandError as stopped:
-            self.console.done()
             self.console.note(str(stopped))
             self.report.write()
             raise Failure("the search ends here; mend that and run the same command again to continue") from None
-        self.console.done()
         return self.report.finish()
 
     def is_over(self) -> bool:
@@ -262,8 +254,7 @@ class CommandLoop:
         candidate = self.search.ask()
         assert candidate is not None
         values = self.files.values(candidate, 0)
-        endings = {"": ".cfg", "json": ".json", "skip-file": ".txt", "onnx": ".onnx"}
-        files = {placeholder: (ending, b"") for placeholder, ending in endings.items()}
+        files = {placeholder: (ending, b"") for placeholder, ending in FILE_ENDINGS.items()}
         words = " ".join(map(shlex.quote, self.commands.fill_in(self.arguments.run, files, values, 0)))
         number = self.search.runs + 1
         self.console.note("run {} of about {}: {}".format(number, max(self.search.expected, number), words))
@@ -277,6 +268,7 @@ class CommandLoop:
 
         jobs = self.arguments.jobs
         with contextlib.ExitStack() as stack:
+            stack.callback(self.console.progress, "")
             stack.enter_context(one_interrupt())
             threads = stack.enter_context(ThreadPoolExecutor(jobs)) if jobs > 1 else None
             stack.callback(self.commands.stop)  # before the threads are waited for

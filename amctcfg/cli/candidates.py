@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..tuning import Candidate
 
 
+FILE_ENDINGS = {"": ".cfg", "json": ".json", "skip-file": ".txt", "onnx": ".onnx"}  # of the placeholders' files
+
+
 class CandidateFiles:
     """Makes the files of candidates that the words of a command ask for. Raises `Failure` for what there can't be."""
 
@@ -46,15 +49,14 @@ class CandidateFiles:
     def contents(self, candidate: Candidate, place: Optional[str]) -> Dict[str, Tuple[str, bytes]]:
         """Return for each placeholder the ending and the contents of its file; `place` is the configuration's path, if known."""
         text = rewrite_head_paths(candidate.text, self.file.name, place)
-        found = {"": (".cfg", text.encode("utf-8"))}
+        found = {"": text.encode("utf-8")}
         if candidate.plan.flavour.layout is not None:
-            found["json"] = (".json", (candidate.plan.to_json() + "\n").encode("utf-8"))
+            found["json"] = (candidate.plan.to_json() + "\n").encode("utf-8")
         if "{skip-file}" in self.asked or not self.asked:
-            lines = "".join("{}\n".format(name) for name in skipped_layers(candidate))
-            found["skip-file"] = (".txt", lines.encode("utf-8"))
+            found["skip-file"] = "".join("{}\n".format(name) for name in skipped_layers(candidate)).encode("utf-8")
         if self._simulation is not None:
-            found["onnx"] = (".onnx", self.simulate(candidate))
-        return found
+            found["onnx"] = self.simulate(candidate)
+        return {placeholder: (FILE_ENDINGS[placeholder], contents) for placeholder, contents in found.items()}
 
     def simulate(self, candidate: Candidate) -> bytes:
         """Return the model that computes as the candidate's quantized model does."""

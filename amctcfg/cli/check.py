@@ -5,18 +5,15 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import Counter
-from typing import TYPE_CHECKING, List, Optional, Set, Tuple
+from typing import List, Optional, Set, Tuple
 
-from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic
+from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic, count_found
+from ..diagnostics.words import pluralize
 from ..workspace.file import ConfigFile
 from .arguments import READING, formats, number_from_zero, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
 from .finding import find_configurations
 from .opening import open_workspace
-
-if TYPE_CHECKING:
-    from ..tools.fixing import Fix
-
 
 OPTIONS = (
     option(
@@ -58,13 +55,15 @@ def run(arguments: Namespace, console: Console) -> int:
             try:
                 file = workspace.file(contents, name)
             except Failure as failure:  # its settings or its model; it and other files are checked all the same
-                report.unusable(path, failure.message, failure.details)
-                report.add_alone(workspace.file_alone(contents, name))
+                report.unusable(path, failure)
+                file = workspace.file_alone(contents, name)
+                if not file.is_json:  # which says nothing without a model
+                    report.show(file)
                 continue
             report.add(report.fix(file, path) if arguments.fix or arguments.diff else file)
         except Failure as failure:  # it can't be read; the others may be fine
-            report.unusable(path, failure.message, failure.details)
-    console.done()
+            report.unusable(path, failure)
+    console.progress("")
     return report.finish()
 
 
@@ -99,14 +98,14 @@ class Report:
         else:
             self.console.note(line)
 
-    def unusable(self, path: str, message: str, details: str = "") -> None:
+    def unusable(self, path: str, failure: Failure) -> None:
         """Report a file that can't be read or written, or whose settings or model can't be used."""
         self.status = EXIT_FAILURE
-        if message not in self.said:  # a model that all files name is reported once
-            self.said.add(message)
-            self.console.failure(Failure(message, details))
+        if failure.message not in self.said:  # a model that all files name is reported once
+            self.said.add(failure.message)
+            self.console.failure(failure)
         if self.format != "text":
-            self.found.append(Diagnostic(ERROR, "unreadable", message, name=path))
+            self.found.append(Diagnostic(ERROR, "unreadable", failure.message, name=path))
 
     def fix(self, file: ConfigFile, path: str) -> ConfigFile:
         """Write what the fixes make of the file and list them, or show what they would change; go on with the result."""
@@ -127,39 +126,30 @@ class Report:
             try:
                 self.console.rewrite(path, file.text, after)
             except Failure as failure:  # the other files may be fine
-                self.unusable(path, failure.message)
+                self.unusable(path, failure)
                 return file
         self.fixed += len(made)
-        self.list_fixes(file.name, made)
-        return fixed
-
-    def list_fixes(self, name: str, made: List[Fix]) -> None:
-        """List fixes: `quant.cfg:3: true for yes`"""
         for one in made if not self.arguments.quiet else ():
             line = "" if one.diagnostic.span is None else ":{}".format(one.diagnostic.span.line)
-            self.say("{}{}: {}".format(name, line, one.done))
+            self.say("{}{}: {}".format(file.name, line, one.done))
+        return fixed
 
     def add(self, file: ConfigFile) -> None:
         """Report what is wrong with a file, and count the fixes that are left."""
-        found = file.check()
-        self.show(file, found)
-        if found and self.is_summed_up:
+        if self.show(file) and self.is_summed_up:
             safe_fixes, unsafe_fixes = file.count_fixes()
             self.fixable += safe_fixes
             self.hidden += unsafe_fixes
 
-    def add_alone(self, file: ConfigFile) -> None:
-        """Report what is wrong with a file without its model or settings, which can't be used; nothing of it is fixed."""
-        if not file.is_json:  # which says nothing without a model
-            self.show(file, file.check())
-
-    def show(self, file: ConfigFile, found: Tuple[Diagnostic, ...]) -> None:
-        """Count diagnostics, and show them as text as far as they are not too many."""
+    def show(self, file: ConfigFile) -> Tuple[Diagnostic, ...]:
+        """Count the diagnostics of a file, and show them as text as far as they are not too many."""
+        found = file.check()
         left = None if self.most is None else max(self.most - len(self.found), 0)
         self.files += 1
         self.found += found
         if self.format == "text":
             self.console.diagnostics(found, file.text, self.on_stdout, left)
+        return found
 
     def finish(self) -> int:
         """Write the reports of all files; return the exit status."""
@@ -175,10 +165,17 @@ class Report:
         return self.status or verdict(self.found, self.arguments)
 
     def sum_up(self) -> None:
-        """Write the last lines of the text."""
-        from .reports import summary_line
-
+        """Write the last lines: `Found 3 errors and 1 warning in 2 files (2 fixable with --fix).`, or that all is well."""
         if self.most and len(self.found) > self.most:
             self.say("… and {:,} more; --max-errors 0 shows all".format(len(self.found) - self.most))
-        if self.found or self.fixed or self.status == EXIT_OK:
-            self.say(summary_line(self.found, self.files, self.fixed, self.fixable, self.hidden))
+        lead = "Fixed {}; ".format(pluralize(self.fixed, "problem")) if self.fixed else ""
+        if self.found:
+            where = "" if self.files == 1 else " in {}".format(pluralize(self.files, "file"))
+            notes = ["{} fixable with --fix".format(self.fixable)] if self.fixable else []
+            if self.hidden:
+                more = "more with" if self.fixable else "fixable with"
+                notes.append("{} {} --fix --unsafe-fixes".format(self.hidden, more))
+            fixes = " ({})".format(", ".join(notes)) if notes else ""
+            self.say("{}{} {}{}{}.".format(lead, "found" if lead else "Found", count_found(self.found), where, fixes))
+        elif self.fixed or self.status == EXIT_OK:
+            self.say(lead + "no problems left." if lead else "All checks passed.")

@@ -6,10 +6,13 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Dict, Tuple
 
+from ..checks.checking import check
 from ..diagnostics.codes import CODES, Code
 from ..diagnostics.diagnostic import ConfigError, Diagnostic, render
+from ..documents.settings import Settings
 from ..flavours import FLAVOURS
 from ..flavours.layer import Layer
+from ..resolve.json_reading import read_plan
 from ..workspace.failure import require_known
 from .arguments import option
 from .console import EXIT_OK, Console
@@ -49,15 +52,10 @@ def example_of(code: str) -> Tuple[Diagnostic, ...]:
     described = CODES[code]
     flavour, layers = FLAVOURS[described.flavour], EXAMPLE_LAYERS[described.flavour]
     if code == "invalid-json":
-        from ..resolve.json_reading import read_plan
-
         try:
             read_plan(described.example, layers, "config.json")
         except ConfigError as error:
             return error.diagnostics
-    from ..checks.checking import check
-    from ..documents.settings import Settings
-
     if code == "unused-ignore":
         return tuple(Settings(described.example, "quant.cfg").unused(()))
     for model in (None, (*layers, *MORE_LAYERS.get(code, ()))):

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from ..checks.checking import check
+from ..documents.document import dumps
 from ..documents.settings import head_line
+from ..tools.condensing import condense
 from .arguments import FLAVOUR, GRAPH, OUTPUT, STRICT, option
 from .console import EXIT_OK, Console, Failure
 from .opening import open_workspace
@@ -23,10 +26,6 @@ EXPECTED_WARNINGS = ("partial-override", "skipped-override")
 
 
 def run(arguments: Namespace, console: Console) -> int:
-    from ..checks.checking import check
-    from ..documents.document import dumps
-    from ..tools.condensing import condense
-
     if arguments.graph is None:
         raise Failure("a model is needed: --graph G")
     file = open_workspace(arguments, console).open(arguments.json, is_json=True)
@@ -36,5 +35,5 @@ def run(arguments: Namespace, console: Console) -> int:
     found = {diagnostic.code for diagnostic in check(text, layers=file.layers or (), flavour=file.flavour)}
     ignored = [code for code in EXPECTED_WARNINGS if code in found]
     head = head_line(arguments.graph, file.flavour.name, arguments.output, ignored)
-    console.output(head + text, arguments.output, (arguments.json, arguments.graph))
+    console.output(head + text, arguments.output)
     return EXIT_OK

@@ -48,6 +48,7 @@ class Console:
         self.has_read_stdin: bool = False
         self.is_verbose: bool = False
         self.color: str = ON_TERMINALS
+        self.inputs: List[str] = []  # what was read, and must not be replaced
 
     # ------------------------------------------------------------ what the streams are
 
@@ -83,12 +84,12 @@ class Console:
         """Write output for people; whatever of a file's content is in a line can't act on the terminal or the log."""
         self.result(text_of(lines))
 
-    def output(self, text: str, path: Optional[str], inputs: Iterable[Optional[str]] = ()) -> None:
+    def output(self, text: str, path: Optional[str]) -> None:
         """Write a result to standard output, or into a file in one step; refuse to replace an input."""
         if path is None or path == "-":
             self.result(text)
             return
-        self.check_target(path, inputs)
+        self.check_target(path)
         if self.stdout is not None:
             self.stdout.flush()  # the file may be standard output by another name
         write(text.encode("utf-8", "backslashreplace").decode("utf-8"), path)  # a file's name may be no text
@@ -100,11 +101,13 @@ class Console:
         except OSError as error:
             raise Failure("can't write {}: {}".format(path, error.strerror or error)) from None
 
-    def check_target(self, path: str, inputs: Iterable[Optional[str]]) -> None:
+    def is_input(self, path: str) -> bool:
+        return any(same_file(other, path) for other in self.inputs)
+
+    def check_target(self, path: str) -> None:
         """Raise `Failure` for an output that is one of the inputs, or in a folder that is not there."""
-        for other in inputs:
-            if other and other != "-" and same_file(other, path):
-                raise Failure("{} is one of the inputs; choose another name for the output".format(path))
+        if self.is_input(path):
+            raise Failure("{} is one of the inputs; choose another name for the output".format(path))
         folder = os.path.dirname(path)
         if folder and not os.path.isdir(folder):
             raise Failure("can't write {}: there is no folder {}".format(path, folder))
@@ -140,9 +143,9 @@ class Console:
 
     # ------------------------------------------------------------ notes
 
-    def note(self, text: str) -> None:
-        """Write a sentence about the run, unless it is to be quiet."""
-        if not self.is_quiet:
+    def note(self, *texts: str) -> None:
+        """Write sentences about the run, unless it is to be quiet."""
+        for text in texts if not self.is_quiet else ():
             self.complain(text)
 
     def detail(self, text: str) -> None:
@@ -167,8 +170,10 @@ class Console:
             self.stderr.write("\r\x1b[K{}".format(escape_controls(text)[: width - 1]))  # a second row would stay
             self.stderr.flush()
 
-    def done(self) -> None:
-        self.progress("")
+    def show_reading(self, path: str) -> None:
+        """Show that a model is being read, "" when that has ended."""
+        self.inputs.append(path)
+        self.progress("reading {} ...".format(path) if path else "")
 
     def shows_progress(self) -> bool:
         """Tell whether there is a terminal to show progress on, and work that lasts."""
@@ -184,6 +189,7 @@ class Console:
     def read(self, path: str) -> Tuple[Any, str]:
         """Read a file's contents and name; `-` is standard input. Raises `Failure`."""
         if path != "-":
+            self.inputs.append(path)
             try:
                 return read(path)
             except OSError as error:

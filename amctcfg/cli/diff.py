@@ -14,8 +14,8 @@ from ..diagnostics.diagnostic import ERROR, PLAIN, RED, Diagnostic
 from ..diagnostics.source import Span
 from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
 from ..resolve.resolver import member_in
-from ..tools.diffing import Change
-from ..workspace.file import ConfigFile, quantizable_types
+from ..tools.diffing import Change, diff
+from ..workspace.file import ConfigFile
 from .arguments import READING, formats, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure
 from .opening import open_workspace
@@ -33,8 +33,6 @@ OPTIONS = (
 
 
 def run(arguments: Namespace, console: Console) -> int:
-    from ..tools.diffing import diff
-
     workspace = open_workspace(arguments, console)
     before, after = workspace.open(arguments.before), workspace.open(arguments.after)
     model = after.model or before.model
@@ -88,7 +86,8 @@ class Comparison:
     every: bool
 
     def __post_init__(self) -> None:
-        self.types: Dict[str, str] = quantizable_types(self.after)
+        layers, quantizes = self.after.layers or (), self.after.flavour.quantizes
+        self.types: Dict[str, str] = {layer.name: layer.type for layer in layers if quantizes(layer)}
         self.sizes: Dict[str, int] = Counter(self.types.values())
 
     def rows(self) -> Iterator[ChangeGroup]:

@@ -20,5 +20,5 @@ def run(arguments: Namespace, console: Console) -> int:
     console.diagnostics(warnings, file.text)
     status = verdict(warnings, arguments)
     if status == EXIT_OK:
-        console.output(plan.to_json() + "\n", arguments.output, (arguments.config, file.require_model().path))
+        console.output(plan.to_json() + "\n", arguments.output)
     return status

@@ -4,21 +4,22 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING, Dict, Iterable, List, Tuple
+from fnmatch import fnmatchcase
+from typing import Dict, Iterable, List, Tuple
 
+from ..checks.context import index_names
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.suggestions import did_you_mean
 from ..diagnostics.words import escape_controls, quote_names
 from ..flavours.flavour import Flavour
+from ..flavours.layer import Layer
+from ..models.graphs import Examined
+from ..tools.explaining import Explanation
 from ..workspace.model import Model
 from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, verdict
 from .opening import open_workspace
 from .reports import json_report
-
-if TYPE_CHECKING:
-    from ..models.graphs import Examined
-
 
 OPTIONS = (
     CFG,
@@ -31,10 +32,6 @@ OPTIONS = (
 
 
 def run(arguments: Namespace, console: Console) -> int:
-    from ..flavours.layer import Layer
-    from ..models.graphs import Examined
-    from ..tools.explaining import Explanation
-
     file = open_workspace(arguments, console).open(arguments.config)
     if file.model is None and (not arguments.type or arguments.all or not arguments.layers):
         raise Failure("explain needs --graph, or the names of layers and their --type")
@@ -78,8 +75,6 @@ def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> List[
         unknown += [] if found else [word]
         chosen.update((name, by_name[name]) for name in found)
     if unknown:
-        from ..checks.context import index_names
-
         names, lines = index_names(model.layers, flavour), []
         for word in unknown:
             hint = did_you_mean(names.nearest(word))
@@ -90,8 +85,6 @@ def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> List[
 
 def matching(word: str, names: Iterable[str]) -> List[str]:
     """Find the name with this end of its path, or those that match a pattern. Raises `Failure` for an ambiguous end."""
-    from fnmatch import fnmatchcase
-
     names = list(names)
     ends = [name for name in names if name.endswith(("/" + word, "." + word))]
     if len(ends) > 1:

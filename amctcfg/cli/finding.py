@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from typing import Iterator, List, Sequence
 
 from .console import Console
@@ -48,8 +49,6 @@ def walk(folder: str, excluded: Sequence[str]) -> Iterator[str]:
 
 def matches_excluded(path: str, folder: str, excluded: Sequence[str]) -> bool:
     """Tell whether a pattern matches the name, the path in the folder, or the path as it is shown."""
-    from fnmatch import fnmatchcase
-
     shown = [os.path.basename(path), os.path.relpath(path, folder), os.path.normpath(path)]
     shown = [name.replace(os.sep, "/") for name in shown]
     return any(fnmatchcase(name, pattern.rstrip("/")) for pattern in excluded for name in shown)

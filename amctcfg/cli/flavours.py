@@ -9,6 +9,8 @@ from typing import Iterator
 from ..diagnostics.words import join_words
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
+from ..messages.message import messages_of
+from ..tools.exporting import proto
 from ..workspace.choosing import flavour_by_name
 from .arguments import option
 from .console import EXIT_OK, Console, Failure
@@ -26,8 +28,6 @@ def run(arguments: Namespace, console: Console) -> int:
     if arguments.name is not None:
         flavour = flavour_by_name(arguments.name)
         if arguments.proto:
-            from ..tools.exporting import proto
-
             console.result(proto(flavour))
         else:
             console.lines(describe_flavour(flavour))
@@ -48,8 +48,6 @@ EVIDENCE = {
 
 
 def describe_flavour(flavour: Flavour) -> Iterator[str]:
-    from ..messages.message import messages_of
-
     yield "{}: {}".format(flavour.name, flavour.title)
     yield "  schema    {}".format(flavour.proto or "not named by the vendor's pages")
     if flavour.versions:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from ..diagnostics.diagnostic import ConfigError
-from ..workspace.workspace import as_text
+from ..tools.formatting import format as format_text
+from ..workspace.file import as_text
 from .arguments import CFGS, READING, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
 from .opening import open_workspace
@@ -32,8 +33,6 @@ def run(arguments: Namespace, console: Console) -> int:
 
 def format_file(path: str, arguments: Namespace, console: Console) -> int:
     """Format a file; return the exit status that it deserves."""
-    from ..tools.formatting import format as format_text
-
     contents, name = console.read(path)
     before, status = as_text(contents), EXIT_OK
     try:

@@ -6,13 +6,18 @@ from __future__ import annotations
 import os
 import re
 from argparse import Namespace
-from typing import Any, Dict, List, Sequence
+from collections import Counter
+from typing import Any, List, Sequence
 
+from ..checks.checking import check
 from ..diagnostics.diagnostic import ERROR
 from ..diagnostics.words import join_words
 from ..documents.settings import head_line
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
+from ..flavours.requirement import BY_TYPE, cascade_of
+from ..messages.kinds import STRING
+from ..messages.meanings import field_meanings
 from .arguments import FLAVOUR, GRAPH, option, target
 from .console import EXIT_OK, Console, Failure
 from .opening import open_workspace
@@ -41,14 +46,12 @@ def run(arguments: Namespace, console: Console) -> int:
     layers = workspace.model(arguments.graph, flavour).layers
     head = head_line(arguments.graph, flavour.name, arguments.output)
     text = correct_examples(template(flavour, layers), layers, flavour)
-    console.output(head + text, arguments.output, (arguments.graph,))
+    console.output(head + text, arguments.output)
     return EXIT_OK
 
 
 def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour) -> str:
     """Return the template with `false` for each `true` in a comment that would be an error on these layers."""
-    from ..checks.checking import check
-
     for match in re.finditer(r"^( *)# (\w+): true$", text, re.MULTILINE):
         line = "{}  {}: {{}}".format(match[1], match[2])  # as long as the comment
         trial = text[: match.start()] + line.format("true") + text[match.end() :]
@@ -60,13 +63,8 @@ def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour) -> st
 
 def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
     """Write a configuration of defaults for a model, with a comment for each field."""
-    from ..messages.kinds import STRING
-    from ..messages.meanings import field_meanings
-
     quantizable = [layer for layer in layers if flavour.quantizes(layer)]
-    counts: Dict[str, int] = {}
-    for layer in quantizable:
-        counts[layer.type] = counts.get(layer.type, 0) + 1
+    counts = Counter(layer.type for layer in quantizable)
     lines: List[str] = []
     if flavour.proto:  # which editors and formatters of text format look for
         lines += ["# proto-file: {}".format(flavour.proto), "# proto-message: {}".format(flavour.config.__name__)]
@@ -107,8 +105,6 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
 
 
 def override_comment(field: str, key: str, name: str) -> List[str]:
-    from ..messages.kinds import STRING
-
     return [
         "# {} {{".format(field),
         "#   {}: {}".format(key, STRING.format(name)),
@@ -119,9 +115,6 @@ def override_comment(field: str, key: str, name: str) -> List[str]:
 
 def block_lines(block: Any, name: str) -> List[str]:
     """Write a block with the defaults of its default algorithms, and what else there is as comments."""
-    from ..flavours.requirement import BY_TYPE, cascade_of
-    from ..messages.meanings import field_meanings
-
     lines = [name + " {"]
     for part, meaning in field_meanings(block).items():
         field = block.__schema__.fields[part]

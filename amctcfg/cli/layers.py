@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from fnmatch import fnmatchcase
 
-from ..diagnostics.words import escape_controls
+from ..models.loading import describe, notes_of
+from ..models.tables import layers_to_csv, layers_to_json
 from .arguments import FLAVOUR, formats, option
 from .console import EXIT_OK, Console, check_neutral
 from .opening import open_workspace
@@ -22,11 +24,6 @@ OPTIONS = (
 
 
 def run(arguments: Namespace, console: Console) -> int:
-    from fnmatch import fnmatchcase
-
-    from ..models.loading import describe, notes_of
-    from ..models.tables import layers_to_csv, layers_to_json
-
     workspace = open_workspace(arguments, console)
     flavour, _ = workspace.flavour_of_model(arguments.graph)
     examined = [
@@ -42,6 +39,5 @@ def run(arguments: Namespace, console: Console) -> int:
         is_json = arguments.format == "json"
         console.result(layers_to_json(layers, notes) if is_json else check_neutral(layers_to_csv(layers, notes), "csv"))
         return EXIT_OK
-    rows = [(escape_controls(e.layer.name), escape_controls(e.layer.type), describe(e, flavour)) for e in examined]
-    console.lines(align(rows))
+    console.lines(align((e.layer.name, e.layer.type, describe(e, flavour)) for e in examined))
     return EXIT_OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from contextlib import contextmanager
-from typing import Iterable, Iterator, Optional
+from typing import Iterator
 
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
@@ -19,7 +19,7 @@ def open_workspace(arguments: Namespace, console: Console) -> Workspace:
     """Return a workspace with those of its options that a command has."""
     given = vars(arguments)
     options = Options(**{name: given[name] for name in Options._fields if given.get(name) is not None})
-    return Workspace(options, console.note, console.progress, console.read, console.detail)
+    return Workspace(options, console.note, console.show_reading, console.read, console.detail)
 
 
 @contextmanager
@@ -41,11 +41,9 @@ def check_in_place(arguments: Namespace) -> None:
         raise Failure("-i changes the file itself; leave it out with -o and for standard input")
 
 
-def write_changed(
-    text: str, file: ConfigFile, arguments: Namespace, inputs: Iterable[Optional[str]], console: Console
-) -> None:
+def write_changed(text: str, file: ConfigFile, arguments: Namespace, console: Console) -> None:
     """Write what a command has made of a file: in its place, to another one, or to standard output."""
     if not arguments.in_place:
-        console.output(rewrite_head_paths(text, file.name, arguments.output or file.name), arguments.output, inputs)
+        console.output(rewrite_head_paths(text, file.name, arguments.output or file.name), arguments.output)
     elif text != file.document.text:
         console.rewrite(arguments.config, file.document.text, text)

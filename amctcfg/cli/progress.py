@@ -47,7 +47,7 @@ class ProgressBar:
         if self.bar is not None:
             self.bar.close()
         elif self.total is not None:
-            self.console.done()
+            self.console.progress("")
         self.bar = self.total = None
 
 

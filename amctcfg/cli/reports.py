@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports of diagnostics: the summary line, and the formats for programs and reviews."""
+"""Reports of diagnostics in the formats for programs and reviews, and what the reports of several commands share."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 from .. import __version__
-from ..diagnostics.diagnostic import count_found
-from ..diagnostics.words import dump_json, escape_controls, format_value, pluralize
+from ..diagnostics.words import dump_json, escape_controls, format_value
 from ..resolve.effective import Origin
 from .console import check_neutral
 
@@ -20,19 +19,6 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1  # of the JSON reports
 
 
-def summary_line(found: Sequence[Diagnostic], files: int, fixed: int = 0, fixable: int = 0, hidden: int = 0) -> str:
-    """Return `Found 3 errors and 1 warning in 2 files (2 fixable with --fix).`, or that all is well."""
-    lead = "Fixed {}".format(pluralize(fixed, "problem")) if fixed else ""
-    if not found:
-        return lead + "; no problems left." if fixed else "All checks passed."
-    line = "{} {}".format(lead + "; found" if lead else "Found", count_found(found))
-    line += "" if files == 1 else " in {}".format(pluralize(files, "file"))
-    notes = ["{} fixable with --fix".format(fixable)] if fixable else []
-    if hidden:
-        notes.append("{} {} --fix --unsafe-fixes".format(hidden, "more with" if fixable else "fixable with"))
-    return "{}{}.".format(line, " ({})".format(", ".join(notes)) if notes else "")
-
-
 def json_report(**values: Any) -> str:
     """Write a report as one object, which begins with the version of its form."""
     return dump_json(dict(version=FORMAT_VERSION, **values), indent=2, allow_nan=False) + "\n"
@@ -40,7 +26,7 @@ def json_report(**values: Any) -> str:
 
 def align(rows: Iterable[Sequence[str]], justify: Callable[[str, int], str] = str.ljust) -> List[str]:
     """Return the lines of a table without a frame, of which `justify` places the columns behind the first."""
-    rows = list(rows)
+    rows = [[escape_controls(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["  ".join([row[0].ljust(widths[0]), *map(justify, row[1:], widths[1:])]).rstrip() for row in rows]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from typing import Any, Callable, Dict, Iterator, Tuple
+from typing import Any, Callable, Container, Dict, Iterator, Tuple
 
 from ..diagnostics.codes import CODES
 from ..diagnostics.diagnostic import ERROR, WARNING
@@ -28,11 +28,8 @@ def run(arguments: Namespace, console: Console) -> int:
         console.lines(align((name, COMMANDS[name]) for name in SCHEMAS))
         return EXIT_OK
     require_known(name, SCHEMAS, "schema of", "there are schemas of {}".format(", ".join(SCHEMAS)))
-    found: JsonSchema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "amctcfg {} --format json".format(name),
-    }
-    found.update(SCHEMAS[name]())
+    title = "amctcfg {} --format json".format(name)
+    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **SCHEMAS[name]()}
     console.result(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return EXIT_OK
 
@@ -56,15 +53,19 @@ def array(items: JsonSchema) -> JsonSchema:
     return {"type": "array", "items": items}
 
 
-def table(properties: Dict[str, JsonSchema], optional: Tuple[str, ...] = ()) -> JsonSchema:
+def table(optional: Container[str] = (), **properties: JsonSchema) -> JsonSchema:
     """Return the schema of an object with these keys and no others."""
     required = [name for name in properties if name not in optional]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
+def rows(optional: Container[str] = (), **properties: JsonSchema) -> JsonSchema:
+    return array(table(optional, **properties))
+
+
 def report_schema(**properties: JsonSchema) -> JsonSchema:
     """Return the schema of a report, which begins with the version of its form."""
-    return table({"version": {"const": FORMAT_VERSION}, **properties})
+    return table(version={"const": FORMAT_VERSION}, **properties)
 
 
 POSITION = dict(INTEGER, minimum=1)
@@ -74,8 +75,8 @@ TIER = dict(
     TEXT, description="What decided: a field of the configuration, default, layer_type, unsupported or quant_config."
 )
 DECIDED = {"tier": TIER, "path": PATH, "line": PLACE, "column": PLACE}
-ORIGIN = table(dict(DECIDED, file=or_null(TEXT)))
-SPAN = table(dict.fromkeys(Span._fields, POSITION))
+ORIGIN = table(**DECIDED, file=or_null(TEXT))
+SPAN = table(**dict.fromkeys(Span._fields, POSITION))
 
 
 def iter_block_fields() -> Iterator[Tuple[str, JsonSchema]]:
@@ -101,65 +102,53 @@ def value_of(kind: Any) -> JsonSchema:
 
 
 def of_check() -> JsonSchema:
-    diagnostic = table(
-        {
-            "file": TEXT,
-            "severity": {"enum": [ERROR, WARNING]},
-            "code": {"enum": list(CODES)},
-            "message": TEXT,
-            "hint": or_null(TEXT),
-            "path": PATH,
-            "span": or_null(SPAN),
-        }
+    severity, code = {"enum": [ERROR, WARNING]}, {"enum": list(CODES)}
+    place = {"path": PATH, "span": or_null(SPAN)}
+    return report_schema(
+        diagnostics=rows(file=TEXT, severity=severity, code=code, message=TEXT, hint=or_null(TEXT), **place)
     )
-    return report_schema(diagnostics=array(diagnostic))
 
 
 def of_show() -> JsonSchema:
-    row: JsonSchema = {"layer": TEXT, "type": TEXT, "quant_enable": YES_OR_NO, "fuse": YES_OR_NO}
     values = {name: or_null(schema) for name, schema in iter_block_fields()}
     more: JsonSchema = {"score": or_null(NUMBER), "before": {"type": "object"}}
-    return report_schema(file=TEXT, layers=array(table({**row, **values, **more}, (*values, *more))), borders=INTEGER)
+    every = {"layer": TEXT, "type": TEXT, "quant_enable": YES_OR_NO, "fuse": YES_OR_NO}
+    return report_schema(file=TEXT, layers=rows((*values, *more), **every, **values, **more), borders=INTEGER)
 
 
 def of_explain() -> JsonSchema:
-    lost = table({"value": ANYTHING, **DECIDED, "why": TEXT})
-    field = table({"value": ANYTHING, **DECIDED, "shadowed": array(lost)})
-    fields = {"type": "object", "additionalProperties": field}
-    layer = table({"layer": TEXT, "type": TEXT, "quantized": YES_OR_NO, "notes": array(TEXT), "fields": fields})
-    return report_schema(file=TEXT, layers=array(layer))
+    lost = rows(value=ANYTHING, **DECIDED, why=TEXT)
+    fields = {"type": "object", "additionalProperties": table(value=ANYTHING, **DECIDED, shadowed=lost)}
+    layers = rows(layer=TEXT, type=TEXT, quantized=YES_OR_NO, notes=array(TEXT), fields=fields)
+    return report_schema(file=TEXT, layers=layers)
 
 
 def of_diff() -> JsonSchema:
-    change = {"layer": or_null(TEXT), "field": TEXT, "before": ANYTHING, "after": ANYTHING}
-    return report_schema(changes=array(table({**change, "before_origin": ORIGIN, "after_origin": ORIGIN})))
+    values = {"before": ANYTHING, "after": ANYTHING, "before_origin": ORIGIN, "after_origin": ORIGIN}
+    return report_schema(changes=rows(layer=or_null(TEXT), field=TEXT, **values))
 
 
 def of_audit() -> JsonSchema:
-    finding = table({"layer": or_null(TEXT), "field": TEXT, "asked": ANYTHING, "origin": ORIGIN, "done": ANYTHING})
-    unseen = dict(
-        {"type": "object", "additionalProperties": INTEGER},
-        description="Of each field, for how many layers it can't be seen.",
-    )
-    return report_schema(file=TEXT, findings=array(finding), not_visible=unseen)
+    findings = rows(layer=or_null(TEXT), field=TEXT, asked=ANYTHING, origin=ORIGIN, done=ANYTHING)
+    what = "Of each field, for how many layers it can't be seen."
+    unseen = {"type": "object", "additionalProperties": INTEGER, "description": what}
+    return report_schema(file=TEXT, findings=findings, not_visible=unseen)
 
 
 def of_layers() -> JsonSchema:
-    row = {"name": TEXT, "type": TEXT, "supported": YES_OR_NO, "lacks": array(TEXT), "notes": array(TEXT)}
-    return array(table(row, ("lacks", "notes")))
+    more = {"lacks": array(TEXT), "notes": array(TEXT)}
+    return rows(more, name=TEXT, type=TEXT, supported=YES_OR_NO, **more)
 
 
 def of_simulate() -> JsonSchema:
     one_or_two: JsonSchema = {"anyOf": [NUMBER, NUMBERS]}
-    row = {"layer": TEXT, "type": TEXT, "scale": one_or_two, "offset": one_or_two, "weight_scales": NUMBERS}
-    measured = {name: or_null(NUMBER) for name in ("cosine", "sqnr", "output")}
-    refusal = table({"layer": TEXT, "reason": TEXT})
+    measured = dict.fromkeys(("cosine", "sqnr", "output"), or_null(NUMBER))
     return report_schema(
         file=TEXT,
         model=TEXT,
-        layers=array(table({**row, **measured})),
+        layers=rows(layer=TEXT, type=TEXT, scale=one_or_two, offset=one_or_two, weight_scales=NUMBERS, **measured),
         borders=or_null(INTEGER),
-        refused=array(refusal),
+        refused=rows(layer=TEXT, reason=TEXT),
         notes=array(TEXT),
         output_sqnr=or_null(NUMBER),
     )
@@ -167,16 +156,14 @@ def of_simulate() -> JsonSchema:
 
 def of_tune() -> JsonSchema:
     decibels = dict(or_null(NUMBER), description="Decibels of the model's output.")
-    change = table({"layer": TEXT, "setting": TEXT, "kind": TEXT, "without": decibels})
-    left = table({"layer": TEXT, "output": decibels})
     return report_schema(
         file=TEXT,
         model=TEXT,
         before=decibels,
         after=decibels,
         reached=YES_OR_NO,
-        changes=array(change),
-        left=array(left),
+        changes=rows(layer=TEXT, setting=TEXT, kind=TEXT, without=decibels),
+        left=rows(layer=TEXT, output=decibels),
         notes=array(TEXT),
     )
 

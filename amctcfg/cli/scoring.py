@@ -6,7 +6,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from ..diagnostics.diagnostic import ConfigError
+from ..workspace.failure import using
 from .console import Console, Failure
 from .opening import importing
 
@@ -26,19 +26,14 @@ def read_scores(arguments: Namespace, console: Console) -> Scores:
     tuning = require_tuning()
     if arguments.low_is_sensitive and arguments.high_is_sensitive:
         raise Failure("--low-is-sensitive and --high-is-sensitive exclude each other")
-    try:
-        scores = tuning.load_scores(arguments.scores, arguments.column)
-    except ConfigError as error:
-        raise Failure("can't use {} as scores".format(arguments.scores), str(error)) from None
-    except OSError as error:
-        raise Failure("can't read {}: {}".format(arguments.scores, error.strerror or error)) from None
-    direction = arguments.low_is_sensitive
-    if not (arguments.low_is_sensitive or arguments.high_is_sensitive):
-        direction = scores.low_is_sensitive
-        if direction is not None:
-            console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
-    found: Scores = tuning.Scores(scores, direction, scores.kind)
-    return found
+    console.inputs.append(arguments.scores)
+    with using(arguments.scores, "scores"):
+        scores: Scores = tuning.load_scores(arguments.scores, arguments.column)
+    if arguments.low_is_sensitive or arguments.high_is_sensitive:
+        scores = tuning.Scores(scores, arguments.low_is_sensitive, scores.kind)
+    elif scores.low_is_sensitive is not None:
+        console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
+    return scores
 
 
 def require_direction(scores: Scores, arguments: Namespace) -> Scores:

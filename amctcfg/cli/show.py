@@ -59,8 +59,7 @@ def run(arguments: Namespace, console: Console) -> int:
         shown = to_text(view, width, not arguments.output and console.colors(console.stdout), every)
     else:
         shown = FORMATS[arguments.format](view)
-    inputs = (arguments.config, arguments.against, arguments.scores, file.require_model().path)
-    console.output(shown, arguments.output, inputs)
+    console.output(shown, arguments.output)
     return verdict(view.warnings, arguments)
 
 

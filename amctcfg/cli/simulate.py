@@ -8,14 +8,14 @@ import math
 import os
 import re
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
-from ..diagnostics.words import dump_json, escape_controls, pluralize, quote_name
+from ..diagnostics.words import dump_json, pluralize, quote_name
 from ..tools.tabulating import Measured, View
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
-from .console import Console, Failure, verdict
+from .console import Console, Failure, text_of, verdict
 from .opening import importing, open_workspace
 from .progress import ProgressBar
 from .reports import align, finite, json_report, table_csv
@@ -103,23 +103,21 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
     path, plan = file.require_model().path, file.plan
     with simulating(console) as (simulation, bar):
-        data = [*simulation.network.weight_files(path), *files_of(arguments.data)]
-        inputs = (arguments.config, arguments.against, path, *data)
-        check_targets(arguments, inputs, console)
+        console.inputs += [*simulation.network.weight_files(path), *files_of(arguments.data)]
+        check_targets(arguments, console)
         batches = simulation.load_batches(arguments.data, path)
         sim = simulation.simulate(plan, path, batches, bar, arguments.memory, arguments.jobs)
         view = make_view(file, sim, arguments.sensitivity == "output", old)
         scores = sim.sensitivity(arguments.sensitivity) if arguments.ranking else {}
-    for note in sim.notes:
-        console.note(note)
+    console.note(*sim.notes)
     warnings = view.shown.warnings
     console.diagnostics(warnings, file.text)
     if arguments.output is not None:
         sim.save(arguments.output)
     if arguments.record is not None:
-        console.output(sim.record, arguments.record, inputs)
+        console.output(sim.record, arguments.record)
     if arguments.ranking is not None:
-        console.output(to_ranking(scores), arguments.ranking, inputs)
+        console.output(to_ranking(scores), arguments.ranking)
     console.result(FORMATS[arguments.format](view))
     return verdict(warnings, arguments)
 
@@ -144,7 +142,7 @@ def files_of(paths: Iterable[str]) -> List[str]:
     return found
 
 
-def check_targets(arguments: argparse.Namespace, inputs: Sequence[Optional[str]], console: Console) -> None:
+def check_targets(arguments: argparse.Namespace, console: Console) -> None:
     """Raise `Failure` where an output would replace an input or another output."""
     targets = [target for target in (arguments.output, arguments.record, arguments.ranking) if target is not None]
     if arguments.output == "-":
@@ -152,7 +150,7 @@ def check_targets(arguments: argparse.Namespace, inputs: Sequence[Optional[str]]
     if arguments.output is not None:  # large weights go beside the model
         targets.append(os.path.realpath(arguments.output) + ".data")
     for target in targets:
-        console.check_target(target, inputs)
+        console.check_target(target)
     if len({os.path.realpath(target) for target in targets}) < len(targets):
         raise Failure("two of the outputs have one name")
 
@@ -189,7 +187,7 @@ def to_text(view: SimulationView) -> str:
     borders = view.shown.table.borders
     parts += ["{} between quantized and float layers".format(pluralize(borders, "border"))] if borders else []
     lines.append("{}; the model's output: {}".format(", ".join(parts), decibels(view.sim.output_sqnr)))
-    return "".join(escape_controls(line) + "\n" for line in lines)
+    return text_of(lines)
 
 
 def text_cells(row: Dict[str, Any]) -> Dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from fnmatch import fnmatchcase
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, Iterable, List, Optional
 
 from ..diagnostics.diagnostic import ERROR
 from ..diagnostics.words import dump_json, join_words, pluralize, quote_name
@@ -39,41 +39,33 @@ OPTIONS = (
 )
 
 
-class Selection(NamedTuple):
-    """The names in a file of scores: those that could be skipped, and the others by reason."""
-
-    usable: List[str]
-    already: List[str]
-    unknown: List[str]
-    unsupported: List[str]
-
-    def notes(self, where: str) -> List[str]:
-        rows = (
-            (self.unknown, "are not in the model (fusion renames nodes)", "is not in the model (fusion renames nodes)"),
-            (self.unsupported, "can't be quantized", "can't be quantized"),
-            (self.already, "are already skipped", "is already skipped"),
-        )
-        found = []
-        for names, many, one in rows:
-            if names:
-                everything = join_words([quote_name(name) for name in names], "and")
-                found.append("{} of {} {}: {}".format(len(names), where, one if len(names) == 1 else many, everything))
-        return found
+# What keeps a layer from being skipped; nothing, where it is usable.
+UNKNOWN = "{} not in the model (fusion renames nodes)"
+UNSUPPORTED = "can't be quantized"
+ALREADY = "{} already skipped"
+USABLE = ""
 
 
-def classify(names: List[str], file: ConfigFile) -> Selection:
+def classify(names: Iterable[str], file: ConfigFile) -> Dict[str, List[str]]:
+    """Sort names by what keeps these layers from being skipped."""
     plan, known = file.plan, {layer.name for layer in file.layers or ()}
-    found = Selection([], [], [], [])
+    found: Dict[str, List[str]] = {UNKNOWN: [], UNSUPPORTED: [], ALREADY: [], USABLE: []}
     for name in names:
         if name not in known:
-            found.unknown.append(name)
+            found[UNKNOWN].append(name)
         elif name not in plan:
-            found.unsupported.append(name)
-        elif not plan[name].quant_enable:
-            found.already.append(name)
+            found[UNSUPPORTED].append(name)
         else:
-            found.usable.append(name)
+            found[USABLE if plan[name].quant_enable else ALREADY].append(name)
     return found
+
+
+def note_unusable(found: Dict[str, List[str]], where: str, console: Console) -> None:
+    for reason, names in found.items():
+        if reason and names:
+            words = reason.format("is" if len(names) == 1 else "are")
+            quoted = join_words([quote_name(name) for name in names], "and")
+            console.note("{} of {} {}: {}".format(len(names), where, words, quoted))
 
 
 def run(arguments: Namespace, console: Console) -> int:
@@ -82,21 +74,20 @@ def run(arguments: Namespace, console: Console) -> int:
     file.require_text()
     selections = select_where(arguments, console, file)
     chosen = choose(arguments, console, file)
-    names = classify(list(dict.fromkeys([*chosen, *in_order(file, selections)])), file)
-    for note in names.notes("these layers"):
-        console.note(note)
-    inputs = (arguments.config, arguments.scores, *arguments.log, file.require_model().path)
+    found = classify(dict.fromkeys([*chosen, *in_order(file, selections)]), file)
+    note_unusable(found, "these layers", console)
+    usable = found[USABLE]
     if arguments.format:
-        console.output(list_names([*names.usable, *names.already], arguments.format), arguments.output, inputs)
+        console.output(list_names([*usable, *found[ALREADY]], arguments.format), arguments.output)
         return EXIT_OK
-    text = with_selections(file, {name: chosen[name] for name in names.usable if name in chosen}, selections, arguments)
-    console.note("added {} to skip_layers".format(pluralize(len(names.usable), "layer")))
+    text = with_selections(file, {name: chosen[name] for name in usable if name in chosen}, selections, arguments)
+    console.note("added {} to skip_layers".format(pluralize(len(usable), "layer")))
     result = file.workspace.file(text, file.name)
     errors = [diagnostic for diagnostic in result.check() if diagnostic.severity == ERROR]
     if errors:
         console.diagnostics(errors, text)
         return EXIT_FINDINGS
-    write_changed(text, file, arguments, inputs, console)
+    write_changed(text, file, arguments, console)
     return EXIT_OK
 
 

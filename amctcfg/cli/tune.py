@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, List
 
-from ..diagnostics.words import escape_controls, join_words, pluralize
+from ..diagnostics.words import join_words, pluralize
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, finite_number, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console
 from .opening import check_in_place, open_workspace, write_changed
@@ -52,10 +52,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     file.require_text()
     path, document = file.require_model().path, file.document
     with simulating(console) as (simulation, bar):
-        data = [*simulation.network.weight_files(path), *files_of([*arguments.data, *(arguments.check or ())])]
-        inputs = (arguments.config, path, *data)
+        console.inputs += simulation.network.weight_files(path)
+        console.inputs += files_of([*arguments.data, *(arguments.check or ())])
         if arguments.output:
-            console.check_target(arguments.output, inputs)
+            console.check_target(arguments.output)
         batches = simulation.load_batches(arguments.data, path)
         check = None if arguments.check is None else simulation.load_batches(arguments.check, path)
         tuned = simulation.tune(
@@ -74,16 +74,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.format == "json":
         console.result(to_json(tuned, file.name, path))
     if arguments.in_place or arguments.output or arguments.format != "json":
-        write_changed(tuned.text, file, arguments, inputs, console)
+        write_changed(tuned.text, file, arguments, console)
     return EXIT_OK if tuned.reached else EXIT_FINDINGS
 
 
 def show_tuned(console: Console, tuned: Any, target: Any) -> None:
     """Write the table, and what there is to say, to standard error."""
-    for line in to_table(tuned):
-        console.note(line)
-    for note in tuned.notes:
-        console.note(note)
+    console.note(*to_table(tuned), *tuned.notes)
     if not tuned.reached:
         console.note("the target of {:g} dB was not reached; this is the best that was found".format(target))
 
@@ -95,7 +92,6 @@ def to_table(tuned: Any) -> List[str]:
         return [head.partition(" before")[0] + "; no change"]
     rows = [["layer", "kind", "without", "setting"]]
     rows += [[change.layer, change.kind, decibels(change.without), change.setting] for change in tuned.changes]
-    rows = [[escape_controls(cell) for cell in row] for row in rows]
     return [*align(rows), "{}, {}".format(pluralize(len(tuned.changes), "change"), head)]
 
 

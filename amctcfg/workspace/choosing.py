@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Tuple
 
 from ..documents.document import parse_tree
 from ..flavours import FLAVOURS
@@ -23,20 +23,21 @@ def flavour_by_name(name: str, file: str = "") -> Flavour:
     return FLAVOURS[name]
 
 
-def choose_flavour(file: ConfigFile, graph: Optional[str] = None, by_head: bool = False) -> Tuple[Flavour, str]:
+def choose_flavour(file: ConfigFile) -> Tuple[Flavour, str]:
     """Return the flavour that a file and its model suggest, and by what evidence.
 
     The model's kind counts first, then the fields of the text, then the types that it names. It is TF-Ascend where
-    nothing speaks against it. `by_head`: the head of the file names the model.
+    nothing speaks against it.
     """
-    kind, tree = kind_of_model(graph), file.tree
+    graph, tree = file.graph, file.tree
+    kind = kind_of_model(graph)
     if file.is_json and not kind:
         return choose_by_keys(file.text)
     from ..documents.detecting import evidence, fits_tf_ascend, rank_flavours
 
     if kind not in ("onnx", "table") and (tree is None or fits_tf_ascend(tree)):  # the common case
         return TF_ASCEND, ""
-    layers = file.workspace.model(graph, TF_ASCEND, by_head).layers if graph and kind == "table" else ()
+    layers = file.workspace.model(graph, TF_ASCEND, file.by_head).layers if graph and kind == "table" else ()
     ranked = () if tree is None else rank_flavours(tree, layers)
     if tree is None or not ranked:  # the model alone decides
         tree = parse_tree("", "")

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Collection
+from contextlib import contextmanager
+from typing import Collection, Iterator
 
+from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.suggestions import did_you_mean, nearest
 
 
@@ -15,6 +17,19 @@ class Failure(Exception):
         super().__init__(message)
         self.message: str = message
         self.details: str = details
+
+
+@contextmanager
+def using(path: str, what: str) -> Iterator[None]:
+    """Raise `Failure` for what is wrong with a file beside the configuration, which is unreadable, not a wrong configuration."""
+    try:
+        yield
+    except ConfigError as error:
+        raise Failure("can't use {} as {}".format(path, what), str(error)) from None
+    except OSError as error:
+        raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
+    except ImportError as error:  # the package that reads such a file
+        raise Failure("can't read {}: {}".format(path, error)) from None
 
 
 def require_known(name: str, known: Collection[str], what: str, otherwise: str, where: str = "") -> None:

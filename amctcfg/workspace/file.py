@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Dict, Generic, Iterable, Optional, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Generic, Iterable, Optional, Tuple, TypeVar, Union
 
 from ..checks.checking import check_document
 from ..checks.context import Context
@@ -49,15 +49,15 @@ class cached(Generic[V]):  # noqa: N801 - it reads as a decorator
 class ConfigFile:
     """A file with its model, flavour, rules and settings. `Workspace` makes it.
 
-    contents -- as they were read. text -- the same, decoded as far as possible. model -- None where none is named.
+    contents -- as they were read. graph, model -- None where none is named. by_head -- the head of the file names the model.
     """
 
     workspace: Workspace
     contents: Union[str, bytes]
-    text: str
     name: str
-    settings: Settings
     is_json: bool
+    graph: Optional[str] = None
+    by_head: bool = False
     flavour: Flavour = TF_ASCEND
     rules: Rules = DOCUMENTED
     model: Optional[Model] = None
@@ -86,6 +86,15 @@ class ConfigFile:
             raise Failure("the toolkit of {} writes no JSON quantization config".format(self.flavour.name))
 
     # ------------------------------------------------------------ reading
+
+    @cached
+    def text(self) -> str:
+        """Return the contents, decoded as far as possible."""
+        return as_text(self.contents)
+
+    @cached
+    def settings(self) -> Settings:
+        return Settings("" if self.is_json else self.text, self.name)
 
     @cached
     def parsed(self) -> Union[Tree, ConfigError]:
@@ -198,6 +207,6 @@ class ConfigFile:
         return count_fixes(self.contents, self.layers, self.flavour, self.tree)
 
 
-def quantizable_types(file: ConfigFile) -> Dict[str, str]:
-    """Return the types of the layers that can be quantized, by name."""
-    return {layer.name: layer.type for layer in file.layers or () if file.flavour.quantizes(layer)}
+def as_text(contents: Union[str, bytes]) -> str:
+    """Return a file's contents for showing, also where they are not UTF-8."""
+    return contents if isinstance(contents, str) else str(contents, "utf-8", "replace")

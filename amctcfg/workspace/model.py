@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING, List, NamedTuple, Optional
 
-from ..diagnostics.diagnostic import ConfigError
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layers
-from .failure import Failure
+from .failure import Failure, using
 
 if TYPE_CHECKING:
     from ..models.graphs import Examined
@@ -28,15 +26,10 @@ def read_model(path: str, flavour: Flavour) -> Model:
     """Read the model that the user names. Raises `Failure` for one that can't be used, with its diagnostics."""
     from ..models.loading import as_layers, examine_file
 
-    try:
+    with using(path, "a model"):
         examined = examine_file(path, flavour)
-        return Model(path, examined, as_layers(examined, path, flavour))
-    except ConfigError as error:  # a file that is not a model is unreadable, not a wrong configuration
-        raise Failure("can't use {} as a model".format(path), str(error)) from None
-    except OSError as error:
-        raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
-    except ImportError as error:  # the package that reads this kind of model
-        raise Failure("can't read {}: {}".format(path, error)) from None
+        layers = as_layers(examined, path, flavour)
+    return Model(path, examined, layers)
 
 
 def read_named_model(path: str, flavour: Flavour) -> Model:
@@ -44,11 +37,7 @@ def read_named_model(path: str, flavour: Flavour) -> Model:
 
     A pipe or a device is refused, because reading it might never end; nothing of a file that is not a model is shown.
     """
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError):
-        mode = stat.S_IFREG  # reading it reports what is wrong
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise Failure("can't read {}: it is not a regular file".format(path))
     try:
         return read_model(path, flavour)
