@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 from urllib.parse import unquote, urlsplit
 
 from ..diagnostics.codes import DIAGNOSTICS_PAGE
@@ -78,7 +78,7 @@ class EditorWorkspace(Workspace):
             self.keep(set(self.stamps) - {path})
             self.stamps[path] = stamp
         key = path, flavour.name
-        if key in self.models or stamp is None or stamp.size < LARGE:
+        if key in self.models or stamp is None or stamp[0] < LARGE:
             return super().model(path, flavour, by_head)
         failure = self.loading.get(key)
         if isinstance(failure, Failure):
@@ -113,21 +113,15 @@ class EditorWorkspace(Workspace):
         return [path for path, stamp in self.stamps.items() if stamp_of(path) != stamp]
 
 
-class Stamp(NamedTuple):
-    """The size and times of a file, which tell its states apart."""
-
-    modified: int
-    size: int
-
-
 class Waiting(Failure):
     """A model is being read; what asks for it is asked again later."""
 
 
-def stamp_of(path: str) -> Optional[Stamp]:
+def stamp_of(path: str) -> Optional[Tuple[int, int]]:
+    """Return the size and the time of a file, which tell its states apart."""
     try:
         status = os.stat(path)
-        return Stamp(status.st_mtime_ns, status.st_size)
+        return status.st_size, status.st_mtime_ns
     except (OSError, ValueError):
         return None
 
@@ -193,12 +187,8 @@ class Analysis:
 # ---------------------------------------------------------------- for the client
 
 
-def diagnostics_of(analysis: Analysis) -> List[Dict[str, Any]]:
-    """Return what `check` reports, as the protocol has it; what has no place stands at the beginning."""
-    return [diagnostic_of(analysis, diagnostic) for diagnostic in analysis.diagnostics]
-
-
 def diagnostic_of(analysis: Analysis, diagnostic: Diagnostic) -> Dict[str, Any]:
+    """Return a diagnostic as the protocol has it; one that has no place stands at the beginning."""
     zero = {"line": 0, "character": 0}
     place = {"start": zero, "end": zero} if diagnostic.span is None else analysis.text.span_range(diagnostic.span)
     message = escape_controls(diagnostic.message) + ("\n" + escape_controls(diagnostic.hint) if diagnostic.hint else "")

@@ -56,16 +56,18 @@ def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets
         if name in there and spec.label != "repeated":
             continue
         written = name if has_value else write_field(name, spec, snippets)
-        item = {
-            "label": name,
-            "kind": KIND_FIELD,
-            "detail": detail(spec),
-            "documentation": {"kind": "markdown", "value": meaning},
-            "textEdit": {"range": analysis.text.range(start, end), "newText": written},
-        }
+        item = make_item(analysis, (start, end), name, KIND_FIELD, detail(spec), written)
+        item["documentation"] = {"kind": "markdown", "value": meaning}
         if snippets and not has_value:
             item["insertTextFormat"] = 2
         yield item
+
+
+def make_item(
+    analysis: Analysis, place: Tuple[int, int], label: str, kind: int, words: str, written: str
+) -> Dict[str, Any]:
+    edit = {"range": analysis.text.range(*place), "newText": written}
+    return {"label": label, "kind": kind, "detail": words, "textEdit": edit}
 
 
 def write_field(name: str, spec: Any, snippets: bool) -> str:
@@ -101,36 +103,27 @@ def values(
     if spec is None or spec.is_message:
         return
     value = node.value if node is not None else None
-    start, end = (offset, offset) if node is None or value is None else (node.value_start, node.value_end)
+    place = (offset, offset) if node is None or value is None else (node.value_start, node.value_end)
     blank = "" if value is not None or analysis.text.text[offset - 1 : offset] in (" ", "[", ",", "\t", "\n") else " "
-    if spec.kind is STRING:
-        typed = analysis.text.text[start + 1 : offset] if value is not None else ""
-        for label, kind, words in names_for(analysis, spec.name, message, node):
-            if typed.lower() in label.lower():
-                yield {
-                    "label": label,
-                    "kind": kind,
-                    "detail": words,
-                    "filterText": value or label,
-                    "textEdit": {"range": analysis.text.range(start, end), "newText": blank + STRING.format(label)},
-                }
+    if spec.kind is not STRING:
+        for choice in choices_of(spec):
+            kind = KIND_ENUM if isinstance(spec.kind, Enum) else KIND_VALUE
+            words = "the default" if choice == default_words(spec) else ""
+            yield make_item(analysis, place, choice, kind, words, blank + choice)
         return
-    choices: Tuple[str, ...] = ()
+    typed = analysis.text.text[place[0] + 1 : offset] if value is not None else ""
+    for label, kind, words in names_for(analysis, spec.name, message, node):
+        if typed.lower() in label.lower():
+            item = make_item(analysis, place, label, kind, words, blank + STRING.format(label))
+            yield dict(item, filterText=value or label)
+
+
+def choices_of(spec: Any) -> Tuple[str, ...]:
     if spec.kind is BOOL:
-        choices = ("true", "false")
-    elif isinstance(spec.kind, Enum):
-        choices = spec.kind.names
-    elif default_words(spec):
-        choices = (default_words(spec),)
-    for choice in choices:
-        words = "the default" if choice == default_words(spec) else ""
-        edit = {"range": analysis.text.range(start, end), "newText": blank + choice}
-        yield {
-            "label": choice,
-            "kind": KIND_ENUM if isinstance(spec.kind, Enum) else KIND_VALUE,
-            "detail": words,
-            "textEdit": edit,
-        }
+        return "true", "false"
+    if isinstance(spec.kind, Enum):
+        return spec.kind.names
+    return (default_words(spec),) if default_words(spec) else ()
 
 
 def names_for(

@@ -22,19 +22,16 @@ def hover(analysis: Analysis, offset: int) -> Optional[Dict[str, Any]]:
     node = analysis.outline.at(offset)
     if node is None:
         return None
+    place = analysis.text.range(node.value_start, node.value_end)
     if node.name is not None and offset <= node.name_end:
-        start, end, words = node.start, node.name_end, field_words(analysis, node)
+        place, words = analysis.text.range(node.start, node.name_end), field_words(analysis, node)
+    elif node.text is not None and node.field in NAMES_OF_LAYERS:
+        words = layer_words(analysis, node.text)
+    elif node.text is not None and node.field in NAMES_OF_TYPES:
+        words = type_words(analysis, node.text)
     else:
-        start, end = node.value_start, node.value_end
-        if node.text is not None and node.field in NAMES_OF_LAYERS:
-            words = layer_words(analysis, node.text)
-        elif node.text is not None and node.field in NAMES_OF_TYPES:
-            words = type_words(analysis, node.text)
-        else:
-            words = field_words(analysis, node)
-    if words is None:
-        return None
-    return {"contents": {"kind": "markdown", "value": words}, "range": analysis.text.range(start, end)}
+        words = field_words(analysis, node)
+    return None if words is None else {"contents": {"kind": "markdown", "value": words}, "range": place}
 
 
 def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
@@ -46,15 +43,10 @@ def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
     message = holder.message if holder is not None else None
     meaning = field_meanings(message or analysis.flavour.config).get(node.spec.name, "")
     words = "**{}**: {}\n\n{}".format(node.spec.name, detail(node.spec), meaning)
-    block = block_words(analysis, node)
-    return words + ("\n\n" + block if block else "")
-
-
-def block_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
     found = layers_of_block(analysis, node)
     if found is None:
-        return None
-    return count_layers(found) if found else "No layer of the model gets this block."
+        return words
+    return "{}\n\n{}".format(words, count_layers(found) if found else "No layer of the model gets this block.")
 
 
 def layers_of_block(analysis: Analysis, node: OutlineNode) -> Optional[List[Layer]]:
@@ -99,13 +91,11 @@ def type_words(analysis: Analysis, name: str) -> Optional[str]:
     described = analysis.flavour.types.get(name)
     if described is None:
         return "{} has no layer type of this name.".format(analysis.flavour.name)
-    facts = [
-        word for word, holds in (("channel_wise", described.channel_wise), ("BN is fused", described.fusible)) if holds
-    ]
+    facts = ["channel_wise"] if described.channel_wise else []
+    facts += ["BN is fused"] if described.fusible else []
     words = "**{}**{}".format(name, ": " + ", ".join(facts) if facts else "")
-    layers = [layer for layer in analysis.layers or () if layer.type == name]
     if analysis.layers is not None:
-        words += "\n\n" + count_layers(layers)
+        words += "\n\n" + count_layers([layer for layer in analysis.layers if layer.type == name])
     return words
 
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any, Dict, List, Optional
 
 from ..diagnostics.words import escape_controls
-from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE
+from ..resolve.resolver import OF_LAYER, OF_TYPE
 from .analysis import Analysis
 from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, child_text
 
@@ -44,12 +45,10 @@ def folding_ranges(analysis: Analysis) -> List[Dict[str, Any]]:
             if last > first:
                 found.append({"startLine": first, "endLine": last - 1 if last - 1 > first else last})
     lines = [text.position(start)["line"] for start, _ in analysis.outline.comments]
-    begin = 0
-    for index in range(1, len(lines) + 1):
-        if index == len(lines) or lines[index] != lines[index - 1] + 1:
-            if lines[index - 1] > lines[begin]:
-                found.append({"startLine": lines[begin], "endLine": lines[index - 1], "kind": "comment"})
-            begin = index
+    for _, group in groupby(enumerate(lines), key=lambda numbered: numbered[1] - numbered[0]):
+        run = [line for _, line in group]
+        if len(run) > 1:
+            found.append({"startLine": run[0], "endLine": run[-1], "kind": "comment"})
     return found
 
 
@@ -70,30 +69,20 @@ def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     override: Optional[OutlineNode] = analysis.outline.at(offset) or analysis.outline.inside(offset)
     while override is not None and override.field not in (OF_LAYER, OF_TYPE):
         override = override.parent
-    resolver = analysis.resolver
-    if resolver is None:
+    document, resolver, named = analysis.document, analysis.resolver, name_at(analysis, offset)
+    if document is None or resolver is None or (override is None and named is None):
         return []
     name: Optional[str] = None
     layer_type: Optional[str] = None
-    skipped = 1
-    if override is not None and override.field == OF_TYPE:
+    if override is None:
+        name = named.text if named is not None else None
+    elif override.field == OF_TYPE:
         layer_type = child_text(override, "layer_type")
-    elif override is not None:
-        name = child_text(override, "layer_name")
     else:
-        named_here = name_at(analysis, offset)
-        if named_here is None:
-            return []
-        name, skipped = named_here.text, 0
+        name = child_text(override, "layer_name")
     layer = analysis.layer(name or "")
-    if layer is not None:
-        layer_type = layer.type
-    tiers = resolver.tiers_of(name, layer_type)[skipped:]
-    spans = [
-        resolver.document.mark(tier.path[:2] if tier.name != COMMON else tier.path)
-        for tier in tiers
-        if resolver.document
-    ]
+    tiers = resolver.tiers_of(name, layer_type if layer is None else layer.type)
+    spans = [document.mark(tier.path[:2]) for tier in (tiers if override is None else tiers[1:])]
     return [make_location(analysis, analysis.text.span_range(span)) for span in spans]
 
 

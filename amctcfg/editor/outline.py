@@ -41,6 +41,10 @@ class OutlineNode:
     spec: Any = None  # what the flavour says of the field
     message: Any = None  # the class of the fields inside
 
+    def __post_init__(self) -> None:
+        if self.parent is not None:
+            self.parent.children.append(self)
+
     @property
     def name_end(self) -> int:
         return self.start + len(self.name or "")
@@ -96,7 +100,7 @@ class Outline:
                 if pending is not None:
                     pending.has_colon, pending.end = True, end
             elif kind == "sign" and token in "{<[":
-                node = pending or self._add(top, None, start, end)
+                node = pending or OutlineNode(None, start, end, top)
                 node.opening, node.is_list = end, token == "["
                 stack.append(node)
                 pending = None
@@ -111,7 +115,7 @@ class Outline:
             elif kind == "sign":
                 pending = None
             elif top.is_list or (pending is not None and pending.has_colon):
-                node = self._add(top, None, start, end) if pending is None else pending
+                node = pending or OutlineNode(None, start, end, top)
                 if node.value is None:
                     node.value, node.value_start = token, start
                     if kind == "string":
@@ -120,14 +124,9 @@ class Outline:
                 if kind != "string":
                     pending = None
             elif kind == "word":
-                pending = self._add(top, token, start, end)
+                pending = OutlineNode(token, start, end, top)
         for node in stack[1:]:
             node.end = len(self.text)
-
-    def _add(self, parent: OutlineNode, name: Optional[str], start: int, end: int) -> OutlineNode:
-        node = OutlineNode(name, start, end, parent)
-        parent.children.append(node)
-        return node
 
     def _describe(self, flavour: Flavour) -> None:
         """Find out what each node is."""
@@ -157,20 +156,15 @@ class Outline:
         """Find the innermost message or list that an offset is in."""
         node = self.root
         while True:
-            inner = next(
-                (c for c in node.children if c.opening is not None and c.opening <= offset <= self._closing(c)), None
-            )
-            if inner is None:
+            around = [c for c in node.children if c.opening is not None and c.opening <= offset <= self._closing(c)]
+            if not around:
                 return node
-            node = inner
+            node = around[0]
 
     def _closing(self, node: OutlineNode) -> int:
         """Return the offset in front of the closing bracket; the end where there is none."""
-        return (
-            node.end - 1
-            if self.text[node.end - 1 : node.end] in ("}", ">", "]") and node.end > (node.opening or 0)
-            else node.end
-        )
+        is_closed = self.text[node.end - 1 : node.end] in ("}", ">", "]") and node.end > (node.opening or 0)
+        return node.end - is_closed
 
     def at(self, offset: int) -> Optional[OutlineNode]:
         """Find the field whose name or scalar an offset is on."""

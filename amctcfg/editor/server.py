@@ -13,13 +13,13 @@ import sys
 import threading
 import time
 import traceback
-from typing import IO, Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import IO, Any, Callable, Dict, Optional, Set, Tuple
 
 from .. import __version__
 from ..documents.document import Document
 from . import protocol
 from .actions import code_actions, formatting
-from .analysis import Analysis, ClientSettings, EditorWorkspace, diagnostics_of
+from .analysis import Analysis, ClientSettings, EditorWorkspace, diagnostic_of
 from .completion import completion
 from .hover import hover, inlay_hints
 from .navigation import definition, document_symbols, folding_ranges, references
@@ -181,7 +181,7 @@ class Server:
         file.due = None
         try:
             analysis = self.analysis(file)
-            found = diagnostics_of(analysis)
+            found = [diagnostic_of(analysis, diagnostic) for diagnostic in analysis.diagnostics]
         except Exception:
             traceback.print_exc(file=sys.stderr)
             return
@@ -353,18 +353,14 @@ REQUESTS: Dict[str, Callable[[Server, Any], Any]] = {
     "textDocument/inlayHint": Server.hints,
     "textDocument/semanticTokens/full": lambda server, params: semantic_tokens(server.open_file(params)),
     "textDocument/semanticTokens/range": lambda server, params: semantic_tokens(*server.find_stretch(params)),
-    "textDocument/codeAction": lambda server, params: code_actions(*server.find_stretch(params), read_kinds(params)),
+    "textDocument/codeAction": lambda server, params: code_actions(
+        *server.find_stretch(params), (params.get("context") or {}).get("only")
+    ),
     "textDocument/formatting": lambda server, params: formatting(server.open_file(params)),
     "textDocument/rangeFormatting": lambda server, params: formatting(*server.find_stretch(params)),
     "textDocument/prepareRename": Server.rename,
     "textDocument/rename": Server.rename,
 }
-
-
-def read_kinds(params: Any) -> Optional[List[str]]:
-    """Return the kinds of actions that a client asks for, None for all of them."""
-    found: Optional[List[str]] = (params.get("context") or {}).get("only")
-    return found
 
 
 def capabilities_of(encoding: str) -> Dict[str, Any]:

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from typing import Any, Dict, List, Sequence
 
-from ..diagnostics.source import Span
+from ..diagnostics.source import Source, Span
 from ..tools.edits import Edit
 
 ENCODINGS = ("utf-16", "utf-8", "utf-32")
-
-STRETCH = 256  # characters
 
 LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -24,9 +23,10 @@ class Text:
         self.text: str = text
         self.encoding: str = encoding
         self.starts: List[int] = [0, *[match.end() for match in LINE_END.finditer(text)]]
-        self.plain: bool = text.isascii() if hasattr(text, "isascii") else all(ord(c) < 128 for c in text)
-        self._feeds: List[int] = []
-        self._marks: Dict[int, List[int]] = {}  # of a line, the units in front of each stretch of it
+        is_ascii = text.isascii() if hasattr(text, "isascii") else all(ord(c) < 128 for c in text)
+        self.counts_characters: bool = is_ascii or encoding == "utf-32"
+        self.source: Source = Source(text, "")
+        self._marks: Dict[int, List[int]] = {}  # of a line, the units in front of each character
 
     def offset(self, position: Dict[str, Any]) -> int:
         """Return the offset of a position; one beyond the end of its line, or of the text, is that end."""
@@ -34,34 +34,19 @@ class Text:
         if line >= len(self.starts):
             return len(self.text)
         start = self.starts[line]
-        content = self.text[start : self.end_of(line)].rstrip("\r\n")
-        if self.plain or self.encoding == "utf-32":
-            return start + min(units, len(content))
-        marks = self.marks(line)
-        stretch = max(bisect.bisect_right(marks, units) - 1, 0)
-        count = marks[stretch]
-        for index in range(stretch * STRETCH, len(content)):
-            if count >= units:
-                return start + index
-            count += self.width(content[index])
-        return start + len(content)
+        length = len(self.text[start : self.end_of(line)].rstrip("\r\n"))
+        column = units if self.counts_characters else bisect.bisect_left(self.marks(line), units)
+        return start + min(column, length)
 
     def position(self, offset: int) -> Dict[str, int]:
         line = bisect.bisect_right(self.starts, offset) - 1
         column = offset - self.starts[line]
-        if self.plain or self.encoding == "utf-32":
-            return {"line": line, "character": column}
-        stretch = column // STRETCH
-        rest = self.text[self.starts[line] + stretch * STRETCH : offset]
-        return {"line": line, "character": self.marks(line)[stretch] + sum(map(self.width, rest))}
+        return {"line": line, "character": column if self.counts_characters else self.marks(line)[column]}
 
     def marks(self, line: int) -> List[int]:
-        """Return the units in front of each stretch of a line, so that a place in a long one is found at once."""
         if line not in self._marks:
-            marks = [0]
-            for begin in range(self.starts[line], self.end_of(line) - STRETCH + 1, STRETCH):
-                marks.append(marks[-1] + sum(map(self.width, self.text[begin : begin + STRETCH])))
-            self._marks[line] = marks
+            widths = map(self.width, self.text[self.starts[line] : self.end_of(line)])
+            self._marks[line] = [0, *itertools.accumulate(widths)]
         return self._marks[line]
 
     def end_of(self, line: int) -> int:
@@ -80,10 +65,8 @@ class Text:
         return self.range(self.span_offset(span.line, span.column), self.span_offset(span.end_line, span.end_column))
 
     def span_offset(self, line: int, column: int) -> int:
-        if not self._feeds:
-            self._feeds = [0, *[match.end() for match in re.finditer("\n", self.text)]]
-        start = self._feeds[line - 1] if line <= len(self._feeds) else len(self.text)
-        return min(start + column - 1, len(self.text))
+        is_there = line <= len(self.source.line_starts())  # the span may be of an earlier text
+        return min(self.source.offset(line, column), len(self.text)) if is_there else len(self.text)
 
     def changed(self, changes: Sequence[Dict[str, Any]]) -> Text:
         """Apply the changes of a notification, one after the other."""
@@ -107,11 +90,11 @@ def whole_edit(before: str, after: str) -> List[Edit]:
     """Make the edit that turns one text into another, without what both ends share; none if they are equal."""
     if before == after:
         return []
-    start = 0
-    most = min(len(before), len(after))
-    while start < most and before[start] == after[start]:
-        start += 1
-    end = 0
-    while end < most - start and before[-1 - end] == after[-1 - end]:
-        end += 1
+    start = count_shared(before, after)
+    end = count_shared(before[start:][::-1], after[start:][::-1])
     return [Edit(start, len(before) - end, after[start : len(after) - end])]
+
+
+def count_shared(one: str, other: str) -> int:
+    """Count the characters that two texts begin with alike."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other)))
