@@ -679,20 +679,28 @@ def test_what_a_record_shows_is_visible():
     assert count_invisible(plan, {}) == {}
 
 
+NOTHING_SHOWN = dict(
+    dict.fromkeys(["channel_wise", "asymmetric", "dst_type", "quant_bits", "fuse"]),
+    balanced=False,
+)
+
+
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ("", (0, None, None, None, None, False)),
-        ("scale_w: [1, 2] scale_w: 3 offset_d: 1 offset_d: -2", (3, -2.0, None, None, None, False)),
-        ("act_type: INT8 wts_type: 'INT' '4' skip_fusion: false", (0, None, "INT8", "INT4", False, False)),
-        ("skip_fusion: false skip_fusion: true act_type: 'a' act_type: 'b'", (0, None, "b", None, True, False)),
-        ("tensor_balance_factor: 0.5 act_type: '\\377'", (0, None, "\ufffd", None, None, True)),
+        ("", {}),
+        ("scale_w: [1] scale_w: [] scale_w: 3 offset_d: 0 offset_d: -2", {"channel_wise": True, "asymmetric": True}),
+        ("scale_w: 3 offset_d: 1 offset_d: 0", {}),
+        ("act_type: INT8 wts_type: 'INT' '4' skip_fusion: false", {"dst_type": "INT8", "quant_bits": 4, "fuse": True}),
+        ("skip_fusion: false skip_fusion: true act_type: 'a' act_type: 'INT16'", {"dst_type": "INT16", "fuse": False}),
+        ("tensor_balance_factor: 0.5 act_type: INT8 act_type: '\\377' skip_fusion: 2", {"balanced": True}),
     ],
 )
 def test_of_what_a_record_says_twice_the_last_counts(text, expected):
     whole = "record { key: 'x' value { scale_w: 9 } key: 'a' 'b' value { %s } } prune_record { key: 'c' }" % text
-    assert read_record(whole) == {"ab": expected}
-    assert read_record(("record: [{ key: 'ab' }, { key: 'ab' value { %s } }]" % text).encode()) == {"ab": expected}
+    expected = {"ab": {**NOTHING_SHOWN, **expected}}
+    assert read_record(whole) == expected
+    assert read_record(("record: [{ key: 'ab' }, { key: 'ab' value { %s } }]" % text).encode()) == expected
 
 
 def test_global_keys_that_the_json_leaves_out_have_their_defaults():
@@ -782,7 +790,7 @@ def test_a_record_shows_what_stands_in_its_value():
     (found,) = read_record(
         'record { key: "conv" value: 1 other { scale_w: 1 offset_d: 1 tensor_balance_factor: 1 } }'
     ).values()
-    assert found == (0, None, None, None, None, False)
+    assert found == NOTHING_SHOWN
 
 
 def test_a_record_of_a_tensor_that_is_asked_for_is_fine():

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.json_tree import value_at_key
 from ..messages.kinds import BOOL, FLOAT
-from ..resolve.effective import Origin, values_of
+from ..resolve.effective import EffectiveConfig, Origin, values_of
 from ..resolve.json_reading import QuantConfig
 from ..resolve.plan import Plan
 from ..textformat.literals import read_name, unescape
@@ -17,7 +17,7 @@ from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
 from .diffing import ABSENT_ORIGIN, layer_changes
 
-ACTIVATION_TYPES = ("INT4", "INT8", "INT16")
+ACTIVATION_TYPES = {name: name for name in ("INT4", "INT8", "INT16")}
 WEIGHT_BITS = {"INT4": 4, "INT6": 6, "INT7": 7, "INT8": 8}
 
 
@@ -103,7 +103,7 @@ def is_of_the_model(error: Diagnostic) -> bool:
     return error.code == "unknown-layer" and (len(path) == 1 or path[0] == "skip_fusion_layers")
 
 
-def make_finding(effective: Any, field: str, asked: Any, done: Any) -> Finding:
+def make_finding(effective: EffectiveConfig, field: str, asked: Any, done: Any) -> Finding:
     origin = effective.origins.get(field, ABSENT_ORIGIN)
     return Finding(effective.layer.name, field, asked, origin, done)
 
@@ -111,21 +111,15 @@ def make_finding(effective: Any, field: str, asked: Any, done: Any) -> Finding:
 # ---------------------------------------------------------------- the record file
 
 
-class Recorded(NamedTuple):
-    """The record of a layer; None for what it does not show."""
-
-    weights: int  # the number of scales
-    offset: Optional[float]
-    activation_type: Optional[str]
-    weight_type: Optional[str]
-    skip_fusion: Optional[bool]
-    balanced: bool
+# What a record shows of a layer, by the last parts of the fields' names, with None for what it does not; and whether it is
+# `balanced`.
+LayerRecord = Dict[str, Any]
 
 
-def read_record(text: Union[str, bytes]) -> Dict[str, Recorded]:
+def read_record(text: Union[str, bytes]) -> Dict[str, LayerRecord]:
     """Read the records of layers, by name. Raises `ConfigError` for what is not a `ScaleOffsetRecord`."""
     tree = parse_text(text, "<record>")
-    found: Dict[str, Recorded] = {}
+    found: Dict[str, LayerRecord] = {}
     for field in split(tree.fields):
         if field[0] not in ("record", "prune_record"):
             raise record_error(tree, field, "a record file has no '{}'".format(field[0]))
@@ -149,83 +143,68 @@ def record_error(tree: Tree, field: Any, message: str) -> ConfigError:
     return ConfigError.single("syntax", message, span, hint, tree.source.name, tree.source.text)
 
 
-def read_layer_record(fields: Any) -> Recorded:
+def read_layer_record(fields: Any) -> LayerRecord:
     values: Dict[str, List[str]] = {}
     for field in split(fields):
         values.setdefault(field[0], []).extend(e[1] for e in elements_of(field) if isinstance(e[1], str))
-    offset = values.get("offset_d")
-    fusion = values.get("skip_fusion")
-    return Recorded(
-        len(values.get("scale_w", ())),
-        FLOAT.read(offset[-1]) if offset else None,
-        last_text(values.get("act_type")),
-        last_text(values.get("wts_type")),
-        BOOL.read(fusion[-1]) if fusion else None,
-        "tensor_balance_factor" in values,
-    )
+    last = {name: literals[-1] for name, literals in values.items() if literals}
+    skipped = BOOL.read(last.get("skip_fusion", "unknown"))
+    return {
+        # One scale is that of a layer with one channel as well; an offset of 0 may be chance. It is that of the activations.
+        "channel_wise": True if len(values.get("scale_w", ())) > 1 else None,
+        "asymmetric": True if FLOAT.read(last.get("offset_d", "0")) else None,
+        "dst_type": ACTIVATION_TYPES.get(text_in(last.get("act_type", "''"))),
+        "quant_bits": WEIGHT_BITS.get(text_in(last.get("wts_type", "''"))),
+        "fuse": None if skipped is None else not skipped,
+        "balanced": "tensor_balance_factor" in values,
+    }
 
 
-def last_text(literals: Optional[List[str]]) -> Optional[str]:
-    if not literals:
-        return None
-    raw = literals[-1]
-    return unescape(raw).decode("utf-8", "replace") if raw[0] in "\"'" else raw
+def text_in(literal: str) -> str:
+    return unescape(literal).decode("utf-8", "replace") if literal[0] in "\"'" else literal
 
 
-def compare_records(plan: Plan, records: Dict[str, Recorded]) -> Iterator[Finding]:
+def compare_records(plan: Plan, records: Dict[str, LayerRecord]) -> Iterator[Finding]:
     tensors = {"{}:{}".format(e.layer_name, e.input_index) for e in getattr(plan.config, "tensor_quantize", ())}
     for name in records:
         if name not in plan and name not in tensors:
             yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
     for name, effective in plan.items():
-        record = records.get(name)
-        if effective.quant_enable is not (record is not None):
-            yield make_finding(effective, "quant_enable", effective.quant_enable, record is not None)
-        if record is not None and effective.quant_enable:
-            yield from compare_record(plan, effective, record)
+        if effective.quant_enable is not (name in records):
+            yield make_finding(effective, "quant_enable", effective.quant_enable, name in records)
+        elif name in records:
+            yield from compare_record(plan, effective, records[name])
 
 
-def compare_record(plan: Plan, effective: Any, record: Recorded) -> Iterator[Finding]:
-    values = values_of(effective.calibration_config)
-    for field, asked in values.items():
+def compare_record(plan: Plan, effective: EffectiveConfig, record: LayerRecord) -> Iterator[Finding]:
+    for field, asked in recordable(effective).items():
         done = shown_value(record, field)
-        if done is not None and done != asked:
+        if (
+            done is not None
+            and done != asked
+            and (field != "fuse" or effective.layer.type in plan.flavour.fusible_types)
+        ):
             yield make_finding(effective, field, asked, done)
-    if record.skip_fusion is not None and effective.layer.type in plan.flavour.fusible_types:
-        if effective.fuse is record.skip_fusion:
-            yield make_finding(effective, "fuse", effective.fuse, not record.skip_fusion)
-    block_fields = type(effective.calibration_config).__schema__.fields
-    if "dmq_balancer" in block_fields:
-        asked = effective.calibration_config.dmq_balancer is not None
-        if asked is not record.balanced:
-            strength = values.get("dmq_balancer.migration_strength")
-            yield make_finding(
-                effective, "dmq_balancer.migration_strength", strength, "on" if record.balanced else None
-            )
+    block = effective.calibration_config
+    if "dmq_balancer" in block.__schema__.fields and (block.dmq_balancer is not None) is not record["balanced"]:
+        field = "dmq_balancer.migration_strength"
+        yield make_finding(effective, field, values_of(block).get(field), "on" if record["balanced"] else None)
 
 
-def shown_value(record: Recorded, field: str) -> Any:
+def recordable(effective: EffectiveConfig) -> Dict[str, Any]:
+    return dict(values_of(effective.calibration_config), fuse=effective.fuse)
+
+
+def shown_value(record: LayerRecord, field: str) -> Any:
     """Return the value of a field, by dotted name, as far as a record shows it; None where it does not."""
-    # One scale is that of a layer with one channel as well; an offset of 0 may be chance. It is that of the activations.
-    shown = {
-        "channel_wise": True if record.weights > 1 else None,
-        "asymmetric": True if record.offset and not field.startswith("arq_quantize") else None,
-        "dst_type": record.activation_type if record.activation_type in ACTIVATION_TYPES else None,
-        "quant_bits": WEIGHT_BITS.get(record.weight_type or ""),
-    }
-    return shown.get(field.rpartition(".")[2])
+    return None if field == "arq_quantize.asymmetric" else record.get(field.rpartition(".")[2])
 
 
-def count_invisible(plan: Plan, records: Dict[str, Recorded]) -> Dict[str, int]:
+def count_invisible(plan: Plan, records: Dict[str, LayerRecord]) -> Dict[str, int]:
     """Count for each field the quantized layers for which a record does not show it."""
     counts: Dict[str, int] = {}
     for name, effective in plan.items():
-        record = records.get(name)
-        if record is None or not effective.quant_enable:
-            continue
-        for field in values_of(effective.calibration_config):
-            if shown_value(record, field) is None:
+        for field in recordable(effective) if name in records and effective.quant_enable else ():
+            if shown_value(records[name], field) is None:
                 counts[field] = counts.get(field, 0) + 1
-        if record.skip_fusion is None:
-            counts["fuse"] = counts.get("fuse", 0) + 1
     return counts
