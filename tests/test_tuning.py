@@ -228,7 +228,7 @@ def test_the_ceilings(row, mode):
         layers = [Layer("l{}".format(n), "Conv2D") for n in range(row.layers)]
         scores = None if order is None else {"l{}".format(n): place for place, n in enumerate(order)}
         search = Bisection(amctcfg.parse(""), layers, scores, target=-0.01 if mode == "scores" else None)
-        search._made = lambda names: Candidate(tuple(names), "", None)  # texts and plans are not looked at here
+        search.candidate = lambda names: Candidate(tuple(names), "", None)  # texts and plans are not looked at here
         candidate = search.ask()
         while candidate is not None:
             loss = total - sum(cost[int(name[1:])] for name in candidate.skip)
@@ -499,7 +499,7 @@ def test_no_more_candidates_than_are_of_use(target):
     replays = []
     questions = search.strategy.questions
     search.strategy.questions = lambda verdicts: replays.append(1) or questions(verdicts)
-    search._made = lambda names: Candidate(tuple(names), "", None)
+    search.candidate = lambda names: Candidate(tuple(names), "", None)
     found = search.ask_many(10**6)
     assert 8 < len(found) <= len(replays) < 1000 and len({candidate.skip for candidate in found}) == len(found)
     assert search.ask_many(10**6) == ()  # all that helps is pending

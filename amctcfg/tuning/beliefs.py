@@ -15,9 +15,6 @@ class Belief:
     """A guess of how likely each layer is needed, up to a factor that is learnt.
 
     The factor has a gamma distribution with the mean `found / passed`, so that what is learnt is added to the two.
-
-    Args:
-        needs: How likely each layer is needed, before anything is known.
     """
 
     def __init__(self, needs: Iterable[float]) -> None:
@@ -38,12 +35,7 @@ class Belief:
 
 
 class Beliefs:
-    """Guesses of which nobody knows yet which one is right.
-
-    Args:
-        kinds: For each guess how likely each layer is needed, in the order of the ranking.
-        count: How many layers there are.
-    """
+    """Guesses, each of how likely each layer of a ranking is needed, of which nobody knows yet which one is right."""
 
     def __init__(self, kinds: Iterable[Sequence[float]], count: int) -> None:
         self.count: int = count  # of the layers, the first ones, of which nothing is known

@@ -4,7 +4,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from ..checks.expanding import expand
 from ..documents.document import Document, parse
@@ -12,7 +25,6 @@ from ..flavours.layer import Layer, Layers
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED
 from ..tools.edits import skip
-from .speculation import likely_questions
 from .strategy import EXPECTED, Names, Question, Search, Strategy, Verdict, advance
 
 if TYPE_CHECKING:
@@ -96,10 +108,10 @@ class Bisection:
         self._verdicts: Dict[FrozenSet[str], Verdict] = {}  # every verdict
         self._reached: Dict[FrozenSet[str], Verdict] = {}  # those that the search asked for, in its order
         self._parts: Dict[FrozenSet[str], List[Verdict]] = {}  # the verdicts on candidates that are run repeatedly
-        self._pending: Dict[FrozenSet[str], Candidate] = {}  # what `ask_many` gave
+        self._pending: Set[FrozenSet[str]] = set()  # what `ask_many` gave
+        self._made: Dict[FrozenSet[str], Candidate] = {}  # since the last verdict on them
         self._search: Search = self.strategy.questions(self._reached)
         self._question: Optional[Question] = next(self._search, None)
-        self._candidate: Optional[Candidate] = None
 
     @property
     def order(self) -> Names:
@@ -116,9 +128,7 @@ class Bisection:
         """
         if self._question is None or (self.budget is not None and self.runs >= self.budget):
             return None
-        if self._candidate is None:
-            self._candidate = self._made(self._question.names)
-        return self._candidate
+        return self.candidate(self._question.names)
 
     def ask_many(self, n: int) -> Tuple[Candidate, ...]:
         """Return candidates to try at the same time.
@@ -134,16 +144,9 @@ class Bisection:
             most probably ask about next. None at all where everything that helps is pending, or the search is finished.
         """
         room = n if self.budget is None else min(n, self.budget - self.runs - len(self._pending))
-        if room <= 0:
-            return ()
-        found = []
-        for names in likely_questions(self.strategy, self._verdicts, self._pending, room):
-            key = frozenset(names)
-            is_next = self._question is not None and key == frozenset(self._question.names)
-            candidate = self.ask() if is_next else None
-            self._pending[key] = candidate or self._made(names)
-            found.append(self._pending[key])
-        return tuple(found)
+        found = self.strategy.likely_questions(self._verdicts, self._pending, room)
+        self._pending.update(map(frozenset, found))
+        return tuple(self.candidate(names) for names in found)
 
     def drop_pending(self) -> None:
         """Forget what `ask_many` gave and has no verdict: it may be asked about again."""
@@ -159,8 +162,7 @@ class Bisection:
         Raises:
             ValueError: Another candidate than the one asked about, or a score without a target.
         """
-        key = frozenset(candidate.skip)
-        if key not in self._pending:
+        if frozenset(candidate.skip) not in self._pending:
             asked = self.ask()
             if asked is None or candidate.skip != asked.skip:
                 raise ValueError("that is not the candidate that was asked about")
@@ -179,21 +181,20 @@ class Bisection:
         parts = self._parts.setdefault(key, [])
         parts.append(checked)
         self.runs += 1
-        self._pending.pop(key, None)
+        self._pending.discard(key)
+        self._made.pop(key, None)
         if key not in self._verdicts and is_decided(parts, self.repeat):
             self._verdicts[key] = summarize(parts)
-            question = advance(self._search, self._question, self._verdicts, self._reached)
-            if question is not self._question:
-                self._question, self._candidate = question, None
+            self._question = advance(self._search, self._question, self._verdicts, self._reached)
 
     def runs_of(self, names: Iterable[str]) -> int:
         """Return how many verdicts on a set of layers were taken."""
         return len(self._parts.get(frozenset(names), ()))
 
     def _checked(self, verdict: Verdict) -> Verdict:
-        if verdict is None or isinstance(verdict, bool):
-            return verdict
-        if type(verdict).__name__ in ("bool_", "bool"):  # numpy's
+        if verdict is None:
+            return None
+        if type(verdict).__name__ in ("bool", "bool_"):  # numpy's, too
             return bool(verdict)
         if self.target is None:
             raise ValueError("a score needs a target; give one, or tell True or False")
@@ -203,16 +204,15 @@ class Bisection:
             return False
         return score if math.isfinite(score) else False
 
-    def _made(self, names: Names) -> Candidate:
-        inside = set(names)
-        in_order = tuple(layer.name for layer in self.layers if layer.name in inside)
-        text = skip(self.document.text, in_order, flavour=self.document.flavour)
-        document = parse(text, self.document.name, self.document.strict, flavour=self.document.flavour)
-        return Candidate(in_order, text, expand(document, self.layers, self.rules))
-
     def candidate(self, names: Iterable[str]) -> Candidate:
         """Return the candidate that skips these layers."""
-        return self._made(tuple(names))
+        key = frozenset(names)
+        if key not in self._made:
+            in_order = tuple(layer.name for layer in self.layers if layer.name in key)
+            text = skip(self.document.text, in_order, flavour=self.document.flavour)
+            document = parse(text, self.document.name, self.document.strict, flavour=self.document.flavour)
+            self._made[key] = Candidate(in_order, text, expand(document, self.layers, self.rules))
+        return self._made[key]
 
     # ------------------------------------------------------------ what is known
 
@@ -225,16 +225,14 @@ class Bisection:
     def best(self) -> Optional[Candidate]:
         """The smallest candidate that was good, of equal size the proven one; None while there is none."""
         names = self._smallest()
-        return None if names is None else self._made(tuple(names))
+        return None if names is None else self.candidate(names)
 
     @property
     def needed(self) -> Tuple[Needed, ...]:
         """For the layers of the best candidate that were quantized again: the verdict without each."""
         names = self._smallest() or frozenset()
-        in_order = [layer.name for layer in self.layers if layer.name in names]
-        return tuple(
-            Needed(name, self._verdicts[names - {name}]) for name in in_order if names - {name} in self._verdicts
-        )
+        without = [(layer.name, names - {layer.name}) for layer in self.layers if layer.name in names]
+        return tuple(Needed(name, self._verdicts[rest]) for name, rest in without if rest in self._verdicts)
 
     @property
     def minimal(self) -> bool:

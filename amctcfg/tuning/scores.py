@@ -8,7 +8,7 @@ import io
 import math
 import re
 import sys
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import decode
@@ -194,7 +194,5 @@ def brief_value(value: Any) -> str:
 
 def ranked(scores: Mapping[str, float], low_is_sensitive: Optional[bool] = None) -> List[str]:
     """Rank the layers, the most sensitive first; of equal ones the order of the file."""
-    direction: Union[bool, None] = low_is_sensitive
-    if direction is None:
-        direction = getattr(scores, "low_is_sensitive", True)
-    return sorted(scores, key=lambda layer: scores[layer] if direction is not False else -scores[layer])
+    direction = getattr(scores, "low_is_sensitive", True) if low_is_sensitive is None else low_is_sensitive
+    return sorted(scores, key=scores.__getitem__, reverse=direction is False)

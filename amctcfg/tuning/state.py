@@ -28,8 +28,7 @@ class Locked(Exception):
 class StateFolder:
     """The folder of a search. It is made where it is missing.
 
-    Raises:
-        OSError: It can't be made or read, or one of its files is a folder, or a pipe, which would be waited for.
+    Raises `OSError`, also where one of its files is a folder, or a pipe, which would be waited for.
     """
 
     def __init__(self, path: str) -> None:
@@ -50,11 +49,7 @@ class StateFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other searches out; the system ends that when this process dies, however it dies.
-
-        Raises:
-            Locked: Another search is in the folder.
-        """
+        """Keep other searches out, or raise `Locked`; the system ends that when this process dies, however it dies."""
         descriptor = os.open(self.file(LOCK), os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if not try_lock(descriptor):

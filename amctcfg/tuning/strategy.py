@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The questions of a search, one after another: a generator that is sent what became of each.
+"""The questions of a search, one after another: a generator that is sent what became of each; and those that are likely next.
 
 It is a search by groups. Layers are ranked, the most sensitive first, and each has a guess of how likely it has to be
 skipped; every question is put such that either answer is about as likely. Both searches end with the same proof: each
@@ -8,8 +8,23 @@ layer of the smallest set that was good is quantized again once.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
-from typing import Callable, Dict, FrozenSet, Generator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (
+    Callable,
+    Container,
+    Dict,
+    FrozenSet,
+    Generator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from .beliefs import Beliefs
 from .scores import ranked
@@ -20,6 +35,7 @@ Verdicts = Mapping[FrozenSet[str], Verdict]
 
 EXPECTED = 6.0  # layers that have to be skipped, before anything is known
 POWERS = (1.0, 0.5, 2.0)  # of the place in a ranking, in whose inverse proportion layers may be needed
+UNLIKELY = 1 / 256  # how likely a question has to be reached: what is less likely is as good as never asked
 LIKELIEST = 0.9  # how sure a ranking can make us of one layer
 ENDS = 4.0  # how much likelier the first and the last layer of a model are, where there is no ranking
 
@@ -39,13 +55,7 @@ Search = Generator[Question, Verdict, None]
 
 
 class Strategy:
-    """Chooses the next set of layers to try, given the verdicts on those before.
-
-    Args:
-        names: The layers that can be skipped, in the order of the model.
-        scores: How sensitive layers are; low is sensitive unless its `low_is_sensitive` is False.
-        target: The score that is good enough, where answers are scores.
-    """
+    """Chooses the next set of layers to try, given the verdicts on those before; the names are in the order of the model."""
 
     def __init__(self, names: Sequence[str], scores: Optional[Mapping[str, float]], target: Optional[float]) -> None:
         self.order: Names = rank_layers(names, scores)
@@ -54,9 +64,7 @@ class Strategy:
         powers: Sequence[Optional[float]] = POWERS if scores else (None,)
         self._kinds: List[List[float]] = [guess_needs(len(self.order), power) for power in powers]
         self._guesses: List[float] = self._kinds[0]  # a search by scores takes one guess, and corrects none
-        self._sums: List[float] = [0.0]  # of the guesses in front of each layer
-        for guess in self._guesses:
-            self._sums.append(self._sums[-1] + guess)
+        self._sums: List[float] = [0.0, *itertools.accumulate(self._guesses)]  # in front of each layer
 
     # ------------------------------------------------------------ what is known
 
@@ -101,11 +109,33 @@ class Strategy:
 
     # ------------------------------------------------------------ the search
 
+    def likely_questions(self, verdicts: Verdicts, pending: Container[FrozenSet[str]], count: int) -> List[Names]:
+        """Return the sets that the search will most probably ask about, the likeliest first; none whose verdict is pending.
+
+        It is replayed on supposed answers.
+        """
+        found: Dict[FrozenSet[str], Names] = {}
+        # Likelihood, number, what is supposed.
+        paths: List[Tuple[float, int, Dict[FrozenSet[str], Verdict]]] = [(-1.0, 0, {})]
+        numbers = itertools.count(1)
+        while paths and len(found) < count and -paths[0][0] >= UNLIKELY:
+            likelihood, _, supposed = heapq.heappop(paths)
+            reached: Dict[FrozenSet[str], Verdict] = {}
+            search = self.questions(reached)
+            question = advance(search, next(search, None), {**verdicts, **supposed}, reached)
+            if question is None:
+                continue
+            key = frozenset(question.names)
+            if key not in pending:
+                found.setdefault(key, question.names)
+            for answer, chance in question.answers:
+                heapq.heappush(paths, (likelihood * chance, next(numbers), {**supposed, key: answer}))
+        return list(found.values())
+
     def questions(self, verdicts: Verdicts) -> Search:
         """Ask, until there is nothing left to ask or the answer is proven.
 
-        Args:
-            verdicts: Those on the sets that were asked so far, in this order; whoever sends an answer adds it here first.
+        `verdicts` are those on the sets that were asked so far, in this order; whoever sends an answer adds it first.
         """
         search = self._search(verdicts)
         question = next(search, None)
@@ -231,14 +261,12 @@ class Strategy:
 
     def _middle(self, start: int, end: int) -> int:
         """Return where a group is split: half of the likelihood on either side."""
-        if end - start == 1:
-            return end
         half, total = sum(self._guesses[start:end]) / 2, 0.0
         for middle in range(start + 1, end):
             total += self._guesses[middle - 1]
             if total + self._guesses[middle] / 2 >= half:
                 return middle
-        return end - 1
+        return end if end - start == 1 else end - 1
 
     def _prove(self, verdicts: Verdicts) -> Search:
         """Quantize each layer of the smallest good set again once, the least sensitive first, until none can be."""
@@ -246,8 +274,8 @@ class Strategy:
             names = self.smallest(verdicts)
             if names is None:
                 return
-            for name in [name for name in reversed(self.order) if name in names]:
-                rest = tuple(other for other in self.order if other in names and other != name)
+            for name in reversed(self._in_order(names)):
+                rest = self._in_order(names - {name})
                 if self.is_good((yield self._asked(rest, 0.05))):
                     break
             else:
@@ -257,11 +285,7 @@ class Strategy:
 def advance(
     search: Search, question: Optional[Question], known: Verdicts, reached: Dict[FrozenSet[str], Verdict]
 ) -> Optional[Question]:
-    """Answer the questions of a search whose verdicts are known, and add these to those that it has reached.
-
-    Returns:
-        The first question whose verdict is not known, None where the search ends before.
-    """
+    """Answer the questions of a search whose verdicts are known, add these to those reached; return the first that is not."""
     while question is not None and frozenset(question.names) in known:
         key = frozenset(question.names)
         reached[key] = known[key]

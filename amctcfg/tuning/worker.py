@@ -7,7 +7,6 @@ ends, because whoever started it has died, the command and its children are ende
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import json
 import os
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Callable, Deque, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
 
 LIMIT = 1 << 20  # bytes of output that are kept: the last ones
 GRACE = 2.0  # seconds between the request to end and the end by force
@@ -31,34 +30,29 @@ def fill_in(word: str, values: Mapping[str, str]) -> str:
     return PLACEHOLDER.sub(lambda match: values.get(match[1] or "", match[0]), word)
 
 
-class Tail:
-    """The end of an output, and the file that shows it while it grows."""
+class Output:
+    """The end of an output, and the file that shows its beginning while it grows."""
 
-    def __init__(self, path: Optional[str]) -> None:
-        self.path: Optional[str] = path
-        self.chunks: Deque[bytes] = collections.deque()
-        self.size: int = 0  # of the chunks
+    def __init__(self, path: str) -> None:
+        self.path: str = path
+        self.end: bytearray = bytearray()
         self.total: int = 0
 
     def copy(self, stream: Any) -> None:
         """Take all of a stream."""
-        with open(self.path or os.devnull, "wb", 0) as file:
+        with open(self.path, "wb", 0) as file:
             for chunk in iter(lambda: os.read(stream.fileno(), 1 << 16), b""):
                 with contextlib.suppress(OSError):  # a full disk is no reason to lose the run
                     file.write(chunk[: max(LIMIT - self.total, 0)])
                 self.total += len(chunk)
-                self.chunks.append(chunk)
-                self.size += len(chunk)
-                while self.size - len(self.chunks[0]) >= LIMIT:
-                    self.size -= len(self.chunks.popleft())
+                self.end += chunk
+                del self.end[:-LIMIT]
 
-    def end(self) -> bytes:
-        """Return what is kept; the file holds the same."""
-        kept = b"".join(self.chunks)[-LIMIT:]
-        if self.path and self.total > LIMIT:
+    def finish(self) -> None:
+        """Have the file hold the end of a long output."""
+        if self.total > LIMIT:
             with contextlib.suppress(OSError), open(self.path, "wb") as file:
-                file.write(kept)
-        return kept
+                file.write(bytes(self.end))
 
 
 def end_group(process: Any) -> None:
@@ -106,15 +100,10 @@ def list_children() -> List[int]:
     return found
 
 
-def run_command(
-    words: Sequence[str],
-    environment: Mapping[str, str],
-    log: Optional[str] = None,
-    started: Optional[Callable[[Any], None]] = None,
-) -> Tuple[int, bytes]:
+def run_command(words: Sequence[str], environment: Mapping[str, str], log: str, started: Callable[[Any], None]) -> int:
     """Run a command to its end, and end what it leaves behind; `started` is called with the process.
 
-    Returns its exit status (a signal is negative), and the end of its output. Raises `OSError` where it can't be run.
+    Returns its exit status (a signal is negative). Raises `OSError` where it can't be run.
     """
     process = subprocess.Popen(
         list(words),
@@ -124,9 +113,8 @@ def run_command(
         env=dict(os.environ, **environment),
         start_new_session=True,
     )
-    if started is not None:
-        started(process)
-    output = Tail(log)
+    started(process)
+    output = Output(log)
     reader = threading.Thread(target=output.copy, args=(process.stdout,), daemon=True)
     reader.start()
     try:
@@ -135,15 +123,14 @@ def run_command(
         end_group(process)
         end_orphans(process)
     reader.join(GRACE)  # a process in a session of its own may hold the pipe for ever
-    return status, output.end()
+    output.finish()
+    return status
 
 
 class Supervised:
     """A command below a process of its own, this module as a `script`, which ends it when this process dies."""
 
-    def __init__(
-        self, script: Sequence[str], words: Sequence[str], environment: Mapping[str, str], log: Optional[str]
-    ) -> None:
+    def __init__(self, script: Sequence[str], words: Sequence[str], environment: Mapping[str, str], log: str) -> None:
         self.answers: Dict[str, Any] = {}
         process: Any = subprocess.Popen(
             list(script),
@@ -264,7 +251,7 @@ def main() -> NoReturn:
     threading.Thread(target=watch, daemon=True).start()
     starting.acquire()
     try:
-        status, _ = run_command(job["words"], job["environment"], job["log"], started)
+        status = run_command(job["words"], job["environment"], job["log"], started)
     except OSError as error:
         answer(error=error.strerror or str(error))
     else:
