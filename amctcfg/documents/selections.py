@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..diagnostics.words import CONTROL, shorten
 from ..flavours.flavour import Flavour
@@ -24,13 +24,14 @@ SKIP_LAYERS = "skip_layers"
 
 WHERE = re.compile(r"^[ \t]*#+[ \t]*amctcfg:[ \t]*where=([^\n]*)(?:\n|\Z)", re.MULTILINE)
 REST = re.compile(r"[ \t]*[,;]?[ \t]*(#[^\n]*?)?[ \t\r]*(?:\n|\Z)")
-TERM = re.compile(r'[ \t]*([A-Za-z%-]+)(?:=("(?:[^"\\]|\\.)*"|[^",\s]*)|([0-9]*))[ \t]*(?:,|\Z)')
+TERM = re.compile(r'[ \t]*([A-Za-z%-]+)(="(?:[^"\\]|\\.)*"|=[^",\s]*|[0-9]*)[ \t]*(?:,|\Z)')
 
 TERMS = "type=T, scope=PREFIX, first=N, last=N, two-variable, runtime-weight, channels%16, depthwise"
 TERM_VALUES = {  # what follows the name of a term
     "type": "=.+", "scope": "=.+", "first": "=[0-9]+", "last": "=[0-9]+", "channels%": "0*[1-9][0-9]*",
     "two-variable": "", "runtime-weight": "", "depthwise": "",
 }  # fmt: skip
+TERMS_OF_MODELS = ("runtime-weight", "channels%", "depthwise")  # about which a table of layers says nothing
 
 
 class Expression(NamedTuple):
@@ -48,33 +49,27 @@ def parse_expression(text: str) -> Expression:
     position, text = 0, text.strip()
     while position < len(text) or not terms:
         match = TERM.match(text, position)
-        if match is None or match.end() == position:
-            raise ValueError(
-                "'{}' is not a term of a selection; the terms are {}".format(shorten(text[position:]), TERMS)
-            )
-        name, value, number = match[1], match[2], match[3]
-        if value is not None and value.startswith('"'):
-            value = re.sub(r"\\(.)", r"\1", value[1:-1])
-        terms.append(check_term(name, value, number or ""))
+        if match is None:
+            raise not_a_term(shorten(text[position:]))
+        name, value = match.groups()
+        if value.startswith('="'):
+            value = "=" + re.sub(r"\\(.)", r"\1", value[2:-1])
+        if re.search(r"(?!\t)" + CONTROL, name + value):
+            words = "the term '{}' holds a control character, which the comment of a selection can't"
+            raise ValueError(words.format(name + value))
+        if name not in TERM_VALUES or not re.fullmatch(TERM_VALUES[name], value, re.DOTALL):
+            if name in ("first", "last") and value.startswith("="):
+                raise ValueError("'{}' takes a number of layers, not '{}'".format(name, value[1:]))
+            raise not_a_term(name + value)
+        terms.append((name, value[1:] if value.startswith("=") else value))
         position = match.end()
-        if text[position - 1 : position] == "," and position == len(text):
-            raise ValueError("a term is missing behind the last comma; the terms are {}".format(TERMS))
+    if text.endswith(","):
+        raise ValueError("a term is missing behind the last comma; the terms are {}".format(TERMS))
     return Expression(tuple(terms))
 
 
-def check_term(name: str, value: Optional[str], number: str) -> Tuple[str, str]:
-    """Check a term: its name, the value behind "=", or the number that is a part of its name."""
-    written = name + ("={}".format(value) if value is not None else number)
-    if re.search(r"(?!\t)" + CONTROL, written):
-        raise ValueError(
-            "the term '{}' holds a control character, which the comment of a selection can't".format(written)
-        )
-    rest = written[len(name) :]
-    if name in TERM_VALUES and re.fullmatch(TERM_VALUES[name], rest, re.DOTALL):
-        return name, rest[1:] if value is not None else rest
-    if name in ("first", "last") and value is not None:
-        raise ValueError("'{}' takes a number of layers, not '{}'".format(name, value))
-    raise ValueError("'{}' is not a term of a selection; the terms are {}".format(written, TERMS))
+def not_a_term(written: str) -> ValueError:
+    return ValueError("'{}' is not a term of a selection; the terms are {}".format(written, TERMS))
 
 
 def write_term(name: str, value: str) -> str:
@@ -98,40 +93,34 @@ def select(expression: Expression, layers: Sequence[Layer], flavour: Flavour) ->
     layers says nothing.
     """
     found, traits = [layer for layer in layers if flavour.quantizes(layer)], Layers(layers).traits
+    separator = "." if flavour.graphs == "torch" else "/"
     for name, value in expression.terms:
+        if traits is None and name in TERMS_OF_MODELS:
+            raise ValueError("a table of layers does not tell '{}'; it takes the model".format(name))
         if name not in ("first", "last"):
-            fulfils = condition(name, value, flavour)
-            if traits is None and name not in ("type", "scope", "two-variable"):
-                raise ValueError("a table of layers does not tell '{}'; it takes the model".format(name))
-            found = [x for x in found if fulfils(x, None if traits is None else traits.get(x.name, Traits()))]
+            found = [layer for layer in found if fulfils(layer, traits, name, value, separator)]
     names = [layer.name for layer in found]
+    low, high = 0, len(names)
     for name, value in expression.terms:
-        if name in ("first", "last"):
-            count = int(value[:18])
-            ends = set(names[:count] if name == "first" else names[len(names) - min(count, len(names)) :])
-            found = [layer for layer in found if layer.name in ends]
-    return [layer.name for layer in found]
+        if name == "first":
+            high = min(high, int(value[:18]))
+        elif name == "last":
+            low = max(low, len(names) - int(value[:18]))
+    return names[low:high]
 
 
-Fulfils = Callable[[Layer, Optional[Traits]], bool]
-
-
-def condition(name: str, value: str, flavour: Flavour) -> Fulfils:
-    """Return what a term asks of a layer and what the model shows of it."""
+def fulfils(layer: Layer, traits: Optional[Mapping[str, Traits]], name: str, value: str, separator: str) -> bool:
+    """Return whether a layer fulfils a term, by what the model shows of it, if that is known."""
     if name == "type":
-        return lambda layer, traits: layer.type == value
+        return layer.type == value
     if name == "scope":
-        separator = "." if flavour.graphs == "torch" else "/"
-        scope = value.strip(separator) + separator
-        return lambda layer, traits: (layer.name.lstrip(separator) + separator).startswith(scope)
-    if name == "two-variable":
-        return lambda layer, traits: "asymmetric" in layer.lacks if traits is None else traits.two_variable
+        return (layer.name.lstrip(separator) + separator).startswith(value.strip(separator) + separator)
+    of_layer = Traits("asymmetric" in layer.lacks) if traits is None else traits.get(layer.name, Traits())
+    if name == "channels%":
+        return any(count % int(value[:18]) for count in of_layer.channels)
     if name == "runtime-weight":
-        return lambda layer, traits: traits is not None and traits.runtime_weight is not None
-    if name == "depthwise":
-        return lambda layer, traits: traits is not None and traits.is_depthwise
-    divisor = int(value[:18])
-    return lambda layer, traits: traits is not None and any(count % divisor for count in traits.channels)
+        return of_layer.runtime_weight is not None
+    return of_layer.two_variable if name == "two-variable" else of_layer.is_depthwise
 
 
 # ---------------------------------------------------------------- blocks in a text
@@ -230,17 +219,15 @@ def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour) -> List[
     if not blocks:
         return []
     taken: Set[Optional[str]] = set(names_outside(tree, blocks))
-    chosen: Dict[str, List[str]] = {}
     found = []
     for block in blocks:
         try:
-            if block.expression not in chosen:
-                chosen[block.expression] = select(parse_expression(block.expression), layers, flavour)
+            chosen = select(parse_expression(block.expression), layers, flavour)
         except ValueError as error:
             taken.update(block.names)
             found.append(Judged(block, (), str(error)))
             continue
-        wanted = tuple(name for name in chosen[block.expression] if name not in taken)
+        wanted = tuple(name for name in chosen if name not in taken)
         taken.update(wanted)
         found.append(Judged(block, wanted, None))
     return found
