@@ -13,7 +13,7 @@ from .. import __version__
 from ..diagnostics.suggestions import did_you_mean, nearest
 from ..documents.files import same_file
 from ..workspace.failure import require_known
-from .console import EXIT_FAILURE, Console, Exit, Failure
+from .console import EXIT_FAILURE, Console, Failure
 
 EPILOG = "Exit status: 0 fine, 1 errors in the file, 2 wrong usage or unreadable file."
 
@@ -41,7 +41,6 @@ def target(argument: str) -> Optional[str]:
 
 
 def number_from_zero(argument: str) -> int:
-    """Read a whole number that is not negative."""
     if not argument.isdecimal():
         raise argparse.ArgumentTypeError("'{}' is not a number from 0 on".format(argument))
     return int(argument)
@@ -59,7 +58,6 @@ def finite_number(argument: str) -> float:
 
 
 def codes(argument: str) -> List[str]:
-    """Read the codes of warnings, separated by commas."""
     from ..diagnostics.codes import CODES
 
     found = [code for code in argument.split(",") if code]
@@ -163,7 +161,6 @@ COMMANDS: Dict[str, str] = {name: summary for group in GROUPS.values() for name,
 
 
 def module_of(name: str) -> Any:
-    """Import the module of a command."""
     return importlib.import_module("." + name, __package__)
 
 
@@ -191,28 +188,25 @@ class Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
         self.console.result(message)
 
-    def exit(self, status: int = 0, message: Optional[str] = None) -> NoReturn:
-        raise Exit(status)
-
     def error(self, message: str) -> NoReturn:
         wrong = [word for word in message.split() if word.startswith("-")]
         if wrong and message.startswith("unrecognized arguments: "):
             hint = did_you_mean(nearest(wrong[0], self._option_string_actions))
             message = "there is no option {}{}".format(wrong[0], "; " + hint if hint else "")
         self.console.complain("{}; see `{} --help`".format(message.replace(LITERAL_MARK, ""), self.prog))
-        raise Exit(EXIT_FAILURE)
+        raise SystemExit(EXIT_FAILURE)
 
 
 def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
-    """Return the arguments of a command, with its function as `command`. Raises `Exit` and `Failure`."""
+    """Return the arguments of a command, with its function as `command`. Raises `SystemExit` and `Failure`."""
     if not argv:
         raise Failure("which command? `amctcfg help` lists them")
     if argv[0] in ("-h", "--help"):
         console.result(help_text())
-        raise Exit(0)
+        raise SystemExit
     if argv[0] in ("-V", "--version"):
         console.lines(["amctcfg " + __version__])
-        raise Exit(0)
+        raise SystemExit
     require_command(argv[0], "option" if argv[0].startswith("-") else "command")
     parser = parser_of(argv[0], console)
     arguments = parser.parse_args(put_options_first(argv[1:], parser))
@@ -222,7 +216,6 @@ def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
 
 
 def require_command(name: str, what: str = "command") -> None:
-    """Raise `Failure` for a name that is not a command's."""
     require_known(name, COMMANDS, what, "`amctcfg help` lists the commands")
 
 
@@ -255,7 +248,6 @@ MANY = -1
 
 
 def count_values(option: str, parser: Parser) -> int:
-    """Count the next arguments that belong to an option."""
     action = parser._option_string_actions.get(option)
     values: Dict[Any, int] = {None: 1, "+": MANY}
     return 0 if action is None else values.get(action.nargs, 0)
@@ -274,7 +266,6 @@ def parser_of(name: str, console: Console) -> Parser:
 
 
 def help_text() -> str:
-    """Return what the help without a command shows, on one screen."""
     width = max(map(len, COMMANDS)) + 2
     lines = ["Simplified configuration files of AMCT (quant.cfg): amctcfg COMMAND ..."]
     for title, commands in GROUPS.items():

@@ -64,6 +64,5 @@ def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
 
 
 def audit_json(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
-    """Write one object: `version`, `file`, `findings`, and of each field for how many layers it can't be seen."""
     rows = [dict(vars(finding), origin=origin_row(finding.origin, file)) for finding in findings]
     return json_report(file=file, findings=rows, not_visible=unseen)

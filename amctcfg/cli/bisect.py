@@ -230,11 +230,9 @@ class CommandLoop:
         return self.report.finish()
 
     def is_over(self) -> bool:
-        """Return whether there is nothing to try, or no hope."""
         return self.search.ask() is None or self.search.hopeless
 
     def open_commands(self) -> Any:
-        """Return what runs commands: this machine, or a cluster. Raises `Failure` where the cluster is not there."""
         from ..tuning.commands import CommandError, LocalCommands
 
         if self.arguments.dask is None:

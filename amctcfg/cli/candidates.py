@@ -59,7 +59,6 @@ class CandidateFiles:
         return {placeholder: (FILE_ENDINGS[placeholder], contents) for placeholder, contents in found.items()}
 
     def simulate(self, candidate: Candidate) -> bytes:
-        """Return the model that computes as the candidate's quantized model does."""
         with self._simulating:
             try:
                 path = self.file.require_model().path

@@ -88,7 +88,6 @@ class Report:
 
     @property
     def is_summed_up(self) -> bool:
-        """Tell whether the report ends with a sentence that counts."""
         return self.format == "text" and not self.arguments.quiet and not self.arguments.diff
 
     def say(self, line: str) -> None:

@@ -72,7 +72,6 @@ Completion = Tuple[str, str]  # what is inserted, and what it is
 
 
 def shell_name(word: str) -> str:
-    """Return the name of a shell, for argparse."""
     if word not in (*SCRIPTS, QUERY):
         raise argparse.ArgumentTypeError("there is no completion for '{}'; there is bash, zsh and fish".format(word))
     return word
@@ -151,7 +150,6 @@ def takes_value(option: Option) -> bool:
 
 
 def offer_values(name: str, settings: Dict[str, Any], words: Sequence[str]) -> Iterable[Completion]:
-    """Return the values of an option or a positional argument."""
     if settings.get("choices"):
         return [(str(choice), "") for choice in settings["choices"]]
     if name == "shell":

@@ -28,14 +28,6 @@ ON_TERMINALS = "auto"  # colour on a terminal only
 GREEN, CYAN = "\x1b[32m", "\x1b[36m"
 
 
-class Exit(Exception):
-    """Everything has been reported; leave with this status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status: int = status
-
-
 class Console:
     """Standard input, output and error, and how to write diagnostics on them."""
 
@@ -154,7 +146,6 @@ class Console:
             self.complain(text)
 
     def complain(self, text: str) -> None:
-        """Write a sentence about what went wrong."""
         if self.stderr is not None:
             self.stderr.write("amctcfg: {}\n".format(escape_controls(text)))
 
@@ -181,7 +172,6 @@ class Console:
         return lasts and self.rewrites_lines()
 
     def rewrites_lines(self) -> bool:
-        """Return whether standard error is a terminal that can replace a line by the next."""
         return self.is_terminal(self.stderr) and os.environ.get("TERM") != "dumb"
 
     # ------------------------------------------------------------ input

@@ -189,7 +189,6 @@ class Comparison:
 
 
 def algorithm(field: str) -> str:
-    """Name an algorithm by its field: `ifmr` for `ifmr_quantize`."""
     return field[: -len("_quantize")] if field.endswith("_quantize") else field
 
 
@@ -238,7 +237,6 @@ def diff_markdown(comparison: Comparison) -> str:
 
 
 def diff_json(comparison: Comparison) -> str:
-    """Write one object: `version`, and `changes`, each with the fields of `Change`, the origins laid open."""
     rows = []
     for change in comparison.changes:
         before = origin_row(change.before_origin, comparison.before.name)

@@ -32,7 +32,6 @@ def run(arguments: Namespace, console: Console) -> int:
 
 
 def format_file(path: str, arguments: Namespace, console: Console) -> int:
-    """Format a file; return the exit status that it deserves."""
     contents, name = console.read(path)
     before, status = as_text(contents), EXIT_OK
     try:

@@ -36,7 +36,6 @@ def to_concise(found: Iterable[Diagnostic]) -> str:
 
 
 def to_json(found: Iterable[Diagnostic]) -> str:
-    """Write one object: `version`, and `diagnostics`, each with the fields of `Diagnostic` and the span laid open."""
     rows: List[Dict[str, Any]] = []
     for diagnostic in found:
         row: Dict[str, Any] = {"file": diagnostic.name, "severity": diagnostic.severity, "code": diagnostic.code}
@@ -48,7 +47,6 @@ def to_json(found: Iterable[Diagnostic]) -> str:
 
 
 def to_github(found: Iterable[Diagnostic]) -> str:
-    """Write workflow commands, which GitHub shows as annotations of the lines."""
     return "".join(map(github_line, found))
 
 
@@ -74,7 +72,6 @@ def percent_encode(text: str, characters: str) -> str:
 
 
 def to_sarif(found: Iterable[Diagnostic]) -> str:
-    """Write a SARIF 2.1.0 log with one run; columns count Unicode characters."""
     from ..diagnostics.codes import CODES, DIAGNOSTICS_PAGE
 
     rules = [
@@ -136,7 +133,6 @@ def format_any(value: Any) -> str:
 
 
 def finite(number: Optional[float]) -> Optional[float]:
-    """Return a number that JSON can write, None for one that is not finite."""
     return number if number is not None and math.isfinite(number) else None
 
 

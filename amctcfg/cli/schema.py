@@ -45,7 +45,6 @@ ANYTHING: JsonSchema = {}  # a value of a field, whatever its type
 
 
 def or_null(schema: JsonSchema) -> JsonSchema:
-    """Return the schema of what may be null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
@@ -64,7 +63,6 @@ def rows(optional: Container[str] = (), **properties: JsonSchema) -> JsonSchema:
 
 
 def report_schema(**properties: JsonSchema) -> JsonSchema:
-    """Return the schema of a report, which begins with the version of its form."""
     return table(version={"const": FORMAT_VERSION}, **properties)
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 def require_tuning() -> Any:
-    """Import the room that these commands need; end the command where a host has deleted it."""
     with importing("tuning"):
         from .. import tuning
     return tuning

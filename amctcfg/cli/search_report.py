@@ -41,7 +41,6 @@ class SearchReport:
         self.resumed: int = self.search.runs
 
     def note_resumed(self) -> None:
-        """Say how many verdicts an earlier search has left."""
         if self.resumed:
             come = "1 verdict comes" if self.resumed == 1 else "{} verdicts come".format(self.resumed)
             self.console.note("{} from {}; --reset starts over".format(come, self.folder.shown("journal.jsonl")))
@@ -141,7 +140,6 @@ class SearchReport:
         return lines
 
     def last_lines(self, names: FrozenSet[str]) -> List[str]:
-        """Return the end of the output of the last run of a candidate."""
         from ..tuning.state import RUNS
 
         logs = [entry.get("output") for entry in self.journal.entries if frozenset(entry["skip"]) == names]

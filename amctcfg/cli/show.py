@@ -97,14 +97,12 @@ def borders_of(file: ConfigFile, links: Optional[Links], refused: Container[str]
 
 
 def links_of(file: ConfigFile) -> Optional[Links]:
-    """Return the edges of the model's graph, where it is one."""
     from ..models.links import load_links
 
     return load_links(file.require_model().path, file.flavour)
 
 
 def chosen(table: Table, arguments: Namespace) -> List[Row]:
-    """Return the rows that the options ask for, in their order."""
     rows = [
         row
         for row in table.rows
@@ -124,7 +122,6 @@ def width_of(console: Console) -> Optional[int]:
 
 
 def to_text(view: View, width: Optional[int], color: bool, every: bool) -> str:
-    """Write one row a layer, or a run of equal ones; what is not the default stands in the last column."""
     lines = TextTable(view.table, every).text(view.rows, width, color)
     lines += wrap(summarize_table(view.table, len(view.rows)), width)
     return "".join(line + "\n" for line in lines)
@@ -147,7 +144,6 @@ def flat_rows(view: View) -> List[Dict[str, Any]]:
 
 
 def to_json(view: View) -> str:
-    """Write one object: `version`, `file`, `layers`, and `borders` between quantized and float layers."""
     return json_report(file=view.file, layers=flat_rows(view), borders=view.table.borders)
 
 

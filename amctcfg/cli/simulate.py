@@ -89,7 +89,6 @@ class SimulationView(NamedTuple):
 
 
 def simulation_room() -> Any:
-    """Import the room that this command needs; end the command where a host has deleted it."""
     with importing("simulation"):
         from .. import simulation
     return simulation
@@ -135,7 +134,6 @@ def simulating(console: Console) -> Iterator[Tuple[Any, ProgressBar]]:
 
 
 def files_of(paths: Iterable[str]) -> List[str]:
-    """Find the files of data, those in folders as well."""
     found: List[str] = []
     for path in paths:
         found += [os.path.join(path, name) for name in os.listdir(path)] if os.path.isdir(path) else [path]
@@ -162,7 +160,6 @@ def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
 
 
 def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]) -> SimulationView:
-    """Return what is shown, with the effect of each layer alone where that is asked for."""
     outputs = sim.sensitivity("output") if alone else {}
     weights = {name: list(map(float, factors.scale_w)) for name, factors in sim.factors.items()}
     rows = [dict(r, weight_scales=weights[r["layer"]], output=outputs.get(r["layer"])) for r in sim.to_rows()]
@@ -178,7 +175,6 @@ def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]
 
 
 def to_text(view: SimulationView) -> str:
-    """Write a line for each layer, and a summary."""
     head = ["layer", "scale", "offset", "cosine", "SQNR"]
     head += ["output"] if any(row["output"] is not None for row in view.rows) else []
     lines = align([head, *([text_cells(row)[label] for label in head] for row in view.rows)], str.rjust)
@@ -212,7 +208,6 @@ def decibels(value: Optional[float]) -> str:
 
 
 def to_json(view: SimulationView) -> str:
-    """Write one object: `version`, `file`, `model`, `layers`, `borders`, `refused`, `notes`, `output_sqnr` in dB."""
     return json_report(
         file=view.shown.file,
         model=view.shown.model,

@@ -92,7 +92,6 @@ def run(arguments: Namespace, console: Console) -> int:
 
 
 def check_usage(arguments: Namespace) -> None:
-    """Check that the options go together. Raises `Failure` where they don't."""
     ways = [way for way in (arguments.worst, arguments.below, arguments.above) if way is not None]
     if len(ways) > 1:
         raise Failure("--worst, --below and --above exclude each other")
@@ -108,7 +107,6 @@ def check_usage(arguments: Namespace) -> None:
 
 
 def choose(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
-    """Choose the layers by scores, names and logs, each with its score."""
     chosen: Dict[str, Optional[str]] = dict(by_score(arguments, console, file)) if arguments.scores else {}
     for glob in arguments.skip:
         matching = [name for name in file.plan if fnmatchcase(name, glob)]
@@ -159,7 +157,6 @@ def by_log(path: str, console: Console, file: ConfigFile) -> List[str]:
 def with_selections(
     file: ConfigFile, chosen: Dict[str, Optional[str]], selections: Dict[str, List[str]], arguments: Namespace
 ) -> str:
-    """Return the configuration with the layers that are to be skipped, and why."""
     from ..tools.edits import skip, skip_where
 
     reason = arguments.reason
@@ -173,7 +170,6 @@ def with_selections(
 
 
 def list_names(names: List[str], form: str) -> str:
-    """Write names as a line each, or as a list of Python or JSON."""
     if form == "names":
         for line_break in "\r\n":
             check_separable(names, line_break, "--format names", "--format json")

@@ -79,14 +79,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def show_tuned(console: Console, tuned: Any, target: Any) -> None:
-    """Write the table, and what there is to say, to standard error."""
     console.note(*to_table(tuned), *tuned.notes)
     if not tuned.reached:
         console.note("the target of {:g} dB was not reached; this is the best that was found".format(target))
 
 
 def to_table(tuned: Any) -> List[str]:
-    """Write the values before and after, and a line for each change: layer, kind, setting, and the dB without it."""
     head = "the model's output: {} before, {} after".format(decibels(tuned.before), decibels(tuned.after))
     if not tuned.changes:
         return [head.partition(" before")[0] + "; no change"]
@@ -96,7 +94,6 @@ def to_table(tuned: Any) -> List[str]:
 
 
 def to_json(tuned: Any, name: str, model: str) -> str:
-    """Write one object: `version`, `file`, `model`, `before`, `after`, `reached`, `changes`, `left` and `notes`."""
     return json_report(
         file=name,
         model=model,

@@ -69,19 +69,16 @@ class ConfigFile:
         return None if self.model is None else self.model.layers
 
     def require_model(self) -> Model:
-        """Return the model. Raises `Failure` where none is named."""
         if self.model is None:
             words = "a model is needed: --graph G, or a comment '# amctcfg: graph=G' in the head of {}"
             raise Failure(words.format(self.name))
         return self.model
 
     def require_text(self) -> None:
-        """Raise `Failure` where the file is a JSON quantization config."""
         if self.is_json:
             raise Failure("{} is JSON; `amctcfg condense` makes a configuration of it first".format(self.name))
 
     def require_layout(self) -> None:
-        """Raise `Failure` where the toolkit of the flavour knows no JSON quantization config."""
         if self.flavour.layout is None:
             raise Failure("the toolkit of {} writes no JSON quantization config".format(self.flavour.name))
 
@@ -127,13 +124,11 @@ class ConfigFile:
         return self.without_ignored(kept)
 
     def without_ignored(self, found: Iterable[Diagnostic]) -> Tuple[Diagnostic, ...]:
-        """Return the diagnostics that the options don't leave out."""
         ignored = self.workspace.options.ignore
         return tuple(d for d in found if d.severity == ERROR or d.code not in ignored)
 
     @cached
     def diagnostics(self) -> Tuple[Diagnostic, ...]:
-        """Return every error and warning."""
         if self.is_json:
             return self.diagnostics_of_json()
         try:
@@ -146,7 +141,6 @@ class ConfigFile:
         return check_document(Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc))
 
     def diagnostics_of_json(self) -> Tuple[Diagnostic, ...]:
-        """Return the errors of a JSON quantization config."""
         if self.layers is None:
             raise Failure("a JSON quantization config is checked on a model: --graph G")
         self.require_layout()

@@ -116,7 +116,6 @@ class Workspace:
         return file
 
     def soc_of(self, file: ConfigFile) -> Optional[str]:
-        """Return the processor that the options or the file's head name. Raises `Failure` for an unknown one."""
         soc = file.settings.values.get("soc") if self.options.soc is None else self.options.soc
         if soc is not None and soc_named(soc) is None:
             where = "{}: ".format(file.name) if self.options.soc is None else ""
@@ -147,7 +146,6 @@ class Workspace:
         return choose_flavour(ConfigFile(self, "", graph, False, graph))
 
     def model(self, path: str, flavour: Flavour, by_head: bool = False) -> Model:
-        """Return a model as a flavour sees it. Raises `Failure` for a file that can't be used."""
         key = path, flavour.name
         if key not in self.models:
             self._reading(path)
