@@ -50,7 +50,7 @@ DELETABLE = {
 }  # a host may delete these: only these modules may import them, when needed
 DOORS = {
     "cli.bisect": {"tuning"},
-    "cli.scoring": {"tuning"},
+    "cli.opening": {"tuning"},
     "cli.search_report": {"tuning"},
     "cli.lsp": {"editor"},
     "cli.show": {"pages"},

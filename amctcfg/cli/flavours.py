@@ -11,7 +11,7 @@ from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..messages.message import messages_of
 from ..tools.exporting import proto
-from ..workspace.choosing import flavour_by_name
+from ..workspace.workspace import flavour_by_name
 from .arguments import option
 from .console import EXIT_OK, Console, Failure
 from .reports import align

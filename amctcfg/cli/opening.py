@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The beginning and the end of a command: its workspace, the rooms that it needs, the file that it changes."""
+"""The beginning and the end of a command: its workspace, the rooms and scores that it needs, the file that it changes."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from contextlib import contextmanager
-from typing import Iterator
+from typing import TYPE_CHECKING, Any, Iterator
 
 from ..documents.settings import rewrite_head_paths
+from ..workspace.failure import using
 from ..workspace.file import ConfigFile
 from ..workspace.workspace import Options, Workspace
 from .console import Console, Failure
+
+if TYPE_CHECKING:
+    from ..tuning import Scores
 
 PACKAGE = __package__.rpartition(".")[0]
 
@@ -33,6 +37,36 @@ def importing(room: str, user: str = "this command") -> Iterator[None]:
             raise  # another package, which the room needs
         words = "this copy of amctcfg is without its folder '{}', which {} needs"
         raise Failure(words.format(room, user)) from None
+
+
+def require_tuning() -> Any:
+    with importing("tuning"):
+        from .. import tuning
+    return tuning
+
+
+def read_scores(arguments: Namespace, console: Console) -> Scores:
+    """Read the scores that the options name, with the direction that they or the file give."""
+    tuning = require_tuning()
+    if arguments.low_is_sensitive and arguments.high_is_sensitive:
+        raise Failure("--low-is-sensitive and --high-is-sensitive exclude each other")
+    console.inputs.append(arguments.scores)
+    with using(arguments.scores, "scores"):
+        scores: Scores = tuning.load_scores(arguments.scores, arguments.column)
+    if arguments.low_is_sensitive or arguments.high_is_sensitive:
+        scores = tuning.Scores(scores, arguments.low_is_sensitive, scores.kind)
+    elif scores.low_is_sensitive is not None:
+        console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
+    return scores
+
+
+def require_direction(scores: Scores, arguments: Namespace) -> Scores:
+    if scores.low_is_sensitive is None:
+        words = (
+            "{} does not show whether low or high scores are sensitive; say --low-is-sensitive or --high-is-sensitive"
+        )
+        raise Failure(words.format(arguments.scores))
+    return scores
 
 
 def check_in_place(arguments: Namespace) -> None:

@@ -13,8 +13,7 @@ from ..diagnostics.words import pluralize, quote_name
 from ..documents.files import write
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
-from .console import EXIT_FAILURE, EXIT_OK, Console
-from .progress import duration
+from .console import EXIT_FAILURE, EXIT_OK, Console, duration
 
 if TYPE_CHECKING:
     from ..tuning import Bisection, Candidate, Journal

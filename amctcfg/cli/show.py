@@ -15,7 +15,7 @@ from ..tools.tabulating import Measured, Row, Table, View, find_unquantizable, t
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
 from .console import Console, Failure, verdict
-from .opening import importing, open_workspace
+from .opening import importing, open_workspace, read_scores
 from .reports import finite, json_report, table_csv
 from .table_text import TextTable, summarize_table, wrap
 
@@ -47,8 +47,6 @@ def run(arguments: Namespace, console: Console) -> int:
     old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
     measured = Measured()
     if arguments.scores:
-        from .scoring import read_scores
-
         measured = Measured(read_scores(arguments, console))
     view = view_plan(file, old, measured)
     view = view._replace(rows=chosen(view.table, arguments))

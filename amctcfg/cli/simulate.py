@@ -15,9 +15,8 @@ from ..diagnostics.words import dump_json, pluralize, quote_name
 from ..tools.tabulating import Measured, View
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
-from .console import Console, Failure, text_of, verdict
+from .console import Console, Failure, ProgressBar, text_of, verdict
 from .opening import importing, open_workspace
-from .progress import ProgressBar
 from .reports import align, finite, json_report, table_csv
 from .show import to_html, view_plan
 

@@ -13,8 +13,7 @@ from ..documents.selections import TERMS, parse_expression, select
 from ..workspace.file import ConfigFile
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, SENSITIVITY, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, check_neutral, check_separable
-from .opening import check_in_place, open_workspace, write_changed
-from .scoring import read_scores, require_direction, require_tuning
+from .opening import check_in_place, open_workspace, read_scores, require_direction, require_tuning, write_changed
 
 OPTIONS = (
     CFG,

@@ -7,14 +7,14 @@ import os
 import re
 from typing import Callable, Dict, NamedTuple, Optional, Tuple, Union
 
+from ..documents.document import parse_tree
 from ..documents.files import read
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..flavours.socs import SOCS, soc_named
 from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
-from .choosing import choose_flavour, flavour_by_name
-from .failure import Failure
+from .failure import Failure, require_known
 from .file import ConfigFile, as_text
 from .model import Model, kind_of_model, read_model, read_named_model
 
@@ -162,3 +162,51 @@ class Workspace:
 def holds_json(contents: Union[str, bytes], name: str) -> bool:
     """Return whether a file is taken for JSON: by its ending, and standard input by its first characters."""
     return name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, as_text(contents)) is not None)
+
+
+# ---------------------------------------------------------------- the flavour, where neither options nor the head name one
+
+
+def flavour_by_name(name: str, file: str = "") -> Flavour:
+    """Return the flavour of a name, which stands in the head of a file. Raises `Failure` where there is none."""
+    where = file + ": " if file else ""
+    require_known(name, FLAVOURS, "flavour", "there are {}".format(", ".join(FLAVOURS)), where)
+    return FLAVOURS[name]
+
+
+def choose_flavour(file: ConfigFile) -> Tuple[Flavour, str]:
+    """Return the flavour that a file and its model suggest, and by what evidence.
+
+    The model's kind counts first, then the fields of the text, then the types that it names. It is TF-Ascend where
+    nothing speaks against it.
+    """
+    graph, tree = file.graph, file.tree
+    kind = kind_of_model(graph)
+    if file.is_json and not kind:
+        return choose_by_keys(file.text)
+    from ..documents.detecting import evidence, fits_tf_ascend, rank_flavours
+
+    if kind not in ("onnx", "table") and (tree is None or fits_tf_ascend(tree)):  # the common case
+        return TF_ASCEND, ""
+    layers = file.workspace.model(graph, TF_ASCEND, file.by_head).layers if graph and kind == "table" else ()
+    ranked = () if tree is None else rank_flavours(tree, layers)
+    if tree is None or not ranked:  # the model alone decides
+        tree = parse_tree("", "")
+        ranked = rank_flavours(tree, layers)
+    suited = [flavour for flavour in ranked if kind not in ("onnx", "tensorflow") or flavour.graphs == kind]
+    best = suited[0] if suited else TF_ASCEND  # a host may have deleted the others
+    words = ["{} is an ONNX model".format(graph)] if kind == "onnx" else []
+    words += evidence(tree, best)
+    types = dict.fromkeys(layer.type for layer in layers)
+    telling = [name for name in types if name in best.types and name not in TF_ASCEND.types]
+    words += [name for name in telling[:3] if name not in words]
+    return best, ", ".join(words[:6]) or "the types of {}".format(graph)
+
+
+def choose_by_keys(text: str) -> Tuple[Flavour, str]:
+    """Return the flavour of a JSON quantization config without a model: by its global keys."""
+    if '"fakequant_precision_mode"' in text or ('"batch_num"' in text and '"joint_quant"' not in text):
+        return FLAVOURS.get("pytorch", TF_ASCEND), "batch_num without joint_quant"
+    if '"joint_quant"' in text:
+        return FLAVOURS.get("onnx", TF_ASCEND), "joint_quant"
+    return TF_ASCEND, ""
