@@ -12,7 +12,7 @@ from ..diagnostics.words import CONTROL
 from ..textformat.lexis import STRING_OR_REST
 
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, Optional, Set, Tuple
+    from typing import Dict, Iterable, List, Optional, Tuple
 
     from ..diagnostics.diagnostic import Diagnostic
 
@@ -30,7 +30,7 @@ class Settings:
 
     Attributes:
         values: Those of the head, which is the comments in front of the first field.
-        ignored: The codes that are left out, each with the number of a line, or None for everywhere.
+        ignored: The codes that are left out, each with the number of a line, or None for everywhere, and its offsets.
         paths: The offsets of the head's values that are paths.
         diagnostics: Warnings about unknown settings.
     """
@@ -38,21 +38,21 @@ class Settings:
     def __init__(self, text: str, name: str) -> None:
         self.source: Source = Source(text, name)
         self.values: Dict[str, str] = {}
-        self.ignored: Set[Tuple[str, Optional[int]]] = set()
-        self.places: List[Tuple[str, Optional[int], int, int]] = []  # of each ignored code: the line it is for, offsets
+        self.ignored: List[Tuple[str, Optional[int], int, int]] = []
+        self.waiting: List[Tuple[str, int, int]] = []  # codes that are left out of the field behind them
         self.paths: List[Tuple[int, int]] = []
-        # Lines without a field that were passed last, and the field's behind them.
-        self.passed: Tuple[int, int] = (0, 0)
         self.diagnostics: List[Diagnostic] = []
         if MARK in text:  # most files have none
             self.read(text)
 
     def read(self, text: str) -> None:
-        head = True
+        head, not_blank = True, re.compile(r"\S")
         behind = 1 if text.startswith("\ufeff") else 0  # an error of its own
         for match in re.finditer(COMMENT_OR_STRING, text):
-            if match[1] is None or text[behind : match.start()].strip():
+            field = not_blank.search(text, behind)
+            if field is not None and (match[1] is None or field.start() < match.start()):
                 head = False
+                self.ignore_waiting(self.source.span(field.start(), field.start()).line)
             behind = match.end()
             words = (match[1] or "").lstrip("#").strip()
             if not words.startswith(MARK):
@@ -64,17 +64,28 @@ class Settings:
                 if setting[0] in KEYS or setting[0].startswith("="):
                     self.report("a setting has no blanks around its '='", setting, "such as graph=frozen.pb")
                     break
-                self.setting(setting, head, match.start())
+                self.setting(setting, head)
+            line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+            if line.strip():
+                self.ignore_waiting(self.source.span(match.start(), match.start()).line)
+        field = not_blank.search(text, behind)
+        self.ignore_waiting(-1 if field is None else self.source.span(field.start(), field.start()).line)
 
-    def setting(self, match: re.Match[str], head: bool, comment: int) -> None:
+    def ignore_waiting(self, line: int) -> None:
+        """Leave the codes that wait for a field out of its line."""
+        self.ignored += [(code, line, start, end) for code, start, end in self.waiting]
+        self.waiting = []
+
+    def setting(self, match: re.Match[str], head: bool) -> None:
         key, value, bare = match.groups()
         value = (value or "").strip('"')
         if key == "ignore":
-            line = None if head and not self.has_field_on(comment) else self.line_for(comment)
             for code in filter(None, value.split(",")):
-                self.places.append((code, line, match.start(), match.end()))
-                self.ignored.add((code, line))
-            self.check_codes(value, match)
+                if head:
+                    self.ignored.append((code, None, *match.span()))
+                else:
+                    self.waiting.append((code, *match.span()))
+                self.check_code(code, match)
         elif key in KEYS and head:
             self.values[key] = value
             if key in PATH_SETTINGS:
@@ -86,32 +97,13 @@ class Settings:
         else:
             self.report_unknown("setting", key or bare, KEYS, match, "the settings are {}".format(", ".join(KEYS)))
 
-    def has_field_on(self, offset: int) -> bool:
-        line = self.source.span(offset, offset).line
-        start = self.source.line_starts()[line - 1]
-        return bool(self.source.text[start:offset].strip())
-
-    def line_for(self, offset: int) -> int:
-        """Return the line of the field that a comment is for: its own, or the next field's where it stands alone."""
-        line = self.source.span(offset, offset).line
-        if self.has_field_on(offset):
-            return line
-        first, next_field = self.passed
-        if not first <= line < next_field:
-            count, next_field = len(self.source.line_starts()), line + 1
-            while next_field <= count and self.source.line(next_field).lstrip()[:1] in ("", "#"):
-                next_field += 1
-            self.passed = line, next_field
-        return next_field
-
-    def check_codes(self, value: str, match: re.Match[str]) -> None:
+    def check_code(self, code: str, match: re.Match[str]) -> None:
         from ..diagnostics.codes import CODES
 
-        for code in filter(None, value.split(",")):
-            if code not in CODES:
-                self.report_unknown("diagnostic", code, CODES, match)
-            elif CODES[code].severity == "error":
-                self.report("'{}' is an error; only warnings can be ignored".format(code), match)
+        if code not in CODES:
+            self.report_unknown("diagnostic", code, CODES, match)
+        elif CODES[code].severity == "error":
+            self.report("'{}' is an error; only warnings can be ignored".format(code), match)
 
     def check_flavour(self, value: str, match: re.Match[str]) -> None:
         from ..flavours import FLAVOURS
@@ -134,40 +126,37 @@ class Settings:
         found = Diagnostic(WARNING, "unknown-setting", message, span=span, hint=hint, name=self.source.name)
         self.diagnostics.append(found)
 
-    def ignores(self, diagnostic: Diagnostic) -> bool:
-        """Return whether a comment leaves this warning out."""
-        if diagnostic.severity != "warning":
-            return False
-        line = diagnostic.span.line if diagnostic.span else 0
-        return not self.ignored.isdisjoint([(diagnostic.code, None), (diagnostic.code, line)])
-
     def without_ignored(self, found: Iterable[Diagnostic]) -> Tuple[Diagnostic, ...]:
         """Return the diagnostics that no comment leaves out, and those about the settings themselves."""
-        if not self.places and not self.diagnostics:
+        if not self.ignored and not self.diagnostics:
             return tuple(found)
         from ..diagnostics.diagnostic import position
 
-        kept = [d for d in (*found, *self.diagnostics) if not self.ignores(d)]
+        ignored = {(code, line) for code, line, _, _ in self.ignored}
+        kept = [d for d in (*found, *self.diagnostics) if ignored.isdisjoint(ways_to_ignore(d))]
         return tuple(sorted(kept, key=position))
 
     def unused(self, found: Iterable[Diagnostic]) -> List[Diagnostic]:
         """Return a warning for each `ignore` that leaves nothing out of these diagnostics."""
         from ..diagnostics.diagnostic import WARNING, Diagnostic
 
-        silenced: Dict[str, Set[Optional[int]]] = {}
-        for diagnostic in found:
-            if diagnostic.severity == WARNING:
-                at = diagnostic.span.line if diagnostic.span else 0
-                silenced.setdefault(diagnostic.code, {None}).add(at)
+        used = {way for diagnostic in found for way in ways_to_ignore(diagnostic)}
         unused = []
-        for code, line, start, end in self.places:
-            if line not in silenced.get(code, ()):
+        for code, line, start, end in self.ignored:
+            if (code, line) not in used:
                 message = "this leaves out '{}', of which there is none".format(code)
                 span = self.source.span(start, end)
                 unused.append(
                     Diagnostic(WARNING, "unused-ignore", message, span=span, hint="delete it", name=self.source.name)
                 )
         return unused
+
+
+def ways_to_ignore(diagnostic: Diagnostic) -> List[Tuple[str, Optional[int]]]:
+    """Return what leaves a diagnostic out: its code, for everywhere and for its line; nothing of an error."""
+    if diagnostic.severity != "warning":
+        return []
+    return [(diagnostic.code, None), (diagnostic.code, diagnostic.span.line if diagnostic.span else 0)]
 
 
 def rewrite_head_paths(text: str, original: str, copy: Optional[str]) -> str:
