@@ -550,6 +550,15 @@ def test_a_demand_of_all_layers_of_a_type_is_one_block():
     assert amctcfg.condense(amctcfg.expand(config, model).to_json(), model, flavour=amctcfg.PYTORCH) == config
 
 
+def test_layers_that_do_without_an_algorithm_hide_no_common_block():
+    """The bound of what a common block costs counts what only it can drop."""
+    kinds = ("AvgPool2d", "Conv1d", "LSTM", "Conv2d")
+    model = [Layer(kind, kind) for kind in kinds]
+    text = "common_config { ada_quantize { num_iteration: 2 } hfmg_quantize { } }"
+    config = amctcfg.loads(text, flavour=amctcfg.PYTORCH)
+    assert amctcfg.condense(amctcfg.expand(config, model).to_json(), model, flavour=amctcfg.PYTORCH) == config
+
+
 MODEL = [Layer("conv1", "Conv2D"), Layer("conv2", "Conv2D"), Layer("fc", "MatMul"), Layer("relu", "Relu", False)]
 
 

@@ -321,12 +321,16 @@ class LowerBounds:
 
     def __init__(self, search: BlockSearch) -> None:
         self.search: BlockSearch = search
-        self.plain: Set[str] = {  # the fields that are the same for all layers that have a block
+        # The groups that no layer does without, and the fields that are the same for all layers that have a block.
+        self.groups = [
+            group for group in search.members.groups if not any(map(search.members.requirements.get, group[0]))
+        ]
+        self.plain: Set[str] = {
             "{}.{}".format(name, field.name)
-            for names, _ in search.members.groups
+            for names, _ in self.groups
             for name in names
             for field in search.block_class.__schema__.fields[name].kind.__schema__.fields.values()
-            if not any(map(search.members.requirements.get, names)) and is_plain(field)
+            if is_plain(field)
         }
         self.alone: Dict[Layer, int] = {}  # where each layer has a block of its own
         # By a block for all layers of a class, by its core; by any block for None.
@@ -353,9 +357,7 @@ class LowerBounds:
 
     def core(self, block: Message) -> Optional[Tuple[Any, ...]]:
         """Return what all layers get of a block that is the common one in any variant; None where that is not sure."""
-        if any(
-            default is not None and member_in(block, names) is None for names, default in self.search.members.groups
-        ):
+        if any(default is not None and member_in(block, names) is None for names, default in self.groups):
             return None
         return tuple(item for item in values_of(block).items() if item[0] in self.plain)
 
