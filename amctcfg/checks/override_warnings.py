@@ -10,8 +10,8 @@ from ..diagnostics.words import format_value, quote_names
 from ..flavours.common import OverrideLayerType
 from ..flavours.layer import Layer
 from ..flavours.requirement import ERROR, cascade_of, requirements_in, requirements_of
-from ..resolve.effective import values_of
-from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Setting, Tier, member_in
+from ..resolve.effective import Origin, values_of
+from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Tier, member_in
 from .context import OVERRIDES, Context
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
     ]
 
 
-def decide_cascading(context: Context, layer: Layer, rules: Optional[Rules] = None) -> Dict[str, Setting]:
+def decide_cascading(context: Context, layer: Layer, rules: Optional[Rules] = None) -> Dict[str, Origin]:
     """Return what decides the fields of a layer that are looked for below its block."""
     resolver = context.resolver if rules is None else context.resolver.with_rules(rules)
     decisions, schema = resolver.decide(layer, resolver.tiers(layer)), resolver.block_class.__schema__

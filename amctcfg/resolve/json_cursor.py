@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..diagnostics.diagnostic import Path
 from ..diagnostics.suggestions import did_you_mean, nearest
@@ -20,16 +20,13 @@ if TYPE_CHECKING:
 Reporter = Callable[[str, str, "Cursor", Optional[str]], None]
 
 
-class Cursor:
-    """A value of the JSON with the keys that lead to it, and where it reports what is wrong with it."""
+class Cursor(NamedTuple):
+    """A value of the JSON with the keys that lead to it, and what takes the reports of what is wrong with it."""
 
-    __slots__ = ("_report", "entry", "json", "path")
-
-    def __init__(self, report: Reporter, json: Json, path: Path, entry: Optional[Entry] = None) -> None:
-        self._report: Reporter = report
-        self.json: Json = json
-        self.path: Path = path
-        self.entry: Optional[Entry] = entry  # of a value that has a key, with the place of that
+    reporter: Reporter
+    json: Json
+    path: Path
+    entry: Optional[Entry] = None  # of a value that has a key, with the place of that
 
     @property
     def value(self) -> Any:
@@ -46,34 +43,34 @@ class Cursor:
         return (self.entry or self.json).start, self.json.end
 
     def report(self, code: str, message: str, hint: Optional[str] = None) -> None:
-        self._report(code, message, self, hint)
+        self.reporter(code, message, self, hint)
 
     def replace(self, value: Any) -> Cursor:
         """Return the same place with another value, which stands for the one that is written."""
-        return Cursor(self._report, self.json._replace(value=value), self.path, self.entry)
+        return Cursor(self.reporter, self.json._replace(value=value), self.path, self.entry)
 
     def key(self) -> Cursor:
         """Return the place of the key itself."""
         entry = self.entry or self.json
-        return Cursor(self._report, Json(None, entry.start, entry.end), self.path)
+        return Cursor(self.reporter, Json(None, entry.start, entry.end), self.path)
 
     def child(self, key: str) -> Optional[Cursor]:
         """Return the value of a key, None where the object does not have it."""
         entry = self.json.value.get(key)
-        return None if entry is None else Cursor(self._report, entry.value, (*self.path, key), entry)
+        return None if entry is None else Cursor(self.reporter, entry.value, (*self.path, key), entry)
 
     def children(self) -> Iterator[Tuple[str, Cursor]]:
         for key, entry in self.json.value.items():
-            yield key, Cursor(self._report, entry.value, (*self.path, key), entry)
+            yield key, Cursor(self.reporter, entry.value, (*self.path, key), entry)
 
     def elements(self) -> List[Cursor]:
         """List the elements of a list, which share its path; none for anything else."""
         found = self.json.value if isinstance(self.json.value, list) else ()
-        return [Cursor(self._report, element, self.path) for element in found]
+        return [Cursor(self.reporter, element, self.path) for element in found]
 
     def indexed(self) -> List[Cursor]:
         """List the elements of a list, each with its index in the path."""
-        return [Cursor(self._report, e.json, (*self.path, index)) for index, e in enumerate(self.elements())]
+        return [Cursor(self.reporter, e.json, (*self.path, index)) for index, e in enumerate(self.elements())]
 
     def check_keys(self, keys: Iterable[str]) -> None:
         """Report the keys of an object that are unknown, or there twice."""
@@ -86,7 +83,7 @@ class Cursor:
     def check_repetitions(self) -> None:
         for key, entry in self.json.value.items():
             for start, end in entry.repeated:
-                again = Cursor(self._report, Json(None, start, end), (*self.path, key))
+                again = Cursor(self.reporter, Json(None, start, end), (*self.path, key))
                 again.report("duplicate-field", "the key is there twice in one object", "keep one of the two")
 
 

@@ -19,7 +19,7 @@ from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.field import REPEATED, Field
 from ..messages.message import Message, construct, problems
 from ..messages.sharing import by_identity
-from .effective import READ, EffectiveConfig, Origin, Origins
+from .effective import READ, EffectiveConfig, Origin, Origins, values_of
 from .json_cursor import Cursor, has_constants, number_in
 from .json_writing import VERSION
 from .plan import Plan
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ..flavours.json_layout import Items
     from ..messages.sharing import IdentityCache
     from .effective import TierName
+
+    Places = Dict[str, Optional[Cursor]]  # of values, by dotted name; None where nothing is written
 
 
 def read_plan(
@@ -147,7 +149,7 @@ class QuantConfig:
         root.check_repetitions()
         for key in self.layout.globals:
             at = root.child(key)
-            if at is not None and key != "version":
+            if at is not None:
                 self.extents[key] = at.extent
             if key == "version":
                 self.globals[key] = self.version(at)
@@ -226,7 +228,7 @@ class QuantConfig:
             if part is not None and part.json.is_object:
                 member = self.member(key, templates, part)
                 part.check_keys(templates[member])
-                values[member] = self.part_values(None, member, fields[member].kind, templates[member], part)
+                values[member] = self.part_values(None, member, fields[member].kind, templates[member], part, {})
         return values
 
     def is_layer(self, key: str, at: Cursor) -> bool:
@@ -256,12 +258,12 @@ class QuantConfig:
         """Read the entry of a layer; of those that are written alike, one without errors for each type of layers."""
         place = at.json._replace(value=None) if self.source else at.json
         entry = by_identity(alike, at.value, (layer.type, layer.lacks), self.entry_without_errors, layer, at)
-        return (entry or self.entry(layer, self.entry_at(layer, place)))._replace(json=place)
+        return (entry or self.entry(layer, self.entry_at(layer, place), {}))._replace(json=place)
 
     def entry_without_errors(self, layer: Layer, at: Cursor) -> Optional[LayerEntry]:
         """Read an entry; None for one with errors, which each layer has at a place of its own."""
         errors = len(self.errors)
-        entry = self.entry(layer, at)
+        entry = self.entry(layer, at, {})
         if len(self.errors) == errors:
             return entry
         del self.errors[errors:]
@@ -272,33 +274,30 @@ class QuantConfig:
         json = read_value(self.source.text, place.start, 1) if self.source else place
         return Cursor(self.report, json, (layer.name,))
 
-    def entry(self, layer: Layer, at: Cursor, origins: Optional[Dict[str, Origin]] = None) -> LayerEntry:
-        """Read an entry, and note the origins of its values where they are asked for."""
-        switches = {key: (member, field) for key, member, field in self.layout.switches}
-        at.check_keys(("quant_enable", *switches, *self.layout.parts))
-        switch = at.child("quant_enable")
+    def entry(self, layer: Layer, at: Cursor, places: Places) -> LayerEntry:
+        """Read an entry, and note the places of its values."""
+        at.check_keys(("quant_enable", *(key for key, _, _ in self.layout.switches), *self.layout.parts))
+        switch = places["quant_enable"] = at.child("quant_enable")
         if switch is not None and not isinstance(switch.value, bool):
             switch.report("wrong-type", "it is true or false, not {}".format(switch.words))
         enabled = switch is not None and switch.value is True
-        if origins is not None:
-            origins["quant_enable"] = self.origin(enabled, switch, with_key=True)
-            origins["fuse"] = self.fuse(layer)
         block: Dict[str, Any] = dict(self.block_class.__schema__.blank)
-        for key, (member, field_name) in switches.items():
+        for key, member, field_name in self.layout.switches:
             switch = at.child(key)
             if switch is not None:
-                block[member] = self.switch(self.block_fields[member], field_name, switch, origins)
+                places["{}.{}".format(member, field_name)] = switch
+                block[member] = self.switch(self.block_fields[member].kind, field_name, switch)
         for key, templates in self.layout.parts.items():
-            found = self.part(layer, key, templates, at, origins)
+            found = self.part(layer, key, templates, at, places)
             if found is not None:
                 block[found[0]] = found[1]
         return LayerEntry(enabled, construct(self.block_class, block), at.json)
 
-    def origin(self, value: Any, at: Optional[Cursor], with_key: bool = False) -> Origin:
+    def origin(self, value: Any, at: Optional[Cursor]) -> Origin:
         """Return the origin of a value of a layer, which is its default where nothing is written."""
         if at is None:
             return Origin("default", value)
-        start, end = at.extent if with_key else at.json[1:]
+        start, end = at.extent if len(at.path) == 2 else at.json[1:]  # a switch with its key
         return Origin(READ, value, at.path, self.span(start, end))
 
     def is_fused(self, layer: Layer) -> bool:
@@ -311,22 +310,20 @@ class QuantConfig:
             return Origin("default", self.is_fused(layer))
         return Origin(key, self.is_fused(layer), (key,), self.span(*self.extents[key]))
 
-    def switch(self, outer: Field, name: str, at: Cursor, origins: Optional[Dict[str, Origin]]) -> Message:
+    def switch(self, cls: Type[Message], name: str, at: Cursor) -> Message:
         """Read a member of the block that is a single value here, such as `dmq_balancer_param`."""
-        cls: Type[Message] = outer.kind
         field = cls.__schema__.fields[name]
+        value = field.default
         if isinstance(at.value, int) and not isinstance(at.value, bool):
             at.report("wrong-type", "it is a number with a point, such as 0.5")
-            return construct(cls, dict(cls.__schema__.blank, **{name: field.default}))
-        value = self.scalar(field, at, field.default)
-        if value is not None and field.within is not None and value not in field.within:
-            at.report("out-of-range", "it has to be {}".format(field.within.words))
-        if origins is not None:
-            origins["{}.{}".format(outer.name, name)] = self.origin(value, at, with_key=True)
+        else:
+            value = self.scalar(field, at, field.default)
+            if value is not None and field.within is not None and value not in field.within:
+                at.report("out-of-range", "it has to be {}".format(field.within.words))
         return construct(cls, dict(cls.__schema__.blank, **{name: value}))
 
     def part(
-        self, layer: Layer, key: str, templates: Mapping[str, Items], at: Cursor, origins: Optional[Dict[str, Origin]]
+        self, layer: Layer, key: str, templates: Mapping[str, Items], at: Cursor, places: Places
     ) -> Optional[Tuple[str, Message]]:
         """Read a part of a layer: the member of the block that it is, with its values."""
         part = at.child(key)
@@ -347,7 +344,7 @@ class QuantConfig:
         tolerated = {name: Constant(only) for name, only in self.layout.tolerated.items()}
         with_tolerated = {**tolerated, **template}
         part.check_keys(with_tolerated)
-        return member, self.part_values(layer, member, kind, with_tolerated, part, origins)
+        return member, self.part_values(layer, member, kind, with_tolerated, part, places)
 
     def member(self, key: str, templates: Mapping[str, Items], part: Cursor) -> str:
         """Return the algorithm that a part is of: the one it names, else of activations one whose keys it has, else the default."""
@@ -370,7 +367,7 @@ class QuantConfig:
         kind: Type[Message],
         template: Items,
         part: Cursor,
-        origins: Optional[Dict[str, Origin]] = None,
+        places: Places,
     ) -> Message:
         """Read the message of an algorithm; what is left out has its default."""
         fields: Dict[str, Field] = kind.__schema__.fields
@@ -387,8 +384,7 @@ class QuantConfig:
             default = self.default(field, layer)
             at = written.get(name)
             found[name] = default if at is None else at.value if name in meanings else self.scalar(field, at, default)
-            if origins is not None:
-                origins["{}.{}".format(member, name)] = self.origin(found[name], at)
+            places["{}.{}".format(member, name)] = at
         if layer is not None:
             self.check_requirements(layer, fields, written, found)
         for problem in problems(kind, found) if len(self.errors) == errors else ():
@@ -414,13 +410,10 @@ class QuantConfig:
         for name, at in written.items():
             for requirement in requirements_of(fields[name]):
                 strict = requirement.ability in (CHANNEL_WISE, ASYMMETRIC, "int16")
-                if not strict or found[name] not in requirement.values:
-                    continue
-                if not self.flavour.can(layer, requirement.ability):
-                    value = str(at.value).lower()
-                    at.report(
-                        requirement.code, "it can't be {} for '{}', of type {}".format(value, layer.name, layer.type)
-                    )
+                asked = strict and found[name] in requirement.values
+                if asked and not self.flavour.can(layer, requirement.ability):
+                    words = "it can't be {} for '{}', of type {}"
+                    at.report(requirement.code, words.format(str(at.value).lower(), layer.name, layer.type))
 
     def scalar(self, field: Field, at: Cursor, default: Any) -> Any:
         """Read a value of the field's kind; floats are kept as they are written."""
@@ -456,8 +449,14 @@ class QuantConfig:
         if entry is None:
             origins = dict(Origins(self.defaults, layer), quant_enable=Origin("default", False), fuse=self.fuse(layer))
         else:
-            origins = {}
-            self.entry(layer, self.entry_at(layer, entry.json), origins)
+            places: Places = {}
+            read = self.entry(layer, self.entry_at(layer, entry.json), places)
+            values = values_of(read.block)
+            origins = {
+                "quant_enable": self.origin(read.enabled, places.pop("quant_enable")),
+                "fuse": self.fuse(layer),
+                **{name: self.origin(values.get(name), at) for name, at in places.items()},
+            }
         self.last_origins = layer.name, origins
         return origins
 

@@ -54,16 +54,7 @@ class Tier(NamedTuple):
     path: Path
 
 
-class Setting(NamedTuple):
-    """A value and what sets it: the name of a tier, and the path, None where no text does."""
-
-    tier: TierName
-    value: Any
-    path: Optional[Path]
-
-
 Parts = Sequence[Optional[Message]]  # what the blocks of a layer have of an algorithm
-Decisions = Dict[str, Setting]
 
 DEFAULT: TierName = "default"
 BY_LAYER_TYPE: TierName = "layer_type"
@@ -271,24 +262,21 @@ class Resolver:
 
     def quant_enable(self, layer: Layer) -> Origin:
         """Decide whether a layer is quantized: not if its name is skipped, or its type, or it can't be."""
-        reasons: List[Origin] = []
-        if layer.name in self.skipped_names:
-            reasons.append(self.origin("skip_layers", False, ("skip_layers", self.skipped_names[layer.name])))
-        if layer.type in self.skipped_types:
-            reasons.append(self.origin("skip_layer_types", False, ("skip_layer_types", self.skipped_types[layer.type])))
+        reasons = self.in_list("skip_layers", self.skipped_names, layer.name)
+        reasons += self.in_list("skip_layer_types", self.skipped_types, layer.type)
         if not self.flavour.quantizes(layer):
             reasons.append(Origin("unsupported", False))
         return first(reasons, Origin(DEFAULT, True))
 
     def fuse(self, layer: Layer) -> Origin:
         """Decide whether BN is fused: unless `skip_fusion_layers` names the layer, or `do_fusion` is false."""
-        settings: List[Origin] = []
-        if layer.name in self.unfused_names:
-            index = self.unfused_names[layer.name]
-            settings.append(self.origin("skip_fusion_layers", False, ("skip_fusion_layers", index)))
+        settings = self.in_list("skip_fusion_layers", self.unfused_names, layer.name)
         if self.config.do_fusion is not None:
-            settings.append(self.origin("do_fusion", self.config.do_fusion, ("do_fusion",)))
+            settings.append(self.place(Origin("do_fusion", self.config.do_fusion, ("do_fusion",))))
         return first(settings, Origin(DEFAULT, True))
+
+    def in_list(self, field: TierName, names: Dict[str, int], name: str) -> List[Origin]:
+        return [self.place(Origin(field, False, (field, names[name])))] if name in names else []
 
     def tiers(self, layer: Layer) -> List[Tier]:
         """List the blocks that a layer could have, highest first: its own, its type's, the common one."""
@@ -305,7 +293,7 @@ class Resolver:
         tiers = self.tiers(layer)
         return tiers[0].name if tiers else DEFAULT
 
-    def decide(self, layer: Layer, tiers: List[Tier]) -> Decisions:
+    def decide(self, layer: Layer, tiers: List[Tier]) -> Dict[str, Origin]:
         """Return the winning setting of each field of a layer's block.
 
         The highest block counts as a whole: what it leaves out has its default. Only fields that cascade are looked for
@@ -341,7 +329,7 @@ class Resolver:
 
     def decide_field(
         self, field: Field, inside: Tuple[str, ...], parts: Parts, layer: Layer, tiers: List[Tier]
-    ) -> Setting:
+    ) -> Origin:
         """Decide one field of the messages that the blocks hold `inside`, None for a block without one."""
         name = field.name
         if cascade_of(field) is not None:
@@ -349,11 +337,11 @@ class Resolver:
         else:
             value = getattr(parts[0], name, None) if parts else None
             if value is not None:
-                winner = Setting(tiers[0].name, value, (*tiers[0].path, *inside, name))
+                winner = Origin(tiers[0].name, value, (*tiers[0].path, *inside, name))
             else:
-                winner = Setting(DEFAULT, self.default(field, layer), None)
+                winner = Origin(DEFAULT, self.default(field, layer))
         value = self.fallback(requirements_of(field), winner.value, layer, tiers)
-        return winner if value is winner.value else Setting(BY_LAYER_TYPE, value, None)
+        return winner if value is winner.value else Origin(BY_LAYER_TYPE, value)
 
     def fallback(self, requirements: Tuple[Requirement, ...], value: Any, layer: Layer, tiers: List[Tier]) -> Any:
         """Return the value, or what the layer gets instead because it can't have it."""
@@ -362,21 +350,21 @@ class Resolver:
                 value = requirement.instead
         return value
 
-    def decide_cascade(self, field: Field, inside: Tuple[str, ...], parts: Parts, tiers: List[Tier]) -> Setting:
+    def decide_cascade(self, field: Field, inside: Tuple[str, ...], parts: Parts, tiers: List[Tier]) -> Origin:
         """Take the first block that sets a field, else the global field of its cascade, else the default."""
         for tier, part in zip(tiers, parts):
             if self.rules == TOOLKIT and tier.name == OF_TYPE and tiers[0].name == OF_LAYER:
                 continue
             value = getattr(part, field.name, None)
             if value is not None:
-                return Setting(tier.name, value, (*tier.path, *inside, field.name))
-        return self.overall(field) or Setting(DEFAULT, field.default, None)
+                return Origin(tier.name, value, (*tier.path, *inside, field.name))
+        return self.overall(field) or Origin(DEFAULT, field.default)
 
-    def overall(self, field: Field) -> Optional[Setting]:
+    def overall(self, field: Field) -> Optional[Origin]:
         """Return the global field that decides where no block does, if it is set."""
         name: Any = cascade_of(field)
         value = getattr(self.config, name) if name else None
-        return None if value is None else Setting(name, value, (name,))
+        return None if value is None else Origin(name, value, (name,))
 
     def default(self, field: Field, layer: Optional[Layer]) -> Any:
         """Return the default of an absent field; None if it depends on a type that is not known."""
@@ -430,11 +418,11 @@ class Resolver:
         for name, field, inside, parts in self.fields_of(layer, tiers):
             if name == wanted:
                 winner = self.decide_field(field, inside, parts, layer, tiers)
-                losers = [self.origin(*setting) for setting in self.settings(name, tiers) if setting != winner]
-                return self.origin(*winner)._replace(shadowed=tuple(losers))
+                losers = [self.place(setting) for setting in self.settings(name, tiers) if setting != winner]
+                return self.place(winner)._replace(shadowed=tuple(losers))
         raise KeyError(wanted)
 
-    def settings(self, name: str, tiers: List[Tier]) -> Iterator[Setting]:
+    def settings(self, name: str, tiers: List[Tier]) -> Iterator[Origin]:
         """Yield what sets a field of the block, by dotted name: highest first, whether it counts or not."""
         steps = name.split(".")
         for tier in tiers:
@@ -442,13 +430,14 @@ class Resolver:
             for step in steps:
                 value = getattr(value, step, None)
             if value is not None:
-                yield Setting(tier.name, value, (*tier.path, *steps))
+                yield Origin(tier.name, value, (*tier.path, *steps))
         overall = self.overall(self.block_class.__schema__.along(name)[-1])
         if overall:
             yield overall
 
-    def origin(self, tier: TierName, value: Any, path: Optional[Path]) -> Origin:
-        return Origin(tier, value, path, self.document.span(path) if self.document and path else None)
+    def place(self, setting: Origin) -> Origin:
+        """Return a setting with its place in the text."""
+        return setting._replace(span=self.document.span(setting.path)) if self.document and setting.path else setting
 
 
 def first(settings: List[Origin], default: Origin) -> Origin:

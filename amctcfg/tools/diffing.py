@@ -111,7 +111,7 @@ def global_origin(plan: Plan, key: str, value: Any) -> Origin:
     if written is None or written == ():
         return Origin("default", value)
     path = (key,) if not isinstance(written, tuple) else (key, len(written) - 1)
-    return plan.resolver.origin(key, value, path)  # type: ignore[arg-type]  # it is its own tier
+    return plan.resolver.place(Origin(key, value, path))  # type: ignore[arg-type]  # it is its own tier
 
 
 def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
