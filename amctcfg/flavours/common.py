@@ -51,7 +51,11 @@ class OverrideLayer(Message):
 
 
 class Configuration(Message):
-    """The root message of a flavour."""
+    """A simplified configuration file.
+
+    Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are
+    kept as tuples. `ValueError` for an entry that occurs twice.
+    """
 
     activation_offset: Optional[bool]
     """Whether activations are quantized with an offset, where no block sets `asymmetric`."""

@@ -111,12 +111,6 @@ class OverrideLayer(common.OverrideLayer):
 
 @message
 class AMCTConfig(common.Configuration):
-    """A simplified configuration file for GE, ATC and AOE.
-
-    Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are
-    kept as tuples. `ValueError` for an entry that occurs twice.
-    """
-
     version: Optional[int] = optional(INT32, default=1)
     """The version of the format."""
     activation_offset: Optional[bool] = optional(BOOL, default=True)

@@ -138,12 +138,6 @@ class OverrideLayer(common.OverrideLayer):
 
 @message
 class AMCTConfig(common.Configuration):
-    """A simplified configuration file for PyTorch.
-
-    Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are
-    kept as tuples. `ValueError` for an entry that occurs twice.
-    """
-
     batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
     """The number of calibration batches."""
     activation_offset: Optional[bool] = optional(BOOL, default=True)

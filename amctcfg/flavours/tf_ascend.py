@@ -61,12 +61,6 @@ class OverrideLayer(common.OverrideLayer):
 
 @message
 class AMCTConfig(common.Configuration):
-    """A simplified configuration file.
-
-    Priority: override_layer_configs > override_layer_types > common_config. Repeated fields take any iterable and are
-    kept as tuples. `ValueError` for an entry that occurs twice.
-    """
-
     activation_offset: Optional[bool] = optional(BOOL, default=True)
     skip_layers: Repeated[str] = repeated(STRING)
     skip_layer_types: Repeated[str] = repeated(STRING)

@@ -191,7 +191,8 @@ class Reading:
         """Add what one occurrence of a repeated field holds."""
         value = field[1]
         if type(value) is MessageList and not value and not spec.is_message:
-            self.needs_colon(spec, field, path)
+            message, hint = "expected ':' after '{}'".format(spec.name), "write '{}: []'".format(spec.name)
+            self.report("syntax", message, (field[2], field[3]), (*path, spec.name), hint)
         for element in iter_raw_fields(value) if isinstance(value, ListValue) else (field,):
             elements.append(self.value(spec, element, (*path, spec.name, len(elements))))
 
@@ -204,7 +205,9 @@ class Reading:
             return self._cached_message(spec.kind, field, path)
         value = spec.kind.read(raw) if type(raw) is str and not spec.is_message else None
         if value is None:
-            self.wrong_type(spec, expand_field(field), path)
+            field = expand_field(field)
+            code, message, hint, replacement = word_wrong_type(spec, field[1])
+            self.report(code, message, mark_offsets(field), path, hint, replacement)
         return value
 
     def string(self, raw: str, field: TreeField, path: Path) -> Optional[str]:
@@ -291,15 +294,6 @@ class Reading:
         else:
             message += "; it counts as {}".format(counts_as)
             self.diagnose(WARNING, "missing-field", message, name_offsets(field), path, "add " + example)
-
-    def wrong_type(self, spec: Field, field: TreeField, path: Path) -> None:
-        code, message, hint, replacement = word_wrong_type(spec, field[1])
-        self.report(code, message, mark_offsets(field), path, hint, replacement)
-
-    def needs_colon(self, spec: Field, field: TreeField, path: Path) -> None:
-        name, _, start, end = field
-        message = "expected ':' after '{}'".format(name)
-        self.report("syntax", message, (start, end), (*path, name), "write '{}: []'".format(name))
 
     def problems(self, found: List[Problem], fields: Tuple[Any, ...], path: Path) -> None:
         places = Tree(self.tree.source, fields)
