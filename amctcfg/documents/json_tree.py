@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, decode
@@ -55,16 +55,7 @@ class Entry(NamedTuple):
     value: Json
     start: int
     end: int
-    repeated: Sequence[Tuple[int, int]] = ()
-
-
-class Malformed(Exception):
-    """A text that is not JSON: the reason and the place."""
-
-    def __init__(self, message: str, start: int) -> None:
-        super().__init__(message)
-        self.message: str = message
-        self.start: int = start
+    repeated: List[Tuple[int, int]]
 
 
 def parse_json(text: Union[str, bytes], name: str) -> Tuple[Source, Json]:
@@ -80,7 +71,7 @@ def parse_json(text: Union[str, bytes], name: str) -> Tuple[Source, Json]:
     value = read_whole_value(source, offset)
     end = skip_blanks(source.text, value.end)
     if end < len(source.text):
-        raise invalid_json(source, Malformed("expected the end of the file", end))
+        raise invalid_json(source, json.JSONDecodeError("expected the end of the file", source.text, end))
     return source, value
 
 
@@ -98,13 +89,13 @@ def read_whole_value(source: Source, offset: int) -> Json:
     """Read the value behind the blanks at an offset. Raises `ConfigError`."""
     try:
         return read_value(source.text, skip_blanks(source.text, offset), 0)
-    except Malformed as failure:
+    except json.JSONDecodeError as failure:
         raise invalid_json(source, failure) from None
 
 
-def invalid_json(source: Source, failure: Malformed) -> ConfigError:
-    span = source.span(failure.start, min(failure.start + 1, len(source.text)))
-    message = "this is not JSON: {}".format(failure.message)
+def invalid_json(source: Source, failure: json.JSONDecodeError) -> ConfigError:
+    span = source.span(failure.pos, min(failure.pos + 1, len(source.text)))
+    message = "this is not JSON: {}".format(failure.msg)
     return ConfigError.single("invalid-json", message, span, name=source.name, text=source.text)
 
 
@@ -113,13 +104,12 @@ def skip_blanks(text: str, offset: int) -> int:
 
 
 def read_value(text: str, start: int, depth: int) -> Json:
+    """Read the value at an offset. Raises `json.JSONDecodeError`."""
     first = text[start : start + 1]
     if depth > DEEPEST_JSON:
-        raise Malformed("it is nested more than {} deep".format(DEEPEST_JSON), start)
-    if first == "{":
-        return read_object(text, start, depth)
-    if first == "[":
-        return read_array(text, start, depth)
+        raise json.JSONDecodeError("it is nested more than {} deep".format(DEEPEST_JSON), text, start)
+    if first in ("{", "["):
+        return read_inside(text, start, depth)
     if first == '"':
         string, end = read_string(text, start)
         return Json(string, start, end)
@@ -129,64 +119,52 @@ def read_value(text: str, start: int, depth: int) -> Json:
     number = JSON_NUMBER.match(text, start)
     if number:
         if number.end() - start > LONGEST_NUMBER:
-            raise Malformed("this number has {:,} digits".format(number.end() - start), start)
+            raise json.JSONDecodeError("this number has {:,} digits".format(number.end() - start), text, start)
         is_float = number[1] is not None or number[2] is not None
         return Json(float(number[0]) if is_float else int(number[0]), start, number.end())
     found = "the end of the file" if start >= len(text) else repr(text[start])
-    raise Malformed("expected a value, found {}".format(found), start)
+    raise json.JSONDecodeError("expected a value, found {}".format(found), text, start)
 
 
 def read_string(text: str, start: int) -> Tuple[str, int]:
-    try:
-        string, end = json.decoder.scanstring(text, start + 1, True)  # type: ignore[attr-defined]
-    except json.JSONDecodeError as error:
-        raise Malformed(error.msg, error.pos) from None
+    string, end = json.decoder.scanstring(text, start + 1, True)  # type: ignore[attr-defined]
     if not string.isascii() and any("\ud800" <= character <= "\udfff" for character in string):
-        raise Malformed("the string holds half a character (a surrogate)", start)
+        raise json.JSONDecodeError("the string holds half a character (a surrogate)", text, start)
     return string, end
 
 
-def read_array(text: str, start: int, depth: int) -> Json:
-    elements: List[Json] = []
-    offset = skip_blanks(text, start + 1)
-    if text[offset : offset + 1] == "]":
-        return Json(elements, start, offset + 1)
-    while True:
-        elements.append(read_value(text, offset, depth + 1))
-        offset, closed = next_or_end(text, elements[-1].end, "]")
-        if closed:
-            return Json(elements, start, offset)
-
-
-def read_object(text: str, start: int, depth: int) -> Json:
+def read_inside(text: str, start: int, depth: int) -> Json:
+    """Read an object or an array."""
     entries: Dict[str, Entry] = {}
-    repeated: Dict[str, List[Tuple[int, int]]] = {}
+    elements: List[Json] = []
     alike: Dict[str, Any] = {}
+    is_object = text[start] == "{"
+    closing = "}" if is_object else "]"
     offset = skip_blanks(text, start + 1)
-    if text[offset : offset + 1] == "}":
-        return Json(entries, start, offset + 1)
-    while True:
-        key, end, value = read_member(text, offset, depth, alike)
-        if key in repeated:
-            repeated[key].append((offset, end))
-        elif key in entries:
-            repeated[key] = [(offset, end)]
-            entries[key] = entries[key]._replace(repeated=repeated[key])
+    closed = text[offset : offset + 1] == closing
+    offset += closed
+    while not closed:
+        if is_object:
+            key, end, value = read_member(text, offset, depth, alike)
+            if key in entries:
+                entries[key].repeated.append((offset, end))
+            else:
+                entries[key] = Entry(value, offset, end, [])
         else:
-            entries[key] = Entry(value, offset, end)
-        offset, closed = next_or_end(text, value.end, "}")
-        if closed:
-            return Json(entries, start, offset)
+            value = read_value(text, offset, depth + 1)
+            elements.append(value)
+        offset, closed = next_or_end(text, value.end, closing)
+    return Json(entries if is_object else elements, start, offset)
 
 
 def read_member(text: str, offset: int, depth: int, alike: Dict[str, Any]) -> Tuple[str, int, Json]:
     """Read a key, and return it with its end and its value."""
     if text[offset : offset + 1] != '"':
-        raise Malformed("expected a key in double quotes", offset)
+        raise json.JSONDecodeError("expected a key in double quotes", text, offset)
     key, end = read_string(text, offset)
     colon = skip_blanks(text, end)
     if text[colon : colon + 1] != ":":
-        raise Malformed("expected ':'", colon)
+        raise json.JSONDecodeError("expected ':'", text, colon)
     start = skip_blanks(text, colon + 1)
     return key, end, read_value(text, start, depth + 1) if depth else read_alike(text, start, alike)
 
@@ -208,9 +186,9 @@ def next_or_end(text: str, offset: int, closing: str) -> Tuple[int, bool]:
     offset = match.end()
     closed = text[offset : offset + 1] == closing
     if match[1] and closed:
-        raise Malformed("there is a ',' before '{}'".format(closing), offset)
+        raise json.JSONDecodeError("there is a ',' before '{}'".format(closing), text, offset)
     if not match[1] and not closed:
-        raise Malformed("expected ',' or '{}'".format(closing), offset)
+        raise json.JSONDecodeError("expected ',' or '{}'".format(closing), text, offset)
     return offset + closed, closed
 
 
@@ -223,7 +201,7 @@ def json_of(value: Any, depth: int = 0) -> Json:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise TypeError("a key of the JSON quantization config has to be a string, not {!r}".format(key))
-            entries[key] = Entry(json_of(inner, depth + 1), -1, -1)
+            entries[key] = Entry(json_of(inner, depth + 1), -1, -1, [])
         return Json(entries, -1, -1)
     if isinstance(value, (list, tuple)):
         return Json([json_of(element, depth + 1) for element in value], -1, -1)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -11,7 +12,7 @@ from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, Span, decode
 from ..diagnostics.words import dump_json, shorten
 from ..documents.files import PathLike, display_name, write
-from ..documents.json_tree import Malformed, read_value, skip_blanks
+from ..documents.json_tree import read_value, skip_blanks
 from ..flavours.layer import Layer
 
 COLUMNS = ("name", "type", "supported", "lacks", "notes")  # the notes are for people; they are not read
@@ -69,8 +70,8 @@ def json_rows(source: Source) -> Iterator[TableRow]:
         raise json_error(source, start, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]')
     try:
         table = read_value(text, start, 0)
-    except Malformed as failure:
-        raise json_error(source, failure.start, "this is not JSON: {}".format(failure.message)) from None
+    except json.JSONDecodeError as failure:
+        raise json_error(source, failure.pos, "this is not JSON: {}".format(failure.msg)) from None
     rest = skip_blanks(text, table.end)
     if rest < len(text):
         raise json_error(source, rest, "expected the end of the file")
