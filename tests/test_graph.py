@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import TF_ASCEND, ConfigError, Layer
-from amctcfg.models.links import load_links
-from amctcfg.models.loading import examine_file
+from amctcfg.models.loading import examine_file, link_nodes
 from amctcfg.models.tables import layers_to_csv, layers_to_json
 
 from .conftest import DATA, thorough
@@ -289,7 +288,12 @@ def test_a_text_graph(tmp_path):
     path.write_text(TEXT_GRAPH, encoding="utf-8")
     layers = {layer.name: layer.supported for layer in amctcfg.load_layers(path)}
     assert layers == {"w": False, "fine": True, "dilated": False, "fc": False}
-    assert load_links(path, TF_ASCEND).inputs == {"w": (), "fine": ("x", "w"), "dilated": ("x", "w"), "fc": ()}
+    assert link_nodes(examine_file(path, TF_ASCEND)).inputs == {
+        "w": (),
+        "fine": ("x", "w"),
+        "dilated": ("x", "w"),
+        "fc": (),
+    }
 
 
 ONNX = bytes.fromhex("0807120770797465726368")  # ir_version 7, producer_name

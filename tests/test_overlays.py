@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amctcfg import ONNX, PYTORCH, TF_ASCEND, AMCTConfig, Layer, expand, load_layers, loads
-from amctcfg.models.links import load_links
+from amctcfg.models.loading import examine_file, link_nodes
 from amctcfg.tools.borders import count_borders
 from amctcfg.tools.overlays import REFUSED, SKIPPED, model_explorer, netron
 from amctcfg.tools.tabulating import Measured, tabulate
@@ -258,16 +258,16 @@ def test_a_layer_is_shown_where_its_node_has_a_name(write):
 
 
 def test_edges_of_a_graph_by_the_names_of_layers(model):
-    links = load_links(model, PYTORCH)
+    links = link_nodes(examine_file(model, PYTORCH))
     assert links.inputs["layer2.conv"] == ("Relu_1",) and links.inputs["Relu_1"] == ("layer1.conv",)
     assert links.names["layer2.conv"] == "/layer2/conv/Conv" and links.names["Relu_1"] == ""
-    assert load_links(model, ONNX).inputs["/relu2"] == ("/layer2/conv/Conv",)
-    assert load_links(DATA / "models" / "constraints_a.csv", TF_ASCEND) is None
+    assert link_nodes(examine_file(model, ONNX)).inputs["/relu2"] == ("/layer2/conv/Conv",)
+    assert link_nodes(examine_file(DATA / "models" / "constraints_a.csv", TF_ASCEND)) is None
 
 
 def test_edges_of_a_frozen_graph():
     pytest.importorskip("google.protobuf", reason="reads a graph")
-    links = load_links(MODELS / "mobilenet_v1.pb", TF_ASCEND)
+    links = link_nodes(examine_file(MODELS / "mobilenet_v1.pb", TF_ASCEND))
     assert set(links.inputs) == {layer.name for layer in load_layers(MODELS / "mobilenet_v1.pb")}
     assert (
         links.inputs[FIRST] == ("x", "mobilenet_1.00_224_1/conv1_1/convolution/ReadVariableOp")

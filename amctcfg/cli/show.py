@@ -20,7 +20,7 @@ from .reports import finite, json_report, table_csv
 from .table_text import TextTable, summarize_table, wrap
 
 if TYPE_CHECKING:
-    from ..models.links import Links
+    from ..models.loading import Links
 
 OPTIONS = (
     CFG,
@@ -95,9 +95,9 @@ def borders_of(file: ConfigFile, links: Optional[Links], refused: Container[str]
 
 
 def links_of(file: ConfigFile) -> Optional[Links]:
-    from ..models.links import load_links
+    from ..models.loading import link_nodes
 
-    return load_links(file.require_model().path, file.flavour)
+    return link_nodes(file.require_model().examined)
 
 
 def chosen(table: Table, arguments: Namespace) -> List[Row]:

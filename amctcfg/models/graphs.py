@@ -33,6 +33,8 @@ class Examined(NamedTuple):
 
     reason -- why it is not supported although its type is quantizable. note -- what is not known of it. certain -- whether
     its name is. traits -- what is special about it. minor -- whether it is a constant, or a read of a variable or shape.
+    sources -- the nodes that it reads, by the names that layers have; None where the file has no edges. node -- what it is
+    called in the file; "" where it has no name.
     """
 
     layer: Layer
@@ -41,6 +43,8 @@ class Examined(NamedTuple):
     certain: bool = True
     traits: Traits = Traits()
     minor: bool = False
+    sources: Optional[Tuple[str, ...]] = None
+    node: str = ""
 
 
 def with_traits(examined: Iterable[Examined], is_complete: bool = True) -> Layers:

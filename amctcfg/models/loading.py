@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Iterable, List, Optional
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..diagnostics.source import Source, decode
 from ..diagnostics.words import quote_names
@@ -75,6 +75,22 @@ def examine_file(path: PathLike, flavour: Optional[Flavour] = None) -> List[Exam
     if kind_of(data, name) == "onnx":
         return onnx.read_onnx(data, name, flavour or ONNX)
     return tensorflow.read_tensorflow(data, name, flavour or TF_ASCEND)
+
+
+class Links(NamedTuple):
+    """The edges of a graph, and the names that its nodes have in the file: for pictures.
+
+    inputs -- for each node the nodes that it reads. names -- what each node is called in the file.
+    """
+
+    inputs: Dict[str, Tuple[str, ...]]
+    names: Dict[str, str]
+
+
+def link_nodes(examined: Iterable[Examined]) -> Optional[Links]:
+    """Return the edges of a graph by the names of layers; None for a table or a SavedModel."""
+    nodes = [(found.layer.name, found) for found in examined if found.sources is not None]
+    return Links({n: x.sources or () for n, x in nodes}, {n: x.node for n, x in nodes}) if nodes else None
 
 
 def graph_kind(path: Optional[PathLike]) -> str:

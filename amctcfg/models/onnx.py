@@ -25,7 +25,7 @@ from .graphs import (
     name_sharers,
     require_constant,
 )
-from .modules import Module, find_modules
+from .modules import find_modules
 from .values import OnnxGraph, node_names
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
@@ -67,16 +67,18 @@ def is_onnx(data: bytes) -> bool:
 
 def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     """Read the nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
-    model = decode_model(data)
+    model = decode_message(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
     if model is None or not model.graph.node:
         hint = "is the file complete? It has to be an ONNX model with a graph"
         raise graph_error("encoding", "this is not an ONNX model, or only a part of one", name, hint)
     values, is_exported = OnnxGraph(model.graph), flavour.graphs == "torch"
     outer = examine_modules(values, flavour) if is_exported else examine(values, flavour, CONDITIONS)
     allowance = Allowance(len(data), name, "its subgraphs have too many and too long names to be laid out")
+    makers = {value: one.layer.name for node, one in zip(values.nodes, outer) for value in node.outputs if value}
     found: List[Examined] = []
     for node, examined in zip(model.graph.node, outer):
-        found.append(examined)
+        sources = tuple(makers[value] for value in node.input if value in makers)
+        found.append(examined._replace(sources=sources, node=node.name))
         for inner, kind in inner_nodes(node, examined.layer.name, allowance):
             found.append(Examined(Layer(inner, kind, False), None, minor=kind in MINOR_TYPES))
     names: Set[str] = set()
@@ -87,18 +89,16 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     return found
 
 
-def decode_model(data: bytes) -> Any:
-    """Decode a ModelProto; None where the bytes are none."""
-    return decode_message(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
-
-
 # ---------------------------------------------------------------- layers and modules
 
 
 def examine_modules(values: OnnxGraph, flavour: Flavour) -> List[Examined]:
     """Return the nodes of an exported graph: modules as the toolkit names them, the others as they are."""
+    modules = {module.node.name: module for module in find_modules(values)}
+    names = node_names([node.raw for node in values.nodes], {module.name for module in modules.values()})
     found, weights = [], {}
-    for node, name, module in name_nodes(values, flavour):
+    for node, (_, name) in zip(values.nodes, names):
+        module = modules.get(node.name)
         if module is None:
             found.append(Examined(Layer(name, node.type, False), None, minor=values.is_minor(node)))
             continue
@@ -108,15 +108,6 @@ def examine_modules(values: OnnxGraph, flavour: Flavour) -> List[Examined]:
         if module.weight is not None:
             weights[module.name] = module.weight.value
     return name_sharers(found, weights)
-
-
-def name_nodes(values: OnnxGraph, flavour: Flavour) -> Iterator[Tuple[Node, str, Optional[Module]]]:
-    """Yield each node with the name of its layer; under a PyTorch flavour those that compute a module with that."""
-    modules = {module.node.name: module for module in (find_modules(values) if flavour.graphs == "torch" else ())}
-    names = node_names([node.raw for node in values.nodes], {module.name for module in modules.values()})
-    for node, (_, name) in zip(values.nodes, names):
-        module = modules.get(node.name)
-        yield node, name if module is None else module.name, module
 
 
 def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[str, str]]:

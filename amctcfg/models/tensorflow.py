@@ -280,11 +280,12 @@ def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
             raise graph_error("encoding", "this is {}, not a frozen TensorFlow graph".format(what), name, cure)
     graph = decode_graph(data, name)
     if graph is not None:
-        return examine_nodes(read_nodes(graph), name, flavour)
+        nodes = list(read_nodes(graph))
+        found = examine_nodes(nodes, name, flavour)
+        return [one._replace(sources=tuple(node.inputs), node=node.name) for node, one in zip(nodes, found)]
     saved = decode_message(message_classes("amctcfg_graph", FIELDS)["SavedModel"], data)
     if saved is not None and any(meta.graph_def.node for meta in saved.meta_graphs):
-        nodes = inline_functions(saved.meta_graphs[0].graph_def, name, len(data))
-        return examine_nodes(nodes, name, flavour)
+        return examine_nodes(inline_functions(saved.meta_graphs[0].graph_def, name, len(data)), name, flavour)
     hint = "is the file complete? It has to be a frozen graph, a GraphDef in protobuf's binary format"
     raise graph_error("encoding", "this is not a TensorFlow graph, or only a part of one", name, hint)
 
