@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..diagnostics.diagnostic import ERROR, PLAIN, RED, Diagnostic
+from ..diagnostics.diagnostic import ERROR, PLAIN, RED
 from ..diagnostics.source import Span
 from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
 from ..resolve.resolver import member_in
@@ -18,7 +18,7 @@ from ..tools.diffing import Change, diff
 from ..workspace.file import ConfigFile
 from .arguments import READING, formats, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure
-from .opening import open_workspace
+from .opening import open_workspace, show_errors
 from .reports import format_any, json_report, origin_row
 from .show import borders_of, links_of
 from .table_text import wrap
@@ -42,12 +42,7 @@ def run(arguments: Namespace, console: Console) -> int:
         file if file.model == model else replace(file, model=workspace.model(model.path, file.flavour))
         for file in (before, after)
     )
-    found: List[Diagnostic] = []
-    for file in (before, after):
-        diagnostics = file.check()
-        shown = [d for d in diagnostics if d.severity == ERROR or arguments.strict_warnings]
-        console.diagnostics(shown, file.text)
-        found += shown
+    found = [*show_errors(before, arguments, console), *show_errors(after, arguments, console)]
     if any(d.severity == ERROR for d in found):
         return EXIT_FAILURE  # as diff(1): 1 is for differences
     changes = diff(before.plan, after.plan)
@@ -59,7 +54,7 @@ def run(arguments: Namespace, console: Console) -> int:
     return EXIT_FINDINGS if changes or found else EXIT_OK
 
 
-Words = Tuple[str, str, str]  # for a change of a layer, or of what holds for the model: a label, before and after
+Words = Tuple[str, str, str]  # for a change: a label, before and after
 
 
 class ChangeGroup(NamedTuple):
@@ -70,10 +65,6 @@ class ChangeGroup(NamedTuple):
     after: str
     names: List[str]  # none for a global key
     places: List[str]
-
-    @property
-    def what(self) -> str:
-        return " ".join(filter(None, (self.label, self.before, "→", self.after)))
 
 
 @dataclass(eq=False)
@@ -105,20 +96,17 @@ class Comparison:
         for name, group in groupby(self.changes, key=lambda change: change.layer):
             parts: Dict[str, List[Change]] = {}
             for change in group:
-                part, _, inner = change.field.partition(".")
-                parts.setdefault(part if inner else change.field, []).append(change)
-            algorithms = {} if name is None else {part: fields[part].oneof for part in parts if part in fields}
-            gone, new = (
-                {algorithms[part]: part for part in algorithms if all(getattr(c, side) is None for c in parts[part])}
-                for side in ("after", "before")
-            )
+                parts.setdefault(change.field.partition(".")[0], []).append(change)
+            kinds = {} if name is None else {part: fields[part].oneof for part in parts if part in fields}
+            gone = {kind: part for part, kind in kinds.items() if all(c.after is None for c in parts[part])}
+            new = {kind: part for part, kind in kinds.items() if all(c.before is None for c in parts[part])}
             for part, inside in parts.items():
-                oneof = algorithms.get(part)
-                if oneof is None or oneof not in gone or oneof not in new:
+                kind = kinds.get(part)
+                if kind is None or kind not in gone or kind not in new:
                     for c in inside:
                         yield (c.field.rpartition(".")[2], value_words(c.before), value_words(c.after)), c
-                elif part == new[oneof]:
-                    yield self.switch(gone[oneof], part, fields[part], inside)
+                elif part == new[kind]:
+                    yield self.switch(gone[kind], part, fields[part], inside)
 
     def switch(self, old: str, new: str, field: Any, inside: List[Change]) -> Tuple[Words, Change]:
         """Describe one algorithm for another: `ifmr → hfmg`, with what is not the default."""
@@ -134,13 +122,10 @@ class Comparison:
 
     def place(self, change: Change) -> str:
         """Name the line that brought the change: that of the new value or, where it is a default, of the one that is gone."""
-        is_switched = (
-            change.before is None or change.after is None
-        )  # an algorithm came or went, maybe with defaults alone
-        after = change.after_origin.span or (find_choice(self.after, change) if is_switched else None)
+        after = change.after_origin.span or find_choice(self.after, change)
         if after:
             return "{}:{}".format(self.after.name, after.line)
-        before = change.before_origin.span or (find_choice(self.before, change) if is_switched else None)
+        before = change.before_origin.span or find_choice(self.before, change)
         if before:
             return "{}, was {}:{}".format(change.after_origin.tier, self.before.name, before.line)
         return change.after_origin.tier
@@ -164,7 +149,8 @@ class Comparison:
         lines = []
         for row in self.rows():
             whom = " for " + self.whom(row, quote_name) if row.names else " (global)"
-            line = "{}{}, {}".format(row.what, whom, list_words(short_places(row.places)))
+            what = " ".join(filter(None, (row.label, row.before, "→", row.after)))
+            line = "{}{}, {}".format(what, whom, list_words(short_places(row.places)))
             folded = wrap(escape_controls(line), width, "    ")
             before, after = escape_controls(row.before), escape_controls(row.after)
             if color:  # where the values are short enough for the first line
@@ -178,7 +164,7 @@ class Comparison:
         """Sum up: `6 of 9 layers and 1 global setting change; borders ...: 1 before, 3 after`."""
         if not self.changes:
             return "no layer changes"
-        layers = len({change.layer for change in self.changes if change.layer is not None})
+        layers = len({change.layer for change in self.changes} - {None})
         settings = sum(change.layer is None for change in self.changes)
         parts = ["{} of {}".format(layers, pluralize(len(self.types), "layer"))] if layers else []
         parts += [pluralize(settings, "global setting")] if settings else []
@@ -197,10 +183,10 @@ def value_words(value: Any) -> str:
 
 
 def find_choice(file: ConfigFile, change: Change) -> Optional[Span]:
-    """Return where a layer's block chooses an algorithm of the kind that a change is of; None where it writes none."""
+    """Return where a layer's block chooses an algorithm that came or went, maybe with defaults alone; None for others."""
     part = change.field.partition(".")[0]
     effective = None if file.is_json or change.layer is None else file.plan.get(change.layer)
-    if effective is None:
+    if effective is None or not (change.before is None or change.after is None):
         return None
     tiers = file.resolver.tiers(effective.layer)
     kind = next((names for names, _ in file.resolver.members.groups if part in names), ())
@@ -210,11 +196,12 @@ def find_choice(file: ConfigFile, change: Change) -> Optional[Span]:
 
 def short_places(places: List[str]) -> List[str]:
     """Write places, a file's name once for several lines of it in a row."""
-    heads = ["", *(place.rpartition(":")[0] for place in places)]
-    return [
-        place[len(head) + 1 :] if head and head == above else place
-        for place, above, head in zip(places, heads, heads[1:])
-    ]
+    shown, above = [], ""
+    for place in places:
+        head, _, line = place.rpartition(":")
+        shown.append(line if head and head == above else place)
+        above = head
+    return shown
 
 
 def diff_markdown(comparison: Comparison) -> str:
@@ -222,12 +209,8 @@ def diff_markdown(comparison: Comparison) -> str:
     rows = []
     for row in comparison.rows():
         values = [words if re.match(r"[\w.+-]*\Z", words) else as_code(words) for words in (row.before, row.after)]
-        cells = (
-            row.label or "algorithm",
-            *values,
-            comparison.whom(row, as_code),
-            list_words([as_code(p) for p in row.places]),
-        )
+        places = list_words([as_code(place) for place in row.places])
+        cells = (row.label or "algorithm", *values, comparison.whom(row, as_code), places)
         rows.append("| {} |\n".format(" | ".join(cell.replace("|", "\\|") for cell in cells)))
     if not rows:
         return "No layer changes.\n"
@@ -237,9 +220,9 @@ def diff_markdown(comparison: Comparison) -> str:
 
 
 def diff_json(comparison: Comparison) -> str:
-    rows = []
-    for change in comparison.changes:
-        before = origin_row(change.before_origin, comparison.before.name)
-        after = origin_row(change.after_origin, comparison.after.name)
-        rows.append(dict(vars(change), before_origin=before, after_origin=after))
+    before, after = comparison.before.name, comparison.after.name
+    rows = [
+        dict(vars(c), before_origin=origin_row(c.before_origin, before), after_origin=origin_row(c.after_origin, after))
+        for c in comparison.changes
+    ]
     return json_report(changes=rows)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 from fnmatch import fnmatchcase
-from typing import Dict, Iterable, List, Tuple
+from typing import Dict, Iterable, List
 
 from ..checks.context import index_names
-from ..diagnostics.diagnostic import ERROR, Diagnostic
+from ..diagnostics.diagnostic import Diagnostic
 from ..diagnostics.suggestions import did_you_mean
 from ..diagnostics.words import escape_controls, quote_names
 from ..flavours.flavour import Flavour
@@ -18,7 +18,7 @@ from ..tools.explaining import Explanation
 from ..workspace.model import Model
 from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, verdict
-from .opening import open_workspace
+from .opening import open_workspace, show_errors
 from .reports import json_report
 
 OPTIONS = (
@@ -43,7 +43,7 @@ def run(arguments: Namespace, console: Console) -> int:
         chosen = [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
     else:
         chosen = choose_layers(file.model, arguments, file.flavour)
-    found: Tuple[Diagnostic, ...] = ()
+    found: List[Diagnostic] = []
     if file.is_json:
         plan = file.plan
         explained = [Explanation(None, plan[e.layer.name], name=file.name) for e in chosen if e.layer.name in plan]
@@ -51,8 +51,7 @@ def run(arguments: Namespace, console: Console) -> int:
         resolver = file.resolver
         explained = [Explanation(resolver, resolver.merge(e.layer), e.reason or "") for e in chosen]
         if file.model:
-            found = tuple(d for d in file.check() if d.severity == ERROR or arguments.strict_warnings)
-    console.diagnostics(found, file.text)
+            found = show_errors(file, arguments, console)
     if arguments.format == "json":
         console.result(json_report(file=file.name, layers=[one.values() for one in explained]))
     else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterator, List
 
+from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..documents.settings import rewrite_head_paths
 from ..workspace.failure import using
 from ..workspace.file import ConfigFile
@@ -24,6 +25,13 @@ def open_workspace(arguments: Namespace, console: Console) -> Workspace:
     given = vars(arguments)
     options = Options(**{name: given[name] for name in Options._fields if given.get(name) is not None})
     return Workspace(options, console.note, console.show_reading, console.read, console.detail)
+
+
+def show_errors(file: ConfigFile, arguments: Namespace, console: Console) -> List[Diagnostic]:
+    """Write the errors of a file, under --strict-warnings its warnings, too."""
+    found = [d for d in file.check() if d.severity == ERROR or arguments.strict_warnings]
+    console.diagnostics(found, file.text)
+    return found
 
 
 @contextmanager
