@@ -27,8 +27,18 @@ class Option(NamedTuple):
     settings: Dict[str, Any]
 
 
-def option(*names: str, **settings: Any) -> Option:
-    return Option(names, settings)
+def option(usage: str, words: str = "", **settings: Any) -> Option:
+    """Describe an option or argument as the help shows it: its names, then what stands for its value, if that has a name."""
+    names = usage.split()
+    if len(names) > 1 and not names[-1].startswith("-"):
+        settings["metavar"] = names.pop()
+    if words:
+        settings["help"] = words
+    return Option(tuple(names), settings)
+
+
+def flag(usage: str, words: str) -> Option:
+    return option(usage, words, action="store_true")
 
 
 def strip_mark(argument: str) -> str:
@@ -77,52 +87,44 @@ class Extend(argparse.Action):
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), *values])
 
 
-CFG = option("config", metavar="CFG", help="a configuration; - is standard input")
-CFGS = option("configs", nargs="+", metavar="CFG", help="a configuration; - is standard input")
+CFG = option("config CFG", "a configuration; - is standard input")
+CFGS = option("configs CFG", "a configuration; - is standard input", nargs="+")
 GRAPH = option(
-    "--graph",
-    metavar="G",
-    help="the model: a frozen TensorFlow graph (.pb), an ONNX model (.onnx), or a table of layers (.json, .csv)",
+    "--graph G", "the model: a frozen TensorFlow graph (.pb), an ONNX model (.onnx), or a table of layers (.json, .csv)"
 )
-OUTPUT = option("-o", "--output", metavar="OUT", type=target, help="the file to replace; standard output if left out")
-IN_PLACE = option("-i", "--in-place", action="store_true", help="change the file itself")
-FLAVOUR = option("--flavour", metavar="NAME", help="the dialect of the file, or auto (default); see `amctcfg flavours`")
-STRICT = option("--strict-warnings", action="store_true", help="exit with 1 for warnings, too")
+OUTPUT = option("-o --output OUT", "the file to replace; standard output if left out", type=target)
+IN_PLACE = flag("-i --in-place", "change the file itself")
+FLAVOUR = option("--flavour NAME", "the dialect of the file, or auto (default); see `amctcfg flavours`")
+STRICT = flag("--strict-warnings", "exit with 1 for warnings, too")
 READING = (
     GRAPH,
     FLAVOUR,
-    option("--soc", metavar="NAME", help="the processor that the model is for, such as Ascend310P3"),
+    option("--soc NAME", "the processor that the model is for, such as Ascend310P3"),
     option(
         "--rules",
+        "the priority rules of the vendor's page (default), or what the toolkit does",
         choices=["documented", "toolkit"],
-        help="the priority rules of the vendor's page (default), or what the toolkit does",
     ),
-    option(
-        "--lenient",
-        action="store_true",
-        help="read as the toolkit does: the last of several values counts, and what is missing is empty",
-    ),
+    flag("--lenient", "read as the toolkit does: the last of several values counts, and what is missing is empty"),
     STRICT,
-    option(
-        "--ignore", action=Extend, default=[], type=codes, metavar="CODE,...", help="leave these kinds of warnings out"
-    ),
+    option("--ignore CODE,...", "leave these kinds of warnings out", action=Extend, default=[], type=codes),
 )
 ALWAYS = (
-    option("-q", "--quiet", action="store_true", help="no notes, nothing but results and errors"),
-    option("-v", "--verbose", action="store_true", help="say how each file is read"),
-    option("--color", choices=["auto", "always", "never"], default="auto", help="default: auto, on a terminal only"),
-    option("-V", "--version", action="version", version="amctcfg " + __version__),
+    flag("-q --quiet", "no notes, nothing but results and errors"),
+    flag("-v --verbose", "say how each file is read"),
+    option("--color", "default: auto, on a terminal only", choices=["auto", "always", "never"], default="auto"),
+    option("-V --version", action="version", version="amctcfg " + __version__),
 )
 SENSITIVITY = (
-    option("--scores", metavar="R", help="scores of layers: the toolkit's ranking or history, JSON or CSV"),
-    option("--column", metavar="NAME", help="the column of a CSV that holds the score"),
-    option("--low-is-sensitive", action="store_true", help="layers with low scores are sensitive"),
-    option("--high-is-sensitive", action="store_true", help="layers with high scores are sensitive"),
+    option("--scores R", "scores of layers: the toolkit's ranking or history, JSON or CSV"),
+    option("--column NAME", "the column of a CSV that holds the score"),
+    flag("--low-is-sensitive", "layers with low scores are sensitive"),
+    flag("--high-is-sensitive", "layers with high scores are sensitive"),
 )
 
 
 def formats(*names: str) -> Option:
-    return option("--format", choices=list(names), default=names[0], help="default: {}".format(names[0]))
+    return option("--format", "default: {}".format(names[0]), choices=list(names), default=names[0])
 
 
 # Each command with its summary, as the help groups them; the module of its name has its OPTIONS and its `run`.

@@ -4,21 +4,21 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Dict, Sequence
+from typing import Dict, List, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.words import pluralize, quote_name
 from ..tools.auditing import Finding, audit, count_invisible, read_record
 from .arguments import CFG, READING, formats, option
-from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, text_of
+from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
 from .opening import open_workspace
 from .reports import format_any, json_report, origin_row
 
 OPTIONS = (
     CFG,
     *READING,
-    option("--config", dest="json", metavar="JSON", help="the toolkit's JSON quantization config"),
-    option("--record", metavar="TXT", help="the toolkit's record file"),
+    option("--config JSON", "the toolkit's JSON quantization config", dest="json"),
+    option("--record TXT", "the toolkit's record file"),
     formats("text", "json"),
 )
 
@@ -40,12 +40,15 @@ def run(arguments: Namespace, console: Console) -> int:
         named = ConfigError([d._replace(name=name) for d in error.diagnostics], error.text)
         raise Failure("can't use {}".format(name), str(named)) from None
     unseen = {} if record is None else count_invisible(plan, read_record(record))
-    report = audit_json if arguments.format == "json" else audit_text
-    console.result(report(findings, unseen, file.name))
+    if arguments.format == "json":
+        rows = [dict(vars(finding), origin=origin_row(finding.origin, file.name)) for finding in findings]
+        console.result(json_report(file=file.name, findings=rows, not_visible=unseen))
+    else:
+        console.lines(audit_lines(findings, unseen, file.name))
     return EXIT_FINDINGS if findings else EXIT_OK
 
 
-def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
+def audit_lines(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> List[str]:
     """Write a line for each finding: `'conv1': channel_wise expected true (common_config, quant.cfg:3:5), found false`"""
     lines = []
     for finding in findings:
@@ -57,12 +60,5 @@ def audit_text(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -
         name = finding.field.rpartition(".")[2]
         lines.append("{}: {} expected {} ({}), found {}".format(who, name, asked, place, done))
     lines += ["not visible in the record: {} of {}".format(f, pluralize(n, "layer")) for f, n in unseen.items()]
-    lines.append(
-        "{} found".format(pluralize(len(findings), "difference")) if findings else "what was done is what was asked for"
-    )
-    return text_of(lines)
-
-
-def audit_json(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> str:
-    rows = [dict(vars(finding), origin=origin_row(finding.origin, file)) for finding in findings]
-    return json_report(file=file, findings=rows, not_visible=unseen)
+    found = "{} found".format(pluralize(len(findings), "difference"))
+    return [*lines, found if findings else "what was done is what was asked for"]

@@ -18,7 +18,7 @@ from ..diagnostics.words import quote_name
 from ..documents.files import replace
 from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
-from .arguments import CFG, READING, SENSITIVITY, finite_number, option
+from .arguments import CFG, READING, SENSITIVITY, finite_number, flag, option
 from .console import EXIT_INTERRUPTED, EXIT_OK, Console, Failure, check_separable
 from .opening import open_workspace, read_scores, require_direction, require_tuning
 from .search_report import SearchReport
@@ -36,21 +36,19 @@ COMMAND = """{} is the candidate's file, {json} its expansion, {skip} and {skip-
 
 OPTIONS = (
     CFG,
-    option("run", nargs="*", metavar="-- COMMAND", help=COMMAND),
+    option("run", COMMAND, nargs="*", metavar="-- COMMAND"),
     *READING,
     *SENSITIVITY,
-    option("--target", metavar="X", type=finite_number, help="the score that is good; read from 'amctcfg-score: N'"),
-    option("--budget", metavar="N", type=int, help="run at most N commands"),
-    option("--repeat", metavar="K", type=int, default=1, help="runs of each candidate; the majority counts"),
-    option(
-        "--jobs", metavar="N", type=count, default=1, help="runs at the same time, at most 256; {worker} is 0 to N - 1"
-    ),
-    option("--dask", metavar="ADDRESS", help="run on the workers of this Dask scheduler; --jobs at the same time"),
-    option("--data", metavar="F", nargs="+", help="calibration data for {onnx}, the candidate's simulated model"),
-    option("--state", metavar="DIR", help="the journal and the results; CFG.bisect if left out"),
-    option("--reset", action="store_true", help="forget what an earlier search left in that folder"),
-    option("--next", action="store_true", help="write the next candidate and leave"),
-    option("--tell", metavar="STATUS", help="the exit status or score of the candidate written by --next"),
+    option("--target X", "the score that is good; read from 'amctcfg-score: N'", type=finite_number),
+    option("--budget N", "run at most N commands", type=int),
+    option("--repeat K", "runs of each candidate; the majority counts", type=int, default=1),
+    option("--jobs N", "runs at the same time, at most 256; {worker} is 0 to N - 1", type=count, default=1),
+    option("--dask ADDRESS", "run on the workers of this Dask scheduler; --jobs at the same time"),
+    option("--data F", "calibration data for {onnx}, the candidate's simulated model", nargs="+"),
+    option("--state DIR", "the journal and the results; CFG.bisect if left out"),
+    flag("--reset", "forget what an earlier search left in that folder"),
+    flag("--next", "write the next candidate and leave"),
+    option("--tell STATUS", "the exit status or score of the candidate written by --next"),
 )
 
 SEEN_BY = re.compile(r"\{(json|skip|skip-file|onnx)?\}")  # the placeholders that show the candidate to a command

@@ -12,35 +12,21 @@ from typing import Iterator, List, Optional, Sequence, Set, Tuple
 from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic, count_found
 from ..diagnostics.words import pluralize
 from ..workspace.file import ConfigFile
-from .arguments import READING, formats, number_from_zero, option
+from .arguments import READING, flag, formats, number_from_zero, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
 from .opening import open_workspace
 
 OPTIONS = (
-    option(
-        "configs",
-        nargs="+",
-        metavar="CFG",
-        help="a configuration, or a folder with some; - is standard input",
-    ),
+    option("configs CFG", "a configuration, or a folder with some; - is standard input", nargs="+"),
     *READING,
     formats("text", "concise", "json", "github", "sarif"),
-    option(
-        "--exclude", metavar="GLOB", action="append", default=[], help="leave these out when looking through a folder"
-    ),
-    option(
-        "--stdin-filename", metavar="NAME", help="the name of standard input, and what paths in its head start from"
-    ),
-    option(
-        "--max-errors",
-        metavar="N",
-        type=number_from_zero,
-        help="show at most N (default: 100 as text; 0: all); all are counted",
-    ),
-    option("--statistics", action="store_true", help="count the diagnostics by code"),
-    option("--fix", action="store_true", help="fix what can be fixed safely, in place"),
-    option("--unsafe-fixes", action="store_true", help="count, and with --fix make, fixes that are only likely, too"),
-    option("--diff", action="store_true", help="show what --fix would change, and write nothing"),
+    option("--exclude GLOB", "leave these out when looking through a folder", action="append", default=[]),
+    option("--stdin-filename NAME", "the name of standard input, and what paths in its head start from"),
+    option("--max-errors N", "show at most N (default: 100 as text; 0: all); all are counted", type=number_from_zero),
+    flag("--statistics", "count the diagnostics by code"),
+    flag("--fix", "fix what can be fixed safely, in place"),
+    flag("--unsafe-fixes", "count, and with --fix make, fixes that are only likely, too"),
+    flag("--diff", "show what --fix would change, and write nothing"),
 )
 
 

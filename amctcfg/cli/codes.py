@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Dict, Tuple
+from typing import Dict, Iterator, Tuple
 
 from ..checks.checking import check
 from ..diagnostics.codes import CODES, Code
@@ -18,7 +18,7 @@ from .arguments import option
 from .console import EXIT_OK, Console
 from .reports import align
 
-OPTIONS = (option("code", nargs="?", metavar="CODE", help="one of them"),)
+OPTIONS = (option("code CODE", "one of them", nargs="?"),)
 
 
 # The models that the examples are checked on.
@@ -70,18 +70,16 @@ def run(arguments: Namespace, console: Console) -> int:
         console.lines(align((name, code.severity, code.summary) for name, code in CODES.items()))
         return EXIT_OK
     require_known(arguments.code, CODES, "diagnostic", "`amctcfg codes` lists them")
-    console.result(code_text(arguments.code, CODES[arguments.code]))
+    console.result("\n".join(describe_code(arguments.code, CODES[arguments.code])) + "\n")
     return EXIT_OK
 
 
-def code_text(name: str, described: Code) -> str:
-    parts = ["{} ({})\n\n{}\n".format(name, described.severity, described.summary)]
+def describe_code(name: str, described: Code) -> Iterator[str]:
+    yield from ("{} ({})".format(name, described.severity), "", described.summary, "")
     if described.example:
         read = "" if described.flavour == "tf-ascend" else ", read as {}".format(described.flavour)
-        shown = "".join("    {}\n".format(line) for line in described.example.splitlines())
-        report = render(example_of(name), described.example)
-        parts.append(
-            "\nExample{}:\n\n{}\n{}\n".format(read, shown, "".join("    {}\n".format(x) for x in report.splitlines()))
-        )
-    parts.append("{}Cure: {}\n".format("" if described.example else "\n", described.cure))
-    return "".join(parts)
+        yield "Example{}:".format(read)
+        for text in (described.example, render(example_of(name), described.example)):
+            yield from ("", *("    " + line for line in text.splitlines()))
+        yield ""
+    yield "Cure: {}".format(described.cure)

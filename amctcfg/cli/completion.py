@@ -15,7 +15,7 @@ from ..flavours import FLAVOURS
 from ..flavours.layer import Layer, Layers
 from ..workspace.failure import Failure
 from ..workspace.workspace import AUTO, Options, Workspace
-from .arguments import COMMANDS, Option, option, options_of
+from .arguments import COMMANDS, option, options_of
 from .console import EXIT_OK, Console
 
 QUERY = "query"  # what the scripts ask with
@@ -78,8 +78,8 @@ def shell_name(word: str) -> str:
 
 
 OPTIONS = (
-    option("shell", type=shell_name, metavar="SHELL", help="bash, zsh or fish"),
-    option("words", nargs="*", default=[], help=argparse.SUPPRESS),
+    option("shell SHELL", "bash, zsh or fish", type=shell_name),
+    option("words", argparse.SUPPRESS, nargs="*", default=[]),
 )
 
 
@@ -128,25 +128,18 @@ def offer(words: Sequence[str]) -> Iterable[Completion]:
     if words[0] not in COMMANDS:
         return []
     options = {name: o for o in options_of(words[0]) for name in o.names if name.startswith("-")}
-    if words[-2] in options and takes_value(options[words[-2]]):
-        return offer_values(words[-2], options[words[-2]].settings, words)
+    with_value = {name: o.settings for name, o in options.items() if o.settings.get("action") != "store_true"}
+    if words[-2] in with_value:
+        return offer_values(words[-2], with_value[words[-2]], words)
     if words[-1].startswith("-"):
         helps = {name: str(o.settings.get("help", "")) for name, o in options.items()}
         return sorted({**helps, "--help": "show the options", "--version": "show the version"}.items())
     positionals = [o for o in options_of(words[0]) if not o.names[0].startswith("-")]
     if not positionals:
         return []
-    given = [
-        word
-        for word, before in zip(words[1:-1], words)
-        if not word.startswith("-") and not (before in options and takes_value(options[before]))
-    ]
+    given = [w for w, before in zip(words[1:-1], words) if not w.startswith("-") and before not in with_value]
     at = positionals[min(len(given), len(positionals) - 1)]
     return offer_values(at.names[0], at.settings, words)
-
-
-def takes_value(option: Option) -> bool:
-    return option.settings.get("action") not in ("store_true", "count")
 
 
 def offer_values(name: str, settings: Dict[str, Any], words: Sequence[str]) -> Iterable[Completion]:
@@ -171,11 +164,10 @@ def offer_values(name: str, settings: Dict[str, Any], words: Sequence[str]) -> I
 
 def quantizable_layers(words: Sequence[str]) -> Iterator[Layer]:
     """Yield the layers of the model that the command line, or the head of a file on it, names."""
-    graph = next((word for before, word in zip(words, words[1:]) if before == "--graph"), None)
-    flavour = next((word for before, word in zip(words, words[1:]) if before == "--flavour"), None)
-    files = [word for word in words[1:-1] if os.path.isfile(word)]
+    given = dict(zip(words, words[1:]))
+    graph, files = given.get("--graph"), [word for word in words[1:-1] if os.path.isfile(word)]
     try:
-        workspace = Workspace(Options(graph=graph, flavour=flavour))
+        workspace = Workspace(Options(graph=graph, flavour=given.get("--flavour")))
         if words[0] == "layers" or not files:
             kind, _ = workspace.flavour_of_model(graph or files[0])
             layers = workspace.model(graph or files[0], kind).layers

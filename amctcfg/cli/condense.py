@@ -14,7 +14,7 @@ from .console import EXIT_OK, Console, Failure
 from .opening import open_workspace
 
 OPTIONS = (
-    option("json", metavar="JSON", help="the JSON, possibly edited; - is standard input"),
+    option("json JSON", "the JSON, possibly edited; - is standard input"),
     GRAPH,
     FLAVOUR,
     OUTPUT,

@@ -284,5 +284,4 @@ def text_of(lines: Iterable[str]) -> str:
 
 def lines_of(text: str) -> List[str]:
     """Return the lines with their ends; only line feeds end one."""
-    parts = text.split("\n")
-    return [part + "\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
+    return re.findall(r".*\n|.+", text)

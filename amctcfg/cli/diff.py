@@ -16,7 +16,7 @@ from ..diagnostics.words import as_code, escape_controls, list_words, pluralize,
 from ..resolve.resolver import member_in
 from ..tools.diffing import Change, diff
 from ..workspace.file import ConfigFile
-from .arguments import READING, formats, option
+from .arguments import READING, flag, formats, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure
 from .opening import open_workspace, show_errors
 from .reports import format_any, json_report, origin_row
@@ -24,10 +24,10 @@ from .show import borders_of, links_of
 from .table_text import wrap
 
 OPTIONS = (
-    option("before", metavar="A", help="a configuration or a JSON quantization config; - is stdin"),
-    option("after", metavar="B", help="another one"),
+    option("before A", "a configuration or a JSON quantization config; - is stdin"),
+    option("after B", "another one"),
     formats("text", "json", "markdown"),
-    option("--all", action="store_true", help="list every layer"),
+    flag("--all", "list every layer"),
     *READING,
 )
 

@@ -16,16 +16,16 @@ from ..flavours.layer import Layer
 from ..models.graphs import Examined
 from ..tools.explaining import Explanation
 from ..workspace.model import Model
-from .arguments import CFG, READING, formats, option
+from .arguments import CFG, READING, flag, formats, option
 from .console import Console, Failure, verdict
 from .opening import open_workspace, show_errors
 from .reports import json_report
 
 OPTIONS = (
     CFG,
-    option("layers", nargs="*", metavar="LAYER", help="a name, the end of a path, or a pattern with *"),
-    option("--all", action="store_true", help="every layer that can be quantized"),
-    option("--type", metavar="T", help="the layers' type, where no graph is given"),
+    option("layers LAYER", "a name, the end of a path, or a pattern with *", nargs="*"),
+    flag("--all", "every layer that can be quantized"),
+    option("--type T", "the layers' type, where no graph is given"),
     formats("text", "json"),
     *READING,
 )

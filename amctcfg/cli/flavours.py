@@ -12,13 +12,13 @@ from ..flavours.flavour import Flavour
 from ..messages.message import messages_of
 from ..tools.exporting import proto
 from ..workspace.workspace import flavour_by_name
-from .arguments import option
+from .arguments import flag, option
 from .console import EXIT_OK, Console, Failure
 from .reports import align
 
 OPTIONS = (
-    option("name", nargs="?", metavar="NAME", help="one of them"),
-    option("--proto", action="store_true", help="print its messages as a .proto file"),
+    option("name NAME", "one of them", nargs="?"),
+    flag("--proto", "print its messages as a .proto file"),
 )
 
 

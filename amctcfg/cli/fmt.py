@@ -8,14 +8,14 @@ from argparse import Namespace
 from ..diagnostics.diagnostic import ConfigError
 from ..tools.formatting import format as format_text
 from ..workspace.file import as_text
-from .arguments import CFGS, READING, option
+from .arguments import CFGS, READING, flag
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
 from .opening import open_workspace
 
 OPTIONS = (
     CFGS,
-    option("--check", action="store_true", help="write nothing; exit with 1 if a file would change"),
-    option("--diff", action="store_true", help="write nothing; show what would change, and exit with 1 if any"),
+    flag("--check", "write nothing; exit with 1 if a file would change"),
+    flag("--diff", "write nothing; show what would change, and exit with 1 if any"),
     *READING,
 )
 

@@ -8,7 +8,7 @@ from argparse import Namespace
 from .arguments import help_text, option, parser_of, require_command
 from .console import EXIT_OK, Console
 
-OPTIONS = (option("command_name", nargs="?", metavar="COMMAND"),)
+OPTIONS = (option("command_name COMMAND", nargs="?"),)
 
 
 def run(arguments: Namespace, console: Console) -> int:

@@ -18,15 +18,15 @@ from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, cascade_of
 from ..messages.kinds import STRING
 from ..messages.meanings import field_meanings
-from .arguments import FLAVOUR, GRAPH, option, target
+from .arguments import FLAVOUR, GRAPH, flag, option, target
 from .console import EXIT_OK, Console, Failure
 from .opening import open_workspace
 
 OPTIONS = (
     GRAPH,
     FLAVOUR,
-    option("-o", "--output", metavar="OUT", type=target, help="the file to write; standard output if left out"),
-    option("--force", action="store_true", help="replace OUT if it exists"),
+    option("-o --output OUT", "the file to write; standard output if left out", type=target),
+    flag("--force", "replace OUT if it exists"),
 )
 
 
@@ -78,8 +78,8 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
     type_name = [*counts, *(name for name, kind in flavour.types.items() if kind.quantizable)][0]
     fused = next((layer.name for layer in layers if layer.type in flavour.fusible_types), "a layer")
     advice = {
-        "batch_num": ["# It must equal the number of batches that you run."],
-        "skip_layers": ["# The first and the last layer are the usual candidates."],
+        "batch_num": "# It must equal the number of batches that you run.",
+        "skip_layers": "# The first and the last layer are the usual candidates.",
     }
     examples = {"skip_layers": ends, "skip_layer_types": [type_name], "skip_fusion_layers": [fused]}
     overrides = {"override_layer_types": ("layer_type", type_name), "override_layer_configs": ("layer_name", ends[0])}
@@ -87,12 +87,13 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
         field = flavour.config.__schema__.fields[name]
         if name in dict(flavour.deprecated_blocks):
             continue
-        lines += ["", "# {}".format(meaning)]
-        lines += advice.get(name, [])
+        lines += ["", "# {}".format(meaning), *([advice[name]] if name in advice else [])]
         if name == "common_config":
             lines += block_lines(field.kind, name)
         elif name in overrides:
-            lines += override_comment(name, *overrides[name])
+            key, example = overrides[name]
+            lines += ["# {} {{".format(name), "#   {}: {}".format(key, STRING.format(example))]
+            lines += ["#   calibration_config { ifmr_quantize { search_step: 0.02 } }", "# }"]
         elif field.is_message:
             lines.append("# {} {{ ... }}".format(name))
         elif field.label == "repeated":
@@ -102,15 +103,6 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
         else:
             lines.append("{}: {}".format(name, field.kind.format(field.default)))
     return "\n".join(lines) + "\n"
-
-
-def override_comment(field: str, key: str, name: str) -> List[str]:
-    return [
-        "# {} {{".format(field),
-        "#   {}: {}".format(key, STRING.format(name)),
-        "#   calibration_config { ifmr_quantize { search_step: 0.02 } }",
-        "# }",
-    ]
 
 
 def block_lines(block: Any, name: str) -> List[str]:

@@ -8,17 +8,17 @@ from fnmatch import fnmatchcase
 
 from ..models.loading import describe, notes_of
 from ..models.tables import layers_to_csv, layers_to_json
-from .arguments import FLAVOUR, formats, option
+from .arguments import FLAVOUR, flag, formats, option
 from .console import EXIT_OK, Console, check_neutral
 from .opening import open_workspace
 from .reports import align
 
 OPTIONS = (
-    option("graph", metavar="G", help="a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
+    option("graph G", "a graph (.pb, .onnx), or a table of layers (.json, .csv)"),
     formats("text", "json", "csv"),
-    option("--quantizable", action="store_true", help="only those that can be quantized"),
-    option("--all", action="store_true", help="also constants, and reads of variables and shapes"),
-    option("--match", metavar="GLOB", help="only those whose name matches; * also matches /"),
+    flag("--quantizable", "only those that can be quantized"),
+    flag("--all", "also constants, and reads of variables and shapes"),
+    option("--match GLOB", "only those whose name matches; * also matches /"),
     FLAVOUR,
 )
 

@@ -31,34 +31,23 @@ def align(rows: Iterable[Sequence[str]], justify: Callable[[str, int], str] = st
     return ["  ".join([row[0].ljust(widths[0]), *map(justify, row[1:], widths[1:])]).rstrip() for row in rows]
 
 
-def to_concise(found: Iterable[Diagnostic]) -> str:
-    return "".join("{}\n".format(diagnostic) for diagnostic in found)
-
-
 def to_json(found: Iterable[Diagnostic]) -> str:
-    rows: List[Dict[str, Any]] = []
-    for diagnostic in found:
-        row: Dict[str, Any] = {"file": diagnostic.name, "severity": diagnostic.severity, "code": diagnostic.code}
-        row.update(message=diagnostic.message, hint=diagnostic.hint)
-        row["path"] = None if diagnostic.path is None else list(diagnostic.path)
-        row["span"] = None if diagnostic.span is None else dict(diagnostic.span._asdict())
-        rows.append(row)
+    rows = []
+    for d in found:
+        row = {"file": d.name, "severity": d.severity, "code": d.code, "message": d.message, "hint": d.hint}
+        rows.append(dict(row, path=d.path, span=d.span and d.span._asdict()))
     return json_report(diagnostics=rows)
 
 
-def to_github(found: Iterable[Diagnostic]) -> str:
-    return "".join(map(github_line, found))
-
-
 def github_line(diagnostic: Diagnostic) -> str:
-    properties = {"file": diagnostic.name}
-    if diagnostic.span is not None:
-        span = diagnostic.span
-        properties.update(line=str(span.line), endLine=str(span.end_line), col=str(span.column))
+    properties: Dict[str, Any] = {"file": diagnostic.name}
+    span = diagnostic.span
+    if span is not None:
+        properties.update(line=span.line, endLine=span.end_line, col=span.column)
         if span.end_line == span.line:  # GitHub takes columns within a line only
-            properties.update(endColumn=str(span.end_column))
+            properties["endColumn"] = span.end_column
     properties["title"] = diagnostic.code
-    listed = ",".join("{}={}".format(name, percent_encode(value, "%\r\n:,")) for name, value in properties.items())
+    listed = ",".join("{}={}".format(name, percent_encode(str(v), "%\r\n:,")) for name, v in properties.items())
     line = "{} {}::{}".format(diagnostic.severity, listed, percent_encode(with_hint(diagnostic), "%\r\n"))
     return "::{}\n".format(escape_controls(line))
 
@@ -84,12 +73,9 @@ def to_sarif(found: Iterable[Diagnostic]) -> str:
         }
         for code, described in CODES.items()
     ]
-    driver = {"name": "amctcfg", "version": __version__, "rules": rules}
-    run = {
-        "tool": {"driver": driver},
-        "columnKind": "unicodeCodePoints",
-        "results": [sarif_result(d, list(CODES)) for d in found],
-    }
+    tool = {"driver": {"name": "amctcfg", "version": __version__, "rules": rules}}
+    results = [sarif_result(d, list(CODES)) for d in found]
+    run = {"tool": tool, "columnKind": "unicodeCodePoints", "results": results}
     log = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
     return dump_json(log, indent=2) + "\n"
 
@@ -111,9 +97,9 @@ def sarif_result(diagnostic: Diagnostic, codes: Sequence[str]) -> Dict[str, Any]
 
 # What `check --format` offers beside text.
 FORMATS: Dict[str, Callable[[Iterable[Diagnostic]], str]] = {
-    "concise": to_concise,
+    "concise": lambda found: "".join("{}\n".format(diagnostic) for diagnostic in found),
     "json": to_json,
-    "github": to_github,
+    "github": lambda found: "".join(map(github_line, found)),
     "sarif": to_sarif,
 }
 WHOLE = ("json", "sarif")  # which are never cut

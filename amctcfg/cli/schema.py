@@ -19,7 +19,7 @@ from .reports import FORMAT_VERSION, align
 
 JsonSchema = Dict[str, Any]
 
-OPTIONS = (option("command_name", nargs="?", metavar="COMMAND", help="a command; all are listed if left out"),)
+OPTIONS = (option("command_name COMMAND", "a command; all are listed if left out", nargs="?"),)
 
 
 def run(arguments: Namespace, console: Console) -> int:

@@ -13,7 +13,7 @@ from ..tools.borders import count_borders
 from ..tools.overlays import OVERLAYS
 from ..tools.tabulating import Measured, Row, Table, View, find_unquantizable, tabulate
 from ..workspace.file import ConfigFile
-from .arguments import CFG, OUTPUT, READING, SENSITIVITY, formats, option
+from .arguments import CFG, OUTPUT, READING, SENSITIVITY, flag, formats, option
 from .console import Console, Failure, verdict
 from .opening import importing, open_workspace, read_scores
 from .reports import finite, json_report, table_csv
@@ -26,12 +26,12 @@ OPTIONS = (
     CFG,
     *READING,
     formats("text", "csv", "json", "html", *OVERLAYS),
-    option("--against", metavar="OLD", help="another configuration: show before and after"),
-    option("--match", metavar="GLOB", help="only layers of these names; * stands for any part of a path"),
-    option("--skipped", action="store_true", help="only layers that could be quantized and are not"),
-    option("--changed", action="store_true", help="only layers that differ from --against"),
-    option("--sort", choices=["score", "name"], help="by score, the worst first, or by name"),
-    option("--all", action="store_true", help="a row for every layer, also for equal neighbours (text)"),
+    option("--against OLD", "another configuration: show before and after"),
+    option("--match GLOB", "only layers of these names; * stands for any part of a path"),
+    flag("--skipped", "only layers that could be quantized and are not"),
+    flag("--changed", "only layers that differ from --against"),
+    option("--sort", "by score, the worst first, or by name", choices=["score", "name"]),
+    flag("--all", "a row for every layer, also for equal neighbours (text)"),
     *SENSITIVITY,
     OUTPUT,
 )
@@ -150,9 +150,7 @@ def to_csv(view: View) -> str:
     for row in rows:
         if "before" in row:
             row["before"] = "; ".join("{}={}".format(field, value) for field, value in row["before"].items())
-    last = [
-        column for column, is_there in (("score", view.table.has_scores), ("before", view.table.has_before)) if is_there
-    ]
+    last = (["score"] if view.table.has_scores else []) + (["before"] if view.table.has_before else [])
     columns = dict.fromkeys(key for row in rows for key in row if key not in last)
     return table_csv([*columns, *last], rows)
 
@@ -164,7 +162,6 @@ def to_html(view: View) -> str:
 
 
 def to_overlay(kind: str, view: View) -> str:
-    """Write a file for a viewer of models, which knows layers by the names of their nodes."""
     return OVERLAYS[kind](view.table._replace(rows=view.rows), view.nodes)
 
 

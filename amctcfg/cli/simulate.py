@@ -37,50 +37,37 @@ def count(argument: str) -> int:
     return int(argument)
 
 
-DATA = option(
-    "--data", metavar="F", nargs="+", required=True, help="calibration data: .npz, .npy, .bin, or folders of these"
-)
+DATA = option("--data F", "calibration data: .npz, .npy, .bin, or folders of these", nargs="+", required=True)
 MEMORY_LIMIT = option(
-    "--memory",
-    metavar="SIZE",
+    "--memory SIZE",
+    "how much of the activations is held at a time, such as 512MB; default: 1GB",
     type=memory_size,
     default=1 << 30,
-    help="how much of the activations is held at a time, such as 512MB; default: 1GB",
 )
-JOBS = option("--jobs", metavar="N", type=count, default=1, help="how many layers' scales are searched at a time")
+JOBS = option("--jobs N", "how many layers' scales are searched at a time", type=count, default=1)
 
 OPTIONS = (
     CFG,
     *READING,
     DATA,
-    option("-o", "--output", metavar="SIM.onnx", help="write the model that computes as the quantized one does"),
-    option("--record", metavar="R.txt", help="write the toolkit's record file"),
-    option(
-        "--ranking", metavar="R.json", help="write the toolkit's ranking of the layers, which `suggest --scores` reads"
-    ),
+    option("-o --output SIM.onnx", "write the model that computes as the quantized one does"),
+    option("--record R.txt", "write the toolkit's record file"),
+    option("--ranking R.json", "write the toolkit's ranking of the layers, which `suggest --scores` reads"),
     option(
         "--sensitivity",
+        "what the ranking holds: cosine or decibels of the layer's output, or decibels of the model's; default: cosine",
         choices=["cosine", "sqnr", "output"],
         default="cosine",
-        help="what the ranking holds: cosine or decibels of the layer's output, or decibels of the model's; default: cosine",
     ),
     formats("text", "json", "csv", "html"),
-    option("--against", metavar="OLD", help="another configuration: the page (--format html) shows before and after"),
+    option("--against OLD", "another configuration: the page (--format html) shows before and after"),
     JOBS,
     MEMORY_LIMIT,
 )
 
 
-# The columns of the table of a simulation.
-SIMULATED = ("layer", "type", "scale", "offset", "weight_scales", "cosine", "sqnr", "output")
-
-
 class SimulationView(NamedTuple):
-    """A simulation as it is shown: the plan as `show` has it, with what was measured, and what the simulation has itself.
-
-    rows -- those of `Simulation.to_rows`, with all scales of the weights, and `output`: decibels of the model's output with
-    this layer alone quantized, where that is asked for.
-    """
+    """A simulation as it is shown: the plan with what was measured, the rows of `to_rows` with more of each, and itself."""
 
     shown: View
     rows: List[Dict[str, Any]]
@@ -212,19 +199,19 @@ def to_json(view: SimulationView) -> str:
         model=view.shown.model,
         layers=[dict(row, **{name: finite(row[name]) for name in ("cosine", "sqnr", "output")}) for row in view.rows],
         borders=view.shown.table.borders,
-        refused=[dict(refusal._asdict()) for refusal in view.sim.refused],
+        refused=[refusal._asdict() for refusal in view.sim.refused],
         notes=list(view.sim.notes),
         output_sqnr=finite(view.sim.output_sqnr),
     )
 
 
 def to_csv(view: SimulationView) -> str:
-    """Write a row for each layer; of the weights the number of their scales."""
+    columns = ("layer", "type", "scale", "offset", "weight_scales", "cosine", "sqnr", "output")
     rows = []
     for row in view.rows:
         scale, offset = (" ".join(map(repr, as_pair(row[name]))) for name in ("scale", "offset"))
         rows.append(dict(row, scale=scale, offset=offset, weight_scales=len(row["weight_scales"])))
-    return table_csv(SIMULATED, rows)
+    return table_csv(columns, rows)
 
 
 def to_ranking(scores: Any) -> str:

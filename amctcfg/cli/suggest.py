@@ -19,22 +19,16 @@ OPTIONS = (
     CFG,
     *READING,
     *SENSITIVITY,
-    option("--worst", metavar="N", type=int, help="the N most sensitive layers"),
-    option("--below", metavar="X", type=float, help="layers with a score below X"),
-    option("--above", metavar="X", type=float, help="layers with a score above X"),
-    option("--skip", metavar="GLOB", action="append", default=[], help="layers whose name matches"),
-    option(
-        "--where",
-        metavar="EXPR",
-        action="append",
-        default=[],
-        help="layers that fulfil all of: " + TERMS.replace("%", "%%"),
-    ),
-    option("--log", metavar="FILE", action="append", default=[], help="layers that a log of the toolkit or ATC names"),
-    option("--reason", metavar="TEXT", help="why, as a comment behind each layer"),
+    option("--worst N", "the N most sensitive layers", type=int),
+    option("--below X", "layers with a score below X", type=float),
+    option("--above X", "layers with a score above X", type=float),
+    option("--skip GLOB", "layers whose name matches", action="append", default=[]),
+    option("--where EXPR", "layers that fulfil all of: " + TERMS.replace("%", "%%"), action="append", default=[]),
+    option("--log FILE", "layers that a log of the toolkit or ATC names", action="append", default=[]),
+    option("--reason TEXT", "why, as a comment behind each layer"),
     OUTPUT,
     IN_PLACE,
-    option("--format", choices=["names", "python", "json"], help="only the layers: a line each, or a list"),
+    option("--format", "only the layers: a line each, or a list", choices=["names", "python", "json"]),
 )
 
 
@@ -73,7 +67,9 @@ def run(arguments: Namespace, console: Console) -> int:
     file.require_text()
     selections = select_where(arguments, console, file)
     chosen = choose(arguments, console, file)
-    found = classify(dict.fromkeys([*chosen, *in_order(file, selections)]), file)
+    selected = {name for names in selections.values() for name in names}
+    in_order = [layer.name for layer in file.layers or () if layer.name in selected]
+    found = classify(dict.fromkeys([*chosen, *in_order]), file)
     note_unusable(found, "these layers", console)
     usable = found[USABLE]
     if arguments.format:
@@ -129,12 +125,6 @@ def select_where(arguments: Namespace, console: Console, file: ConfigFile) -> Di
             console.note("no layer that can be quantized fulfils {}".format(text))
         found[str(expression)] = names
     return found
-
-
-def in_order(file: ConfigFile, selections: Dict[str, List[str]]) -> List[str]:
-    """Return the layers of all selections in the model's order."""
-    selected = {name for names in selections.values() for name in names}
-    return [layer.name for layer in file.layers or () if layer.name in selected]
 
 
 def by_log(path: str, console: Console, file: ConfigFile) -> List[str]:

@@ -20,9 +20,8 @@ def kinds(argument: str) -> List[str]:
     found = argument.split(",")
     for kind in found:
         if kind not in CHANGE_KINDS:
-            raise argparse.ArgumentTypeError(
-                "'{}' is not one of {}".format(kind, join_words(list(CHANGE_KINDS), "and"))
-            )
+            known = join_words(list(CHANGE_KINDS), "and")
+            raise argparse.ArgumentTypeError("'{}' is not one of {}".format(kind, known))
     return found
 
 
@@ -30,13 +29,12 @@ OPTIONS = (
     CFG,
     *READING,
     DATA,
-    option("--check", metavar="F", nargs="+", help="data that calibrates nothing, on which everything is measured"),
-    option("--target", metavar="DB", type=finite_number, help="the dB of the model's output that are enough"),
+    option("--check F", "data that calibrates nothing, on which everything is measured", nargs="+"),
+    option("--target DB", "the dB of the model's output that are enough", type=finite_number),
     option(
-        "--allow",
-        metavar="KIND,…",
+        "--allow KIND,…",
+        "settings, balancer, int16, skip; default: settings,balancer and, with --target, int16",
         type=kinds,
-        help="settings, balancer, int16, skip; default: settings,balancer and, with --target, int16",
     ),
     IN_PLACE,
     OUTPUT,
@@ -70,18 +68,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             arguments.memory,
             arguments.jobs,
         )
-    show_tuned(console, tuned, arguments.target)
+    console.note(*to_table(tuned), *tuned.notes)
+    if not tuned.reached:
+        words = "the target of {:g} dB was not reached; this is the best that was found"
+        console.note(words.format(arguments.target))
     if arguments.format == "json":
         console.result(to_json(tuned, file.name, path))
     if arguments.in_place or arguments.output or arguments.format != "json":
         write_changed(tuned.text, file, arguments, console)
     return EXIT_OK if tuned.reached else EXIT_FINDINGS
-
-
-def show_tuned(console: Console, tuned: Any, target: Any) -> None:
-    console.note(*to_table(tuned), *tuned.notes)
-    if not tuned.reached:
-        console.note("the target of {:g} dB was not reached; this is the best that was found".format(target))
 
 
 def to_table(tuned: Any) -> List[str]:
