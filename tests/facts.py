@@ -5,6 +5,8 @@ The tests compare the flavours with these tables, and laws take their expectatio
 mistake differs from its page here, and not only from a page that is made of the same fact.
 """
 
+from functools import lru_cache
+
 # Type: q quantizable, t tensor_quantize only; c channel_wise, f BN is fused, s symmetric only; then the demands it takes:
 # 16 INT16, a AdaRound, b 6 or 7 bits, d DMQ, D DMQ in an override of the type as well, w weights alone,
 # C channel_wise where only the weights are quantized.
@@ -104,6 +106,7 @@ SAME = """
 """
 
 
+@lru_cache(maxsize=None)
 def types_of(flavour):
     """Type -> its letters."""
     rows = (line.split() for line in TYPES[flavour].split("\n") if line.strip())

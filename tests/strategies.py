@@ -4,7 +4,6 @@
 import dataclasses
 import itertools
 from functools import lru_cache
-from operator import attrgetter
 
 from hypothesis import reject
 from hypothesis import strategies as st
@@ -27,12 +26,17 @@ any_text = st.text(st.characters(blacklist_categories=("Cs",)), max_size=12)
 # Strategies are made once: hypothesis takes longer to look at a new one than to draw from it.
 once = lru_cache(maxsize=None)
 
-maybe_bool = st.none() | st.booleans()
+
+@once
+def one_of(values):
+    """One of a few values, each of which is there once: hypothesis takes two places of a value for two examples."""
+    return st.sampled_from(values)
 
 
 @once
-def maybe(strategy):
-    return st.none() | strategy
+def maybe(values):
+    """None, or one of a few values, in one draw; or what a strategy draws."""
+    return one_of((None, *values)) if isinstance(values, tuple) else st.none() | values
 
 
 factors = st.one_of(
@@ -47,30 +51,34 @@ flavours_with_json = st.sampled_from([flavour for flavour in FLAVOURS if flavour
 # ---------------------------------------------------------------- messages
 
 
+def fields_of(cls):
+    return cls.__schema__.fields
+
+
 def numbers_in(within):
-    """Numbers in the range of a field: its usual values, and anything else that is allowed."""
+    """Numbers in the range of a field: half of them usual values, half anything else that is allowed."""
     if within is None or within.high == float("inf"):
         return factors
     shut = [end for end, sign in zip((within.low, within.high), within.ends) if sign in "[]"]
-    near = st.sampled_from([0.999999, 0.9999, 0.51, 0.2, 0.5, 0.8, 0.01, *shut]).filter(lambda n: n in within)
-    inside = st.integers(1, 999).map(lambda n: within.low + (within.high - within.low) * n / 1000)
-    return near | inside
+    near = [n for n in (0.999999, 0.9999, 0.51, 0.2, 0.5, 0.8, 0.01, *shut) if n in within]
+    inside = [within.low + (within.high - within.low) * n / 1000 for n in range(1, 1000)]
+    return st.sampled_from(near) | st.sampled_from(inside)
 
 
 def values(field, names, types):
-    """The values of a scalar field."""
+    """The values of a scalar field: a tuple of them where they are few, or a strategy."""
     if field.kind is BOOL:
-        return st.booleans()
+        return (False, True)
     if field.kind is FLOAT:
         return numbers_in(field.within)
     if isinstance(field.kind, Enum):
-        return st.sampled_from(field.kind.names)
+        return tuple(field.kind.names)
     if field.kind is STRING:
         return types if "type" in field.name else names
     if isinstance(field.within, Among):
-        return st.sampled_from(field.within.values)
+        return tuple(field.within.values)
     least = 1 if isinstance(field.within, Interval) else 0
-    return st.integers(least, 40) | st.just(2**32 - 1 if field.kind.proto == "uint32" else 2**31 - 1)
+    return (*range(least, 5), 40, 2**32 - 1 if field.kind.proto == "uint32" else 2**31 - 1)
 
 
 known_names = st.sampled_from(NAMES)
@@ -80,19 +88,23 @@ tensor_names = st.sampled_from(["tensorMaxPool", "tensorAdd", "tensorAdd", NAMES
 @once
 def messages(cls, names, types):
     """Messages of a class: any of its fields, one member of each oneof."""
+    return message_with(cls, names, types)()
+
+
+@once
+def message_with(cls, names, types):
+    """What makes a strategy for the messages of a class that have some given fields."""
     if cls.__name__ == "TensorQuantize" and names is known_names:
         names = tensor_names
     schema, members = cls.__schema__, {}
     for name, field in schema.fields.items():
-        members.setdefault(field.oneof, []).append(name)
-    chosen = st.fixed_dictionaries({oneof: st.sampled_from(of) for oneof, of in members.items() if oneof})
+        members.setdefault(field.oneof or name, []).append(name)
+    chosen = one_of(tuple(itertools.product(*members.values())))  # one of each
     fields = {name: field_values(field, names, types) for name, field in schema.fields.items()}
 
     @st.composite
-    def of_class(draw):
-        drawn = draw(chosen)
-        there = [name for name, field in schema.fields.items() if drawn.get(field.oneof, name) == name]
-        given = {name: draw(fields[name]) for name in there}
+    def of_class(draw, **known):
+        given = {name: known[name] if name in known else draw(fields[name]) for name in draw(chosen)}
         searched = [name for name in given if "range" in name or "step" in name]
         for dropped in ([], ["search_step"], searched):
             try:
@@ -106,17 +118,30 @@ def messages(cls, names, types):
         except ValueError:
             return reject()
 
-    return of_class()
+    return of_class
 
 
 def field_values(field, names, types):
     """What a field may have in a message: all of it where it is repeated, None where it is optional."""
     one = messages(field.kind, names, types) if field.is_message else values(field, names, types)
-    if field.label != "repeated":
-        return one if field.label == "required" else maybe(one)
+    if field.label == "optional":
+        return maybe(one)
+    if isinstance(one, tuple):
+        one = one_of(one)
+    if field.label == "required":
+        return one
     if field.unique is None:
         return st.lists(one, max_size=2)
-    return st.lists(one, max_size=4, unique_by=attrgetter(field.unique) if field.unique else lambda value: value)
+    if not field.unique:
+        return st.lists(one, max_size=4, unique=True)
+    keys = st.lists(values(fields_of(field.kind)[field.unique], names, types), max_size=3, unique=True)
+    entry = message_with(field.kind, names, types)
+
+    @st.composite
+    def with_keys(draw):  # which are drawn first: an entry whose key is there already would be drawn in vain
+        return [draw(entry(**{field.unique: key})) for key in draw(keys)]
+
+    return with_keys()
 
 
 @once
@@ -138,12 +163,13 @@ def blocks_of(flavour):
 blocks = blocks_of(TF_ASCEND)
 
 LACKS = ("int16", "int4", "asymmetric")
+LACKING = ((), *((lack,) for lack in LACKS))  # nothing or one of them
 
 
 @once
 def layers_of_flavour(flavour):
-    kinds = st.sampled_from([*sorted(flavour.types), *OTHER_TYPES])
-    lacks = st.lists(st.sampled_from(LACKS), unique=True, max_size=2)
+    kinds = one_of((*sorted(flavour.types), *OTHER_TYPES))
+    lacks = one_of((*LACKING, *itertools.combinations(LACKS, 2)))
     return st.builds(amctcfg.Layer, known_names, kinds, st.booleans(), lacks)
 
 
@@ -173,8 +199,9 @@ def without(value, path):
 
 @once
 def quantizable_layers(flavour):
-    lacks = st.lists(st.sampled_from(LACKS), unique=True, max_size=1)
-    return [st.builds(amctcfg.Layer, st.just(name), types_of(flavour), st.booleans(), lacks) for name in NAMES]
+    kinds = sorted(flavour.quantizable_types)
+    rows = [itertools.product([name], kinds, [False, True], LACKING) for name in NAMES]
+    return [one_of(tuple(itertools.starmap(amctcfg.Layer, row))) for row in rows]
 
 
 @once
@@ -227,15 +254,8 @@ def fought_values(field):
     return tuple(value for value in FOUGHT[field.name] if value is None or within is None or value in within.values)
 
 
-def fields_of(cls):
-    return cls.__schema__.fields
-
-
 def block_class(flavour):
     return fields_of(flavour.config)["common_config"].kind
-
-
-one_of = once(st.sampled_from)
 
 
 def some_of(values, least, most):
@@ -306,41 +326,18 @@ def contests(draw, flavour=TF_ASCEND):
 
 # ---------------------------------------------------------------- texts
 
+BREAKING = [*"{}[]<>:,;\"'\\#-0", "", "1_", "x", "# y\n", "#}: 1\n"]
+MUTATIONS = tuple(itertools.product(BREAKING, range(4)))  # what is put in, and how many characters it replaces
+
 
 @once
 @st.composite
 def broken_texts(draw, flavour=TF_ASCEND, names=any_text):
     """A configuration's text with a few characters taken out, doubled, swapped or put in."""
     text = amctcfg.dumps(draw(configs(names, names, flavour)))
-    for _ in range(draw(st.integers(0, 4))):
+    for piece, replaced in draw(st.lists(one_of(MUTATIONS), max_size=4)):
         at = draw(st.integers(0, len(text)))
-        piece = draw(
-            st.sampled_from(
-                [
-                    "",
-                    "{",
-                    "}",
-                    "[",
-                    "]",
-                    "<",
-                    ">",
-                    ":",
-                    ",",
-                    ";",
-                    '"',
-                    "'",
-                    "\\",
-                    "#",
-                    "-",
-                    "0",
-                    "1_",
-                    "x",
-                    "# y\n",
-                    "#}: 1\n",
-                ]
-            )
-        )
-        text = text[:at] + piece + text[at + draw(st.integers(0, 3)) :]
+        text = text[:at] + piece + text[at + replaced :]
     return text
 
 

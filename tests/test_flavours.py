@@ -44,6 +44,22 @@ DEFAULTS = {
 }  # fmt: skip
 
 
+VERSIONS = ["pytorch-9.1", "pytorch-9.0", "onnx-8.5", "tensorflow-8.5", "caffe-8.5"]
+
+
+def named(flavours):
+    """The names of flavours, for parametrize: what differs from another by the version alone is thorough."""
+    return [
+        *(name for name in flavours if name not in VERSIONS),
+        *thorough(name for name in VERSIONS if name in flavours),
+    ]
+
+
+def each_of(flavours):
+    """A law once for each flavour, so that no draw leaves one out."""
+    return lambda law: pytest.mark.parametrize("name", named(flavours))(seldom(law))
+
+
 # ---------------------------------------------------------------- an independent statement of the rules
 
 
@@ -115,7 +131,7 @@ def agrees(config, layer, rules, name):
     assert block == stated_block(config, layer, rules, name), "{}{}".format(amctcfg.dumps(config), layer)
 
 
-@pytest.mark.parametrize("name", STATED)
+@pytest.mark.parametrize("name", named(STATED))
 @often
 @given(st.data(), rule_sets)
 def test_an_independent_statement_of_the_rules(name, data, rules):
@@ -181,18 +197,6 @@ def test_every_demand_of_every_tier(name, lacks):
 
 
 # ---------------------------------------------------------------- laws of each flavour
-
-
-VERSIONS = ["pytorch-9.1", "pytorch-9.0", "onnx-8.5", "tensorflow-8.5", "caffe-8.5"]
-
-
-def each_of(flavours):
-    """A law once for each flavour, so that no draw leaves one out; usually not for what differs by the version alone."""
-    names = [
-        *(name for name in flavours if name not in VERSIONS),
-        *thorough(name for name in VERSIONS if name in flavours),
-    ]
-    return lambda law: pytest.mark.parametrize("name", names)(seldom(law))
 
 
 each_flavour = each_of(amctcfg.FLAVOURS)
