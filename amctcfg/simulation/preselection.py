@@ -6,14 +6,17 @@ A layer is judged on a part of the values that it sees. The factors of those tha
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import itertools
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
 from ..flavours.flavour import Flavour
+from ..resolve.effective import values_of
 from .algorithms import Samples, estimated_losses, ifmr, limits, ratios, searched_range
-from .alternatives import KINDS, Axes, axes_of, block_with, kind_of_change
+from .alternatives import KINDS, Axes, activation_width, axes_of, block_with, kind_of_change
 from .editing import append, build_float, build_quantized
 from .histograms import hfmg
 from .network import Network, Runner, SimulationError
@@ -29,10 +32,10 @@ FINER = 2  # corners of each kind that are looked at more closely
 
 
 class Alternative(NamedTuple):
-    """Another block for a layer: its kind, the layer with it, and the decibels of its own output on a part of what it sees."""
+    """Another block for a layer, its kind, and the decibels of the layer's own output, on a part of what it sees."""
 
     kind: str
-    site: Site
+    block: Any
     decibels: float
 
 
@@ -43,7 +46,7 @@ def preselect(
     magnitudes: Optional[np.ndarray],
     flavour: Flavour,
     kinds: Iterable[str],
-    most: int = 2,
+    most: int,
 ) -> List[Alternative]:
     """Choose the alternatives of a layer with which its own output suffers least: `most` of each kind, its best first.
 
@@ -52,29 +55,24 @@ def preselect(
     """
     axes = axes_of(site, flavour, kinds)
     bench = Bench(site, network, arrays)
-    corners = [Corner(*values) for values in itertools.product(axes.widths, axes.strengths, axes.weights)]
-    found: List[Tuple[Corner, Alternative]] = []
+    corners = list(corners_of(site, axes))
+    found: List[Tuple[Site, Alternative]] = []
     seen: Set[Any] = set()
     finer = corners[:1]
     for few in (True, False):
         for corner in corners if few else finer:
             candidates = []
-            for candidate in find_scales(site, axes, bench, magnitudes, corner, few):
-                factors = candidate.factors
-                key = (
-                    candidate.setting.bits,
-                    factors.scale_d,
-                    factors.offset_d,
-                    factors.scale_w.tobytes(),
-                    corner.strength,
-                )
+            for candidate in find_scales(bench, corner, axes, magnitudes, few):
+                scale_d, offset_d, scale_w, *_ = candidate.factors
+                key = candidate.setting.bits, candidate.setting.strength, scale_d, offset_d, scale_w.tobytes()
                 if key not in seen:
                     seen.add(key)
                     candidates.append(candidate)
             for candidate, decibels in zip(candidates, bench.measure(candidates)):
-                kind = kind_of_change(site.effective, candidate.effective.calibration_config)
+                block = candidate.effective.calibration_config
+                kind = kind_of_change(site.effective, block)
                 if kind is not None and np.isfinite(decibels):
-                    found.append((corner, Alternative(kind, candidate, decibels)))
+                    found.append((corner, Alternative(kind, block, decibels)))
         found.sort(key=lambda pair: -pair[1].decibels)
         for kind in KINDS:  # where the coarse look was best, a closer one
             best = dict.fromkeys(corner for corner, a in found if a.kind == kind and corner not in finer)
@@ -82,80 +80,69 @@ def preselect(
     return [each for kind in KINDS for each in [a for _, a in found if a.kind == kind][:most]]
 
 
-def is_possible(site: Site, arrays: Sequence[Sequence[np.ndarray]]) -> bool:
+def is_possible(site: Site, arrays: Sequence[Sequence[np.ndarray]], magnitudes: Optional[np.ndarray]) -> bool:
     """Give a layer its factors from all that it sees; tell whether the toolkit takes it."""
+    if site.prepare(magnitudes) is not None:
+        return False
     scales = [factors_of([array.copy() for array in each], [site])[0] for each in arrays]  # used up
     return not any(isinstance(scale, str) for scale in scales) and site.settle(scales) is None
 
 
-class Corner(NamedTuple):
-    """The choices made before the scales of the activations: their width, the balancer and the weights."""
-
-    width: Optional[str]
-    strength: Optional[float]
-    channel_wise: Optional[bool]
-
-    def changes(self) -> Dict[str, Any]:
-        named = {"arq_quantize.channel_wise": self.channel_wise, "dmq_balancer.migration_strength": self.strength}
-        return {name: value for name, value in named.items() if value is not None}
+def corners_of(site: Site, axes: Axes) -> Iterator[Site]:
+    """Yield the layer by the choices made before the scales of the activations: their width, the balancer, the weights."""
+    own = "hfmg_quantize.dst_type" if site.setting.bins is not None else "ifmr_quantize.dst_type"
+    names = own, "dmq_balancer.migration_strength", "arq_quantize.channel_wise"
+    for values in itertools.product(axes.widths, axes.strengths, axes.weights):
+        changes = {name: value for name, value in zip(names, values) if value is not None}
+        with contextlib.suppress(ValueError):
+            yield site.with_block(block_with(site.effective, changes))
 
 
-def find_scales(
-    site: Site, axes: Axes, bench: Bench, magnitudes: Optional[np.ndarray], corner: Corner, few: bool
-) -> Iterator[Site]:
+def find_scales(bench: Bench, corner: Site, axes: Axes, magnitudes: Optional[np.ndarray], few: bool) -> Iterator[Site]:
     """Yield the layer with the scales of the activations that have the least error.
 
     `few`: with the algorithm that it has, as it is and without percentiles.
     """
-    head, width = corner.changes(), corner.width
-    if few or width == "INT16":
+    is_wide = corner.setting.bits == 16
+    if few or is_wide:
         axes = axes._replace(
             percentiles=tuple(dict.fromkeys([*axes.percentiles[:1], *axes.percentiles[-1:]])),
             offsets=axes.offsets[:1],
-            bins=axes.bins[:1] if site.setting.bins is not None else (),
+            bins=axes.bins[:1] if corner.setting.bins is not None else (),
         )
-    if width == "INT16":  # rounding hardly costs anything, a search of its steps would
+    if is_wide:  # rounding hardly costs anything, a search of its steps would
         axes = axes._replace(ranges=axes.ranges[:1])
-    own = "hfmg_quantize" if site.setting.bins is not None else "ifmr_quantize"
-    try:
-        first = site.with_block(block_with(site.effective, {**head, **width_change(own, width)}))
-    except ValueError:
-        return
+    first = copy.copy(corner)  # its weights are not kept
     if (first.setting.strength is not None and magnitudes is None) or first.prepare(magnitudes) is not None:
         return
-    for settings, pairs in least_errors(
-        bench, axes, first.balance, first.setting.bits, BEST_SCALES * (1 if few else 4)
-    ):
-        member = next(iter(settings)).partition(".")[0]
-        try:
-            candidate = first.with_block(
-                block_with(site.effective, {**head, **settings, **width_change(member, width)})
-            )
-        except ValueError:
-            continue
-        candidate.settle(pairs)
-        yield candidate
+    width = activation_width(values_of(corner.effective.calibration_config))
+    for settings, pairs in least_errors(bench, axes, first, BEST_SCALES if few else 4 * BEST_SCALES):
+        if width is not None:
+            settings[next(iter(settings)).partition(".")[0] + ".dst_type"] = width
+        with contextlib.suppress(ValueError):
+            candidate = first.with_block(block_with(corner.effective, settings))
+            candidate.settle(pairs)
+            yield candidate
 
 
 def least_errors(
-    bench: Bench, axes: Axes, balance: Optional[np.ndarray], bits: int, most: int
+    bench: Bench, axes: Axes, site: Site, most: int
 ) -> List[Tuple[Dict[str, Any], List[Tuple[float, int]]]]:
     """Return the settings with the least errors of the activations, each with another scale or offset."""
+    bits, samples = site.setting.bits, bench.samples(site)
     found: List[Tuple[float, Dict[str, Any], List[Tuple[float, int]]]] = []
     for offset in axes.offsets:
-        if bench.site.kind == PRODUCT and offset:
+        if site.kind == PRODUCT and offset:
             continue
         for percentiles in axes.percentiles:
-            parts = [
-                search_ranges(samples, bits, offset, percentiles, axes.ranges) for samples in bench.samples(balance)
-            ]
+            parts = [search_ranges(each, bits, offset, percentiles, axes.ranges) for each in samples]
             for search in axes.ranges:
                 scales = [part[search] for part in parts]
                 settings = ifmr_changes(percentiles, search, offset)
                 found.append((sum(loss for loss, _, _ in scales), settings, [(s, o) for _, s, o in scales]))
         for bins in axes.bins:
-            pairs = [hfmg(given, bits, offset, bins) for given in bench.balanced(balance)]
-            loss = sum(bench.loss(i, balance, bits, *pair) for i, pair in enumerate(pairs))
+            pairs = [hfmg(given, bits, offset, bins) for given in bench.balanced(site)]
+            loss = sum(rounding_loss(each.values, bits, *pair) for each, pair in zip(samples, pairs))
             settings = {"hfmg_quantize.num_of_bins": bins, "hfmg_quantize.asymmetric": offset}
             found.append((loss, settings, pairs))
     distinct: Dict[Any, Any] = {}
@@ -164,8 +151,11 @@ def least_errors(
     return list(distinct.values())[:most]
 
 
-def width_change(member: str, width: Optional[str]) -> Dict[str, Any]:
-    return {} if width is None else {member + ".dst_type": width}
+def rounding_loss(values: np.ndarray, bits: int, scale: float, offset: int) -> float:
+    """Return the mean squared error of values by a scale."""
+    low, high = limits(bits)
+    rounded = np.clip(np.rint(values / np.float32(scale)) + offset, low, high) - offset
+    return float(np.mean(np.square(rounded * np.float32(scale) - values)))
 
 
 def ifmr_changes(percentiles: Tuple[float, float], search: Tuple[float, float, float], offset: bool) -> Dict[str, Any]:
@@ -205,34 +195,26 @@ class Bench:
         self.whole: Sequence[Sequence[np.ndarray]] = arrays
         self.kept: Dict[Any, List[Samples]] = {}
 
-    def balanced(self, balance: Optional[np.ndarray]) -> List[List[np.ndarray]]:
+    def balanced(self, site: Site) -> List[List[np.ndarray]]:
         """Return what is quantized, of each activation a part: one array a batch."""
-        if balance is None:
+        if site.balance is None:
             return self.arrays
-        return [[array / self.site.by_channel(balance) for array in arrays] for arrays in self.arrays]
+        factors = site.by_channel(site.balance)
+        return [[array / factors for array in arrays] for arrays in self.arrays]
 
-    def samples(self, balance: Optional[np.ndarray]) -> List[Samples]:
+    def samples(self, site: Site) -> List[Samples]:
         """Return some values of each activation and their ends."""
-        key = as_key(balance)
+        key = as_key(site.balance)
         if key not in self.kept:
             self.kept.clear()  # one balancer after the other
             found = []
-            for index, arrays in enumerate(self.balanced(balance)):
+            for arrays, whole in zip(self.balanced(site), self.whole):
                 values = np.concatenate([array.reshape(-1) for array in arrays])
-                values = values[:: max(values.size // MOST_VALUES, 1)]
-                ends = [values]
-                for array in self.whole[index] if balance is None else arrays:
-                    ends.append(np.array([np.min(array), np.max(array)], np.float32))
-                found.append(Samples(np.concatenate(ends)))
+                ends = [(np.min(array), np.max(array)) for array in (whole if site.balance is None else arrays)]
+                thin = values[:: max(values.size // MOST_VALUES, 1)]
+                found.append(Samples(np.append(thin, np.array(ends, np.float32))))
             self.kept[key] = found
         return self.kept[key]
-
-    def loss(self, index: int, balance: Optional[np.ndarray], bits: int, scale: float, offset: int) -> float:
-        """Return the mean squared error of an activation by a scale."""
-        low, high = limits(bits)
-        values = self.samples(balance)[index].values
-        rounded = np.clip(np.rint(values / np.float32(scale)) + offset, low, high) - offset
-        return float(np.mean(np.square(rounded * np.float32(scale) - values)))
 
     def measure(self, candidates: Sequence[Site]) -> Iterator[float]:
         """Yield the decibels of the layer's output by each candidate."""

@@ -17,7 +17,7 @@ from .calibration import Batch, capture, divide
 from .changes import SKIPPING, Choice, Cure, State, Tuned, setting_text, write_state
 from .editing import build_quantized, weave
 from .network import Network, SimulationError
-from .preselection import Alternative, is_possible, preselect
+from .preselection import is_possible, preselect
 from .sensitivity import NOTHING_DIFFERS, Reference
 from .simulator import Progress, Simulated, Simulator
 from .sites import Site, as_key
@@ -138,11 +138,11 @@ class TuningSearch:
         self.most: int = max(TRIES // max(len(worthwhile) * len(self.kinds), 1), 1)
         possible = self.preselected(worthwhile)
         for name in self.step("trying", worthwhile):
-            choices = [Choice(kind, site, noise_of(self.alone(network, site))) for kind, site, _ in possible[name]]
+            choices = [Choice(kind, site, noise_of(self.alone(network, site))) for kind, site in possible[name]]
             better = [choice for choice in choices if choice.noise < self.now[name].noise]
             self.tried[name] = sorted([*self.tried[name], *better], key=lambda choice: choice.noise)
 
-    def preselected(self, names: Sequence[str]) -> Dict[str, List[Alternative]]:
+    def preselected(self, names: Sequence[str]) -> Dict[str, List[Tuple[str, Site]]]:
         """Return the few alternatives of each layer with which its own output suffers least, with their factors."""
         simulator, base = self.simulator, self.base
         sites = [self.sites[name] for name in names] if self.settable else []
@@ -150,7 +150,7 @@ class TuningSearch:
             base.network, base.sizes, [site for site in sites if site.weight is not None]
         )
         sizes = base.sizes.of(base.network, [value for site in sites for value in site.values])
-        found: Dict[str, List[Alternative]] = {name: [] for name in names}
+        found: Dict[str, List[Tuple[str, Site]]] = {name: [] for name in names}
         together = {site.name: sum(sum(sizes[value]) for value in set(site.values)) for site in sites}
         done = 0
         for portion in divide(together, simulator.memory):
@@ -162,7 +162,8 @@ class TuningSearch:
                 site, given = self.sites[name], magnitudes.get(name)
                 arrays = [held[value] for value in site.values]
                 each = preselect(site, base.network, arrays, given, self.plan.flavour, self.settable, self.most)
-                found[name] = [alternative for alternative in each if is_possible(alternative.site, arrays)]
+                candidates = [(kind, site.with_block(block)) for kind, block, _ in each]
+                found[name] = [(kind, other) for kind, other in candidates if is_possible(other, arrays, given)]
         return found
 
     def step(self, what: str, names: Sequence[str]) -> Iterator[str]:
