@@ -13,7 +13,7 @@ from ..tools.tabulating import Row, Table, View
 from .picture import picture_html
 from .script import SCRIPT
 from .style import COLOURS, NARROW, PAGE, TABLE
-from .table import TIERS, Explanations, HtmlTable, strip_html, text
+from .table import TIERS, Explanations, HtmlTable, text
 
 # What the rows can be narrowed to: a class of rows, its words, and the colour that it explains.
 FILTERS = (
@@ -35,8 +35,8 @@ def write_page(view: View) -> str:
     rows = [(row, classes_of(row, warned)) for row in table.rows]
     body = [
         *header(view, writer),
-        strip_html(table, explanations),
-        picture_html(table, writer.scale, writer.scores),
+        writer.strip(),
+        picture_html(writer),
         "</section>",
         *tools(writer, rows),
         *table_html(writer, rows),

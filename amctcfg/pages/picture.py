@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import math
-from typing import Dict, List
+from typing import List
 
-from ..tools.tabulating import Table
-from .scale import Scale
-from .table import text
+from .table import HtmlTable, text
 
 MARGIN = 8  # percent above and below
 CROWDED = 400  # layers, above which the dots are smaller
 
 
-def picture_html(table: Table, scale: Scale, texts: Dict[float, str]) -> str:
+def picture_html(writer: HtmlTable) -> str:
     """Return the figure; nothing where fewer than three layers have a score."""
+    table, scale, texts = writer.table, writer.scale, writer.scores
     quantized: List[str] = []
     others: List[str] = []
     for at, row in enumerate(table.rows):

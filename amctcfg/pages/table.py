@@ -161,6 +161,24 @@ class HtmlTable:
         words = "<br>".join(explain_cell(row, field, cell, self.explanations.place))
         return "<a{} href=#e{}>{}</a>".format(attribute, self.explanations.number(words), value)
 
+    def strip(self) -> str:
+        """Say what all layers share: `All 54 layers: search_step 0.02 (common_config, line 3)`"""
+        rows = [row for row in self.table.rows if row.cells]
+        notable, usual = [], []
+        for field, cell in self.table.shared.items():
+            label = text(self.table.columns[field])
+            if cell.is_default and not cell.hides and not cell.is_changed:
+                usual.append("<span class=dim>{} {}</span>".format(label, text(show_value(cell.value))))
+                continue
+            row = next(row for row in rows if row.cells[field] == cell)
+            line = ", line {}".format(cell.origin.span.line) if cell.origin.span else ""
+            tier = "" if cell.origin.tier == "default" else " ({}{})".format(text(cell.origin.tier), line)
+            notable.append("<span>{} {}{}</span>".format(label, self.cell(row, field, cell), tier))
+        words = "<p class=strip>All {} layers: {}".format(len(rows), ", ".join(notable))
+        if usual:
+            words += "{}<span class=dim>by default</span> {}".format("; " if notable else "", ", ".join(usual))
+        return words if self.table.shared else ""
+
     def score(self, row: Row) -> str:
         if row.score is None:
             return "<td class=score>"
@@ -190,27 +208,6 @@ def name_html(name: str) -> str:
     return "{}<b>{}</b>".format("<i>{}</i>".format(broken) if scope else "", text(name[len(scope) :]))
 
 
-def strip_html(table: Table, explanations: Optional[Explanations]) -> str:
-    """Say what all layers share: `All 54 layers: search_step 0.02 (common_config, line 3)`"""
-    rows = [row for row in table.rows if row.cells]
-    if not table.shared:
-        return ""
-    writer, notable, usual = HtmlTable(table, explanations), [], []
-    for field, cell in table.shared.items():
-        label = text(table.columns[field])
-        if cell.is_default and not cell.hides and not cell.is_changed:
-            usual.append("<span class=dim>{} {}</span>".format(label, text(show_value(cell.value))))
-            continue
-        row = next(row for row in rows if row.cells[field] == cell)
-        line = ", line {}".format(cell.origin.span.line) if cell.origin.span else ""
-        tier = "" if cell.origin.tier == "default" else " ({}{})".format(text(cell.origin.tier), line)
-        notable.append("<span>{} {}{}</span>".format(label, writer.cell(row, field, cell), tier))
-    words = "<p class=strip>All {} layers: {}".format(len(rows), ", ".join(notable))
-    if usual:
-        words += "{}<span class=dim>by default</span> {}".format("; " if notable else "", ", ".join(usual))
-    return words
-
-
 def plan_table(plan: Plan) -> str:
     """Write a plan for a notebook."""
     return notebook_table(tabulate(plan), "plan.to_rows() has them all")
@@ -230,14 +227,12 @@ def simulation_table(plan: Plan, simulation: Any, cosines: Optional[Mapping[str,
 
 def notebook_table(table: Table, rest: str) -> str:
     """Write a table with its own style sheet, without script; of many layers the first, and how to get the rest."""
-    rows = table.rows[:MOST_ROWS]
-    more = len(table.rows) - len(rows)
     writer = HtmlTable(table, None)
-    lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), strip_html(table, None)]
     head = "".join("<th scope=col>{}".format(text(label).replace("_", "_<wbr>")) for label in writer.head())
+    lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), writer.strip()]
     lines.append("<table class=amctcfg><thead><tr>{}<tbody>".format(head))
-    lines += ["".join(writer.row(row, number)) for number, row in enumerate(rows, 1)]
+    lines += ["".join(writer.row(row, number)) for number, row in enumerate(table.rows[:MOST_ROWS], 1)]
     lines.append("</table>")
-    if more:
-        lines.append("<p>and {} more layers: {}</p>".format(more, rest))
+    if len(table.rows) > MOST_ROWS:
+        lines.append("<p>and {} more layers: {}</p>".format(len(table.rows) - MOST_ROWS, rest))
     return "\n".join(lines)

@@ -56,29 +56,18 @@ def chosen_kinds(allow: Optional[Iterable[str]], target: Optional[float]) -> Lis
 
 def possible_kinds(flavour: Flavour, allowed: Iterable[str]) -> Tuple[List[str], List[str]]:
     """Return the kinds that are allowed and that a flavour has, and those that are allowed and that it lacks."""
-    fields = block_fields(flavour)
+    width = field_at(flavour, "ifmr_quantize.dst_type")
     lacking = {
-        BALANCER: "dmq_balancer" not in fields,
-        INT16: "INT16" not in widths_in(fields),
+        BALANCER: field_at(flavour, "dmq_balancer") is None,
+        INT16: width is None or "INT16" not in width.kind.names,
     }
     wanted = [kind for kind in KINDS if kind in set(allowed)]
     return [k for k in wanted if not lacking.get(k)], [k for k in wanted if lacking.get(k)]
 
 
-def block_fields(flavour: Flavour) -> Dict[str, Any]:
-    found: Dict[str, Any] = flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
-    return found
-
-
-def leaves(fields: Dict[str, Any], member: str) -> Dict[str, Any]:
-    """Return the fields of an algorithm, by name; none where the flavour does not have it."""
-    found: Dict[str, Any] = fields[member].kind.__schema__.fields if member in fields else {}
-    return found
-
-
-def widths_in(fields: Dict[str, Any]) -> Tuple[str, ...]:
-    field = leaves(fields, "ifmr_quantize").get("dst_type")
-    return tuple(field.kind.names) if field is not None else ()
+def field_at(flavour: Flavour, name: str) -> Optional[Any]:
+    """Return a field of a flavour's blocks by its dotted name, None where it does not have it."""
+    return next(iter(flavour.config.__schema__.along("common_config." + name)[::-1]), None)
 
 
 def axes_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Axes:
@@ -86,15 +75,15 @@ def axes_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Axes:
 
     Source: the vendor's advice where accuracy drops; the ranges are those of the fields.
     """
-    layer, fields, setting = site.effective.layer, block_fields(flavour), site.setting
+    layer, setting = site.effective.layer, site.setting
     values, kinds, has_ifmr = values_of(site.effective.calibration_config), set(kinds), setting.bins is None
-    within = getattr(leaves(fields, "hfmg_quantize").get("num_of_bins"), "within", None)
+    within = getattr(field_at(flavour, "hfmg_quantize.num_of_bins"), "within", None)
     bins = within.values if isinstance(within, Among) else ()
     weights: List[Optional[bool]] = [values.get("arq_quantize.channel_wise")]
     if SETTINGS in kinds and weights[0] is False and flavour.can(layer, CHANNEL_WISE):
         weights.append(True)
     strengths: List[Optional[float]] = [setting.strength]
-    if flavour.can(layer, "dmq_balancer") and "dmq_balancer" in fields:
+    if flavour.can(layer, "dmq_balancer") and field_at(flavour, "dmq_balancer") is not None:
         if (BALANCER if setting.strength is None else SETTINGS) in kinds:
             strengths += STRENGTHS
     width = activation_width(values)

@@ -40,8 +40,7 @@ class Piece:
     def layer(self, inputs: Iterable[str]) -> None:
         """Add the layer's own node with other inputs; beside the layer itself its tail, too, and what they make renamed."""
         nodes = [copy.deepcopy(self.site.node)]
-        del nodes[0].input[:]
-        nodes[0].input.extend(inputs)
+        nodes[0].input[:] = inputs
         if self.tag:
             nodes += [] if self.site.tail is None else [copy.deepcopy(self.site.tail)]
             renamed = {value: value + self.tag for node in nodes for value in node.output}

@@ -30,15 +30,14 @@ def fuse(network: Network, wanted: Container[str]) -> Network:
         if found is None:
             nodes.append(node)
             continue
-        folded, scale, (mean, shift), passed = found
+        passed, scale, mean, shift = found
         gone |= set(passed)
         weight, bias = network.constant(node.input[1]), constant_bias(network, node)
         assert weight is not None
-        fused = copy.deepcopy(node)
-        del fused.input[:], fused.output[:]
         names = [unused_name("{}/fused_{}".format(node.name, part), taken) for part in ("weight", "bias")]
-        fused.input.extend([node.input[0], *names])
-        fused.output.append(folded)
+        fused = copy.deepcopy(node)
+        fused.input[1:] = names
+        fused.output[:] = passed[-1:]
         before = np.zeros_like(scale) if bias is None else bias
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused where it is quantized
             arrays[names[0]] = weight * by_output(scale, node, weight)
@@ -47,11 +46,12 @@ def fuse(network: Network, wanted: Container[str]) -> Network:
     return network.with_nodes(nodes, arrays) if arrays else network
 
 
-Found = Tuple[str, np.ndarray, Tuple[np.ndarray, np.ndarray], List[str]]
+# The values that go, the last one the result; k, mean and beta of each channel.
+Found = Tuple[List[str], np.ndarray, np.ndarray, np.ndarray]
 
 
 def normalization(network: Network, node: onnx.NodeProto, users: Dict[str, List[onnx.NodeProto]]) -> Optional[Found]:
-    """Find what can be folded into a convolution: its result, k, mean and beta, and the values that go."""
+    """Find what can be folded into a convolution."""
     weight = network.constant(node.input[1])
     if weight is None or (len(node.input) > 2 and node.input[2] and constant_bias(network, node) is None):
         return None
@@ -64,31 +64,26 @@ def normalization(network: Network, node: onnx.NodeProto, users: Dict[str, List[
     scale = per_channel(network, after, "Mul", node.output[0], channels, weight.ndim)
     if scale is None:
         return None
-    end = after.output[0]
+    end, zeros = after.output[0], np.zeros_like(scale)
     adding = only_user(users, end)
     shift = None if adding is None else per_channel(network, adding, "Add", end, channels, weight.ndim)
     if adding is None or shift is None:
-        return end, scale, (np.zeros_like(scale), np.zeros_like(scale)), [end]
-    return adding.output[0], scale, (np.zeros_like(scale), shift), [end, adding.output[0]]
+        return [end], scale, zeros, zeros
+    return [end, adding.output[0]], scale, zeros, shift
 
 
 def batch_normalization(network: Network, node: onnx.NodeProto, value: str) -> Optional[Found]:
-    parts = [network.constant(name) for name in node.input[1:5]]
     attribute = attributes_of(node)
-    if (
-        node.input[0] != value
-        or attribute("training_mode")
-        or len([name for name in node.output if name]) != 1
-        or len(parts) != 4
-    ):
+    if node.input[0] != value or attribute("training_mode") or sum(map(bool, node.output)) != 1:
         return None
-    gamma, beta, mean, variance = (None if part is None else part.astype(np.float32) for part in parts)
-    if gamma is None or beta is None or mean is None or variance is None:
+    parts = [part.astype(np.float32) for part in map(network.constant, node.input[1:5]) if part is not None]
+    if len(parts) != 4:
         return None
+    gamma, beta, mean, variance = parts
     epsilon = np.float32(1e-5 if attribute("epsilon") is None else attribute("epsilon"))
     with np.errstate(invalid="ignore", divide="ignore"):
         scale = gamma * (np.float32(1) / np.sqrt(variance + epsilon))
-    return node.output[0], scale, (mean, beta), [node.output[0]]
+    return [node.output[0]], scale, mean, beta
 
 
 def only_user(users: Dict[str, List[onnx.NodeProto]], value: str) -> Optional[onnx.NodeProto]:

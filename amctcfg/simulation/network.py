@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An ONNX model taken apart: its nodes, and its weights as arrays, so that either can be replaced without copying the other."""
+"""An ONNX model taken apart: nodes, and weights as arrays, so that either can be replaced without copying the other."""
 
 from __future__ import annotations
 
 import copy
 import os
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
+from ..documents.files import PathLike, write_bytes
 from ..models.loading import graph_kind
 
 OLDEST = 11  # the opset that has Round and Clip as they are needed
 SMALL_ARRAY = 1024  # bytes: what is smaller may be a shape, and stays in the graph
+ALIGNED = 4096  # bytes: where an array begins in a file, so that it can be mapped
 INLINE = 1_900_000_000  # bytes of weights that fit into one protobuf message
 ELSEWHERE = "amctcfg-weights"  # never opened: onnxruntime is given the arrays
 HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -57,7 +59,6 @@ class Network:
         return self.model.graph
 
     def inputs(self) -> List[onnx.ValueInfoProto]:
-        """Return the inputs that a batch has to give."""
         return list(self.graph.input)
 
     def outputs(self) -> List[str]:
@@ -130,17 +131,35 @@ class Network:
         model.graph.initializer.extend(kept)
         return model
 
+    def taken_out(self, model: onnx.ModelProto) -> Iterator[Tuple[onnx.TensorProto, np.ndarray]]:
+        """Yield the initializers of a compact model whose data is not in it, with that data."""
+        for tensor in model.graph.initializer:
+            if tensor.data_location == TensorProto.EXTERNAL:
+                yield tensor, np.ascontiguousarray(self.arrays[tensor.name])
+
     def proto(self) -> onnx.ModelProto:
         """Return the whole model, with all weights inside that are used."""
         model = self.compact()
-        for tensor in model.graph.initializer:
-            if tensor.data_location == TensorProto.EXTERNAL:
-                tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(self.arrays[tensor.name]), tensor.name))
+        for tensor, array in self.taken_out(model):
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
         return model
 
-    def size(self) -> int:
-        """Return the bytes of all weights."""
-        return sum(array.nbytes for array in self.arrays.values())
+    def save(self, path: PathLike) -> None:
+        """Write the model, large weights beside it. Raises `OSError`, and leaves what was there until all is written."""
+        if self.folder is None and sum(array.nbytes for array in self.arrays.values()) < INLINE:
+            write_bytes(self.proto().SerializeToString(), path)
+            return
+        model = self.compact()
+        weights = os.path.realpath(path) + ".data"
+
+        def write_arrays(file: IO[bytes]) -> None:
+            for tensor, array in self.taken_out(model):
+                file.write(b"\0" * (-file.tell() % ALIGNED))
+                point_to(tensor, location=os.path.basename(weights), offset=file.tell(), length=array.nbytes)
+                file.write(array.reshape(-1).view(np.uint8).data)
+
+        write_bytes(write_arrays, weights)
+        write_bytes(model.SerializeToString(), path)
 
 
 def find_needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> List[onnx.NodeProto]:
@@ -171,22 +190,22 @@ def placeholder(name: str, array: np.ndarray) -> onnx.TensorProto:
     if array.nbytes < SMALL_ARRAY:
         return numpy_helper.from_array(np.ascontiguousarray(array), name)
     tensor = TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
-    take_out(tensor)
+    point_to(tensor, location=ELSEWHERE)
     return tensor
 
 
-def take_out(tensor: onnx.TensorProto) -> None:
+def point_to(tensor: onnx.TensorProto, **place: Any) -> None:
+    """Say where the data of an initializer lies."""
     tensor.data_location = TensorProto.EXTERNAL
     del tensor.external_data[:]
-    tensor.external_data.add(key="location", value=ELSEWHERE)
+    for key, value in place.items():
+        tensor.external_data.add(key=key, value=str(value))
 
 
 def rename_values(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
     """Give values that a node reads or makes other names."""
     for values in (node.input, node.output):
-        renamed = [names.get(value, value) for value in values]
-        del values[:]
-        values.extend(renamed)
+        values[:] = [names.get(value, value) for value in values]
 
 
 def unused_name(name: str, taken: Any) -> str:
@@ -220,8 +239,8 @@ def take_network(proto: onnx.ModelProto, folder: Optional[str]) -> Network:
     proto.graph.input.extend(declared)
     proto.ir_version = max(proto.ir_version, 4)
     proto, notes = at_newer_opset(proto, folder or "")
+    notes += in_float32(proto)
     arrays = take_apart(proto, folder or "")
-    notes += in_float32(proto, arrays)
     network = Network(proto, arrays, folder if external else None)
     network.notes, network.declared = notes, declared
     return network
@@ -286,12 +305,15 @@ def take_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
     for tensor in proto.graph.initializer:
         external = external_data_helper.uses_external_data(tensor)
         array = map_external(tensor, folder) if external else numpy_helper.to_array(tensor)
+        if tensor.data_type in HALVES:
+            array = array.astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
         if tensor.data_type == TensorProto.STRING or (array.nbytes < SMALL_ARRAY and not external):
             continue
         arrays[tensor.name] = array
         for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
             tensor.ClearField(field)
-        take_out(tensor)
+        point_to(tensor, location=ELSEWHERE)
     return arrays
 
 
@@ -309,19 +331,9 @@ def map_external(tensor: onnx.TensorProto, folder: str) -> np.ndarray:
     return np.memmap(path, dtype, "r", offset, tuple(tensor.dims))
 
 
-def in_float32(proto: onnx.ModelProto, arrays: Dict[str, np.ndarray]) -> List[str]:
-    """Turn the halves of a model into float32: weights, inputs, outputs, casts, constants."""
-    changed = False
-    for tensor in proto.graph.initializer:
-        if tensor.data_type in HALVES:
-            changed = True
-            array = arrays.get(tensor.name)
-            wide = (numpy_helper.to_array(tensor) if array is None else array).astype(np.float32)
-            if array is not None:
-                arrays[tensor.name] = wide
-                tensor.data_type = TensorProto.FLOAT
-            else:
-                tensor.CopyFrom(numpy_helper.from_array(wide, tensor.name))
+def in_float32(proto: onnx.ModelProto) -> List[str]:
+    """Turn the halves of a graph into float32: inputs, outputs, casts, constants."""
+    changed = any(tensor.data_type in HALVES for tensor in proto.graph.initializer)
     for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
         if value.type.tensor_type.elem_type in HALVES:
             changed = True
@@ -347,16 +359,12 @@ class Runner:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 4
         self.outputs: List[str] = network.outputs()
-        self.given: List[Any] = []  # onnxruntime reads the arrays where they are
-        names = []
         model = network.compact()
-        for tensor in model.graph.initializer:
-            if tensor.data_location == TensorProto.EXTERNAL:
-                array = np.ascontiguousarray(network.arrays[tensor.name])
-                self.given.append((array, onnxruntime.OrtValue.ortvalue_from_numpy(array)))
-                names.append(tensor.name)
-        if names:
-            options.add_external_initializers(names, [value for _, value in self.given])
+        given = {tensor.name: array for tensor, array in network.taken_out(model)}
+        values = list(map(onnxruntime.OrtValue.ortvalue_from_numpy, given.values()))
+        self.given: Any = given, values  # onnxruntime reads the arrays where they are
+        if given:
+            options.add_external_initializers(list(given), values)
         try:
             self.session: Any = onnxruntime.InferenceSession(
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
@@ -366,7 +374,6 @@ class Runner:
         self.names: List[str] = [value.name for value in self.session.get_inputs()]
 
     def run(self, batch: Dict[str, np.ndarray]) -> List[np.ndarray]:
-        """Compute the outputs for a batch."""
         try:
             found = self.session.run(self.outputs, {name: batch[name] for name in self.names})
         except Exception as error:

@@ -14,13 +14,11 @@ from ..resolve.plan import Plan
 from .batches import check_batches
 from .calibration import divide
 from .editing import append, build_float, build_quantized, weave
-from .naming import Nodes, name_layers
 from .network import Network, Runner, SimulationError, is_tensorflow, load_model, take_network
 from .record import record_of
-from .saving import save_network
 from .sensitivity import Agreement, Reference
 from .simulator import Progress, Refusal, Simulated, Simulator
-from .sites import Factors
+from .sites import Factors, Nodes, name_layers
 
 if TYPE_CHECKING:
     from ..tuning.scores import Scores
@@ -101,7 +99,7 @@ class Simulation:
         Weights go into a second file beside it (`PATH.data`) where those of the model did, or where they are too large.
         Raises `OSError`.
         """
-        save_network(self.network, path)
+        self.network.save(path)
 
     # ------------------------------------------------------------ how much is lost
 

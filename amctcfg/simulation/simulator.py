@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -14,9 +16,8 @@ from .calibration import Batch, Sizes, capture, divide
 from .editing import build_calibrated, weave
 from .fusion import fuse
 from .histograms import hfmg
-from .naming import Nodes
 from .network import Network, SimulationError, find_needed
-from .sites import BLIND, PRODUCT, Site, SiteSetting, as_key, site_of
+from .sites import BLIND, PRODUCT, Nodes, Site, SiteSetting, as_key, site_of
 
 Progress = Callable[[str, int, int], None]  # what is worked at, how many parts are done, of how many
 
@@ -61,7 +62,7 @@ class Simulator:
         self.memory: int = memory
         self.jobs: int = max(jobs, 1)
         self.fused: Dict[Any, Tuple[Network, Sizes]] = {}
-        self.numbers: Dict[Any, int] = {}  # of values that are computed alike
+        self.numbers: Dict[Any, int] = defaultdict(itertools.count().__next__)  # of values that are computed alike
         self.magnitudes: Dict[Any, np.ndarray] = {}
         self.searched: Dict[Any, Any] = {}  # scale and offset, or why the toolkit stops
 
@@ -263,19 +264,10 @@ def number_values(network: Network, versions: Mapping[str, Any], numbers: Dict[A
     versions -- of the nodes whose layer is not in floats.
     """
     found: Dict[str, int] = {}
-
-    def number(key: Any) -> int:
-        return numbers.setdefault(key, len(numbers))
-
-    def of(value: str) -> int:
-        if value not in found:
-            found[value] = number(("given", value))
-        return found[value]
-
     for node in network.graph.node:
-        key = node.name, versions.get(node.name), tuple(of(value) for value in node.input)
+        read = tuple(found.setdefault(value, numbers["given", value]) for value in node.input)
         for index, value in enumerate(node.output):
-            found[value] = number((key, index))
-    for value in network.inputs():
-        of(value.name)
+            found[value] = numbers[node.name, versions.get(node.name), read, index]
+    for given in network.inputs():
+        found.setdefault(given.name, numbers["given", given.name])
     return found

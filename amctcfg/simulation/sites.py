@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layers of a network that are quantized: where each reads its activations, its weight and its bias."""
+"""The layers of a network: which nodes they are, where each reads its activations, its weight and its bias, what is found for it."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import onnx
 
-from ..models.values import attributes_of
+from ..flavours.flavour import Flavour
+from ..models.modules import find_modules
+from ..models.values import OnnxGraph, attributes_of, node_names
 from ..resolve.effective import EffectiveConfig
 from .algorithms import EPSILON, arq, dmq, fake_quantize
 from .fusion import groups_of
@@ -20,6 +22,25 @@ CONVOLUTION, DECONVOLUTION, LINEAR, POOL, PRODUCT = "convolution", "deconvolutio
 BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
 INT32_LIMIT = 2**31
 BLIND = "it sees NaN or infinity"
+
+
+class Nodes(NamedTuple):
+    """The names of a layer's nodes: of the one that computes it, and of the Add behind it that is a part of it."""
+
+    node: str
+    add: Optional[str] = None
+
+
+def name_layers(graph: onnx.GraphProto, flavour: Flavour) -> Dict[str, Nodes]:
+    """Return the nodes of each layer, named as the readers of models do; each node gets a name of its own."""
+    modules = find_modules(OnnxGraph(graph)) if flavour.graphs == "torch" else []
+    for node, name in node_names(graph.node):
+        node.name = name
+    if flavour.graphs == "torch":
+        return {m.name: Nodes(m.node.name, None if m.add is None else m.add.name) for m in modules}
+    is_converted = flavour.graphs != "onnx"  # from a graph of another kind: nodes kept their names
+    kept = [node.name for node in graph.node if is_converted or node.op_type in flavour.quantizable_types]
+    return {name: Nodes(name) for name in kept}
 
 
 class SiteSetting(NamedTuple):
