@@ -215,6 +215,15 @@ def test_a_model_that_changes_and_the_clients_settings(folder):
         )
 
 
+def test_a_flavour_that_is_not_there_is_said_and_left_out(folder):
+    with Client(options={"flavour": "pytroch"}) as client:
+        uri = uri_of(folder)
+        client.open(uri, "skip_layer: 'a'\n")
+        assert [d["code"] for d in client.diagnostics(uri)] == ["unknown-field"]
+        shown = [m["params"]["message"] for m in client.notifications if m["method"] == "window/showMessage"]
+        assert len(shown) == 1 and "did you mean 'pytorch'" in shown[0]
+
+
 # ---------------------------------------------------------------- completion, hover and the rest
 
 

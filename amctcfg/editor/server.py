@@ -17,6 +17,8 @@ from typing import IO, Any, Callable, Dict, Optional, Set, Tuple
 
 from .. import __version__
 from ..documents.document import Document
+from ..workspace.failure import Failure
+from ..workspace.workspace import Options
 from . import protocol
 from .actions import code_actions, formatting
 from .analysis import Analysis, ClientSettings, EditorWorkspace, diagnostic_of
@@ -92,15 +94,10 @@ class Server:
         self.files: Dict[str, File] = {}
         self.encoding: str = ENCODINGS[0]
         self.snippets: bool = False
-        self.settings: ClientSettings = ClientSettings({})
-        self.workspace: EditorWorkspace = self.make_workspace()
         self.initialized: bool = False
         self.shut_down: bool = False
         self.watched: float = time.monotonic()
-        self.problems: Set[str] = set()
-
-    def make_workspace(self) -> EditorWorkspace:
-        return EditorWorkspace(self.settings.options(), self.log, lambda: self.incoming.put(LOADED))
+        self.configure({})
 
     # ------------------------------------------------------------ the loop
 
@@ -292,9 +289,17 @@ class Server:
 
     def configure(self, values: Any) -> None:
         self.settings = ClientSettings(values)
-        self.workspace = self.make_workspace()
-        self.problems.clear()
+        self.problems: Set[str] = set()  # that the client knows
+        options = self.settings.options()
+        try:
+            self.workspace = self.make_workspace(options)
+        except Failure as failure:  # no flavour has the name
+            self.workspace = self.make_workspace(options._replace(flavour=None))
+            self.show_problem(str(failure))
         self.recheck()
+
+    def make_workspace(self, options: Options) -> EditorWorkspace:
+        return EditorWorkspace(options, self.log, lambda: self.incoming.put(LOADED))
 
     # ------------------------------------------------------------ requests
 
