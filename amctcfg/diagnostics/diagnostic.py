@@ -25,7 +25,6 @@ WARNING: Severity = "warning"
 MOST_SHOWN = 100  # diagnostics in the text of an exception
 WIDTH = 120  # columns, where there is no terminal to ask
 TAB = "    "
-ELLIPSIS = {ord("…"): "."}
 RED, YELLOW, BLUE, BOLD, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[34m", "\x1b[1m", "\x1b[0m"
 
 
@@ -108,15 +107,13 @@ def position(diagnostic: Diagnostic) -> Tuple[int, ...]:
 def render(diagnostics: Iterable[Diagnostic], text: Optional[str], color: bool = False, width: int = WIDTH) -> str:
     """Write the diagnostics as people read them, each with its source line where the text is given."""
     source = None if text is None else Source(text, "")
-    return "\n".join(_render_one(diagnostic, source, color, width) for diagnostic in diagnostics)
-
-
-def _render_one(diagnostic: Diagnostic, source: Optional[Source], color: bool, width: int) -> str:
-    lines = [_headline(diagnostic, color)]
-    if source is not None and diagnostic.span is not None:
-        lines += _excerpt(diagnostic, source, color, width)
-    elif diagnostic.hint:
-        lines.append("  {}".format(escape_controls(diagnostic.hint)))
+    lines: List[str] = []
+    for diagnostic in diagnostics:
+        lines.append(_headline(diagnostic, color))
+        if source is not None and diagnostic.span is not None:
+            lines += _excerpt(diagnostic, source, color, width)
+        elif diagnostic.hint:
+            lines.append("  {}".format(escape_controls(diagnostic.hint)))
     return "\n".join(lines)
 
 
@@ -186,10 +183,7 @@ def _fitting(text: str, room: int) -> str:
 
 def _cells(text: str) -> str:
     """Return the text as it is shown: tabs as blanks, other control characters as U+FFFD."""
-    return _printable(text.replace("\t", TAB))
-
-
-def _printable(text: str) -> str:
+    text = text.replace("\t", TAB)
     if text.isascii() and text.isprintable():
         return text
     import unicodedata  # for odd characters only
@@ -200,8 +194,7 @@ def _printable(text: str) -> str:
 
 def _columns(text: str) -> int:
     """Count the columns of a terminal that a text takes: East Asian wide characters two, combining marks none."""
-    plain = text.translate(ELLIPSIS)  # which the line of nearly every long text is cut with
-    return len(text) if plain.isascii() else sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width, text))
 
 
 @lru_cache(maxsize=4096)

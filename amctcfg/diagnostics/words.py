@@ -98,7 +98,6 @@ def as_block(text: str) -> str:
 
 
 def longest_run(words: str) -> int:
-    """Return the length of the longest run of backticks."""
     return max([len(run) for run in re.findall("`+", words)] + [0])
 
 

@@ -133,8 +133,9 @@ def formatting(
     if start is None or end is None:
         return [analysis.text.edit(edit) for edit in whole_edit(text, after)]
     found = []
-    for (low, high), new in zip(stretches(text), texts_of(after)):
+    for (low, high), (new_low, new_high) in zip(stretches(text), stretches(after)):
         inside = low < max(end, start + 1) and high > start
+        new = after[new_low:new_high]
         if (inside or low == high == end) and text[low:high] != new:
             found.append(analysis.text.edit(Edit(low, high, new)))
     return found
@@ -145,12 +146,5 @@ def stretches(text: str) -> List[Tuple[int, int]]:
 
     The layout changes no field's place in their order, so that each has its counterpart in the formatted text.
     """
-    bounds = [0]
-    for field in split(parse_text(text).fields):
-        bounds += [field[2], field[3]]
-    bounds.append(len(text))
+    bounds = [0, *(bound for field in split(parse_text(text).fields) for bound in field[2:4]), len(text)]
     return list(zip(bounds, bounds[1:]))
-
-
-def texts_of(text: str) -> List[str]:
-    return [text[low:high] for low, high in stretches(text)]

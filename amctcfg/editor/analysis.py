@@ -109,7 +109,6 @@ class EditorWorkspace(Workspace):
                         del cache[key]
 
     def changed(self) -> List[str]:
-        """Return the models whose files are not what they were when they were read."""
         return [path for path, stamp in self.stamps.items() if stamp_of(path) != stamp]
 
 
@@ -145,14 +144,8 @@ class Analysis:
             self.problem = None if self.is_waiting else str(failure)
             self.file = workspace.file_alone(text.text, self.name)
         self.earlier: Earlier = earlier
-
-    @property
-    def flavour(self) -> Flavour:
-        return self.file.flavour
-
-    @property
-    def layers(self) -> Optional[Layers]:
-        return self.file.layers
+        self.flavour: Flavour = self.file.flavour
+        self.layers: Optional[Layers] = self.file.layers
 
     @cached
     def diagnostics(self) -> Tuple[Diagnostic, ...]:

@@ -164,7 +164,6 @@ class Server:
                 self.recheck()
 
     def models_in_use(self) -> Set[str]:
-        """Return the paths of the models of the files that are open."""
         analyses = [file.analysis for file in self.files.values() if file.analysis is not None]
         return {analysis.file.model.path for analysis in analyses if analysis.file.model is not None}
 

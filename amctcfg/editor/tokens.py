@@ -40,7 +40,6 @@ def semantic_tokens(analysis: Analysis, start: int = 0, end: int = sys.maxsize) 
 
 
 def tokens(analysis: Analysis) -> Iterator[Token]:
-    """Yield the tokens, those of one kind after the other."""
     names = None if analysis.layers is None else {layer.name for layer in analysis.layers}
     for start, end in analysis.outline.comments:
         yield start, end, "comment", 0

@@ -23,7 +23,7 @@ class Node(NamedTuple):
     type: str
     inputs: Sequence[str]
     outputs: Sequence[str]
-    attribute: Callable[[str], Any]
+    attribute: Callable[[str], Any] = lambda name: None
     hidden: bool = False
     raw: Any = None
 

@@ -142,5 +142,4 @@ def describe(examined: Examined, flavour: Flavour) -> str:
 
 
 def notes_of(examined: Examined) -> List[str]:
-    """Say what is special about a layer, and what is not known of it."""
     return [*examined.traits.notes(), *([examined.note] if examined.note else [])]

@@ -271,7 +271,6 @@ def find_doubted_paths(clues: Sequence[Clues]) -> Set[Optional[str]]:
 
 
 def make_module(name: str, calls: Sequence[Clues], values: OnnxGraph, certain: bool) -> Module:
-    """Make a module of the nodes that compute it."""
     clue = calls[0]
     if name == clue.node.raw.name and not certain:
         reason: Optional[str] = "the export does not keep its name"

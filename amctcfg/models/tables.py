@@ -36,7 +36,6 @@ def read_table(source: Source, ending: str) -> List[Layer]:
 
 
 def layer_in(row: Dict[str, Any], source: Source, span: Span) -> Layer:
-    """Make a layer of a row, checked."""
     unknown = [key for key in row if key not in COLUMNS]
     if unknown:
         raise row_error(source, span, "a layer has no '{}'; it has {}".format(unknown[0], ", ".join(COLUMNS)))
@@ -63,7 +62,6 @@ def row_error(
 
 
 def json_rows(source: Source) -> Iterator[TableRow]:
-    """Read the objects of a JSON array, each with its place."""
     text = source.text
     start = skip_blanks(text, 0)
     if text[start : start + 1] != "[":
@@ -105,7 +103,6 @@ def layers_to_json(layers: Iterable[Layer], notes: Optional[Mapping[str, List[st
 
 
 def csv_rows(source: Source) -> Iterator[TableRow]:
-    """Read the rows of a CSV table, each with its line."""
     import csv
     import io
 

@@ -174,7 +174,7 @@ def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
             allowance.take((Allowance.PER_NODE + len(inner)) * (len(arguments) + len(body)))
             for argument, source in zip(arguments, inputs):
                 outer = inner + argument.name
-                yield Node(outer, "Identity", [source], [outer], no_attribute, hidden=True)
+                yield Node(outer, "Identity", [source], [outer], hidden=True)
             pending += [(inside, inner, callers | {called}) for inside in reversed(body)]
 
 
@@ -210,10 +210,6 @@ def operation_attribute(operation: Any) -> Callable[[str], Any]:
         return shape_of(found) if name == "value" else found
 
     return attribute
-
-
-def no_attribute(name: str) -> None:
-    return None
 
 
 def node_attribute(node: Any) -> Callable[[str], Any]:

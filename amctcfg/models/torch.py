@@ -69,7 +69,6 @@ def lacks_of(module: Any) -> Tuple[str, ...]:
 
 
 def traits_of(module: Any) -> Traits:
-    """Tell what is special about a module."""
     for first, second in (("in_channels", "out_channels"), ("in_features", "out_features")):
         channels = getattr(module, first, None), getattr(module, second, None)
         if isinstance(channels[0], int) and isinstance(channels[1], int):

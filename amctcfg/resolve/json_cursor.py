@@ -50,7 +50,6 @@ class Cursor(NamedTuple):
         return Cursor(self.reporter, self.json._replace(value=value), self.path, self.entry)
 
     def key(self) -> Cursor:
-        """Return the place of the key itself."""
         entry = self.entry or self.json
         return Cursor(self.reporter, Json(None, entry.start, entry.end), self.path)
 
