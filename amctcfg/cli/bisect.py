@@ -20,9 +20,9 @@ from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, SENSITIVITY, finite_number, flag, option
 from .console import EXIT_INTERRUPTED, EXIT_OK, Console, Failure, check_separable
-from .opening import open_workspace, read_scores, require_direction, require_tuning
+from .opening import open_workspace, read_scores, require_tuning
 from .search_report import SearchReport
-from .simulate import count, simulation_room
+from .simulate import count, simulating
 from .suggest import classify, note_unusable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ OPTIONS = (
 )
 
 SEEN_BY = re.compile(r"\{(json|skip|skip-file|onnx)?\}")  # the placeholders that show the candidate to a command
-NEXT_FILE = "next.cfg"
+NEXT, NEXT_FILE = "next", "next.cfg"
 NEXT_FILES = re.compile(r"next\.(cfg|json|txt)\Z")
 MOST_JOBS = 256  # a search does not foresee more
 
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
-    scores = None if not arguments.scores else require_direction(read_scores(arguments, console), arguments)
+    scores = read_scores(arguments, console, True) if arguments.scores else None
     if scores is not None:
         note_unusable(classify(scores, file), "the layers in " + arguments.scores, console)
     try:
@@ -161,15 +161,11 @@ class CandidateFiles:
             check_separable(names, ",", "{skip}", "{} or {json}")
         if "{skip-file}" in self.asked:
             check_separable(names, "\n", "{skip-file}", "{} or {json}")
-        self._simulation: Any = None
         self._batches: List[Any] = []
-        self._simulating: threading.Lock = threading.Lock()  # one at a time: each may take all of the memory
+        self._lock: threading.Lock = threading.Lock()  # one at a time: each may take all of the memory
         if "{onnx}" in self.asked:
-            self._simulation = simulation_room()
-            try:
-                self._batches = self._simulation.load_batches(data, file.require_model().path)
-            except self._simulation.SimulationError as error:
-                raise Failure(str(error)) from None
+            with simulating() as simulation:
+                self._batches = simulation.load_batches(data, file.require_model().path)
 
     def values(self, candidate: Candidate, worker: int) -> Dict[str, str]:
         """Return what the placeholders without a file stand for."""
@@ -183,17 +179,13 @@ class CandidateFiles:
             found["json"] = (candidate.plan.to_json() + "\n").encode("utf-8")
         if "{skip-file}" in self.asked or not self.asked:
             found["skip-file"] = "".join("{}\n".format(name) for name in skipped_layers(candidate)).encode("utf-8")
-        if self._simulation is not None:
+        if "{onnx}" in self.asked:
             found["onnx"] = self.simulate(candidate)
         return {placeholder: (FILE_ENDINGS[placeholder], contents) for placeholder, contents in found.items()}
 
     def simulate(self, candidate: Candidate) -> bytes:
-        with self._simulating:
-            try:
-                path = self.file.require_model().path
-                model = self._simulation.simulate(candidate.plan, path, self._batches).model
-            except self._simulation.SimulationError as error:
-                raise Failure("a candidate can't be simulated: {}".format(error)) from None
+        with self._lock, simulating("a candidate can't be simulated: ") as simulation:
+            model = simulation.simulate(candidate.plan, self.file.require_model().path, self._batches).model
         return bytes(model.SerializeToString())
 
 
@@ -212,7 +204,7 @@ def write_next(report: SearchReport, files: CandidateFiles) -> int:
         return report.finish()
     folder = report.folder
     for ending, contents in files.contents(candidate, folder.file(NEXT_FILE)).values():
-        replace(contents, folder.file(os.path.splitext(NEXT_FILE)[0] + ending), None)
+        replace(contents, folder.file(NEXT + ending), None)
     report.console.lines([folder.shown(NEXT_FILE)])
     return EXIT_OK
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections import Counter
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
@@ -134,7 +135,7 @@ class Report:
         self.files += 1
         self.found += found
         if self.format == "text":
-            self.console.diagnostics(found, file.text, self.on_stdout, left)
+            self.console.diagnostics(found[:left], file.text, self.on_stdout)
         return found
 
     def finish(self) -> int:
@@ -216,15 +217,10 @@ def matches_excluded(path: str, folder: str, excluded: Sequence[str]) -> bool:
 
 def may_be_read(path: str) -> bool:
     """Tell whether it is a file, but not an INI file; a pipe would be waited for, and a missing file is reported later."""
-    return not os.path.exists(path) or (os.path.isfile(path) and not is_ini(path))
-
-
-def is_ini(path: str) -> bool:
-    """Tell whether a file begins with a section of an INI file, behind comments."""
-    try:
-        with open(path, "rb") as file:
-            lines = file.read(HEAD_BYTES).splitlines()
-    except OSError:
+    if os.path.exists(path) and not os.path.isfile(path):
         return False
-    first = next((line for line in map(bytes.strip, lines) if line and line[:1] not in b"#;"), b"")
-    return first[:1] == b"[" and first[-1:] == b"]"
+    head = b""
+    with suppress(OSError), open(path, "rb") as file:
+        head = file.read(HEAD_BYTES)
+    first = next((line for line in map(bytes.strip, head.splitlines()) if line and line[:1] not in b"#;"), b"")
+    return not (first[:1] == b"[" and first[-1:] == b"]")

@@ -42,8 +42,6 @@ class Console:
         self.color: str = ON_TERMINALS
         self.inputs: List[str] = []  # what was read, and must not be replaced
 
-    # ------------------------------------------------------------ what the streams are
-
     def is_terminal(self, stream: Any) -> bool:
         return bool(getattr(stream, "isatty", bool)())
 
@@ -63,8 +61,6 @@ class Console:
         import shutil  # slow to import, and only needed on terminals
 
         return shutil.get_terminal_size().columns
-
-    # ------------------------------------------------------------ results
 
     def result(self, text: str) -> None:
         """Write output for programs, or the content of a file, as it is."""
@@ -116,11 +112,8 @@ class Console:
             if not line.endswith("\n"):
                 self.result("\\ No newline at end of file\n")
 
-    def diagnostics(
-        self, found: Iterable[Diagnostic], text: Optional[str], on_stdout: bool = False, most: Optional[int] = None
-    ) -> None:
-        """Write diagnostics, at most so many, with their excerpts or, quietly, a line each; for `check` they are the result."""
-        found = tuple(found)[:most]
+    def diagnostics(self, found: Sequence[Diagnostic], text: Optional[str], on_stdout: bool = False) -> None:
+        """Write diagnostics with their excerpts or, quietly, a line each; for `check` they are the result."""
         if not found:
             return
         stream = self.stdout if on_stdout else self.stderr
@@ -132,8 +125,6 @@ class Console:
             self.result(shown)
         elif self.stderr is not None:
             self.stderr.write(shown)
-
-    # ------------------------------------------------------------ notes
 
     def note(self, *texts: str) -> None:
         """Write sentences about the run, unless it is to be quiet."""
@@ -173,8 +164,6 @@ class Console:
 
     def rewrites_lines(self) -> bool:
         return self.is_terminal(self.stderr) and os.environ.get("TERM") != "dumb"
-
-    # ------------------------------------------------------------ input
 
     def read(self, path: str) -> Tuple[Any, str]:
         """Read a file's contents and name; `-` is standard input. Raises `Failure`."""

@@ -34,8 +34,6 @@ def run(arguments: Namespace, console: Console) -> int:
     return EXIT_OK
 
 
-# ---------------------------------------------------------------- parts
-
 TEXT: JsonSchema = {"type": "string"}
 YES_OR_NO: JsonSchema = {"type": "boolean"}
 NUMBER: JsonSchema = {"type": "number"}
@@ -94,9 +92,6 @@ def value_of(kind: Any) -> JsonSchema:
     if kind is STRING or isinstance(kind, Enum):
         return TEXT
     return NUMBER if isinstance(kind, Float) else INTEGER
-
-
-# ---------------------------------------------------------------- commands
 
 
 def of_check() -> JsonSchema:

@@ -47,7 +47,7 @@ def run(arguments: Namespace, console: Console) -> int:
     old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
     measured = Measured()
     if arguments.scores:
-        measured = Measured(read_scores(arguments, console))
+        measured = Measured(read_scores(arguments, console, False))
     view = view_plan(file, old, measured)
     view = view._replace(rows=chosen(view.table, arguments))
     if arguments.format == "text":

@@ -7,7 +7,7 @@ import argparse
 import math
 import os
 import re
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
@@ -74,12 +74,6 @@ class SimulationView(NamedTuple):
     sim: Any
 
 
-def simulation_room() -> Any:
-    with importing("simulation"):
-        from .. import simulation
-    return simulation
-
-
 def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.against is not None and arguments.format != "html":
         raise Failure("--against is for the page: --format html; `amctcfg diff` compares in text")
@@ -87,7 +81,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     file = workspace.open(arguments.config, needs_model=True)
     old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
     path, plan = file.require_model().path, file.plan
-    with simulating(console) as (simulation, bar):
+    with simulating() as simulation, closing(ProgressBar(console)) as bar:
         console.inputs += [*simulation.network.weight_files(path), *files_of(arguments.data)]
         check_targets(arguments, console)
         batches = simulation.load_batches(arguments.data, path)
@@ -108,15 +102,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 @contextmanager
-def simulating(console: Console) -> Iterator[Tuple[Any, ProgressBar]]:
-    """Give the room for simulation and a bar of progress; end the command where a model can't be simulated."""
-    simulation, bar = simulation_room(), ProgressBar(console)
+def simulating(lead: str = "") -> Iterator[Any]:
+    """Give the room for simulation; end the command where a model can't be simulated."""
+    with importing("simulation"):
+        from .. import simulation
     try:
-        yield simulation, bar
+        yield simulation
     except simulation.SimulationError as error:
-        raise Failure(str(error)) from None
-    finally:
-        bar.close()
+        raise Failure(lead + str(error)) from None
 
 
 def files_of(paths: Iterable[str]) -> List[str]:
@@ -155,9 +148,6 @@ def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]
     shown = view_plan(file, old, Measured(sim.sensitivity("cosine"), "cosine", extras, refusals), notes)
     warnings = file.without_ignored([*file.plan.warnings, *(refusal_warning(refusal, file) for refusal in sim.refused)])
     return SimulationView(shown._replace(warnings=warnings), rows, sim)
-
-
-# ---------------------------------------------------------------- formats
 
 
 def to_text(view: SimulationView) -> str:

@@ -10,10 +10,10 @@ from typing import Dict, Iterable, List, Optional
 from ..diagnostics.diagnostic import ERROR
 from ..diagnostics.words import dump_json, join_words, pluralize, quote_name
 from ..documents.selections import TERMS, parse_expression, select
-from ..workspace.file import ConfigFile
+from ..workspace.file import ConfigFile, as_text
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, SENSITIVITY, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, check_neutral, check_separable
-from .opening import check_in_place, open_workspace, read_scores, require_direction, require_tuning, write_changed
+from .opening import check_in_place, open_workspace, read_scores, require_tuning, write_changed
 
 OPTIONS = (
     CFG,
@@ -132,8 +132,7 @@ def by_log(path: str, console: Console, file: ConfigFile) -> List[str]:
     from ..tools.logs import read_log
 
     contents, name = console.read(path)
-    text = contents if isinstance(contents, str) else contents.decode("utf-8", "replace")
-    found = read_log(text, file.layers or (), file.flavour)
+    found = read_log(as_text(contents), file.layers or (), file.flavour)
     for unknown in found.unknown:
         console.note("{} in {} is not a layer of the model".format(quote_name(unknown), name))
     for words in found.nameless:
@@ -168,10 +167,10 @@ def list_names(names: List[str], form: str) -> str:
 
 def by_score(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
     """Return the layers that the scores choose, the most sensitive first, each with its score as a comment."""
-    scores = read_scores(arguments, console)
+    scores = read_scores(arguments, console, arguments.worst is not None)
     plan = file.plan
     if arguments.worst is not None:
-        order = require_tuning().scores.ranked(require_direction(scores, arguments))
+        order = require_tuning().scores.ranked(scores)
         known = [name for name in order if name in plan]
         cut = known[: arguments.worst]
         chosen = order[: order.index(cut[-1]) + 1] if cut else []

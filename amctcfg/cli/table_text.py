@@ -61,8 +61,6 @@ class TextTable:
         number = sum(bool(row.cells) for row in self.table.rows)
         return "All {} layers: {}".format(number, ", ".join(values)) if values else ""
 
-    # ------------------------------------------------------------ rows
-
     def words(self, row: Row) -> str:
         """Say what is special about a layer's settings."""
         cells = row.changed if self.table.has_before else row.notable

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from typing import Any, List
 
 from ..diagnostics.words import join_words, pluralize
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, finite_number, formats, option
-from .console import EXIT_FINDINGS, EXIT_OK, Console
+from .console import EXIT_FINDINGS, EXIT_OK, Console, ProgressBar
 from .opening import check_in_place, open_workspace, write_changed
 from .reports import align, finite, json_report
 from .simulate import DATA, JOBS, MEMORY_LIMIT, decibels, files_of, simulating
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
     path, document = file.require_model().path, file.document
-    with simulating(console) as (simulation, bar):
+    with simulating() as simulation, closing(ProgressBar(console)) as bar:
         console.inputs += simulation.network.weight_files(path)
         console.inputs += files_of([*arguments.data, *(arguments.check or ())])
         if arguments.output:

@@ -82,8 +82,6 @@ class ConfigFile:
         if self.flavour.layout is None:
             raise Failure("the toolkit of {} writes no JSON quantization config".format(self.flavour.name))
 
-    # ------------------------------------------------------------ reading
-
     @cached
     def text(self) -> str:
         """Return the contents, decoded as far as possible."""
@@ -112,8 +110,6 @@ class ConfigFile:
         if isinstance(self.parsed, ConfigError):
             raise self.parsed
         return read_tree(self.parsed, not self.workspace.options.lenient, self.flavour)
-
-    # ------------------------------------------------------------ checking
 
     def check(self) -> Tuple[Diagnostic, ...]:
         """Return all diagnostics, without those that options or comments leave out."""
@@ -156,8 +152,6 @@ class ConfigFile:
         if words:
             self.workspace.note("{}: {}".format(self.name, words))
 
-    # ------------------------------------------------------------ what comes out
-
     @cached
     def document(self) -> Document[Configuration]:
         """Return the configuration. Raises `ConfigError` with all diagnostics where it has errors."""
@@ -181,8 +175,6 @@ class ConfigFile:
     def resolver(self) -> Resolver:
         """Return the rules over the configuration, for layers of any name. Raises `ConfigError` where it has errors."""
         return Resolver(self.document, self.rules, self.flavour)
-
-    # ------------------------------------------------------------ fixes
 
     def fix(self, unsafe: bool) -> Fixed:
         from ..tools.fixing import Fixed, fix_text

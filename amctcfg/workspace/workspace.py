@@ -76,8 +76,6 @@ class Workspace:
             self._noted[text] = None
             self._note(text)
 
-    # ------------------------------------------------------------ files
-
     def open(self, path: str, needs_model: bool = False, is_json: bool = False) -> ConfigFile:
         """Open a file. Raises `OSError`, and `Failure` for settings that can't be followed or a model that is missing."""
         file = self.file(*self._read(path), is_json)
@@ -122,8 +120,6 @@ class Workspace:
             raise Failure("{}there is no processor '{}'; names begin with {}".format(where, soc, ", ".join(SOCS)))
         return soc
 
-    # ------------------------------------------------------------ flavours and models
-
     def flavour_of(self, file: ConfigFile) -> Flavour:
         """Return the flavour that the options or the file's head name, else the one that suits text and model best."""
         own = file.settings.values.get("flavour", AUTO) if self.options.flavour is None else AUTO
@@ -162,9 +158,6 @@ class Workspace:
 def holds_json(contents: Union[str, bytes], name: str) -> bool:
     """Return whether a file is taken for JSON: by its ending, and standard input by its first characters."""
     return name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, as_text(contents)) is not None)
-
-
-# ---------------------------------------------------------------- the flavour, where neither options nor the head name one
 
 
 def flavour_by_name(name: str, file: str = "") -> Flavour:
