@@ -168,7 +168,7 @@ def test_neighbours_of_a_comparison_are_folded_by_having_changed(large, cli):
 @given(st.data())
 def test_folding_loses_no_layer_and_hides_no_difference(data):
     """The counts of the rows add up to the layers, and neighbouring rows differ."""
-    from amctcfg.cli.table_text import FEWEST, TextTable
+    from amctcfg.cli.show import FEWEST, TextTable
     from amctcfg.tools.tabulating import tabulate
 
     types = data.draw(st.lists(st.sampled_from(["Conv2D", "MatMul"]), min_size=1, max_size=30))

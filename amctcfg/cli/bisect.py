@@ -20,7 +20,7 @@ from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, SENSITIVITY, finite_number, flag, option
 from .console import EXIT_INTERRUPTED, EXIT_OK, Console, Failure, check_separable
-from .opening import open_workspace, read_scores, require_tuning
+from .opening import open_workspace, read_scores, require_direction, require_tuning
 from .search_report import SearchReport
 from .simulate import count, simulating
 from .suggest import classify, note_unusable
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
-    scores = read_scores(arguments, console, True) if arguments.scores else None
+    scores = require_direction(read_scores(arguments, console), arguments) if arguments.scores else None
     if scores is not None:
         note_unusable(classify(scores, file), "the layers in " + arguments.scores, console)
     try:

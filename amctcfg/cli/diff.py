@@ -20,8 +20,7 @@ from .arguments import READING, flag, formats, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure
 from .opening import open_workspace, show_errors
 from .reports import format_any, json_report, origin_row
-from .show import borders_of, links_of
-from .table_text import wrap
+from .show import borders_of, links_of, wrap
 
 OPTIONS = (
     option("before A", "a configuration or a JSON quantization config; - is stdin"),

@@ -53,7 +53,7 @@ def require_tuning() -> Any:
     return tuning
 
 
-def read_scores(arguments: Namespace, console: Console, needs_direction: bool) -> Scores:
+def read_scores(arguments: Namespace, console: Console) -> Scores:
     """Read the scores that the options name, with the direction that they or the file give."""
     tuning = require_tuning()
     if arguments.low_is_sensitive and arguments.high_is_sensitive:
@@ -65,7 +65,11 @@ def read_scores(arguments: Namespace, console: Console, needs_direction: bool) -
         scores = tuning.Scores(scores, arguments.low_is_sensitive, scores.kind)
     elif scores.low_is_sensitive is not None:
         console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
-    elif needs_direction:
+    return scores
+
+
+def require_direction(scores: Scores, arguments: Namespace) -> Scores:
+    if scores.low_is_sensitive is None:
         words = (
             "{} does not show whether low or high scores are sensitive; say --low-is-sensitive or --high-is-sensitive"
         )

@@ -13,7 +13,7 @@ from ..documents.selections import TERMS, parse_expression, select
 from ..workspace.file import ConfigFile, as_text
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, SENSITIVITY, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, check_neutral, check_separable
-from .opening import check_in_place, open_workspace, read_scores, require_tuning, write_changed
+from .opening import check_in_place, open_workspace, read_scores, require_direction, require_tuning, write_changed
 
 OPTIONS = (
     CFG,
@@ -167,10 +167,10 @@ def list_names(names: List[str], form: str) -> str:
 
 def by_score(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
     """Return the layers that the scores choose, the most sensitive first, each with its score as a comment."""
-    scores = read_scores(arguments, console, arguments.worst is not None)
+    scores = read_scores(arguments, console)
     plan = file.plan
     if arguments.worst is not None:
-        order = require_tuning().scores.ranked(scores)
+        order = require_tuning().scores.ranked(require_direction(scores, arguments))
         known = [name for name in order if name in plan]
         cut = known[: arguments.worst]
         chosen = order[: order.index(cut[-1]) + 1] if cut else []
