@@ -123,17 +123,17 @@ def check_batches(
     names -- what to call each batch; "batch 1" and so on where there are none.
     """
     found: List[Batch] = []
+    wanted = {value.name for value in inputs}
     for number, batch in enumerate(batches, 1):
         where = names[number - 1] if names else "batch {}".format(number)
         if not isinstance(batch, Mapping):
             raise SimulationError("{} is not a mapping of input name to array".format(where))
-        wanted = {value.name for value in inputs}
         if set(batch) != wanted:
-            wrong = [name for name in batch if name not in wanted]
+            wrong = next((name for name in batch if name not in wanted), None)
             words = (
-                "has '{}', which is not an input".format(wrong[0])
-                if wrong
-                else "lacks '{}'".format(min(wanted - set(batch)))
+                "lacks '{}'".format(min(wanted - set(batch)))
+                if wrong is None
+                else "has '{}', which is not an input".format(wrong)
             )
             raise SimulationError("{} {}; the inputs of the model are {}".format(where, words, quote_inputs(inputs)))
         found.append({value.name: check_array(value, np.asarray(batch[value.name]), where) for value in inputs})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -15,17 +16,13 @@ Batch = Dict[str, np.ndarray]
 
 
 class Sizes:
-    """The bytes of each value of a network for each batch.
-
-    From shape inference; what that leaves open is computed, by running the network for nothing but shapes.
-    """
+    """The bytes of each value of a network for each batch, from shape inference; what that leaves open is computed."""
 
     def __init__(self, batches: Sequence[Batch]) -> None:
         self.batches: Sequence[Batch] = batches
         self.known: Dict[Tuple[Tuple[int, ...], ...], Dict[str, int]] = {}
 
     def of(self, network: Network, values: Sequence[str]) -> Dict[str, List[int]]:
-        """Return the bytes of each value in each batch."""
         found: Dict[str, List[int]] = {value: [] for value in values}
         for batch in self.batches:
             shapes = tuple(batch[name].shape for name in sorted(batch))
@@ -41,8 +38,7 @@ class Sizes:
 
 
 def infer_sizes(network: Network, batch: Batch) -> Dict[str, int]:
-    model = onnx.ModelProto()
-    model.CopyFrom(network.model)
+    model = copy.deepcopy(network.model)
     del model.graph.value_info[:]
     for value in model.graph.input:
         if value.name in batch:
@@ -85,7 +81,7 @@ def divide(sizes: Mapping[str, int], memory: int) -> List[List[str]]:
 
 def capture(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> Dict[str, List[np.ndarray]]:
     """Return values, one array a batch; the arrays are the caller's to change."""
-    outside = {v.name for v in network.inputs()}
+    outside = {value.name for value in network.graph.input}
     inside = [value for value in values if value not in outside and value not in network.tensors]
     runner = Runner(network.with_nodes(network.graph.node, {}, inside)) if inside else None
     found: Dict[str, List[np.ndarray]] = {value: [] for value in values}

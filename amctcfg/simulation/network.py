@@ -22,16 +22,8 @@ INLINE = 1_900_000_000  # bytes of weights that fit into one protobuf message
 ELSEWHERE = "amctcfg-weights"  # never opened: onnxruntime is given the arrays
 HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 CONSTANT_NODES = (
-    "Constant",
-    "Identity",
-    "Transpose",
-    "Cast",
-    "Reshape",
-    "Squeeze",
-    "Unsqueeze",
-    "DequantizeLinear",
-    "Flatten",
-)
+    "Constant", "Identity", "Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "DequantizeLinear", "Flatten",
+)  # fmt: skip
 
 
 class SimulationError(ValueError):
@@ -57,9 +49,6 @@ class Network:
     @property
     def graph(self) -> onnx.GraphProto:
         return self.model.graph
-
-    def inputs(self) -> List[onnx.ValueInfoProto]:
-        return list(self.graph.input)
 
     def outputs(self) -> List[str]:
         return [value.name for value in self.graph.output]
@@ -110,9 +99,9 @@ class Network:
             del model.graph.input[:]
             model.graph.input.extend(helper.make_tensor_value_info(v, TensorProto.FLOAT, None) for v in given)
         del model.graph.node[:]
-        model.graph.node.extend(nodes if outputs is None else find_needed(list(nodes), outputs))
-        known = set(self.tensors)
-        model.graph.initializer.extend(placeholder(name, array) for name, array in arrays.items() if name not in known)
+        model.graph.node.extend(nodes if outputs is None else find_needed(nodes, outputs))
+        new = [placeholder(name, array) for name, array in arrays.items() if name not in self.tensors]
+        model.graph.initializer.extend(new)
         if outputs is not None:
             own = {value.name: value for value in self.graph.output}
             del model.graph.output[:]
@@ -162,8 +151,9 @@ class Network:
         write_bytes(model.SerializeToString(), path)
 
 
-def find_needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> List[onnx.NodeProto]:
+def find_needed(nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> List[onnx.NodeProto]:
     """Return the nodes that some values depend on; onnxruntime computes the others, too, if they are there."""
+    nodes = list(nodes)
     makers = {value: index for index, node in enumerate(nodes) for value in node.output}
     pending, kept = list(outputs), set()
     while pending:
@@ -203,7 +193,6 @@ def point_to(tensor: onnx.TensorProto, **place: Any) -> None:
 
 
 def rename_values(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
-    """Give values that a node reads or makes other names."""
     for values in (node.input, node.output):
         values[:] = [names.get(value, value) for value in values]
 
@@ -305,20 +294,14 @@ def take_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
     for tensor in proto.graph.initializer:
         external = external_data_helper.uses_external_data(tensor)
         array = map_external(tensor, folder) if external else numpy_helper.to_array(tensor)
-        if tensor.data_type in HALVES:
-            array = array.astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
-        if tensor.data_type == TensorProto.STRING or (array.nbytes < SMALL_ARRAY and not external):
-            continue
-        arrays[tensor.name] = array
-        for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
-            tensor.ClearField(field)
-        point_to(tensor, location=ELSEWHERE)
+        is_half = tensor.data_type in HALVES
+        if tensor.data_type != TensorProto.STRING and (external or is_half or array.nbytes >= SMALL_ARRAY):
+            arrays[tensor.name] = array.astype(np.float32) if is_half else array
+            tensor.CopyFrom(placeholder(tensor.name, arrays[tensor.name]))
     return arrays
 
 
 def map_external(tensor: onnx.TensorProto, folder: str) -> np.ndarray:
-    """Map external data as a view of its file."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     path = os.path.join(folder, entries.get("location", ""))
     dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)

@@ -184,17 +184,21 @@ def insert(text: str, message: Field, pieces: Sequence[str]) -> Edit:
         rows = [indent + row + ending_before(text, line) for piece in pieces for row in piece.split("\n")]
         return Edit(line, line, "".join(rows))
     lead = "" if text[close - 1] in BLANK_CHARACTERS + "\n" else " "
-    return Edit(close, close, lead + "".join(" ".join(row.strip() for row in p.split("\n")) + " " for p in pieces))
+    return Edit(close, close, lead + "".join(on_one_line(piece) + " " for piece in pieces))
 
 
 def lay_out(text: str, field: Field, piece: str) -> str:
     """Lay out a piece in the place of a field: on one line if that was, else indented as it was."""
     if "\n" not in text[field[2] : field[3]]:
-        return " ".join(row.strip() for row in piece.split("\n"))
+        return on_one_line(piece)
     line = text.rfind("\n", 0, field[2]) + 1
     indent = re.match(r"[ \t]*", text[line:]).group()  # type: ignore[union-attr]  # it may be empty
     ending = "\r\n" if "\r\n" in text[field[2] : field[3]] else "\n"
     return (ending + indent).join(piece.split("\n"))
+
+
+def on_one_line(piece: str) -> str:
+    return " ".join(row.strip() for row in piece.split("\n"))
 
 
 def alter_block(block: Message, changes: Mapping[str, Any]) -> Message:

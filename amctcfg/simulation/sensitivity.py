@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import Iterable, List, Sequence
+from typing import List, Sequence
 
 import numpy as np
 
@@ -71,23 +71,22 @@ def inner(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.einsum("i,i->", a, b))  # np.dot would wake BLAS's threads, which onnxruntime's wait for
 
 
-def model_outputs(network: Network, batches: Iterable[Batch]) -> List[List[np.ndarray]]:
-    """Return the outputs of a model that are numbers in floats, for each batch."""
-    runner = Runner(network)
-    return [[array for array in runner.run(batch) if array.dtype.kind == "f"] for batch in batches]
-
-
 class Reference:
     """The outputs of a network in floats, with which those of other networks are compared."""
 
     def __init__(self, network: Network, batches: Sequence[Batch]) -> None:
         self.batches: Sequence[Batch] = batches
-        self.wanted: List[List[np.ndarray]] = model_outputs(network, batches)
+        self.wanted: List[List[np.ndarray]] = self.outputs(network)
+
+    def outputs(self, network: Network) -> List[List[np.ndarray]]:
+        """Compute the outputs that are numbers in floats, for each batch."""
+        runner = Runner(network)
+        return [[array for array in runner.run(batch) if array.dtype.kind == "f"] for batch in self.batches]
 
     def decibels(self, network: Network) -> float:
         """Measure the signal against the noise of a network's outputs, all together."""
         agreement = Agreement()
-        for one, other in zip(self.wanted, model_outputs(network, self.batches)):
+        for one, other in zip(self.wanted, self.outputs(network)):
             for wanted, found in zip(one, other):
                 agreement.add(wanted, found)
         return agreement.decibels

@@ -183,7 +183,7 @@ class Simulator:
             site.refusal = next((scale for scale in scales if isinstance(scale, str)), None)
             if site.refusal == BLIND:
                 layers = {self.nodes[name].node: name for name in refused(sites) if name != site.name}
-                above = find_needed(list(network.graph.node), site.values)
+                above = find_needed(network.graph.node, site.values)
                 site.behind = next((layers[node.name] for node in above if node.name in layers), None)
         for site in left:
             if site.refusal is None:
@@ -268,6 +268,6 @@ def number_values(network: Network, versions: Mapping[str, Any], numbers: Dict[A
         read = tuple(found.setdefault(value, numbers["given", value]) for value in node.input)
         for index, value in enumerate(node.output):
             found[value] = numbers[node.name, versions.get(node.name), read, index]
-    for given in network.inputs():
+    for given in network.graph.input:
         found.setdefault(given.name, numbers["given", given.name])
     return found

@@ -44,7 +44,7 @@ def name_layers(graph: onnx.GraphProto, flavour: Flavour) -> Dict[str, Nodes]:
 
 
 class SiteSetting(NamedTuple):
-    """The values of a layer's block that decide its factors."""
+    """The values of a layer's block that decide its factors; and those of them that decide the weights', and the activations'."""
 
     bits: int
     asymmetric: bool
@@ -58,12 +58,10 @@ class SiteSetting(NamedTuple):
 
     @property
     def weights(self) -> Tuple[Any, ...]:
-        """The values that decide the weights."""
         return self.weight_bits, self.channel_wise, self.strength
 
     @property
     def activations(self) -> Tuple[Any, ...]:
-        """The values that decide the activations' factors."""
         return self.bits, self.asymmetric, self.bins, self.percentiles, self.search, self.strength
 
 
@@ -89,7 +87,6 @@ def setting_of(effective: EffectiveConfig, kind: str) -> SiteSetting:
 
 
 def as_key(array: Optional[np.ndarray]) -> Optional[bytes]:
-    """Return the values of an array as a part of a key."""
     return None if array is None else array.tobytes()
 
 
@@ -150,7 +147,6 @@ class Site:
         self.behind: Optional[str] = None
 
     def with_block(self, block: Any) -> Site:
-        """Return the same layer with another block."""
         found = copy.copy(self)
         found.effective = dataclasses.replace(self.effective, calibration_config=block, origins={})
         found.setting = setting_of(found.effective, self.kind)

@@ -25,10 +25,10 @@ def read_graph_def(path: Any) -> Any:
         import tensorflow
         import tf2onnx  # noqa: F401
     except ImportError as error:
-        message = (
+        words = (
             'the simulation of a TensorFlow graph needs {}, which is not installed: pip install "amctcfg[tensorflow]"'
         )
-        raise ImportError(message.format(error.name or "tf2onnx")) from None
+        raise ImportError(words.format(error.name or "tf2onnx")) from None
     graph = tensorflow.compat.v1.GraphDef()
     if os.path.isdir(path):
         raise SimulationError("{} is a folder; freeze the graph first, a SavedModel is not simulated".format(path))
@@ -46,11 +46,8 @@ def graph_inputs(path: Any) -> List[onnx.ValueInfoProto]:
     for node in placeholders(graph):
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtypes.as_dtype(node.attr["dtype"].type).as_numpy_dtype))
         shape = node.attr["shape"].shape
-        lengths = (
-            None
-            if shape.unknown_rank or "shape" not in node.attr
-            else [d.size if d.size >= 0 else None for d in shape.dim]
-        )
+        is_known = "shape" in node.attr and not shape.unknown_rank
+        lengths = [d.size if d.size >= 0 else None for d in shape.dim] if is_known else None
         found.append(helper.make_tensor_value_info(node.name, kind, lengths))
     return found
 
@@ -93,7 +90,7 @@ def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
     kept = [value for value in model.graph.output if value.name in outputs]
     del model.graph.output[:]
     model.graph.output.extend(kept)
-    nodes = find_needed(list(model.graph.node), outputs)
+    nodes = find_needed(model.graph.node, outputs)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return model

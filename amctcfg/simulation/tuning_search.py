@@ -24,15 +24,10 @@ from .sites import Site, as_key
 
 WORTH = 0.1  # dB: a change that is worth less is given back where no target is set
 TOGETHER = 0.5  # dB: changes that are worth this together are mentioned, although none of them is worth a tenth
-SMALL_GAINS = (
-    "{} changes that are worth less than {} dB each were given back; "
-    "with them the output has {:.1f} dB: --target {:.1f} keeps what that takes"
-)
 NEGLIGIBLE = 1e-3  # of the noise of all layers: what is less is not worth a try
 TRIES = 120  # alternatives that are tried on the model's output, one of each kind and layer at least
 REFINED = 60  # states that are tried around the best one
 DOUBT = 0.5  # dB: what was estimated to fall short by more is not simulated
-INTERRUPTED_NOTE = "interrupted: this is the best that was found until then"
 ATTEMPTS = 3  # searches for a target, where less was reached than estimated
 
 
@@ -79,7 +74,6 @@ class TuningSearch:
     # ------------------------------------------------------------ what is measured
 
     def quantized(self, network: Network, sites: Iterable[Site]) -> float:
-        """Measure the dB of the output where some layers are quantized."""
         return self.reference.decibels(weave(network, map(build_quantized, sites)))
 
     def alone(self, network: Network, site: Site) -> float:
@@ -92,7 +86,6 @@ class TuningSearch:
         return self.heard_alone[key]
 
     def chosen(self, state: State, name: str) -> Choice:
-        """Return what a layer is by a state."""
         return state.get(name, self.now[name])
 
     def estimate(self, state: State) -> float:
@@ -105,8 +98,9 @@ class TuningSearch:
 
     def whole(self, state: State) -> float:
         """Simulate the dB of the output by a state; as few as can be where the toolkit would refuse a layer."""
-        if all(self.leaves_weights(name, choice) for name, choice in state.items()):
-            return self.estimate(state)
+        changes = [(self.sites[name], choice.site) for name, choice in state.items()]
+        if all(site is not None and site.setting.weights == now.setting.weights for now, site in changes):
+            return self.estimate(state)  # what layers see is what it was
         key = frozenset(state.items())
         if key not in self.simulated:
             found = self.simulator.simulate(self.variation(state))
@@ -116,12 +110,7 @@ class TuningSearch:
                 self.simulated[key] = self.quantized(found.network, found.sites)
         return self.simulated[key]
 
-    def leaves_weights(self, name: str, choice: Choice) -> bool:
-        """Tell whether a choice leaves the weights of a layer, and so the inputs of the layers behind it."""
-        return choice.site is not None and choice.site.setting.weights == self.sites[name].setting.weights
-
     def variation(self, state: State) -> Plan:
-        """Return the plan with the changes of a state."""
         changed = [with_choice(now, state.get(name)) for name, now in self.plan.items()]
         return Plan(changed, self.plan.config, self.plan.flavour, self.plan.global_values)
 
@@ -167,7 +156,7 @@ class TuningSearch:
         return found
 
     def step(self, what: str, names: Sequence[str]) -> Iterator[str]:
-        """Yield the layers one after the other, and show that."""
+        """Yield the layers, and show how far that is."""
         for done, name in enumerate(names):
             self.progress("{} {}".format(what, name), done, len(names))
             yield name
@@ -186,25 +175,18 @@ class TuningSearch:
         except KeyboardInterrupt:
             if frozenset() not in self.estimated:
                 raise
-            self.notes.append(INTERRUPTED_NOTE)
-            state = self.best_so_far()
+            self.notes.append("interrupted: this is the best that was found until then")
+            best: State = dict(max(self.estimated, key=self.estimated.__getitem__))
+            state = max([best, *self.picked(self.settable)], key=self.estimate)
         before = self.estimate({})
         if self.whole(state) <= before:
             state = {}
         return self.result(state, before, target)
 
-    def best_so_far(self) -> State:
-        """Return the best state that was estimated, or the best alternatives that were tried until now."""
-        best: State = dict(max(self.estimated, key=self.estimated.__getitem__))
-        return max([best, *self.picked(self.settable)], key=self.estimate)
-
     def search(self, target: Optional[float]) -> State:
         """Find the state that gives the best output, or that reaches the target, with no change that is not needed."""
         if target is None:
-            best = self.best_state()
-            kept = self.given_back(self.given_back(best, None), None, closely=True)
-            self.mention_gains(best, kept)
-            return kept
+            return self.search_best()
         aim = target
         states: List[State] = []
         for _ in range(ATTEMPTS):
@@ -220,14 +202,26 @@ class TuningSearch:
         reached = [state for state in states if self.whole(state) >= target]
         return min(reached, key=price) if reached else max(states, key=self.whole)
 
-    def mention_gains(self, best: State, state: State) -> None:
-        """Note where nothing is to be had, and what a deep model of equal layers hides: small gains that are many."""
+    def search_best(self) -> State:
+        """Find the state with the best output: of each layer the best, with or without the dearer kinds; refined where that holds.
+
+        What was refined on estimates fits them, so the last word is the simulation's.
+        """
+        states: List[State] = [{}, *self.picked(self.kinds)]
+        states.insert(0, self.refined(max(states, key=self.estimate), self.settable))
+        best = max(states, key=self.whole)
+        kept = self.given_back(self.given_back(best, None), None, closely=True)
         decibels = self.whole(best)
-        if decibels - self.whole(state) >= TOGETHER:
-            given_back = sum(state.get(name) != choice for name, choice in best.items())
-            self.notes.append(SMALL_GAINS.format(given_back, WORTH, decibels, math.floor(decibels * 10) / 10))
-        elif not state:
+        if decibels - self.whole(kept) >= TOGETHER:  # a deep model of equal layers hides small gains that are many
+            words = (
+                "{} changes that are worth less than {} dB each were given back; "
+                "with them the output has {:.1f} dB: --target {:.1f} keeps what that takes"
+            )
+            count = sum(kept.get(name) != choice for name, choice in best.items())
+            self.notes.append(words.format(count, WORTH, decibels, math.floor(decibels * 10) / 10))
+        elif not kept:
             self.notes.append("nothing to gain: no change is worth {} dB".format(WORTH))
+        return kept
 
     def choices(self, name: str, kinds: Sequence[str]) -> List[Choice]:
         """Return the alternatives of a layer of some kinds, the least noise first."""
@@ -245,21 +239,8 @@ class TuningSearch:
         """Return the best of each layer, with fewer or more of the dearer kinds."""
         return [self.pick(kinds[: rank + 1]) for rank in range(len(kinds))]
 
-    def best_state(self) -> State:
-        """Find the state with the best output: of each layer the best, with or without the dearer kinds; refined where
-        that holds.
-
-        What was refined on estimates fits them, so the last word is the simulation's.
-        """
-        states: List[State] = [{}, *self.picked(self.kinds)]
-        return max([self.refined(max(states, key=self.estimate), self.settable), *states], key=self.whole)
-
     def refined(self, state: State, kinds: Sequence[str]) -> State:
-        """Return the state with other alternatives of single layers where the whole is better for it: errors cancel,
-        too.
-
-        The loudest layers first; a few states are tried.
-        """
+        """Take other alternatives of single layers, the loudest first, where the whole is better for it: errors cancel, too."""
         left, changed = REFINED, True
         while changed:
             changed = False
@@ -275,10 +256,7 @@ class TuningSearch:
         return state
 
     def state_for(self, target: float) -> State:
-        """Find a state that reaches the target by the cheapest kinds, or the best that was found.
-
-        All layers take the best of the cheap kinds; INT16 and skipping are added layer by layer, the loudest first.
-        """
+        """Find a state that reaches the target by the cheapest kinds, or the best; INT16 and skipping come layer by layer."""
         found: List[State] = [{}]
         for rank, kind in enumerate(self.kinds):
             allowed = self.kinds[: rank + 1]
@@ -293,7 +271,7 @@ class TuningSearch:
         return max(found, key=self.estimate)
 
     def added(self, state: State, kind: str, target: float) -> State:
-        """Return the state with a dear kind for one layer after the other, until it reaches the target."""
+        """Take a dear kind for one layer after the other, the loudest first, until the state reaches the target."""
         gains: Dict[str, float] = {}
         for name in self.sites:
             for choice in self.choices(name, [kind])[:1]:
@@ -361,7 +339,6 @@ class TuningSearch:
 
 
 def with_choice(now: EffectiveConfig, choice: Optional[Choice]) -> EffectiveConfig:
-    """Return what a layer gets by a choice."""
     if choice is None:
         return now
     return dataclasses.replace(now, quant_enable=False, origins={}) if choice.site is None else choice.site.effective
