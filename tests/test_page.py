@@ -12,7 +12,7 @@ import pytest
 
 import amctcfg
 from amctcfg import Layer
-from amctcfg.pages.scale import Scale
+from amctcfg.pages.table import Scale
 
 from .browser import look
 from .test_show import CONFIG, NAMES, folder, large  # noqa: F401

@@ -22,9 +22,9 @@ pytest.importorskip("google.protobuf", reason="layers are read with protobuf")
 from onnx import helper, numpy_helper  # noqa: E402
 
 from amctcfg import simulation  # noqa: E402
-from amctcfg.simulation import tuning_search  # noqa: E402
+from amctcfg.simulation import tuning  # noqa: E402
 from amctcfg.simulation.changes import OLD_COMMENT  # noqa: E402
-from amctcfg.simulation.tuning_search import WORTH, TuningSearch  # noqa: E402
+from amctcfg.simulation.tuning import WORTH, TuningSearch  # noqa: E402
 
 CHANNELS = 4
 
@@ -338,7 +338,7 @@ def test_another_strength_is_a_setting():
 
 def test_gains_that_are_small_alone_are_mentioned(monkeypatch):
     """With a coarse measure of worth, as a deep model of equal layers has it: no change counts alone."""
-    monkeypatch.setattr(tuning_search, "WORTH", 8.0)
+    monkeypatch.setattr(tuning, "WORTH", 8.0)
     model, batches = network(3, ["conv", "conv", "linear"], outliers={0, 1}), [batch(3, tails=True)]
     tuned = simulation.tune(parse("batch_num: 1"), model, batches)
     (note,) = (note for note in tuned.notes if "given back" in note)

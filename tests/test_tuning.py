@@ -24,8 +24,7 @@ import amctcfg
 from amctcfg import ConfigError, Layer
 from amctcfg.cli.main import run
 from amctcfg.tuning import Bisection, Candidate, Journal, Scores, load_scores, replay, search, toolkit_strategy
-from amctcfg.tuning.beliefs import Beliefs
-from amctcfg.tuning.strategy import Strategy, guess_needs
+from amctcfg.tuning.strategy import Beliefs, Strategy, guess_needs
 
 from .bench import tuning as bench
 from .bench.oracles import ROWS, optimum, oracle

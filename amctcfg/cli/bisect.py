@@ -327,7 +327,7 @@ class CommandLoop:
 
     def evaluate(self, candidate: Candidate) -> Verdict:
         """Run the command on a candidate and record what became of it. Raises `CommandError` where that can't go on."""
-        from ..tuning.verdicts import verdict_of
+        from ..tuning.commands import verdict_of
 
         command, worker = self.arguments.run, self.workers.get()
         try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections import Counter
 from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic, count_found, render
 from ..tools.tabulating import Row, Table, View
-from .picture import picture_html
 from .script import SCRIPT
 from .style import COLOURS, NARROW, PAGE, TABLE
 from .table import TIERS, Explanations, HtmlTable, text
@@ -23,6 +23,8 @@ FILTERS = (
     ("S", "overriding ↷", ""), ("W", "with warnings", ""),
 )  # fmt: skip
 
+MARGIN = 8  # percent above and below
+CROWDED = 400  # layers, above which the dots are smaller
 FEW = 10  # diagnostics that stand open
 
 
@@ -133,6 +135,41 @@ def header(view: View, writer: HtmlTable) -> Iterator[str]:
         counts = Counter(d.code for d in view.warnings)
         codes = ", ".join("{} {}".format(number, text(code)) for code, number in counts.most_common())
         yield "<p><a href=#diagnostics>{}</a>: {}".format(count_found(view.warnings), codes)
+
+
+def picture_html(writer: HtmlTable) -> str:
+    """Return the figure; nothing where fewer than three layers have a score."""
+    table, scale, texts = writer.table, writer.scale, writer.scores
+    quantized: List[str] = []
+    others: List[str] = []
+    for at, row in enumerate(table.rows):
+        if row.score is not None:
+            height = MARGIN + (100 - 2 * MARGIN) * scale.harm(row.score)
+            (quantized if row.is_quantized else others).append("M{:g} {:.3g}h0".format(at + 0.5, height))
+    if len(quantized) + len(others) < 3:
+        return ""
+    finite = sorted(score for score in texts if math.isfinite(score)) or [0.0]
+    best, worst = (finite[0], finite[-1]) if scale.sign < 0 else (finite[-1], finite[0])
+    words = "{} from {} (bottom) to {} (top), first layer to last".format(
+        table.score, texts.get(worst, worst), texts.get(best, best)
+    )
+    logarithm = "; on the scale -log10(1 - score)" if scale.is_logarithmic else ""
+    marks = [("key", "quantized")] + ([("key off", "not quantized")] if others else [])
+    key = " ".join("<span class=mark><b class='{}'></b>{}</span>".format(*mark) for mark in marks)
+    return (
+        "<figure{}><svg viewBox='0 0 {} 100' preserveAspectRatio=none role=img aria-label='{}'>"
+        "<path class=pointer /><path class=dots d='{}'/><path class='dots off' d='{}'/></svg>"
+        "<figcaption><span>{}{}</span>{}</figcaption></figure>"
+    ).format(
+        " class=many" if len(table.rows) > CROWDED else "",
+        len(table.rows),
+        text(words),
+        "".join(quantized),
+        "".join(others),
+        text(words),
+        logarithm,
+        key,
+    )
 
 
 def worst_html(table: Table, writer: HtmlTable) -> str:

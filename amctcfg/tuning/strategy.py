@@ -17,6 +17,7 @@ from typing import (
     Dict,
     FrozenSet,
     Generator,
+    Iterable,
     List,
     Mapping,
     NamedTuple,
@@ -26,7 +27,6 @@ from typing import (
     Union,
 )
 
-from .beliefs import Beliefs
 from .scores import ranked
 
 Verdict = Union[bool, float, None]
@@ -38,6 +38,9 @@ POWERS = (1.0, 0.5, 2.0)  # of the place in a ranking, in whose inverse proporti
 UNLIKELY = 1 / 256  # how likely a question has to be reached: what is less likely is as good as never asked
 LIKELIEST = 0.9  # how sure a ranking can make us of one layer
 ENDS = 4.0  # how much likelier the first and the last layer of a model are, where there is no ranking
+
+SURE = 4.0  # layers that have to be found until they count as much as the first guess
+MEMORY = 0.75  # what a find still counts after the next one: what can be left quantized changes with what is skipped
 
 TOLERANCE = 1e-12  # of sums of gains
 FIRST_RUNS = 3  # after so many that were not good, the largest set shows whether any can be
@@ -333,3 +336,54 @@ def guess_needs(count: int, power: Optional[float]) -> List[float]:
     total = sum(weights)
     expected = min(EXPECTED, count / 4)
     return [min(LIKELIEST, max(expected, 1) * weight / total) for weight in weights]
+
+
+# ---------------------------------------------------------------- where the layers that are needed lie
+
+
+class Belief:
+    """A guess of how likely each layer is needed, up to a factor that is learnt.
+
+    The factor has a gamma distribution with the mean `found / passed`, so that what is learnt is added to the two.
+    """
+
+    def __init__(self, needs: Iterable[float]) -> None:
+        self.weight: float = 1.0  # how well the guess has foretold what was found
+        self._sums: List[float] = [0.0, *itertools.accumulate(needs)]
+        self._found: float = SURE
+        self._passed: float = SURE  # how many should have been found
+
+    def none_in(self, start: int, end: int) -> float:
+        """Return how likely none of the layers of a stretch is needed."""
+        return math.pow(self._passed / (self._passed + self._sums[end] - self._sums[start]), self._found)
+
+    def learn(self, place: int, end: int) -> None:
+        """Take that the layer at a place is needed, and none of those behind it."""
+        self.weight *= self.none_in(place + 1, end) - self.none_in(place, end)
+        self._found = MEMORY * self._found + 1
+        self._passed = MEMORY * self._passed + self._sums[end] - self._sums[place]
+
+
+class Beliefs:
+    """Guesses, each of how likely each layer of a ranking is needed, of which nobody knows yet which one is right."""
+
+    def __init__(self, kinds: Iterable[Sequence[float]], count: int) -> None:
+        self.count: int = count  # of the layers, the first ones, of which nothing is known
+        self._kinds: List[Belief] = [Belief(needs[:count]) for needs in kinds]
+        self._normalize()
+
+    def none_from(self, place: int) -> float:
+        """Return how likely none of the layers from a place on is needed."""
+        return sum(kind.weight * kind.none_in(place, self.count) for kind in self._kinds)
+
+    def find(self, place: int) -> None:
+        """Take that the layer at a place is the last one that is needed."""
+        for kind in self._kinds:
+            kind.learn(place, self.count)
+        self.count = place
+        self._normalize()
+
+    def _normalize(self) -> None:
+        total = sum(kind.weight for kind in self._kinds)
+        for kind in self._kinds:
+            kind.weight /= total
