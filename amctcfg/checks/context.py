@@ -68,7 +68,6 @@ class Context:
         self.wrong: Set[Path] = set()  # the blocks and entries with errors
         self._names: Optional[NameIndex] = None
         self._patterns: int = 0  # names with signs of a pattern so far
-        self._quantized: Dict[str, bool] = {}
 
     def report(
         self,
@@ -100,9 +99,7 @@ class Context:
 
     def is_quantized(self, layer: Layer) -> bool:
         """Return whether a layer is quantized, so that its settings count."""
-        if layer.name not in self._quantized:
-            self._quantized[layer.name] = self.resolver.merge(layer).quant_enable
-        return self._quantized[layer.name]
+        return bool(self.resolver.quant_enable(layer).value)
 
     def supported_of(self, layer_type: str) -> List[Layer]:
         return [layer for layer in self.by_type.get(layer_type, ()) if self.flavour.quantizes(layer)]

@@ -138,8 +138,7 @@ def check_types(context: Context) -> None:
         for asked in occurrences_at(tier.path, tier.block):
             ability = asked.requirement.ability_in(tier.block, by_type=True)
             if layer_type.has(ability):
-                if context.has_layers:
-                    check_layers_of_type(context, asked, tier, name)
+                check_layers_of_type(context, asked, tier, name)
             elif asked.requirement.by_type == IS_ERROR or (
                 asked.requirement.by_type == WHERE_USED and without_own_override(context, name)
             ):

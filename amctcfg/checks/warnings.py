@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Tuple
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import quote_names
 from ..documents.foreign import PLACEHOLDERS
+from ..flavours.common import DEFAULTS, SEARCH, width
 from ..flavours.layer import Layer
 from ..messages.message import Message
 from ..messages.sharing import by_identity
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 MANY_STEPS = 10000
 COARSE = 0.9999
-
-SEARCH = ("search_step", "search_range_end", "search_range_start")
 
 
 def find_warnings(context: Context) -> Tuple[Diagnostic, ...]:
@@ -77,11 +76,9 @@ def check_deprecated_fields(context: Context) -> None:
 
 def check_deprecated_blocks(context: Context) -> None:
     """Report deprecated blocks that something else replaces."""
-    for field, _ in context.flavour.deprecated_blocks:
-        if getattr(context.config, field) is None:
-            continue
-        replaced = context.config.common_config is not None or context.config.override_layer_types
-        if replaced:
+    is_replaced = context.config.common_config is not None or context.config.override_layer_types
+    for field, _ in context.flavour.deprecated_blocks if is_replaced else ():
+        if getattr(context.config, field) is not None:
             message = "{} is ignored: there is a common_config or an override_layer_types".format(field)
             context.report(WARNING, "ignored-override", message, (field,), "delete it")
 
@@ -149,23 +146,20 @@ def check_percentiles(context: Context) -> None:
 
 def check_steps(context: Context) -> None:
     for path, search in iter_searches(context):
-        given = [name for name in SEARCH if getattr(search, name, None) is not None]
-        if given:
-            report_steps(context, search, (*path, given[0]))
+        given = [name for name in reversed(SEARCH) if getattr(search, name, None) is not None]
+        if not given:
+            continue
+        values = (getattr(search, name) for name in SEARCH)
+        start, end, step = (DEFAULTS[n] if value is None else value for n, value in zip(SEARCH, values))
+        if (end - start) / step < 0.9 * MANY_STEPS:
+            continue
+        from decimal import Decimal  # seldom needed, and slow to import
 
-
-def report_steps(context: Context, search: Any, path: Path) -> None:
-    step, end, start = (
-        getattr(search, n) if getattr(search, n) is not None else search.__schema__.fields[n].default for n in SEARCH
-    )
-    if (end - start) / step < 0.9 * MANY_STEPS:
-        return
-    from decimal import Decimal  # 1.3 - 0.7 is 0.6 in decimals only
-
-    steps = (Decimal(repr(end)) - Decimal(repr(start))) / Decimal(repr(step))
-    if steps > MANY_STEPS:
-        message = "the search from {} to {} by {} takes {:,.0f} steps for each layer".format(start, end, step, steps)
-        context.report(WARNING, "many-steps", message, path, "use a larger search_step, such as 0.01")
+        steps = width(start, end) / Decimal(repr(step))
+        if steps > MANY_STEPS:
+            words = "the search from {} to {} by {} takes {:,.0f} steps for each layer"
+            message = words.format(start, end, step, steps)
+            context.report(WARNING, "many-steps", message, (*path, given[0]), "use a larger search_step, such as 0.01")
 
 
 def iter_searches(context: Context) -> Iterator[Tuple[Path, Message]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, Optional, Tuple, Type
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple, Type
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source
@@ -90,25 +91,23 @@ CALLED: Dict[str, str] = {
 # ---------------------------------------------------------------- other kinds of files
 
 
-def iter_top_fields(tree: Tree) -> Iterator[Field]:
+def iter_top_fields(fields: Iterable[Any], depth: int = 0) -> Iterator[Field]:
     """Iterate over the fields at the top of a text and those a few messages further down, which is where families differ."""
-    pending: List[Tuple[int, Field]] = [(0, field) for field in split(tree.fields)][::-1]
-    while pending:
-        depth, field = pending.pop()
+    for field in split(fields):
         if field[0] is not None:
             yield field
         if not isinstance(field[1], str) and depth < 4:
-            pending += [(depth + 1, inner) for inner in split(field[1])][::-1]
+            yield from iter_top_fields(field[1], depth + 1)
 
 
 def find_family(tree: Tree) -> Optional[Tuple[str, Field]]:
     """Return the other kind of configuration that a text is, and the field that shows it; None where there is none."""
-    best: Optional[Tuple[int, int, Field]] = None
-    for field in iter_top_fields(tree):
-        number = family_with_field(field[0])
-        if number is not None and (best is None or number < best[0]):
-            best = number, field[2], field
-    return None if best is None else (FAMILIES[best[0]][0], best[2])
+    numbers = ((family_with_field(field[0]), field) for field in iter_top_fields(tree.fields))
+    found = [(number, field) for number, field in numbers if number is not None]
+    if not found:
+        return None
+    number, field = min(found, key=itemgetter(0))  # of the first family the first field
+    return FAMILIES[number][0], field
 
 
 def head_value(tree: Tree, wanted: str) -> str:

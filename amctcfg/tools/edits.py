@@ -42,13 +42,14 @@ def order_edits(edits: Iterable[Edit], length: int) -> List[Edit]:
 
 
 def join_edits(edits: Iterable[Edit]) -> List[Edit]:
-    """Join removals that overlap; of other edits that overlap keep the first."""
+    """Join removals that overlap or follow each other; of other edits that overlap keep the first."""
     joined: List[Edit] = []
     for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
-        if not joined or edit.start >= joined[-1].end:
+        last = joined[-1] if joined else None
+        if last and not edit.text and (edit.start < last.end or (edit.start == last.end and not last.text)):
+            joined[-1] = last._replace(end=max(last.end, edit.end))
+        elif not last or edit.start >= last.end:
             joined.append(edit)
-        elif not edit.text:
-            joined[-1] = joined[-1]._replace(end=max(joined[-1].end, edit.end))
     return joined
 
 
@@ -69,14 +70,9 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 
 def keep_apart(text: str, edits: Iterable[Edit]) -> List[Edit]:
     """Let an empty line stay for lines that stood between the block of a selection and entries that are none of its own."""
-    joined: List[Edit] = []
-    for edit in edits:
-        begins_where_one_ends = joined and joined[-1].end == edit.start and not joined[-1].text and not edit.text
-        start = joined.pop().start if begins_where_one_ends else edit.start
-        joined.append(edit._replace(start=start))
     return [
         edit._replace(end=edit.end - len(ending_before(text, edit.end))) if holds_apart(text, edit) else edit
-        for edit in joined
+        for edit in edits
     ]
 
 
@@ -313,9 +309,6 @@ def take_lines(text: str, edits: List[Edit]) -> List[Edit]:
     for line, group in by_line.items():
         end = line_end(text, line)
         left = apply_edits(text[line:end], join_edits(Edit(e.start - line, e.end - line) for e in group))
-        bare = left.split("#", 1)[0].strip(BLANK_CHARACTERS + ",;")
-        if bare or any(e.end > end for e in group):
-            result += group
-        else:
-            result.append(Edit(line, min(end + 1, len(text))))
+        is_bare = not left.split("#", 1)[0].strip(BLANK_CHARACTERS + ",;")
+        result += [Edit(line, min(end + 1, len(text)))] if is_bare else group
     return result

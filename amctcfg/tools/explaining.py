@@ -11,6 +11,7 @@ from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, cascade_of
+from ..messages.field import Field
 from ..messages.message import Message
 from ..resolve.effective import SWITCHES, EffectiveConfig, Origin
 from ..resolve.plan import Plan
@@ -102,14 +103,16 @@ class Explanation:
             return "all that a layer of type {} can have".format(self.layer.type)
         if origin.tier != "default":
             return origin.tier
-        if self.is_by_type(field):
+        found = self.field(field)
+        if found is not None and found.default is BY_TYPE:
             return "default of {}".format(self.layer.type)
         left_out = self.block() != DEFAULT and field not in SWITCHES
         return "default, {} leaves it out".format(self.block()) if left_out else "default"
 
-    def is_by_type(self, field: str) -> bool:
-        path = self.effective.calibration_config.__schema__.along(field)
-        return bool(path) and path[-1].default is BY_TYPE
+    def field(self, name: str) -> Optional[Field]:
+        """Return the field of the block with this dotted name."""
+        path = self.effective.calibration_config.__schema__.along(name)
+        return path[-1] if path else None
 
     def block(self) -> str:
         """Return the tier whose block the layer has."""
@@ -126,16 +129,13 @@ class Explanation:
         own = self.resolver is not None and self.layer.name in self.resolver.names
         if lost.tier in (self.block(), "activation_offset", origin.tier):
             return "{} comes first".format(origin.tier)
-        if self.cascades(field):
+        found = self.field(field)
+        if found is not None and cascade_of(found) is not None:
             if lost.tier == OF_TYPE and own and self.resolver is not None and self.resolver.rules == TOOLKIT:
                 return "the toolkit skips {} for a layer with an override of its own".format(lost.tier)
             return "{} comes first".format(origin.tier)
         owner = "its type has an override" if self.block() == OF_TYPE else "the layer has an override of its own"
         return "{} is not used, {}".format(lost.tier, owner)
-
-    def cascades(self, field: str) -> bool:
-        path = self.effective.calibration_config.__schema__.along(field)
-        return bool(path) and cascade_of(path[-1]) is not None
 
     def lost_settings(self, origin: Origin) -> List[Origin]:
         """Return the settings of the file that lost against a value."""

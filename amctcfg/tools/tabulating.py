@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..resolve.resolver import Rules
 
 QUANTIZED = "quantized"
+SKIPPED_BY = {"skip_layers": "skipped", "skip_layer_types": "type skipped"}
 
 
 class Cell(NamedTuple):
@@ -149,8 +150,9 @@ def tabulate(
     for effective in plan.values():
         layer = effective.layer
         cells = compare_cells(effective, usual, old.get(layer.name), before is not None)
-        origin = effective.origins["quant_enable"]
-        state = QUANTIZED if effective.quant_enable else explain_state(origin)
+        state = (
+            QUANTIZED if effective.quant_enable else SKIPPED_BY.get(cells["quant_enable"].origin.tier, "not quantized")
+        )
         state = measured.refusals.get(layer.name, state)
         explanation = Explanation(plan.resolver, effective, name=plan.name)
         tier = READ if plan.resolver is None else plan.resolver.highest_tier(layer)
@@ -197,11 +199,6 @@ def run_name(names: Sequence[str]) -> str:
 def scope_in_name(name: str) -> str:
     """Return the part of a name in front of its last part, with the separator, which is `/` or else `.`."""
     return name[: max(name.rfind("/"), -1 if "/" in name else name.rfind(".")) + 1]
-
-
-def explain_state(origin: Origin) -> str:
-    """Say why a layer is not quantized, in a word or two."""
-    return {"skip_layers": "skipped", "skip_layer_types": "type skipped"}.get(origin.tier, "not quantized")
 
 
 def compare_cells(
