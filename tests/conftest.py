@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings and helpers that all tests share."""
 
+import gc
 import io
 import json
 import os
@@ -38,6 +39,11 @@ def pytest_collection_modifyitems(config, items):
     if not THOROUGH and not config.option.markexpr:
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("thorough")])
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+
+
+def pytest_collection_finish():
+    """What was imported stays: the garbage collector need not look at it again during each test."""
+    gc.freeze()
 
 
 def thorough(cases):
