@@ -135,20 +135,20 @@ def test_diff_fails_on_what_it_can_not_fix(folder, cli):
 
 
 def test_a_screen_of_diagnostics_and_the_count_of_all(folder, cli):
-    write(folder / "q.cfg", "x: 1\n" * 2000)
+    write(folder / "q.cfg", "x: 1\n" * 1200)
     result = cli("check", "q.cfg")
     assert result.out.count("error[") == 100
     tail = result.out.splitlines()[-2:]
-    assert tail[0].startswith("… and 1,900 more") and tail[1].startswith("Found 2000 errors")
+    assert tail[0].startswith("… and 1,100 more") and tail[1].startswith("Found 1200 errors")
     assert cli("check", "q.cfg", "--max-errors", "3").out.count("error[") == 3
-    assert cli("check", "q.cfg", "--max-errors", "0").out.count("error[") == 2000
+    assert cli("check", "q.cfg", "--max-errors", "0").out.count("error[") == 1200
     assert "'-1' is not a number from 0 on" in cli("check", "q.cfg", "--max-errors", "-1").err
     assert cli("check", "q.cfg", "--max-errors", "3", "--format", "concise").out.count("\n") == 3
-    assert cli("check", "q.cfg", "--format", "github").out.count("\n") == 2000
-    assert len(json.loads(cli("check", "q.cfg", "--max-errors", "3", "--format", "json").out)["diagnostics"]) == 2000
-    assert cli("check", "q.cfg", "--max-errors", "3", "--statistics").out.endswith("  2000  unknown-field\n")
+    assert cli("check", "q.cfg", "--format", "github").out.count("\n") == 1200
+    assert len(json.loads(cli("check", "q.cfg", "--max-errors", "3", "--format", "json").out)["diagnostics"]) == 1200
+    assert cli("check", "q.cfg", "--max-errors", "3", "--statistics").out.endswith("  1200  unknown-field\n")
     report = cli("check", "q.cfg", "--format", "json", "--statistics")
-    assert len(json.loads(report.out)["diagnostics"]) == 2000 and report.err.endswith("  2000  unknown-field\n")
+    assert len(json.loads(report.out)["diagnostics"]) == 1200 and report.err.endswith("  1200  unknown-field\n")
     write(folder / "r.cfg", "x: 1\n" * 60)
     write(folder / "s.cfg", "x: 1\n" * 60)
     assert cli("check", "r.cfg", "s.cfg").out.count("error[") == 100  # of all files together
@@ -234,7 +234,7 @@ def test_a_file_name_that_is_not_text(folder):
 @pytest.mark.parametrize("unbuffered", ["", *thorough(["1"])])
 def test_output_that_is_cut_is_noticed(folder, unbuffered):
     """A stream without a buffer drops what the descriptor does not take at once."""
-    rows = "".join("layer{},Conv2D\n".format(number) for number in range(600))
+    rows = "".join("layer{},Conv2D\n".format(number) for number in range(250))  # more than a pipe takes
     write(folder / "big.csv", "name,type\n" + rows)
     write(folder / "q.cfg", "# amctcfg: graph=big.csv\n")
     environment = dict(ENVIRONMENT, PYTHONUNBUFFERED=unbuffered)

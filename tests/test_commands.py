@@ -193,7 +193,7 @@ def test_pipes_and_devices_are_written_to(folder):
     lines = (folder / "out").read_text(encoding="utf-8").splitlines()
     assert (lines[0], lines[1], lines[-1]) == ("first", "{", "last") and done.returncode == 0
     (folder / "q.json").write_text(json.dumps({"a": {"quant_enable": True, "activation_quant_params": {}}}))
-    for command in (["init"], ["condense", "q.json"]):
+    for command in (["init"], ["condense", "q.json"]) if THOROUGH else (["condense", "q.json"],):
         with (folder / "out").open("wb") as out:
             arguments = [*command, "--graph", "l.csv", "-o", "/dev/stdout"]
             done = process(*arguments, cwd=str(folder), stdout=out, stderr=subprocess.PIPE, capture_output=False)

@@ -181,7 +181,7 @@ def terminal(request, folder):
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_tab_inserts_a_name_and_runs_nothing(folder, terminal, shell):
     session = terminal(shell)
-    for name in HOSTILE if THOROUGH else HOSTILE[:3]:
+    for name in HOSTILE if THOROUGH else ["".join(HOSTILE[:3])]:
         row = '"{}",Conv2D'.format(name.replace('"', '""'))
         (folder / "l.csv").write_text("name,type\n{}\n".format(row), encoding="utf-8")
         session.type("amctcfg explain --graph l.csv -- q.cfg ")
