@@ -66,11 +66,8 @@ class Bool(Kind[bool]):
     noun: str = "a bool"
     example: str = "true"
 
-    if TYPE_CHECKING:
-
-        def read(self, raw: str) -> Optional[bool]: ...
-    else:
-        read = staticmethod(parse_bool)  # the field's own reader, without a call in between
+    def read(self, raw: str) -> Optional[bool]:
+        return parse_bool(raw)
 
     def validate(self, name: str, value: Any) -> bool:
         if isinstance(value, bool):
@@ -94,11 +91,8 @@ class Float(Kind[float]):
     noun: str = "a number"
     example: str = "0.7"
 
-    if TYPE_CHECKING:
-
-        def read(self, raw: str) -> Optional[float]: ...
-    else:
-        read = staticmethod(parse_float)  # the field's own reader, without a call in between
+    def read(self, raw: str) -> Optional[float]:
+        return parse_float(raw)
 
     def validate(self, name: str, value: Any) -> float:
         if isinstance(value, bool) or not hasattr(type(value), "__float__"):
