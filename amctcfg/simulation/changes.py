@@ -1,17 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The changes that tuning makes: what a layer gets instead, and how it is written into the configuration."""
+"""The changes that tuning makes: what a layer, by its flavour, its type and itself, can have instead, and how it is written."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+import contextlib
+import itertools
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..documents.document import Document
+from ..flavours.flavour import Flavour
+from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE
+from ..messages.field import Among
 from ..messages.kinds import STRING
 from ..resolve.effective import EffectiveConfig, values_of
 from ..tools.edits import skip
-from .alternatives import SKIP
-from .overriding import Override, override
+from .overriding import Override, alter_block, override
 from .sites import Site
+
+# By what they cost on the device, the cheapest first.
+SETTINGS, BALANCER, INT16, SKIP = "settings", "balancer", "int16", "skip"
+KINDS = (SETTINGS, BALANCER, INT16, SKIP)
+COST = {kind: rank for rank, kind in enumerate(KINDS)}
+
+PERCENTILES = (0.9999, 0.99999, 1.0)
+RANGE_STARTS, RANGE_ENDS, RANGE_STEP = (0.2, 0.5, 0.7), (1.0, 1.3, 2.0), 0.01
+STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 WORTH_COMMENT = "tune: output {:.1f} dB, {:.1f} without"
 OLD_COMMENT = r"tune: output -?[0-9.]+ dB, -?[0-9.]+ without\s*\Z"
@@ -87,3 +100,108 @@ def write_state(document: Document[Any], state: State, after: float, without: Ma
         for name, effective in changed.items()
     ]
     return skip(override(document, overrides), [name for name in state if name not in changed], comments)
+
+
+# ---------------------------------------------------------------- what a layer can have
+
+
+def chosen_kinds(allow: Optional[Iterable[str]], target: Optional[float]) -> List[str]:
+    """Return the kinds that are allowed: by default those that cost little, and with a target INT16. Raises `ValueError`."""
+    if allow is None:
+        return [SETTINGS, BALANCER, *([INT16] if target is not None else [])]
+    wanted = [allow] if isinstance(allow, str) else list(allow)
+    for kind in wanted:
+        if kind not in KINDS:
+            raise ValueError("allow has {!r}; the kinds of changes are {}".format(kind, ", ".join(KINDS)))
+    return wanted
+
+
+def possible_kinds(flavour: Flavour, allowed: Iterable[str]) -> Tuple[List[str], List[str]]:
+    """Return the kinds that are allowed and that a flavour has, and those that are allowed and that it lacks."""
+    width = field_at(flavour, "ifmr_quantize.dst_type")
+    lacking = {
+        BALANCER: field_at(flavour, "dmq_balancer") is None,
+        INT16: width is None or "INT16" not in width.kind.names,
+    }
+    wanted = [kind for kind in KINDS if kind in set(allowed)]
+    return [k for k in wanted if not lacking.get(k)], [k for k in wanted if lacking.get(k)]
+
+
+def field_at(flavour: Flavour, name: str) -> Optional[Any]:
+    """Return a field of a flavour's blocks by its dotted name, None where it does not have it."""
+    return next(iter(flavour.config.__schema__.along("common_config." + name)[::-1]), None)
+
+
+def corners_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Iterator[Site]:
+    """Yield a layer by the choices made before the scales of its activations, within some kinds of changes: first as it is.
+
+    They are the width of the activations, the balancer, the weights. Source: the vendor's advice where accuracy drops.
+    """
+    layer, strength = site.effective.layer, site.setting.strength
+    values = values_of(site.effective.calibration_config)
+    widths, strengths, by_channel = [activation_width(values)], [strength], [values.get("arq_quantize.channel_wise")]
+    if INT16 in kinds and widths[0] == "INT8" and flavour.can(layer, "int16"):
+        widths.append("INT16")
+    if flavour.can(layer, "dmq_balancer") and field_at(flavour, "dmq_balancer") is not None:
+        if (BALANCER if strength is None else SETTINGS) in kinds:
+            strengths += [other for other in STRENGTHS if other != strength]
+    if SETTINGS in kinds and by_channel[0] is False and flavour.can(layer, CHANNEL_WISE):
+        by_channel.append(True)
+    own = "hfmg_quantize.dst_type" if site.setting.bins is not None else "ifmr_quantize.dst_type"
+    names = own, "dmq_balancer.migration_strength", "arq_quantize.channel_wise"
+    for chosen in itertools.product(widths, strengths, by_channel):
+        changes = {name: value for name, value in zip(names, chosen) if value is not None}
+        with contextlib.suppress(ValueError):
+            yield site.with_block(block_with(site.effective, changes))
+
+
+class Axes(NamedTuple):
+    """The choices for the activations of a layer, each on its own; the first is what it has.
+
+    percentiles, ranges -- of IFMR, in pairs and as (start, end, step). bins -- of HFMG. offsets -- whether asymmetric.
+    """
+
+    percentiles: Tuple[Tuple[float, float], ...]
+    ranges: Tuple[Tuple[float, float, float], ...]
+    bins: Tuple[int, ...]
+    offsets: Tuple[bool, ...]
+
+
+def axes_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Axes:
+    """Return what can be chosen for the activations of a layer; the ranges are those of the fields."""
+    setting = site.setting
+    percentiles = [setting.percentiles] if setting.bins is None else []
+    ranges = [setting.search] if setting.bins is None else []
+    bins = [] if setting.bins is None else [setting.bins]
+    offsets = [setting.asymmetric]
+    if SETTINGS in kinds:
+        percentiles += [(p, p) for p in PERCENTILES]
+        ranges += [(start, end, RANGE_STEP) for start, end in itertools.product(RANGE_STARTS, RANGE_ENDS)]
+        within = getattr(field_at(flavour, "hfmg_quantize.num_of_bins"), "within", None)
+        bins += within.values if isinstance(within, Among) else ()
+        if flavour.can(site.effective.layer, ASYMMETRIC):
+            offsets.append(not offsets[0])
+    choices: List[Any] = [percentiles, ranges, bins, offsets]
+    return Axes(*(tuple(dict.fromkeys(values)) for values in choices))
+
+
+def block_with(effective: EffectiveConfig, changes: Dict[str, Any]) -> Any:
+    """Return the layer's block with some values changed. Raises `ValueError` for one out of its range."""
+    now = values_of(effective.calibration_config)
+    return alter_block(effective.calibration_config, {n: v for n, v in changes.items() if now.get(n) != v})
+
+
+def kind_of_change(effective: EffectiveConfig, block: Any) -> Optional[str]:
+    """Return the dearest kind of change between what a layer gets and another block; None where nothing changes."""
+    before, after = values_of(effective.calibration_config), values_of(block)
+    if before == after:
+        return None
+    if activation_width(after) == "INT16" != activation_width(before):
+        return INT16
+    strength = "dmq_balancer.migration_strength"
+    return BALANCER if strength in after and strength not in before else SETTINGS
+
+
+def activation_width(values: Dict[str, Any]) -> Any:
+    """Return the width of the activations, whichever algorithm it is of."""
+    return next((value for name, value in values.items() if name.endswith(".dst_type")), None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from ..flavours.flavour import Flavour
 from ..resolve.effective import values_of
 from .algorithms import Samples, estimated_losses, ifmr, limits, ratios, searched_range
-from .alternatives import KINDS, Axes, activation_width, axes_of, block_with, kind_of_change
+from .changes import KINDS, Axes, activation_width, axes_of, block_with, corners_of, kind_of_change
 from .editing import append, build_float, build_quantized
 from .histograms import hfmg
 from .network import Network, Runner, SimulationError
@@ -55,7 +54,7 @@ def preselect(
     """
     axes = axes_of(site, flavour, kinds)
     bench = Bench(site, network, arrays)
-    corners = list(corners_of(site, axes))
+    corners = list(corners_of(site, flavour, kinds))
     found: List[Tuple[Site, Alternative]] = []
     seen: Set[Any] = set()
     finer = corners[:1]
@@ -86,16 +85,6 @@ def is_possible(site: Site, arrays: Sequence[Sequence[np.ndarray]], magnitudes: 
         return False
     scales = [factors_of([array.copy() for array in each], [site])[0] for each in arrays]  # used up
     return not any(isinstance(scale, str) for scale in scales) and site.settle(scales) is None
-
-
-def corners_of(site: Site, axes: Axes) -> Iterator[Site]:
-    """Yield the layer by the choices made before the scales of the activations: their width, the balancer, the weights."""
-    own = "hfmg_quantize.dst_type" if site.setting.bins is not None else "ifmr_quantize.dst_type"
-    names = own, "dmq_balancer.migration_strength", "arq_quantize.channel_wise"
-    for values in itertools.product(axes.widths, axes.strengths, axes.weights):
-        changes = {name: value for name, value in zip(names, values) if value is not None}
-        with contextlib.suppress(ValueError):
-            yield site.with_block(block_with(site.effective, changes))
 
 
 def find_scales(bench: Bench, corner: Site, axes: Axes, magnitudes: Optional[np.ndarray], few: bool) -> Iterator[Site]:

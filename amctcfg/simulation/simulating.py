@@ -5,24 +5,30 @@ from __future__ import annotations
 
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+import numpy as np
 import onnx
 
 from ..documents.files import PathLike
+from ..flavours.flavour import Flavour
+from ..messages.kinds import STRING
 from ..resolve.plan import Plan
+from ..textformat.literals import round_float32
 from .batches import check_batches
 from .calibration import divide
 from .editing import append, build_float, build_quantized, weave
 from .network import Network, Runner, SimulationError, is_tensorflow, load_model, take_network
-from .record import record_of
 from .sensitivity import Agreement, Reference
 from .simulator import Progress, Refusal, Simulated, Simulator
-from .sites import Factors, Nodes, name_layers
+from .sites import POOL, PRODUCT, Factors, Nodes, Site, name_layers
 
 if TYPE_CHECKING:
     from ..tuning.scores import Scores
 
+
+# The proto on the pages of these has no act_type and wts_type; GE's is not published, and its INT16 has to stand somewhere.
+UNTYPED = ("caffe", "caffe-8.5", "mindspore", "tf-ascend")
 
 SCORE_KINDS = {
     "cosine": "simulated cosines of the layers' outputs",
@@ -249,3 +255,44 @@ def list_unsimulated(plan: Plan) -> List[str]:
     if plan.flavour.evidence != "code":
         notes.append("the algorithms are as documented for {}, not compared with its toolkit".format(plan.flavour.name))
     return notes
+
+
+# ---------------------------------------------------------------- the record file
+
+
+def record_of(sites: Iterable[Site], flavour: Flavour[Any]) -> str:
+    """Write the text of the record file, with the keys that the flavour's records have.
+
+    Layers with a balancer come first, as in the toolkit's.
+    """
+    ordered = sorted(sites, key=lambda site: site.balance is None)
+    return "".join(line + "\n" for site in ordered for line in record_lines(site, flavour))
+
+
+def record_lines(site: Site, flavour: Flavour[Any]) -> Iterator[str]:
+    factors = site.factors
+    yield "record {"
+    yield "  key: {}".format(STRING.format(site.name))
+    yield "  value {"
+    for scale, _ in factors.activations:
+        yield "    scale_d: " + shortest_decimal(scale)
+    for _, offset in factors.activations:
+        yield "    offset_d: {}".format(offset)
+    if site.kind != PRODUCT:
+        yield from ("    scale_w: " + shortest_decimal(scale) for scale in factors.scale_w)
+        yield from ("    offset_w: {}".format(int(offset)) for offset in factors.offset_w)
+    if site.balance is not None:
+        yield from ("    tensor_balance_factor: " + shortest_decimal(factor) for factor in site.balance)
+    if not site.effective.fuse and flavour.graphs != "torch":
+        yield "    skip_fusion: true"
+    if flavour.name not in UNTYPED:
+        yield '    act_type: "INT{}"'.format(site.setting.bits)
+        if site.kind not in (POOL, PRODUCT):
+            yield '    wts_type: "INT{}"'.format(site.setting.weight_bits)
+    yield "  }"
+    yield "}"
+
+
+def shortest_decimal(value: Any) -> str:
+    """Write the shortest decimal of a float32."""
+    return repr(round_float32(float(np.float32(value))))

@@ -17,10 +17,23 @@ from ..models import onnx as onnx_models
 from ..models.loading import load_layers
 from ..resolve.effective import EffectiveConfig
 from ..resolve.plan import Plan
-from .alternatives import COST, INT16, KINDS, SKIP, chosen_kinds, possible_kinds
 from .batches import check_batches
 from .calibration import Batch, capture, divide
-from .changes import SKIPPING, Choice, Cure, State, Tuned, setting_text, write_state
+from .changes import (
+    COST,
+    INT16,
+    KINDS,
+    SKIP,
+    SKIPPING,
+    Choice,
+    Cure,
+    State,
+    Tuned,
+    chosen_kinds,
+    possible_kinds,
+    setting_text,
+    write_state,
+)
 from .editing import build_quantized, weave
 from .network import Network, SimulationError
 from .preselection import is_possible, preselect
