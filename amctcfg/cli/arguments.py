@@ -7,7 +7,7 @@ import argparse
 import importlib
 import math
 import os
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple, Union
 
 from .. import __version__
 from ..diagnostics.suggestions import did_you_mean, nearest
@@ -226,11 +226,12 @@ def put_options_first(argv: List[str], parser: Parser) -> List[str]:
 
     argparse's own way of doing that is to format the usage first, which takes as long as checking a small file.
     """
+    nargs = {name: action.nargs for name, action in parser._option_string_actions.items()}
     options: List[str] = []
     others: List[str] = []
-    wanted = 0  # values of the last option
+    wanted: Union[int, str, None] = 0  # of the last option: None for one value, "+" for many
     for index, argument in enumerate(argv):
-        if wanted == 1:
+        if wanted is None:
             options.append(argument)
             wanted = 0
         elif argument == "--":
@@ -238,21 +239,12 @@ def put_options_first(argv: List[str], parser: Parser) -> List[str]:
             break
         elif argument.startswith("-") and argument != "-":
             options.append(argument)
-            wanted = count_values(argument, parser)
+            wanted = nargs.get(argument, 0)
         else:
-            (options if wanted == MANY else others).append(argument)
-    if others and any(count_values(option, parser) == MANY for option in options):
+            (options if wanted == "+" else others).append(argument)
+    if others and any(nargs.get(option) == "+" for option in options):
         return [*options, "--", *others]  # an option that takes many values would take the others, too
     return options + others
-
-
-MANY = -1
-
-
-def count_values(option: str, parser: Parser) -> int:
-    action = parser._option_string_actions.get(option)
-    values: Dict[Any, int] = {None: 1, "+": MANY}
-    return 0 if action is None else values.get(action.nargs, 0)
 
 
 def parser_of(name: str, console: Console) -> Parser:

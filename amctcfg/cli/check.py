@@ -62,8 +62,7 @@ class Report:
         self.arguments: Namespace = arguments
         self.console: Console = console
         self.format: str = "text" if arguments.diff else arguments.format
-        has_text = arguments.diff or (arguments.fix and "-" in arguments.configs)
-        self.on_stdout: bool = not has_text
+        self.on_stdout: bool = not (arguments.diff or (arguments.fix and "-" in arguments.configs))  # where a text is
         most = MOST_SHOWN if arguments.max_errors is None and self.format == "text" else arguments.max_errors
         self.most: Optional[int] = None if arguments.diff else most or None
         self.found: List[Diagnostic] = []
@@ -176,17 +175,10 @@ HEAD_BYTES = 4096  # bytes, to tell an INI file
 
 
 def find_configurations(paths: Sequence[str], excluded: Sequence[str], console: Console) -> List[str]:
-    """Return the paths, with the configurations in a folder for the folder itself.
-
-    Hidden folders and virtual environments are not looked through; pipes, devices and INI files such as `setup.cfg` are
-    left out.
-    """
+    """Return the paths, with the configurations in a folder for the folder itself."""
     found: List[str] = []
     for path in paths:
-        if path == "-" or not os.path.isdir(path):
-            found.append(path)
-            continue
-        inside = sorted(walk(path, excluded))
+        inside = sorted(walk(path, excluded)) if path != "-" and os.path.isdir(path) else [path]
         if not inside:
             console.note("there are no configurations (*{}) in {}".format(ENDING, path))
         found += inside
@@ -194,17 +186,15 @@ def find_configurations(paths: Sequence[str], excluded: Sequence[str], console: 
 
 
 def walk(folder: str, excluded: Sequence[str]) -> Iterator[str]:
-    """Yield the configurations in a folder and the folders in it."""
+    """Yield the configurations in a folder and the folders in it, but for hidden ones and virtual environments."""
     for root, folders, names in os.walk(folder):
-        inner = [os.path.join(root, name) for name in folders if not name.startswith(".")]
-        folders[:] = [
-            os.path.basename(path)
-            for path in inner
-            if not os.path.exists(os.path.join(path, ENVIRONMENT)) and not matches_excluded(path, folder, excluded)
-        ]
-        for name in names:
+        for name in folders[:]:
             path = os.path.join(root, name)
-            if name.endswith(ENDING) and not matches_excluded(path, folder, excluded) and may_be_read(path):
+            is_environment = os.path.exists(os.path.join(path, ENVIRONMENT))
+            if name.startswith(".") or is_environment or matches_excluded(path, folder, excluded):
+                folders.remove(name)
+        for path in [os.path.join(root, name) for name in names if name.endswith(ENDING)]:
+            if not matches_excluded(path, folder, excluded) and may_be_read(path):
                 yield os.path.normpath(path)
 
 

@@ -98,13 +98,12 @@ def complete_words(words: Sequence[str]) -> List[Completion]:
     words = join_assignments(words)
     if not words:
         return list(COMMANDS.items())
-    current = words[-1]
-    lead = ""
+    current, lead = words[-1], ""
     if current.startswith("--") and "=" in current:
         name, _, current = current.partition("=")
         lead = name + "="
         words = [*words[:-1], name, current]
-    prefixes = (current, unquote(current))
+    prefixes = (current, re.sub(r"\\(.)", r"\1", current.lstrip("'\"")))  # without quotes
     found = [(value, what) for value, what in offer(words) if value.startswith(prefixes)]
     if not found and words[0] == "explain":
         found = ends_of_paths(offer(words), prefixes[1])
@@ -115,10 +114,6 @@ def join_assignments(words: Sequence[str]) -> List[str]:
     """Return the words with `--option = value`, as bash splits it at the sign, like `--option value`."""
     signs = [word == "=" and before.startswith("--") for word, before in zip(words, ["", *words])]
     return [word for word, sign in zip(words, signs) if not sign] + ([""] if signs[-1:] == [True] else [])
-
-
-def unquote(word: str) -> str:
-    return re.sub(r"\\(.)", r"\1", word.lstrip("'\""))
 
 
 def offer(words: Sequence[str]) -> Iterable[Completion]:

@@ -25,19 +25,16 @@ OPTIONS = (
 def run(arguments: Namespace, console: Console) -> int:
     if arguments.proto and arguments.name is None:
         raise Failure("--proto prints one flavour; say which: {}".format(join_words(list(FLAVOURS), "or")))
-    if arguments.name is not None:
-        flavour = flavour_by_name(arguments.name)
-        if arguments.proto:
-            console.result(proto(flavour))
-        else:
-            console.lines(describe_flavour(flavour))
-        return EXIT_OK
-    console.lines(
-        align(
+    if arguments.proto:
+        console.result(proto(flavour_by_name(arguments.name)))
+    elif arguments.name is not None:
+        console.lines(describe_flavour(flavour_by_name(arguments.name)))
+    else:
+        rows = (
             (f.name, f.title, f.versions, "evidence: {}{}".format(f.evidence, ", deprecated" if f.deprecated else ""))
             for f in FLAVOURS.values()
         )
-    )
+        console.lines(align(rows))
     return EXIT_OK
 
 
@@ -61,16 +58,13 @@ def describe_flavour(flavour: Flavour) -> Iterator[str]:
     yield "  types"
     width = max(map(len, flavour.types))
     for name, layer_type in flavour.types.items():
-        words = [
-            words
-            for words, holds in (
-                ("tensor_quantize only", not layer_type.quantizable),
-                ("channel_wise", layer_type.channel_wise),
-                ("BN fused", layer_type.fusible),
-                ("symmetric only", layer_type.symmetric_only),
-            )
-            if holds
-        ]
+        traits = {
+            "tensor_quantize only": not layer_type.quantizable,
+            "channel_wise": layer_type.channel_wise,
+            "BN fused": layer_type.fusible,
+            "symmetric only": layer_type.symmetric_only,
+        }
+        words = [words for words, holds in traits.items() if holds]
         words += [ability for ability in layer_type.abilities if " by type" not in ability]
         yield "    {:<{}}  {}".format(name, width, ", ".join(words)).rstrip()
     yield "  messages"

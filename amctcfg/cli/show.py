@@ -9,10 +9,11 @@ from argparse import Namespace
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Callable, Container, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Container, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import PLAIN
 from ..diagnostics.words import escape_controls, pluralize
+from ..models.loading import Links, link_nodes
 from ..resolve.effective import READ
 from ..tools.borders import count_borders
 from ..tools.overlays import OVERLAYS
@@ -32,9 +33,6 @@ from .arguments import CFG, OUTPUT, READING, SENSITIVITY, flag, formats, option
 from .console import Console, Failure, verdict
 from .opening import importing, open_workspace, read_scores
 from .reports import finite, json_report, table_csv
-
-if TYPE_CHECKING:
-    from ..models.loading import Links
 
 DIM = "\x1b[2m"
 NOT_QUANTIZED = "\x1b[33m"
@@ -80,10 +78,7 @@ def run(arguments: Namespace, console: Console) -> int:
     workspace = open_workspace(arguments, console)
     file = workspace.open(arguments.config, needs_model=True)
     old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
-    measured = Measured()
-    if arguments.scores:
-        measured = Measured(read_scores(arguments, console))
-    view = view_plan(file, old, measured)
+    view = view_plan(file, old, Measured(read_scores(arguments, console) if arguments.scores else None))
     view = view._replace(rows=chosen(view.table, arguments))
     if arguments.format == "text":
         console.diagnostics(view.warnings, file.text)
@@ -130,8 +125,6 @@ def borders_of(file: ConfigFile, links: Optional[Links], refused: Container[str]
 
 
 def links_of(file: ConfigFile) -> Optional[Links]:
-    from ..models.loading import link_nodes
-
     return link_nodes(file.require_model().examined)
 
 

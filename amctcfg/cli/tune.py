@@ -57,18 +57,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             console.check_target(arguments.output)
         batches = simulation.load_batches(arguments.data, path)
         check = None if arguments.check is None else simulation.load_batches(arguments.check, path)
-        tuned = simulation.tune(
-            document,
-            path,
-            batches,
-            arguments.target,
-            check,
-            arguments.allow,
-            file.rules,
-            bar,
-            arguments.memory,
-            arguments.jobs,
-        )
+        goal = (arguments.target, check, arguments.allow, file.rules)
+        tuned = simulation.tune(document, path, batches, *goal, bar, arguments.memory, arguments.jobs)
     console.note(*to_table(tuned), *tuned.notes)
     if not tuned.reached:
         words = "the target of {:g} dB was not reached; this is the best that was found"
