@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from ..diagnostics.diagnostic import Diagnostic, Path, position
@@ -28,7 +27,7 @@ OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", 
 MOST_PATTERNS, LONGEST_PATTERN, MOST_STARS = 30, 200, 4
 
 
-Check = Callable[["Context"], None]
+Check = Callable[["Context"], Iterable[Diagnostic]]
 
 
 class Context:
@@ -62,7 +61,6 @@ class Context:
         for layer in self.layers:
             self.by_type.setdefault(layer.type, []).append(layer)
         self.supported: List[Layer] = [layer for layer in self.layers if self.flavour.quantizes(layer)]
-        self.diagnostics: List[Diagnostic] = []
         # Every part of a broken path is incomplete.
         self.incomplete: Set[Path] = {path[:length] for path in broken for length in range(1, len(path) + 1)}
         self.wrong: Set[Path] = set()  # the blocks and entries with errors
@@ -77,11 +75,11 @@ class Context:
         path: Optional[Path] = None,
         hint: Optional[str] = None,
         replacement: Optional[str] = None,
-    ) -> None:
-        """Add a diagnostic at the literal, or the name of the message, that a path leads to."""
+    ) -> Diagnostic:
+        """Return a diagnostic at the literal, or the name of the message, that a path leads to."""
         name = self.document.name if self.document else "<config>"
         span = self.document.mark(path) if self.document and path else None
-        self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint, name, replacement))
+        return Diagnostic(severity, code, message, span, path, hint, name, replacement)
 
     def entries(self, field: str) -> Iterator[Tuple[Path, Any]]:
         """Iterate over the entries of a repeated field, each with its path; without those that could not be read."""
@@ -105,12 +103,8 @@ class Context:
         return [layer for layer in self.by_type.get(layer_type, ()) if self.flavour.quantizes(layer)]
 
     def run(self, checks: Iterable[Check]) -> Tuple[Diagnostic, ...]:
-        """Return what checks report, in the order of the places, whatever thread runs them."""
-        context = copy.copy(self)
-        context.diagnostics = []
-        for check in checks:
-            check(context)
-        return tuple(sorted(context.diagnostics, key=position))
+        """Return what checks report, in the order of the places."""
+        return tuple(sorted((found for check in checks for found in check(self)), key=position))
 
     def nearest_layers(self, name: str) -> Tuple[Optional[str], Optional[str]]:
         """Return what a name could have meant, in words, and the literal to write where it is a single layer.

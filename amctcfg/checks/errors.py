@@ -27,28 +27,28 @@ def find_errors(context: Context) -> Tuple[Diagnostic, ...]:
 # ---------------------------------------------------------------- names
 
 
-def check_skipped_layers(context: Context) -> None:
+def check_skipped_layers(context: Context) -> Iterator[Diagnostic]:
     for path, name in context.entries("skip_layers"):
         layer = context.by_name.get(name)
         if layer is None:
-            report_unknown_layer(context, name, path)
+            yield report_unknown_layer(context, name, path)
         elif layer.type not in context.flavour.quantizable_types:
             message = "'{}' is of type {}, which is not quantized anyway".format(name, layer.type)
-            context.report(ERROR, "not-quantizable", message, path, "delete it here")
+            yield context.report(ERROR, "not-quantizable", message, path, "delete it here")
 
 
-def check_layer_overrides(context: Context) -> None:
+def check_layer_overrides(context: Context) -> Iterator[Diagnostic]:
     fits: IdentityCache[bool] = {}  # whether layers can have all that a block asks for: many are the same
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None:
-            report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))
+            yield report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))
             continue
         block = entry.calibration_config
         if block is not None and not by_identity(
             fits, block, (layer.type, layer.lacks, layer.supported), fits_layer, context, layer, block
         ):
-            check_layer(context, layer, block, (*path, "calibration_config"))
+            yield from check_layer(context, layer, block, (*path, "calibration_config"))
 
 
 def fits_layer(context: Context, layer: Layer, block: Message) -> bool:
@@ -59,25 +59,25 @@ def fits_layer(context: Context, layer: Layer, block: Message) -> bool:
     )
 
 
-def check_unfused_layers(context: Context) -> None:
+def check_unfused_layers(context: Context) -> Iterator[Diagnostic]:
     fusible = context.flavour.fusible_types
     for path, name in context.entries("skip_fusion_layers"):
         layer = context.by_name.get(name)
         if layer is None:
-            report_unknown_layer(context, name, path)
+            yield report_unknown_layer(context, name, path)
         elif layer.type not in fusible:
             message = "'{}' is of type {}, into which BN is never fused".format(name, layer.type)
             hint = "delete it here; BN is fused into {}".format(" and ".join(sorted(fusible)) or "none of its types")
-            context.report(ERROR, "not-fusible", message, path, hint)
+            yield context.report(ERROR, "not-fusible", message, path, hint)
 
 
-def report_unknown_layer(context: Context, name: str, path: Path) -> None:
+def report_unknown_layer(context: Context, name: str, path: Path) -> Diagnostic:
     hint, replacement = context.nearest_layers(name)
     hint = hint or "`amctcfg layers` lists the layers of a graph"
     message = "the model has no layer '{}'".format(name)
     # An exported model lacks the modules that were folded away, which the toolkit knows.
     severity = ERROR if context.layers.is_complete else WARNING
-    context.report(severity, "unknown-layer", message, path, hint, replacement)
+    return context.report(severity, "unknown-layer", message, path, hint, replacement)
 
 
 def note_other_model(config: Any, layers: Sequence[Layer]) -> Optional[str]:
@@ -97,7 +97,7 @@ def note_other_model(config: Any, layers: Sequence[Layer]) -> Optional[str]:
     return "this looks like another model's graph: {}{}".format(counts, example)
 
 
-def check_type_names(context: Context) -> None:
+def check_type_names(context: Context) -> Iterator[Diagnostic]:
     places = [(path, name) for path, name in context.entries("skip_layer_types")]
     places += [((*path, "layer_type"), entry.layer_type) for path, entry in context.entries(OF_TYPE)]
     for path, name in places:
@@ -106,12 +106,12 @@ def check_type_names(context: Context) -> None:
         if name in context.by_type or name in context.flavour.types:
             message = "layers of type {} can't be quantized".format(name)
             hint = "the quantizable types are {}".format(", ".join(sorted(context.flavour.quantizable_types)))
-            context.report(ERROR, "not-quantizable", message, path, hint)
+            yield context.report(ERROR, "not-quantizable", message, path, hint)
         else:
             from ..documents.foreign import unknown_type
 
             code, message, type_hint, replacement = unknown_type(context.flavour, name)
-            context.report(ERROR, code, message, path, type_hint, replacement)
+            yield context.report(ERROR, code, message, path, type_hint, replacement)
 
 
 # ---------------------------------------------------------------- requirements that a layer can't satisfy
@@ -130,7 +130,7 @@ def describe_occurrence(asked: Occurrence) -> str:
     return "{} can't be {}".format(name, format_value(asked.value))
 
 
-def check_types(context: Context) -> None:
+def check_types(context: Context) -> Iterator[Diagnostic]:
     for name, tier in context.resolver.types.items():
         layer_type = context.flavour.types.get(name)
         if layer_type is None or not layer_type.quantizable or tier.block is None:  # which could not be read
@@ -138,14 +138,14 @@ def check_types(context: Context) -> None:
         for asked in occurrences_at(tier.path, tier.block):
             ability = asked.requirement.ability_in(tier.block, by_type=True)
             if layer_type.has(ability):
-                check_layers_of_type(context, asked, tier, name)
+                yield from check_layers_of_type(context, asked, tier, name)
             elif asked.requirement.by_type == IS_ERROR or (
                 asked.requirement.by_type == WHERE_USED and without_own_override(context, name)
             ):
-                report_refusal(context, asked, "layers of type {}".format(name), ability)
+                yield report_refusal(context, asked, "layers of type {}".format(name), ability)
 
 
-def check_layers_of_type(context: Context, asked: Occurrence, tier: Tier, layer_type: str) -> None:
+def check_layers_of_type(context: Context, asked: Occurrence, tier: Tier, layer_type: str) -> Iterator[Diagnostic]:
     """Report layers that can't have what their type could."""
     lack = [
         layer
@@ -155,13 +155,15 @@ def check_layers_of_type(context: Context, asked: Occurrence, tier: Tier, layer_
     if not lack:
         return
     if asked.requirement.by_type == SOFTEN:
-        report_softened(context, asked, lack)
+        yield from report_softened(context, asked, lack)
         return
     severity, why = ERROR, ", of type {}".format(layer_type)
     if context.rules == TOOLKIT:
         severity, why = WARNING, "; the toolkit writes it and refuses it later"
     message = "{} for {}{}".format(describe_occurrence(asked), quote_names(layer.name for layer in lack), why)
-    context.report(severity, asked.requirement.code, message, asked.path, "give these layers overrides of their own")
+    yield context.report(
+        severity, asked.requirement.code, message, asked.path, "give these layers overrides of their own"
+    )
 
 
 def without_own_override(context: Context, layer_type: str) -> List[Layer]:
@@ -169,22 +171,22 @@ def without_own_override(context: Context, layer_type: str) -> List[Layer]:
     return [layer for layer in context.supported_of(layer_type) if layer.name not in context.resolver.names]
 
 
-def check_layer(context: Context, layer: Layer, block: Message, path: Path) -> None:
+def check_layer(context: Context, layer: Layer, block: Message, path: Path) -> Iterator[Diagnostic]:
     for asked in occurrences_at(path, block):
         ability = asked.requirement.ability_in(block)
         can = context.flavour.can(layer, ability)
         if can and asked.requirement.supported and not layer.supported:
             message = "{} for '{}', which is not supported".format(describe_occurrence(asked), layer.name)
-            context.report(ERROR, asked.requirement.code, message, asked.path, "delete it here")
+            yield context.report(ERROR, asked.requirement.code, message, asked.path, "delete it here")
         elif can:
             continue
         elif asked.requirement.by_layer == SOFTEN:
-            report_softened(context, asked, [layer])
+            yield from report_softened(context, asked, [layer])
         else:
             why, layer_type = "which is of type {}".format(layer.type), context.flavour.types.get(layer.type)
             if layer_type is not None and layer_type.has(ability):
                 why = LACKS.get(ability, "which lacks it though its type {} can have it").format(layer.type)
-            report_refusal(context, asked, "'{}', {}".format(layer.name, why), ability)
+            yield report_refusal(context, asked, "'{}', {}".format(layer.name, why), ability)
 
 
 # Why a layer lacks what its type can have.
@@ -194,18 +196,18 @@ LACKS: Dict[str, str] = {
 }
 
 
-def report_refusal(context: Context, asked: Occurrence, whom: str, ability: str) -> None:
+def report_refusal(context: Context, asked: Occurrence, whom: str, ability: str) -> Diagnostic:
     able = sorted(name for name, t in context.flavour.types.items() if t.quantizable and t.has(ability))
     only = "only {} can have it".format(", ".join(able)) if able else "no type can have it"
     hint = "leave it out; " + only
     if asked.value is True:
         hint = "write {}: false, or leave it out; {}".format(asked.path[-1], only)
-    context.report(
+    return context.report(
         ERROR, asked.requirement.code, "{} for {}".format(describe_occurrence(asked), whom), asked.path, hint
     )
 
 
-def check_common(context: Context) -> None:
+def check_common(context: Context) -> Iterator[Diagnostic]:
     """Check what common_config asks of layers without an override, skipped ones included."""
     tier = context.resolver.common
     if tier is None:
@@ -221,12 +223,12 @@ def check_common(context: Context) -> None:
         ]
         if asked.requirement.common == IS_ERROR:
             if hit and overrides_are_read:
-                report_common_error(context, asked, hit)
+                yield report_common_error(context, asked, hit)
         else:
-            report_softened(context, asked, [layer for layer in hit if context.is_quantized(layer)])
+            yield from report_softened(context, asked, [layer for layer in hit if context.is_quantized(layer)])
 
 
-def report_common_error(context: Context, asked: Occurrence, hit: List[Layer]) -> None:
+def report_common_error(context: Context, asked: Occurrence, hit: List[Layer]) -> Diagnostic:
     types = sorted({layer.type for layer in hit})
     field = str(asked.path[0])
     message = "{} for {}, of type {}, {} {} applies to{}".format(
@@ -241,10 +243,10 @@ def report_common_error(context: Context, asked: Occurrence, hit: List[Layer]) -
     hint = "leave {} out here, or add override_layer_types with {}: false for {}".format(
         name, name, " and ".join(types)
     )
-    context.report(ERROR, asked.requirement.code, message, asked.path, hint)
+    return context.report(ERROR, asked.requirement.code, message, asked.path, hint)
 
 
-def report_softened(context: Context, asked: Occurrence, layers: List[Layer]) -> None:
+def report_softened(context: Context, asked: Occurrence, layers: List[Layer]) -> Iterator[Diagnostic]:
     if not layers:
         return
     instead = asked.requirement.instead
@@ -254,35 +256,35 @@ def report_softened(context: Context, asked: Occurrence, layers: List[Layer]) ->
     message = "{} for {}; {}".format(describe_occurrence(asked), quote_names(layer.name for layer in layers), gets)
     types = " and ".join(sorted({layer.type for layer in layers}))
     hint = "to say so, add an override without it for {}".format(types)
-    context.report(WARNING, "softened", message, asked.path, hint)
+    yield context.report(WARNING, "softened", message, asked.path, hint)
 
 
 # ---------------------------------------------------------------- the model as a whole
 
 
-def check_tensors(context: Context) -> None:
+def check_tensors(context: Context) -> Iterator[Diagnostic]:
     """Check that tensor_quantize names layers whose types it can take."""
     for path, entry in context.entries("tensor_quantize"):
         layer = context.by_name.get(entry.layer_name)
         takes = sorted(name for name, t in context.flavour.types.items() if not t.quantizable)
         if layer is None and entry.layer_name is not None:
-            report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))
+            yield report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))
         elif layer is not None and layer.type not in takes:
             message = "'{}' is of type {}; tensor_quantize takes {}".format(layer.name, layer.type, ", ".join(takes))
-            context.report(ERROR, "not-quantizable", message, (*path, "layer_name"), "delete the entry")
+            yield context.report(ERROR, "not-quantizable", message, (*path, "layer_name"), "delete the entry")
 
 
-def check_reserved_names(context: Context) -> None:
+def check_reserved_names(context: Context) -> Iterator[Diagnostic]:
     layout = context.flavour.layout
     for layer in context.supported:
         if layout is not None and layer.name in (*layout.globals, *layout.reserved):
             message = "the model has a layer named '{}', which the toolkit takes for a global key of the JSON".format(
                 layer.name
             )
-            context.report(ERROR, "reserved-name", message, None, "rename that node of the graph")
+            yield context.report(ERROR, "reserved-name", message, None, "rename that node of the graph")
 
 
-def check_anything_quantized(context: Context) -> None:
+def check_anything_quantized(context: Context) -> Iterator[Diagnostic]:
     if getattr(context.config, "tensor_quantize", ()):
         return
     quantizable = context.flavour.quantizable_types
@@ -296,7 +298,7 @@ def check_anything_quantized(context: Context) -> None:
         message, hint = "skip_layers and skip_layer_types leave no layer to quantize", "leave at least one layer"
     else:
         return
-    context.report(ERROR, "nothing-to-quantize", message, None, hint)
+    yield context.report(ERROR, "nothing-to-quantize", message, None, hint)
 
 
 CHECKS: Tuple[Check, ...] = (

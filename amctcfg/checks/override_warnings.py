@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from ..diagnostics.diagnostic import WARNING, Path
+from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
 from ..flavours.common import OverrideLayerType
 from ..flavours.layer import Layer
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..resolve.resolver import Rules
 
 
-def check_skipped_overrides(context: Context) -> None:
+def check_skipped_overrides(context: Context) -> Iterator[Diagnostic]:
     """Report overrides of what is skipped; a run of them, as `condense` writes them, once."""
     resolver = context.resolver
     runs: List[Tuple[Path, str, List[str]]] = []  # where a run begins, what skips its layers, and their names
@@ -36,17 +36,17 @@ def check_skipped_overrides(context: Context) -> None:
                 runs.append(((*path, key), by, [name]))
             following = (int(path[1]) + 1, by) if by else None
     for path, by, names in runs:
-        report_skipped_overrides(context, path, names, by)
+        yield report_skipped_overrides(context, path, names, by)
 
 
-def report_skipped_overrides(context: Context, path: Path, names: Sequence[str], by: str) -> None:
+def report_skipped_overrides(context: Context, path: Path, names: Sequence[str], by: str) -> Diagnostic:
     names = list(dict.fromkeys(names))
     words = "{} {} not quantized, {} skips {}; {} no effect".format(
         quote_names(names),
         *(("is", by, "it", "this override has") if len(names) == 1 else ("are", by, "them", "these overrides have")),
     )
     hint = "delete the override, or take it out of {}" if len(names) == 1 else "delete them, or take them out of {}"
-    context.report(WARNING, "skipped-override", words, path, hint.format(by))
+    return context.report(WARNING, "skipped-override", words, path, hint.format(by))
 
 
 def iter_type_overrides(context: Context) -> Iterator[Tuple[Path, OverrideLayerType]]:
@@ -56,7 +56,7 @@ def iter_type_overrides(context: Context) -> Iterator[Tuple[Path, OverrideLayerT
             yield path, entry
 
 
-def check_partial_overrides(context: Context) -> None:
+def check_partial_overrides(context: Context) -> Iterator[Diagnostic]:
     """Report what a block leaves out: it takes its default, where people expect it to be inherited."""
     resolver = context.resolver
     for path, entry in iter_type_overrides(context):
@@ -64,25 +64,27 @@ def check_partial_overrides(context: Context) -> None:
             affected_by_type_override(context, entry.layer_type) or not context.has_layers
         ):
             some = Layer("", entry.layer_type)
-            check_partial_override(context, path, resolver.tiers_of(None, entry.layer_type), some)
+            yield from check_partial_override(context, path, resolver.tiers_of(None, entry.layer_type), some)
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if entry.layer_name in resolver.skipped_names or (layer is not None and not context.is_quantized(layer)):
             continue
         if layer is not None or not context.has_layers:
-            check_partial_override(
+            yield from check_partial_override(
                 context, path, resolver.tiers_of(entry.layer_name, layer.type if layer else None), layer
             )
 
 
-def check_partial_override(context: Context, path: Path, tiers: Sequence[Tier], layer: Optional[Layer]) -> None:
+def check_partial_override(
+    context: Context, path: Path, tiers: Sequence[Tier], layer: Optional[Layer]
+) -> Iterator[Diagnostic]:
     """Compare a block, the first of the tiers, with those below it."""
     if len(tiers) < 2 or not context.is_whole(tiers):
         return
     lost = lost_algorithms(context, tiers, layer) + lost_values(context, tiers, layer)
     if lost:
         lower = " and ".join(dict.fromkeys(tier.name for tier in tiers[1:]))
-        context.report(
+        yield context.report(
             WARNING,
             "partial-override",
             "this block replaces {} as a whole: {}".format(lower, ", ".join(lost)),
@@ -130,7 +132,7 @@ def lost_values(context: Context, tiers: Sequence[Tier], layer: Optional[Layer])
     return found
 
 
-def check_ignored_overrides(context: Context) -> None:
+def check_ignored_overrides(context: Context) -> Iterator[Diagnostic]:
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is not None and not context.flavour.quantizes(layer):
@@ -138,10 +140,10 @@ def check_ignored_overrides(context: Context) -> None:
             if layer.type in context.flavour.quantizable_types:
                 why = "is not supported, `amctcfg layers` shows why"
             message = "'{}' {}; this override has no effect".format(layer.name, why)
-            context.report(WARNING, "ignored-override", message, (*path, "layer_name"), "delete the override")
+            yield context.report(WARNING, "ignored-override", message, (*path, "layer_name"), "delete the override")
 
 
-def check_unused_overrides(context: Context) -> None:
+def check_unused_overrides(context: Context) -> Iterator[Diagnostic]:
     for path, entry in iter_type_overrides(context):
         name = entry.layer_type
         if name not in context.flavour.quantizable_types or name in context.resolver.skipped_types:
@@ -151,7 +153,7 @@ def check_unused_overrides(context: Context) -> None:
             if context.supported_of(name):
                 why = "each layer of type {} has an override of its own"
             message = "{}; this override has no effect".format(why.format(name))
-            context.report(WARNING, "unused-override", message, (*path, "layer_type"), "delete the override")
+            yield context.report(WARNING, "unused-override", message, (*path, "layer_type"), "delete the override")
 
 
 def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
@@ -171,7 +173,7 @@ def decide_cascading(context: Context, layer: Layer, rules: Optional[Rules] = No
     return {name: winner for name, winner in decisions.items() if cascade_of(schema.along(name)[-1]) is not None}
 
 
-def check_cascades(context: Context) -> None:
+def check_cascades(context: Context) -> Iterator[Diagnostic]:
     """Report where the page and the toolkit differ."""
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
@@ -192,10 +194,10 @@ def check_cascades(context: Context) -> None:
                     tool.tier,
                 )
                 hint = "set {} in this override".format(last_part(field))
-                context.report(WARNING, "asymmetric-cascade", message, (*path, "layer_name"), hint)
+                yield context.report(WARNING, "asymmetric-cascade", message, (*path, "layer_name"), hint)
 
 
-def check_redundant_overrides(context: Context) -> None:
+def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
     """Report overrides with and without which every layer has the same, under both sets of rules."""
     resolver = context.resolver
     resolvers = [resolver.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
@@ -208,7 +210,7 @@ def check_redundant_overrides(context: Context) -> None:
         if whole and not would_forbid(context, resolver.common, layers):
             pairs = [(one, one.without_type(name)) for one in resolvers]
             if all(a.calibration(layer) == b.calibration(layer) for a, b in pairs for layer in layers):
-                report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(name))
+                yield report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(name))
     without = [one.without_layers() for one in resolvers]
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
@@ -218,7 +220,7 @@ def check_redundant_overrides(context: Context) -> None:
         if not context.is_whole(resolver.tiers(layer)) or would_forbid(context, below, [layer]):
             continue
         if all(a.calibration(layer) == b.calibration(layer) for a, b in zip(resolvers, without)):
-            report_redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
+            yield report_redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
 
 
 def would_forbid(context: Context, below: Optional[Tier], layers: Sequence[Layer]) -> bool:
@@ -229,9 +231,9 @@ def would_forbid(context: Context, below: Optional[Tier], layers: Sequence[Layer
     )
 
 
-def report_redundant_override(context: Context, path: Path, whom: str) -> None:
+def report_redundant_override(context: Context, path: Path, whom: str) -> Diagnostic:
     message = "this override changes nothing for {}".format(whom)
-    context.report(WARNING, "redundant-override", message, path, "delete it")
+    return context.report(WARNING, "redundant-override", message, path, "delete it")
 
 
 def last_part(field: str) -> str:

@@ -42,12 +42,14 @@ def find_warnings(context: Context) -> Tuple[Diagnostic, ...]:
 # ---------------------------------------------------------------- shown by the configuration alone
 
 
-def check_placeholders(context: Context) -> None:
+def check_placeholders(context: Context) -> Iterator[Diagnostic]:
     for path, name in iter_names(context):
         if name in PLACEHOLDERS:
             message = "'{}' is the placeholder of the vendor's page".format(name)
             what = "layer type" if name == "Optype" else "layer"
-            context.report(WARNING, "placeholder", message, path, "write the name of a {} of the model".format(what))
+            yield context.report(
+                WARNING, "placeholder", message, path, "write the name of a {} of the model".format(what)
+            )
 
 
 def iter_names(context: Context) -> Iterator[Tuple[Path, str]]:
@@ -58,32 +60,32 @@ def iter_names(context: Context) -> Iterator[Tuple[Path, str]]:
             yield (*path, key), getattr(entry, key)
 
 
-def check_fusion_off(context: Context) -> None:
+def check_fusion_off(context: Context) -> Iterator[Diagnostic]:
     if context.config.do_fusion is False and context.config.skip_fusion_layers:
         message = "skip_fusion_layers has no effect, do_fusion is false"
         path = ("skip_fusion_layers", 0)
-        context.report(WARNING, "fusion-off", message, path, "delete skip_fusion_layers, or do_fusion")
+        yield context.report(WARNING, "fusion-off", message, path, "delete skip_fusion_layers, or do_fusion")
 
 
-def check_deprecated_fields(context: Context) -> None:
+def check_deprecated_fields(context: Context) -> Iterator[Diagnostic]:
     """Report fields that these versions of the toolkit still take."""
     for field, instead in context.flavour.deprecated_fields:
         written = getattr(context.config, field)
         if written is not None and written != ():
             path: Path = (field, 0) if isinstance(written, tuple) else (field,)
-            context.report(WARNING, "deprecated", "{} is deprecated".format(field), path, instead)
+            yield context.report(WARNING, "deprecated", "{} is deprecated".format(field), path, instead)
 
 
-def check_deprecated_blocks(context: Context) -> None:
+def check_deprecated_blocks(context: Context) -> Iterator[Diagnostic]:
     """Report deprecated blocks that something else replaces."""
     is_replaced = context.config.common_config is not None or context.config.override_layer_types
     for field, _ in context.flavour.deprecated_blocks if is_replaced else ():
         if getattr(context.config, field) is not None:
             message = "{} is ignored: there is a common_config or an override_layer_types".format(field)
-            context.report(WARNING, "ignored-override", message, (field,), "delete it")
+            yield context.report(WARNING, "ignored-override", message, (field,), "delete it")
 
 
-def check_rounding(context: Context) -> None:
+def check_rounding(context: Context) -> Iterator[Diagnostic]:
     """Report numbers with more digits than float32 has, which are other numbers."""
     if context.document is None or not has_long_numbers(context.document.text):
         return
@@ -93,7 +95,7 @@ def check_rounding(context: Context) -> None:
             inside = (*path, *name.split("."))
             value = str(values_of(block)[name])
             words = "{} is {} as a 32-bit float, not {}".format(inside[-1], value, written)
-            context.report(WARNING, "float32-rounding", words, inside, "write {}".format(value), value)
+            yield context.report(WARNING, "float32-rounding", words, inside, "write {}".format(value), value)
 
 
 def find_rounded(tree: Tree, path: Path, block: Message) -> Dict[str, str]:
@@ -122,7 +124,7 @@ def same_number(written: str, value: float) -> bool:
     return Decimal(digits) == Decimal(repr(value))
 
 
-def check_percentiles(context: Context) -> None:
+def check_percentiles(context: Context) -> Iterator[Diagnostic]:
     """Report percentiles that cut off many values; a run of blocks with the same one once."""
     counts: Dict[Tuple[Path, float], int] = {}  # of the blocks in a run, by its first place and its value
     growing: Dict[Tuple[Any, ...], Tuple[Path, float]] = {}  # the run that a block continues
@@ -141,10 +143,10 @@ def check_percentiles(context: Context) -> None:
             message += ", here and in the {} that {}".format(
                 *("block", "follows") if count == 2 else ("{} blocks".format(count - 1), "follow")
             )
-        context.report(WARNING, "coarse-percentile", message, path, "0.9999 or more is usual")
+        yield context.report(WARNING, "coarse-percentile", message, path, "0.9999 or more is usual")
 
 
-def check_steps(context: Context) -> None:
+def check_steps(context: Context) -> Iterator[Diagnostic]:
     for path, search in iter_searches(context):
         given = [name for name in reversed(SEARCH) if getattr(search, name, None) is not None]
         if not given:
@@ -159,7 +161,9 @@ def check_steps(context: Context) -> None:
         if steps > MANY_STEPS:
             words = "the search from {} to {} by {} takes {:,.0f} steps for each layer"
             message = words.format(start, end, step, steps)
-            context.report(WARNING, "many-steps", message, (*path, given[0]), "use a larger search_step, such as 0.01")
+            yield context.report(
+                WARNING, "many-steps", message, (*path, given[0]), "use a larger search_step, such as 0.01"
+            )
 
 
 def iter_searches(context: Context) -> Iterator[Tuple[Path, Message]]:
@@ -186,7 +190,7 @@ def iter_blocks(context: Context) -> Iterator[Tuple[Path, Message]]:
 # ---------------------------------------------------------------- shown by the layers
 
 
-def check_selections(context: Context) -> None:
+def check_selections(context: Context) -> Iterator[Diagnostic]:
     """Report selections whose lines are not what their expression chooses on this model."""
     if context.document is None or "where=" not in context.document.text:
         return
@@ -208,10 +212,10 @@ def check_selections(context: Context) -> None:
         start = context.document.tree.source.span(block.start, block.start)
         width = len(context.document.text[block.start : block.end].rstrip("\r\n"))
         span = start._replace(end_column=start.column + width)
-        context.diagnostics.append(Diagnostic(WARNING, code, message, span, None, hint or None, context.document.name))
+        yield Diagnostic(WARNING, code, message, span, None, hint or None, context.document.name)
 
 
-def check_soc(context: Context) -> None:
+def check_soc(context: Context) -> Iterator[Diagnostic]:
     """Report what the processor makes worse, or does not take."""
     if context.soc is None:  # a host that only expands may have deleted what is known of processors
         return
@@ -222,13 +226,13 @@ def check_soc(context: Context) -> None:
         return
     refused = dict(soc.lacks).get(context.flavour.name)
     if refused is not None:
-        context.report(WARNING, "soc-unsuited", "{}: {}".format(context.soc, refused))
+        yield context.report(WARNING, "soc-unsuited", "{}: {}".format(context.soc, refused))
     products = [] if soc.gains_by_products else [x for x in context.supported if is_variable_product(context, x)]
     names = [layer.name for layer in products if context.is_quantized(layer)]
     if names:
         message = "on {} a quantized product of two variables loses accuracy: {}"
         hint = "`amctcfg suggest --where two-variable` skips them"
-        context.report(WARNING, "soc-unsuited", message.format(context.soc, quote_names(names)), None, hint)
+        yield context.report(WARNING, "soc-unsuited", message.format(context.soc, quote_names(names)), None, hint)
 
 
 def is_variable_product(context: Context, layer: Layer) -> bool:
