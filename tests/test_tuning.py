@@ -783,19 +783,19 @@ def wide(folder, count=54):
 @pytest.mark.parametrize(
     "status, options, expected, words",
     [
-        (2, [], 2, "bad even with 53 of 54 layers skipped: does the command work?"),
-        (0, ["--target", "0.9"], 3, "0.5 (bad) even with 53 of 54 layers skipped: does the command work?"),
+        (2, [], 2, "bad even with 7 of 8 layers skipped: does the command work?"),
+        (0, ["--target", "0.9"], 3, "0.5 (bad) even with 7 of 8 layers skipped: does the command work?"),
         *thorough(
             [
-                (1, [], 3, "bad even with 53 of 54 layers skipped: does the command work?"),
-                (125, [], 2, "no verdict even with 53 of 54 layers skipped: does the command work?"),
-                (1, ["--target", "0.9"], 2, "no verdict even with 53 of 54 layers skipped: does the command work?"),
+                (1, [], 3, "bad even with 7 of 8 layers skipped: does the command work?"),
+                (125, [], 2, "no verdict even with 7 of 8 layers skipped: does the command work?"),
+                (1, ["--target", "0.9"], 2, "no verdict even with 7 of 8 layers skipped: does the command work?"),
             ]
         ),
     ],
 )
 def test_a_command_that_does_not_work_ends_the_search_early(folder, cli, status, options, expected, words):
-    wide(folder)
+    wide(folder, 8)
     score = "echo amctcfg-score: 0.5\n" if status == 0 else ""
     body = LOGGED + score + "echo first\necho 'x: cannot \x1b[31m open y'\nexit {}".format(status)
     test = shell(folder, "test.sh", body)
