@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -188,13 +189,17 @@ def check_command(line):
             assert word.partition("=")[0] in known, line
 
 
+@lru_cache(maxsize=None)
+def naming():
+    """What may name an example: pages, tests and other examples, each with its text."""
+    others = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("examples/**/*.*"), ROOT / ".ci" / "run"]
+    written = [*PAGES, *(other for other in others if other.suffix in (".py", ".cfg", ".md", ".sh", ""))]
+    return {path: path.read_text(encoding="utf-8") for path in written}
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/**/*.*")), ids=lambda path: path.name)
 def test_every_example_is_shown_or_tested(path):
-    texts = [page.read_text(encoding="utf-8") for page in PAGES] + [
-        other.read_text(encoding="utf-8")
-        for other in [*ROOT.glob("tests/**/*.py"), *ROOT.glob("examples/**/*.*"), ROOT / ".ci" / "run"]
-        if other != path and other.suffix in (".py", ".cfg", ".md", ".sh", "")
-    ]
+    texts = [text for other, text in naming().items() if other != path]
     assert any(re.search(r"(?<!\w)" + re.escape(path.name), text) for text in texts)
 
 

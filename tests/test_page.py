@@ -15,9 +15,15 @@ from amctcfg import Layer
 from amctcfg.pages.table import Scale
 
 from .browser import look
-from .test_show import CONFIG, NAMES, folder, large  # noqa: F401
+from .test_show import CONFIG, folder, names_of, write_large  # noqa: F401
 
 SHOW = ("show", "q.cfg", "--graph", "l.csv", "--format", "html")
+NAMES = names_of(100)
+
+
+@pytest.fixture
+def large(folder):  # noqa: F811
+    return write_large(folder, NAMES)
 
 
 class Page(HTMLParser):
@@ -157,7 +163,7 @@ def test_a_thousand_layers_are_under_600_kilobytes(folder, cli):  # noqa: F811
 
 
 @pytest.mark.thorough
-def test_filters_search_sorting_and_folding(large, cli, tmp_path):  # noqa: F811
+def test_filters_search_sorting_and_folding(large, cli, tmp_path):
     html = cli("show", "large.cfg", "--graph", "large.csv", "--format", "html", "--scores", "scores.json").out
     found, logged = look(
         html,
@@ -245,14 +251,14 @@ WIDE = """
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("size", [(500, 900), (1400, 1000)])
-def test_no_scrolling_sideways(large, cli, tmp_path, size):  # noqa: F811
+def test_no_scrolling_sideways(large, cli, tmp_path, size):
     html = cli("show", "large.cfg", "--graph", "large.csv", "--format", "html", "--scores", "scores.json").out
     found, logged = look(html, tmp_path, WIDE, size)
     assert found == [] and logged == []
 
 
 @pytest.mark.thorough
-def test_without_its_script_and_on_paper_all_rows_are_open(large, cli, tmp_path):  # noqa: F811
+def test_without_its_script_and_on_paper_all_rows_are_open(large, cli, tmp_path):
     html = cli("show", "large.cfg", "--graph", "large.csv", "--format", "html").out
     bare = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
     found, logged = look(

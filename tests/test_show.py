@@ -7,13 +7,13 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import Layer
 
-from .conftest import DATA, thorough
+from .conftest import DATA, often, thorough
 
 EXAMPLES = DATA.parent.parent / "examples"
 TABLE = "name,type,supported\nconv1,Conv2D,true\nconv2,Conv2D,true\nfc,MatMul,true\nrelu,Relu,true\ndyn,Conv2D,false\n"
@@ -79,23 +79,32 @@ def test_csv_is_what_to_rows_gives(folder, cli):
 # ---------------------------------------------------------------- text: what is special
 
 
-NAMES = ["net/block{}/{}".format(block, part) for block in range(100) for part in ("conv", "bn_conv", "out")]
+def names_of(blocks):
+    return ["net/block{}/{}".format(block, part) for block in range(blocks) for part in ("conv", "bn_conv", "out")]
+
+
+NAMES = names_of(40)
 SPECIAL = """common_config {{ ifmr_quantize {{ search_step: 0.02 }} }}
 override_layer_configs {{ layer_name: "{0}" calibration_config {{ arq_quantize {{ channel_wise: true }} }} }}
 skip_layers: "{1}"
 """
 
 
-@pytest.fixture
-def large(folder):
-    """Three hundred layers, two of which have something else."""
-    (folder / "large.csv").write_text("name,type\n" + "".join(n + ",Conv2D\n" for n in NAMES), encoding="utf-8")
-    (folder / "large.cfg").write_text(SPECIAL.format(NAMES[100], NAMES[200]), encoding="utf-8")
+def write_large(folder, names):
+    """Many layers, two of which have something else."""
+    special = names[len(names) // 3], names[2 * len(names) // 3]
+    (folder / "large.csv").write_text("name,type\n" + "".join(n + ",Conv2D\n" for n in names), encoding="utf-8")
+    (folder / "large.cfg").write_text(SPECIAL.format(*special), encoding="utf-8")
     (folder / "before.cfg").write_text("common_config { ifmr_quantize { search_step: 0.02 } }\n", encoding="utf-8")
     (folder / "scores.json").write_text(
-        json.dumps([[name, 1 - 0.1 / (at + 2)] for at, name in enumerate(NAMES)]), encoding="utf-8"
+        json.dumps([[name, 1 - 0.1 / (at + 2)] for at, name in enumerate(names)]), encoding="utf-8"
     )
     return folder
+
+
+@pytest.fixture
+def large(folder):
+    return write_large(folder, NAMES)
 
 
 def names_in(out, names=NAMES):
@@ -106,13 +115,13 @@ def names_in(out, names=NAMES):
 def test_a_large_model_is_a_screen(large, cli):
     out = cli("show", "large.cfg", "--graph", "large.csv").out
     lines = out.splitlines()
-    assert len(lines) == 8 and names_in(out) == [NAMES[100], NAMES[200]]
-    assert lines[0] == "All 300 layers: Conv2D"
+    assert len(lines) == 8 and names_in(out) == [NAMES[40], NAMES[80]]
+    assert lines[0] == "All 120 layers: Conv2D"
     assert [line.split("  ")[0] for line in lines[2:7]] == [
-        "100 layers net/…", NAMES[100], "99 layers net/…", NAMES[200], "99 layers net/…",
+        "40 layers net/…", NAMES[40], "39 layers net/…", NAMES[80], "39 layers net/…",
     ]  # fmt: skip
     assert "search_step=0.01 (default)" in lines[3]
-    assert lines[-1].startswith("300 layers, 299 quantized, 1 skipped, 2 b")
+    assert lines[-1].startswith("120 layers, 119 quantized, 1 skipped, 2 b")
     assert names_in(cli("show", "large.cfg", "--graph", "large.csv", "--all").out) == NAMES
 
 
@@ -120,8 +129,8 @@ def test_a_large_model_is_a_screen(large, cli):
     "options, chosen",
     [
         (["--match", "net/block33/*"], NAMES[99:102]),
-        (["--skipped"], [NAMES[200]]),
-        (["--changed", "--against", "before.cfg"], [NAMES[100], NAMES[200]]),
+        (["--skipped"], [NAMES[80]]),
+        (["--changed", "--against", "before.cfg"], [NAMES[40], NAMES[80]]),
         *thorough([(["--match", "*/out"], NAMES[2::3]), (["--match", "*33/*", "--skipped"], [])]),
     ],
 )
@@ -161,7 +170,7 @@ def test_options_that_need_others(folder, cli, options, words):
 
 def test_neighbours_of_a_comparison_are_folded_by_having_changed(large, cli):
     out = cli("show", "large.cfg", "--graph", "large.csv", "--against", "before.cfg").out
-    assert names_in(out) == [NAMES[100], NAMES[200]] and len(out.splitlines()) == 8
+    assert names_in(out) == [NAMES[40], NAMES[80]] and len(out.splitlines()) == 8
     assert "channel_wise" not in out and "search_step=0.01 (was 0.02)" in out  # true is the default of a Conv2D
 
 
@@ -210,7 +219,7 @@ def test_colours_of_tiers(folder, monkeypatch):
     assert "\x1b[35m" in on_terminal(monkeypatch, ["show", "q.cfg", "--graph", "l.csv"], 100)
 
 
-@settings(max_examples=200, deadline=None)
+@often
 @given(st.lists(st.floats(allow_nan=False), unique=True, min_size=1, max_size=6))
 def test_scores_are_told_from_their_neighbours(scores):
     from amctcfg.tools.tabulating import score_texts
