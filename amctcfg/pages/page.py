@@ -13,7 +13,7 @@ from ..diagnostics.diagnostic import Diagnostic, count_found, render
 from ..tools.tabulating import Row, Table, View
 from .script import SCRIPT
 from .style import COLOURS, NARROW, PAGE, TABLE
-from .table import TIERS, Explanations, HtmlTable, text
+from .table import TIERS, HtmlTable, text
 
 # What the rows can be narrowed to: a class of rows, its words, and the colour that it explains.
 FILTERS = (
@@ -31,8 +31,7 @@ FEW = 10  # diagnostics that stand open
 def write_page(view: View) -> str:
     """Return the page as HTML: no network, readable without its script, nothing of a name is run."""
     table = view.table._replace(rows=view.rows)
-    explanations = Explanations(view.text is not None)
-    writer = HtmlTable(table, explanations)
+    writer = HtmlTable(table, is_page=True, has_lines=view.text is not None)
     warned = find_warned(view.warnings)
     rows = [(row, classes_of(row, warned)) for row in table.rows]
     body = [
@@ -42,7 +41,7 @@ def write_page(view: View) -> str:
         "</section>",
         *tools(writer, rows),
         *table_html(writer, rows),
-        *rest(view, explanations),
+        *rest(view, writer.explanations),
         "<script>{}</script></body></html>\n".format(SCRIPT),
     ]
     style = COLOURS + TABLE + PAGE + NARROW % labels_of(writer.head())
@@ -214,7 +213,7 @@ def table_html(writer: HtmlTable, rows: List[Tuple[Row, List[str]]]) -> Iterator
     yield "</table>"
 
 
-def rest(view: View, explanations: Explanations) -> Iterator[str]:
+def rest(view: View, explanations: Iterable[str]) -> Iterator[str]:
     """Write what the links lead to: the diagnostics, where the values come from, and the configuration."""
     if view.warnings:
         yield "<section><h2 id=diagnostics>Diagnostics</h2>"
@@ -227,9 +226,9 @@ def rest(view: View, explanations: Explanations) -> Iterator[str]:
                 quiet, len(group), text(code), text_lines(render(group, view.text))
             )
         yield "</section>"
-    if explanations.numbers:
+    if explanations:
         yield "<section><details open class=quiet><summary>Where the values come from</summary><ol id=why>"
-        yield from explanations.listed()
+        yield from ("<li id=e{}>{}".format(number, words) for number, words in enumerate(explanations, 1))
         yield "</ol></details></section>"
     if view.text is not None:
         yield "<section><h2 id=configuration>{}</h2><ol class=text>".format(text(view.file))

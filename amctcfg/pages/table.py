@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..diagnostics.words import escape_controls, format_value
 from ..resolve.effective import Origin
@@ -45,47 +45,6 @@ def text(words: str) -> str:
     return escape(escape_controls(words))
 
 
-class Explanations:
-    """The words for values, each once: many layers have a value from the same line."""
-
-    def __init__(self, links: bool) -> None:
-        self.links: bool = links  # to lines of the configuration, where the page has it
-        self.numbers: Dict[str, int] = {}
-
-    def number(self, words: str) -> int:
-        return self.numbers.setdefault(words, len(self.numbers) + 1)
-
-    def place(self, row: Row, origin: Origin) -> str:
-        """Say where a value stands, with a link."""
-        words = place_of(row, origin)
-        return "<a href=#L{}>{}</a>".format(origin.span.line, words) if self.links and origin.span else words
-
-    def listed(self) -> Iterator[str]:
-        for words, number in self.numbers.items():
-            yield "<li id=e{}>{}".format(number, words)
-
-
-def place_of(row: Row, origin: Origin) -> str:
-    assert row.explanation is not None
-    return text(row.explanation.place(origin))
-
-
-def explain_cell(row: Row, field: str, cell: Cell, place: Callable[[Row, Origin], str] = place_of) -> List[str]:
-    """Say where a value comes from, what it overrides and why, and what it was before, in HTML."""
-    assert row.explanation is not None
-    origin = cell.origin
-    source = text(row.explanation.source(field, origin))
-    if origin.path is not None:
-        source = "{}, {}".format(text(origin.tier), place(row, origin))
-    lines = ["{} {}: {}".format(text(field), text(show_value(cell.value)), source)]
-    for lost in row.explanation.lost_settings(origin):
-        why = row.explanation.why_not(field, origin, lost)
-        lines.append("overrides {} at {}: {}".format(text(format_value(lost.value)), place(row, lost), text(why)))
-    if cell.is_changed:
-        lines.append("before: {}".format(text(show_value(cell.before))))
-    return lines
-
-
 class Scale:
     """A scale from the worst score to the best; of those near 1 (cosines), of the logarithm of what is missing to 1."""
 
@@ -109,11 +68,16 @@ class Scale:
 
 
 class HtmlTable:
-    """Writes the rows of a table."""
+    """Writes the rows of a table: in a notebook, or in a page, where values link to their explanations, and these to lines.
 
-    def __init__(self, table: Table, explanations: Optional[Explanations]) -> None:
+    Explanations stand there once, by number: many layers have a value from the same line.
+    """
+
+    def __init__(self, table: Table, is_page: bool = False, has_lines: bool = False) -> None:
         self.table: Table = table
-        self.explanations: Optional[Explanations] = explanations
+        self.is_page: bool = is_page
+        self.has_lines: bool = has_lines
+        self.explanations: Dict[str, int] = {}
         self.columns: List[str] = list(table.varying)
         scores = [row.score for row in table.rows if row.score is not None]
         self.scale: Scale = Scale(scores, table.low_is_sensitive)
@@ -133,7 +97,7 @@ class HtmlTable:
         ]
 
     def row(self, row: Row, number: int, classes: str = "") -> Iterator[str]:
-        attributes = " id=r{} data-k={}".format(number, self.key(row)) if self.explanations else ""
+        attributes = " id=r{} data-k={}".format(number, self.key(row)) if self.is_page else ""
         attributes += " class='{}'".format(classes) if classes else ""
         yield "<tr{}><th scope=row>{}<td>{}".format(attributes, name_html(row.layer.name), text(row.layer.type))
         if not row.cells:  # its reason may be long, and there is nothing else to say
@@ -178,10 +142,31 @@ class HtmlTable:
         """Write a value in the colour of its tier, with its explanation."""
         classes = list(filter(None, (TIERS.get(cell.origin.tier, ""), "s" if cell.hides else "")))
         attribute = " class='{}'".format(" ".join(classes)) if classes else ""
-        if self.explanations is None:
-            return "<span{} title='{}'>{}</span>".format(attribute, "; ".join(explain_cell(row, field, cell)), value)
-        words = "<br>".join(explain_cell(row, field, cell, self.explanations.place))
-        return "<a{} href=#e{}>{}</a>".format(attribute, self.explanations.number(words), value)
+        lines = self.explain(row, field, cell)
+        if not self.is_page:
+            return "<span{} title='{}'>{}</span>".format(attribute, "; ".join(lines), value)
+        number = self.explanations.setdefault("<br>".join(lines), len(self.explanations) + 1)
+        return "<a{} href=#e{}>{}</a>".format(attribute, number, value)
+
+    def explain(self, row: Row, field: str, cell: Cell) -> List[str]:
+        """Say where a value comes from, what it overrides and why, and what it was before, in HTML."""
+        assert row.explanation is not None
+        origin = cell.origin
+        source = text(row.explanation.source(field, origin))
+        if origin.path is not None:
+            source = "{}, {}".format(text(origin.tier), self.place(row, origin))
+        lines = ["{} {}: {}".format(text(field), text(show_value(cell.value)), source)]
+        for lost in row.explanation.lost_settings(origin):
+            value, why = text(format_value(lost.value)), text(row.explanation.why_not(field, origin, lost))
+            lines.append("overrides {} at {}: {}".format(value, self.place(row, lost), why))
+        if cell.is_changed:
+            lines.append("before: {}".format(text(show_value(cell.before))))
+        return lines
+
+    def place(self, row: Row, origin: Origin) -> str:
+        assert row.explanation is not None
+        words = text(row.explanation.place(origin))
+        return "<a href=#L{}>{}</a>".format(origin.span.line, words) if self.has_lines and origin.span else words
 
     def strip(self) -> str:
         """Say what all layers share: `All 54 layers: search_step 0.02 (common_config, line 3)`"""
@@ -249,7 +234,7 @@ def simulation_table(plan: Plan, simulation: Any, cosines: Optional[Mapping[str,
 
 def notebook_table(table: Table, rest: str) -> str:
     """Write a table with its own style sheet, without script; of many layers the first, and how to get the rest."""
-    writer = HtmlTable(table, None)
+    writer = HtmlTable(table)
     head = "".join("<th scope=col>{}".format(text(label).replace("_", "_<wbr>")) for label in writer.head())
     lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), writer.strip()]
     lines.append("<table class=amctcfg><thead><tr>{}<tbody>".format(head))
