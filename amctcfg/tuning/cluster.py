@@ -51,7 +51,6 @@ class ClusterCommands:
         return list(words)
 
     def run(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int, log: str) -> Ended:
-        """Run a command to its end, as `LocalCommands.run` does."""
         sent = {placeholder: ("candidate" + ending, contents) for placeholder, (ending, contents) in files.items()}
         arguments = (list(words), {"AMCTCFG_WORKER": str(worker)}, sent, dict(values))
         try:
@@ -125,5 +124,4 @@ async def ask_type(distributed: Any, address: str) -> Any:
 
 
 def error_headline(error: BaseException) -> str:
-    """Return the first line of an error."""
     return (str(error).splitlines() or [type(error).__name__])[0]

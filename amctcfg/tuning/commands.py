@@ -49,12 +49,10 @@ class LocalCommands:
         self._stopped: bool = False
 
     def place(self, worker: int, ending: str) -> str:
-        """Return the path of a candidate's file."""
         stem = "candidate" if self.jobs == 1 else "candidate-{}".format(worker)
         return os.path.join(self.folder, stem + ending)
 
     def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> List[str]:
-        """Return a command with its placeholders filled in."""
         places: Dict[str, str] = {key: self.place(worker, ending) for key, (ending, _) in files.items()}
         return [fill_in(word, {**values, **places}) for word in words]
 
@@ -83,7 +81,6 @@ class LocalCommands:
             return Ended(answers["status"], file.read(LIMIT))
 
     def stop(self) -> None:
-        """End all commands with their children; none is started any more."""
         with self._lock:
             self._stopped = True
             for command in self._running:
@@ -132,7 +129,6 @@ def verdict_of(ended: Ended, program: str, target: Optional[float], log: str) ->
 
 
 def score_in(output: bytes, log: str) -> Verdict:
-    """Return the score that a run printed last; None where it printed none."""
     found = SCORE.findall(output.decode("utf-8", "replace"))
     if not found:
         return None

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 import threading
 from typing import Any, Dict, FrozenSet, List, Optional
 
@@ -37,16 +36,14 @@ class Journal:
         self.path: str = os.path.join(folder, NAME)
         self.entries: List[Dict[str, Any]] = []
         self._lock: threading.Lock = threading.Lock()
-        if os.path.exists(self.path):
-            self._read()
-
-    def _read(self) -> None:
-        if not stat.S_ISREG(os.stat(self.path).st_mode):
+        if not os.path.exists(self.path):
+            return
+        if not os.path.isfile(self.path):
             raise OSError(22, "it is not a file", self.path)
         with open(self.path, "rb") as file:
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
-        self.entries = [entry for entry in map(entry_of, whole.splitlines()) if entry is not None]
+        self.entries += filter(None, map(entry_of, whole.splitlines()))
         if whole != data:
             with open(self.path, "r+b") as file:
                 file.truncate(len(whole))

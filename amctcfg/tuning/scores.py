@@ -187,7 +187,6 @@ def parse_number(text: str) -> Optional[float]:
 
 
 def brief_value(value: Any) -> str:
-    """Return a value for a message."""
     text = "beyond every float" if isinstance(value, int) and abs(value) > sys.float_info.max else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -40,7 +40,6 @@ class StateFolder:
                 raise OSError(22, "it is not a file", self.file(name))
 
     def file(self, name: str) -> str:
-        """Return the path of one of its files."""
         return os.path.join(self.path, name)
 
     def shown(self, name: str) -> str:
@@ -63,7 +62,6 @@ class StateFolder:
             os.close(descriptor)
 
     def reset(self) -> None:
-        """Remove what an earlier search left."""
         self.remove(OURS)
         runs = self.file(RUNS)
         for name in os.listdir(runs) if os.path.isdir(runs) else ():

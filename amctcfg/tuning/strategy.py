@@ -159,10 +159,7 @@ class Strategy:
                 if largest is not None:
                     yield self._asked(self._in_order(largest), 0.9)
                     best = self.smallest(verdicts)
-            try:
-                question = search.send(answer)
-            except StopIteration:
-                return
+            question = next_question(search, answer)
 
     def _search(self, verdicts: Verdicts) -> Search:
         if not self.order:
@@ -250,7 +247,6 @@ class Strategy:
         return (*taken, *[name for name in order if name not in taken])
 
     def _most(self, verdicts: Verdicts) -> int:
-        """Return how many layers the next set may have."""
         best = self.smallest(verdicts)
         return len(self.order) - 1 if best is None else len(best)
 
@@ -292,11 +288,16 @@ def advance(
     while question is not None and frozenset(question.names) in known:
         key = frozenset(question.names)
         reached[key] = known[key]
-        try:
-            question = search.send(known[key])
-        except StopIteration:
-            return None
+        question = next_question(search, known[key])
     return question
+
+
+def next_question(search: Search, answer: Verdict) -> Optional[Question]:
+    """Answer a question; return the one after it, None at the end."""
+    try:
+        return search.send(answer)
+    except StopIteration:
+        return None
 
 
 def nearest_index(rising: Callable[[int], float], wanted: float, start: int, end: int) -> int:

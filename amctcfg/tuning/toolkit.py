@@ -99,15 +99,9 @@ class Session:
         asked = self.search.ask()
         if asked is not None:
             self.evaluated = asked.skip
-            return {"stop_flag": False, "roll_back_config": self.quantized(asked.skip)}
-        best = self.search.best
-        skipped = tuple(self.ranking) if best is None else best.skip  # nothing was good: nothing is quantized
-        return {"stop_flag": True, "roll_back_config": self.quantized(skipped)}
-
-    def quantized(self, skipped: Names) -> Dict[str, bool]:
-        """Return the toolkit's `roll_back_config`: true for the layers that are quantized."""
-        names = set(skipped)
-        return {name: name not in names for name in self.ranking}
+        answer = asked or self.search.best
+        skipped = set(self.ranking if answer is None else answer.skip)  # nothing was good: nothing is quantized
+        return {"stop_flag": asked is None, "roll_back_config": {name: name not in skipped for name in self.ranking}}
 
 
 def is_satisfied(metric_eval: Any) -> Verdict:

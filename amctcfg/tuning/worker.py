@@ -31,7 +31,7 @@ def fill_in(word: str, values: Mapping[str, str]) -> str:
 
 
 class Output:
-    """The end of an output, and the file that shows its beginning while it grows."""
+    """The end of an output, and its file, which shows the beginning while it grows."""
 
     def __init__(self, path: str) -> None:
         self.path: str = path
@@ -39,7 +39,6 @@ class Output:
         self.total: int = 0
 
     def copy(self, stream: Any) -> None:
-        """Take all of a stream."""
         with open(self.path, "wb", 0) as file:
             for chunk in iter(lambda: os.read(stream.fileno(), 1 << 16), b""):
                 with contextlib.suppress(OSError):  # a full disk is no reason to lose the run
@@ -49,7 +48,6 @@ class Output:
                 del self.end[:-LIMIT]
 
     def finish(self) -> None:
-        """Have the file hold the end of a long output."""
         if self.total > LIMIT:
             with contextlib.suppress(OSError), open(self.path, "wb") as file:
                 file.write(bytes(self.end))
@@ -173,7 +171,6 @@ class Supervised:
         return self.answers
 
     def end(self) -> None:
-        """End the command with what it started."""
         with contextlib.suppress(OSError, ValueError):
             self._process.stdin.close()
 
