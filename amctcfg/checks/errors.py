@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
 from ..flavours.layer import Layer, Layers
 from ..flavours.requirement import ERROR as IS_ERROR
-from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences, requirements_in
+from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences
 from ..messages.message import Message
-from ..messages.sharing import by_identity
-from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT, Tier
+from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT
 from .context import Check, Context
-
-if TYPE_CHECKING:
-    from ..messages.sharing import IdentityCache
 
 
 def find_errors(context: Context) -> Tuple[Diagnostic, ...]:
@@ -38,25 +34,12 @@ def check_skipped_layers(context: Context) -> Iterator[Diagnostic]:
 
 
 def check_layer_overrides(context: Context) -> Iterator[Diagnostic]:
-    fits: IdentityCache[bool] = {}  # whether layers can have all that a block asks for: many are the same
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None:
             yield report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))
-            continue
-        block = entry.calibration_config
-        if block is not None and not by_identity(
-            fits, block, (layer.type, layer.lacks, layer.supported), fits_layer, context, layer, block
-        ):
-            yield from check_layer(context, layer, block, (*path, "calibration_config"))
-
-
-def fits_layer(context: Context, layer: Layer, block: Message) -> bool:
-    """Return whether a layer can have all that a block asks for."""
-    return all(
-        context.flavour.can(layer, requirement.ability_in(block)) and (layer.supported or not requirement.supported)
-        for requirement in requirements_in(block)
-    )
+        elif entry.calibration_config is not None:
+            yield from check_layer(context, layer, entry.calibration_config, (*path, "calibration_config"))
 
 
 def check_unfused_layers(context: Context) -> Iterator[Diagnostic]:
@@ -138,30 +121,25 @@ def check_types(context: Context) -> Iterator[Diagnostic]:
         for asked in occurrences_at(tier.path, tier.block):
             ability = asked.requirement.ability_in(tier.block, by_type=True)
             if layer_type.has(ability):
-                yield from check_layers_of_type(context, asked, tier, name)
+                others = without_own_override(context, name)
+                lack = [layer for layer in others if not context.resolver.can(layer, asked.requirement, tier)]
+                if lack and asked.requirement.by_type == SOFTEN:
+                    yield report_softened(context, asked, lack)
+                elif lack:
+                    yield report_lack(context, asked, lack, name)
             elif asked.requirement.by_type == IS_ERROR or (
                 asked.requirement.by_type == WHERE_USED and without_own_override(context, name)
             ):
                 yield report_refusal(context, asked, "layers of type {}".format(name), ability)
 
 
-def check_layers_of_type(context: Context, asked: Occurrence, tier: Tier, layer_type: str) -> Iterator[Diagnostic]:
+def report_lack(context: Context, asked: Occurrence, lack: List[Layer], layer_type: str) -> Diagnostic:
     """Report layers that can't have what their type could."""
-    lack = [
-        layer
-        for layer in without_own_override(context, layer_type)
-        if not context.resolver.can(layer, asked.requirement, tier)
-    ]
-    if not lack:
-        return
-    if asked.requirement.by_type == SOFTEN:
-        yield from report_softened(context, asked, lack)
-        return
     severity, why = ERROR, ", of type {}".format(layer_type)
     if context.rules == TOOLKIT:
         severity, why = WARNING, "; the toolkit writes it and refuses it later"
     message = "{} for {}{}".format(describe_occurrence(asked), quote_names(layer.name for layer in lack), why)
-    yield context.report(
+    return context.report(
         severity, asked.requirement.code, message, asked.path, "give these layers overrides of their own"
     )
 
@@ -172,16 +150,17 @@ def without_own_override(context: Context, layer_type: str) -> List[Layer]:
 
 
 def check_layer(context: Context, layer: Layer, block: Message, path: Path) -> Iterator[Diagnostic]:
-    for asked in occurrences_at(path, block):
-        ability = asked.requirement.ability_in(block)
+    for inside in occurrences(block):
+        requirement, ability = inside.requirement, inside.requirement.ability_in(block)
         can = context.flavour.can(layer, ability)
-        if can and asked.requirement.supported and not layer.supported:
-            message = "{} for '{}', which is not supported".format(describe_occurrence(asked), layer.name)
-            yield context.report(ERROR, asked.requirement.code, message, asked.path, "delete it here")
-        elif can:
+        if can and (layer.supported or not requirement.supported):
             continue
-        elif asked.requirement.by_layer == SOFTEN:
-            yield from report_softened(context, asked, [layer])
+        asked = inside._replace(path=(*path, *inside.path))
+        if can:
+            message = "{} for '{}', which is not supported".format(describe_occurrence(asked), layer.name)
+            yield context.report(ERROR, requirement.code, message, asked.path, "delete it here")
+        elif requirement.by_layer == SOFTEN:
+            yield report_softened(context, asked, [layer])
         else:
             why, layer_type = "which is of type {}".format(layer.type), context.flavour.types.get(layer.type)
             if layer_type is not None and layer_type.has(ability):
@@ -221,11 +200,12 @@ def check_common(context: Context) -> Iterator[Diagnostic]:
             and layer.type not in context.resolver.types
             and not context.flavour.can(layer, asked.requirement.ability_in(tier.block))
         ]
-        if asked.requirement.common == IS_ERROR:
-            if hit and overrides_are_read:
-                yield report_common_error(context, asked, hit)
-        else:
-            yield from report_softened(context, asked, [layer for layer in hit if context.is_quantized(layer)])
+        if asked.requirement.common != IS_ERROR:
+            quantized = [layer for layer in hit if context.is_quantized(layer)]
+            if quantized:
+                yield report_softened(context, asked, quantized)
+        elif hit and overrides_are_read:
+            yield report_common_error(context, asked, hit)
 
 
 def report_common_error(context: Context, asked: Occurrence, hit: List[Layer]) -> Diagnostic:
@@ -246,9 +226,7 @@ def report_common_error(context: Context, asked: Occurrence, hit: List[Layer]) -
     return context.report(ERROR, asked.requirement.code, message, asked.path, hint)
 
 
-def report_softened(context: Context, asked: Occurrence, layers: List[Layer]) -> Iterator[Diagnostic]:
-    if not layers:
-        return
+def report_softened(context: Context, asked: Occurrence, layers: List[Layer]) -> Diagnostic:
     instead = asked.requirement.instead
     gets = "{} {} instead".format("it gets" if len(layers) == 1 else "they get", format_value(instead))
     if instead is None:
@@ -256,7 +234,7 @@ def report_softened(context: Context, asked: Occurrence, layers: List[Layer]) ->
     message = "{} for {}; {}".format(describe_occurrence(asked), quote_names(layer.name for layer in layers), gets)
     types = " and ".join(sorted({layer.type for layer in layers}))
     hint = "to say so, add an override without it for {}".format(types)
-    yield context.report(WARNING, "softened", message, asked.path, hint)
+    return context.report(WARNING, "softened", message, asked.path, hint)
 
 
 # ---------------------------------------------------------------- the model as a whole

@@ -12,10 +12,8 @@ from ..documents.foreign import PLACEHOLDERS
 from ..flavours.common import DEFAULTS, SEARCH, width
 from ..flavours.layer import Layer
 from ..messages.message import Message
-from ..messages.sharing import by_identity
 from ..resolve.effective import values_of
 from ..resolve.resolver import OF_LAYER, OF_TYPE
-from ..textformat.tree import Tree
 from .context import OVERRIDES, Check, Context
 from .override_warnings import (
     check_cascades,
@@ -28,7 +26,6 @@ from .override_warnings import (
 
 if TYPE_CHECKING:
     from ..documents.selections import Judged
-    from ..messages.sharing import IdentityCache
 
 MANY_STEPS = 10000
 COARSE = 0.9999
@@ -89,24 +86,13 @@ def check_rounding(context: Context) -> Iterator[Diagnostic]:
     """Report numbers with more digits than float32 has, which are other numbers."""
     if context.document is None or not has_long_numbers(context.document.text):
         return
-    found: IdentityCache[Dict[str, str]] = {}  # the same block is read from the same text
     for path, block in iter_blocks(context):
-        for name, written in by_identity(found, block, None, find_rounded, context.document.tree, path, block).items():
+        for name, value in values_of(block).items():
             inside = (*path, *name.split("."))
-            value = str(values_of(block)[name])
-            words = "{} is {} as a 32-bit float, not {}".format(inside[-1], value, written)
-            yield context.report(WARNING, "float32-rounding", words, inside, "write {}".format(value), value)
-
-
-def find_rounded(tree: Tree, path: Path, block: Message) -> Dict[str, str]:
-    """Return the literals of a block that are other numbers than those that it keeps, by dotted name."""
-    found = {}
-    for name, value in values_of(block).items():
-        if type(value) is float:
-            written = str(tree.find_nearest((*path, *name.split(".")))[1])
-            if not same_number(written, value):
-                found[name] = written
-    return found
+            written = str(context.document.tree.find_nearest(inside)[1]) if type(value) is float else ""
+            if written and not same_number(written, value):
+                words = "{} is {} as a 32-bit float, not {}".format(inside[-1], value, written)
+                yield context.report(WARNING, "float32-rounding", words, inside, "write {}".format(value), str(value))
 
 
 def has_long_numbers(text: str) -> bool:
