@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 from ..diagnostics.words import pluralize
@@ -134,13 +135,9 @@ def names_for(
     own = node.text if node is not None else None
     listed = {text for text, _ in strings_in(analysis, field, message)} - {own}
     if field in NAMES_OF_TYPES:
-        counts: Dict[str, int] = {}
-        for layer in layers:
-            counts[layer.type] = counts.get(layer.type, 0) + flavour.quantizes(layer)
-        order = sorted(flavour.quantizable_types, key=lambda name: (-counts.get(name, 0), name))
-        for name in order:
-            if name not in listed:
-                yield name, KIND_TYPE, pluralize(counts.get(name, 0), "layer") if layers else ""
+        counts = Counter(layer.type for layer in layers if flavour.quantizes(layer))
+        for name in sorted(flavour.quantizable_types - listed, key=lambda name: (-counts[name], name)):
+            yield name, KIND_TYPE, pluralize(counts[name], "layer") if layers else ""
         return
     for layer in layers:
         if layer.name not in listed and may_stand(analysis, field, message, layer):

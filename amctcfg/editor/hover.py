@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from collections import Counter
+from typing import Any, Dict, List, Optional
 
 from ..diagnostics.words import as_block, as_code, list_words, pluralize
 from ..flavours.layer import Layer
@@ -104,18 +105,18 @@ def inlay_hints(analysis: Analysis, start: int, end: int) -> List[Dict[str, Any]
     resolver, layers = analysis.resolver, analysis.layers
     if resolver is None or layers is None:
         return []
-    counts: Dict[Tuple[str, Optional[str]], int] = {}
-    for layer in layers:
-        if resolver.merge(layer).quant_enable:
-            key = (OF_LAYER, layer.name) if layer.name in resolver.names else (OF_TYPE, layer.type)
-            counts[key] = counts.get(key, 0) + 1
+    counts = Counter(
+        (OF_LAYER, layer.name) if layer.name in resolver.names else (OF_TYPE, layer.type)
+        for layer in layers
+        if resolver.merge(layer).quant_enable
+    )
     found = []
     for node in analysis.outline.strings:
         holder = node.parent
         field = {"layer_type": OF_TYPE, "layer_name": OF_LAYER}.get(node.field or "")
         if field is None or holder is None or holder.field != field or not start <= node.end <= end:
             continue
-        count = counts.get((field, node.text), 0)
+        count = counts[field, node.text or ""]
         if field == OF_TYPE or not count:
             label = "→ {}".format(pluralize(count, "layer") if count else "nothing")
             found.append({"position": analysis.text.position(node.end), "label": label, "paddingLeft": True})

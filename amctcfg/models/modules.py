@@ -307,18 +307,15 @@ def why_not(clue: Clues, name: str, values: OnnxGraph) -> Optional[str]:
 
 def refuse_shared_weights(modules: Sequence[Module]) -> List[Module]:
     """Refuse modules that share a weight, as the toolkit counts them."""
-    shares = find_sharers(
-        {
-            module.name: module.weight.value
-            for module in modules
-            if module.type in COUNTED and module.weight is not None and not module.weight.is_copy
-        }
-    )
+    weights = {}
+    for one in modules:
+        if one.type in COUNTED and one.weight is not None and not one.weight.is_copy:
+            weights[one.name] = one.weight.value
+    shares = find_sharers(weights)
+    words = "it shares its weight with '{}'"
     return [
-        module._replace(reason="it shares its weight with '{}'".format(shares[module.name]))
-        if module.name in shares and module.reason is None
-        else module
-        for module in modules
+        one._replace(reason=one.reason or words.format(shares[one.name])) if one.name in shares else one
+        for one in modules
     ]
 
 

@@ -76,10 +76,6 @@ def traits_of(module: Any) -> Traits:
     return Traits()
 
 
-def is_padded_with_zeros(module: Any) -> bool:
-    return bool(getattr(module, "padding_mode", "zeros") == "zeros")
-
-
 def is_undilated_in_depth(module: Any) -> bool:
     dilation = getattr(module, "dilation", (1,))
     return bool((dilation[0] if isinstance(dilation, (tuple, list)) else dilation) == 1)
@@ -92,7 +88,7 @@ def is_plain_rnn(module: Any) -> bool:
 
 # By the names in the flavours. One of another framework may have a type of the same name, with other conditions.
 CONDITIONS: Dict[str, Callable[[Any], bool]] = {
-    "zeros": is_padded_with_zeros,
+    "zeros": lambda module: bool(getattr(module, "padding_mode", "zeros") == "zeros"),
     "undilated depth": is_undilated_in_depth,
     "plain rnn": is_plain_rnn,
 }

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, NamedT
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.json_layout import Layout
-from ..messages.field import REPEATED
 from ..messages.message import Message, construct
 from ..messages.sharing import by_identity
 from .effective import EffectiveConfig
@@ -44,10 +43,8 @@ def global_values(resolver: Resolver, layout: Layout) -> Dict[str, Any]:
         field = config.__schema__.fields[key]
         if field.is_message:
             found[key] = [tensor_values(resolver, layout, entry) for entry in value]
-        elif field.label == REPEATED:
-            found[key] = list(value)
         else:
-            found[key] = field.default if value is None else value
+            found[key] = plain(field.default if value is None else value)
     return found
 
 
@@ -58,13 +55,14 @@ def settings_beside(config: Configuration, flavour: Flavour, keys: Iterable[str]
     for name, field in config.__schema__.fields.items():
         if name not in keys and name not in blocks:
             value = getattr(config, name)
-            value = field.default if value is None else value
-            found[name] = [plain(element) for element in value] if field.label == REPEATED else plain(value)
+            found[name] = plain(field.default if value is None else value)
     return found
 
 
 def plain(value: Any) -> Any:
-    """Return a message as a dictionary of what it sets, anything else as it is."""
+    """Return a message as a dictionary of what it sets, several as a list, anything else as it is."""
+    if isinstance(value, tuple):
+        return [plain(element) for element in value]
     if not isinstance(value, Message):
         return value
     values = {name: getattr(value, name) for name in value.__schema__.fields}
