@@ -97,24 +97,20 @@ def extraction(analysis: Analysis, offset: int) -> Iterator[Dict[str, Any]]:
     named, layer = node.first("layer_name"), analysis.layer(child_text(node, "layer_name") or "")
     if named is None or named.value is None or layer is None or layer.type in resolver.types:
         return
-    block = resolver.own(layer.name)
-    types = {other.name: other.type for other in analysis.layers or ()}
     edits = [
         Edit(node.start, node.start + len(OF_LAYER), OF_TYPE),
         Edit(named.start, named.value_end, "layer_type: {}".format(STRING.format(layer.type))),
     ]
-    same = 0
+    own, of_type = resolver.own(layer.name), {other.name for other in analysis.layers or () if other.type == layer.type}
     for other in analysis.outline.root.children:
         name = child_text(other, "layer_name")
-        if other is node or other.name != OF_LAYER or types.get(name or "") != layer.type or block is None:
-            continue
-        tier = resolver.own(name or "")
-        if tier is not None and tier.block == block.block:
-            edits.append(remove_field(analysis.text.text, other.start, other.end))
-            same += 1
+        if other is not node and other.name == OF_LAYER and name in of_type:
+            tier = resolver.own(name or "")
+            if tier is not None and own is not None and tier.block == own.block:
+                edits.append(remove_field(analysis.text.text, other.start, other.end))
     title = "Extract to an override of the type {}".format(layer.type)
-    if same:
-        title += ", instead of {} overrides".format(same + 1)
+    if len(edits) > 2:
+        title += ", instead of {} overrides".format(len(edits) - 1)
     yield action(title, REFACTOR, analysis, join_edits(edits))
 
 

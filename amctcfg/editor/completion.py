@@ -49,7 +49,7 @@ def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets
     if message.message is None:
         return
     there = {child.name for child in message.children if not child.start <= offset <= child.name_end}
-    typed = next((c for c in message.children if c.name and c.start <= offset <= c.name_end), None)
+    typed = analysis.outline.at(offset)
     start, end = (offset, offset) if typed is None else (typed.start, typed.name_end)
     has_value = typed is not None and (typed.has_colon or typed.opening is not None)
     for name, meaning in field_meanings(message.message).items():
