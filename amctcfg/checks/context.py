@@ -97,7 +97,8 @@ class Context:
 
     def is_quantized(self, layer: Layer) -> bool:
         """Return whether a layer is quantized, so that its settings count."""
-        return bool(self.resolver.quant_enable(layer).value)
+        skipped = layer.name in self.resolver.skipped_names or layer.type in self.resolver.skipped_types
+        return not skipped and self.flavour.quantizes(layer)
 
     def supported_of(self, layer_type: str) -> List[Layer]:
         return [layer for layer in self.by_type.get(layer_type, ()) if self.flavour.quantizes(layer)]

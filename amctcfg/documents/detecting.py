@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
 from ..diagnostics.diagnostic import ConfigError
 from ..flavours import FLAVOURS
@@ -15,15 +15,6 @@ from ..textformat.literals import read_name
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
 from .foreign import find_family, foreign_message, head_value
-
-
-class Misfit(NamedTuple):
-    """The evidence against a flavour, the weightiest first; where two are equal, the order of `FLAVOURS` decides."""
-
-    fields: int
-    head: bool
-    layers: int
-    types: int
 
 
 def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) -> Tuple[Flavour, ...]:
@@ -57,17 +48,18 @@ def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour, ...]:
     known, proto = {layer.type for layer in layers}, proto_of(tree)
     order = list(FLAVOURS.values())
     fits = {flavour.name: misfit(tree, names, known, proto, flavour) for flavour in order}
-    if foreign_message(tree) or (min(fit.fields for fit in fits.values()) and find_family(tree) is not None):
+    if foreign_message(tree) or (min(fits.values())[0] and find_family(tree) is not None):
         return ()
     return tuple(sorted(order, key=lambda flavour: fits[flavour.name]))
 
 
-def misfit(tree: Tree, names: Set[str], known: Set[str], proto: str, flavour: Flavour) -> Misfit:
+def misfit(tree: Tree, names: Set[str], known: Set[str], proto: str, flavour: Flavour) -> Tuple[int, bool, int, int]:
+    """Return the evidence against a flavour, the weightiest first: by fields, the head, the model's layers, and types."""
     own = flavour.quantizable_types | set(flavour.types)
     slips = {name.lower() for name in TF_ASCEND.types}
     wrong = {name for name in names if name not in own and not (flavour is TF_ASCEND and name.lower() in slips)}
     fields = sum(1 for _ in unknown_fields(tree, flavour))
-    return Misfit(fields, proto not in ("", flavour.proto), -len(known & flavour.quantizable_types), len(wrong))
+    return fields, proto not in ("", flavour.proto), -len(known & flavour.quantizable_types), len(wrong)
 
 
 def proto_of(tree: Tree) -> str:

@@ -209,7 +209,12 @@ def belongs_elsewhere(flavour: Flavour, cls: Type[Message], name: str) -> Option
     owners = [message.__name__ for message in messages_of(flavour.config) if name in message.__schema__.fields]
     if owners:
         return "it belongs in {}; is a brace missing or misplaced?".format(" or ".join(owners))
-    others = newest_names(other for other in flavours_with(cls.__name__, name) if other.name != flavour.name)
+    others = newest_names(
+        other
+        for other in FLAVOURS.values()
+        for message in messages_of(other.config)
+        if other.name != flavour.name and message.__name__ == cls.__name__ and name in message.__schema__.fields
+    )
     if others:
         choose = "'# amctcfg: flavour={}' in the first line".format(others[0])
         return "it is a field of {}; {} reads the file as that".format(join_words(others, "and"), choose)
@@ -227,13 +232,6 @@ def newest_names(flavours: Iterable[Flavour]) -> List[str]:
     for flavour in flavours:
         found.setdefault(flavour.title, flavour.name)
     return list(found.values())
-
-
-def flavours_with(message: str, name: str) -> Iterator[Flavour]:
-    """Iterate over the flavours in which a message has a field."""
-    for flavour in FLAVOURS.values():
-        if any(name in cls.__schema__.fields for cls in messages_of(flavour.config) if cls.__name__ == message):
-            yield flavour
 
 
 # ---------------------------------------------------------------- types
