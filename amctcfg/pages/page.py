@@ -7,10 +7,10 @@ import base64
 import hashlib
 import math
 from collections import Counter
-from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic, count_found, render
-from ..tools.tabulating import Row, Table, View
+from ..tools.tabulating import Row, View
 from .script import SCRIPT
 from .style import COLOURS, NARROW, PAGE, TABLE
 from .table import TIERS, HtmlTable, text
@@ -25,6 +25,7 @@ FILTERS = (
 
 MARGIN = 8  # percent above and below
 CROWDED = 400  # layers, above which the dots are smaller
+STATES = 5  # of the filters, the first ones: how many rows each has stands at the top
 FEW = 10  # diagnostics that stand open
 
 
@@ -34,12 +35,13 @@ def write_page(view: View) -> str:
     writer = HtmlTable(table, is_page=True, has_lines=view.text is not None)
     warned = find_warned(view.warnings)
     rows = [(row, classes_of(row, warned)) for row in table.rows]
+    counts = Counter(name for _, classes in rows for name in set(classes))
     body = [
-        *header(view, writer),
+        *header(view, writer, counts),
         writer.strip(),
         picture_html(writer),
         "</section>",
-        *tools(writer, rows),
+        *tools(writer, rows, counts),
         *table_html(writer, rows),
         *rest(view, writer.explanations),
         "<script>{}</script></body></html>\n".format(SCRIPT),
@@ -104,7 +106,7 @@ def classes_of(row: Row, warnings: Set[Tuple[Any, ...]]) -> List[str]:
 # ---------------------------------------------------------------- the parts
 
 
-def header(view: View, writer: HtmlTable) -> Iterator[str]:
+def header(view: View, writer: HtmlTable, counts: Mapping[str, int]) -> Iterator[str]:
     """Write the names, the figures, and what to look at first."""
     table = writer.table
     before = "{} → ".format(text(view.against)) if view.against else ""
@@ -112,40 +114,31 @@ def header(view: View, writer: HtmlTable) -> Iterator[str]:
     yield "<p class=dim>{}; read as {}, {} rules</p></header>".format(
         text(view.model), text(view.plan.flavour.name), text(view.rules)
     )
-    figures = [
-        ("layers", len(table.rows)),
-        ("quantized", sum(row.is_quantized for row in table.rows)),
-        ("skipped", sum(row.is_skipped for row in table.rows)),
-    ]
-    others = [
-        ("refused by the toolkit", sum(row.is_refused for row in table.rows)),
-        ("can't be quantized", sum(row.explanation is None for row in table.rows)),
-        ("changed", sum(bool(row.changed) for row in table.rows)),
-    ]
-    figures += [(words, number) for words, number in others if number or (words == "changed" and table.has_before)]
+    always = ("quantized", "skipped", "changed") if table.has_before else ("quantized", "skipped")
+    states = [(words, counts[name]) for name, words, _ in FILTERS[:STATES] if counts[name] or name in always]
+    figures = [("layers", len(table.rows)), *states]
     if table.borders is not None:
         figures.append(("borders between quantized and float", table.borders))
     pairs = ["<div><dt>{}</dt><dd>{:,}</dd></div>".format(text(words), number) for words, number in figures]
     yield "<section><dl class=figures>{}</dl>".format("".join(pairs))
     yield from ("<p>{}".format(text(note)) for note in view.notes)
     if table.has_scores:
-        yield worst_html(table, writer)
+        yield worst_html(writer)
     if view.warnings:
-        counts = Counter(d.code for d in view.warnings)
-        codes = ", ".join("{} {}".format(number, text(code)) for code, number in counts.most_common())
+        found = Counter(d.code for d in view.warnings).most_common()
+        codes = ", ".join("{} {}".format(number, text(code)) for code, number in found)
         yield "<p><a href=#diagnostics>{}</a>: {}".format(count_found(view.warnings), codes)
 
 
 def picture_html(writer: HtmlTable) -> str:
     """Return the figure; nothing where fewer than three layers have a score."""
     table, scale, texts = writer.table, writer.scale, writer.scores
-    quantized: List[str] = []
-    others: List[str] = []
+    dots: Dict[bool, List[str]] = {True: [], False: []}  # of the layers that are quantized, and of the others
     for at, row in enumerate(table.rows):
         if row.score is not None:
             height = MARGIN + (100 - 2 * MARGIN) * scale.harm(row.score)
-            (quantized if row.is_quantized else others).append("M{:g} {:.3g}h0".format(at + 0.5, height))
-    if len(quantized) + len(others) < 3:
+            dots[row.is_quantized].append("M{:g} {:.3g}h0".format(at + 0.5, height))
+    if len(dots[True]) + len(dots[False]) < 3:
         return ""
     finite = sorted(score for score in texts if math.isfinite(score)) or [0.0]
     best, worst = (finite[0], finite[-1]) if scale.sign < 0 else (finite[-1], finite[0])
@@ -153,7 +146,7 @@ def picture_html(writer: HtmlTable) -> str:
         table.score, texts.get(worst, worst), texts.get(best, best)
     )
     logarithm = "; on the scale -log10(1 - score)" if scale.is_logarithmic else ""
-    marks = [("key", "quantized")] + ([("key off", "not quantized")] if others else [])
+    marks = [("key", "quantized")] + ([("key off", "not quantized")] if dots[False] else [])
     key = " ".join("<span class=mark><b class='{}'></b>{}</span>".format(*mark) for mark in marks)
     return (
         "<figure{}><svg viewBox='0 0 {} 100' preserveAspectRatio=none role=img aria-label='{}'>"
@@ -163,29 +156,27 @@ def picture_html(writer: HtmlTable) -> str:
         " class=many" if len(table.rows) > CROWDED else "",
         len(table.rows),
         text(words),
-        "".join(quantized),
-        "".join(others),
+        "".join(dots[True]),
+        "".join(dots[False]),
         text(words),
         logarithm,
         key,
     )
 
 
-def worst_html(table: Table, writer: HtmlTable) -> str:
+def worst_html(writer: HtmlTable) -> str:
     """Name the three layers that quantizing hurts most."""
+    table, found = writer.table, []
     numbers = {row.layer.name: number for number, row in enumerate(table.rows, 1)}
-    worst = [row for row in table.worst_first(table.rows) if row.score is not None][:3]
-    found = [
-        "<a href=#r{}>{}</a> {}".format(numbers[row.layer.name], text(row.layer.name), writer.scores[row.score])
-        for row in worst
-        if row.score is not None
-    ]
+    for row in table.worst_first(table.rows)[:3]:
+        if row.score is not None:
+            name = row.layer.name
+            found.append("<a href=#r{}>{}</a> {}".format(numbers[name], text(name), writer.scores[row.score]))
     return "<p>Worst by {}: {}".format(text(table.score), ", ".join(found))
 
 
-def tools(writer: HtmlTable, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
+def tools(writer: HtmlTable, rows: List[Tuple[Row, List[str]]], counts: Mapping[str, int]) -> Iterator[str]:
     """Write the search and the filters, which are the legend of the colours as well."""
-    counts = Counter(name for _, classes in rows for name in set(classes))
     yield "<div class=tools role=search>"
     yield "<input id=search class=script type=search placeholder='search: conv, *layer4*' aria-label='search by name or type'>"
     yield "<select id=order class='script narrow' aria-label='sort by'><option value=-1>model order</option>"
@@ -223,7 +214,7 @@ def rest(view: View, explanations: Iterable[str]) -> Iterator[str]:
         for code, group in groups.items():
             quiet = " class=quiet" if len(view.warnings) > FEW else ""
             yield "<details open{}><summary>{} {}</summary><pre>{}</pre></details>".format(
-                quiet, len(group), text(code), text_lines(render(group, view.text))
+                quiet, len(group), text(code), "\n".join(map(text, render(group, view.text).split("\n")))
             )
         yield "</section>"
     if explanations:
@@ -235,7 +226,3 @@ def rest(view: View, explanations: Iterable[str]) -> Iterator[str]:
         lines = view.text.split("\n")
         yield from ("<li id=L{}>{}".format(number, text(line.rstrip("\r"))) for number, line in enumerate(lines, 1))
         yield "</ol></section>"
-
-
-def text_lines(words: str) -> str:
-    return "\n".join(text(line) for line in words.split("\n"))
