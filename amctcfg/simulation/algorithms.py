@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The algorithms of the toolkit in numpy: ARQ for weights, IFMR for activations, DMQ between the two.
 
-Each is a function of arrays; none knows of graphs or configurations. They compute in float32 where the toolkit does.
-Rounding is half to even. Source: the vendor's public PyTorch toolkit.
+They compute in float32 where the toolkit does; rounding is half to even. Source: the vendor's public PyTorch toolkit.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ def limits(bits: int) -> Tuple[int, int]:
 
 
 def fake_quantize(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
-    """Return values rounded to whole multiples of a scale, within the range of the type, without offset; float32."""
+    """Return values rounded to whole multiples of a scale, within the range of the type; float32."""
     low, high = limits(bits)
     found = np.divide(values, scale, dtype=np.float32)
     np.rint(found, out=found)
@@ -62,11 +61,10 @@ def symmetric_scale(largest: np.ndarray, least: np.ndarray, bits: int) -> np.nda
 def dmq(activations: np.ndarray, weights: np.ndarray, strength: float) -> np.ndarray:
     """Compute the factor of each input channel that moves a part of the difficulty from activations to weights (DMQ).
 
-    activations, weights -- the largest magnitude of each in each input channel. strength -- `migration_strength`, how much is
-    moved. Activations are divided by the factors, which are float32, weights multiplied.
+    activations, weights -- the largest magnitude in each channel; the former are divided by the factors, the latter multiplied.
+    strength -- how much is moved.
 
-    Source: `dmq_balancer`; a channel in which one of the two is nothing gets the factor that reaches the largest
-    balanced magnitude of the others.
+    Source: `dmq_balancer`; a channel in which one of the two is nothing reaches the largest balanced magnitude of the others.
     """
     a, w = activations.astype(np.float32), weights.astype(np.float32)
     no_a, no_w = a < np.float32(EPSILON), w < np.float32(EPSILON)
@@ -89,7 +87,7 @@ RUN = 1 << 17  # values that are counted together
 
 
 class Grid(NamedTuple):
-    """Values by equal bins from `low` on: how many lie in the first 0, 1, 2, ... bins, and their sums; and all squares."""
+    """Values by equal bins: how many lie in the first 0, 1, 2, ... bins, and their sums; and the sum of all squares."""
 
     low: float
     width: float
@@ -118,7 +116,6 @@ class Samples:
             yield values, np.minimum(((values - self.low) * factor).astype(np.intp), BINS - 1)
 
     def grid(self) -> Grid:
-        """Count the values."""
         if self._grid is None:
             counts, sums, square = np.zeros(BINS + 1), np.zeros(BINS + 1), 0.0
             for values, bins in self.bins():
@@ -207,10 +204,7 @@ def ratios(start: float, end: float, step: float) -> np.ndarray:
 
 
 def least_loss(samples: Samples, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int) -> int:
-    """Return the first candidate with the least loss.
-
-    Where there are many values, bounds of the losses leave only a few candidates to compute.
-    """
+    """Return the first candidate with the least loss."""
     left = np.arange(len(scales))
     if bits <= FINE and samples.is_countable():
         least, most = loss_bounds(samples.grid(), bottoms, tops, scales, bits)
@@ -289,7 +283,6 @@ def estimated_losses(
 
 
 def bounds_to_scale(low: np.float32, high: np.float32, bits: int, asymmetric: bool) -> Tuple[float, int]:
-    """Return the scale and offset of a range."""
     least = limits(bits)[0]
     if not asymmetric:
         return float(symmetric_scale(np.float32(high), np.float32(low), bits)), 0

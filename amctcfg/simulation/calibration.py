@@ -67,7 +67,7 @@ def compute_sizes(network: Network, batch: Batch, values: Sequence[str]) -> Dict
 
 
 def divide(sizes: Mapping[str, int], memory: int) -> List[List[str]]:
-    """Divide what has these sizes, in its order, into as few runs as hold no more than the memory; one alone may be larger."""
+    """Divide what has these sizes, in its order, into runs that hold no more than the memory; one alone may be larger."""
     found: List[List[str]] = []
     used = 0
     for name, size in sizes.items():

@@ -62,11 +62,7 @@ class Tuned(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A layer as it may be: with a block, its own or another; without a site where it is skipped.
-
-    noise -- of the model's output where only this layer is quantized, from the inputs that it sees in the configuration as it
-    is.
-    """
+    """A layer as it may be, None where it is skipped, and the noise of the model's output where only it is quantized."""
 
     kind: str
     site: Optional[Site]
@@ -92,7 +88,6 @@ def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
 
 
 def write_state(document: Document[Any], state: State, after: float, without: Mapping[str, float]) -> str:
-    """Write the text of the configuration with the changes of a state, each with what it is worth."""
     comments = {name: WORTH_COMMENT.format(after, without[name]) for name in state}
     changed = {name: choice.site.effective for name, choice in state.items() if choice.site is not None}
     overrides = [
@@ -117,7 +112,7 @@ def chosen_kinds(allow: Optional[Iterable[str]], target: Optional[float]) -> Lis
 
 
 def possible_kinds(flavour: Flavour, allowed: Iterable[str]) -> Tuple[List[str], List[str]]:
-    """Return the kinds that are allowed and that a flavour has, and those that are allowed and that it lacks."""
+    """Return the allowed kinds that a flavour has, and those that it lacks."""
     width = field_at(flavour, "ifmr_quantize.dst_type")
     lacking = {
         BALANCER: field_at(flavour, "dmq_balancer") is None,
@@ -128,7 +123,7 @@ def possible_kinds(flavour: Flavour, allowed: Iterable[str]) -> Tuple[List[str],
 
 
 def field_at(flavour: Flavour, name: str) -> Optional[Any]:
-    """Return a field of a flavour's blocks by its dotted name, None where it does not have it."""
+    """Return a field of a flavour's blocks, by its dotted name."""
     return next(iter(flavour.config.__schema__.along("common_config." + name)[::-1]), None)
 
 
@@ -203,5 +198,4 @@ def kind_of_change(effective: EffectiveConfig, block: Any) -> Optional[str]:
 
 
 def activation_width(values: Dict[str, Any]) -> Any:
-    """Return the width of the activations, whichever algorithm it is of."""
     return next((value for name, value in values.items() if name.endswith(".dst_type")), None)

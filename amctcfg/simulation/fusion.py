@@ -14,10 +14,7 @@ from .network import Network, unused_name
 
 
 def fuse(network: Network, wanted: Container[str]) -> Network:
-    """Return the network with normalization folded into the `wanted` convolutions, whose only user it is.
-
-    BatchNormalization, and what TensorFlow's graphs have instead: a Mul by a constant of each channel, then an Add.
-    """
+    """Fold normalization into the `wanted` convolutions whose only user it is; in TensorFlow's graphs it is a Mul, then an Add."""
     users, taken = network.users(), set(network.tensors)
     nodes: List[onnx.NodeProto] = []
     arrays: Dict[str, np.ndarray] = {}
@@ -51,7 +48,6 @@ Found = Tuple[List[str], np.ndarray, np.ndarray, np.ndarray]
 
 
 def normalization(network: Network, node: onnx.NodeProto, users: Dict[str, List[onnx.NodeProto]]) -> Optional[Found]:
-    """Find what can be folded into a convolution."""
     weight = network.constant(node.input[1])
     if weight is None or (len(node.input) > 2 and node.input[2] and constant_bias(network, node) is None):
         return None
@@ -115,7 +111,6 @@ def groups_of(node: onnx.NodeProto) -> int:
 
 
 def by_output(scale: np.ndarray, node: onnx.NodeProto, weight: np.ndarray) -> np.ndarray:
-    """Return factors of the output channels in a shape that multiplies the weight."""
     ones = (1,) * (weight.ndim - 2)
     if node.op_type == "Conv":
         return scale.reshape(-1, 1, *ones)

@@ -20,10 +20,7 @@ class Histogram(NamedTuple):
 
 
 def hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins: int) -> Tuple[float, int]:
-    """Find the scale (a float32 as a float) and offset of activations whose range a histogram decides (HFMG).
-
-    Source: `hfmg_quantize`.
-    """
+    """Find the scale (a float32 as a float) and offset of activations by a histogram. Source: `hfmg_quantize`."""
     histogram = None
     for values in batches:
         histogram = histogram_of(values, bins) if histogram is None else extend(histogram, values)
@@ -132,7 +129,6 @@ WINDOWS = 64  # that are looked at together
 
 
 def prefix_sums(values: np.ndarray) -> np.ndarray:
-    """Return the sums of the first 0, 1, 2, ... values."""
     return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
 
 

@@ -33,8 +33,8 @@ class SimulationError(ValueError):
 class Network:
     """A model whose larger weights are arrays beside the graph.
 
-    model -- the ModelProto without the data of `arrays`. arrays -- initializers by name. folder -- where external data of
-    the file lies, None for a model whose weights are inside. notes -- what was converted.
+    model -- without the data of `arrays`, initializers by name. folder -- of external data, None where there is none. notes --
+    what was converted.
     """
 
     def __init__(self, model: onnx.ModelProto, arrays: Dict[str, np.ndarray], folder: Optional[str] = None) -> None:
@@ -111,7 +111,7 @@ class Network:
         return result
 
     def compact(self) -> onnx.ModelProto:
-        """Return a copy of `model` with the initializers that a node reads, or that are outputs."""
+        """Copy the model without initializers that nobody reads."""
         used = {value for node in self.graph.node for value in (*node.input, *outer_values(node))}
         used.update(self.outputs())
         kept = [tensor for tensor in self.graph.initializer if tensor.name in used]
@@ -121,13 +121,13 @@ class Network:
         return model
 
     def taken_out(self, model: onnx.ModelProto) -> Iterator[Tuple[onnx.TensorProto, np.ndarray]]:
-        """Yield the initializers of a compact model whose data is not in it, with that data."""
+        """Yield the initializers of a compact model whose data is not in it, and that."""
         for tensor in model.graph.initializer:
             if tensor.data_location == TensorProto.EXTERNAL:
                 yield tensor, np.ascontiguousarray(self.arrays[tensor.name])
 
     def proto(self) -> onnx.ModelProto:
-        """Return the whole model, with all weights inside that are used."""
+        """Return the whole model, with its weights inside."""
         model = self.compact()
         for tensor, array in self.taken_out(model):
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
@@ -198,7 +198,6 @@ def rename_values(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
 
 
 def unused_name(name: str, taken: Any) -> str:
-    """Return a name that is not taken, and take it."""
     found, number = name, 1
     while found in taken:
         number += 1
@@ -289,7 +288,7 @@ def at_newer_opset(proto: onnx.ModelProto, folder: str) -> Tuple[onnx.ModelProto
 
 
 def take_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
-    """Return the arrays of the larger initializers, whose data leaves the model; external data is mapped, not read."""
+    """Take the data of the larger initializers out; external data is mapped, not read."""
     arrays: Dict[str, np.ndarray] = {}
     for tensor in proto.graph.initializer:
         external = external_data_helper.uses_external_data(tensor)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Override blocks in a text: a layer gets what it is to get, and every other byte stays.
 
-What has to be written is asked of the resolver: an override replaces the lower blocks as a whole, so its block carries what
-the layer had from them, and what it leaves out has to be the same under both sets of rules.
+What has to be written is asked of the resolver: an override replaces the lower blocks as a whole (page "Parameter priority"),
+so it carries what the layer had from them, and what it leaves out has to be the same under both sets of rules.
 """
 
 from __future__ import annotations
@@ -40,12 +40,8 @@ class Override(NamedTuple):
 def override(document: Document[Configuration], overrides: Iterable[Override]) -> str:
     """Return the text in which layers have the blocks that they are to have, each layer named once.
 
-    An entry of `override_layer_configs` that a layer has already is edited: literals are replaced, fields added, and of its
-    algorithms those removed that are not wanted; its comments stay. Others are added at the end. Read as the document was,
-    the text gives these layers these blocks under both sets of rules, and all other layers what they had. Raises `ValueError`
-    where no block of its own can give a layer that.
-
-    Source: the vendor's page "Parameter priority": an override replaces lower blocks as a whole.
+    An entry that is there is edited, and its comments stay; others are added at the end. All other layers get what they had.
+    Raises `ValueError` where no block of its own can give a layer that.
     """
     places = {entry.layer_name: index for index, entry in enumerate(document.config.override_layer_configs)}
     text, edits, added = document.text, [], []
@@ -84,7 +80,6 @@ def block_to_write(document: Document[Configuration], wanted: Override) -> Messa
 
 
 def is_enough(document: Document[Configuration], wanted: Override, block: Message) -> bool:
-    """Return whether an own block gives a layer what it is to get."""
     return all(outcome == wanted.block for outcome in resolve_own_block(document, wanted.layer, block))
 
 
@@ -112,7 +107,6 @@ def field_text(kind: Type[Message], name: str, value: Any) -> str:
 
 
 def entry_edits(document: Document[Configuration], index: int, wanted: Override, block: Message) -> List[Edit]:
-    """Return the edits that give an entry another block, and its comment."""
     text, tree = document.text, document.tree
     entry = tree.find((OF_LAYER, index))
     assert entry is not None
@@ -156,7 +150,6 @@ def message_edits(
 
 
 def comment_edits(text: str, entry: Field, wanted: Override) -> List[Edit]:
-    """Return the edit of the comment above an entry."""
     if not wanted.comment:
         return []
     start = entry[2]

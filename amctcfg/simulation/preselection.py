@@ -141,7 +141,6 @@ def least_errors(
 
 
 def rounding_loss(values: np.ndarray, bits: int, scale: float, offset: int) -> float:
-    """Return the mean squared error of values by a scale."""
     low, high = limits(bits)
     rounded = np.clip(np.rint(values / np.float32(scale)) + offset, low, high) - offset
     return float(np.mean(np.square(rounded * np.float32(scale) - values)))
@@ -155,7 +154,7 @@ def ifmr_changes(percentiles: Tuple[float, float], search: Tuple[float, float, f
 def search_ranges(
     samples: Samples, bits: int, offset: bool, percentiles: Tuple[float, float], ranges: Iterable[Any]
 ) -> Dict[Any, Tuple[float, float, int]]:
-    """Return the least loss of IFMR, its scale and offset, for each range; ranges share candidates."""
+    """Return the least loss, scale and offset of IFMR for each range; ranges share candidates."""
     high, low, steps = searched_range(samples, bits, offset, percentiles)
     each = {search: ratios(*search) for search in ranges}
     if bits > 8:  # sorting does not pay
@@ -185,7 +184,6 @@ class Bench:
         self.kept: Dict[Any, List[Samples]] = {}
 
     def balanced(self, site: Site) -> List[List[np.ndarray]]:
-        """Return what is quantized, of each activation a part: one array a batch."""
         if site.balance is None:
             return self.arrays
         factors = site.by_channel(site.balance)
@@ -206,7 +204,6 @@ class Bench:
         return self.kept[key]
 
     def measure(self, candidates: Sequence[Site]) -> Iterator[float]:
-        """Yield the decibels of the layer's output by each candidate."""
         for begin in range(0, len(candidates), MOST_COMPUTED):
             yield from self.compute(candidates[begin : begin + MOST_COMPUTED])
 

@@ -146,7 +146,6 @@ class Simulation:
         return Reference(self._simulated.network, self._simulator.batches)
 
     def _alone(self) -> Dict[str, float]:
-        """Return the decibels of the model's output with each layer alone quantized."""
         found: Dict[str, float] = {}
         for done, site in enumerate(self._simulated.sites):
             self._simulator.progress(site.name, done, len(self.factors))
@@ -215,7 +214,7 @@ def simulate(
 def open_simulator(
     plan: Plan, model: Any, batches: Iterable[Mapping[str, Any]], progress: Optional[Progress], memory: int, jobs: int
 ) -> Tuple[Simulator, List[str]]:
-    """Open a model with the batches that a plan takes; and say what is not simulated or not used, in sentences."""
+    """Open a model with the batches that a plan takes; say what is not simulated or not used."""
     network, nodes = open_model(model, plan)
     given = check_batches(network.declared, batches)
     count = int(plan.global_values.get("batch_num") or len(given))
@@ -229,7 +228,6 @@ def open_simulator(
 
 
 def open_model(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
-    """Open the model, with the node of each layer."""
     notes = []
     if is_tensorflow(model):
         from .tensorflow import convert_graph  # needs an extra of its own
@@ -261,10 +259,7 @@ def list_unsimulated(plan: Plan) -> List[str]:
 
 
 def record_of(sites: Iterable[Site], flavour: Flavour[Any]) -> str:
-    """Write the text of the record file, with the keys that the flavour's records have.
-
-    Layers with a balancer come first, as in the toolkit's.
-    """
+    """Write the record file with the keys that the flavour's have; layers with a balancer come first, as in the toolkit's."""
     ordered = sorted(sites, key=lambda site: site.balance is None)
     return "".join(line + "\n" for site in ordered for line in record_lines(site, flavour))
 
@@ -294,5 +289,4 @@ def record_lines(site: Site, flavour: Flavour[Any]) -> Iterator[str]:
 
 
 def shortest_decimal(value: Any) -> str:
-    """Write the shortest decimal of a float32."""
     return repr(round_float32(float(np.float32(value))))

@@ -41,10 +41,7 @@ class Simulated(NamedTuple):
 
 
 class Simulator:
-    """A model with its data, on which any number of plans is simulated: nothing is searched twice for the same values.
-
-    nodes -- the names of the nodes of each layer. batches -- checked, as many as the plans take.
-    """
+    """A model with its data, on which any number of plans is simulated: nothing is searched twice for the same values."""
 
     def __init__(
         self,
@@ -162,10 +159,7 @@ class Simulator:
         return {name: self.magnitudes[key] for name, key in keys.items()}
 
     def calibrate(self, network: Network, sizes: Sizes, left: Sequence[Site], sites: Sequence[Site]) -> Network:
-        """Find the factors of the layers that are left, or why the toolkit stops, as many at a time as memory allows.
-
-        Return the network on which they were found.
-        """
+        """Find the factors of the layers that are left, or why the toolkit stops; return the network that showed it."""
         network = weave(network, map(build_calibrated, left))
         versions = {site.node.name: (site.setting.weights, as_key(site.balance)) for site in left}
         numbers = number_values(network, versions, self.numbers)
@@ -191,7 +185,7 @@ class Simulator:
         return network
 
     def search_scales(self, network: Network, sizes: Sizes, readers: Mapping[str, Mapping[Any, Site]]) -> None:
-        """Find what is not known yet of the scales by which values are read."""
+        """Search the scales by which values are read, of as many at a time as memory allows."""
         done = 0
         bytes_of = {value: sum(each) for value, each in sizes.of(network, list(readers)).items()}
         held: Dict[str, List[np.ndarray]] = {}
@@ -258,11 +252,7 @@ def search_factors(samples: Samples, setting: SiteSetting) -> Tuple[float, int]:
 
 
 def number_values(network: Network, versions: Mapping[str, Any], numbers: Dict[Any, int]) -> Dict[str, int]:
-    """Return a number for each value of a network: the same one where the same is computed, in this network and in
-    others.
-
-    versions -- of the nodes whose layer is not in floats.
-    """
+    """Number the values of a network: alike where the same is computed, here and in others; `versions` of quantized layers."""
     found: Dict[str, int] = {}
     for node in network.graph.node:
         read = tuple(found.setdefault(value, numbers["given", value]) for value in node.input)

@@ -66,7 +66,7 @@ class SiteSetting(NamedTuple):
 
 
 def setting_of(effective: EffectiveConfig, kind: str) -> SiteSetting:
-    """Return the values of a layer's block that the simulation follows; a product of two variables has no offset."""
+    """Return the values that the simulation follows; a product of two variables has no offset."""
     block = effective.calibration_config
     ada, hfmg = getattr(block, "ada_quantize", None), getattr(block, "hfmg_quantize", None)
     weights = ada or block.arq_quantize  # None for a pool under AdaRound
@@ -123,10 +123,9 @@ class Factors(NamedTuple):
 class Site:
     """A layer in a network, and what was found for it.
 
-    values -- the names of the activations that are quantized: its input, or both of a product. weight, bias -- arrays, None
-    where it has none. tail -- the Add of a Linear that is a MatMul and an Add. balance, weights -- once it is prepared; None
-    where it has none. factors -- once its scales were found. refusal -- in words why the toolkit stops at it. behind -- the
-    refused layer that makes it blind.
+    values -- the names of the activations that are quantized: its input, or both of a product. tail -- the Add of a Linear that
+    is a MatMul and an Add. balance, weights -- once it is prepared. factors -- once its scales were found. refusal -- in words
+    why the toolkit stops at it. behind -- the refused layer that makes it blind.
     """
 
     factors: Factors
@@ -183,10 +182,7 @@ class Site:
     # ------------------------------------------------------------ weights
 
     def prepare(self, magnitudes: Any) -> Optional[str]:
-        """Balance the weight and quantize it; return in words why the toolkit stops.
-
-        magnitudes -- the largest of the activations in each input channel; only a balancer needs them.
-        """
+        """Balance the weight by the largest magnitudes of the input, and quantize it; return in words why the toolkit stops."""
         self.balance = None
         if self.weight is None:
             return None

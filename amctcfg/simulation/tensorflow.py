@@ -36,7 +36,6 @@ def read_graph_def(path: Any) -> Any:
 
 
 def graph_inputs(path: Any) -> List[onnx.ValueInfoProto]:
-    """Return the inputs of a graph: its placeholders."""
     import numpy as np
 
     graph = read_graph_def(path)
@@ -57,7 +56,6 @@ def placeholders(graph: Any) -> List[Any]:
 
 
 def output_names(graph: Any) -> List[str]:
-    """Return the nodes that no other reads."""
     read = {re.sub(r"^\^|:\d+$", "", value) for node in graph.node for value in node.input}
     return [node.name for node in graph.node if node.name not in read and node.op not in NO_OUTPUTS]
 

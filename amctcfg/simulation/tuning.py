@@ -121,9 +121,8 @@ def layers_of(model: Any, document: Document[Any]) -> Sequence[Layer]:
 class TuningSearch:
     """The search of one call: each layer's alternatives, judged alone, then states of all layers.
 
-    The noise of layers adds up nearly, so a layer's alternatives are judged alone first. What a state does to the model's
-    output is estimated with factors from the inputs of the configuration as it is; what is reported is simulated anew, where
-    other weights in front of a layer changed what it sees.
+    What a state does to the model's output is estimated with factors from the inputs of the configuration as it is; what is
+    reported is simulated anew, where other weights in front of a layer changed what it sees.
     """
 
     def __init__(
@@ -311,7 +310,6 @@ class TuningSearch:
         return kept
 
     def choices(self, name: str, kinds: Sequence[str]) -> List[Choice]:
-        """Return the alternatives of a layer of some kinds, the least noise first."""
         return [choice for choice in self.tried[name] if choice.kind in kinds]
 
     def pick(self, kinds: Sequence[str]) -> State:
@@ -441,5 +439,5 @@ def price(state: State) -> Tuple[int, ...]:
 
 
 def noise_of(decibels: float) -> float:
-    """Return the noise that adds up: its power by that of the signal."""
+    """Return the noise that adds up, by the signal's."""
     return float(10 ** (-decibels / 10))
