@@ -30,8 +30,6 @@ from .strategy import EXPECTED, Names, Question, Search, Strategy, Verdict, adva
 if TYPE_CHECKING:
     from ..resolve.resolver import Rules
 
-__all__ = ["Bisection", "Candidate", "Needed"]
-
 
 class Candidate(NamedTuple):
     """A set of layers to try: `skip` are the names beyond the document's own; `text` the document with them, `plan` of it."""
@@ -121,27 +119,17 @@ class Bisection:
     # ------------------------------------------------------------ asking and telling
 
     def ask(self) -> Optional[Candidate]:
-        """Return the next candidate to try, the same until its verdict is there.
-
-        Returns:
-            None where the search is finished, or the budget spent.
-        """
+        """Return the next candidate to try, the same until its verdict is there; None at the end, or beyond the budget."""
         if self._question is None or (self.budget is not None and self.runs >= self.budget):
             return None
         return self.candidate(self._question.names)
 
     def ask_many(self, n: int) -> Tuple[Candidate, ...]:
-        """Return candidates to try at the same time.
+        """Return at most `n` candidates to try at the same time, without a verdict and not pending.
 
-        The answer of the search does not depend on how many are tried at once, nor on the order of their verdicts: a
-        verdict that the search does not come to is kept, and used when it does.
-
-        Args:
-            n: How many at most.
-
-        Returns:
-            Candidates that have no verdict and are not pending: first the one that `ask` gives, then those that the search will
-            most probably ask about next. None at all where everything that helps is pending, or the search is finished.
+        First the one that `ask` gives, then those that the search will most probably ask about next; none where everything
+        that helps is pending, or the search is finished. The answer does not depend on how many are tried at once, nor on
+        the order of their verdicts: one that the search does not come to is kept, and used when it does.
         """
         room = n if self.budget is None else min(n, self.budget - self.runs - len(self._pending))
         found = self.strategy.likely_questions(self._verdicts, self._pending, room)

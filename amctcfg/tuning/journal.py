@@ -12,8 +12,6 @@ from typing import Any, Dict, FrozenSet, List, Optional
 from .bisection import Bisection, Candidate
 from .strategy import Verdict
 
-__all__ = ["Journal", "replay"]
-
 NAME = "journal.jsonl"
 CANT_TELL = 125  # the exit status of a command that has looked and can't tell
 

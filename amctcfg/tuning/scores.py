@@ -17,8 +17,6 @@ from ..diagnostics.words import join_words
 from ..documents.files import PathLike, display_name, read
 from ..documents.json_tree import parse_json_sequence
 
-__all__ = ["Scores", "load_scores", "ranked"]
-
 # Columns of comparison tools that are known: whether a low value means a sensitive layer.
 KNOWN_COLUMNS = {"cosinesimilarity": True, "cosine": True, "cossim": True}
 SCORE_PATTERN = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf(?:inity)?)\Z"

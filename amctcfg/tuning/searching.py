@@ -11,8 +11,6 @@ from .strategy import Verdict
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-__all__ = ["search"]
-
 Evaluate = Callable[[Candidate], Verdict]
 
 

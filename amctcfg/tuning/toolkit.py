@@ -14,8 +14,6 @@ from .bisection import Bisection
 from .journal import Journal, replay
 from .strategy import Names, Verdict
 
-__all__ = ["toolkit_strategy"]
-
 B = TypeVar("B")
 
 
