@@ -15,7 +15,7 @@ from ..flavours.layer import Layer
 from ..resolve.json_reading import read_plan
 from ..workspace.failure import require_known
 from .arguments import option
-from .console import EXIT_OK, Console
+from .console import Console
 from .reports import align
 
 OPTIONS = (option("code CODE", "one of them", nargs="?"),)
@@ -65,13 +65,12 @@ def example_of(code: str) -> Tuple[Diagnostic, ...]:
     return ()
 
 
-def run(arguments: Namespace, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> None:
     if arguments.code is None:
         console.lines(align((name, code.severity, code.summary) for name, code in CODES.items()))
-        return EXIT_OK
+        return
     require_known(arguments.code, CODES, "diagnostic", "`amctcfg codes` lists them")
     console.result("\n".join(describe_code(arguments.code, CODES[arguments.code])) + "\n")
-    return EXIT_OK
 
 
 def describe_code(name: str, described: Code) -> Iterator[str]:

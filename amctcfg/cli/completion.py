@@ -16,7 +16,7 @@ from ..flavours.layer import Layer, Layers
 from ..workspace.failure import Failure
 from ..workspace.workspace import AUTO, Options, Workspace
 from .arguments import COMMANDS, option, options_of
-from .console import EXIT_OK, Console
+from .console import Console
 
 QUERY = "query"  # what the scripts ask with
 
@@ -83,14 +83,13 @@ OPTIONS = (
 )
 
 
-def run(arguments: argparse.Namespace, console: Console) -> int:
+def run(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.shell != QUERY:
         console.result(SCRIPTS[arguments.shell])
-        return EXIT_OK
+        return
     for value, words in complete_words(arguments.words):
         if value.isprintable():  # a name with a line feed or a tab would be two
             console.result("{}\t{}\n".format(value, escape_controls(words)) if words else value + "\n")
-    return EXIT_OK
 
 
 def complete_words(words: Sequence[str]) -> List[Completion]:

@@ -10,7 +10,7 @@ from ..documents.document import dumps
 from ..documents.settings import head_line
 from ..tools.condensing import condense
 from .arguments import FLAVOUR, GRAPH, OUTPUT, STRICT, option
-from .console import EXIT_OK, Console, Failure
+from .console import Console, Failure
 from .opening import open_workspace
 
 OPTIONS = (
@@ -25,7 +25,7 @@ OPTIONS = (
 EXPECTED_WARNINGS = ("partial-override", "skipped-override")
 
 
-def run(arguments: Namespace, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> None:
     if arguments.graph is None:
         raise Failure("a model is needed: --graph G")
     file = open_workspace(arguments, console).open(arguments.json, is_json=True)
@@ -36,4 +36,3 @@ def run(arguments: Namespace, console: Console) -> int:
     ignored = [code for code in EXPECTED_WARNINGS if code in found]
     head = head_line(arguments.graph, file.flavour.name, arguments.output, ignored)
     console.output(head + text, arguments.output)
-    return EXIT_OK

@@ -15,7 +15,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..models.graphs import Examined
 from ..tools.explaining import Explanation
-from ..workspace.model import Model
+from ..workspace.workspace import Model
 from .arguments import CFG, READING, flag, formats, option
 from .console import Console, Failure, verdict
 from .opening import open_workspace, show_errors

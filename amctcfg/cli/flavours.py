@@ -13,7 +13,7 @@ from ..messages.message import messages_of
 from ..tools.exporting import proto
 from ..workspace.workspace import flavour_by_name
 from .arguments import flag, option
-from .console import EXIT_OK, Console, Failure
+from .console import Console, Failure
 from .reports import align
 
 OPTIONS = (
@@ -22,7 +22,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Namespace, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> None:
     if arguments.proto and arguments.name is None:
         raise Failure("--proto prints one flavour; say which: {}".format(join_words(list(FLAVOURS), "or")))
     if arguments.proto:
@@ -35,7 +35,6 @@ def run(arguments: Namespace, console: Console) -> int:
             for f in FLAVOURS.values()
         )
         console.lines(align(rows))
-    return EXIT_OK
 
 
 EVIDENCE = {

@@ -19,7 +19,7 @@ from ..flavours.requirement import BY_TYPE, cascade_of
 from ..messages.kinds import STRING
 from ..messages.meanings import field_meanings
 from .arguments import FLAVOUR, GRAPH, flag, option, target
-from .console import EXIT_OK, Console, Failure
+from .console import Console, Failure
 from .opening import open_workspace
 
 OPTIONS = (
@@ -34,7 +34,7 @@ OPTIONS = (
 API_ARGUMENTS = ("skip_layers", "batch_num", "activation_offset")
 
 
-def run(arguments: Namespace, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> None:
     if arguments.graph is None:
         raise Failure("a model is needed: --graph G")
     if arguments.output and os.path.isfile(arguments.output) and not arguments.force:
@@ -47,7 +47,6 @@ def run(arguments: Namespace, console: Console) -> int:
     head = head_line(arguments.graph, flavour.name, arguments.output)
     text = correct_examples(template(flavour, layers), layers, flavour)
     console.output(head + text, arguments.output)
-    return EXIT_OK
 
 
 def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour) -> str:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from ..models.loading import describe, notes_of
 from ..models.tables import layers_to_csv, layers_to_json
 from .arguments import FLAVOUR, flag, formats, option
-from .console import EXIT_OK, Console, check_neutral
+from .console import Console, check_neutral
 from .opening import open_workspace
 from .reports import align
 
@@ -23,7 +23,7 @@ OPTIONS = (
 )
 
 
-def run(arguments: Namespace, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> None:
     workspace = open_workspace(arguments, console)
     flavour, _ = workspace.flavour_of_model(arguments.graph)
     examined = [
@@ -33,11 +33,10 @@ def run(arguments: Namespace, console: Console) -> int:
         and (not arguments.quantizable or flavour.quantizes(e.layer))
         and (not arguments.match or fnmatchcase(e.layer.name, arguments.match))
     ]
-    if arguments.format != "text":
-        notes = {e.layer.name: notes_of(e) for e in examined if notes_of(e)}
-        layers = [e.layer for e in examined]
-        is_json = arguments.format == "json"
-        console.result(layers_to_json(layers, notes) if is_json else check_neutral(layers_to_csv(layers, notes), "csv"))
-        return EXIT_OK
-    console.lines(align((e.layer.name, e.layer.type, describe(e, flavour)) for e in examined))
-    return EXIT_OK
+    layers, notes = [e.layer for e in examined], {e.layer.name: notes_of(e) for e in examined if notes_of(e)}
+    if arguments.format == "json":
+        console.result(layers_to_json(layers, notes))
+    elif arguments.format == "csv":
+        console.result(check_neutral(layers_to_csv(layers, notes), "csv"))
+    else:
+        console.lines(align((e.layer.name, e.layer.type, describe(e, flavour)) for e in examined))

@@ -9,7 +9,7 @@ from typing import IO, NoReturn, Optional, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
 from .arguments import parse_arguments
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_INTERRUPTED, Console, Failure, standard_streams
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_INTERRUPTED, EXIT_OK, Console, Failure, standard_streams
 
 READER_GONE = 141
 
@@ -44,8 +44,7 @@ def run(argv: Sequence[str], stdin: Optional[IO[str]], stdout: Optional[IO[str]]
         if stdout is None:
             raise Failure("standard output is closed")
         arguments = parse_arguments(list(argv), console)
-        status: int = arguments.command(arguments, console)
-        return status
+        return arguments.command(arguments, console) or EXIT_OK
     except SystemExit as exit_:  # of the parser, which has reported everything
         return int(exit_.code or 0)
     except ConfigError as error:

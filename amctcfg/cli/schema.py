@@ -14,7 +14,7 @@ from ..flavours import FLAVOURS
 from ..messages.kinds import BOOL, STRING, Enum, Float
 from ..workspace.failure import require_known
 from .arguments import COMMANDS, option
-from .console import EXIT_OK, Console
+from .console import Console
 from .reports import FORMAT_VERSION, align
 
 JsonSchema = Dict[str, Any]
@@ -22,16 +22,15 @@ JsonSchema = Dict[str, Any]
 OPTIONS = (option("command_name COMMAND", "a command; all are listed if left out", nargs="?"),)
 
 
-def run(arguments: Namespace, console: Console) -> int:
+def run(arguments: Namespace, console: Console) -> None:
     name = arguments.command_name
     if name is None:
         console.lines(align((name, COMMANDS[name]) for name in SCHEMAS))
-        return EXIT_OK
+        return
     require_known(name, SCHEMAS, "schema of", "there are schemas of {}".format(", ".join(SCHEMAS)))
     title = "amctcfg {} --format json".format(name)
     found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **SCHEMAS[name]()}
     console.result(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-    return EXIT_OK
 
 
 TEXT: JsonSchema = {"type": "string"}

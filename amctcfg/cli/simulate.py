@@ -8,7 +8,7 @@ import math
 import os
 import re
 from contextlib import closing, contextmanager
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
 from ..diagnostics.words import dump_json, pluralize, quote_name
@@ -19,6 +19,8 @@ from .console import Console, Failure, ProgressBar, text_of, verdict
 from .opening import importing, open_workspace
 from .reports import align, finite, json_report, table_csv
 from .show import to_html, view_plan
+
+Rows = List[Dict[str, Any]]
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -66,14 +68,6 @@ OPTIONS = (
 )
 
 
-class SimulationView(NamedTuple):
-    """A simulation as it is shown: the plan with what was measured, the rows of `to_rows` with more of each, and itself."""
-
-    shown: View
-    rows: List[Dict[str, Any]]
-    sim: Any
-
-
 def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.against is not None and arguments.format != "html":
         raise Failure("--against is for the page: --format html; `amctcfg diff` compares in text")
@@ -86,19 +80,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         check_targets(arguments, console)
         batches = simulation.load_batches(arguments.data, path)
         sim = simulation.simulate(plan, path, batches, bar, arguments.memory, arguments.jobs)
-        view = make_view(file, sim, arguments.sensitivity == "output", old)
+        view, rows = make_view(file, sim, arguments.sensitivity == "output", old)
         scores = sim.sensitivity(arguments.sensitivity) if arguments.ranking else {}
     console.note(*sim.notes)
-    warnings = view.shown.warnings
-    console.diagnostics(warnings, file.text)
+    console.diagnostics(view.warnings, file.text)
     if arguments.output is not None:
         sim.save(arguments.output)
     if arguments.record is not None:
         console.output(sim.record, arguments.record)
     if arguments.ranking is not None:
         console.output(to_ranking(scores), arguments.ranking)
-    console.result(FORMATS[arguments.format](view))
-    return verdict(warnings, arguments)
+    console.result(FORMATS[arguments.format](view, rows, sim))
+    return verdict(view.warnings, arguments)
 
 
 @contextmanager
@@ -132,33 +125,32 @@ def check_targets(arguments: argparse.Namespace, console: Console) -> None:
         raise Failure("two of the outputs have one name")
 
 
-def refusal_warning(refusal: Any, file: ConfigFile) -> Diagnostic:
-    message = "{}: {}".format(quote_name(refusal.layer), refusal.reason)
-    hint = "the toolkit stops at this layer: skip it (skip_layers: {})".format(dump_json(refusal.layer))
-    return Diagnostic(WARNING, "refused-by-toolkit", message, hint=hint, name=file.name)
-
-
-def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]) -> SimulationView:
+def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]) -> Tuple[View, Rows]:
+    """View the plan with what was measured; return the rows of the simulation, too, with all that formats have of a layer."""
     outputs = sim.sensitivity("output") if alone else {}
     weights = {name: list(map(float, factors.scale_w)) for name, factors in sim.factors.items()}
     rows = [dict(r, weight_scales=weights[r["layer"]], output=outputs.get(r["layer"])) for r in sim.to_rows()]
     extras = {row["layer"]: {label: text_cells(row)[label] for label in ("scale", "offset", "SQNR")} for row in rows}
-    refusals = {refusal.layer: refusal.reason for refusal in sim.refused}
+    refusals, warnings = {}, list(file.plan.warnings)
+    for layer, reason in sim.refused:
+        refusals[layer] = reason
+        hint = "the toolkit stops at this layer: skip it (skip_layers: {})".format(dump_json(layer))
+        message = "{}: {}".format(quote_name(layer), reason)
+        warnings.append(Diagnostic(WARNING, "refused-by-toolkit", message, hint=hint, name=file.name))
     notes = ("The output of the quantized model: " + decibels(sim.output_sqnr), *sim.notes)
-    shown = view_plan(file, old, Measured(sim.sensitivity("cosine"), "cosine", extras, refusals), notes)
-    warnings = file.without_ignored([*file.plan.warnings, *(refusal_warning(refusal, file) for refusal in sim.refused)])
-    return SimulationView(shown._replace(warnings=warnings), rows, sim)
+    view = view_plan(file, old, Measured(sim.sensitivity("cosine"), "cosine", extras, refusals), notes)
+    return view._replace(warnings=file.without_ignored(warnings)), rows
 
 
-def to_text(view: SimulationView) -> str:
+def to_text(view: View, rows: Rows, sim: Any) -> str:
     head = ["layer", "scale", "offset", "cosine", "SQNR"]
-    head += ["output"] if any(row["output"] is not None for row in view.rows) else []
-    lines = align([head, *([text_cells(row)[label] for label in head] for row in view.rows)], str.rjust)
-    parts = ["{} quantized".format(pluralize(len(view.rows), "layer"))]
-    parts += ["{} refused".format(len(view.sim.refused))] if view.sim.refused else []
-    borders = view.shown.table.borders
+    head += ["output"] if any(row["output"] is not None for row in rows) else []
+    lines = align([head, *([text_cells(row)[label] for label in head] for row in rows)], str.rjust)
+    parts = ["{} quantized".format(pluralize(len(rows), "layer"))]
+    parts += ["{} refused".format(len(sim.refused))] if sim.refused else []
+    borders = view.table.borders
     parts += ["{} between quantized and float layers".format(pluralize(borders, "border"))] if borders else []
-    lines.append("{}; the model's output: {}".format(", ".join(parts), decibels(view.sim.output_sqnr)))
+    lines.append("{}; the model's output: {}".format(", ".join(parts), decibels(sim.output_sqnr)))
     return text_of(lines)
 
 
@@ -183,25 +175,25 @@ def decibels(value: Optional[float]) -> str:
     return "" if value is None else "{:.2f} dB".format(value) if math.isfinite(value) else "NaN or infinity in floats"
 
 
-def to_json(view: SimulationView) -> str:
+def to_json(view: View, rows: Rows, sim: Any) -> str:
     return json_report(
-        file=view.shown.file,
-        model=view.shown.model,
-        layers=[dict(row, **{name: finite(row[name]) for name in ("cosine", "sqnr", "output")}) for row in view.rows],
-        borders=view.shown.table.borders,
-        refused=[refusal._asdict() for refusal in view.sim.refused],
-        notes=list(view.sim.notes),
-        output_sqnr=finite(view.sim.output_sqnr),
+        file=view.file,
+        model=view.model,
+        layers=[dict(row, **{name: finite(row[name]) for name in ("cosine", "sqnr", "output")}) for row in rows],
+        borders=view.table.borders,
+        refused=[refusal._asdict() for refusal in sim.refused],
+        notes=list(sim.notes),
+        output_sqnr=finite(sim.output_sqnr),
     )
 
 
-def to_csv(view: SimulationView) -> str:
+def to_csv(rows: Rows) -> str:
     columns = ("layer", "type", "scale", "offset", "weight_scales", "cosine", "sqnr", "output")
-    rows = []
-    for row in view.rows:
+    flat = []
+    for row in rows:
         scale, offset = (" ".join(map(repr, as_pair(row[name]))) for name in ("scale", "offset"))
-        rows.append(dict(row, scale=scale, offset=offset, weight_scales=len(row["weight_scales"])))
-    return table_csv(columns, rows)
+        flat.append(dict(row, scale=scale, offset=offset, weight_scales=len(row["weight_scales"])))
+    return table_csv(columns, flat)
 
 
 def to_ranking(scores: Any) -> str:
@@ -210,9 +202,9 @@ def to_ranking(scores: Any) -> str:
     return dump_json(pairs, indent=4, separators=(",", ":"))
 
 
-FORMATS: Dict[str, Callable[[SimulationView], str]] = {
+FORMATS: Dict[str, Callable[[View, Rows, Any], str]] = {
     "text": to_text,
     "json": to_json,
-    "csv": to_csv,
-    "html": lambda view: to_html(view.shown),
+    "csv": lambda view, rows, sim: to_csv(rows),
+    "html": lambda view, rows, sim: to_html(view),
 }

@@ -17,8 +17,7 @@ from ..flavours.layer import Layer, Layers
 from ..resolve.resolver import Resolver
 from ..workspace.failure import Failure
 from ..workspace.file import ConfigFile, cached
-from ..workspace.model import Model
-from ..workspace.workspace import Options, Workspace
+from ..workspace.workspace import Model, Options, Workspace
 from .outline import Outline
 from .text import Text
 

@@ -22,12 +22,11 @@ from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED, Resolver
 from ..textformat.tree import Tree
 from .failure import Failure
-from .model import Model
 
 if TYPE_CHECKING:
     from ..resolve.resolver import Rules
     from ..tools.fixing import Fixed
-    from .workspace import Workspace
+    from .workspace import Model, Workspace
 
 V = TypeVar("V")
 

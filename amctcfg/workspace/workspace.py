@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of one run or session, with the options that hold for all of them; each model is read once."""
+"""The files of one run or session and their models, with the options that hold for all; each model is read once."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Callable, Dict, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ..documents.document import parse_tree
 from ..documents.files import read
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
+from ..flavours.layer import Layers
 from ..flavours.socs import SOCS, soc_named
 from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
-from .failure import Failure, require_known
+from .failure import Failure, require_known, using
 from .file import ConfigFile, as_text
-from .model import Model, kind_of_model, read_model, read_named_model
+
+if TYPE_CHECKING:
+    from ..models.graphs import Examined
 
 AUTO = "auto"
 
@@ -36,6 +39,14 @@ class Options(NamedTuple):
     ignore: Tuple[str, ...] = ()
     strict_warnings: bool = False
     soc: Optional[str] = None
+
+
+class Model(NamedTuple):
+    """The layers of a model, and what its file shows of each."""
+
+    path: str
+    examined: List[Examined]
+    layers: Layers
 
 
 def stay_silent(text: str) -> None:
@@ -153,6 +164,41 @@ class Workspace:
 
                 self.note("{}: {}".format(path, doubt_names(examined)))
         return self.models[key]
+
+
+def read_model(path: str, flavour: Flavour) -> Model:
+    """Read the model that the user names. Raises `Failure` for one that can't be used, with its diagnostics."""
+    from ..models.loading import as_layers, examine_file
+
+    with using(path, "a model"):
+        examined = examine_file(path, flavour)
+        layers = as_layers(examined, path, flavour)
+    return Model(path, examined, layers)
+
+
+def read_named_model(path: str, flavour: Flavour) -> Model:
+    """Read the model that a file's head names, which may come from anyone.
+
+    A pipe or a device is refused, because reading it might never end; nothing of a file that is not a model is shown.
+    """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise Failure("can't read {}: it is not a regular file".format(path))
+    try:
+        return read_model(path, flavour)
+    except Failure as failure:
+        if failure.details:
+            words = "{} (which the file's head names); `amctcfg layers {}` shows why"
+            raise Failure(words.format(failure.message, path)) from None
+        raise
+
+
+def kind_of_model(path: Optional[str]) -> str:
+    """Return the kind of a model's file: "onnx", "tensorflow", "table", or "" where there is none."""
+    if path is None:
+        return ""
+    from ..models.loading import graph_kind
+
+    return graph_kind(path)
 
 
 def holds_json(contents: Union[str, bytes], name: str) -> bool:
