@@ -28,7 +28,7 @@ class Option(NamedTuple):
 
 
 def option(usage: str, words: str = "", **settings: Any) -> Option:
-    """Describe an option or argument as the help shows it: its names, then what stands for its value, if that has a name."""
+    """Describe an option or argument as the help shows it: its names, then what stands for its value."""
     names = usage.split()
     if len(names) > 1 and not names[-1].startswith("-"):
         settings["metavar"] = names.pop()
@@ -46,7 +46,7 @@ def strip_mark(argument: str) -> str:
 
 
 def target(argument: str) -> Optional[str]:
-    """Return the path of an output; None for standard output, whatever it is called."""
+    """Return an output's path; None for standard output, whatever it is called."""
     return None if argument == "-" or same_file(argument, 1) else argument
 
 
@@ -172,7 +172,7 @@ def options_of(name: str) -> Tuple[Option, ...]:
 
 
 def formatter(prog: str) -> argparse.HelpFormatter:
-    """Make the formatter of the help; argparse's own imports a slow module to ask for the terminal's width."""
+    """Make the help's formatter; argparse's own imports a slow module for the terminal's width."""
     columns = os.environ.get("COLUMNS", "")
     if not columns.isdigit():
         try:
@@ -200,7 +200,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
-    """Return the arguments of a command, with its function as `command`. Raises `SystemExit` and `Failure`."""
+    """Return a command's arguments, with its function as `command`."""
     if not argv:
         raise Failure("which command? `amctcfg help` lists them")
     if argv[0] in ("-h", "--help"):
@@ -224,7 +224,7 @@ def require_command(name: str, what: str = "command") -> None:
 def put_options_first(argv: List[str], parser: Parser) -> List[str]:
     """Put the options in front of the other arguments, so that they may be mixed.
 
-    argparse's own way of doing that is to format the usage first, which takes as long as checking a small file.
+    argparse's own way formats the usage first, which takes as long as checking a small file.
     """
     nargs = {name: action.nargs for name, action in parser._option_string_actions.items()}
     options: List[str] = []

@@ -49,7 +49,7 @@ def run(arguments: Namespace, console: Console) -> int:
 
 
 def audit_lines(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> List[str]:
-    """Write a line for each finding: `'conv1': channel_wise expected true (common_config, quant.cfg:3:5), found false`"""
+    """Write findings: `'conv1': channel_wise expected true (common_config, quant.cfg:3:5), found false`"""
     lines = []
     for finding in findings:
         place: str = finding.origin.tier

@@ -121,7 +121,6 @@ def refuse_inputs(folder: StateFolder, console: Console) -> None:
 
 
 def open_journal(search: Bisection, folder: StateFolder, arguments: argparse.Namespace) -> Journal:
-    """Open the journal of the folder. Raises `Failure` where it is that of another search."""
     from ..tuning.journal import Journal, hash_plan, replay
 
     if arguments.reset:
@@ -149,7 +148,7 @@ FILE_ENDINGS = {"": ".cfg", "json": ".json", "skip-file": ".txt", "onnx": ".onnx
 
 
 class CandidateFiles:
-    """Makes the files of candidates that the words of a command ask for. Raises `Failure` for what there can't be."""
+    """Makes the files of candidates that the words of a command ask for."""
 
     def __init__(self, file: ConfigFile, command: Sequence[str], data: Sequence[str]) -> None:
         self.file: ConfigFile = file
@@ -172,7 +171,7 @@ class CandidateFiles:
         return {"skip": ",".join(skipped_layers(candidate)), "worker": str(worker)}
 
     def contents(self, candidate: Candidate, place: Optional[str]) -> Dict[str, Tuple[str, bytes]]:
-        """Return for each placeholder the ending and the contents of its file; `place` is the configuration's path, if known."""
+        """Return each placeholder's ending and contents; `place` is the configuration's path, if known."""
         text = rewrite_head_paths(candidate.text, self.file.name, place)
         found = {"": text.encode("utf-8")}
         if candidate.plan.flavour.layout is not None:
@@ -190,7 +189,7 @@ class CandidateFiles:
 
 
 def skipped_layers(candidate: Candidate) -> List[str]:
-    """Return the layers that a candidate does not quantize, those that the document skips itself among them."""
+    """Return the layers that a candidate keeps in floats, the document's own skips among them."""
     return [name for name, effective in candidate.plan.items() if not effective.quant_enable]
 
 
@@ -308,7 +307,7 @@ class CommandLoop:
         self.console.note("run {} of about {}: {}".format(number, max(self.search.expected, number), words))
 
     def run_commands(self) -> None:
-        """Run commands until nothing is left to try; whatever ends that, none of them is left running."""
+        """Run commands until nothing is left to try; however that ends, none is left running."""
         from concurrent.futures import ThreadPoolExecutor
 
         from ..tuning.commands import one_interrupt
@@ -326,7 +325,7 @@ class CommandLoop:
                     return
 
     def evaluate(self, candidate: Candidate) -> Verdict:
-        """Run the command on a candidate and record what became of it. Raises `CommandError` where that can't go on."""
+        """Run the command on a candidate and record what became of it."""
         from ..tuning.commands import verdict_of
 
         command, worker = self.arguments.run, self.workers.get()

@@ -56,7 +56,7 @@ def run(arguments: Namespace, console: Console) -> int:
 
 
 class Report:
-    """The diagnostics that `check` has found in the files so far, and what it says about them."""
+    """The diagnostics found so far, and what is said about them."""
 
     def __init__(self, arguments: Namespace, console: Console) -> None:
         self.arguments: Namespace = arguments
@@ -94,7 +94,7 @@ class Report:
             self.found.append(Diagnostic(ERROR, "unreadable", failure.message, name=path))
 
     def fix(self, file: ConfigFile, path: str) -> ConfigFile:
-        """Write what the fixes make of the file and list them, or show what they would change; go on with the result."""
+        """Write what the fixes make of a file, or show it; go on with the result."""
         if file.is_json:
             return file
         after, made, untried = file.fix(self.arguments.unsafe_fixes)
@@ -128,7 +128,7 @@ class Report:
             self.hidden += unsafe_fixes
 
     def show(self, file: ConfigFile) -> Tuple[Diagnostic, ...]:
-        """Count the diagnostics of a file, and show them as text as far as they are not too many."""
+        """Count a file's diagnostics, and show them as text unless they are too many."""
         found = file.check()
         left = None if self.most is None else max(self.most - len(self.found), 0)
         self.files += 1
@@ -151,7 +151,7 @@ class Report:
         return self.status or verdict(self.found, self.arguments)
 
     def sum_up(self) -> None:
-        """Write the last lines: `Found 3 errors and 1 warning in 2 files (2 fixable with --fix).`, or that all is well."""
+        """Write the last lines: `Found 3 errors in 2 files (2 fixable with --fix).`, or that all is well."""
         if self.most and len(self.found) > self.most:
             self.say("… and {:,} more; --max-errors 0 shows all".format(len(self.found) - self.most))
         lead = "Fixed {}; ".format(pluralize(self.fixed, "problem")) if self.fixed else ""
@@ -175,7 +175,7 @@ HEAD_BYTES = 4096  # bytes, to tell an INI file
 
 
 def find_configurations(paths: Sequence[str], excluded: Sequence[str], console: Console) -> List[str]:
-    """Return the paths, with the configurations in a folder for the folder itself."""
+    """Return the paths, with its configurations in the place of a folder."""
     found: List[str] = []
     for path in paths:
         inside = sorted(walk(path, excluded)) if path != "-" and os.path.isdir(path) else [path]
@@ -186,7 +186,7 @@ def find_configurations(paths: Sequence[str], excluded: Sequence[str], console: 
 
 
 def walk(folder: str, excluded: Sequence[str]) -> Iterator[str]:
-    """Yield the configurations in a folder and the folders in it, but for hidden ones and virtual environments."""
+    """Yield the configurations below a folder, but for hidden folders and virtual environments."""
     for root, folders, names in os.walk(folder):
         for name in folders[:]:
             path = os.path.join(root, name)
@@ -199,14 +199,14 @@ def walk(folder: str, excluded: Sequence[str]) -> Iterator[str]:
 
 
 def matches_excluded(path: str, folder: str, excluded: Sequence[str]) -> bool:
-    """Tell whether a pattern matches the name, the path in the folder, or the path as it is shown."""
+    """Match the patterns with the name, the path in the folder, and the path as it is shown."""
     shown = [os.path.basename(path), os.path.relpath(path, folder), os.path.normpath(path)]
     shown = [name.replace(os.sep, "/") for name in shown]
     return any(fnmatchcase(name, pattern.rstrip("/")) for pattern in excluded for name in shown)
 
 
 def may_be_read(path: str) -> bool:
-    """Tell whether it is a file, but not an INI file; a pipe would be waited for, and a missing file is reported later."""
+    """Refuse INI files, and pipes, which would be waited for; a missing file is reported later."""
     if os.path.exists(path) and not os.path.isfile(path):
         return False
     head = b""

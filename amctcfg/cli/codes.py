@@ -48,7 +48,7 @@ MORE_LAYERS: Dict[str, Tuple[Layer, ...]] = {
 
 
 def example_of(code: str) -> Tuple[Diagnostic, ...]:
-    """Check the example of a code; return its diagnostics with that code."""
+    """Return the diagnostics that the example of a code is for."""
     described = CODES[code]
     flavour, layers = FLAVOURS[described.flavour], EXAMPLE_LAYERS[described.flavour]
     if code == "invalid-json":

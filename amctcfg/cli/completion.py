@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def complete_words(words: Sequence[str]) -> List[Completion]:
-    """Return what could stand in place of the last word; nothing where only the shell knows, as for files."""
+    """Return what could be the last word; nothing where only the shell knows, as for files."""
     words = join_assignments(words)
     if not words:
         return list(COMMANDS.items())
@@ -110,13 +110,13 @@ def complete_words(words: Sequence[str]) -> List[Completion]:
 
 
 def join_assignments(words: Sequence[str]) -> List[str]:
-    """Return the words with `--option = value`, as bash splits it at the sign, like `--option value`."""
+    """Read `--option = value`, as bash splits it at the sign, like `--option value`."""
     signs = [word == "=" and before.startswith("--") for word, before in zip(words, ["", *words])]
     return [word for word, sign in zip(words, signs) if not sign] + ([""] if signs[-1:] == [True] else [])
 
 
 def offer(words: Sequence[str]) -> Iterable[Completion]:
-    """Return everything that can stand in place of the last word, whatever it begins with."""
+    """Return all that can stand in the last word's place, whatever it begins with."""
     if len(words) == 1:
         return COMMANDS.items()
     if words[0] not in COMMANDS:
@@ -157,7 +157,7 @@ def offer_values(name: str, settings: Dict[str, Any], words: Sequence[str]) -> I
 
 
 def quantizable_layers(words: Sequence[str]) -> Iterator[Layer]:
-    """Yield the layers of the model that the command line, or the head of a file on it, names."""
+    """Yield the layers of the model that the words, or the head of a file in them, name."""
     given = dict(zip(words, words[1:]))
     graph, files = given.get("--graph"), [word for word in words[1:-1] if os.path.isfile(word)]
     try:
@@ -174,7 +174,7 @@ def quantizable_layers(words: Sequence[str]) -> Iterator[Layer]:
 
 
 def ends_of_paths(names: Iterable[Completion], prefix: str) -> List[Completion]:
-    """Return the ends of paths that begin so and that one name alone has, as `explain` takes them."""
+    """Return the ends of paths that one name alone has, as `explain` takes them."""
     ends = [
         (name[match.end() :], what)
         for name, what in names

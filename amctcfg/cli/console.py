@@ -29,7 +29,7 @@ GREEN, CYAN = "\x1b[32m", "\x1b[36m"
 
 
 class Console:
-    """Standard input, output and error, and how to write diagnostics on them."""
+    """The three streams, and how to write on them."""
 
     def __init__(self, stdin: Optional[IO[str]], stdout: Optional[IO[str]], stderr: Optional[IO[str]]) -> None:
         self.stdin: Optional[IO[str]] = stdin
@@ -69,11 +69,11 @@ class Console:
         self.stdout.write(text)
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Write output for people; whatever of a file's content is in a line can't act on the terminal or the log."""
+        """Write output for people, in which nothing can act on the terminal or the log."""
         self.result(text_of(lines))
 
     def output(self, text: str, path: Optional[str]) -> None:
-        """Write a result to standard output, or into a file in one step; refuse to replace an input."""
+        """Write a result to standard output, or in one step into a file that is not an input."""
         if path is None or path == "-":
             self.result(text)
             return
@@ -83,7 +83,7 @@ class Console:
         write(text.encode("utf-8", "backslashreplace").decode("utf-8"), path)  # a file's name may be no text
 
     def rewrite(self, path: str, before: str, after: str) -> None:
-        """Change a file in its place. Raises `Failure` where it can't be written, or is not what it was."""
+        """Change a file in its place, unless it is not what it was."""
         try:
             write(after, path, before=before.encode("utf-8"))
         except OSError as error:
@@ -93,7 +93,7 @@ class Console:
         return any(same_file(other, path) for other in self.inputs)
 
     def check_target(self, path: str) -> None:
-        """Raise `Failure` for an output that is one of the inputs, or in a folder that is not there."""
+        """Refuse an output that is an input, or in a folder that is not there."""
         if self.is_input(path):
             raise Failure("{} is one of the inputs; choose another name for the output".format(path))
         folder = os.path.dirname(path)
@@ -101,7 +101,7 @@ class Console:
             raise Failure("can't write {}: there is no folder {}".format(path, folder))
 
     def difference(self, before: str, after: str, name: str, what: str) -> None:
-        """Write a unified diff for people: coloured on a terminal, neutralised, missing final newlines as git marks them."""
+        """Write a unified diff for people, missing final newlines as git marks them."""
         import difflib
 
         colors = {"+": GREEN, "-": RED, "@": CYAN} if self.colors(self.stdout) else {}
@@ -113,7 +113,7 @@ class Console:
                 self.result("\\ No newline at end of file\n")
 
     def diagnostics(self, found: Sequence[Diagnostic], text: Optional[str], on_stdout: bool = False) -> None:
-        """Write diagnostics with their excerpts or, quietly, a line each; for `check` they are the result."""
+        """Write diagnostics with excerpts or, quietly, a line each; for `check` they are the result."""
         if not found:
             return
         stream = self.stdout if on_stdout else self.stderr
@@ -146,7 +146,7 @@ class Console:
             self.stderr.write(failure.details + "\n")
 
     def progress(self, text: str) -> None:
-        """Show how far long work is, on a terminal, after a second; the line is replaced by the next."""
+        """Show on a terminal how far long work is; the next line replaces this one."""
         if self.stderr is not None and self.shows_progress():
             width = self.width(self.stderr) or 1
             self.stderr.write("\r\x1b[K{}".format(escape_controls(text)[: width - 1]))  # a second row would stay
@@ -166,7 +166,7 @@ class Console:
         return self.is_terminal(self.stderr) and os.environ.get("TERM") != "dumb"
 
     def read(self, path: str) -> Tuple[Any, str]:
-        """Read a file's contents and name; `-` is standard input. Raises `Failure`."""
+        """Read a file; return its contents and name. `-` is standard input."""
         if path != "-":
             self.inputs.append(path)
             try:
@@ -182,10 +182,7 @@ class Console:
 
 
 class ProgressBar:
-    """Shows what is worked at, how much is done, and the time that is left; nothing where nobody watches.
-
-    Called with what is worked at, how many parts are done, and of how many.
-    """
+    """Shows progress where somebody watches: called with what is worked at, how many parts are done, and of how many."""
 
     def __init__(self, console: Console) -> None:
         self.console: Console = console
@@ -250,7 +247,7 @@ def verdict(found: Sequence[Diagnostic], arguments: Namespace) -> int:
 
 
 def check_separable(names: Iterable[str], between: str, where: str, instead: str) -> None:
-    """Refuse a name that holds what stands between names: it would be read as other layers."""
+    """Refuse a name that would be read as several."""
     for name in names:
         if between in name:
             what = "a line break" if between in "\r\n" else repr(between)
@@ -258,7 +255,7 @@ def check_separable(names: Iterable[str], between: str, where: str, instead: str
 
 
 def check_neutral(table: str, form: str) -> str:
-    """Return a table in a format without escapes. Raises `Failure` where a terminal or a log would act on a line of it."""
+    """Return a table without escapes, unless a terminal or a log would act on a line of it."""
     acting = ACTING.search(table)
     if acting is not None:
         line = lines_of(table[: acting.end()])[-1]
@@ -267,7 +264,7 @@ def check_neutral(table: str, form: str) -> str:
 
 
 def text_of(lines: Iterable[str]) -> str:
-    """Return lines for people as a text in which nothing can act on the terminal or the log."""
+    """Return lines for people as a text in which nothing can act."""
     return "".join("{}\n".format(escape_controls(line)) for line in lines)
 
 

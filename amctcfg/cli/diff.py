@@ -57,7 +57,7 @@ Words = Tuple[str, str, str]  # for a change: a label, before and after
 
 
 class ChangeGroup(NamedTuple):
-    """The same change for all the layers that have it, and the lines that brought it; the label may be empty."""
+    """The same change of all layers that have it, and the lines that brought it."""
 
     label: str
     before: str
@@ -120,7 +120,7 @@ class Comparison:
         return ("", algorithm(old), after), change
 
     def place(self, change: Change) -> str:
-        """Name the line that brought the change: that of the new value or, where it is a default, of the one that is gone."""
+        """Name the line that brought the new value or, where that is a default, had the old one."""
         after = change.after_origin.span or find_choice(self.after, change)
         if after:
             return "{}:{}".format(self.after.name, after.line)
@@ -182,7 +182,7 @@ def value_words(value: Any) -> str:
 
 
 def find_choice(file: ConfigFile, change: Change) -> Optional[Span]:
-    """Return where a layer's block chooses an algorithm that came or went, maybe with defaults alone; None for others."""
+    """Return where a block chooses an algorithm that came or went, maybe with defaults alone."""
     part = change.field.partition(".")[0]
     effective = None if file.is_json or change.layer is None else file.plan.get(change.layer)
     if effective is None or not (change.before is None or change.after is None):
@@ -204,7 +204,7 @@ def short_places(places: List[str]) -> List[str]:
 
 
 def diff_markdown(comparison: Comparison) -> str:
-    """Write a table for a review comment; names stand as code, so that none is a link, an image or a mention there."""
+    """Write a table for a review; in names, which stand as code, nothing is a link, an image or a mention."""
     rows = []
     for row in comparison.rows():
         values = [words if re.match(r"[\w.+-]*\Z", words) else as_code(words) for words in (row.before, row.after)]

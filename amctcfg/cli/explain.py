@@ -61,7 +61,7 @@ def run(arguments: Namespace, console: Console) -> int:
 
 
 def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> List[Examined]:
-    """Find the layers meant by names, ends of paths and patterns; all that can't be found are reported."""
+    """Find the layers meant; all words that mean none are reported."""
     if arguments.all:
         return [e for e in model.examined if flavour.quantizes(e.layer)]
     if not arguments.layers:
@@ -83,7 +83,7 @@ def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> List[
 
 
 def matching(word: str, names: Iterable[str]) -> List[str]:
-    """Find the name with this end of its path, or those that match a pattern. Raises `Failure` for an ambiguous end."""
+    """Find the name with this end of its path, or those that match a pattern."""
     names = list(names)
     ends = [name for name in names if name.endswith(("/" + word, "." + word))]
     if len(ends) > 1:

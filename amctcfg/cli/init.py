@@ -61,7 +61,7 @@ def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour) -> st
 
 
 def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
-    """Write a configuration of defaults for a model, with a comment for each field."""
+    """Write a configuration of defaults, with a comment for each field."""
     quantizable = [layer for layer in layers if flavour.quantizes(layer)]
     counts = Counter(layer.type for layer in quantizable)
     lines: List[str] = []
@@ -105,7 +105,7 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
 
 
 def block_lines(block: Any, name: str) -> List[str]:
-    """Write a block with the defaults of its default algorithms, and what else there is as comments."""
+    """Write a block's default algorithms, and what else there is as comments."""
     lines = [name + " {"]
     for part, meaning in field_meanings(block).items():
         field = block.__schema__.fields[part]

@@ -54,7 +54,7 @@ def require_tuning() -> Any:
 
 
 def read_scores(arguments: Namespace, console: Console) -> Scores:
-    """Read the scores that the options name, with the direction that they or the file give."""
+    """Read the scores, with the direction that options or the file give."""
     tuning = require_tuning()
     if arguments.low_is_sensitive and arguments.high_is_sensitive:
         raise Failure("--low-is-sensitive and --high-is-sensitive exclude each other")
@@ -78,7 +78,7 @@ def require_direction(scores: Scores, arguments: Namespace) -> Scores:
 
 
 def check_in_place(arguments: Namespace) -> None:
-    """Raise `Failure` where `-i` has no file to change, or another one to write."""
+    """Refuse `-i` where it has no file to change, or another one to write."""
     if arguments.in_place and (arguments.output or arguments.config == "-"):
         raise Failure("-i changes the file itself; leave it out with -o and for standard input")
 

@@ -20,12 +20,12 @@ FORMAT_VERSION = 1  # of the JSON reports
 
 
 def json_report(**values: Any) -> str:
-    """Write a report as one object, which begins with the version of its form."""
+    """Write one object, which begins with the version of its form."""
     return dump_json(dict(version=FORMAT_VERSION, **values), indent=2, allow_nan=False) + "\n"
 
 
 def align(rows: Iterable[Sequence[str]], justify: Callable[[str, int], str] = str.ljust) -> List[str]:
-    """Return the lines of a table without a frame, of which `justify` places the columns behind the first."""
+    """Return the lines of a table; `justify` places all columns but the first."""
     rows = [[escape_controls(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["  ".join([row[0].ljust(widths[0]), *map(justify, row[1:], widths[1:])]).rstrip() for row in rows]
@@ -123,7 +123,7 @@ def finite(number: Optional[float]) -> Optional[float]:
 
 
 def table_csv(columns: Sequence[str], rows: Iterable[Dict[str, Any]]) -> str:
-    """Write a table with a header. Raises `Failure` for a cell that CSV can't hold neutrally."""
+    """Write a table with a header, where CSV can hold its cells neutrally."""
     from ..models.tables import rows_to_csv  # which reads JSON, too, and `check` writes no table
 
     return check_neutral(rows_to_csv([columns, *([row.get(column, "") for column in columns] for row in rows)]), "csv")

@@ -91,7 +91,7 @@ class SearchReport:
         return EXIT_FAILURE
 
     def has_always_failed(self) -> bool:
-        """Return whether the first runs and the largest set ended with one status that speaks of a broken command."""
+        """Tell whether the first runs and the largest set ended with one status, as of a broken command."""
         statuses = {frozenset(entry["skip"]): entry.get("status") for entry in self.journal.entries}
         first = [statuses.get(names) for names in list(self.search.verdicts)[:4]]
         return self.search.target is None and len(first) > 2 and len(set(first)) == 1 and (first[0] or 0) > 1

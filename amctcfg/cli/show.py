@@ -92,7 +92,7 @@ def run(arguments: Namespace, console: Console) -> int:
 
 
 def view_plan(file: ConfigFile, old: Optional[ConfigFile], measured: Measured, notes: Tuple[str, ...] = ()) -> View:
-    """View a file's plan, beside that of another file, with the layers that can't be quantized and the borders."""
+    """View a file's plan, beside another's, with what can't be quantized and the borders."""
     links = links_of(file)
     others = find_unquantizable(file.require_model().examined, file.flavour)
     borders = borders_of(file, links, measured.refusals)
@@ -113,7 +113,7 @@ def view_plan(file: ConfigFile, old: Optional[ConfigFile], measured: Measured, n
 
 
 def borders_of(file: ConfigFile, links: Optional[Links], refused: Container[str] = ()) -> int:
-    """Count the borders between the layers of a file's plan that are quantized and those that are not."""
+    """Count the borders between a plan's quantized and float layers."""
     plan, model = file.plan, file.require_model()
     others = {layer.name for layer, _ in find_unquantizable(model.examined, file.flavour)}
     is_quantized = {
@@ -212,7 +212,7 @@ class TextTable:
         return [escape_controls(text) for text in (*texts, self.words(first))]
 
     def text(self, rows: Sequence[Row], width: Optional[int], color: bool) -> List[str]:
-        """Return the lines: what all share, then a table, or where that is too wide a paragraph for each layer."""
+        """Return what all share, then a table or, where that is too wide, a paragraph for each layer."""
         above = wrap(escape_controls(self.above()), width, "  ")
         runs = self.runs(rows)
         cells = [self.cells(run) for run in runs]

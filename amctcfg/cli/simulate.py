@@ -126,7 +126,7 @@ def check_targets(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]) -> Tuple[View, Rows]:
-    """View the plan with what was measured; return the rows of the simulation, too, with all that formats have of a layer."""
+    """View the plan with what was measured; return the simulation's rows, too, with more of each layer."""
     outputs = sim.sensitivity("output") if alone else {}
     weights = {name: list(map(float, factors.scale_w)) for name, factors in sim.factors.items()}
     rows = [dict(r, weight_scales=weights[r["layer"]], output=outputs.get(r["layer"])) for r in sim.to_rows()]
@@ -166,7 +166,7 @@ def text_cells(row: Dict[str, Any]) -> Dict[str, str]:
 
 
 def as_pair(value: Any) -> Tuple[Any, ...]:
-    """Return the values of both activations of a product of two variables; of any other layer the only one."""
+    """Return the values of both activations of a product; of another layer the only one."""
     return value if isinstance(value, tuple) else (value,)
 
 
@@ -197,7 +197,7 @@ def to_csv(rows: Rows) -> str:
 
 
 def to_ranking(scores: Any) -> str:
-    """Write the toolkit's ranking: pairs of layer and value, ascending; without NaN and infinity."""
+    """Write the toolkit's ranking: pairs of layer and finite value, ascending."""
     pairs = sorted(([name, value] for name, value in scores.items() if math.isfinite(value)), key=lambda pair: pair[1])
     return dump_json(pairs, indent=4, separators=(",", ":"))
 

@@ -166,7 +166,7 @@ def list_names(names: List[str], form: str) -> str:
 
 
 def by_score(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
-    """Return the layers that the scores choose, the most sensitive first, each with its score as a comment."""
+    """Return the layers that the scores choose, the most sensitive first, each with its score."""
     scores = read_scores(arguments, console)
     plan = file.plan
     if arguments.worst is not None:

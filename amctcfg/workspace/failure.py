@@ -21,7 +21,7 @@ class Failure(Exception):
 
 @contextmanager
 def using(path: str, what: str) -> Iterator[None]:
-    """Raise `Failure` for what is wrong with a file beside the configuration, which is unreadable, not a wrong configuration."""
+    """Raise `Failure` where a file beside the configuration can't be read as what it should be."""
     try:
         yield
     except ConfigError as error:
@@ -33,7 +33,7 @@ def using(path: str, what: str) -> Iterator[None]:
 
 
 def require_known(name: str, known: Collection[str], what: str, otherwise: str, where: str = "") -> None:
-    """Raise `Failure`, with the nearest of the known names or another hint, for a name that is not one of them."""
+    """Raise `Failure`, with the nearest known name or another hint, for an unknown one."""
     if name not in known:
         hint = did_you_mean(nearest(name, known)) or otherwise
         raise Failure("{}there is no {} '{}'; {}".format(where, what, name, hint))

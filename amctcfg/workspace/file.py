@@ -36,7 +36,6 @@ class cached(Generic[V]):  # noqa: N801 - it reads as a decorator
 
     def __init__(self, compute: Callable[[Any], V]) -> None:
         self.compute: Callable[[Any], V] = compute
-        self.__doc__ = compute.__doc__
 
     def __get__(self, instance: Any, owner: Any) -> V:
         value = self.compute(instance)
@@ -184,7 +183,7 @@ class ConfigFile:
             return Fixed(self.text, [], 0)
 
     def count_fixes(self) -> Tuple[int, int]:
-        """Return how many fixes there are: safe ones, and more with the unsafe ones."""
+        """Count the safe fixes, and those that are only likely."""
         from ..tools.fixing import count_fixes, is_fixable
 
         if self.is_json or not any(map(is_fixable, self.diagnostics)):

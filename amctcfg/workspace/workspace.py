@@ -88,7 +88,7 @@ class Workspace:
             self._note(text)
 
     def open(self, path: str, needs_model: bool = False, is_json: bool = False) -> ConfigFile:
-        """Open a file. Raises `OSError`, and `Failure` for settings that can't be followed or a model that is missing."""
+        """Open a file. Raises `OSError`, and `Failure` for its settings or its model."""
         file = self.file(*self._read(path), is_json)
         if needs_model:
             file.require_model()
@@ -132,7 +132,7 @@ class Workspace:
         return soc
 
     def flavour_of(self, file: ConfigFile) -> Flavour:
-        """Return the flavour that the options or the file's head name, else the one that suits text and model best."""
+        """Return the flavour that options or head name, else the one that suits text and model best."""
         own = file.settings.values.get("flavour", AUTO) if self.options.flavour is None else AUTO
         flavour = self.wanted or (flavour_by_name(own, file.name) if own != AUTO else None)
         if flavour is not None:
@@ -147,7 +147,7 @@ class Workspace:
         return flavour
 
     def flavour_of_model(self, graph: str) -> Tuple[Flavour, str]:
-        """Return the flavour for a model without a configuration, and why; the one of the options where they name one."""
+        """Return the flavour for a model alone, and why; that of the options where they name one."""
         if self.wanted is not None:
             return self.wanted, ""
         return choose_flavour(ConfigFile(self, "", graph, False, graph))
@@ -167,7 +167,7 @@ class Workspace:
 
 
 def read_model(path: str, flavour: Flavour) -> Model:
-    """Read the model that the user names. Raises `Failure` for one that can't be used, with its diagnostics."""
+    """Read the model that the user names; a `Failure` has its diagnostics."""
     from ..models.loading import as_layers, examine_file
 
     with using(path, "a model"):
@@ -207,7 +207,7 @@ def holds_json(contents: Union[str, bytes], name: str) -> bool:
 
 
 def flavour_by_name(name: str, file: str = "") -> Flavour:
-    """Return the flavour of a name, which stands in the head of a file. Raises `Failure` where there is none."""
+    """Return the flavour of a name, which may stand in the head of a file."""
     where = file + ": " if file else ""
     require_known(name, FLAVOURS, "flavour", "there are {}".format(", ".join(FLAVOURS)), where)
     return FLAVOURS[name]
