@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, Optional, Tuple, Union
+from typing import Iterable, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import read_text
@@ -11,13 +11,10 @@ from ..documents.files import display_name
 from ..documents.settings import Settings
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from ..resolve.resolver import DOCUMENTED
+from ..resolve.resolver import DOCUMENTED, Rules
 from .context import Context, check_layers
 from .errors import find_errors
 from .warnings import find_warnings
-
-if TYPE_CHECKING:
-    from ..resolve.resolver import Rules
 
 
 def check(

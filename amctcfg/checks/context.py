@@ -14,11 +14,10 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..messages.kinds import STRING
 from ..messages.message import Message
-from ..resolve.resolver import DOCUMENTED, Resolver, Tier
+from ..resolve.resolver import DOCUMENTED, Resolver, Rules, Tier
 
 if TYPE_CHECKING:
     from ..diagnostics.diagnostic import Severity
-    from ..resolve.resolver import Rules
 
 # Repeated fields of blocks, and their names.
 OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", "layer_name"))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Tuple, Union
+from typing import Any, Iterable, List, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import Document
@@ -13,13 +13,10 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..messages.message import Message
 from ..resolve.plan import Plan, build_plan
-from ..resolve.resolver import DOCUMENTED
+from ..resolve.resolver import DOCUMENTED, Rules
 from .context import Context
 from .errors import find_errors
 from .warnings import find_warnings
-
-if TYPE_CHECKING:
-    from ..resolve.resolver import Rules
 
 
 def expand(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
@@ -11,11 +11,8 @@ from ..flavours.common import OverrideLayerType
 from ..flavours.layer import Layer
 from ..flavours.requirement import ERROR, cascade_of, requirements_in, requirements_of
 from ..resolve.effective import Origin, values_of
-from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Tier, member_in
+from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Rules, Tier, member_in
 from .context import OVERRIDES, Context
-
-if TYPE_CHECKING:
-    from ..resolve.resolver import Rules
 
 
 def check_skipped_overrides(context: Context) -> Iterator[Diagnostic]:

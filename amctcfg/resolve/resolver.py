@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from .effective import TierName
 
     Rules = Literal["documented", "toolkit"]
+else:
+    Rules = str
 
 DOCUMENTED: Rules = "documented"
 TOOLKIT: Rules = "toolkit"

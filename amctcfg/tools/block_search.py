@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import product
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Type
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Type
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..flavours.common import Configuration
@@ -16,14 +16,9 @@ from ..flavours.requirement import BY_TYPE, SOFTEN, cascade_of, requirements_in,
 from ..messages.field import Field
 from ..messages.message import Message, construct
 from ..messages.printing import print_message
-from ..messages.sharing import by_identity
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Members, Resolver, Tier, member_in, members_of
-
-if TYPE_CHECKING:
-    from ..messages.sharing import IdentityCache
-
 
 # A cost to be minimized is a number of lines; a block counts as more lines than any text has.
 BLOCK = 1 << 32
@@ -92,10 +87,12 @@ class BlockSearch:
         chosen = {layer_type: self.type_choice(layer_type, common)[1] for layer_type in self.types}
         types = [self.entry(OF_TYPE, name, block) for name, block in chosen.items() if block is not None]
         names = []
-        own_blocks: IdentityCache[Optional[Message]] = {}
+        own_blocks: Dict[Tuple[Layer, Optional[Message]], Optional[Message]] = {}
         for layer in self.supported:
-            wanted, needs = self.blocks.get(layer.name), (layer, common, chosen[layer.type])
-            own_block = by_identity(own_blocks, wanted, class_of(layer), self.own_block, *needs)
+            key = class_of(layer), self.blocks.get(layer.name)
+            if key not in own_blocks:
+                own_blocks[key] = self.own_block(*key, common, chosen[layer.type])
+            own_block = own_blocks[key]
             if own_block is not None:
                 names.append(self.entry(OF_LAYER, layer.name, own_block))
         skipped_types, skipped_layers = self.choose_skips()
@@ -138,10 +135,10 @@ class BlockSearch:
         entry: Message = self.read.config_fields[field].kind(name, block)
         return entry
 
-    def own_block(self, layer: Layer, common: Optional[Message], type_block: Optional[Message]) -> Optional[Message]:
+    def own_block(
+        self, layer_class: Layer, wanted: Optional[Message], common: Optional[Message], type_block: Optional[Message]
+    ) -> Optional[Message]:
         """Return the block that a layer needs for itself, None if it needs none."""
-        layer_class = class_of(layer)
-        wanted = self.blocks.get(layer.name)
         if wanted is None or wanted == self.resolver.block_of(layer_class, self.tiers(common, type_block)):
             return None
         return self.shortest_block(wanted, layer_class, self.fallbacks(layer_class, common, type_block))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
@@ -15,10 +15,7 @@ from ..flavours.layer import Layer, Layers
 from ..messages.message import Message
 from ..resolve.effective import EffectiveConfig, Origin
 from ..resolve.plan import Plan
-from ..resolve.resolver import DOCUMENTED
-
-if TYPE_CHECKING:
-    from ..resolve.resolver import Rules
+from ..resolve.resolver import DOCUMENTED, Rules
 
 Side = Union[Message, Document[Configuration], Plan]
 

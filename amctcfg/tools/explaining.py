@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Union
+from typing import Any, Dict, Iterator, List, Optional, Union
 
 from ..diagnostics.words import escape_controls, format_value, join_words
 from ..documents.document import Document
@@ -15,10 +15,7 @@ from ..messages.field import Field
 from ..messages.message import Message
 from ..resolve.effective import SWITCHES, EffectiveConfig, Origin
 from ..resolve.plan import Plan
-from ..resolve.resolver import DEFAULT, DOCUMENTED, OF_TYPE, TOOLKIT, Resolver
-
-if TYPE_CHECKING:
-    from ..resolve.resolver import Rules
+from ..resolve.resolver import DEFAULT, DOCUMENTED, OF_TYPE, TOOLKIT, Resolver, Rules
 
 
 def explain(

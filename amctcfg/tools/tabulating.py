@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
 from ..diagnostics.words import format_value
@@ -12,11 +12,8 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..resolve.effective import READ, EffectiveConfig, Origin, values_of
 from ..resolve.plan import Plan
-from ..resolve.resolver import DEFAULT, Resolver
+from ..resolve.resolver import DEFAULT, Resolver, Rules
 from .explaining import Explanation, labels
-
-if TYPE_CHECKING:
-    from ..resolve.resolver import Rules
 
 QUANTIZED = "quantized"
 SKIPPED_BY = {"skip_layers": "skipped", "skip_layer_types": "type skipped"}
