@@ -95,7 +95,6 @@ class Context:
         return self.incomplete.isdisjoint(tier.path for tier in tiers)
 
     def is_quantized(self, layer: Layer) -> bool:
-        """Return whether a layer is quantized, so that its settings count."""
         skipped = layer.name in self.resolver.skipped_names or layer.type in self.resolver.skipped_types
         return not skipped and self.flavour.quantizes(layer)
 

@@ -145,7 +145,6 @@ def report_lack(context: Context, asked: Occurrence, lack: List[Layer], layer_ty
 
 
 def without_own_override(context: Context, layer_type: str) -> List[Layer]:
-    """Return the supported layers of a type without an override of their own."""
     return [layer for layer in context.supported_of(layer_type) if layer.name not in context.resolver.names]
 
 

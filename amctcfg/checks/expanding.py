@@ -71,5 +71,4 @@ def expand_context(context: Context) -> Plan:
 def unpickle_plan(
     config: Any, layers: Tuple[Layer, ...], rules: Rules, flavour: Flavour, soc: Optional[str] = None
 ) -> Plan:
-    """Expand again what was pickled."""
     return expand_context(Context(config, layers, rules, flavour, soc=soc))

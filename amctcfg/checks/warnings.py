@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import quote_names
@@ -23,9 +23,6 @@ from .override_warnings import (
     check_skipped_overrides,
     check_unused_overrides,
 )
-
-if TYPE_CHECKING:
-    from ..documents.selections import Judged
 
 MANY_STEPS = 10000
 COARSE = 0.9999
@@ -191,7 +188,7 @@ def check_selections(context: Context) -> Iterator[Diagnostic]:
             code, hint, message = "unknown-setting", "", judged.problem
         elif judged.is_stale:
             message = "the lines below are not what where={} selects: {}".format(
-                block.expression, describe_changes(judged)
+                block.expression, describe_changes(block.names, judged.wanted)
             )
         else:
             continue
@@ -230,13 +227,12 @@ def is_variable_product(context: Context, layer: Layer) -> bool:
     return is_product and traits is not None and (traits.two_variable or traits.runtime_weight is not None)
 
 
-def describe_changes(judged: Judged) -> str:
+def describe_changes(own: Sequence[Optional[str]], wanted: Sequence[str]) -> str:
     """Describe the difference: `'a' is missing, 'b' and 'c' are not selected`."""
-    found = []
-    own, wanted = set(judged.block.names), set(judged.wanted)
+    found, there, chosen = [], set(own), set(wanted)
     for names, what in (
-        ([name for name in judged.wanted if name not in own], "missing"),
-        ([name for name in judged.block.names if name is not None and name not in wanted], "not selected"),
+        ([name for name in wanted if name not in there], "missing"),
+        ([name for name in own if name is not None and name not in chosen], "not selected"),
     ):
         if names:
             found.append("{} {} {}".format(quote_names(names), "is" if len(names) == 1 else "are", what))

@@ -100,7 +100,6 @@ def unknown_fields(tree: Tree, flavour: Flavour) -> Iterator[str]:
 
 
 def types_in(tree: Tree) -> Iterator[str]:
-    """Iterate over the layer types that a text names."""
     elements = [*tree.find_all(("skip_layer_types",))]
     for entry in tree.find_all(("override_layer_types",)):
         if type(entry[1]) is tuple:

@@ -144,7 +144,6 @@ def recognize_options(error: ConfigError) -> ConfigError:
 
 @lru_cache(maxsize=512)  # a wrong file has the same names again and again
 def family_with_field(name: str) -> Optional[int]:
-    """Return the number of the family that has a field."""
     by_name = (number for number, (_, fields) in enumerate(FAMILIES) if name in fields)
     return next(by_name, next((number for start, number in FAMILY_PREFIXES if name.startswith(start)), None))
 

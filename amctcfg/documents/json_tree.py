@@ -134,7 +134,6 @@ def read_string(text: str, start: int) -> Tuple[str, int]:
 
 
 def read_inside(text: str, start: int, depth: int) -> Json:
-    """Read an object or an array."""
     entries: Dict[str, Entry] = {}
     elements: List[Json] = []
     alike: Dict[str, Any] = {}
@@ -209,6 +208,5 @@ def json_of(value: Any, depth: int = 0) -> Json:
 
 
 def value_at_key(value: Json, key: str) -> Optional[Json]:
-    """Return the value of a key of an object."""
     found = value.value.get(key) if value.is_object else None
     return None if found is None else found.value

@@ -154,7 +154,6 @@ class Block(NamedTuple):
 
 
 def find_blocks(tree: Tree) -> List[Block]:
-    """Find the blocks of a text, in its order."""
     text = tree.source.text
     if "where=" not in text:
         return []

@@ -202,5 +202,4 @@ def relative_path(path: str, folder: str) -> str:
 
 
 def quote_path(path: str) -> str:
-    """Return a path as the value of a setting."""
     return '"{}"'.format(path) if re.search(r"\s", path) else path

@@ -156,7 +156,6 @@ def skip(
 
 
 def skipped_names(tree: Tree) -> Set[Optional[str]]:
-    """Return the names in `skip_layers`."""
     return set(map(read_name, tree.find_all((SKIP_LAYERS,))))
 
 

@@ -116,7 +116,6 @@ class Explanation:
         return self.resolver.highest_tier(self.layer) if self.resolver else DEFAULT
 
     def why_not(self, field: str, origin: Origin, lost: Origin) -> str:
-        """Return why a setting lost."""
         if field == "quant_enable":
             return "{} comes first".format(origin.tier)
         if field == "fuse":

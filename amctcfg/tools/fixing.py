@@ -178,7 +178,6 @@ class FixableText:
         return source.offset(span.line, span.column), source.offset(span.end_line, span.end_column)
 
     def after(self, made: Sequence[Fix]) -> FixableText:
-        """Return the text with these fixes."""
         return FixableText(apply_fixes(self.text, made), self.layers, self.flavour)
 
     def accepts(self, trial: FixableText, plans: Any) -> bool:
@@ -345,7 +344,6 @@ def slip_fix(source: Source, found: str, meant: str, edits: Tuple[Edit, ...]) ->
 
 
 def find_fixes(state: FixableText) -> List[Fix]:
-    """Find a fix for each diagnostic that has one."""
     if state.context is not None and not state.diagnostics:
         state.diagnostics = check_document(state.context)
     made = (make_fix(state, one) for one in state.diagnostics if one.path or one.code == STALE)
@@ -399,7 +397,6 @@ def add_block(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]:
 
 
 def renew_selection(state: FixableText, diagnostic: Diagnostic) -> Fix:
-    """Rewrite the lines of a selection."""
     block, wanted, _ = state.selections[state.place(diagnostic)[0]]
     done = "{} selected by where={}".format(pluralize(len(wanted), "layer"), block.expression)
     return Fix(diagnostic, "Select the layers again", done, (rewrite_block(state.text, block, wanted),), True)
