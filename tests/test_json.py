@@ -250,6 +250,10 @@ IFMR = {"num_bits": 8, "act_algo": "ifmr"}
             "tensor_quantize > 0 > index: there is no such key", '"index"',
         ),
         (
+            [{"layer_name": "m", "input_index": 0, "activation_quant_params": 3}], "wrong-type",
+            "tensor_quantize > 0 > activation_quant_params: it is an object, not 3", "3",
+        ),
+        (
             [{"layer_name": "m", "input_index": 0, "activation_quant_params": {**IFMR, "num_of_bins": 1}}], "unknown-field",
             "tensor_quantize > 0 > activation_quant_params > num_of_bins: there is no such key", '"num_of_bins"',
         ),

@@ -71,6 +71,12 @@ class Cursor(NamedTuple):
         """List the elements of a list, each with its index in the path."""
         return [Cursor(self.reporter, e.json, (*self.path, index)) for index, e in enumerate(self.elements())]
 
+    def check_object(self) -> bool:
+        """Return whether it is an object; report that it isn't."""
+        if not self.json.is_object:
+            self.report("wrong-type", "it is an object, not {}".format(self.words))
+        return self.json.is_object
+
     def check_keys(self, keys: Iterable[str]) -> None:
         """Report the keys of an object that are unknown, or there twice."""
         self.check_repetitions()

@@ -203,10 +203,7 @@ class QuantConfig:
         found = []
         for element in at.indexed():
             errors = len(self.errors)
-            if not element.json.is_object:
-                element.report("wrong-type", "it is an object, not {}".format(element.words))
-                continue
-            values = self.tensor(cls, element)
+            values = self.tensor(cls, element) if element.check_object() else {}
             if len(self.errors) == errors:
                 found.append(cls(**values))
         return found
@@ -225,7 +222,7 @@ class QuantConfig:
                 values[field.name] = self.scalar(field, inner, None)
         for key, templates in parts.items():
             part = at.child(key)
-            if part is not None and part.json.is_object:
+            if part is not None and part.check_object():
                 member = self.member(key, templates, part)
                 part.check_keys(templates[member])
                 values[member] = self.part_values(None, member, fields[member].kind, templates[member], part, {})
@@ -334,8 +331,7 @@ class QuantConfig:
             if key in self.layout.needed:
                 at.report("missing-field", "a layer has '{}'".format(key))
             part = Cursor(self.report, Json({}, at.json.start, at.json.start), (*at.path, key))
-        elif not part.json.is_object:
-            part.report("wrong-type", "it is an object, not {}".format(part.words))
+        elif not part.check_object():
             return None
         member = self.member(key, templates, part)
         kind, template = self.block_fields[member].kind, templates[member]
