@@ -344,7 +344,7 @@ class Runner:
         model = network.compact()
         given = {tensor.name: array for tensor, array in network.taken_out(model)}
         values = list(map(onnxruntime.OrtValue.ortvalue_from_numpy, given.values()))
-        self.given: Any = given, values  # onnxruntime reads the arrays where they are
+        self.given: Any = (given, values)  # onnxruntime reads the arrays where they are
         if given:
             options.add_external_initializers(list(given), values)
         try:
