@@ -46,11 +46,10 @@ def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour, ...]:
     """Return what `detect` does, for a text that is parsed already."""
     names = set(types_in(tree))
     known, proto = {layer.type for layer in layers}, proto_of(tree)
-    order = list(FLAVOURS.values())
-    fits = {flavour.name: misfit(tree, names, known, proto, flavour) for flavour in order}
+    fits = {name: misfit(tree, names, known, proto, flavour) for name, flavour in FLAVOURS.items()}
     if foreign_message(tree) or (min(fits.values())[0] and find_family(tree) is not None):
         return ()
-    return tuple(sorted(order, key=lambda flavour: fits[flavour.name]))
+    return tuple(FLAVOURS[name] for name in sorted(fits, key=lambda name: fits[name]))
 
 
 def misfit(tree: Tree, names: Set[str], known: Set[str], proto: str, flavour: Flavour) -> Tuple[int, bool, int, int]:

@@ -170,9 +170,9 @@ def skip_where(text: str, expression: str, names: Sequence[str], comments: Optio
     added = [name for name in names if name not in there]
     if blocks:
         return apply_edits(text, [rewrite_block(text, blocks[0], added, comments)])
-    lines = ["# amctcfg: where={}".format(expression), *(skip_line(n, (comments or {}).get(n)) for n in added)]
     if not added:
         return text
+    lines = ["# amctcfg: where={}".format(expression), *(skip_line(n, (comments or {}).get(n)) for n in added)]
     return insert_lines(text, end_of_entries(tree), ["", *lines] if text.strip() else lines)
 
 
@@ -287,11 +287,8 @@ def remove_forward(text: str, element: Field, following: Field) -> Edit:
 
 def comments_between(text: str, left: Field, right: Field) -> str:
     """Return what stays of the stretch from one element to the end of the next, which goes: the comments in it."""
-    between = text[left[3] : right[2]]
-    stretch = SEPARATOR.match(text, left[3])
-    assert stretch is not None
-    comma = stretch.end() - 1 - left[3]
-    kept = between[:comma] + between[comma + 1 :]
+    comma = behind_separator(text, left[3]) - 1
+    kept = text[left[3] : comma] + text[comma + 1 : right[2]]
     return kept if "#" in kept else ""
 
 

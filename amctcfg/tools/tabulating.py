@@ -147,10 +147,8 @@ def tabulate(
     for effective in plan.values():
         layer = effective.layer
         cells = compare_cells(effective, usual, old.get(layer.name), before is not None)
-        state = (
-            QUANTIZED if effective.quant_enable else SKIPPED_BY.get(cells["quant_enable"].origin.tier, "not quantized")
-        )
-        state = measured.refusals.get(layer.name, state)
+        skipped = SKIPPED_BY.get(cells["quant_enable"].origin.tier, "not quantized")
+        state = measured.refusals.get(layer.name, QUANTIZED if effective.quant_enable else skipped)
         explanation = Explanation(plan.resolver, effective, name=plan.name)
         tier = READ if plan.resolver is None else plan.resolver.highest_tier(layer)
         more = measured.extras.get(layer.name, {})
@@ -169,17 +167,12 @@ def tabulate(
 
 def find_shared_cells(rows: Sequence[Row]) -> Dict[str, Cell]:
     """Find the settings that all layers have and that are the same for all, each as one of the layers has it."""
-    if len(rows) < 2:
-        return {}
-    shared = dict(rows[0].cells)
-    del shared["quant_enable"]
-    for row in rows[1:]:
-        for field, cell in list(shared.items()):
-            other = row.cells.get(field)
-            if other is None or (other.value, other.before) != (cell.value, cell.before):
-                del shared[field]
-            elif cell.is_default and not other.is_default:
-                shared[field] = other
+    shared = {}
+    for field in rows[0].cells if len(rows) > 1 else ():
+        cells = [row.cells[field] for row in rows if field in row.cells]
+        is_same = len(cells) == len(rows) and len({(cell.value, cell.before) for cell in cells}) == 1
+        if is_same and field != "quant_enable":
+            shared[field] = next((cell for cell in cells if not cell.is_default), cells[0])
     return shared
 
 
