@@ -234,11 +234,13 @@ def both_plans(text, layers):
 def test_safe_fixes_change_no_plan_and_make_no_error(pair, data):
     config, model = pair
     text = amctcfg.dumps(config)
-    name = data.draw(st.sampled_from(NAMES))
+    name, kind = data.draw(st.sampled_from([(layer.name, layer.type) for layer in model if layer.supported]))
     if config.skip_fusion_layers and data.draw(st.booleans()):
         text += 'skip_fusion_layers: "{}"\n'.format(config.skip_fusion_layers[0])  # a duplicate
     if name not in {o.layer_name for o in config.override_layer_configs} and data.draw(st.booleans()):
         text += 'override_layer_configs {{ layer_name: "{}" calibration_config {{}} }}\n'.format(name)
+    if kind not in {o.layer_type for o in config.override_layer_types} and data.draw(st.booleans()):  # the same block
+        text += 'override_layer_types {{ layer_type: "{}" calibration_config {{}} }}\n'.format(kind)
     try:
         before = both_plans(text, model)
     except ConfigError:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The language server, by a client over real pipes: on this Python, on the oldest here, and in Neovim."""
 
+import contextlib
 import json
 import os
 import random
@@ -159,9 +160,9 @@ def test_random_edits_are_what_check_reports(which, folder):
 
 
 @pytest.mark.parametrize("encoding, width", [(None, 2), ("utf-8", 4), *thorough([("utf-16", 2), ("utf-32", 1)])])
-def test_positions_count_in_the_clients_units(encoding, width, folder):
-    capabilities = {"general": {"positionEncodings": [encoding]}} if encoding else {}
-    with Client(capabilities=capabilities) as client:
+def test_positions_count_in_the_clients_units(encoding, width, folder, server):
+    capabilities = {"general": {"positionEncodings": [encoding]}}
+    with Client(capabilities=capabilities) if encoding else contextlib.nullcontext(server) as client:
         uri = uri_of(folder)
         client.open(uri, 'skip_layers: "😀" do_fusion: maybe\n')
         (found,) = client.diagnostics(uri)
