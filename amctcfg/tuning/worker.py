@@ -98,33 +98,6 @@ def list_children() -> List[int]:
     return found
 
 
-def run_command(words: Sequence[str], environment: Mapping[str, str], log: str, started: Callable[[Any], None]) -> int:
-    """Run a command to its end, and end what it leaves behind; `started` is called with the process.
-
-    Returns its exit status (a signal is negative). Raises `OSError` where it can't be run.
-    """
-    process = subprocess.Popen(
-        list(words),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=dict(os.environ, **environment),
-        start_new_session=True,
-    )
-    started(process)
-    output = Output(log)
-    reader = threading.Thread(target=output.copy, args=(process.stdout,), daemon=True)
-    reader.start()
-    try:
-        status = process.wait()
-    finally:
-        end_group(process)
-        end_orphans(process)
-    reader.join(GRACE)  # a process in a session of its own may hold the pipe for ever
-    output.finish()
-    return status
-
-
 class Supervised:
     """A command below a process of its own, this module as a `script`, which ends it when this process dies."""
 
@@ -221,7 +194,7 @@ def dask_task() -> Tuple[str, Callable[[], bool]]:
 
 
 def main() -> NoReturn:
-    """Run the command of one line of JSON; end it with standard input."""
+    """Run the command of one line of JSON to its end, and end what it leaves behind; end all that with standard input."""
     job: Dict[str, Any] = json.loads(sys.stdin.buffer.readline().decode("utf-8"))
     processes: List[Any] = []
     starting = threading.Lock()
@@ -239,20 +212,34 @@ def main() -> NoReturn:
         sys.stdout.write(json.dumps(fields) + "\n")
         sys.stdout.flush()
 
-    def started(process: Any) -> None:
-        processes.append(process)
-        starting.release()
-        answer(pid=process.pid)
-
     adopt_orphans()
     threading.Thread(target=watch, daemon=True).start()
-    starting.acquire()
+    with starting:
+        try:
+            process: Any = subprocess.Popen(
+                job["words"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=dict(os.environ, **job["environment"]),
+                start_new_session=True,
+            )
+        except OSError as error:
+            answer(error=error.strerror or str(error))
+            os._exit(0)
+        processes.append(process)
+    output = Output(job["log"])
+    reader = threading.Thread(target=output.copy, args=(process.stdout,), daemon=True)
+    reader.start()
     try:
-        status = run_command(job["words"], job["environment"], job["log"], started)
-    except OSError as error:
-        answer(error=error.strerror or str(error))
-    else:
-        answer(status=status)
+        answer(pid=process.pid)
+        status = process.wait()
+    finally:
+        end_group(process)
+        end_orphans(process)
+    reader.join(GRACE)  # a process in a session of its own may hold the pipe for ever
+    output.finish()
+    answer(status=status)
     os._exit(0)  # without waiting for the thread that watches
 
 
