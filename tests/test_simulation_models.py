@@ -145,6 +145,19 @@ def test_memory_is_kept_by_running_the_model_for_fewer_layers():
     assert all(sum(sizes[v] for v in portion) <= 7 or len(portion) == 1 for portion in found)
 
 
+@pytest.mark.parametrize("opset", [13, 17, 21])
+def test_a_weight_that_a_node_makes_of_constants(tmp_path, opset):
+    """A quantized export has whole numbers and a DequantizeLinear; before opset 19 that ended in a RuntimeError."""
+    steps, scale = rng(5).integers(-128, 128, (6, 3, 3, 3)).astype(np.int8), np.float32(0.0125)
+    plain = two_convolutions(opset, w1=steps * scale)
+    stored = two_convolutions(opset)
+    stored.graph.node.insert(0, helper.make_node("DequantizeLinear", ["steps", "scale"], ["made"], name="widen"))
+    stored.graph.node[1].input[1] = "made"
+    stored.graph.initializer.extend(tensors(steps=steps, scale=scale))
+    one, other = (simulation.simulate(plan_of(model, tmp_path=tmp_path), model, [batch()]) for model in (plain, stored))
+    assert one.record == other.record and one.output_sqnr == other.output_sqnr
+
+
 def test_the_callers_batches_stay_as_they_are(tmp_path):
     model = two_convolutions()
     given = [batch()]

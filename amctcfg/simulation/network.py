@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import os
+from dataclasses import dataclass, field
 from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -30,21 +31,19 @@ class SimulationError(ValueError):
     """A model or data that can't be simulated, in a sentence."""
 
 
+@dataclass(eq=False, repr=False)
 class Network:
-    """A model whose larger weights are arrays beside the graph.
+    """A model whose larger weights are arrays beside the graph."""
 
-    model -- without the data of `arrays`, initializers by name. folder -- of external data, None where there is none. notes --
-    what was converted.
-    """
+    model: onnx.ModelProto  # without the data of `arrays`
+    arrays: Dict[str, np.ndarray]
+    folder: Optional[str] = None  # of external data
+    notes: List[str] = field(default_factory=list)  # what was converted
+    declared: Sequence[onnx.ValueInfoProto] = ()  # the inputs as the file has them, before anything was converted
 
-    def __init__(self, model: onnx.ModelProto, arrays: Dict[str, np.ndarray], folder: Optional[str] = None) -> None:
-        self.model: onnx.ModelProto = model
-        self.arrays: Dict[str, np.ndarray] = arrays
-        self.folder: Optional[str] = folder
-        self.notes: List[str] = []
-        self.declared: List[onnx.ValueInfoProto] = []  # the inputs as the file has them, before anything was converted
-        self.tensors: Dict[str, onnx.TensorProto] = {tensor.name: tensor for tensor in model.graph.initializer}
-        self.makers: Dict[str, onnx.NodeProto] = {value: n for n in model.graph.node for value in n.output if value}
+    def __post_init__(self) -> None:
+        self.tensors: Dict[str, onnx.TensorProto] = {tensor.name: tensor for tensor in self.graph.initializer}
+        self.makers: Dict[str, onnx.NodeProto] = {value: n for n in self.graph.node for value in n.output if value}
 
     @property
     def graph(self) -> onnx.GraphProto:
@@ -106,9 +105,7 @@ class Network:
             own = {value.name: value for value in self.graph.output}
             del model.graph.output[:]
             model.graph.output.extend(own.get(name) or onnx.ValueInfoProto(name=name) for name in outputs)
-        result = Network(model, {**self.arrays, **arrays}, self.folder)
-        result.notes = self.notes
-        return result
+        return Network(model, {**self.arrays, **arrays}, self.folder, self.notes)
 
     def compact(self) -> onnx.ModelProto:
         """Copy the model without initializers that nobody reads."""
@@ -229,9 +226,7 @@ def take_network(proto: onnx.ModelProto, folder: Optional[str]) -> Network:
     proto, notes = at_newer_opset(proto, folder or "")
     notes += in_float32(proto)
     arrays = take_apart(proto, folder or "")
-    network = Network(proto, arrays, folder if external else None)
-    network.notes, network.declared = notes, declared
-    return network
+    return Network(proto, arrays, folder if external else None, notes, declared)
 
 
 def is_tensorflow(model: Any) -> bool:

@@ -224,7 +224,8 @@ def open_simulator(
         raise SimulationError("the plan takes {} batches (batch_num), and {} given".format(count, are))
     if len(given) > count:
         notes.append("{} of {} batches are used (batch_num)".format(count, len(given)))
-    return Simulator(network, nodes, given[:count], progress, memory, jobs), notes
+    progress = progress or (lambda what, done, total: None)
+    return Simulator(network, nodes, given[:count], progress, memory, max(jobs, 1)), notes
 
 
 def open_model(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:

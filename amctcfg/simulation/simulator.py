@@ -6,7 +6,8 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -40,24 +41,18 @@ class Simulated(NamedTuple):
     notes: Tuple[str, ...]
 
 
+@dataclass(eq=False, repr=False)
 class Simulator:
     """A model with its data, on which any number of plans is simulated: nothing is searched twice for the same values."""
 
-    def __init__(
-        self,
-        network: Network,
-        nodes: Mapping[str, Nodes],
-        batches: Sequence[Batch],
-        progress: Optional[Progress] = None,
-        memory: int = 1 << 30,
-        jobs: int = 1,
-    ) -> None:
-        self.network: Network = network
-        self.nodes: Mapping[str, Nodes] = nodes
-        self.batches: Sequence[Batch] = batches
-        self.progress: Progress = progress or (lambda what, done, total: None)
-        self.memory: int = memory
-        self.jobs: int = max(jobs, 1)
+    network: Network
+    nodes: Mapping[str, Nodes]
+    batches: Sequence[Batch]
+    progress: Progress
+    memory: int
+    jobs: int
+
+    def __post_init__(self) -> None:
         self.fused: Dict[Any, Tuple[Network, Sizes]] = {}
         self.numbers: Dict[Any, int] = defaultdict(itertools.count().__next__)  # of values that are computed alike
         self.magnitudes: Dict[Any, np.ndarray] = {}

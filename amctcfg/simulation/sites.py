@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from dataclasses import dataclass, field
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -120,30 +121,27 @@ class Factors(NamedTuple):
         return [(self.scale_d, int(self.offset_d))]
 
 
+@dataclass(eq=False, repr=False)
 class Site:
-    """A layer in a network, and what was found for it.
+    """A layer in a network, and what was found for it."""
 
-    values -- the names of the activations that are quantized: its input, or both of a product. tail -- the Add of a Linear that
-    is a MatMul and an Add. balance, weights -- once it is prepared. factors -- once its scales were found. refusal -- in words
-    why the toolkit stops at it. behind -- the refused layer that makes it blind.
-    """
+    effective: EffectiveConfig
+    node: onnx.NodeProto
+    kind: str
+    weight: Optional[np.ndarray] = None
+    bias: Optional[np.ndarray] = None
+    tail: Optional[onnx.NodeProto] = None  # the Add of a Linear that is a MatMul and an Add
+    balance: Optional[np.ndarray] = None  # once it is prepared, as the next
+    weights: Optional[Weights] = None
+    factors: Factors = field(init=False)  # once its scales were found
+    refusal: Optional[str] = None  # in words why the toolkit stops at it
+    behind: Optional[str] = None  # the refused layer that makes it blind
 
-    factors: Factors
-
-    def __init__(self, effective: EffectiveConfig, node: onnx.NodeProto, kind: str) -> None:
-        self.effective: EffectiveConfig = effective
-        self.name: str = effective.layer.name
-        self.setting: SiteSetting = setting_of(effective, kind)
-        self.node: onnx.NodeProto = node
-        self.kind: str = kind
-        self.values: List[str] = list(node.input[: 2 if kind == PRODUCT else 1])
-        self.weight: Optional[np.ndarray] = None
-        self.bias: Optional[np.ndarray] = None
-        self.tail: Optional[onnx.NodeProto] = None
-        self.balance: Optional[np.ndarray] = None
-        self.weights: Optional[Weights] = None
-        self.refusal: Optional[str] = None
-        self.behind: Optional[str] = None
+    def __post_init__(self) -> None:
+        self.name: str = self.effective.layer.name
+        self.setting: SiteSetting = setting_of(self.effective, self.kind)
+        # The activations that are quantized: its input, or both of a product.
+        self.values: List[str] = list(self.node.input[: 2 if self.kind == PRODUCT else 1])
 
     def with_block(self, block: Any) -> Site:
         found = copy.copy(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -118,6 +119,7 @@ def layers_of(model: Any, document: Document[Any]) -> Sequence[Layer]:
     return load_layers(model, document.flavour)
 
 
+@dataclass(eq=False, repr=False)
 class TuningSearch:
     """The search of one call: each layer's alternatives, judged alone, then states of all layers.
 
@@ -125,27 +127,21 @@ class TuningSearch:
     reported is simulated anew, where other weights in front of a layer changed what it sees.
     """
 
-    def __init__(
-        self,
-        document: Document[Any],
-        plan: Plan,
-        simulator: Simulator,
-        measured_on: Sequence[Batch],
-        kinds: Sequence[str],
-        notes: List[str],
-    ) -> None:
-        self.document: Document[Any] = document
-        self.plan: Plan = plan
-        self.simulator: Simulator = simulator
-        self.progress: Progress = simulator.progress
-        self.kinds: Sequence[str] = kinds
-        self.settable: Sequence[str] = [kind for kind in kinds if kind != SKIP]
-        self.notes: List[str] = notes
-        self.base: Simulated = self.simulator.simulate(plan)
+    document: Document[Any]
+    plan: Plan
+    simulator: Simulator
+    measured_on: Sequence[Batch]
+    kinds: Sequence[str]
+    notes: List[str]
+
+    def __post_init__(self) -> None:
+        self.progress: Progress = self.simulator.progress
+        self.settable: Sequence[str] = [kind for kind in self.kinds if kind != SKIP]
+        self.base: Simulated = self.simulator.simulate(self.plan)
         self.notes += self.base.notes
         self.notes += ["'{}' is refused by the toolkit and stays in floats: {}".format(*r) for r in self.base.refused]
         self.sites: Dict[str, Site] = {site.name: site for site in self.base.sites}
-        self.reference: Reference = Reference(self.base.network, measured_on)
+        self.reference: Reference = Reference(self.base.network, self.measured_on)
         if not all(np.isfinite(array).all() for arrays in self.reference.wanted for array in arrays):
             raise SimulationError(
                 "the model's output in floats holds NaN or infinity; no setting can be measured by it"
@@ -155,7 +151,7 @@ class TuningSearch:
         self.heard_alone: Dict[Any, float] = {}
         self.now: Dict[str, Choice] = {}  # of each layer what it has
         # Of each layer, the least noise first.
-        self.tried: Dict[str, List[Choice]] = {name: [SKIPPING] if SKIP in kinds else [] for name in self.sites}
+        self.tried: Dict[str, List[Choice]] = {name: [SKIPPING] if SKIP in self.kinds else [] for name in self.sites}
 
     # ------------------------------------------------------------ what is measured
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Type, TypeVar, Union
 
 from ..documents.document import Document
@@ -42,7 +43,7 @@ def toolkit_strategy(
     """
     if isinstance(journal, (str, os.PathLike)):
         journal = Journal(os.fspath(journal))
-    session = Session(document, layers, scores, journal)
+    session = Session(document, tuple(layers), scores, journal)
 
     class BisectionStrategy(base):  # type: ignore[valid-type, misc]  # a class that is only known at run time
         """Rolls back the layers that `amctcfg.tuning.Bisection` asks about."""
@@ -60,21 +61,17 @@ def toolkit_strategy(
     return strategy
 
 
+@dataclass(eq=False)
 class Session:
     """A search in the toolkit's hands: what it evaluated last, and what comes next."""
 
-    def __init__(
-        self,
-        document: Document[Any],
-        layers: Iterable[Layer],
-        scores: Optional[Mapping[str, float]],
-        journal: Optional[Journal],
-    ) -> None:
-        self.document: Document[Any] = document
-        self.layers: Tuple[Layer, ...] = tuple(layers)
-        self.scores: Optional[Mapping[str, float]] = scores
-        self.journal: Optional[Journal] = journal
-        self.search: Bisection = Bisection(document, self.layers, scores)  # raises before the toolkit runs
+    document: Document[Any]
+    layers: Tuple[Layer, ...]
+    scores: Optional[Mapping[str, float]]
+    journal: Optional[Journal]
+
+    def __post_init__(self) -> None:
+        self.search: Bisection = Bisection(self.document, self.layers, self.scores)  # raises before the toolkit runs
         self.ranking: Mapping[str, float] = {}
         self.evaluated: Names = ()  # the toolkit begins with everything quantized
 
