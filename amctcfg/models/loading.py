@@ -89,8 +89,9 @@ class Links(NamedTuple):
 
 def link_nodes(examined: Iterable[Examined]) -> Optional[Links]:
     """Return the edges of a graph by the names of layers; None for a table or a SavedModel."""
-    nodes = [(found.layer.name, found) for found in examined if found.sources is not None]
-    return Links({n: x.sources or () for n, x in nodes}, {n: x.node for n, x in nodes}) if nodes else None
+    nodes = {found.layer.name: found for found in examined if found.sources is not None}
+    inputs = {name: found.sources or () for name, found in nodes.items()}
+    return Links(inputs, {name: found.node for name, found in nodes.items()}) if nodes else None
 
 
 def graph_kind(path: Optional[PathLike]) -> str:

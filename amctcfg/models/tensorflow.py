@@ -78,8 +78,10 @@ class TensorFlowGraph(Graph):
     def filter_shape(self, node: Node) -> Shape:
         """Return the shape of a constant second input; None for a variable, and where it is not known."""
         origin = self.input_origin(node, FILTER_INPUT)
-        is_kept = origin is not None and origin.constant and "Reshape" not in origin.through
-        return self.makers[origin.value].attribute("value") if origin is not None and is_kept else None
+        if origin is None or not origin.constant or "Reshape" in origin.through:
+            return None
+        shape: Shape = self.makers[origin.value].attribute("value")
+        return shape
 
     def channels(self, node: Node) -> Traits:
         shape = self.filter_shape(node)

@@ -139,9 +139,9 @@ def make_template(effective: EffectiveConfig, layout: Layout) -> Template:
     marked = dict(vars(effective.calibration_config))
     for name, part in marked.items():
         if isinstance(part, Message):
-            values = vars(part).items()
-            marks = {n: "\0{}.{}".format(name, n) if type(value) in NUMERIC else value for n, value in values}
-            marked[name] = construct(type(part), marks)
+            mark = ("\0" + name + ".{}").format
+            values = {field: mark(field) if type(value) in NUMERIC else value for field, value in vars(part).items()}
+            marked[name] = construct(type(part), values)
     block = construct(type(effective.calibration_config), marked)
     shape = {"": layer_dict(dataclasses.replace(effective, calibration_config=block), layout)}
     text = json.dumps(shape, indent=4, separators=(",", ":"))
