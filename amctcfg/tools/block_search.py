@@ -110,18 +110,16 @@ class BlockSearch:
     def shorten_tensors(self, common: Optional[Message]) -> Dict[str, List[Message]]:
         """Shorten the entries of tensor_quantize: what they are without a word is left out."""
         resolver = Resolver(self.flavour.config(**dict(self.globals, common_config=common)), "documented", self.flavour)
-        layout = self.flavour.layout
-        members = [member for templates in layout.parts.values() for member in templates] if layout else []
-        found = {}
-        for key, entries in self.read.messages.items():
-            cls = self.read.config_fields[key].kind
-            parts = [name for name in members if name in cls.__schema__.fields]
-            found[key] = [self.shorten_tensor(entry, parts, resolver) for entry in entries]
-        return found
+        members = [member for templates in self.read.layout.parts.values() for member in templates]
+        return {
+            key: [self.shorten_tensor(entry, members, resolver) for entry in entries]
+            for key, entries in self.read.messages.items()
+        }
 
-    def shorten_tensor(self, entry: Message, parts: List[str], resolver: Resolver) -> Message:
+    def shorten_tensor(self, entry: Message, members: List[str], resolver: Resolver) -> Message:
         """Shorten an entry; the first of its parts need not be there."""
         values = {name: getattr(entry, name) for name in entry.__schema__.fields}
+        parts = [name for name in members if name in values]
         nothing = type(entry)(**dict(values, **dict.fromkeys(parts)))
         for part in parts:
             block = values[part]

@@ -13,7 +13,7 @@ from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..messages.message import Message
-from ..resolve.effective import EffectiveConfig, Origin
+from ..resolve.effective import Origin
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED, Rules
 
@@ -118,10 +118,6 @@ def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
             continue
         old, new = one.settings() if one else {}, other.settings() if other else {}
         for field in dict.fromkeys((*old, *new)):
-            was, now = old.get(field), new.get(field)
-            if was != now:
-                yield Change(name, field, was, now, origin_of(one, field), origin_of(other, field))
-
-
-def origin_of(effective: Optional[EffectiveConfig], field: str) -> Origin:
-    return ABSENT_ORIGIN if effective is None else effective.origins.get(field, ABSENT_ORIGIN)
+            if old.get(field) != new.get(field):
+                origins = [side.origins.get(field, ABSENT_ORIGIN) if side else ABSENT_ORIGIN for side in (one, other)]
+                yield Change(name, field, old.get(field), new.get(field), *origins)
