@@ -10,16 +10,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from ..diagnostics.words import escape_controls, format_value
 from ..resolve.effective import Origin
 from ..resolve.plan import Plan
-from ..tools.tabulating import (
-    Cell,
-    Measured,
-    Row,
-    Table,
-    scope_in_name,
-    score_texts,
-    show_value,
-    tabulate,
-)
+from ..tools.tabulating import Cell, Measured, Row, Table, scope_in_name, score_texts, show_value, tabulate
 from .style import NOTEBOOK, TABLE
 
 MOST_ROWS = 200  # of a plan in a notebook

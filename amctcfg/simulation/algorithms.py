@@ -171,31 +171,34 @@ def ifmr(
     Source: `ifmr_quantize`. `ifmr_losses` computes as the toolkit does; where there are many values, `loss_bounds` leaves
     it only the candidates that may be the best.
     """
-    high, low, steps = searched_range(samples, bits, asymmetric, percentiles)
     with np.errstate(over="ignore", invalid="ignore"):
-        tops = high * ratios(*search)
-        scales = (tops - low) / np.float32(steps)
-        scales = np.where(scales < np.float32(EPSILON), np.float32(1), scales).astype(np.float32)
-        bottoms = np.full_like(tops, low) if asymmetric else -tops
+        bottoms, tops, scales = candidates(samples, bits, asymmetric, percentiles, ratios(*search))
         best = least_loss(samples, bottoms, tops, scales, bits)
-        scale = scales[best]
-        offset = -int(np.rint(low / scale)) - (1 << (bits - 1)) if asymmetric and np.isfinite(scale) else 0
-    return float(scale), offset
+        return scale_and_offset(bottoms[best], scales[best], bits, asymmetric)
 
 
-def searched_range(
-    samples: Samples, bits: int, asymmetric: bool, percentiles: Tuple[float, float]
-) -> Tuple[np.float32, np.float32, int]:
-    """Return the upper end, which the search multiplies, the lower end, which stays, and the steps between the two.
+def candidates(
+    samples: Samples, bits: int, asymmetric: bool, percentiles: Tuple[float, float], factors: np.ndarray
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the ranges whose upper end is multiplied by factors, lower and upper ends, and their scales.
 
     The ends are the k-th largest value, at least 0, and the k-th smallest, at most 0.
     """
-    count = len(samples)
-    upper, lower = (1 if 1 - p < EPSILON else count - int(p * count) for p in percentiles)
+    upper, lower = (1 if 1 - p < EPSILON else len(samples) - int(p * len(samples)) for p in percentiles)
     high, low = samples.outermost(upper, 1), samples.outermost(lower, -1)
-    if asymmetric:
-        return high, low, (1 << bits) - 1
-    return max(abs(high), abs(low)), ZERO, (1 << (bits - 1)) - int(abs(high) >= abs(low))
+    steps = (1 << bits) - 1
+    if not asymmetric:
+        steps = (1 << (bits - 1)) - int(abs(high) >= abs(low))
+        high, low = max(abs(high), abs(low)), ZERO
+    tops = high * factors
+    scales = (tops - low) / np.float32(steps)
+    scales = np.where(scales < np.float32(EPSILON), np.float32(1), scales).astype(np.float32)
+    return (np.full_like(tops, low) if asymmetric else -tops), tops, scales
+
+
+def scale_and_offset(low: np.float32, scale: np.float32, bits: int, asymmetric: bool) -> Tuple[float, int]:
+    offset = limits(bits)[0] - int(np.rint(low / scale)) if asymmetric and np.isfinite(scale) else 0
+    return float(scale), offset
 
 
 def ratios(start: float, end: float, step: float) -> np.ndarray:

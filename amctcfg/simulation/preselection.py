@@ -14,7 +14,7 @@ import numpy as np
 
 from ..flavours.flavour import Flavour
 from ..resolve.effective import values_of
-from .algorithms import Samples, estimated_losses, ifmr, limits, ratios, searched_range
+from .algorithms import Samples, candidates, estimated_losses, ifmr, limits, ratios, scale_and_offset
 from .changes import KINDS, Axes, activation_width, axes_of, block_with, corners_of, kind_of_change
 from .editing import append, build_float, build_quantized
 from .histograms import hfmg
@@ -155,21 +155,18 @@ def search_ranges(
     samples: Samples, bits: int, offset: bool, percentiles: Tuple[float, float], ranges: Iterable[Any]
 ) -> Dict[Any, Tuple[float, float, int]]:
     """Return the least loss, scale and offset of IFMR for each range; ranges share candidates."""
-    high, low, steps = searched_range(samples, bits, offset, percentiles)
-    each = {search: ratios(*search) for search in ranges}
-    if bits > 8:  # sorting does not pay
+    if bits > 8:  # counting does not pay
         searched = {search: ifmr(samples, bits, offset, percentiles, search) for search in ranges}
         return {search: (0.0, *pair) for search, pair in searched.items()}
-    tops = high * np.unique(np.concatenate(list(each.values())))
-    scales = np.maximum((tops - low) / np.float32(steps), np.float32(1e-30)).astype(np.float32)
-    losses = estimated_losses(samples, np.full_like(tops, low) if offset else -tops, tops, scales, bits)
+    each = {search: ratios(*search) for search in ranges}
+    factors = np.unique(np.concatenate(list(each.values())))
+    bottoms, tops, scales = candidates(samples, bits, offset, percentiles, factors)
+    losses = estimated_losses(samples, bottoms, tops, scales, bits)
     found = {}
-    for search, factors in each.items():
-        places = np.flatnonzero((tops >= high * factors[0]) & (tops <= high * factors[-1]))
+    for search, own in each.items():
+        places = np.flatnonzero((factors >= own[0]) & (factors <= own[-1]))
         best = places[np.argmin(losses[places])]
-        scale = float(scales[best])
-        zero = -int(np.rint(low / scale)) + limits(bits)[0] if offset else 0
-        found[search] = float(losses[best]), scale, zero
+        found[search] = (float(losses[best]), *scale_and_offset(bottoms[best], scales[best], bits, offset))
     return found
 
 

@@ -71,16 +71,16 @@ def tune(
 
     Args:
         document: The configuration.
-        model: The path of an ONNX model or of a frozen TensorFlow graph, or an onnx.ModelProto.
-        batches: The calibration data: for each batch a mapping of input name to array.
+        model: As for `simulate`, like the next.
+        batches: The calibration data.
         target: The dB of the model's output that are enough; None: as many as can be had.
         check: Batches that calibrate nothing, on which all dB are measured; the calibration data where left out.
         allow: The kinds of changes: "settings", "balancer", "int16", "skip". Left out: settings and balancer, and with a
             target int16 as well.
         rules: The priority rules by which the configuration is read.
-        progress: Called with what is worked at, how many parts are done, and of how many.
-        memory: How many bytes of activations are held at a time, at most; one layer's alone may take more.
-        jobs: How many layers' scales are searched at a time.
+        progress: As for `simulate`, like the next two.
+        memory: How many bytes are held at a time.
+        jobs: How many searches run at a time.
 
     Returns:
         The configuration with what was found, and what each change is worth.

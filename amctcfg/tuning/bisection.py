@@ -4,20 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Dict,
-    FrozenSet,
-    Iterable,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Set,
-    Tuple,
-)
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ..checks.expanding import expand
 from ..documents.document import Document, parse
@@ -132,7 +119,7 @@ class Bisection:
         the order of their verdicts: one that the search does not come to is kept, and used when it does.
         """
         room = n if self.budget is None else min(n, self.budget - self.runs - len(self._pending))
-        found = self.strategy.likely_questions(self._verdicts, self._pending, room)
+        found = self.strategy.likely_questions(self._verdicts, frozenset(self._pending), room)
         self._pending.update(map(frozenset, found))
         return tuple(self.candidate(names) for names in found)
 
@@ -257,14 +244,14 @@ class Bisection:
         return self.strategy.smallest(self._reached if self.finished else self._verdicts)
 
 
-def is_decided(verdicts: Sequence[Verdict], repeat: int) -> bool:
+def is_decided(verdicts: List[Verdict], repeat: int) -> bool:
     """Return whether further runs of a candidate could not change what counts."""
     if len(verdicts) >= repeat:
         return True
     return any(2 * sum(verdict is side for verdict in verdicts) > repeat for side in (True, False))
 
 
-def summarize(verdicts: Sequence[Verdict]) -> Verdict:
+def summarize(verdicts: List[Verdict]) -> Verdict:
     """Return what several runs come to: the mean of scores, the majority of verdicts; a tie is not good.
 
     A bad run among scores is one whose score is not finite, so neither is their mean.

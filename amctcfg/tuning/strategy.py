@@ -11,21 +11,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from typing import (
-    Callable,
-    Container,
-    Dict,
-    FrozenSet,
-    Generator,
-    Iterable,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-    Union,
-)
+from typing import Callable, Dict, FrozenSet, Generator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from .scores import ranked
 
@@ -112,7 +98,7 @@ class Strategy:
 
     # ------------------------------------------------------------ the search
 
-    def likely_questions(self, verdicts: Verdicts, pending: Container[FrozenSet[str]], count: int) -> List[Names]:
+    def likely_questions(self, verdicts: Verdicts, pending: FrozenSet[FrozenSet[str]], count: int) -> List[Names]:
         """Return the sets that the search will most probably ask about, the likeliest first; none whose verdict is pending.
 
         It is replayed on supposed answers.
@@ -348,7 +334,7 @@ class Belief:
     The factor has a gamma distribution with the mean `found / passed`, so that what is learnt is added to the two.
     """
 
-    def __init__(self, needs: Iterable[float]) -> None:
+    def __init__(self, needs: Sequence[float]) -> None:
         self.weight: float = 1.0  # how well the guess has foretold what was found
         self._sums: List[float] = [0.0, *itertools.accumulate(needs)]
         self._found: float = SURE
@@ -368,7 +354,7 @@ class Belief:
 class Beliefs:
     """Guesses, each of how likely each layer of a ranking is needed, of which nobody knows yet which one is right."""
 
-    def __init__(self, kinds: Iterable[Sequence[float]], count: int) -> None:
+    def __init__(self, kinds: Sequence[Sequence[float]], count: int) -> None:
         self.count: int = count  # of the layers, the first ones, of which nothing is known
         self._kinds: List[Belief] = [Belief(needs[:count]) for needs in kinds]
         self._normalize()
