@@ -172,12 +172,12 @@ def ifmr(
     it only the candidates that may be the best.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        bottoms, tops, scales = candidates(samples, bits, asymmetric, percentiles, ratios(*search))
+        bottoms, tops, scales = ranges_to_try(samples, bits, asymmetric, percentiles, ratios(*search))
         best = least_loss(samples, bottoms, tops, scales, bits)
         return scale_and_offset(bottoms[best], scales[best], bits, asymmetric)
 
 
-def candidates(
+def ranges_to_try(
     samples: Samples, bits: int, asymmetric: bool, percentiles: Tuple[float, float], factors: np.ndarray
 ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the ranges whose upper end is multiplied by factors, lower and upper ends, and their scales.

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..flavours.flavour import Flavour
 from ..resolve.effective import values_of
-from .algorithms import Samples, candidates, estimated_losses, ifmr, limits, ratios, scale_and_offset
+from .algorithms import Samples, estimated_losses, ifmr, limits, ranges_to_try, ratios, scale_and_offset
 from .changes import KINDS, Axes, activation_width, axes_of, block_with, corners_of, kind_of_change
 from .editing import append, build_float, build_quantized
 from .histograms import hfmg
@@ -160,7 +160,7 @@ def search_ranges(
         return {search: (0.0, *pair) for search, pair in searched.items()}
     each = {search: ratios(*search) for search in ranges}
     factors = np.unique(np.concatenate(list(each.values())))
-    bottoms, tops, scales = candidates(samples, bits, offset, percentiles, factors)
+    bottoms, tops, scales = ranges_to_try(samples, bits, offset, percentiles, factors)
     losses = estimated_losses(samples, bottoms, tops, scales, bits)
     found = {}
     for search, own in each.items():
