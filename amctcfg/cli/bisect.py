@@ -85,10 +85,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 return take_verdict(report, arguments.tell)
             return CommandLoop(report, files, arguments).run()
     except Locked as locked:
-        who = "another search" if locked.pid is None else "another search (pid {})".format(locked.pid)
-        raise Failure(
-            "{} uses {}; wait for it, or choose another folder with --state".format(who, folder.given)
-        ) from None
+        who = "" if locked.pid is None else " (pid {})".format(locked.pid)
+        words = "another search{} uses {}; wait for it, or choose another folder with --state"
+        raise Failure(words.format(who, folder.given)) from None
 
 
 def refuse_wrong_usage(arguments: argparse.Namespace) -> None:
@@ -114,10 +113,10 @@ def refuse_inputs(folder: StateFolder, console: Console) -> None:
 
     for name in os.listdir(folder.path):
         if OURS.match(name) and console.is_input(folder.file(name)):
-            raise Failure(
-                "{} is one of the inputs, and the search writes such a file there; choose another folder "
-                "with --state".format(folder.file(name))
+            words = (
+                "{} is one of the inputs, and the search writes such a file there; choose another folder with --state"
             )
+            raise Failure(words.format(folder.file(name)))
 
 
 def open_journal(search: Bisection, folder: StateFolder, arguments: argparse.Namespace) -> Journal:
@@ -234,9 +233,8 @@ def read_verdict(word: str, target: Optional[float]) -> Verdict:
     if target is not None:
         return number if abs(number) < float("inf") else False
     if not 0 <= number <= CANT_TELL or number != int(number):
-        raise Failure(
-            "--tell takes an exit status from 0 to {}, not {}; a score needs --target".format(CANT_TELL, word)
-        )
+        words = "--tell takes an exit status from 0 to {}, not {}; a score needs --target"
+        raise Failure(words.format(CANT_TELL, word))
     return None if number == CANT_TELL else number == 0
 
 

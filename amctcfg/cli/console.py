@@ -23,8 +23,6 @@ EXIT_OK, EXIT_FINDINGS, EXIT_FAILURE, EXIT_INTERRUPTED = 0, 1, 2, 130
 # What a terminal acts on, and what begins a command of a GitHub workflow; lines may end as they like.
 ACTING = re.compile(r"(?![\t\r\n]){}|(?:\A|[\r\n])\s*::".format(CONTROL))
 
-ON_TERMINALS = "auto"  # colour on a terminal only
-
 GREEN, CYAN = "\x1b[32m", "\x1b[36m"
 
 
@@ -39,7 +37,7 @@ class Console:
         self.is_quiet: bool = False
         self.has_read_stdin: bool = False
         self.is_verbose: bool = False
-        self.color: str = ON_TERMINALS
+        self.color: str = "auto"  # on a terminal only
         self.inputs: List[str] = []  # what was read, and must not be replaced
 
     def is_terminal(self, stream: Any) -> bool:
@@ -47,7 +45,7 @@ class Console:
 
     def colors(self, stream: Any) -> bool:
         """Colour on a terminal, always with FORCE_COLOR, never with NO_COLOR, which wins; the option wins over both."""
-        if self.color != ON_TERMINALS:
+        if self.color != "auto":
             return self.color == "always"
         if "NO_COLOR" in os.environ:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from fnmatch import fnmatchcase
-from typing import Dict, Iterable, List
+from typing import Collection, List
 
 from ..checks.context import index_names
 from ..diagnostics.diagnostic import Diagnostic
@@ -67,24 +67,19 @@ def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> List[
     if not arguments.layers:
         raise Failure("explain needs the names of layers, or --all")
     by_name = {e.layer.name: e for e in model.examined}
-    chosen: Dict[str, Examined] = {}
-    unknown: List[str] = []
-    for word in arguments.layers:
-        found = [word] if word in by_name else matching(word, by_name)
-        unknown += [] if found else [word]
-        chosen.update((name, by_name[name]) for name in found)
+    found = {word: [word] if word in by_name else matching(word, by_name) for word in arguments.layers}
+    unknown = [word for word in arguments.layers if not found[word]]
     if unknown:
-        names, lines = index_names(model.layers, flavour), []
+        index, lines = index_names(model.layers, flavour), []
         for word in unknown:
-            hint = did_you_mean(names.nearest(word))
+            hint = did_you_mean(index.nearest(word))
             lines.append("{} has no layer '{}'{}".format(model.path, word, "; " + hint if hint else ""))
         raise Failure(lines[0], "\n".join("amctcfg: " + escape_controls(line) for line in lines[1:]))
-    return list(chosen.values())
+    return [by_name[name] for name in dict.fromkeys(name for names in found.values() for name in names)]
 
 
-def matching(word: str, names: Iterable[str]) -> List[str]:
+def matching(word: str, names: Collection[str]) -> List[str]:
     """Find the name with this end of its path, or those that match a pattern."""
-    names = list(names)
     ends = [name for name in names if name.endswith(("/" + word, "." + word))]
     if len(ends) > 1:
         raise Failure("'{}' is the end of several names: {}".format(word, quote_names(ends, 5)))

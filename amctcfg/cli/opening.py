@@ -70,10 +70,8 @@ def read_scores(arguments: Namespace, console: Console) -> Scores:
 
 def require_direction(scores: Scores, arguments: Namespace) -> Scores:
     if scores.low_is_sensitive is None:
-        words = (
-            "{} does not show whether low or high scores are sensitive; say --low-is-sensitive or --high-is-sensitive"
-        )
-        raise Failure(words.format(arguments.scores))
+        what = "{} does not show whether low or high scores are sensitive".format(arguments.scores)
+        raise Failure(what + "; say --low-is-sensitive or --high-is-sensitive")
     return scores
 
 

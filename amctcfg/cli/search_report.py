@@ -76,18 +76,16 @@ class SearchReport:
         self.write()
         if best is not None:
             return EXIT_OK
-        if not any(verdict is not None for verdict in self.search.verdicts.values()):
+        if all(verdict is None for verdict in self.search.verdicts.values()):
             words = "no run gave a verdict"
             if self.search.target is not None:
                 words += "; with --target the command has to print a line 'amctcfg-score: N'"
-            self.console.note(words)
-            return EXIT_FAILURE
-        if not self.has_always_failed():
+        elif self.has_always_failed():
+            words = "every run ended with the same status, so none of them counts; fix the command and run it again"
+            self.folder.forget()
+        else:
             return NOTHING_GOOD
-        self.folder.forget()
-        self.console.note(
-            "every run ended with the same status, so none of them counts; fix the command and run it again"
-        )
+        self.console.note(words)
         return EXIT_FAILURE
 
     def has_always_failed(self) -> bool:
@@ -130,9 +128,8 @@ class SearchReport:
             lines.append(words.format(self.describe(verdicts[largest]), len(largest), len(layers)))
             if self.search.hopeless:
                 left = next(name for name in layers if name not in largest)
-                lines.append(
-                    "if it does, {} has to be skipped: add it to skip_layers and start again".format(quote_name(left))
-                )
+                words = "if it does, {} has to be skipped: add it to skip_layers and start again"
+                lines.append(words.format(quote_name(left)))
             lines += self.last_lines(largest)
         elif not self.search.finished and self.search.ask() is None:
             lines.append("the search is not finished; run it again with a larger budget to continue")
@@ -145,11 +142,8 @@ class SearchReport:
         if not logs or not isinstance(logs[-1], str):
             return []
         path = self.folder.shown(os.path.join(RUNS, os.path.basename(logs[-1])))
+        text = ""
         with contextlib.suppress(OSError), open(path, "rb") as file:
             text = file.read().decode("utf-8", "replace").rstrip()
-            if text:
-                return [
-                    "the last lines of {}:".format(path),
-                    *["  | " + line for line in text.split("\n")[-LAST_LINES:]],
-                ]
-        return []
+        last = ["  | " + line for line in text.split("\n")[-LAST_LINES:]]
+        return ["the last lines of {}:".format(path), *last] if text else []
