@@ -185,6 +185,16 @@ def test_an_output_that_is_an_input_is_refused(folder, cli):
     assert (folder / "l.csv").read_text(encoding="utf-8").startswith("name,type")
 
 
+def test_the_model_of_the_file_that_is_compared_is_an_input_too(folder, cli):
+    for name in ("new", "old"):
+        (folder / (name + ".csv")).write_text("name,type\na,Conv2D\n", encoding="utf-8")
+        (folder / (name + ".cfg")).write_text("# amctcfg: graph={}.csv\n".format(name), encoding="utf-8")
+    for out in ("new.csv", "old.csv", "old.cfg"):
+        result = cli("show", "new.cfg", "--against", "old.cfg", "-o", out)
+        assert (result.status, result.out) == (2, "") and "is one of the inputs" in result.err
+    assert (folder / "old.csv").read_text(encoding="utf-8").startswith("name,type")
+
+
 def test_pipes_and_devices_are_written_to(folder):
     done = subprocess.run(
         "echo first > out; {0} -m amctcfg expand q.cfg --graph l.csv -o /dev/stdout >> out; echo last >> out".format(sys.executable),
