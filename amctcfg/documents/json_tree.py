@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple, Union
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, decode
@@ -205,8 +205,3 @@ def json_of(value: Any, depth: int = 0) -> Json:
     if isinstance(value, (list, tuple)):
         return Json([json_of(element, depth + 1) for element in value], -1, -1)
     return Json(value, -1, -1)
-
-
-def value_at_key(value: Json, key: str) -> Optional[Json]:
-    found = value.value.get(key) if value.is_object else None
-    return None if found is None else found.value

@@ -65,8 +65,8 @@ class Settings:
                     self.report("a setting has no blanks around its '='", setting, "such as graph=frozen.pb")
                     break
                 self.setting(setting, head)
-            line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-            if line.strip():
+            in_front = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+            if in_front.strip():  # the field of its own line, then
                 self.ignore_waiting(self.source.span(match.start(), match.start()).line)
         field = not_blank.search(text, behind)
         self.ignore_waiting(-1 if field is None else self.source.span(field.start(), field.start()).line)

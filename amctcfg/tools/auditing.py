@@ -7,7 +7,6 @@ import dataclasses
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
-from ..documents.json_tree import value_at_key
 from ..messages.kinds import BOOL, FLOAT
 from ..resolve.effective import EffectiveConfig, Origin, values_of
 from ..resolve.json_reading import QuantConfig
@@ -86,8 +85,8 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
     for error in others:
         if len(error.path or ()) == 1:
             name = str((error.path or ())[0])
-            entry = value_at_key(read.unknown[name], "quant_enable")
-            if entry is not None and entry.value is True:
+            entry = read.unknown[name].plain()
+            if isinstance(entry, dict) and entry.get("quant_enable") is True:
                 yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
     for key, asked in plan.global_values.items():
         if asked != read.globals.get(key):

@@ -137,10 +137,10 @@ def count_fixes(
 
 
 class FixableText:
-    """A text, read leniently: its errors are counted, its diagnostics and the places of what fixes change are to be had.
+    """A text, read leniently, with the number of its errors and the places of what fixes change.
 
-    document -- None where reading finds an error. elements -- those of the fields at the top, each as a field and its index
-    in that. selections -- by the offsets of their comments.
+    document -- None where reading finds an error. diagnostics -- those that `find_fixes` has found. elements -- of the fields
+    at the top, each as a field and its index in that. selections -- by the offsets of their comments.
     """
 
     def __init__(self, text: Union[str, Tree], layers: Optional[Sequence[Layer]], flavour: Flavour) -> None:
