@@ -37,7 +37,7 @@ def text(words: str) -> str:
 
 
 class Scale:
-    """A scale from the worst score to the best; of those near 1 (cosines), of the logarithm of what is missing to 1."""
+    """A scale from the worst score to the best; of cosines, of the logarithm of what is missing to 1."""
 
     def __init__(self, scores: Iterable[float], low_is_sensitive: Optional[bool]) -> None:
         finite = [score for score in scores if math.isfinite(score)] or [0.0]
@@ -140,7 +140,7 @@ class HtmlTable:
         return "<a{} href=#e{}>{}</a>".format(attribute, number, value)
 
     def explain(self, row: Row, field: str, cell: Cell) -> List[str]:
-        """Say where a value comes from, what it overrides and why, and what it was before, in HTML."""
+        """Say where a value comes from, what it overrides and why, and what it was."""
         assert row.explanation is not None
         origin = cell.origin
         source = text(row.explanation.source(field, origin))
@@ -199,7 +199,7 @@ class HtmlTable:
 
 
 def name_html(name: str) -> str:
-    """Write a name whose scope is paler than its last part, and which may be broken behind separators."""
+    """Write a name whose scope is pale, and which may be broken."""
     scope = scope_in_name(name)
     separator = "/" if "/" in scope else "."
     broken = text(scope).replace(separator, separator + "<wbr>")
@@ -212,7 +212,7 @@ def plan_table(plan: Plan) -> str:
 
 
 def simulation_table(plan: Plan, simulation: Any, cosines: Optional[Mapping[str, float]]) -> str:
-    """Write a simulation for a notebook: the plan with the scales and offsets, and why layers were refused."""
+    """Write a simulation for a notebook: the plan with scales and offsets, and refusals."""
     extras = {}
     for name, factors in simulation.factors.items():
         pairs = zip(*factors.activations)  # two of each for a product of two variables
@@ -224,7 +224,7 @@ def simulation_table(plan: Plan, simulation: Any, cosines: Optional[Mapping[str,
 
 
 def notebook_table(table: Table, rest: str) -> str:
-    """Write a table with its own style sheet, without script; of many layers the first, and how to get the rest."""
+    """Write a table with its style sheet; of many layers the first, and how to get the rest."""
     writer = HtmlTable(table)
     head = "".join("<th scope=col>{}".format(text(label).replace("_", "_<wbr>")) for label in writer.head())
     lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), writer.strip()]

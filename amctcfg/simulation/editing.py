@@ -38,7 +38,7 @@ class Piece:
         return result
 
     def layer(self, inputs: Iterable[str]) -> None:
-        """Add the layer's own node with other inputs; beside the layer itself its tail, too, and what they make renamed."""
+        """Add the layer's own node with other inputs; with a tag its tail, too, and what they make renamed."""
         nodes = [copy.deepcopy(self.site.node)]
         nodes[0].input[:] = inputs
         if self.tag:
@@ -107,7 +107,7 @@ def weave(network: Network, pieces: Iterable[Piece]) -> Network:
 
 
 def append(network: Network, pieces: Sequence[Piece], inputs: Optional[Iterable[str]] = None) -> Network:
-    """Return the network with pieces that stand beside their layers, whose results are its outputs; and other inputs."""
+    """Return the network with pieces beside their layers, whose results are its outputs; and other inputs."""
     nodes = [*network.graph.node, *(node for piece in pieces for node in piece.nodes)]
     results = [piece.site.result + piece.tag for piece in pieces]
     return network.with_nodes(nodes, arrays_of(pieces), results, inputs)

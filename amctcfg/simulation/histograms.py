@@ -68,7 +68,7 @@ def extend(old: Histogram, values: np.ndarray) -> Histogram:
 
 
 def clip_range(histogram: Histogram, bits: int) -> Tuple[np.float32, np.float32]:
-    """Return the range of neighbouring bins that loses least when it is quantized; all of it where it has no width."""
+    """Return the range of neighbouring bins that loses least when it is quantized."""
     counts, low, high = histogram
     if not high > low:
         return low, high
@@ -83,7 +83,7 @@ def clip_range(histogram: Histogram, bits: int) -> Tuple[np.float32, np.float32]
 
 
 def candidate_windows(counts: np.ndarray) -> List[Tuple[int, int]]:
-    """Return the windows of the search, each a step narrower on the side where that leaves out more bins."""
+    """Return windows, each a step narrower on the side where that leaves out more bins."""
     bins, total = len(counts), int(counts.sum())
     step = max(math.ceil(total / 100000), 1)
     until = np.cumsum(counts)  # of the values in the bins up to this one

@@ -71,7 +71,7 @@ class Network:
         return is_known and all(map(self.is_constant, filter(None, node.input)))
 
     def users(self) -> Dict[str, List[onnx.NodeProto]]:
-        """Return the nodes that read each value; an output of the model counts as one more, and so does a subgraph."""
+        """Return the nodes that read each value; an output of the model counts as one more."""
         found: Dict[str, List[onnx.NodeProto]] = {}
         for node in self.graph.node:
             for value in (*node.input, *outer_values(node)):
@@ -87,10 +87,7 @@ class Network:
         outputs: Optional[Sequence[str]] = None,
         inputs: Optional[Iterable[str]] = None,
     ) -> Network:
-        """Return a network with other nodes and further weights.
-
-        outputs, inputs -- to compute, and floats to be given, None for its own; what neither needs is left out.
-        """
+        """Return a network with other nodes, further weights, and perhaps other outputs, other inputs; only what these need."""
         model = copy.deepcopy(self.model)
         if inputs is not None:
             given = dict.fromkeys(inputs)

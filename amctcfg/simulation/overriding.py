@@ -84,7 +84,7 @@ def is_enough(document: Document[Configuration], wanted: Override, block: Messag
 
 
 def resolve_own_block(document: Document[Configuration], layer: Layer, block: Message) -> List[Message]:
-    """Return the effective blocks of a layer whose own block is this one, under each set of rules."""
+    """Return what a layer with this block of its own gets under each set of rules."""
     config = dataclasses.replace(document.config, **{OF_LAYER: (make_entry(document, layer, block),)})
     return [
         Resolver(config, rules, document.flavour).merge(layer).calibration_config for rules in (DOCUMENTED, TOOLKIT)
@@ -195,10 +195,7 @@ def on_one_line(piece: str) -> str:
 
 
 def alter_block(block: Message, changes: Mapping[str, Any]) -> Message:
-    """Return a whole block with other values, by dotted name; a member that they name replaces its rival, None removes it.
-
-    What a layer can have is not checked. Raises `ValueError` for a value out of its range.
-    """
+    """Return a block with other values, by dotted name; a member replaces its rival, None removes it. Raises `ValueError`."""
     schema = block.__schema__
     values = {name: getattr(block, name) for name in schema.fields}
     leaves: Dict[str, Dict[str, Any]] = {}

@@ -49,8 +49,8 @@ def preselect(
 ) -> List[Alternative]:
     """Choose the alternatives of a layer with which its own output suffers least: `most` of each kind, its best first.
 
-    network -- BN fused, in floats. arrays -- for each of the layer's activations what it sees, one array a batch.
-    magnitudes -- the largest magnitude of each input channel, None where no balancer is possible.
+    arrays -- for each of the layer's activations what it sees, one array a batch. magnitudes -- the largest of each input
+    channel, None where no balancer is possible.
     """
     axes = axes_of(site, flavour, kinds)
     bench = Bench(site, network, arrays)
@@ -88,10 +88,7 @@ def is_possible(site: Site, arrays: Sequence[Sequence[np.ndarray]], magnitudes: 
 
 
 def find_scales(bench: Bench, corner: Site, axes: Axes, magnitudes: Optional[np.ndarray], few: bool) -> Iterator[Site]:
-    """Yield the layer with the scales of the activations that have the least error.
-
-    `few`: with the algorithm that it has, as it is and without percentiles.
-    """
+    """Yield the layer with the scales of the activations that have the least error; a `few` of the algorithm that it has."""
     is_wide = corner.setting.bits == 16
     if few or is_wide:
         axes = axes._replace(

@@ -285,10 +285,7 @@ class TuningSearch:
         return min(reached, key=price) if reached else max(states, key=self.whole)
 
     def search_best(self) -> State:
-        """Find the state with the best output: of each layer the best, with or without the dearer kinds; refined where that holds.
-
-        What was refined on estimates fits them, so the last word is the simulation's.
-        """
+        """Find the best output, refined on estimates; these fit what was refined, so the last word is the simulation's."""
         states: List[State] = [{}, *self.picked(self.kinds)]
         states.insert(0, self.refined(max(states, key=self.estimate), self.settable))
         best = max(states, key=self.whole)
@@ -366,10 +363,9 @@ class TuningSearch:
         return state
 
     def given_back(self, state: State, target: Optional[float], closely: bool = False) -> State:
-        """Give changes back, the dearest kind first, or take a cheaper kind, as long as the target, or the output, holds.
+        """Give changes back, the dearest kind first, or take a cheaper kind, until none can be while the target, or the output, holds.
 
-        Ends when a pass changes nothing: no change can be replaced by a cheaper one or given back alone. `closely`: what
-        counts is simulated, but for what was estimated to fall short by far.
+        `closely`: what counts is simulated, but for what was estimated to fall short by far.
         """
         measure = self.whole if closely else self.estimate
         changed = True

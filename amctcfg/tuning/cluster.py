@@ -17,10 +17,9 @@ CALL = "(lambda names: (exec(source, names), names['run_with_files'](source, *ar
 
 
 class ClusterCommands:
-    """Runs commands on a Dask cluster, with the TLS settings of Dask's own configuration.
+    """Runs commands on a Dask cluster, with Dask's own configuration, which repeats the run of a worker that dies.
 
-    Dask repeats the run of a worker that dies on another one, and drops what nobody waits for any more. Raises
-    `CommandError` where the package is not installed, or no scheduler is at the address.
+    Raises `CommandError` where the package is not installed, or no scheduler is at the address.
     """
 
     def __init__(self, address: str) -> None:

@@ -57,10 +57,7 @@ class LocalCommands:
         return [fill_in(word, {**values, **places}) for word in words]
 
     def run(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int, log: str) -> Ended:
-        """Run a command to its end, with a candidate's files and other values for its placeholders; `log` gets its output.
-
-        Raises `CommandError` where it can't be run, or `stop` was called.
-        """
+        """Run a command to its end; `log` gets its output. Raises `CommandError` where it can't be run, or is stopped."""
         for ending, contents in files.values():
             replace(contents, self.place(worker, ending), None)
         filled = self.fill_in(words, files, values, worker)

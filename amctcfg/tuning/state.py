@@ -26,10 +26,7 @@ class Locked(Exception):
 
 
 class StateFolder:
-    """The folder of a search. It is made where it is missing.
-
-    Raises `OSError`, also where one of its files is a folder, or a pipe, which would be waited for.
-    """
+    """The folder of a search, made where it is missing. None of its files may be a pipe, which would be waited for."""
 
     def __init__(self, path: str) -> None:
         self.given: str = path
@@ -77,7 +74,7 @@ class StateFolder:
             os.unlink(self.file(name))
 
     def begin(self, search: Dict[str, Any]) -> Optional[str]:
-        """Begin a search or go on with one; return what differs from the one that was begun here, None for nothing."""
+        """Begin a search or go on with one; return what differs from the one that was begun."""
         begun: Any = None
         with contextlib.suppress(FileNotFoundError, ValueError, RecursionError), open(self.file(BEGUN), "rb") as file:
             begun = json.loads(file.read().decode("utf-8"))

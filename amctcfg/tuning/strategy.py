@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The questions of a search, one after another: a generator that is sent what became of each; and those that are likely next.
 
-It is a search by groups. Layers are ranked, the most sensitive first, and each has a guess of how likely it has to be
-skipped; every question is put such that either answer is about as likely. Both searches end with the same proof: each
-layer of the smallest set that was good is quantized again once.
+It is a search by groups: layers are ranked, each with a guess of how likely it has to be skipped, and either answer to a
+question is about as likely. It ends with a proof: each layer of the smallest good set is quantized again once.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ class Strategy:
         return min((names for names in good if len(names) == least), key=key, default=None)
 
     def is_hopeless(self, verdicts: Verdicts) -> bool:
-        """Return whether neither the first sets nor the largest were good, or had a better score than no set at all."""
+        """Return whether neither the first sets nor the largest were better than no set at all."""
         first = list(verdicts)[: FIRST_RUNS + 1]
         if len(first) <= FIRST_RUNS or len(self.order) <= SMALL or self.largest(first[:FIRST_RUNS]) != first[-1]:
             return False
@@ -99,10 +98,7 @@ class Strategy:
     # ------------------------------------------------------------ the search
 
     def likely_questions(self, verdicts: Verdicts, pending: FrozenSet[FrozenSet[str]], count: int) -> List[Names]:
-        """Return the sets that the search will most probably ask about, the likeliest first; none whose verdict is pending.
-
-        It is replayed on supposed answers.
-        """
+        """Return the sets that the search, replayed on supposed answers, will most probably ask about, the likeliest first."""
         found: Dict[FrozenSet[str], Names] = {}
         # Likelihood, number, what is supposed.
         paths: List[Tuple[float, int, Dict[FrozenSet[str], Verdict]]] = [(-1.0, 0, {})]
@@ -122,10 +118,7 @@ class Strategy:
         return list(found.values())
 
     def questions(self, verdicts: Verdicts) -> Search:
-        """Ask, until there is nothing left to ask or the answer is proven.
-
-        `verdicts` are those on the sets that were asked so far, in this order; whoever sends an answer adds it first.
-        """
+        """Ask, until nothing is left or the answer is proven; whoever sends an answer adds it to `verdicts` first."""
         search = self._search(verdicts)
         question = next(search, None)
         best: Optional[FrozenSet[str]] = None
@@ -173,8 +166,8 @@ class Strategy:
     def _by_verdicts(self, order: Names) -> Search:
         """Find the layers that a good set needs, one after another, the lowest of the ranking first.
 
-        With those found, the shortest beginning of the ranking is looked for that is good when it is skipped, too. Its last
-        layer is needed, and what comes behind it is not. That everything skipped is good is assumed and never asked.
+        With those found, the shortest beginning of the ranking is looked for that is good, too: its last layer is needed, what
+        is behind it is not. That everything skipped is good is assumed and never asked.
         """
         found: Names = ()
         beliefs = Beliefs(self._kinds, len(order))
@@ -197,10 +190,9 @@ class Strategy:
             beliefs.find(good - 1)
 
     def _by_scores(self, base: float, known: Verdicts) -> Generator[Question, Verdict, Optional[Names]]:
-        """Split the group whose skipping gains most, until single layers gain enough; what is split off costs one run.
+        """Split the group whose skipping gains most, until single layers gain enough.
 
-        Nothing larger than the smallest good set is asked. Gives None where a set of single layers was good, else a
-        ranking by what was gained, for a search by verdicts.
+        Gives None where a set of these was good, else a ranking by what was gained, for a search by verdicts.
         """
         assert self.target is not None  # scores have one
         order, missing = self.order, self.target - base
@@ -270,7 +262,7 @@ class Strategy:
 def advance(
     search: Search, question: Optional[Question], known: Verdicts, reached: Dict[FrozenSet[str], Verdict]
 ) -> Optional[Question]:
-    """Answer the questions of a search whose verdicts are known, add these to those reached; return the first that is not."""
+    """Answer the questions whose verdicts are known, which are reached now; return the first that is not."""
     while question is not None and frozenset(question.names) in known:
         key = frozenset(question.names)
         reached[key] = known[key]

@@ -125,7 +125,7 @@ class Supervised:
                     self.answers.update(json.loads(line.decode("utf-8")))
 
     def wait(self, is_wanted: Optional[Callable[[], bool]] = None) -> Dict[str, Any]:
-        """Wait for the end of the command, or until it is not wanted; return its `status`, or what kept it from running."""
+        """Wait until the command has ended or is not wanted; return its `status`, or what kept it from running."""
         try:
             if is_wanted is None:
                 self._reader.join()
@@ -155,10 +155,9 @@ def run_with_files(
     files: Mapping[str, Tuple[str, bytes]],
     values: Mapping[str, str],
 ) -> Dict[str, Any]:
-    """Run a command on a worker of a cluster, on files that were sent along and are removed behind it.
+    """Run a command on a worker of a cluster, on files that were sent along: for a placeholder name and contents.
 
-    `source` is the text of this module; `files` are for a placeholder the name and the contents of its file. Returns
-    `status` and `output`, or the `error` that kept it from running; and the `worker`.
+    Returns `status` and `output`, or the `error` that kept it from running; and the `worker`.
     """
     import tempfile
 
@@ -178,7 +177,7 @@ def run_with_files(
 
 
 def dask_task() -> Tuple[str, Callable[[], bool]]:
-    """Return the name of the Dask worker that this runs on, and what says whether somebody still waits for the task."""
+    """Return the name of this Dask worker, and what tells whether somebody still waits for its task."""
     from distributed import get_worker
     from distributed import worker as module
 
