@@ -230,6 +230,17 @@ def both_plans(text, layers):
     return found
 
 
+def test_of_two_overrides_that_are_the_default_one_has_to_stay():
+    """Either may go, as the other one hides the common block; the law below draws such a case now and then."""
+    model = [Layer("conv1", "AvgPool")]
+    text = """common_config { ifmr_quantize { min_percentile: 0.9999 } }
+override_layer_types { layer_type: "AvgPool" calibration_config { } }
+override_layer_configs { layer_name: "conv1" calibration_config { } }
+"""
+    done = amctcfg.fix(text, model)
+    assert both_plans(done, model) == both_plans(text, model) and done.count("override_layer") == 1
+
+
 @given(expandable(), st.data())
 def test_safe_fixes_change_no_plan_and_make_no_error(pair, data):
     config, model = pair

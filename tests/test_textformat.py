@@ -299,6 +299,14 @@ def test_messages_taken_as_a_whole_say_what_they_say_field_by_field(case):
         assert readings[0] == readings[1]
 
 
+@pytest.mark.parametrize("block", ["{ ifmr_quantize { search_step: 2 } }", "{ ifmr_quantize < search_step: 2 > }"])
+def test_what_is_wrong_twice_is_said_twice(block):
+    """Equal blocks are read once, but for those with something wrong."""
+    text = "override_layer_configs { layer_name: 'a' calibration_config %s }\n" % block
+    found = amctcfg.check(text + text.replace("'a'", "'b'"))
+    assert [(d.code, d.span.line) for d in found if d.severity == "error"] == [("out-of-range", 1), ("out-of-range", 2)]
+
+
 def outcome(text, usual):
     try:
         return all_opened(parse_fields(Source(text, "x"), usual))
