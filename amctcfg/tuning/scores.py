@@ -8,7 +8,7 @@ import io
 import math
 import re
 import sys
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import decode
@@ -137,8 +137,10 @@ def from_csv(text: str, name: str, column: Optional[str]) -> Scores:
     of_name = next((keys.index(key) for key in NAME_COLUMNS if key in keys), None)
     if of_name is None:
         raise problem("no column holds the names of layers; there are {}".format(join_words(header, "and")), name)
-    of_score, direction = score_column(header, keys, of_name, column, name)
-    pairs = []
+    of_score = score_column(header, keys, of_name, column, name)
+    direction = KNOWN_COLUMNS.get(keys[of_score])
+    worse = max if direction is False else min  # a layer with several outputs: the most sensitive one
+    found: Dict[str, float] = {}
     for number, row in enumerate(rows[1:], 2):
         if len(row) <= max(of_name, of_score):
             raise problem("row {} has {} cells, the header has {}".format(number, len(row), len(header)), name)
@@ -148,31 +150,23 @@ def from_csv(text: str, name: str, column: Optional[str]) -> Scores:
         score = parse_number(cell)
         if score is None:
             raise problem("row {}: {!r} is not a number".format(number, cell), name)
-        pairs.append((row[of_name].strip(), score))
-    lowest: Dict[str, float] = {}
-    for layer, score in pairs:  # a layer with several outputs: the most sensitive one
-        worse = min if direction is not False else max
-        lowest[layer] = worse(lowest.get(layer, score), score)
-    return Scores(checked(lowest.items(), name), direction, "the column {}".format(header[of_score]))
+        layer = row[of_name].strip()
+        found[layer] = worse(found.get(layer, score), score)
+    return Scores(checked(found.items(), name), direction, "the column {}".format(header[of_score]))
 
 
-def score_column(
-    header: List[str], keys: List[str], of_name: int, column: Optional[str], name: str
-) -> Tuple[int, Optional[bool]]:
+def score_column(header: List[str], keys: List[str], of_name: int, column: Optional[str], name: str) -> int:
     if column is not None:
         if column not in header:
             hint = did_you_mean(nearest(column, header)) or "there are {}".format(join_words(header, "and"))
             raise problem("there is no column '{}'".format(column), name, hint)
-        index = header.index(column)
-        return index, KNOWN_COLUMNS.get(keys[index])
-    known = next((keys.index(key) for key in KNOWN_COLUMNS if key in keys), None)
+        return header.index(column)
+    known = next((keys.index(key) for key in (*KNOWN_COLUMNS, "score") if key in keys), None)
     if known is not None:
-        return known, KNOWN_COLUMNS[keys[known]]
-    if "score" in keys:
-        return keys.index("score"), None
+        return known
     others = [index for index in range(len(header)) if index != of_name]
     if len(others) == 1:
-        return others[0], KNOWN_COLUMNS.get(keys[others[0]])
+        return others[0]
     if not others:
         raise problem("no column holds a score", name, "its first line is a header such as name,score")
     hint = "choose a column: {}".format(join_words([header[i] for i in others], "or"))
