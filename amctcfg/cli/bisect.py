@@ -308,8 +308,8 @@ class CommandLoop:
         """Run commands until nothing is left to try; however that ends, none is left running."""
         from concurrent.futures import ThreadPoolExecutor
 
+        from ..tuning.bisection import run_steps
         from ..tuning.commands import one_interrupt
-        from ..tuning.searching import run_steps
 
         jobs = self.arguments.jobs
         with contextlib.ExitStack() as stack:

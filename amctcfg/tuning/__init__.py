@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from .bisection import Bisection, Candidate, Needed
+from .bisection import Bisection, Candidate, Needed, search
 from .journal import Journal, replay
 from .scores import Scores, load_scores
-from .searching import search
 from .toolkit import toolkit_strategy
 
 __all__ = [
