@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
 from ..flavours.layer import Layer, Layers
 from ..flavours.requirement import ERROR as IS_ERROR
-from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences
+from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences, requirements_in
 from ..messages.message import Message
+from ..messages.sharing import by_identity
 from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT
 from .context import Check, Context
+
+if TYPE_CHECKING:
+    from ..messages.sharing import IdentityCache
 
 
 def find_errors(context: Context) -> Tuple[Diagnostic, ...]:
@@ -34,12 +38,23 @@ def check_skipped_layers(context: Context) -> Iterator[Diagnostic]:
 
 
 def check_layer_overrides(context: Context) -> Iterator[Diagnostic]:
+    fits: IdentityCache[bool] = {}  # whether layers can have all that a block asks for: many are the same
     for path, entry in context.entries(OF_LAYER):
-        layer = context.by_name.get(entry.layer_name)
+        layer, block = context.by_name.get(entry.layer_name), entry.calibration_config
         if layer is None:
             yield report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))
-        elif entry.calibration_config is not None:
-            yield from check_layer(context, layer, entry.calibration_config, (*path, "calibration_config"))
+            continue
+        kind = (layer.type, layer.lacks, layer.supported)
+        if block is not None and not by_identity(fits, block, kind, fits_layer, context, layer, block):
+            yield from check_layer(context, layer, block, (*path, "calibration_config"))
+
+
+def fits_layer(context: Context, layer: Layer, block: Message) -> bool:
+    """Return whether a layer can have all that a block asks for."""
+    return all(
+        context.flavour.can(layer, requirement.ability_in(block)) and (layer.supported or not requirement.supported)
+        for requirement in requirements_in(block)
+    )
 
 
 def check_unfused_layers(context: Context) -> Iterator[Diagnostic]:
