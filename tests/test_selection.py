@@ -483,6 +483,13 @@ def test_suggest_writes_a_selection(folder, cli):
     assert "stale" not in cli("check", "q.cfg").out
 
 
+def test_suggest_counts_what_it_writes(folder, cli):
+    """Layers of a type that is skipped are written all the same: the expression goes on to hold for them."""
+    (folder / "q.cfg").write_text('# amctcfg: graph=l.csv\nskip_layer_types: "Conv2D"\n', encoding="utf-8")
+    assert "added 2 layers to skip_layers" in cli("suggest", "q.cfg", "--where", "type=Conv2D", "-i").err
+    assert "added 0 layers to skip_layers" in cli("suggest", "q.cfg", "--where", "type=Conv2D", "-i").err
+
+
 def test_suggest_reads_logs(folder, cli):
     result = cli("suggest", "q.cfg", "--log", "run.log", "--reason", "bias beyond int32")
     assert result.out.endswith('skip_layers: "stem/conv"  # bias beyond int32\n')

@@ -76,12 +76,13 @@ def run(arguments: Namespace, console: Console) -> int:
         console.output(list_names([*usable, *found[ALREADY]], arguments.format), arguments.output)
         return EXIT_OK
     text = with_selections(file, {name: chosen[name] for name in usable if name in chosen}, selections, arguments)
-    console.note("added {} to skip_layers".format(pluralize(len(usable), "layer")))
     result = file.workspace.file(text, file.name)
     errors = [diagnostic for diagnostic in result.check() if diagnostic.severity == ERROR]
     if errors:
         console.diagnostics(errors, text)
         return EXIT_FINDINGS
+    before, after = (set(one.document.config.skip_layers) for one in (file, result))
+    console.note("added {} to skip_layers".format(pluralize(len(after - before), "layer")))
     write_changed(text, file, arguments, console)
     return EXIT_OK
 
