@@ -88,8 +88,8 @@ def build_quantized(site: Site, tag: str = "") -> Piece:
         if offset:
             x = piece.add("Sub", x, "centred" + part, piece.array("offset" + part, offset))
         inputs[i] = piece.add("Mul", x, "quantized" + part, piece.array("scale" + part, scale))
-    if site.weights is not None:
-        inputs[1] = piece.array("weight", site.weights.values)
+    if site.weight is not None:
+        inputs[1] = piece.array("weight", (site.weights or site.quantize()).values)
     if site.bias is not None:
         steps, scale_of = site.quantized_bias()
         inputs[2] = piece.array("bias", steps * scale_of)

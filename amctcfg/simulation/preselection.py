@@ -84,7 +84,9 @@ def is_possible(site: Site, arrays: Sequence[Sequence[np.ndarray]], magnitudes: 
     if site.prepare(magnitudes) is not None:
         return False
     scales = [factors_of([array.copy() for array in each], [site])[0] for each in arrays]  # used up
-    return not any(isinstance(scale, str) for scale in scales) and site.settle(scales) is None
+    is_taken = not any(isinstance(scale, str) for scale in scales) and site.settle(scales) is None
+    site.weights = None  # made anew where it is needed, as there are many alternatives
+    return is_taken
 
 
 def find_scales(bench: Bench, corner: Site, axes: Axes, magnitudes: Optional[np.ndarray], few: bool) -> Iterator[Site]:

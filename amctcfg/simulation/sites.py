@@ -189,27 +189,34 @@ class Site:
             return BLIND
         if not np.isfinite(self.weight).all():
             return "its weight holds NaN or infinity"
-        shape, inputs, outputs = self.apart()
-        plain = self.weight.reshape(shape)
         if strength is not None:
             if not magnitudes.any():
                 return "its input is all zeros, which can't be balanced"
-            largest = np.max(np.abs(plain), axis=all_but(inputs, len(shape))).reshape(-1)
+            shape, inputs, _ = self.apart()
+            largest = np.max(np.abs(self.weight.reshape(shape)), axis=all_but(inputs, len(shape))).reshape(-1)
             self.balance = dmq(magnitudes, largest, strength)
             inside = (self.balance > EPSILON) & (self.balance < 1 / EPSILON)
             if not inside.all():
                 words = "a factor of its balancer, {:.6g}, is beyond 1.19e-7 to 1/1.19e-7"
                 return words.format(float(self.balance[~inside][0]))
+        self.weights = self.quantize()
+        scale = self.weights.scale
+        if (scale <= 1 / EPSILON).all():
+            return None
+        return "the scale of its weight, {:.6g}, is beyond 1/1.19e-7".format(float(np.max(scale)))
+
+    def quantize(self) -> Weights:
+        assert self.weight is not None
+        shape, inputs, outputs = self.apart()
+        plain = self.weight.reshape(shape)
+        if self.balance is not None:
             plain = plain * self.balance.reshape([n if axis in inputs else 1 for axis, n in enumerate(shape)])
         with np.errstate(over="ignore", invalid="ignore"):
             axes = all_but(outputs, len(shape)) if self.setting.channel_wise else None
             scale = arq(plain, self.setting.weight_bits, axes)
             values = fake_quantize(plain, scale, self.setting.weight_bits).reshape(self.weight.shape)
-        if not (scale <= 1 / EPSILON).all():
-            return "the scale of its weight, {:.6g}, is beyond 1/1.19e-7".format(float(np.max(scale)))
         calibrating = plain.reshape(self.weight.shape) if self.kind == DECONVOLUTION else values
-        self.weights = Weights(values, calibrating, scale.reshape(-1))
-        return None
+        return Weights(values, calibrating, scale.reshape(-1))
 
     def settle(self, scales: Sequence[Tuple[float, int]]) -> Optional[str]:
         """Take scale and offset of each activation; return in words why the toolkit stops."""
