@@ -71,16 +71,16 @@ def tune(
 
     Args:
         document: The configuration.
-        model: As for `simulate`, like the next.
-        batches: The calibration data.
+        model: As for `simulate`.
+        batches: As for `simulate`.
         target: The dB of the model's output that are enough; None: as many as can be had.
         check: Batches that calibrate nothing, on which all dB are measured; the calibration data where left out.
         allow: The kinds of changes: "settings", "balancer", "int16", "skip". Left out: settings and balancer, and with a
             target int16 as well.
         rules: The priority rules by which the configuration is read.
-        progress: As for `simulate`, like the next two.
-        memory: How many bytes are held at a time.
-        jobs: How many searches run at a time.
+        progress: As for `simulate`.
+        memory: As for `simulate`.
+        jobs: As for `simulate`.
 
     Returns:
         The configuration with what was found, and what each change is worth.
