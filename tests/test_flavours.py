@@ -19,6 +19,7 @@ from amctcfg.documents.document import read_text
 from amctcfg.flavours import caffe, pytorch
 from amctcfg.flavours.json_layout import Constant, Layout, Value, Values
 from amctcfg.resolve.json_writing import layer_dict
+from amctcfg.tools.block_search import LowerBounds
 
 from . import facts
 from .conftest import often, seldom, thorough
@@ -321,6 +322,24 @@ def test_expansion_is_read_back_and_condensed(name, data, rules):
         reject()
     for either in ("documented", "toolkit"):
         assert amctcfg.expand(short, model, rules=either).to_json() == written
+
+
+@pytest.mark.parametrize("name", ["tf-ascend", "onnx", "pytorch"])
+@given(st.data())
+def test_bounds_hide_no_common_block(name, data):
+    """Condensing tries fewer common blocks than there are, and comes to the answer of trying all of them."""
+    flavour = amctcfg.FLAVOURS[name]
+    config, model = data.draw(expandable(flavour))
+    written = amctcfg.expand(config, model).to_json()
+    found = []
+    for may_cost_less in (LowerBounds.may_cost_less, lambda *_: True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(LowerBounds, "may_cost_less", may_cost_less)
+            try:
+                found.append(amctcfg.condense(written, model, flavour=flavour))
+            except ConfigError as error:
+                found.append(error.diagnostics)
+    assert found[0] == found[1]
 
 
 @each_flavour
