@@ -28,7 +28,7 @@ import hashlib
 import sys
 from collections import deque
 from pathlib import Path
-from typing import Any, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, NamedTuple
 
 import lark
 from lark.common import ParserConf
@@ -102,7 +102,7 @@ ACCEPT, ERROR, APPEND, PASS, CLOSE = 0, 1000, 1001, 1002, 1003
 
 class Scanner(NamedTuple):
     pattern: str
-    symbols: Tuple[str, ...]  # by group: the grammar symbol that its match completes
+    symbols: tuple[str, ...]  # by group: the grammar symbol that its match completes
 
 
 def main() -> int:
@@ -174,17 +174,17 @@ def fragment(grammar: str, name: str) -> str:
     return pattern[: -len(";")]
 
 
-def fold_phrases(rules: List[Rule]) -> Tuple[Dict[str, Trie], List[Rule]]:
+def fold_phrases(rules: list[Rule]) -> tuple[dict[str, Trie], list[Rule]]:
     """Split the rules into phrases, as tries of token names, and the rest, in which a phrase is a terminal."""
-    expansions: Dict[str, List[Rule]] = {}
+    expansions: dict[str, list[Rule]] = {}
     for rule in rules:
         expansions.setdefault(str(rule.origin.name), []).append(rule)
-    phrases: Dict[str, Trie] = {
+    phrases: dict[str, Trie] = {
         name: {}
         for name, own in expansions.items()
         if all(r.expansion and all(s.is_term for s in r.expansion) for r in own)
     }
-    rest: List[Rule] = []
+    rest: list[Rule] = []
     for rule in rules:
         name = str(rule.origin.name)
         if name in phrases:
@@ -198,7 +198,7 @@ def fold_phrases(rules: List[Rule]) -> Tuple[Dict[str, Trie], List[Rule]]:
     return phrases, rest
 
 
-def with_usual_steps(phrases: Dict[str, Trie]) -> Dict[str, Trie]:
+def with_usual_steps(phrases: dict[str, Trie]) -> dict[str, Trie]:
     """The phrases with the steps of the usual scanner: a message where a scalar could stand, and comments."""
     steps = copy.deepcopy(phrases)
     after_name = steps["scalar"]["FIELD_NAME"]
@@ -208,7 +208,7 @@ def with_usual_steps(phrases: Dict[str, Trie]) -> Dict[str, Trie]:
 
 
 def build_scanner(
-    phrases: Dict[str, Trie], rules: List[Rule], tokens: Dict[str, str], fixed: Set[str], skip: str, no_ending: str = ""
+    phrases: dict[str, Trie], rules: list[Rule], tokens: dict[str, str], fixed: set[str], skip: str, no_ending: str = ""
 ) -> Scanner:
     """One regular expression with an alternative for each phrase and each token that stands alone.
 
@@ -219,17 +219,17 @@ def build_scanner(
     root: Trie = {name: {END: name} for name in alone}
     for trie in phrases.values():
         merge_tries(root, trie)
-    symbols: List[str] = [""]
+    symbols: list[str] = [""]
 
     def alternatives(trie: Trie, complete: bool) -> str:
         """The tokens that may come next, each with what follows; those that the same follows share it."""
-        groups: Dict[str, List[str]] = {}
+        groups: dict[str, list[str]] = {}
         for token in sorted(set(trie) - {END}, key=order):
             apart = token == "FIELD_NAME" or token in fixed
             groups.setdefault(token if apart else repr(trie[token]), []).append(token)
         return "|".join(step(group, trie[group[0]], complete) for group in groups.values())
 
-    def step(group: List[str], following: Trie, complete: bool) -> str:
+    def step(group: list[str], following: Trie, complete: bool) -> str:
         pattern = "(?:{})".format("|".join(tokens[token] for token in group)) if len(group) > 1 else tokens[group[0]]
         if END in following and not complete:  # these tokens complete the phrase; what follows is a mere ending
             symbols.append(following[END])
@@ -250,7 +250,7 @@ def build_scanner(
     return Scanner(pattern + r"|(\Z)|()", tuple(symbols))
 
 
-def order(token: str) -> Tuple[bool, bool, str]:
+def order(token: str) -> tuple[bool, bool, str]:
     return token != "FIELD_NAME", token != MAYBE_COLON, token  # it has to be group 1; a message is tried first
 
 
@@ -263,7 +263,7 @@ def merge_tries(into: Trie, other: Trie) -> None:
             merge_tries(into.setdefault(token, {}), following)
 
 
-def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...], ...]:
+def number_states(rules: list[Rule], scanner: Scanner) -> tuple[tuple[Any, ...], ...]:
     """Actions, gotos and rules, with states numbered breadth-first.
 
     An action, one for each group of the scanner, is a state to shift to, or the complement (`~`) of a rule's number
@@ -275,14 +275,14 @@ def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...],
     analyzer.compute_lalr()  # type: ignore[no-untyped-call]
     table = analyzer.parse_table.states
     numbers = {rule: number for number, rule in enumerate(rules)}
-    groups: Dict[str, List[int]] = {}
+    groups: dict[str, list[int]] = {}
     for group, symbol in enumerate(scanner.symbols):
         groups.setdefault(symbol, []).append(group)
 
     states = list(breadth_first(analyzer.parse_table.start_states["text"], table))
     index = {state: number for number, state in enumerate(states)}
-    actions: List[Tuple[int, ...]] = []
-    gotos: List[Dict[str, int]] = []
+    actions: list[tuple[int, ...]] = []
+    gotos: list[dict[str, int]] = []
     for state in states:
         row, goto = [ERROR] * len(scanner.symbols), {}
         for symbol, (kind, target) in sorted(table[state].items()):
@@ -306,16 +306,16 @@ def number_states(rules: List[Rule], scanner: Scanner) -> Tuple[Tuple[Any, ...],
     return tuple(actions), tuple(gotos), tuple(map(reduction, rules))
 
 
-def only_reduction(actions: Dict[str, Tuple[Any, Any]], terminals: Iterable[str]) -> Optional[Rule]:
+def only_reduction(actions: dict[str, tuple[Any, Any]], terminals: Iterable[str]) -> Rule | None:
     """The rule by which a state reduces whatever comes; None where it can do anything else."""
     possible = [actions[symbol] for symbol in terminals if symbol in actions]
     rules = {target for kind, target in possible if kind is not Shift}
     return rules.pop() if len(rules) == 1 and all(kind is not Shift for kind, _ in possible) else None
 
 
-def breadth_first(start: Any, table: Dict[Any, Dict[str, Tuple[Any, Any]]]) -> Iterator[Any]:
-    queue: Deque[Any] = deque([start])
-    seen: Set[Any] = {start}
+def breadth_first(start: Any, table: dict[Any, dict[str, tuple[Any, Any]]]) -> Iterator[Any]:
+    queue: deque[Any] = deque([start])
+    seen: set[Any] = {start}
     while queue:
         state = queue.popleft()
         yield state
@@ -325,7 +325,7 @@ def breadth_first(start: Any, table: Dict[Any, Dict[str, Tuple[Any, Any]]]) -> I
                 queue.append(target)
 
 
-def reduction(rule: Rule) -> Tuple[str, int, str, int]:
+def reduction(rule: Rule) -> tuple[str, int, str, int]:
     """What reducing by a rule does to the tree, its length, its symbol, and where in it the item to append stands."""
     name, parts = str(rule.origin.name), [str(s.name) for s in rule.expansion]
     if not name.startswith("_"):

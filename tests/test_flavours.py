@@ -627,7 +627,7 @@ def test_adding_a_float_field_touches_its_line_and_the_layouts(tmp_path):
     shutil.copytree(str(package), str(tmp_path / "amctcfg"), ignore=shutil.ignore_patterns("__pycache__"))
     path = tmp_path / "amctcfg" / "flavours" / "tf_ascend.py"
     lines = path.read_text(encoding="utf-8").splitlines()
-    field = next(n for n, line in enumerate(lines) if "channel_wise: Optional[bool]" in line)
+    field = next(n for n, line in enumerate(lines) if "channel_wise: bool | None" in line)
     lines.insert(field + 2, "    smoothing: Optional[float] = optional(FLOAT, default=0.5, within=FRACTION)")
     layout = next(n for n, line in enumerate(lines) if '"channel_wise": Value("channel_wise")' in line)
     lines[layout] = lines[layout].replace("}", ', "smoothing": Value("smoothing")}')

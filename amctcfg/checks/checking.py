@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Optional, Tuple, Union
+from typing import Iterable
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import read_text
@@ -18,13 +18,13 @@ from .warnings import find_warnings
 
 
 def check(
-    text: Union[str, bytes],
+    text: str | bytes,
     name: str = "<string>",
-    layers: Optional[Iterable[Layer]] = None,
+    layers: Iterable[Layer] | None = None,
     rules: Rules = DOCUMENTED,
     strict: bool = True,
-    flavour: Optional[Flavour] = None,
-) -> Tuple[Diagnostic, ...]:
+    flavour: Flavour | None = None,
+) -> tuple[Diagnostic, ...]:
     """Check a text: find every error and warning, in the order of their places; bad text raises nothing.
 
     An error in one place hides none elsewhere: what could be read is checked. Comments `# amctcfg: ignore=CODE` in the
@@ -61,7 +61,7 @@ def check(
     return settings.without_ignored(check_document(context))
 
 
-def check_document(context: Context) -> Tuple[Diagnostic, ...]:
+def check_document(context: Context) -> tuple[Diagnostic, ...]:
     """Return the diagnostics of reading, of the configuration, and of its meeting with the model, if that is known."""
     read = context.document.diagnostics if context.document else ()
     found = find_errors(context)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Sequence
 
 from ..diagnostics.diagnostic import Diagnostic, Path, position
 from ..diagnostics.suggestions import NameIndex, did_you_mean
@@ -38,32 +38,32 @@ class Context:
 
     def __init__(
         self,
-        config: Union[Message, Document[Configuration]],
-        layers: Optional[Iterable[Layer]],
+        config: Message | Document[Configuration],
+        layers: Iterable[Layer] | None,
         rules: Rules = DOCUMENTED,
-        flavour: Optional[Flavour] = None,
+        flavour: Flavour | None = None,
         broken: Iterable[Path] = (),
-        soc: Optional[str] = None,
+        soc: str | None = None,
     ) -> None:
         self.resolver: Resolver = Resolver(config, rules, flavour)
         self.config: Configuration = self.resolver.config
-        self.document: Optional[Document[Configuration]] = self.resolver.document
+        self.document: Document[Configuration] | None = self.resolver.document
         self.flavour: Flavour = self.resolver.flavour
         self.rules: Rules = rules
-        self.soc: Optional[str] = soc  # the processor that the model is for
+        self.soc: str | None = soc  # the processor that the model is for
         self.has_layers: bool = layers is not None
         self.layers: Layers = check_layers(layers or ())
-        self.by_name: Dict[str, Layer] = {layer.name: layer for layer in self.layers}
+        self.by_name: dict[str, Layer] = {layer.name: layer for layer in self.layers}
         if len(self.by_name) < len(self.layers):
             raise ValueError("the layer '{}' occurs twice".format(find_repeated_name(self.layers)))
-        self.by_type: Dict[str, List[Layer]] = {}
+        self.by_type: dict[str, list[Layer]] = {}
         for layer in self.layers:
             self.by_type.setdefault(layer.type, []).append(layer)
-        self.supported: List[Layer] = [layer for layer in self.layers if self.flavour.quantizes(layer)]
+        self.supported: list[Layer] = [layer for layer in self.layers if self.flavour.quantizes(layer)]
         # Every part of a broken path is incomplete.
-        self.incomplete: Set[Path] = {path[:length] for path in broken for length in range(1, len(path) + 1)}
-        self.wrong: Set[Path] = set()  # the blocks and entries with errors
-        self._names: Optional[NameIndex] = None
+        self.incomplete: set[Path] = {path[:length] for path in broken for length in range(1, len(path) + 1)}
+        self.wrong: set[Path] = set()  # the blocks and entries with errors
+        self._names: NameIndex | None = None
         self._patterns: int = 0  # names with signs of a pattern so far
 
     def report(
@@ -71,16 +71,16 @@ class Context:
         severity: Severity,
         code: str,
         message: str,
-        path: Optional[Path] = None,
-        hint: Optional[str] = None,
-        replacement: Optional[str] = None,
+        path: Path | None = None,
+        hint: str | None = None,
+        replacement: str | None = None,
     ) -> Diagnostic:
         """Return a diagnostic at the literal, or the name of the message, that a path leads to."""
         name = self.document.name if self.document else "<config>"
         span = self.document.mark(path) if self.document and path else None
         return Diagnostic(severity, code, message, span, path, hint, name, replacement)
 
-    def entries(self, field: str) -> Iterator[Tuple[Path, Any]]:
+    def entries(self, field: str) -> Iterator[tuple[Path, Any]]:
         """Iterate over the entries of a repeated field, each with its path; without those that could not be read."""
         found = enumerate(getattr(self.config, field, ()))
         key = dict(OVERRIDES).get(field)
@@ -98,14 +98,14 @@ class Context:
         skipped = layer.name in self.resolver.skipped_names or layer.type in self.resolver.skipped_types
         return not skipped and self.flavour.quantizes(layer)
 
-    def supported_of(self, layer_type: str) -> List[Layer]:
+    def supported_of(self, layer_type: str) -> list[Layer]:
         return [layer for layer in self.by_type.get(layer_type, ()) if self.flavour.quantizes(layer)]
 
-    def run(self, checks: Iterable[Check]) -> Tuple[Diagnostic, ...]:
+    def run(self, checks: Iterable[Check]) -> tuple[Diagnostic, ...]:
         """Return what checks report, in the order of the places."""
         return tuple(sorted((found for check in checks for found in check(self)), key=position))
 
-    def nearest_layers(self, name: str) -> Tuple[Optional[str], Optional[str]]:
+    def nearest_layers(self, name: str) -> tuple[str | None, str | None]:
         """Return what a name could have meant, in words, and the literal to write where it is a single layer.
 
         Layers that can be quantized come first.
@@ -133,7 +133,7 @@ def check_layers(layers: Iterable[Layer]) -> Layers:
 
 
 def find_repeated_name(layers: Iterable[Layer]) -> str:
-    seen: Set[str] = set()
+    seen: set[str] = set()
     return next(layer.name for layer in layers if layer.name in seen or seen.add(layer.name))  # type: ignore[func-returns-value]
 
 
@@ -145,7 +145,7 @@ def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
     return NameIndex(of_types or [x.name for x in layers if not layers.is_minor(x)], quantizable.__contains__)
 
 
-def match_layers(pattern: str, layers: Sequence[Layer]) -> List[str]:
+def match_layers(pattern: str, layers: Sequence[Layer]) -> list[str]:
     """Return the layers that a pattern matches: as a whole, as the end of a path, or anywhere."""
     from fnmatch import fnmatchcase  # only where a name looks like a pattern
 

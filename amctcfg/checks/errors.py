@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..messages.sharing import IdentityCache
 
 
-def find_errors(context: Context) -> Tuple[Diagnostic, ...]:
+def find_errors(context: Context) -> tuple[Diagnostic, ...]:
     """Find all errors, in the order of their places; without layers, those that the types of the flavour decide alone."""
     return context.run(CHECKS if context.has_layers else CHECKS_OF_TYPES)
 
@@ -78,7 +78,7 @@ def report_unknown_layer(context: Context, name: str, path: Path) -> Diagnostic:
     return context.report(severity, "unknown-layer", message, path, hint, replacement)
 
 
-def note_other_model(config: Any, layers: Sequence[Layer]) -> Optional[str]:
+def note_other_model(config: Any, layers: Sequence[Layer]) -> str | None:
     """Return a note where most of the layers that a configuration names are not in the model: it is about the run."""
     entries = [entry.layer_name for entry in config.override_layer_configs if entry is not None]
     named_here = [name for name in (*config.skip_layers, *config.skip_fusion_layers, *entries) if name is not None]
@@ -148,7 +148,7 @@ def check_types(context: Context) -> Iterator[Diagnostic]:
                 yield report_refusal(context, asked, "layers of type {}".format(name), ability)
 
 
-def report_lack(context: Context, asked: Occurrence, lack: List[Layer], layer_type: str) -> Diagnostic:
+def report_lack(context: Context, asked: Occurrence, lack: list[Layer], layer_type: str) -> Diagnostic:
     """Report layers that can't have what their type could."""
     severity, why = ERROR, ", of type {}".format(layer_type)
     if context.rules == TOOLKIT:
@@ -159,7 +159,7 @@ def report_lack(context: Context, asked: Occurrence, lack: List[Layer], layer_ty
     )
 
 
-def without_own_override(context: Context, layer_type: str) -> List[Layer]:
+def without_own_override(context: Context, layer_type: str) -> list[Layer]:
     return [layer for layer in context.supported_of(layer_type) if layer.name not in context.resolver.names]
 
 
@@ -183,7 +183,7 @@ def check_layer(context: Context, layer: Layer, block: Message, path: Path) -> I
 
 
 # Why a layer lacks what its type can have.
-LACKS: Dict[str, str] = {
+LACKS: dict[str, str] = {
     "int16": "a {} without a bias",
     "asymmetric": "a {} of two variables",
 }
@@ -222,7 +222,7 @@ def check_common(context: Context) -> Iterator[Diagnostic]:
             yield report_common_error(context, asked, hit)
 
 
-def report_common_error(context: Context, asked: Occurrence, hit: List[Layer]) -> Diagnostic:
+def report_common_error(context: Context, asked: Occurrence, hit: list[Layer]) -> Diagnostic:
     types = sorted({layer.type for layer in hit})
     field = str(asked.path[0])
     message = "{} for {}, of type {}, {} {} applies to{}".format(
@@ -240,7 +240,7 @@ def report_common_error(context: Context, asked: Occurrence, hit: List[Layer]) -
     return context.report(ERROR, asked.requirement.code, message, asked.path, hint)
 
 
-def report_softened(context: Context, asked: Occurrence, layers: List[Layer]) -> Diagnostic:
+def report_softened(context: Context, asked: Occurrence, layers: list[Layer]) -> Diagnostic:
     instead = asked.requirement.instead
     gets = "{} {} instead".format("it gets" if len(layers) == 1 else "they get", format_value(instead))
     if instead is None:
@@ -280,7 +280,7 @@ def check_anything_quantized(context: Context) -> Iterator[Diagnostic]:
     if getattr(context.config, "tensor_quantize", ()):
         return
     quantizable = context.flavour.quantizable_types
-    hint: Optional[str]
+    hint: str | None
     if not context.supported:
         message = "the model has no layer that can be quantized"
         hint = "the quantizable types are {}".format(", ".join(sorted(quantizable)))
@@ -293,7 +293,7 @@ def check_anything_quantized(context: Context) -> Iterator[Diagnostic]:
     yield context.report(ERROR, "nothing-to-quantize", message, None, hint)
 
 
-CHECKS: Tuple[Check, ...] = (
+CHECKS: tuple[Check, ...] = (
     check_skipped_layers,
     check_layer_overrides,
     check_unfused_layers,
@@ -304,4 +304,4 @@ CHECKS: Tuple[Check, ...] = (
     check_reserved_names,
     check_anything_quantized,
 )
-CHECKS_OF_TYPES: Tuple[Check, ...] = (check_type_names, check_types)
+CHECKS_OF_TYPES: tuple[Check, ...] = (check_type_names, check_types)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Optional, Tuple, Union
+from typing import Any, Iterable
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import Document
@@ -20,10 +20,10 @@ from .warnings import find_warnings
 
 
 def expand(
-    config: Union[Message, Document[Configuration]],
+    config: Message | Document[Configuration],
     layers: Iterable[Layer],
     rules: Rules = DOCUMENTED,
-    flavour: Optional[Flavour] = None,
+    flavour: Flavour | None = None,
 ) -> Plan:
     """Expand a configuration: resolve every supported layer of a model, skipped ones included.
 
@@ -51,17 +51,17 @@ def expand(
 
 def expand_context(context: Context) -> Plan:
     """Expand what a context holds, checked."""
-    found: List[Diagnostic] = list(find_errors(context))
+    found: list[Diagnostic] = list(find_errors(context))
     text = context.document.text if context.document else None
     if any(diagnostic.severity == ERROR for diagnostic in found):
         raise ConfigError([d for d in found if d.severity == ERROR], text)
 
-    def make_warnings() -> Tuple[Diagnostic, ...]:
+    def make_warnings() -> tuple[Diagnostic, ...]:
         read = context.document.diagnostics if context.document else ()
         everything = tuple(sorted((*read, *found, *find_warnings(context)), key=position))
         return everything if text is None else Settings(text, "").without_ignored(everything)
 
-    def remake(_: Plan) -> Tuple[Any, ...]:
+    def remake(_: Plan) -> tuple[Any, ...]:
         given = context.document or context.config
         return unpickle_plan, (given, context.layers, context.rules, context.flavour, context.soc)
 
@@ -69,6 +69,6 @@ def expand_context(context: Context) -> Plan:
 
 
 def unpickle_plan(
-    config: Any, layers: Tuple[Layer, ...], rules: Rules, flavour: Flavour, soc: Optional[str] = None
+    config: Any, layers: tuple[Layer, ...], rules: Rules, flavour: Flavour, soc: str | None = None
 ) -> Plan:
     return expand_context(Context(config, layers, rules, flavour, soc=soc))

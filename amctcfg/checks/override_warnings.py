@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Iterator, Sequence
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
@@ -18,7 +18,7 @@ from .context import OVERRIDES, Context
 def check_skipped_overrides(context: Context) -> Iterator[Diagnostic]:
     """Report overrides of what is skipped; a run of them, as `condense` writes them, once."""
     resolver = context.resolver
-    runs: List[Tuple[Path, str, List[str]]] = []  # where a run begins, what skips its layers, and their names
+    runs: list[tuple[Path, str, list[str]]] = []  # where a run begins, what skips its layers, and their names
     for field, key in OVERRIDES:
         following = None
         for path, entry in context.entries(field):
@@ -46,7 +46,7 @@ def report_skipped_overrides(context: Context, path: Path, names: Sequence[str],
     return context.report(WARNING, "skipped-override", words, path, hint.format(by))
 
 
-def iter_type_overrides(context: Context) -> Iterator[Tuple[Path, OverrideLayerType]]:
+def iter_type_overrides(context: Context) -> Iterator[tuple[Path, OverrideLayerType]]:
     """Yield the overrides of types; of several for one type, which are an error, the one that counts."""
     for path, entry in context.entries(OF_TYPE):
         if context.resolver.types[entry.layer_type].path[1] == path[1]:
@@ -73,7 +73,7 @@ def check_partial_overrides(context: Context) -> Iterator[Diagnostic]:
 
 
 def check_partial_override(
-    context: Context, path: Path, tiers: Sequence[Tier], layer: Optional[Layer]
+    context: Context, path: Path, tiers: Sequence[Tier], layer: Layer | None
 ) -> Iterator[Diagnostic]:
     """Compare a block, the first of the tiers, with those below it."""
     if len(tiers) < 2 or not context.is_whole(tiers):
@@ -90,7 +90,7 @@ def check_partial_override(
         )
 
 
-def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Optional[Layer]) -> List[str]:
+def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Layer | None) -> list[str]:
     """Word what becomes of algorithms that a layer would have without its highest block, which has no other in their place."""
     if layer is None:  # it may be one that can't have them
         return []
@@ -104,12 +104,12 @@ def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Optional[Lay
     return found
 
 
-def lost_values(context: Context, tiers: Sequence[Tier], layer: Optional[Layer]) -> List[str]:
+def lost_values(context: Context, tiers: Sequence[Tier], layer: Layer | None) -> list[str]:
     """Word what becomes of values that lower blocks set and the highest one leaves out, in the algorithms that it has."""
     resolver, block = context.resolver, tiers[0].block
     own = values_of(block)
     chosen = [member_in(block, names) or default for names, default in resolver.members.groups]
-    below: Dict[str, Tuple[str, Any]] = {}
+    below: dict[str, tuple[str, Any]] = {}
     for tier in reversed(tiers[1:]):
         below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})
     found = []
@@ -153,7 +153,7 @@ def check_unused_overrides(context: Context) -> Iterator[Diagnostic]:
             yield context.report(WARNING, "unused-override", message, (*path, "layer_type"), "delete the override")
 
 
-def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
+def affected_by_type_override(context: Context, layer_type: str) -> list[Layer]:
     """Return the layers that take anything from the block of their type."""
     return [
         layer
@@ -163,7 +163,7 @@ def affected_by_type_override(context: Context, layer_type: str) -> List[Layer]:
     ]
 
 
-def decide_cascading(context: Context, layer: Layer, rules: Optional[Rules] = None) -> Dict[str, Origin]:
+def decide_cascading(context: Context, layer: Layer, rules: Rules | None = None) -> dict[str, Origin]:
     """Return what decides the fields of a layer that are looked for below its block."""
     resolver = context.resolver if rules is None else context.resolver.with_rules(rules)
     decisions, schema = resolver.decide(layer, resolver.tiers(layer)), resolver.block_class.__schema__
@@ -220,7 +220,7 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
             yield report_redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
 
 
-def would_forbid(context: Context, below: Optional[Tier], layers: Sequence[Layer]) -> bool:
+def would_forbid(context: Context, below: Tier | None, layers: Sequence[Layer]) -> bool:
     """Return whether the block below an override would be an error on its layers: the override is needed then."""
     return below is not None and any(
         requirement.common == ERROR and not all(context.resolver.can(layer, requirement, below) for layer in layers)

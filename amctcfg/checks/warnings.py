@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
+from typing import Any, Iterator, Sequence
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import quote_names
@@ -28,7 +28,7 @@ MANY_STEPS = 10000
 COARSE = 0.9999
 
 
-def find_warnings(context: Context) -> Tuple[Diagnostic, ...]:
+def find_warnings(context: Context) -> tuple[Diagnostic, ...]:
     """Find all warnings, in the order of their places. Without layers, those that the configuration alone shows."""
     return context.run(FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()))
 
@@ -46,7 +46,7 @@ def check_placeholders(context: Context) -> Iterator[Diagnostic]:
             )
 
 
-def iter_names(context: Context) -> Iterator[Tuple[Path, str]]:
+def iter_names(context: Context) -> Iterator[tuple[Path, str]]:
     for field in ("skip_layers", "skip_layer_types", "skip_fusion_layers"):
         yield from context.entries(field)
     for field, key in OVERRIDES:
@@ -109,8 +109,8 @@ def same_number(written: str, value: float) -> bool:
 
 def check_percentiles(context: Context) -> Iterator[Diagnostic]:
     """Report percentiles that cut off many values; a run of blocks with the same one once."""
-    counts: Dict[Tuple[Path, float], int] = {}  # of the blocks in a run, by its first place and its value
-    growing: Dict[Tuple[Any, ...], Tuple[Path, float]] = {}  # the run that a block continues
+    counts: dict[tuple[Path, float], int] = {}  # of the blocks in a run, by its first place and its value
+    growing: dict[tuple[Any, ...], tuple[Path, float]] = {}  # the run that a block continues
     for path, search in iter_searches(context):
         index = path[1] if isinstance(path[1], int) else 0
         for name in ("max_percentile", "min_percentile"):
@@ -149,7 +149,7 @@ def check_steps(context: Context) -> Iterator[Diagnostic]:
             )
 
 
-def iter_searches(context: Context) -> Iterator[Tuple[Path, Message]]:
+def iter_searches(context: Context) -> Iterator[tuple[Path, Message]]:
     """Yield the messages that say how values are searched, without those that could not be read."""
     for path, block in iter_blocks(context):
         for part, field in block.__schema__.fields.items():
@@ -158,7 +158,7 @@ def iter_searches(context: Context) -> Iterator[Tuple[Path, Message]]:
                 yield (*path, part), search
 
 
-def iter_blocks(context: Context) -> Iterator[Tuple[Path, Message]]:
+def iter_blocks(context: Context) -> Iterator[tuple[Path, Message]]:
     for field in ("common_config", *(name for name, _ in context.flavour.deprecated_blocks)):
         if getattr(context.config, field) is not None:
             yield (field,), getattr(context.config, field)
@@ -227,7 +227,7 @@ def is_variable_product(context: Context, layer: Layer) -> bool:
     return is_product and traits is not None and (traits.two_variable or traits.runtime_weight is not None)
 
 
-def describe_changes(own: Sequence[Optional[str]], wanted: Sequence[str]) -> str:
+def describe_changes(own: Sequence[str | None], wanted: Sequence[str]) -> str:
     """Describe the difference: `'a' is missing, 'b' and 'c' are not selected`."""
     found, there, chosen = [], set(own), set(wanted)
     for names, what in (
@@ -239,7 +239,7 @@ def describe_changes(own: Sequence[Optional[str]], wanted: Sequence[str]) -> str
     return ", ".join(found) or "an entry isn't a name"
 
 
-FILE_CHECKS: Tuple[Check, ...] = (
+FILE_CHECKS: tuple[Check, ...] = (
     check_placeholders,
     check_fusion_off,
     check_deprecated_fields,
@@ -251,7 +251,7 @@ FILE_CHECKS: Tuple[Check, ...] = (
     check_partial_overrides,
     check_soc,
 )
-MODEL_CHECKS: Tuple[Check, ...] = (
+MODEL_CHECKS: tuple[Check, ...] = (
     check_selections,
     check_ignored_overrides,
     check_unused_overrides,

@@ -7,7 +7,7 @@ import argparse
 import importlib
 import math
 import os
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple, Union
+from typing import Any, NamedTuple, NoReturn
 
 from .. import __version__
 from ..diagnostics.suggestions import did_you_mean, nearest
@@ -23,8 +23,8 @@ LITERAL_MARK = "\0"  # in front of an argument that stands behind "--": it is no
 class Option(NamedTuple):
     """An option or a positional argument, as argparse takes it."""
 
-    names: Tuple[str, ...]
-    settings: Dict[str, Any]
+    names: tuple[str, ...]
+    settings: dict[str, Any]
 
 
 def option(usage: str, words: str = "", **settings: Any) -> Option:
@@ -45,7 +45,7 @@ def strip_mark(argument: str) -> str:
     return argument[len(LITERAL_MARK) :] if argument.startswith(LITERAL_MARK) else argument
 
 
-def target(argument: str) -> Optional[str]:
+def target(argument: str) -> str | None:
     """Return an output's path; None for standard output, whatever it is called."""
     return None if argument == "-" or same_file(argument, 1) else argument
 
@@ -67,7 +67,7 @@ def finite_number(argument: str) -> float:
     raise argparse.ArgumentTypeError("'{}' is not a finite number".format(argument))
 
 
-def codes(argument: str) -> List[str]:
+def codes(argument: str) -> list[str]:
     from ..diagnostics.codes import CODES
 
     found = [code for code in argument.split(",") if code]
@@ -83,7 +83,7 @@ def codes(argument: str) -> List[str]:
 class Extend(argparse.Action):
     """`--ignore a,b --ignore c`"""
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), *values])
 
 
@@ -128,7 +128,7 @@ def formats(*names: str) -> Option:
 
 
 # Each command with its summary, as the help groups them; the module of its name has its OPTIONS and its `run`.
-GROUPS: Dict[str, Dict[str, str]] = {
+GROUPS: dict[str, dict[str, str]] = {
     "Write and check": {
         "check": "report every error and warning of configurations",
         "fmt": "format configurations in place, keeping comments",
@@ -159,15 +159,15 @@ GROUPS: Dict[str, Dict[str, str]] = {
     },
 }
 LISTED_BY_NAME = "Look up and set up"  # in the help, where a summary each would not fit on a screen
-COMMANDS: Dict[str, str] = {name: summary for group in GROUPS.values() for name, summary in group.items()}
+COMMANDS: dict[str, str] = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 
 
 def module_of(name: str) -> Any:
     return importlib.import_module("." + name, __package__)
 
 
-def options_of(name: str) -> Tuple[Option, ...]:
-    options: Tuple[Option, ...] = module_of(name).OPTIONS
+def options_of(name: str) -> tuple[Option, ...]:
+    options: tuple[Option, ...] = module_of(name).OPTIONS
     return options
 
 
@@ -199,7 +199,7 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(EXIT_FAILURE)
 
 
-def parse_arguments(argv: List[str], console: Console) -> argparse.Namespace:
+def parse_arguments(argv: list[str], console: Console) -> argparse.Namespace:
     """Return a command's arguments, with its function as `command`."""
     if not argv:
         raise Failure("which command? `amctcfg help` lists them")
@@ -221,15 +221,15 @@ def require_command(name: str, what: str = "command") -> None:
     require_known(name, COMMANDS, what, "`amctcfg help` lists the commands")
 
 
-def put_options_first(argv: List[str], parser: Parser) -> List[str]:
+def put_options_first(argv: list[str], parser: Parser) -> list[str]:
     """Put the options in front of the other arguments, so that they may be mixed.
 
     argparse's own way formats the usage first, which takes as long as checking a small file.
     """
     nargs = {name: action.nargs for name, action in parser._option_string_actions.items()}
-    options: List[str] = []
-    others: List[str] = []
-    wanted: Union[int, str, None] = 0  # of the last option: None for one value, "+" for many
+    options: list[str] = []
+    others: list[str] = []
+    wanted: int | str | None = 0  # of the last option: None for one value, "+" for many
     for index, argument in enumerate(argv):
         if wanted is None:
             options.append(argument)

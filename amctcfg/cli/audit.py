@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Dict, List, Sequence
+from typing import Sequence
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.words import pluralize, quote_name
@@ -48,7 +48,7 @@ def run(arguments: Namespace, console: Console) -> int:
     return EXIT_FINDINGS if findings else EXIT_OK
 
 
-def audit_lines(findings: Sequence[Finding], unseen: Dict[str, int], file: str) -> List[str]:
+def audit_lines(findings: Sequence[Finding], unseen: dict[str, int], file: str) -> list[str]:
     """Write findings: `'conv1': channel_wise expected true (common_config, quant.cfg:3:5), found false`"""
     lines = []
     for finding in findings:

@@ -12,7 +12,7 @@ import shlex
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Sequence
 
 from ..diagnostics.words import quote_name
 from ..documents.files import replace
@@ -159,17 +159,17 @@ class CandidateFiles:
             check_separable(names, ",", "{skip}", "{} or {json}")
         if "{skip-file}" in self.asked:
             check_separable(names, "\n", "{skip-file}", "{} or {json}")
-        self._batches: List[Any] = []
+        self._batches: list[Any] = []
         self._lock: threading.Lock = threading.Lock()  # one at a time: each may take all of the memory
         if "{onnx}" in self.asked:
             with simulating() as simulation:
                 self._batches = simulation.load_batches(data, file.require_model().path)
 
-    def values(self, candidate: Candidate, worker: int) -> Dict[str, str]:
+    def values(self, candidate: Candidate, worker: int) -> dict[str, str]:
         """Return what the placeholders without a file stand for."""
         return {"skip": ",".join(skipped_layers(candidate)), "worker": str(worker)}
 
-    def contents(self, candidate: Candidate, place: Optional[str]) -> Dict[str, Tuple[str, bytes]]:
+    def contents(self, candidate: Candidate, place: str | None) -> dict[str, tuple[str, bytes]]:
         """Return each placeholder's ending and contents; `place` is the configuration's path, if known."""
         text = rewrite_head_paths(candidate.text, self.file.name, place)
         found = {"": text.encode("utf-8")}
@@ -187,7 +187,7 @@ class CandidateFiles:
         return bytes(model.SerializeToString())
 
 
-def skipped_layers(candidate: Candidate) -> List[str]:
+def skipped_layers(candidate: Candidate) -> list[str]:
     """Return the layers that a candidate keeps in floats, the document's own skips among them."""
     return [name for name, effective in candidate.plan.items() if not effective.quant_enable]
 
@@ -223,7 +223,7 @@ def take_verdict(report: SearchReport, word: str) -> int:
     return EXIT_OK
 
 
-def read_verdict(word: str, target: Optional[float]) -> Verdict:
+def read_verdict(word: str, target: float | None) -> Verdict:
     from ..tuning.journal import CANT_TELL
     from ..tuning.scores import parse_number
 

@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections import Counter
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Iterator, Sequence
 
 from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic, count_found
 from ..diagnostics.words import pluralize
@@ -64,9 +64,9 @@ class Report:
         self.format: str = "text" if arguments.diff else arguments.format
         self.on_stdout: bool = not (arguments.diff or (arguments.fix and "-" in arguments.configs))  # where a text is
         most = MOST_SHOWN if arguments.max_errors is None and self.format == "text" else arguments.max_errors
-        self.most: Optional[int] = None if arguments.diff else most or None
-        self.found: List[Diagnostic] = []
-        self.said: Set[str] = set()
+        self.most: int | None = None if arguments.diff else most or None
+        self.found: list[Diagnostic] = []
+        self.said: set[str] = set()
         self.files: int = 0
         self.status: int = EXIT_OK
         self.fixed: int = 0
@@ -127,7 +127,7 @@ class Report:
             self.fixable += safe_fixes
             self.hidden += unsafe_fixes
 
-    def show(self, file: ConfigFile) -> Tuple[Diagnostic, ...]:
+    def show(self, file: ConfigFile) -> tuple[Diagnostic, ...]:
         """Count a file's diagnostics, and show them as text unless they are too many."""
         found = file.check()
         left = None if self.most is None else max(self.most - len(self.found), 0)
@@ -174,9 +174,9 @@ ENVIRONMENT = "pyvenv.cfg"  # which the folder of a virtual environment holds
 HEAD_BYTES = 4096  # bytes, to tell an INI file
 
 
-def find_configurations(paths: Sequence[str], excluded: Sequence[str], console: Console) -> List[str]:
+def find_configurations(paths: Sequence[str], excluded: Sequence[str], console: Console) -> list[str]:
     """Return the paths, with its configurations in the place of a folder."""
-    found: List[str] = []
+    found: list[str] = []
     for path in paths:
         inside = sorted(walk(path, excluded)) if path != "-" and os.path.isdir(path) else [path]
         if not inside:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Dict, Iterator, Tuple
+from typing import Iterator
 
 from ..checks.checking import check
 from ..diagnostics.codes import CODES, Code
@@ -22,7 +22,7 @@ OPTIONS = (option("code CODE", "one of them", nargs="?"),)
 
 
 # The models that the examples are checked on.
-EXAMPLE_LAYERS: Dict[str, Tuple[Layer, ...]] = {
+EXAMPLE_LAYERS: dict[str, tuple[Layer, ...]] = {
     "tf-ascend": (
         Layer("conv1", "Conv2D"),
         Layer("conv2", "Conv2D"),
@@ -41,13 +41,13 @@ EXAMPLE_LAYERS: Dict[str, Tuple[Layer, ...]] = {
 
 
 # Those that only one example needs.
-MORE_LAYERS: Dict[str, Tuple[Layer, ...]] = {
+MORE_LAYERS: dict[str, tuple[Layer, ...]] = {
     "reserved-name": (Layer("version", "Conv2D"),),
     "soc-unsuited": (Layer("stage/product", "BatchMatMulV2", lacks=("asymmetric",)),),
 }
 
 
-def example_of(code: str) -> Tuple[Diagnostic, ...]:
+def example_of(code: str) -> tuple[Diagnostic, ...]:
     """Return the diagnostics that the example of a code is for."""
     described = CODES[code]
     flavour, layers = FLAVOURS[described.flavour], EXAMPLE_LAYERS[described.flavour]

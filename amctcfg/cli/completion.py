@@ -7,7 +7,7 @@ import argparse
 import os
 import re
 from collections import Counter
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any, Iterable, Iterator, Sequence, Tuple
 
 from ..diagnostics.codes import CODES
 from ..diagnostics.words import escape_controls
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             console.result("{}\t{}\n".format(value, escape_controls(words)) if words else value + "\n")
 
 
-def complete_words(words: Sequence[str]) -> List[Completion]:
+def complete_words(words: Sequence[str]) -> list[Completion]:
     """Return what could be the last word; nothing where only the shell knows, as for files."""
     words = join_assignments(words)
     if not words:
@@ -109,7 +109,7 @@ def complete_words(words: Sequence[str]) -> List[Completion]:
     return [(lead + value, what) for value, what in found]
 
 
-def join_assignments(words: Sequence[str]) -> List[str]:
+def join_assignments(words: Sequence[str]) -> list[str]:
     """Read `--option = value`, as bash splits it at the sign, like `--option value`."""
     signs = [word == "=" and before.startswith("--") for word, before in zip(words, ["", *words])]
     return [word for word, sign in zip(words, signs) if not sign] + ([""] if signs[-1:] == [True] else [])
@@ -136,7 +136,7 @@ def offer(words: Sequence[str]) -> Iterable[Completion]:
     return offer_values(at.names[0], at.settings, words)
 
 
-def offer_values(name: str, settings: Dict[str, Any], words: Sequence[str]) -> Iterable[Completion]:
+def offer_values(name: str, settings: dict[str, Any], words: Sequence[str]) -> Iterable[Completion]:
     if settings.get("choices"):
         return [(str(choice), "") for choice in settings["choices"]]
     if name == "shell":
@@ -173,7 +173,7 @@ def quantizable_layers(words: Sequence[str]) -> Iterator[Layer]:
     yield from filter(kind.quantizes, layers)
 
 
-def ends_of_paths(names: Iterable[Completion], prefix: str) -> List[Completion]:
+def ends_of_paths(names: Iterable[Completion], prefix: str) -> list[Completion]:
     """Return the ends of paths that one name alone has, as `explain` takes them."""
     ends = [
         (name[match.end() :], what)

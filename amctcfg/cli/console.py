@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from argparse import Namespace
-from typing import IO, Any, Iterable, List, Optional, Sequence, Tuple
+from typing import IO, Any, Iterable, Sequence
 
 from ..diagnostics.diagnostic import BOLD, ERROR, PLAIN, RED, WIDTH, Diagnostic, render
 from ..diagnostics.words import CONTROL, escape_controls, quote_name
@@ -29,16 +29,16 @@ GREEN, CYAN = "\x1b[32m", "\x1b[36m"
 class Console:
     """The three streams, and how to write on them."""
 
-    def __init__(self, stdin: Optional[IO[str]], stdout: Optional[IO[str]], stderr: Optional[IO[str]]) -> None:
-        self.stdin: Optional[IO[str]] = stdin
-        self.stdout: Optional[IO[str]] = stdout
-        self.stderr: Optional[IO[str]] = stderr
+    def __init__(self, stdin: IO[str] | None, stdout: IO[str] | None, stderr: IO[str] | None) -> None:
+        self.stdin: IO[str] | None = stdin
+        self.stdout: IO[str] | None = stdout
+        self.stderr: IO[str] | None = stderr
         self.started: float = time.monotonic()
         self.is_quiet: bool = False
         self.has_read_stdin: bool = False
         self.is_verbose: bool = False
         self.color: str = "auto"  # on a terminal only
-        self.inputs: List[str] = []  # what was read, and must not be replaced
+        self.inputs: list[str] = []  # what was read, and must not be replaced
 
     def is_terminal(self, stream: Any) -> bool:
         return bool(getattr(stream, "isatty", bool)())
@@ -53,7 +53,7 @@ class Console:
             return True
         return self.is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
-    def width(self, stream: Any) -> Optional[int]:
+    def width(self, stream: Any) -> int | None:
         if not self.is_terminal(stream):
             return None
         import shutil  # slow to import, and only needed on terminals
@@ -70,7 +70,7 @@ class Console:
         """Write output for people, in which nothing can act on the terminal or the log."""
         self.result(text_of(lines))
 
-    def output(self, text: str, path: Optional[str]) -> None:
+    def output(self, text: str, path: str | None) -> None:
         """Write a result to standard output, or in one step into a file that is not an input."""
         if path is None or path == "-":
             self.result(text)
@@ -110,7 +110,7 @@ class Console:
             if not line.endswith("\n"):
                 self.result("\\ No newline at end of file\n")
 
-    def diagnostics(self, found: Sequence[Diagnostic], text: Optional[str], on_stdout: bool = False) -> None:
+    def diagnostics(self, found: Sequence[Diagnostic], text: str | None, on_stdout: bool = False) -> None:
         """Write diagnostics with excerpts or, quietly, a line each; for `check` they are the result."""
         if not found:
             return
@@ -163,7 +163,7 @@ class Console:
     def rewrites_lines(self) -> bool:
         return self.is_terminal(self.stderr) and os.environ.get("TERM") != "dumb"
 
-    def read(self, path: str) -> Tuple[Any, str]:
+    def read(self, path: str) -> tuple[Any, str]:
         """Read a file; return its contents and name. `-` is standard input."""
         if path != "-":
             self.inputs.append(path)
@@ -185,7 +185,7 @@ class ProgressBar:
     def __init__(self, console: Console) -> None:
         self.console: Console = console
         self.bar: Any = None
-        self.total: Optional[int] = None
+        self.total: int | None = None
         self.started: float = 0.0
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -226,7 +226,7 @@ def duration(seconds: float) -> str:
     return "{} min {} s".format(minutes, rest) if minutes else "{} s".format(rest)
 
 
-def standard_streams() -> Tuple[Any, Any, Any]:
+def standard_streams() -> tuple[Any, Any, Any]:
     """Return the process's streams: results are UTF-8 in any locale, notes are escaped where they must be."""
     if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
         # Under PYTHONUNBUFFERED the text goes to the descriptor itself, which may take a part of it only.
@@ -266,6 +266,6 @@ def text_of(lines: Iterable[str]) -> str:
     return "".join("{}\n".format(escape_controls(line)) for line in lines)
 
 
-def lines_of(text: str) -> List[str]:
+def lines_of(text: str) -> list[str]:
     """Return the lines with their ends; only line feeds end one."""
     return re.findall(r".*\n|.+", text)

@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, NamedTuple, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ERROR, PLAIN, RED
 from ..diagnostics.source import Span
@@ -62,8 +62,8 @@ class ChangeGroup(NamedTuple):
     label: str
     before: str
     after: str
-    names: List[str]  # none for a global key
-    places: List[str]
+    names: list[str]  # none for a global key
+    places: list[str]
 
 
 @dataclass(eq=False)
@@ -77,23 +77,23 @@ class Comparison:
 
     def __post_init__(self) -> None:
         layers, quantizes = self.after.layers or (), self.after.flavour.quantizes
-        self.types: Dict[str, str] = {layer.name: layer.type for layer in layers if quantizes(layer)}
-        self.sizes: Dict[str, int] = Counter(self.types.values())
+        self.types: dict[str, str] = {layer.name: layer.type for layer in layers if quantizes(layer)}
+        self.sizes: dict[str, int] = Counter(self.types.values())
 
     def rows(self) -> Iterator[ChangeGroup]:
         """Put equal changes together, whatever their lines."""
-        groups: Dict[Tuple[bool, Words], List[Change]] = {}
+        groups: dict[tuple[bool, Words], list[Change]] = {}
         for words, change in self.entries():
             groups.setdefault((change.layer is None, words), []).append(change)
         for (_, words), changes in groups.items():
             names = [change.layer for change in changes if change.layer is not None]
             yield ChangeGroup(*words, names, list(dict.fromkeys(map(self.place, changes))))
 
-    def entries(self) -> Iterator[Tuple[Words, Change]]:
+    def entries(self) -> Iterator[tuple[Words, Change]]:
         """Yield the changes in words, those from one algorithm to another as one each."""
         fields = self.after.flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
         for name, group in groupby(self.changes, key=lambda change: change.layer):
-            parts: Dict[str, List[Change]] = {}
+            parts: dict[str, list[Change]] = {}
             for change in group:
                 parts.setdefault(change.field.partition(".")[0], []).append(change)
             kinds = {} if name is None else {part: fields[part].oneof for part in parts if part in fields}
@@ -107,7 +107,7 @@ class Comparison:
                 elif part == new[kind]:
                     yield self.switch(gone[kind], part, fields[part], inside)
 
-    def switch(self, old: str, new: str, field: Any, inside: List[Change]) -> Tuple[Words, Change]:
+    def switch(self, old: str, new: str, field: Any, inside: list[Change]) -> tuple[Words, Change]:
         """Describe one algorithm for another: `ifmr → hfmg`, with what is not the default."""
         defaults = field.kind.__schema__.fields
         special = [
@@ -143,7 +143,7 @@ class Comparison:
             who = list_words([quote(name) for name in row.names])
         return "{}: {}".format(pluralize(len(row.names), "layer"), who)
 
-    def text(self, width: Optional[int], color: bool) -> str:
+    def text(self, width: int | None, color: bool) -> str:
         """Write a line for each change: `search_step 0.01 → 0.02 for 35 layers: Conv2D, B:14`, and a summary."""
         lines = []
         for row in self.rows():
@@ -181,7 +181,7 @@ def value_words(value: Any) -> str:
     return "–" if value is None else format_any(value)
 
 
-def find_choice(file: ConfigFile, change: Change) -> Optional[Span]:
+def find_choice(file: ConfigFile, change: Change) -> Span | None:
     """Return where a block chooses an algorithm that came or went, maybe with defaults alone."""
     part = change.field.partition(".")[0]
     effective = None if file.is_json or change.layer is None else file.plan.get(change.layer)
@@ -193,7 +193,7 @@ def find_choice(file: ConfigFile, change: Change) -> Optional[Span]:
     return file.document.span((*tiers[0].path, chosen)) if chosen else None
 
 
-def short_places(places: List[str]) -> List[str]:
+def short_places(places: list[str]) -> list[str]:
     """Write places, a file's name once for several lines of it in a row."""
     shown, above = [], ""
     for place in places:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from fnmatch import fnmatchcase
-from typing import Collection, List
+from typing import Collection
 
 from ..checks.context import index_names
 from ..diagnostics.diagnostic import Diagnostic
@@ -43,7 +43,7 @@ def run(arguments: Namespace, console: Console) -> int:
         chosen = [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
     else:
         chosen = choose_layers(file.model, arguments, file.flavour)
-    found: List[Diagnostic] = []
+    found: list[Diagnostic] = []
     if file.is_json:
         plan = file.plan
         explained = [Explanation(None, plan[e.layer.name], name=file.name) for e in chosen if e.layer.name in plan]
@@ -60,7 +60,7 @@ def run(arguments: Namespace, console: Console) -> int:
     return verdict(found, arguments)
 
 
-def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> List[Examined]:
+def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> list[Examined]:
     """Find the layers meant; all words that mean none are reported."""
     if arguments.all:
         return [e for e in model.examined if flavour.quantizes(e.layer)]
@@ -78,7 +78,7 @@ def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> List[
     return [by_name[name] for name in dict.fromkeys(name for names in found.values() for name in names)]
 
 
-def matching(word: str, names: Collection[str]) -> List[str]:
+def matching(word: str, names: Collection[str]) -> list[str]:
     """Find the name with this end of its path, or those that match a pattern."""
     ends = [name for name in names if name.endswith(("/" + word, "." + word))]
     if len(ends) > 1:

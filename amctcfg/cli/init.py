@@ -7,7 +7,7 @@ import os
 import re
 from argparse import Namespace
 from collections import Counter
-from typing import Any, List, Sequence
+from typing import Any, Sequence
 
 from ..checks.checking import check
 from ..diagnostics.diagnostic import ERROR
@@ -64,7 +64,7 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
     """Write a configuration of defaults, with a comment for each field."""
     quantizable = [layer for layer in layers if flavour.quantizes(layer)]
     counts = Counter(layer.type for layer in quantizable)
-    lines: List[str] = []
+    lines: list[str] = []
     if flavour.proto:  # which editors and formatters of text format look for
         lines += ["# proto-file: {}".format(flavour.proto), "# proto-message: {}".format(flavour.config.__name__)]
     listing = ["{} {}".format(count, name) for name, count in counts.items()]
@@ -104,7 +104,7 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def block_lines(block: Any, name: str) -> List[str]:
+def block_lines(block: Any, name: str) -> list[str]:
     """Write a block's default algorithms, and what else there is as comments."""
     lines = [name + " {"]
     for part, meaning in field_meanings(block).items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO, NoReturn, Optional, Sequence
+from typing import IO, NoReturn, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
 from .arguments import parse_arguments
@@ -37,7 +37,7 @@ def main() -> NoReturn:
     sys.exit(status)
 
 
-def run(argv: Sequence[str], stdin: Optional[IO[str]], stdout: Optional[IO[str]], stderr: Optional[IO[str]]) -> int:
+def run(argv: Sequence[str], stdin: IO[str] | None, stdout: IO[str] | None, stderr: IO[str] | None) -> int:
     """Run a command. Results go to `stdout`, notes and other diagnostics to `stderr`."""
     console = Console(stdin, stdout, stderr)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator, List
+from typing import TYPE_CHECKING, Any, Iterator
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..documents.settings import rewrite_head_paths
@@ -27,7 +27,7 @@ def open_workspace(arguments: Namespace, console: Console) -> Workspace:
     return Workspace(options, console.note, console.show_reading, console.read, console.detail)
 
 
-def show_errors(file: ConfigFile, arguments: Namespace, console: Console) -> List[Diagnostic]:
+def show_errors(file: ConfigFile, arguments: Namespace, console: Console) -> list[Diagnostic]:
     """Write the errors of a file, under --strict-warnings its warnings, too."""
     found = [d for d in file.check() if d.severity == ERROR or arguments.strict_warnings]
     console.diagnostics(found, file.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Sequence
 
 from .. import __version__
 from ..diagnostics.words import dump_json, escape_controls, format_value
@@ -24,7 +24,7 @@ def json_report(**values: Any) -> str:
     return dump_json(dict(version=FORMAT_VERSION, **values), indent=2, allow_nan=False) + "\n"
 
 
-def align(rows: Iterable[Sequence[str]], justify: Callable[[str, int], str] = str.ljust) -> List[str]:
+def align(rows: Iterable[Sequence[str]], justify: Callable[[str, int], str] = str.ljust) -> list[str]:
     """Return the lines of a table; `justify` places all columns but the first."""
     rows = [[escape_controls(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
@@ -40,7 +40,7 @@ def to_json(found: Iterable[Diagnostic]) -> str:
 
 
 def github_line(diagnostic: Diagnostic) -> str:
-    properties: Dict[str, Any] = {"file": diagnostic.name}
+    properties: dict[str, Any] = {"file": diagnostic.name}
     span = diagnostic.span
     if span is not None:
         properties.update(line=span.line, endLine=span.end_line, col=span.column)
@@ -80,10 +80,10 @@ def to_sarif(found: Iterable[Diagnostic]) -> str:
     return dump_json(log, indent=2) + "\n"
 
 
-def sarif_result(diagnostic: Diagnostic, codes: Sequence[str]) -> Dict[str, Any]:
+def sarif_result(diagnostic: Diagnostic, codes: Sequence[str]) -> dict[str, Any]:
     from urllib.parse import quote
 
-    location: Dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(diagnostic.name.replace("\\", "/")))}}
+    location: dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(diagnostic.name.replace("\\", "/")))}}
     if diagnostic.span is not None:
         location["region"] = dict(zip(("startLine", "startColumn", "endLine", "endColumn"), diagnostic.span))
     return {
@@ -96,7 +96,7 @@ def sarif_result(diagnostic: Diagnostic, codes: Sequence[str]) -> Dict[str, Any]
 
 
 # What `check --format` offers beside text.
-FORMATS: Dict[str, Callable[[Iterable[Diagnostic]], str]] = {
+FORMATS: dict[str, Callable[[Iterable[Diagnostic]], str]] = {
     "concise": lambda found: "".join("{}\n".format(diagnostic) for diagnostic in found),
     "json": to_json,
     "github": lambda found: "".join(map(github_line, found)),
@@ -105,7 +105,7 @@ FORMATS: Dict[str, Callable[[Iterable[Diagnostic]], str]] = {
 WHOLE = ("json", "sarif")  # which are never cut
 
 
-def origin_row(origin: Origin, file: str) -> Dict[str, Any]:
+def origin_row(origin: Origin, file: str) -> dict[str, Any]:
     """Return where a value comes from, as the reports have it."""
     from ..tools.explaining import lay_open
 
@@ -118,11 +118,11 @@ def format_any(value: Any) -> str:
     return format_value(value)
 
 
-def finite(number: Optional[float]) -> Optional[float]:
+def finite(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-def table_csv(columns: Sequence[str], rows: Iterable[Dict[str, Any]]) -> str:
+def table_csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     """Write a table with a header, where CSV can hold its cells neutrally."""
     from ..models.tables import rows_to_csv  # which reads JSON, too, and `check` writes no table
 

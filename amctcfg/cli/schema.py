@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from typing import Any, Callable, Container, Dict, Iterator, Tuple
+from typing import Any, Callable, Container, Dict, Iterator
 
 from ..diagnostics.codes import CODES
 from ..diagnostics.diagnostic import ERROR, WARNING
@@ -74,7 +74,7 @@ ORIGIN = table(**DECIDED, file=or_null(TEXT))
 SPAN = table(**dict.fromkeys(Span._fields, POSITION))
 
 
-def iter_block_fields() -> Iterator[Tuple[str, JsonSchema]]:
+def iter_block_fields() -> Iterator[tuple[str, JsonSchema]]:
     """Yield the fields of the blocks of all flavours, as rows name them, with the schemas of their values."""
     for flavour in FLAVOURS.values():
         for name, field in flavour.config.__schema__.fields["common_config"].kind.__schema__.fields.items():
@@ -160,7 +160,7 @@ def of_tune() -> JsonSchema:
     )
 
 
-SCHEMAS: Dict[str, Callable[[], JsonSchema]] = {
+SCHEMAS: dict[str, Callable[[], JsonSchema]] = {
     "check": of_check,
     "show": of_show,
     "explain": of_explain,

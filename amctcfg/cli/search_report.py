@@ -7,7 +7,7 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, FrozenSet, List
+from typing import TYPE_CHECKING
 
 from ..diagnostics.words import pluralize, quote_name
 from ..documents.files import write
@@ -105,7 +105,7 @@ class SearchReport:
             write(rewrite_head_paths(best.text, self.file.name, path), path)
             self.console.lines([*self.list_needed(best, runs), "written to {}".format(self.folder.shown(BEST_FILE))])
 
-    def list_needed(self, best: Candidate, runs: str) -> List[str]:
+    def list_needed(self, best: Candidate, runs: str) -> list[str]:
         lines = ["skip {} after {}:".format(pluralize(len(best.skip), "layer"), runs)]
         without = dict(self.search.needed)
         width = max(map(len, best.skip))
@@ -118,10 +118,10 @@ class SearchReport:
             lines.append("not proven to be minimal: perhaps some of them can be quantized again")
         return lines
 
-    def explain_nothing(self, runs: str) -> List[str]:
+    def explain_nothing(self, runs: str) -> list[str]:
         verdicts = self.search.verdicts
         lines = ["no set of layers was good after {}; no best.cfg was written".format(runs)]
-        largest: FrozenSet[str] = max(verdicts, key=len, default=frozenset())
+        largest: frozenset[str] = max(verdicts, key=len, default=frozenset())
         layers = self.search.order
         if len(layers) > 1 and len(largest) == len(layers) - 1:
             words = "{} even with {} of {} layers skipped: does the command work?"
@@ -135,7 +135,7 @@ class SearchReport:
             lines.append("the search is not finished; run it again with a larger budget to continue")
         return lines
 
-    def last_lines(self, names: FrozenSet[str]) -> List[str]:
+    def last_lines(self, names: frozenset[str]) -> list[str]:
         from ..tuning.state import RUNS
 
         logs = [entry.get("output") for entry in self.journal.entries if frozenset(entry["skip"]) == names]

@@ -9,7 +9,7 @@ from argparse import Namespace
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import groupby
-from typing import Any, Callable, Container, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Container, Iterable, Sequence
 
 from ..diagnostics.diagnostic import PLAIN
 from ..diagnostics.words import escape_controls, pluralize
@@ -49,7 +49,7 @@ NARROWEST = 16
 
 
 # The columns that are there if not all layers have the same: what each says of a layer, and what several values are.
-IF_DIFFERENT: Dict[str, Tuple[Callable[[Row], str], str]] = {
+IF_DIFFERENT: dict[str, tuple[Callable[[Row], str], str]] = {
     "type": (lambda row: row.layer.type, "types"),
     "quantized": (lambda row: "yes" if row.is_quantized else row.state, "reasons"),
     "by": (lambda row: row.tier, "tiers"),
@@ -91,7 +91,7 @@ def run(arguments: Namespace, console: Console) -> int:
     return verdict(view.warnings, arguments)
 
 
-def view_plan(file: ConfigFile, old: Optional[ConfigFile], measured: Measured, notes: Tuple[str, ...] = ()) -> View:
+def view_plan(file: ConfigFile, old: ConfigFile | None, measured: Measured, notes: tuple[str, ...] = ()) -> View:
     """View a file's plan, beside another's, with what can't be quantized and the borders."""
     links = links_of(file)
     others = find_unquantizable(file.require_model().examined, file.flavour)
@@ -112,7 +112,7 @@ def view_plan(file: ConfigFile, old: Optional[ConfigFile], measured: Measured, n
     )
 
 
-def borders_of(file: ConfigFile, links: Optional[Links], refused: Container[str] = ()) -> int:
+def borders_of(file: ConfigFile, links: Links | None, refused: Container[str] = ()) -> int:
     """Count the borders between a plan's quantized and float layers."""
     plan, model = file.plan, file.require_model()
     others = {layer.name for layer, _ in find_unquantizable(model.examined, file.flavour)}
@@ -124,11 +124,11 @@ def borders_of(file: ConfigFile, links: Optional[Links], refused: Container[str]
     return count_borders(is_quantized, links.inputs if links else None)
 
 
-def links_of(file: ConfigFile) -> Optional[Links]:
+def links_of(file: ConfigFile) -> Links | None:
     return link_nodes(file.require_model().examined)
 
 
-def chosen(table: Table, arguments: Namespace) -> List[Row]:
+def chosen(table: Table, arguments: Namespace) -> list[Row]:
     rows = [
         row
         for row in table.rows
@@ -141,7 +141,7 @@ def chosen(table: Table, arguments: Namespace) -> List[Row]:
     return sorted(rows, key=lambda row: row.layer.name) if arguments.sort == "name" else rows
 
 
-def width_of(console: Console) -> Optional[int]:
+def width_of(console: Console) -> int | None:
     """Return the width of the terminal; elsewhere what COLUMNS says, or none."""
     columns = os.environ.get("COLUMNS", "")
     return console.width(console.stdout) or (int(columns) if columns.isdigit() and int(columns) else None)
@@ -153,14 +153,14 @@ class TextTable:
     def __init__(self, table: Table, every: bool) -> None:
         self.table: Table = table
         self.every: bool = every
-        self.scores: Dict[float, str] = score_texts(row.score for row in table.rows if row.score is not None)
-        self.constant: Dict[str, str] = {}
+        self.scores: dict[float, str] = score_texts(row.score for row in table.rows if row.score is not None)
+        self.constant: dict[str, str] = {}
         for name, (value_of, _) in IF_DIFFERENT.items():
             values = [value_of(row) for row in table.rows if row.cells or name != "by"]
             if len(values) > 1 and len(set(values)) == 1:
                 self.constant[name] = values[0]
 
-    def head(self) -> List[str]:
+    def head(self) -> list[str]:
         names = [name for name in IF_DIFFERENT if name not in self.constant]
         score = [self.table.score] if self.table.has_scores else []
         return ["layer", *names, *score, *self.table.extras, "changes" if self.table.has_before else "not the default"]
@@ -190,14 +190,14 @@ class TextTable:
             return "not quantizable"
         return row.state, self.table.has_before or row.tier, self.words(row)
 
-    def runs(self, rows: Iterable[Row]) -> List[List[Row]]:
-        found: List[List[Row]] = []
+    def runs(self, rows: Iterable[Row]) -> list[list[Row]]:
+        found: list[list[Row]] = []
         for _, neighbours in groupby(rows, self.key):
             run = list(neighbours)
             found += [run] if len(run) >= FEWEST else [[row] for row in run]
         return found
 
-    def cells(self, run: Sequence[Row]) -> List[str]:
+    def cells(self, run: Sequence[Row]) -> list[str]:
         """Return the texts of a row for some equal layers."""
         first = run[0]
         texts = [run_name([row.layer.name for row in run])]
@@ -211,7 +211,7 @@ class TextTable:
         texts += ["" if label not in first.extras else str(first.extras[label]) for label in self.table.extras]
         return [escape_controls(text) for text in (*texts, self.words(first))]
 
-    def text(self, rows: Sequence[Row], width: Optional[int], color: bool) -> List[str]:
+    def text(self, rows: Sequence[Row], width: int | None, color: bool) -> list[str]:
         """Return what all share, then a table or, where that is too wide, a paragraph for each layer."""
         above = wrap(escape_controls(self.above()), width, "  ")
         runs = self.runs(rows)
@@ -240,7 +240,7 @@ def place_cells(texts: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*["{:<{}}".format(t, w) for t, w in zip(texts, widths)], texts[-1]]).rstrip()
 
 
-def wrap(text: str, width: Optional[int], indent: str = "") -> List[str]:
+def wrap(text: str, width: int | None, indent: str = "") -> list[str]:
     """Break a text into lines of at most a width, those after the first indented."""
     if width is None or len(text) <= width:
         return [text] if text else []
@@ -248,7 +248,7 @@ def wrap(text: str, width: Optional[int], indent: str = "") -> List[str]:
     return textwrap.wrap(text, max(width, 1), subsequent_indent=indent, break_on_hyphens=False)
 
 
-def break_name(name: str, width: int) -> List[str]:
+def break_name(name: str, width: int) -> list[str]:
     """Break a name into lines, behind a `/` where there is one."""
     lines = []
     while len(name) > width:
@@ -258,7 +258,7 @@ def break_name(name: str, width: int) -> List[str]:
     return [*lines, name]
 
 
-def table_row(texts: List[str], widths: Sequence[int], width: Optional[int]) -> List[str]:
+def table_row(texts: list[str], widths: Sequence[int], width: int | None) -> list[str]:
     if width is None:
         return [place_cells(texts, widths)]
     left = sum(widths) + 2 * len(widths)
@@ -271,7 +271,7 @@ def table_row(texts: List[str], widths: Sequence[int], width: Optional[int]) -> 
     return lines + [" " * left + more for more in last[1:]]
 
 
-def stacked_row(texts: List[str], head: List[str], width: int) -> List[str]:
+def stacked_row(texts: list[str], head: list[str], width: int) -> list[str]:
     """Write a layer as a paragraph: `Conv2D, quantized, by common_config, score 0.9994`."""
     lead = {"type": "", "quantized": "", "by": "by "}
     words = []
@@ -307,13 +307,13 @@ def summarize_table(table: Table, shown: int) -> str:
     return ", ".join(words) + ("; {} shown".format(shown) if shown != len(table.rows) else "")
 
 
-def to_text(view: View, width: Optional[int], color: bool, every: bool) -> str:
+def to_text(view: View, width: int | None, color: bool, every: bool) -> str:
     lines = TextTable(view.table, every).text(view.rows, width, color)
     lines += wrap(summarize_table(view.table, len(view.rows)), width)
     return "".join(line + "\n" for line in lines)
 
 
-def flat_rows(view: View) -> List[Dict[str, Any]]:
+def flat_rows(view: View) -> list[dict[str, Any]]:
     """Return the rows of `Plan.to_rows`, with the score and what was before."""
     flat = {row["layer"]: row for row in view.plan.to_rows()}
     found = []
@@ -353,7 +353,7 @@ def to_overlay(kind: str, view: View) -> str:
     return OVERLAYS[kind](view.table._replace(rows=view.rows), view.nodes)
 
 
-FORMATS: Dict[str, Callable[[View], str]] = {
+FORMATS: dict[str, Callable[[View], str]] = {
     "csv": to_csv,
     "json": to_json,
     "html": to_html,

@@ -8,7 +8,7 @@ import math
 import os
 import re
 from contextlib import closing, contextmanager
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
 from ..diagnostics.words import dump_json, pluralize, quote_name
@@ -105,8 +105,8 @@ def simulating(lead: str = "") -> Iterator[Any]:
         raise Failure(lead + str(error)) from None
 
 
-def files_of(paths: Iterable[str]) -> List[str]:
-    found: List[str] = []
+def files_of(paths: Iterable[str]) -> list[str]:
+    found: list[str] = []
     for path in paths:
         found += [os.path.join(path, name) for name in os.listdir(path)] if os.path.isdir(path) else [path]
     return found
@@ -125,7 +125,7 @@ def check_targets(arguments: argparse.Namespace, console: Console) -> None:
         raise Failure("two of the outputs have one name")
 
 
-def make_view(file: ConfigFile, sim: Any, alone: bool, old: Optional[ConfigFile]) -> Tuple[View, Rows]:
+def make_view(file: ConfigFile, sim: Any, alone: bool, old: ConfigFile | None) -> tuple[View, Rows]:
     """View the plan with what was measured; return the simulation's rows, too, with more of each layer."""
     outputs = sim.sensitivity("output") if alone else {}
     weights = {name: list(map(float, factors.scale_w)) for name, factors in sim.factors.items()}
@@ -154,7 +154,7 @@ def to_text(view: View, rows: Rows, sim: Any) -> str:
     return text_of(lines)
 
 
-def text_cells(row: Dict[str, Any]) -> Dict[str, str]:
+def text_cells(row: dict[str, Any]) -> dict[str, str]:
     return {
         "layer": row["layer"],
         "scale": " and ".join(map("{:.6g}".format, as_pair(row["scale"]))),
@@ -165,12 +165,12 @@ def text_cells(row: Dict[str, Any]) -> Dict[str, str]:
     }
 
 
-def as_pair(value: Any) -> Tuple[Any, ...]:
+def as_pair(value: Any) -> tuple[Any, ...]:
     """Return the values of both activations of a product; of another layer the only one."""
     return value if isinstance(value, tuple) else (value,)
 
 
-def decibels(value: Optional[float]) -> str:
+def decibels(value: float | None) -> str:
     """Write `41.15 dB`; words where the floats themselves are NaN or infinity."""
     return "" if value is None else "{:.2f} dB".format(value) if math.isfinite(value) else "NaN or infinity in floats"
 
@@ -202,7 +202,7 @@ def to_ranking(scores: Any) -> str:
     return dump_json(pairs, indent=4, separators=(",", ":"))
 
 
-FORMATS: Dict[str, Callable[[View, Rows, Any], str]] = {
+FORMATS: dict[str, Callable[[View, Rows, Any], str]] = {
     "text": to_text,
     "json": to_json,
     "csv": lambda view, rows, sim: to_csv(rows),

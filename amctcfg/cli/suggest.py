@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from fnmatch import fnmatchcase
-from typing import Dict, Iterable, List, Optional
+from typing import Iterable
 
 from ..diagnostics.diagnostic import ERROR
 from ..diagnostics.words import dump_json, join_words, pluralize, quote_name
@@ -39,10 +39,10 @@ ALREADY = "{} already skipped"
 USABLE = ""
 
 
-def classify(names: Iterable[str], file: ConfigFile) -> Dict[str, List[str]]:
+def classify(names: Iterable[str], file: ConfigFile) -> dict[str, list[str]]:
     """Sort names by what keeps these layers from being skipped."""
     plan, known = file.plan, {layer.name for layer in file.layers or ()}
-    found: Dict[str, List[str]] = {UNKNOWN: [], UNSUPPORTED: [], ALREADY: [], USABLE: []}
+    found: dict[str, list[str]] = {UNKNOWN: [], UNSUPPORTED: [], ALREADY: [], USABLE: []}
     for name in names:
         if name not in known:
             found[UNKNOWN].append(name)
@@ -53,7 +53,7 @@ def classify(names: Iterable[str], file: ConfigFile) -> Dict[str, List[str]]:
     return found
 
 
-def note_unusable(found: Dict[str, List[str]], where: str, console: Console) -> None:
+def note_unusable(found: dict[str, list[str]], where: str, console: Console) -> None:
     for reason, names in found.items():
         if reason and names:
             words = reason.format("is" if len(names) == 1 else "are")
@@ -102,8 +102,8 @@ def check_usage(arguments: Namespace) -> None:
         raise Failure("--format prints the layers instead of the file; leave out -i")
 
 
-def choose(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
-    chosen: Dict[str, Optional[str]] = dict(by_score(arguments, console, file)) if arguments.scores else {}
+def choose(arguments: Namespace, console: Console, file: ConfigFile) -> dict[str, str | None]:
+    chosen: dict[str, str | None] = dict(by_score(arguments, console, file)) if arguments.scores else {}
     for glob in arguments.skip:
         matching = [name for name in file.plan if fnmatchcase(name, glob)]
         if not matching:
@@ -114,7 +114,7 @@ def choose(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str
     return chosen
 
 
-def select_where(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, List[str]]:
+def select_where(arguments: Namespace, console: Console, file: ConfigFile) -> dict[str, list[str]]:
     found = {}
     for text in arguments.where:
         try:
@@ -128,7 +128,7 @@ def select_where(arguments: Namespace, console: Console, file: ConfigFile) -> Di
     return found
 
 
-def by_log(path: str, console: Console, file: ConfigFile) -> List[str]:
+def by_log(path: str, console: Console, file: ConfigFile) -> list[str]:
     """Return the layers that a log names as failing, and say what else it has."""
     from ..tools.logs import read_log
 
@@ -144,7 +144,7 @@ def by_log(path: str, console: Console, file: ConfigFile) -> List[str]:
 
 
 def with_selections(
-    file: ConfigFile, chosen: Dict[str, Optional[str]], selections: Dict[str, List[str]], arguments: Namespace
+    file: ConfigFile, chosen: dict[str, str | None], selections: dict[str, list[str]], arguments: Namespace
 ) -> str:
     from ..tools.edits import skip, skip_where
 
@@ -158,7 +158,7 @@ def with_selections(
     return text
 
 
-def list_names(names: List[str], form: str) -> str:
+def list_names(names: list[str], form: str) -> str:
     if form == "names":
         for line_break in "\r\n":
             check_separable(names, line_break, "--format names", "--format json")
@@ -166,7 +166,7 @@ def list_names(names: List[str], form: str) -> str:
     return (repr(names) if form == "python" else dump_json(names)) + "\n"
 
 
-def by_score(arguments: Namespace, console: Console, file: ConfigFile) -> Dict[str, Optional[str]]:
+def by_score(arguments: Namespace, console: Console, file: ConfigFile) -> dict[str, str | None]:
     """Return the layers that the scores choose, the most sensitive first, each with its score."""
     scores = read_scores(arguments, console)
     plan = file.plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
-from typing import Any, List
+from typing import Any
 
 from ..diagnostics.words import join_words, pluralize
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, finite_number, formats, option
@@ -17,7 +17,7 @@ from .simulate import DATA, JOBS, MEMORY_LIMIT, decibels, files_of, simulating
 CHANGE_KINDS = ("settings", "balancer", "int16", "skip")
 
 
-def kinds(argument: str) -> List[str]:
+def kinds(argument: str) -> list[str]:
     found = argument.split(",")
     for kind in found:
         if kind not in CHANGE_KINDS:
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return EXIT_OK if tuned.reached else EXIT_FINDINGS
 
 
-def to_table(tuned: Any) -> List[str]:
+def to_table(tuned: Any) -> list[str]:
     head = "the model's output: {} before, {} after".format(decibels(tuned.before), decibels(tuned.after))
     if not tuned.changes:
         return [head.partition(" before")[0] + "; no change"]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Dict, NamedTuple
+from typing import NamedTuple
 
 from .diagnostic import ERROR, WARNING
 
@@ -40,7 +40,7 @@ def type_override(name: str, setting: str) -> str:
     return OVERRIDE.format("override_layer_types", "layer_type", name, setting)
 
 
-CODES: Dict[str, Code] = {
+CODES: dict[str, Code] = {
     "syntax": error(
         "The text is not protobuf text format.",
         "Fix the place that is marked.",

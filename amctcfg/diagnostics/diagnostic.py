@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import lru_cache
-from typing import Iterable, List, NamedTuple, Optional, Tuple, Union
+from typing import Iterable, NamedTuple, Tuple, Union
 
 from .._typing import TYPE_CHECKING
 from .source import Source, Span
@@ -45,11 +45,11 @@ class Diagnostic(NamedTuple):
     severity: Severity
     code: str
     message: str
-    span: Optional[Span] = None
-    path: Optional[Path] = None
-    hint: Optional[str] = None
+    span: Span | None = None
+    path: Path | None = None
+    hint: str | None = None
     name: str = "<string>"
-    replacement: Optional[str] = None
+    replacement: str | None = None
 
     def __str__(self) -> str:
         hint = " ({})".format(escape_controls(self.hint)) if self.hint else ""
@@ -63,9 +63,9 @@ class ConfigError(ValueError):
         diagnostics: Every error found, and the warnings, in order.
     """
 
-    def __init__(self, diagnostics: Iterable[Diagnostic], text: Optional[str] = None) -> None:
-        self.diagnostics: Tuple[Diagnostic, ...] = tuple(diagnostics)
-        self._text: Optional[str] = text
+    def __init__(self, diagnostics: Iterable[Diagnostic], text: str | None = None) -> None:
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        self._text: str | None = text
         super().__init__(self.diagnostics, text)  # what pickle calls __init__ with again
 
     @classmethod
@@ -73,17 +73,17 @@ class ConfigError(ValueError):
         cls,
         code: str,
         message: str,
-        span: Optional[Span] = None,
-        hint: Optional[str] = None,
+        span: Span | None = None,
+        hint: str | None = None,
         name: str = "<string>",
-        text: Optional[str] = None,
-        path: Optional[Path] = None,
+        text: str | None = None,
+        path: Path | None = None,
     ) -> ConfigError:
         """Make the exception for one error."""
         return cls([Diagnostic(ERROR, code, message, span, path, hint, name)], text)
 
     @property
-    def text(self) -> Optional[str]:
+    def text(self) -> str | None:
         """Return the text that the places are in, if all are in one."""
         return self._text
 
@@ -99,15 +99,15 @@ def count_found(found: Iterable[Diagnostic]) -> str:
     return " and ".join(pluralize(counts[severity], severity) for severity in (ERROR, WARNING) if counts[severity])
 
 
-def position(diagnostic: Diagnostic) -> Tuple[int, ...]:
+def position(diagnostic: Diagnostic) -> tuple[int, ...]:
     """Return a sorting key: the order of the places in the file, those without a place at the end."""
     return tuple(diagnostic.span) if diagnostic.span else (1 << 62,)
 
 
-def render(diagnostics: Iterable[Diagnostic], text: Optional[str], color: bool = False, width: int = WIDTH) -> str:
+def render(diagnostics: Iterable[Diagnostic], text: str | None, color: bool = False, width: int = WIDTH) -> str:
     """Write the diagnostics as people read them, each with its source line where the text is given."""
     source = None if text is None else Source(text, "")
-    lines: List[str] = []
+    lines: list[str] = []
     for diagnostic in diagnostics:
         lines.append(_headline(diagnostic, color))
         if source is not None and diagnostic.span is not None:
@@ -128,7 +128,7 @@ def _headline(diagnostic: Diagnostic, color: bool = False) -> str:
     return "{}: {}: {}".format(place, label, escape_controls(diagnostic.message))
 
 
-def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) -> List[str]:
+def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) -> list[str]:
     """Return the source line, cut around the place where it is long, and a caret line with the hint."""
     span = diagnostic.span
     assert span is not None
@@ -150,7 +150,7 @@ def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) ->
     return [text.rstrip() for text in shown]
 
 
-def _cut(line: str, start: int, end: int, room: int, more: bool) -> Tuple[str, int, int]:
+def _cut(line: str, start: int, end: int, room: int, more: bool) -> tuple[str, int, int]:
     """Return at most `room` columns of a line around [start, end), and where that stretch is in them.
 
     `more` tells that there was something in front.

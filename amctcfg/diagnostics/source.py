@@ -8,8 +8,6 @@ import sys
 from .._typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import List, Optional, Union
-
     from .diagnostic import ConfigError
 
 
@@ -37,7 +35,7 @@ class Source:
     def __init__(self, text: str, name: str) -> None:
         self.text: str = text
         self.name: str = name
-        self._line_starts: Optional[List[int]] = None
+        self._line_starts: list[int] | None = None
 
     def span(self, start: int, end: int) -> Span:
         """Return the span between two offsets."""
@@ -59,7 +57,7 @@ class Source:
         end = starts[number] - 1 if number < len(starts) else len(self.text)
         return self.text[start + first : min(end, start + last)].rstrip("\r")
 
-    def line_starts(self) -> List[int]:
+    def line_starts(self) -> list[int]:
         """Return the offsets at which the lines begin; counted once, when a position is first asked for."""
         if self._line_starts is None:
             starts, newline = [0], self.text.find("\n")
@@ -70,7 +68,7 @@ class Source:
         return self._line_starts
 
 
-def decode(text: Union[str, bytes], name: str) -> str:
+def decode(text: str | bytes, name: str) -> str:
     """Return the text, checked to be UTF-8 (a `str`: to be free of lone surrogates).
 
     Raises `ConfigError`, code `encoding`, which names the usual files that are not text.

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from .words import join_words, quote_name
 
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Iterable, List, Optional
+    from typing import Callable, Iterable
 
 
 WORD = r"[0-9]+|[^\W0-9_]+"
 
 
-def did_you_mean(names: Iterable[str]) -> Optional[str]:
+def did_you_mean(names: Iterable[str]) -> str | None:
     """Return `did you mean 'a' or 'b'?`; None for no names."""
     found = [quote_name(name) for name in names]
     return "did you mean {}?".format(join_words(found, "or")) if found else None
 
 
-def nearest(name: str, known: Iterable[str]) -> List[str]:
+def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return at most three of a few known names, such as the fields of a message, the likeliest first."""
     return NameIndex(known).nearest(name)
 
@@ -45,18 +45,18 @@ class NameIndex:
     MOST_CORRECTED = 500  # words in all
 
     def __init__(self, known: Iterable[str], is_preferred: Callable[[str], bool] = bool) -> None:
-        self.known: List[str] = list(dict.fromkeys(known))
+        self.known: list[str] = list(dict.fromkeys(known))
         self.is_preferred: Callable[[str], bool] = is_preferred
-        self.ends: Dict[str, List[str]] = {}
-        self.unnumbered: Dict[str, List[str]] = {}
-        self.components: Dict[str, List[str]] = {}
-        self.parts: Dict[str, List[int]] = {}  # of names: the indices of those that have a word or a pair of words
-        self.counts: Dict[str, int] = {}
-        self.own_parts: List[Dict[str, None]] = []  # of names: the words and pairs in them,
-        self.totals: List[float] = []  # and their weight together
-        self.weights: Dict[str, float] = {}
-        self.initials: Dict[str, List[str]] = {}  # words by their first letter
-        self.corrected: Dict[str, str] = {}
+        self.ends: dict[str, list[str]] = {}
+        self.unnumbered: dict[str, list[str]] = {}
+        self.components: dict[str, list[str]] = {}
+        self.parts: dict[str, list[int]] = {}  # of names: the indices of those that have a word or a pair of words
+        self.counts: dict[str, int] = {}
+        self.own_parts: list[dict[str, None]] = []  # of names: the words and pairs in them,
+        self.totals: list[float] = []  # and their weight together
+        self.weights: dict[str, float] = {}
+        self.initials: dict[str, list[str]] = {}  # words by their first letter
+        self.corrected: dict[str, str] = {}
         for name in self.known:
             parts = name.lower().split("/")
             for depth in {*range(1, min(self.DEEPEST, len(parts)) + 1), len(parts)}:
@@ -67,7 +67,7 @@ class NameIndex:
                 add(self.components, part, name)
                 add(self.components, without_numbers(part), name)
 
-    def nearest(self, name: str) -> List[str]:
+    def nearest(self, name: str) -> list[str]:
         """Return at most three known names, the likeliest first."""
         lowered = name.lower()
         found = self.sorted(self.ends.get(lowered, ()), lowered)
@@ -91,18 +91,18 @@ class NameIndex:
         preferred = [close for close in found if self.is_preferred(close)]
         return list(dict.fromkeys(preferred or found))[:MOST_SUGGESTED]
 
-    def sorted(self, names: Iterable[str], lowered: str) -> List[str]:
+    def sorted(self, names: Iterable[str], lowered: str) -> list[str]:
         return sorted(names, key=lambda n: (n.lower() != lowered, not self.is_preferred(n)))[: 2 * MOST_SUGGESTED]
 
     # ------------------------------------------------------------ by words
 
-    def similar(self, name: str) -> List[str]:
+    def similar(self, name: str) -> list[str]:
         if not self.counts:
             self.count_words()
         wanted = word_parts([self.correct(word) for word in split_words(name[: self.LONGEST])])
         total = sum(map(self.weight, wanted))
         rarest = sorted((part for part in wanted if part in self.parts), key=lambda part: self.counts[part])
-        candidates: Dict[int, None] = {}
+        candidates: dict[int, None] = {}
         for part in rarest:
             candidates.update(dict.fromkeys(self.parts[part]))
             if len(candidates) >= self.CANDIDATES:
@@ -154,7 +154,7 @@ class NameIndex:
         return self.corrected[word]
 
 
-def add(groups: Dict[str, List[str]], key: str, name: str) -> None:
+def add(groups: dict[str, list[str]], key: str, name: str) -> None:
     """Keep a name under a key, but not the thousandth of a kind."""
     group = groups.setdefault(key, [])
     if len(group) < NameIndex.FEW and (not group or group[-1] is not name):
@@ -168,12 +168,12 @@ def without_numbers(path: str) -> str:
     return re.sub(r"_[0-9]+(?=/|\Z)", "", path)
 
 
-def split_words(name: str) -> List[str]:
+def split_words(name: str) -> list[str]:
     """Return the words and numbers in a name: `conv`, `dw`, `13` in "conv_dw_13"."""
     return re.findall(WORD, name.lower())
 
 
-def word_parts(words: List[str]) -> Dict[str, None]:
+def word_parts(words: list[str]) -> dict[str, None]:
     """Return words, and pairs of neighbours: "13" tells little, "dw 13" which layer it is."""
     return dict.fromkeys([*words, *map(" ".join, zip(words, words[1:]))])
 

@@ -8,7 +8,7 @@ import re
 from .._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List
+    from typing import Any, Iterable
 
 
 MOST_NAMED = 3
@@ -55,7 +55,7 @@ def pluralize(number: int, what: str) -> str:
     return "{} {}{}".format(number, what, "" if number == 1 else "s")
 
 
-def join_words(words: List[str], last: str) -> str:
+def join_words(words: list[str], last: str) -> str:
     """Return `a, b or c`, with the word in front of the last."""
     return " {} ".format(last).join(filter(None, (", ".join(words[:-1]), words[-1])))
 
@@ -101,7 +101,7 @@ def longest_run(words: str) -> int:
     return max([len(run) for run in re.findall("`+", words)] + [0])
 
 
-def list_words(words: List[str], most: int = MOST_NAMED) -> str:
+def list_words(words: list[str], most: int = MOST_NAMED) -> str:
     """Return `a, b and c`, of many the first three: `a, b, c and 4 more`."""
     if len(words) > most:
         return "{} and {} more".format(", ".join(words[:most]), len(words) - most)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, List, Optional, Set, Tuple, Union
+from typing import Any, Iterable, Iterator
 
 from ..diagnostics.diagnostic import ConfigError
 from ..flavours import FLAVOURS
@@ -17,7 +17,7 @@ from ..textformat.tree import Tree, elements_of, split
 from .foreign import find_family, foreign_message, head_value
 
 
-def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) -> Tuple[Flavour, ...]:
+def detect(text: str | bytes, layers: Iterable[Layer] | None = None) -> tuple[Flavour, ...]:
     """Rank the flavours by how well they fit a text.
 
     Fields count first, then a comment `# proto-file:` in the head that names the schema; a `# proto-message:` that is none
@@ -42,7 +42,7 @@ def detect(text: Union[str, bytes], layers: Optional[Iterable[Layer]] = None) ->
         return ()
 
 
-def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour, ...]:
+def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> tuple[Flavour, ...]:
     """Return what `detect` does, for a text that is parsed already."""
     names = set(types_in(tree))
     known, proto = {layer.type for layer in layers}, proto_of(tree)
@@ -52,7 +52,7 @@ def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> Tuple[Flavour, ...]:
     return tuple(FLAVOURS[name] for name in sorted(fits, key=lambda name: fits[name]))
 
 
-def misfit(tree: Tree, names: Set[str], known: Set[str], proto: str, flavour: Flavour) -> Tuple[int, bool, int, int]:
+def misfit(tree: Tree, names: set[str], known: set[str], proto: str, flavour: Flavour) -> tuple[int, bool, int, int]:
     """Return the evidence against a flavour, the weightiest first: by fields, the head, the model's layers, and types."""
     own = flavour.quantizable_types | set(flavour.types)
     slips = {name.lower() for name in TF_ASCEND.types}
@@ -66,7 +66,7 @@ def proto_of(tree: Tree) -> str:
     return head_value(tree, "proto-file").replace("\\", "/").rpartition("/")[2]
 
 
-def evidence(tree: Tree, flavour: Flavour) -> List[str]:
+def evidence(tree: Tree, flavour: Flavour) -> list[str]:
     """Return what in a text speaks for a flavour and against TF-Ascend: fields, its head, then types."""
     missing = set(unknown_fields(tree, flavour))
     fields = [name for name in dict.fromkeys(unknown_fields(tree, TF_ASCEND)) if name not in missing]
@@ -83,7 +83,7 @@ def fits_tf_ascend(tree: Tree) -> bool:
 
 def unknown_fields(tree: Tree, flavour: Flavour) -> Iterator[str]:
     """Iterate over the fields, and the names of enums, that a flavour does not have."""
-    pending: List[Tuple[Any, Any]] = [(flavour.config, tree.fields)]
+    pending: list[tuple[Any, Any]] = [(flavour.config, tree.fields)]
     while pending:
         cls, fields = pending.pop()
         for field in split(fields):

@@ -16,7 +16,7 @@ from ..textformat.tree import mark_offsets
 from .files import display_name, read, write
 
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Tuple, Type, Union
+    from typing import Any, Callable
 
     from typing_extensions import TypeVar
 
@@ -49,7 +49,7 @@ class Document(Generic[C_co]):
     config: C_co
     tree: Tree
     flavour: Flavour[C_co]
-    diagnostics: Tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
     strict: bool = True
 
     @property
@@ -118,8 +118,8 @@ class Document(Generic[C_co]):
 
 
 def read_text(
-    text: Union[str, bytes], name: str = "<string>", strict: bool = True, flavour: Optional[Flavour] = None
-) -> Tuple[Document[Configuration], Reading]:
+    text: str | bytes, name: str = "<string>", strict: bool = True, flavour: Flavour | None = None
+) -> tuple[Document[Configuration], Reading]:
     """Read a text; return its document and what reading found, also where the text has schema errors.
 
     The configuration is partial then. Without a flavour the text's head decides. Raises `ConfigError` for a text that is
@@ -129,7 +129,7 @@ def read_text(
     return read_tree(tree, strict, flavour or flavour_in_head(tree.source.text))
 
 
-def parse_tree(text: Union[str, bytes], name: str) -> Tree:
+def parse_tree(text: str | bytes, name: str) -> Tree:
     """Parse a text. Raises `ConfigError`, which names other kinds of files."""
     try:
         return parse_text(text, name)
@@ -152,12 +152,12 @@ def flavour_in_head(text: str) -> Flavour:
     return TF_ASCEND
 
 
-def read_tree(tree: Tree, strict: bool, flavour: Flavour) -> Tuple[Document[Configuration], Reading]:
+def read_tree(tree: Tree, strict: bool, flavour: Flavour) -> tuple[Document[Configuration], Reading]:
     """Return the document of a syntax tree, as `read_text` does."""
     require_flavour(flavour)
-    words: Dict[Tuple[Type[Message], str], Wording] = {}  # of unknown fields: the same one is there again and again
+    words: dict[tuple[type[Message], str], Wording] = {}  # of unknown fields: the same one is there again and again
 
-    def unknown(cls: Type[Message], name: str) -> Wording:
+    def unknown(cls: type[Message], name: str) -> Wording:
         if (cls, name) not in words:
             from .foreign import unknown_field
 
@@ -173,17 +173,13 @@ def read_tree(tree: Tree, strict: bool, flavour: Flavour) -> Tuple[Document[Conf
 
 
 @overload
-def parse(
-    text: Union[str, bytes], name: Any = ..., strict: bool = ..., flavour: None = ...
-) -> Document[AMCTConfig]: ...
+def parse(text: str | bytes, name: Any = ..., strict: bool = ..., flavour: None = ...) -> Document[AMCTConfig]: ...
 @overload
-def parse(
-    text: Union[str, bytes], name: Any = ..., strict: bool = ..., *, flavour: Flavour[C_co]
-) -> Document[C_co]: ...
+def parse(text: str | bytes, name: Any = ..., strict: bool = ..., *, flavour: Flavour[C_co]) -> Document[C_co]: ...
 
 
 def parse(
-    text: Union[str, bytes], name: Any = "<string>", strict: bool = True, flavour: Optional[Flavour] = None
+    text: str | bytes, name: Any = "<string>", strict: bool = True, flavour: Flavour | None = None
 ) -> Document[Configuration]:
     """Read a configuration, keeping the place of everything in it.
 
@@ -215,12 +211,12 @@ def parse(
 
 
 @overload
-def loads(text: Union[str, bytes], flavour: None = ...) -> AMCTConfig: ...
+def loads(text: str | bytes, flavour: None = ...) -> AMCTConfig: ...
 @overload
-def loads(text: Union[str, bytes], flavour: Flavour[C_co]) -> C_co: ...
+def loads(text: str | bytes, flavour: Flavour[C_co]) -> C_co: ...
 
 
-def loads(text: Union[str, bytes], flavour: Optional[Flavour] = None) -> Any:
+def loads(text: str | bytes, flavour: Flavour | None = None) -> Any:
     """Read the configuration in a text.
 
     Args:
@@ -246,7 +242,7 @@ def load(file: Readable, flavour: None = ...) -> AMCTConfig: ...
 def load(file: Readable, flavour: Flavour[C_co]) -> C_co: ...
 
 
-def load(file: Readable, flavour: Optional[Flavour] = None) -> Any:
+def load(file: Readable, flavour: Flavour | None = None) -> Any:
     """Read the configuration in a file.
 
     Args:
@@ -286,7 +282,7 @@ def dumps(config: Message) -> str:
     """
     if not isinstance(config, Message):
         raise TypeError("dumps takes an AMCTConfig, not {}".format(type(config).__name__))
-    lines: List[str] = []
+    lines: list[str] = []
     print_message(config, "", lines)
     lines.append("")
     return "\n".join(lines)

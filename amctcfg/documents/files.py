@@ -9,7 +9,7 @@ import stat
 from .._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Optional, Tuple, Union
+    from typing import IO, Any, Callable, Union
 
     PathLike = Union[str, "os.PathLike[str]"]
     Readable = Union[PathLike, IO[str], IO[bytes]]
@@ -49,7 +49,7 @@ def same_file(path: Any, other: Any) -> bool:
         return False
 
 
-def read(file: Readable) -> Tuple[Union[str, bytes], str]:
+def read(file: Readable) -> tuple[str | bytes, str]:
     """Read a path or an open file; return the contents and the name to show. Raises `OSError`."""
     stream: Any = file
     if not hasattr(stream, "read"):
@@ -67,7 +67,7 @@ def read(file: Readable) -> Tuple[Union[str, bytes], str]:
         raise ConfigError.single("encoding", message, hint=hint, name=name) from None
 
 
-def write(text: str, file: Writable, before: Optional[bytes] = None) -> None:
+def write(text: str, file: Writable, before: bytes | None = None) -> None:
     """Write to an open text file, or replace the file at a path in one step: it never holds half of the text.
 
     A pipe or a device is written to, and so is the process's own output where the path leads there. A file's owner,
@@ -82,7 +82,7 @@ def write(text: str, file: Writable, before: Optional[bytes] = None) -> None:
     write_bytes(text.encode("utf-8"), stream, before)
 
 
-def write_bytes(data: Fillable, file: PathLike, before: Optional[bytes] = None) -> None:
+def write_bytes(data: Fillable, file: PathLike, before: bytes | None = None) -> None:
     """Replace the file at a path as `write` does, by bytes, or by what a function writes that is given the open file."""
     try:
         path = os.path.realpath(file)
@@ -109,7 +109,7 @@ def fill(opened: IO[bytes], data: Fillable) -> None:
         opened.write(data)
 
 
-def replace(data: Fillable, path: str, before: Optional[bytes]) -> None:
+def replace(data: Fillable, path: str, before: bytes | None) -> None:
     if os.path.exists(path) and not os.access(path, os.W_OK):
         raise PermissionError(13, "Permission denied", path)
     try:
@@ -134,7 +134,7 @@ def replace(data: Fillable, path: str, before: Optional[bytes]) -> None:
             os.unlink(temporary)
 
 
-def create_beside(path: str) -> Tuple[int, str]:
+def create_beside(path: str) -> tuple[int, str]:
     """Create a file with a name of its own in a path's folder; open to others where a new file would be, at the path itself."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     mode = 0o600 if os.path.exists(path) else 0o666  # from which the system takes the umask

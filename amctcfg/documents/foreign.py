@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..messages.kinds import Wording
 
 # Other kinds of AMCT configurations in text format: what each is, and the fields that only it has.
-FAMILIES: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
+FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "a configuration for retraining or pruning (AMCTRetrainConfig)",
         (
@@ -74,7 +74,7 @@ FAMILY_PREFIXES = (("distill_", 1), ("retrain_", 0), ("regular_prune_", 0))
 PLACEHOLDERS = ("Opname", "Optype")  # for any layer and any type, on the vendor's pages
 
 # What frameworks and people call types that no flavour has: the word for what they compute.
-CALLED: Dict[str, str] = {
+CALLED: dict[str, str] = {
     "conv": "conv2d", "conv2d": "conv2d", "convolution": "conv2d", "convolution2d": "conv2d",
     "conv3d": "conv3d", "convolution3d": "conv3d", "conv1d": "conv1d",
     "depthwiseconv": "depthwise", "depthwiseconv2d": "depthwise", "depthwise": "depthwise",
@@ -100,7 +100,7 @@ def iter_top_fields(fields: Iterable[Any], depth: int = 0) -> Iterator[Field]:
             yield from iter_top_fields(field[1], depth + 1)
 
 
-def find_family(tree: Tree) -> Optional[Tuple[str, Field]]:
+def find_family(tree: Tree) -> tuple[str, Field] | None:
     """Return the other kind of configuration that a text is, and the field that shows it; None where there is none."""
     numbers = ((family_with_field(field[0]), field) for field in iter_top_fields(tree.fields))
     found = [(number, field) for number, field in numbers if number is not None]
@@ -143,12 +143,12 @@ def recognize_options(error: ConfigError) -> ConfigError:
 
 
 @lru_cache(maxsize=512)  # a wrong file has the same names again and again
-def family_with_field(name: str) -> Optional[int]:
+def family_with_field(name: str) -> int | None:
     by_name = (number for number, (_, fields) in enumerate(FAMILIES) if name in fields)
     return next(by_name, next((number for start, number in FAMILY_PREFIXES if name.startswith(start)), None))
 
 
-def make_family_error(tree: Tree, reading: Reading) -> Optional[Diagnostic]:
+def make_family_error(tree: Tree, reading: Reading) -> Diagnostic | None:
     """Return the one diagnostic for a file of another kind; None where what shows it is a field of this kind as well."""
     shown = foreign_message(tree)
     if shown:
@@ -178,7 +178,7 @@ def refine_errors(tree: Tree, reading: Reading) -> None:
         reading.diagnostics[index] = twice[0]._replace(hint=hint)
 
 
-def find_second_file(tree: Tree) -> Optional[int]:
+def find_second_file(tree: Tree) -> int | None:
     """Return the offset at which a second configuration seems to begin: at its first field, once more."""
     names = [(field[0], field[2]) for field in iter_raw_fields(tree.fields)]
     if len(names) < 4:
@@ -191,7 +191,7 @@ def find_second_file(tree: Tree) -> Optional[int]:
 # ---------------------------------------------------------------- fields
 
 
-def unknown_field(flavour: Flavour, cls: Type[Message], name: str) -> Wording:
+def unknown_field(flavour: Flavour, cls: type[Message], name: str) -> Wording:
     """Word the diagnostic for a field that a message does not have."""
     close = nearest(name, cls.__schema__.fields)
     hint = belongs_elsewhere(flavour, cls, name)
@@ -200,7 +200,7 @@ def unknown_field(flavour: Flavour, cls: Type[Message], name: str) -> Wording:
     return "unknown-field", "{} has no field '{}'".format(cls.__name__, name), hint, replacement
 
 
-def belongs_elsewhere(flavour: Flavour, cls: Type[Message], name: str) -> Optional[str]:
+def belongs_elsewhere(flavour: Flavour, cls: type[Message], name: str) -> str | None:
     """Say where a field belongs that other messages, flavours or versions have; None where none has it."""
     gone = dict(flavour.removed_fields).get(name)
     if gone:
@@ -225,9 +225,9 @@ def belongs_elsewhere(flavour: Flavour, cls: Type[Message], name: str) -> Option
     return None
 
 
-def newest_names(flavours: Iterable[Flavour]) -> List[str]:
+def newest_names(flavours: Iterable[Flavour]) -> list[str]:
     """Return the names of flavours, of several versions of one the newest alone."""
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     for flavour in flavours:
         found.setdefault(flavour.title, flavour.name)
     return list(found.values())

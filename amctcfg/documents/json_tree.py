@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple, Union
+from typing import Any, Iterator, NamedTuple
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, decode
 
 JSON_BLANKS = re.compile(r"[ \t\r\n]*")
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:(\.[0-9]+)?([eE][+-]?[0-9]+)?)")
-WORD_VALUES: Dict[str, Any] = {
+WORD_VALUES: dict[str, Any] = {
     "true": True,
     "false": False,
     "null": None,
@@ -55,10 +55,10 @@ class Entry(NamedTuple):
     value: Json
     start: int
     end: int
-    repeated: List[Tuple[int, int]]
+    repeated: list[tuple[int, int]]
 
 
-def parse_json(text: Union[str, bytes], name: str) -> Tuple[Source, Json]:
+def parse_json(text: str | bytes, name: str) -> tuple[Source, Json]:
     """Read the value in a JSON text, with positions.
 
     Objects in the outermost one that are written alike share what they hold, with the places of the first, as most layers'
@@ -75,7 +75,7 @@ def parse_json(text: Union[str, bytes], name: str) -> Tuple[Source, Json]:
     return source, value
 
 
-def parse_json_sequence(text: Union[str, bytes], name: str) -> Iterator[Any]:
+def parse_json_sequence(text: str | bytes, name: str) -> Iterator[Any]:
     """Read the values of a text that holds several, one after the other."""
     source = Source(decode(text, name), name)
     offset = skip_blanks(source.text, 0)
@@ -126,7 +126,7 @@ def read_value(text: str, start: int, depth: int) -> Json:
     raise json.JSONDecodeError("expected a value, found {}".format(found), text, start)
 
 
-def read_string(text: str, start: int) -> Tuple[str, int]:
+def read_string(text: str, start: int) -> tuple[str, int]:
     string, end = json.decoder.scanstring(text, start + 1, True)  # type: ignore[attr-defined]
     if not string.isascii() and any("\ud800" <= character <= "\udfff" for character in string):
         raise json.JSONDecodeError("the string holds half a character (a surrogate)", text, start)
@@ -134,9 +134,9 @@ def read_string(text: str, start: int) -> Tuple[str, int]:
 
 
 def read_inside(text: str, start: int, depth: int) -> Json:
-    entries: Dict[str, Entry] = {}
-    elements: List[Json] = []
-    alike: Dict[str, Any] = {}
+    entries: dict[str, Entry] = {}
+    elements: list[Json] = []
+    alike: dict[str, Any] = {}
     is_object = text[start] == "{"
     closing = "}" if is_object else "]"
     offset = skip_blanks(text, start + 1)
@@ -156,7 +156,7 @@ def read_inside(text: str, start: int, depth: int) -> Json:
     return Json(entries if is_object else elements, start, offset)
 
 
-def read_member(text: str, offset: int, depth: int, alike: Dict[str, Any]) -> Tuple[str, int, Json]:
+def read_member(text: str, offset: int, depth: int, alike: dict[str, Any]) -> tuple[str, int, Json]:
     """Read a key, and return it with its end and its value."""
     if text[offset : offset + 1] != '"':
         raise json.JSONDecodeError("expected a key in double quotes", text, offset)
@@ -168,7 +168,7 @@ def read_member(text: str, offset: int, depth: int, alike: Dict[str, Any]) -> Tu
     return key, end, read_value(text, start, depth + 1) if depth else read_alike(text, start, alike)
 
 
-def read_alike(text: str, start: int, alike: Dict[str, Any]) -> Json:
+def read_alike(text: str, start: int, alike: dict[str, Any]) -> Json:
     """Read a value of the outermost object, or take it from `alike`, what such objects hold by their text."""
     guess = FLAT_OBJECT.match(text, start)  # a wrong one isn't found, as an object's text begins no other object's
     if guess is not None and guess[0] in alike:
@@ -179,7 +179,7 @@ def read_alike(text: str, start: int, alike: Dict[str, Any]) -> Json:
     return value
 
 
-def next_or_end(text: str, offset: int, closing: str) -> Tuple[int, bool]:
+def next_or_end(text: str, offset: int, closing: str) -> tuple[int, bool]:
     match = COMMA.match(text, offset)
     assert match is not None  # it may be empty
     offset = match.end()

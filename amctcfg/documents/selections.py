@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Iterator, Mapping, NamedTuple, Sequence
 
 from ..diagnostics.words import CONTROL, shorten
 from ..flavours.flavour import Flavour
@@ -37,7 +37,7 @@ TERMS_OF_MODELS = ("runtime-weight", "channels%", "depthwise")  # about which a 
 class Expression(NamedTuple):
     """Terms of which a layer has to fulfil all: each with its value."""
 
-    terms: Tuple[Tuple[str, str], ...]
+    terms: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
         return ",".join(write_term(name, value) for name, value in self.terms)
@@ -45,7 +45,7 @@ class Expression(NamedTuple):
 
 def parse_expression(text: str) -> Expression:
     """Parse the terms of a selection, which commas join. Raises `ValueError` for an unknown term or a wrong value."""
-    terms: List[Tuple[str, str]] = []
+    terms: list[tuple[str, str]] = []
     position, text = 0, text.strip()
     while position < len(text) or not terms:
         match = TERM.match(text, position)
@@ -86,7 +86,7 @@ def write_term(name: str, value: str) -> str:
 # ---------------------------------------------------------------- which layers
 
 
-def select(expression: Expression, layers: Sequence[Layer], flavour: Flavour) -> List[str]:
+def select(expression: Expression, layers: Sequence[Layer], flavour: Flavour) -> list[str]:
     """Select the layers that can be quantized and fulfil all terms, in the model's order.
 
     `first` and `last` count among those that fulfil the others. Raises `ValueError` for a term about which a table of
@@ -109,7 +109,7 @@ def select(expression: Expression, layers: Sequence[Layer], flavour: Flavour) ->
     return names[low:high]
 
 
-def fulfils(layer: Layer, traits: Optional[Mapping[str, Traits]], name: str, value: str, separator: str) -> bool:
+def fulfils(layer: Layer, traits: Mapping[str, Traits] | None, name: str, value: str, separator: str) -> bool:
     """Return whether a layer fulfils a term, by what the model shows of it, if that is known."""
     if name == "type":
         return layer.type == value
@@ -131,7 +131,7 @@ class Line(NamedTuple):
 
     start: int
     end: int
-    names: Tuple[Optional[str], ...]
+    names: tuple[str | None, ...]
     comment: str
 
 
@@ -141,10 +141,10 @@ class Block(NamedTuple):
     expression: str
     start: int
     end: int
-    lines: Tuple[Line, ...]
+    lines: tuple[Line, ...]
 
     @property
-    def names(self) -> List[Optional[str]]:
+    def names(self) -> list[str | None]:
         return [name for line in self.lines for name in line.names]
 
     @property
@@ -153,7 +153,7 @@ class Block(NamedTuple):
         return self.lines[-1].end if self.lines else self.end
 
 
-def find_blocks(tree: Tree) -> List[Block]:
+def find_blocks(tree: Tree) -> list[Block]:
     text = tree.source.text
     if "where=" not in text:
         return []
@@ -200,15 +200,15 @@ class Judged(NamedTuple):
     """A block with the names that its expression chooses now; `problem` says why these can't be known."""
 
     block: Block
-    wanted: Tuple[str, ...]
-    problem: Optional[str]
+    wanted: tuple[str, ...]
+    problem: str | None
 
     @property
     def is_stale(self) -> bool:
         return self.problem is None and set(self.block.names) != set(self.wanted)
 
 
-def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour) -> List[Judged]:
+def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour) -> list[Judged]:
     """Compare the blocks of a text with a model.
 
     A name that stands outside of all blocks, or is chosen by a block above, is not wanted again: an entry can't be there
@@ -217,7 +217,7 @@ def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour) -> List[
     blocks = find_blocks(tree)
     if not blocks:
         return []
-    taken: Set[Optional[str]] = set(names_outside(tree, blocks))
+    taken: set[str | None] = set(names_outside(tree, blocks))
     found = []
     for block in blocks:
         try:
@@ -232,7 +232,7 @@ def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour) -> List[
     return found
 
 
-def names_outside(tree: Tree, blocks: Sequence[Block]) -> Iterator[Optional[str]]:
+def names_outside(tree: Tree, blocks: Sequence[Block]) -> Iterator[str | None]:
     """Give the names in `skip_layers` that stand in none of these blocks."""
     starts = [block.end for block in blocks]
     for element in tree.find_all((SKIP_LAYERS,)):

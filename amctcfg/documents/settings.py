@@ -12,7 +12,7 @@ from ..diagnostics.words import CONTROL
 from ..textformat.lexis import STRING_OR_REST
 
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, Optional, Tuple
+    from typing import Iterable
 
     from ..diagnostics.diagnostic import Diagnostic
 
@@ -37,11 +37,11 @@ class Settings:
 
     def __init__(self, text: str, name: str) -> None:
         self.source: Source = Source(text, name)
-        self.values: Dict[str, str] = {}
-        self.ignored: List[Tuple[str, Optional[int], int, int]] = []
-        self.waiting: List[Tuple[str, int, int]] = []  # codes that are left out of the field behind them
-        self.paths: List[Tuple[int, int]] = []
-        self.diagnostics: List[Diagnostic] = []
+        self.values: dict[str, str] = {}
+        self.ignored: list[tuple[str, int | None, int, int]] = []
+        self.waiting: list[tuple[str, int, int]] = []  # codes that are left out of the field behind them
+        self.paths: list[tuple[int, int]] = []
+        self.diagnostics: list[Diagnostic] = []
         if MARK in text:  # most files have none
             self.read(text)
 
@@ -112,21 +112,21 @@ class Settings:
             self.report_unknown("flavour", value, FLAVOURS, match, "there are {}".format(", ".join(FLAVOURS)))
 
     def report_unknown(
-        self, what: str, name: str, known: Iterable[str], match: re.Match[str], hint: Optional[str] = None
+        self, what: str, name: str, known: Iterable[str], match: re.Match[str], hint: str | None = None
     ) -> None:
         """Report a name that is not known, with the nearest one that is; the hint is for one that is near to none."""
         from ..diagnostics.suggestions import did_you_mean, nearest
 
         self.report("there is no {} '{}'".format(what, name), match, did_you_mean(nearest(name, known)) or hint)
 
-    def report(self, message: str, match: re.Match[str], hint: Optional[str] = None) -> None:
+    def report(self, message: str, match: re.Match[str], hint: str | None = None) -> None:
         from ..diagnostics.diagnostic import WARNING, Diagnostic
 
         span = self.source.span(match.start(), match.end())
         found = Diagnostic(WARNING, "unknown-setting", message, span=span, hint=hint, name=self.source.name)
         self.diagnostics.append(found)
 
-    def without_ignored(self, found: Iterable[Diagnostic]) -> Tuple[Diagnostic, ...]:
+    def without_ignored(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Return the diagnostics that no comment leaves out, and those about the settings themselves."""
         if not self.ignored and not self.diagnostics:
             return tuple(found)
@@ -136,7 +136,7 @@ class Settings:
         kept = [d for d in (*found, *self.diagnostics) if ignored.isdisjoint(ways_to_ignore(d))]
         return tuple(sorted(kept, key=position))
 
-    def unused(self, found: Iterable[Diagnostic]) -> List[Diagnostic]:
+    def unused(self, found: Iterable[Diagnostic]) -> list[Diagnostic]:
         """Return a warning for each `ignore` that leaves nothing out of these diagnostics."""
         from ..diagnostics.diagnostic import WARNING, Diagnostic
 
@@ -152,14 +152,14 @@ class Settings:
         return unused
 
 
-def ways_to_ignore(diagnostic: Diagnostic) -> List[Tuple[str, Optional[int]]]:
+def ways_to_ignore(diagnostic: Diagnostic) -> list[tuple[str, int | None]]:
     """Return what leaves a diagnostic out: its code, for everywhere and for its line; nothing of an error."""
     if diagnostic.severity != "warning":
         return []
     return [(diagnostic.code, None), (diagnostic.code, diagnostic.span.line if diagnostic.span else 0)]
 
 
-def rewrite_head_paths(text: str, original: str, copy: Optional[str]) -> str:
+def rewrite_head_paths(text: str, original: str, copy: str | None) -> str:
     """Rewrite the relative paths in a text's head so that a copy of the file at another place finds the same files.
 
     `original` is the path of the file, or a name in the current folder such as `<stdin>`; where `copy` is None, its place is
@@ -178,7 +178,7 @@ def rewrite_head_paths(text: str, original: str, copy: Optional[str]) -> str:
     return text
 
 
-def head_line(graph: str, flavour: str, output: Optional[str], ignore: Iterable[str] = ()) -> str:
+def head_line(graph: str, flavour: str, output: str | None, ignore: Iterable[str] = ()) -> str:
     """Make the head of a new file at `output`, None for standard output, which is read in the current folder.
 
     It is without the model where no comment can hold its path.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Iterator
 
 from ..diagnostics.diagnostic import ConfigError
 from ..messages.kinds import STRING
@@ -21,9 +21,9 @@ from .text import whole_edit
 QUICK_FIX, REFACTOR, FIX_ALL = "quickfix", "refactor", "source.fixAll.amctcfg"
 
 
-def code_actions(analysis: Analysis, start: int, end: int, only: Optional[List[str]]) -> List[Dict[str, Any]]:
+def code_actions(analysis: Analysis, start: int, end: int, only: list[str] | None) -> list[dict[str, Any]]:
     """Return the actions for a stretch of the text; `only` are the kinds that the client wants."""
-    found: List[Dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     if is_wanted(QUICK_FIX, only):
         found += quick_fixes(analysis, start, end)
     if is_wanted(REFACTOR, only):
@@ -37,11 +37,11 @@ def code_actions(analysis: Analysis, start: int, end: int, only: Optional[List[s
     return found
 
 
-def is_wanted(kind: str, only: Optional[List[str]]) -> bool:
+def is_wanted(kind: str, only: list[str] | None) -> bool:
     return not only or any(kind == one or kind.startswith(one + ".") for one in only)
 
 
-def action(title: str, kind: str, analysis: Analysis, edits: Any, **more: Any) -> Dict[str, Any]:
+def action(title: str, kind: str, analysis: Analysis, edits: Any, **more: Any) -> dict[str, Any]:
     ordered = order_edits(edits, len(analysis.text.text))  # the protocol, too, has none that overlap
     changes = {analysis.uri: [analysis.text.edit(edit) for edit in ordered]}
     return dict({"title": title, "kind": kind, "edit": {"changes": changes}}, **more)
@@ -50,7 +50,7 @@ def action(title: str, kind: str, analysis: Analysis, edits: Any, **more: Any) -
 # ---------------------------------------------------------------- fixes
 
 
-def quick_fixes(analysis: Analysis, start: int, end: int) -> Iterator[Dict[str, Any]]:
+def quick_fixes(analysis: Analysis, start: int, end: int) -> Iterator[dict[str, Any]]:
     text = analysis.text.text
     slips = fix_syntax(text)[1]
     if slips:
@@ -68,7 +68,7 @@ def quick_fixes(analysis: Analysis, start: int, end: int) -> Iterator[Dict[str, 
 # ---------------------------------------------------------------- skipping, extraction
 
 
-def skipping(analysis: Analysis, offset: int) -> Iterator[Dict[str, Any]]:
+def skipping(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
     node = name_at(analysis, offset)
     layer = analysis.layer(node.text or "") if node is not None else None
     if layer is None or not analysis.flavour.quantizes(layer):
@@ -84,9 +84,9 @@ def skipping(analysis: Analysis, offset: int) -> Iterator[Dict[str, Any]]:
         yield action("Stop skipping this layer", REFACTOR, analysis, whole_edit(text, unskipped))
 
 
-def extraction(analysis: Analysis, offset: int) -> Iterator[Dict[str, Any]]:
+def extraction(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
     """Offer an override of a layer as one of its type; overrides of the type's other layers with the same block go."""
-    node: Optional[OutlineNode] = analysis.outline.inside(offset)
+    node: OutlineNode | None = analysis.outline.inside(offset)
     if node is analysis.outline.root:
         node = analysis.outline.at(offset)
     while node is not None and node.field != OF_LAYER:
@@ -117,9 +117,7 @@ def extraction(analysis: Analysis, offset: int) -> Iterator[Dict[str, Any]]:
 # ---------------------------------------------------------------- layout
 
 
-def formatting(
-    analysis: Analysis, start: Optional[int] = None, end: Optional[int] = None
-) -> Optional[List[Dict[str, Any]]]:
+def formatting(analysis: Analysis, start: int | None = None, end: int | None = None) -> list[dict[str, Any]] | None:
     """Return the edits that `fmt` makes, all or those in a stretch of the text; None for what is not text format."""
     text = analysis.text.text
     try:
@@ -137,7 +135,7 @@ def formatting(
     return found
 
 
-def stretches(text: str) -> List[Tuple[int, int]]:
+def stretches(text: str) -> list[tuple[int, int]]:
     """Return where the fields at the top of a text and the gaps between them begin and end, in turn.
 
     The layout changes no field's place in their order, so that each has its counterpart in the formatted text.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Optional
 from urllib.parse import unquote, urlsplit
 
 from ..diagnostics.codes import DIAGNOSTICS_PAGE
@@ -46,19 +46,19 @@ class ClientSettings:
     def __init__(self, values: Any) -> None:
         values = values if isinstance(values, dict) else {}
         values = values.get("amctcfg", values) if isinstance(values.get("amctcfg", values), dict) else values
-        self.graph: Optional[str] = text_or_none(values.get("graph"))
-        self.flavour: Optional[str] = text_or_none(values.get("flavour"))
-        self.rules: Optional[str] = text_or_none(values.get("rules"))
+        self.graph: str | None = text_or_none(values.get("graph"))
+        self.flavour: str | None = text_or_none(values.get("flavour"))
+        self.rules: str | None = text_or_none(values.get("rules"))
         self.lenient: bool = values.get("lenient") is True
         ignore = values.get("ignore")
-        self.ignore: List[str] = [code for code in ignore if isinstance(code, str)] if isinstance(ignore, list) else []
+        self.ignore: list[str] = [code for code in ignore if isinstance(code, str)] if isinstance(ignore, list) else []
         self.hints: bool = values.get("inlayHints") is not False
 
     def options(self) -> Options:
         return Options(self.graph, self.flavour, self.rules, self.lenient, tuple(self.ignore))
 
 
-def text_or_none(value: Any) -> Optional[str]:
+def text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
@@ -67,9 +67,9 @@ class EditorWorkspace(Workspace):
 
     def __init__(self, options: Options, note: Callable[[str], None], loaded: Callable[[], None]) -> None:
         super().__init__(options, note)
-        self.stamps: Dict[str, Any] = {}
+        self.stamps: dict[str, Any] = {}
         self.loaded: Callable[[], None] = loaded
-        self.loading: Dict[Tuple[str, str], Any] = {}  # a thread, or the failure that it ended with
+        self.loading: dict[tuple[str, str], Any] = {}  # a thread, or the failure that it ended with
 
     def model(self, path: str, flavour: Flavour, by_head: bool = False) -> Model:
         stamp = stamp_of(path)
@@ -88,7 +88,7 @@ class EditorWorkspace(Workspace):
             work.start()
         raise Waiting("reading {} ...".format(path))
 
-    def load(self, key: Tuple[str, str], flavour: Flavour, by_head: bool) -> None:
+    def load(self, key: tuple[str, str], flavour: Flavour, by_head: bool) -> None:
         """Read a large model; runs in a thread of its own, so that other files don't wait for it."""
         try:
             super().model(key[0], flavour, by_head)
@@ -98,7 +98,7 @@ class EditorWorkspace(Workspace):
             self.loading[key] = failure
             self.loaded()
 
-    def keep(self, paths: Set[str]) -> None:
+    def keep(self, paths: set[str]) -> None:
         """Forget all models but these."""
         for path in set(self.stamps) - paths:
             if not any(key[0] == path and not isinstance(work, Failure) for key, work in self.loading.items()):
@@ -107,7 +107,7 @@ class EditorWorkspace(Workspace):
                     for key in [key for key in cache if key[0] == path]:
                         del cache[key]
 
-    def changed(self) -> List[str]:
+    def changed(self) -> list[str]:
         return [path for path, stamp in self.stamps.items() if stamp_of(path) != stamp]
 
 
@@ -115,7 +115,7 @@ class Waiting(Failure):
     """A model is being read; what asks for it is asked again later."""
 
 
-def stamp_of(path: str) -> Optional[Tuple[int, int]]:
+def stamp_of(path: str) -> tuple[int, int] | None:
     """Return the size and the time of a file, which tell its states apart."""
     try:
         status = os.stat(path)
@@ -134,7 +134,7 @@ class Analysis:
         self.text: Text = text
         self.uri: str = uri
         self.name: str = path_of_uri(uri)
-        self.problem: Optional[str] = None  # why the file can't be looked at on its model
+        self.problem: str | None = None  # why the file can't be looked at on its model
         self.is_waiting: bool = False
         try:
             self.file: ConfigFile = workspace.file(text.text, self.name)
@@ -144,10 +144,10 @@ class Analysis:
             self.file = workspace.file_alone(text.text, self.name)
         self.earlier: Earlier = earlier
         self.flavour: Flavour = self.file.flavour
-        self.layers: Optional[Layers] = self.file.layers
+        self.layers: Layers | None = self.file.layers
 
     @cached
-    def diagnostics(self) -> Tuple[Diagnostic, ...]:
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Return what `check` reports."""
         try:
             return self.file.check()
@@ -160,31 +160,31 @@ class Analysis:
         return Outline(self.text.text, self.flavour)
 
     @cached
-    def document(self) -> Optional[Document[Any]]:
+    def document(self) -> Document[Any] | None:
         """Return the configuration, also one with errors; the last one that could be read where this can't."""
         tree = self.file.tree
         return self.earlier() if tree is None else read_tree(tree, False, self.flavour)[0]
 
     @cached
-    def resolver(self) -> Optional[Resolver]:
+    def resolver(self) -> Resolver | None:
         document = self.document
         if document is None or type(document.config) is not self.flavour.config:
             return None
         return Resolver(document, self.file.rules, self.flavour)
 
-    def layer(self, name: str) -> Optional[Layer]:
+    def layer(self, name: str) -> Layer | None:
         return next((layer for layer in self.layers or () if layer.name == name), None)
 
 
 # ---------------------------------------------------------------- for the client
 
 
-def diagnostic_of(analysis: Analysis, diagnostic: Diagnostic) -> Dict[str, Any]:
+def diagnostic_of(analysis: Analysis, diagnostic: Diagnostic) -> dict[str, Any]:
     """Return a diagnostic as the protocol has it; one that has no place stands at the beginning."""
     zero = {"line": 0, "character": 0}
     place = {"start": zero, "end": zero} if diagnostic.span is None else analysis.text.span_range(diagnostic.span)
     message = escape_controls(diagnostic.message) + ("\n" + escape_controls(diagnostic.hint) if diagnostic.hint else "")
-    found: Dict[str, Any] = {
+    found: dict[str, Any] = {
         "range": place,
         "severity": 1 if diagnostic.severity == ERROR else 2,
         "code": diagnostic.code,

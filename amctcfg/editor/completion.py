@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Iterator
 
 from ..diagnostics.words import pluralize
 from ..flavours.layer import Layer
@@ -19,7 +19,7 @@ MOST_COMPLETIONS = 200
 KIND_FIELD, KIND_VALUE, KIND_ENUM, KIND_LAYER, KIND_TYPE = 5, 12, 20, 21, 7
 
 
-def completion(analysis: Analysis, offset: int, snippets: bool) -> Dict[str, Any]:
+def completion(analysis: Analysis, offset: int, snippets: bool) -> dict[str, Any]:
     """List what may stand at a place. The list is never complete: what is typed next is asked about again."""
     outline = analysis.outline
     if outline.comment_at(offset):
@@ -33,7 +33,7 @@ def completion(analysis: Analysis, offset: int, snippets: bool) -> Dict[str, Any
     return {"isIncomplete": True, "items": list(items)[:MOST_COMPLETIONS]}
 
 
-def value_node(message: OutlineNode, offset: int) -> Optional[OutlineNode]:
+def value_node(message: OutlineNode, offset: int) -> OutlineNode | None:
     """Find the field whose value a place is in, or behind whose colon it is."""
     for number, child in enumerate(message.children):
         if child.value is not None and child.value_start <= offset <= child.value_end:
@@ -45,7 +45,7 @@ def value_node(message: OutlineNode, offset: int) -> Optional[OutlineNode]:
     return None
 
 
-def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets: bool) -> Iterator[Dict[str, Any]]:
+def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets: bool) -> Iterator[dict[str, Any]]:
     if message.message is None:
         return
     there = {child.name for child in message.children if not child.start <= offset <= child.name_end}
@@ -65,8 +65,8 @@ def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets
 
 
 def make_item(
-    analysis: Analysis, place: Tuple[int, int], label: str, kind: int, words: str, written: str
-) -> Dict[str, Any]:
+    analysis: Analysis, place: tuple[int, int], label: str, kind: int, words: str, written: str
+) -> dict[str, Any]:
     edit = {"range": analysis.text.range(*place), "newText": written}
     return {"label": label, "kind": kind, "detail": words, "textEdit": edit}
 
@@ -95,9 +95,7 @@ def detail(spec: Any) -> str:
     return ", ".join(parts)
 
 
-def values(
-    analysis: Analysis, message: OutlineNode, node: Optional[OutlineNode], offset: int
-) -> Iterator[Dict[str, Any]]:
+def values(analysis: Analysis, message: OutlineNode, node: OutlineNode | None, offset: int) -> Iterator[dict[str, Any]]:
     spec = node.spec if node is not None else None
     if spec is None and message.is_list:
         spec = message.spec
@@ -119,7 +117,7 @@ def values(
             yield dict(item, filterText=value or label)
 
 
-def choices_of(spec: Any) -> Tuple[str, ...]:
+def choices_of(spec: Any) -> tuple[str, ...]:
     if spec.kind is BOOL:
         return "true", "false"
     if isinstance(spec.kind, Enum):
@@ -128,8 +126,8 @@ def choices_of(spec: Any) -> Tuple[str, ...]:
 
 
 def names_for(
-    analysis: Analysis, field: str, message: OutlineNode, node: Optional[OutlineNode]
-) -> Iterator[Tuple[str, int, str]]:
+    analysis: Analysis, field: str, message: OutlineNode, node: OutlineNode | None
+) -> Iterator[tuple[str, int, str]]:
     """Yield the names that may stand in a field and are not listed yet."""
     flavour, layers = analysis.flavour, analysis.layers or ()
     own = node.text if node is not None else None
@@ -154,7 +152,7 @@ def may_stand(analysis: Analysis, field: str, message: OutlineNode, layer: Layer
     return flavour.quantizes(layer)
 
 
-def strings_in(analysis: Analysis, field: str, message: OutlineNode) -> Iterator[Tuple[str, OutlineNode]]:
+def strings_in(analysis: Analysis, field: str, message: OutlineNode) -> Iterator[tuple[str, OutlineNode]]:
     """Yield the names in a field: of a list or repeated field all of them, of an override those of all overrides."""
     for node in analysis.outline.strings:
         holder = node.parent

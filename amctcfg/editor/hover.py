@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from ..diagnostics.words import as_block, as_code, list_words, pluralize
 from ..flavours.layer import Layer
@@ -18,7 +18,7 @@ from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, child_text
 MOST_LISTED = 20
 
 
-def hover(analysis: Analysis, offset: int) -> Optional[Dict[str, Any]]:
+def hover(analysis: Analysis, offset: int) -> dict[str, Any] | None:
     """Describe what is at a place: the meaning of a field, what a layer gets, which layers have a block."""
     node = analysis.outline.at(offset)
     if node is None:
@@ -35,7 +35,7 @@ def hover(analysis: Analysis, offset: int) -> Optional[Dict[str, Any]]:
     return None if words is None else {"contents": {"kind": "markdown", "value": words}, "range": place}
 
 
-def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
+def field_words(analysis: Analysis, node: OutlineNode) -> str | None:
     if node.spec is None:
         return None
     holder = node.parent
@@ -50,7 +50,7 @@ def field_words(analysis: Analysis, node: OutlineNode) -> Optional[str]:
     return "{}\n\n{}".format(words, count_layers(found) if found else "No layer of the model gets this block.")
 
 
-def layers_of_block(analysis: Analysis, node: OutlineNode) -> Optional[List[Layer]]:
+def layers_of_block(analysis: Analysis, node: OutlineNode) -> list[Layer] | None:
     """Find the quantized layers that have the block at a node; None where it is not a block, or there is no model.
 
     The resolver is that of the last text that could be read: a block that is being written counts, too.
@@ -72,13 +72,13 @@ def layers_of_block(analysis: Analysis, node: OutlineNode) -> Optional[List[Laye
     return None
 
 
-def count_layers(layers: List[Layer]) -> str:
+def count_layers(layers: list[Layer]) -> str:
     """Return `2 layers of the model: a, b`."""
     names = ": " + list_words([as_code(layer.name) for layer in layers], MOST_LISTED) if layers else ""
     return "{} of the model{}".format(pluralize(len(layers), "layer"), names)
 
 
-def layer_words(analysis: Analysis, name: str) -> Optional[str]:
+def layer_words(analysis: Analysis, name: str) -> str | None:
     layer = analysis.layer(name)
     if layer is None:
         return None if analysis.layers is None else "The model has no layer of this name."
@@ -88,7 +88,7 @@ def layer_words(analysis: Analysis, name: str) -> Optional[str]:
     return as_block(Explanation(resolver, resolver.merge(layer), name=analysis.name).text())
 
 
-def type_words(analysis: Analysis, name: str) -> Optional[str]:
+def type_words(analysis: Analysis, name: str) -> str | None:
     described = analysis.flavour.types.get(name)
     if described is None:
         return "{} has no layer type of this name.".format(analysis.flavour.name)
@@ -100,7 +100,7 @@ def type_words(analysis: Analysis, name: str) -> Optional[str]:
     return words
 
 
-def inlay_hints(analysis: Analysis, start: int, end: int) -> List[Dict[str, Any]]:
+def inlay_hints(analysis: Analysis, start: int, end: int) -> list[dict[str, Any]]:
     """Say behind the name of an override how many layers get it: `→ 13 layers`, `→ nothing`."""
     resolver, layers = analysis.resolver, analysis.layers
     if resolver is None or layers is None:

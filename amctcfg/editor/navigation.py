@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from ..diagnostics.words import escape_controls
 from ..resolve.resolver import OF_LAYER, OF_TYPE
@@ -15,15 +15,15 @@ SYMBOL_OBJECT, SYMBOL_FIELD, SYMBOL_ARRAY = 19, 8, 18
 DEEPEST_SYMBOL = 50  # levels of symbols; clients and the JSON of an answer have limits, too
 
 
-def document_symbols(analysis: Analysis) -> List[Dict[str, Any]]:
+def document_symbols(analysis: Analysis) -> list[dict[str, Any]]:
     return [symbol(analysis, node) for node in analysis.outline.root.children if node.name]
 
 
-def symbol(analysis: Analysis, node: OutlineNode, depth: int = 0) -> Dict[str, Any]:
+def symbol(analysis: Analysis, node: OutlineNode, depth: int = 0) -> dict[str, Any]:
     text = analysis.text
     name = node.name or "element"
     key = child_text(node, "layer_name") or child_text(node, "layer_type")
-    found: Dict[str, Any] = {
+    found: dict[str, Any] = {
         "name": name,
         "detail": escape_controls(key or node.value or ""),
         "kind": SYMBOL_ARRAY if node.is_list else SYMBOL_OBJECT if node.opening is not None else SYMBOL_FIELD,
@@ -36,9 +36,9 @@ def symbol(analysis: Analysis, node: OutlineNode, depth: int = 0) -> Dict[str, A
     return found
 
 
-def folding_ranges(analysis: Analysis) -> List[Dict[str, Any]]:
+def folding_ranges(analysis: Analysis) -> list[dict[str, Any]]:
     text = analysis.text
-    found: List[Dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for node in analysis.outline.walk():
         if node.opening is not None:
             first, last = text.position(node.start)["line"], text.position(node.end)["line"]
@@ -52,7 +52,7 @@ def folding_ranges(analysis: Analysis) -> List[Dict[str, Any]]:
     return found
 
 
-def name_at(analysis: Analysis, offset: int) -> Optional[OutlineNode]:
+def name_at(analysis: Analysis, offset: int) -> OutlineNode | None:
     """Find the string at a place that names a layer or a type."""
     node = analysis.outline.at(offset)
     if node is None or node.text is None or node.field not in (*NAMES_OF_LAYERS, *NAMES_OF_TYPES):
@@ -60,20 +60,20 @@ def name_at(analysis: Analysis, offset: int) -> Optional[OutlineNode]:
     return node if node.value_start <= offset else None
 
 
-def make_location(analysis: Analysis, place: Dict[str, Any]) -> Dict[str, Any]:
+def make_location(analysis: Analysis, place: dict[str, Any]) -> dict[str, Any]:
     return {"uri": analysis.uri, "range": place}
 
 
-def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
+def definition(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
     """Go from an override to the blocks that it shadows, from a layer's name to the blocks that it could have."""
-    override: Optional[OutlineNode] = analysis.outline.at(offset) or analysis.outline.inside(offset)
+    override: OutlineNode | None = analysis.outline.at(offset) or analysis.outline.inside(offset)
     while override is not None and override.field not in (OF_LAYER, OF_TYPE):
         override = override.parent
     document, resolver, named = analysis.document, analysis.resolver, name_at(analysis, offset)
     if document is None or resolver is None or (override is None and named is None):
         return []
-    name: Optional[str] = None
-    layer_type: Optional[str] = None
+    name: str | None = None
+    layer_type: str | None = None
     if override is None:
         name = named.text if named is not None else None
     elif override.field == OF_TYPE:
@@ -86,7 +86,7 @@ def definition(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
     return [make_location(analysis, analysis.text.span_range(span)) for span in spans]
 
 
-def references(analysis: Analysis, offset: int) -> List[Dict[str, Any]]:
+def references(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
     """Find all places that name the same layer, or the same type."""
     node = name_at(analysis, offset)
     if node is None:

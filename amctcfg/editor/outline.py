@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Iterator
 
 from ..flavours.flavour import Flavour
 from ..textformat.literals import unescape
@@ -28,14 +28,14 @@ MOST_NODES = 300000
 class OutlineNode:
     """A field, or an element of a list: where it stands, its value if that is a scalar, the fields inside if it is not."""
 
-    name: Optional[str]
+    name: str | None
     start: int
     end: int
-    parent: Optional[OutlineNode]
-    children: List[OutlineNode] = field(default_factory=list)
-    value: Optional[str] = None
+    parent: OutlineNode | None
+    children: list[OutlineNode] = field(default_factory=list)
+    value: str | None = None
     value_start: int = 0
-    opening: Optional[int] = None  # the offset behind the opening bracket
+    opening: int | None = None  # the offset behind the opening bracket
     is_list: bool = False
     has_colon: bool = False
     spec: Any = None  # what the flavour says of the field
@@ -54,12 +54,12 @@ class OutlineNode:
         return self.value_start + len(self.value or "")
 
     @property
-    def field(self) -> Optional[str]:
+    def field(self) -> str | None:
         """Its name, or of an element that of its list."""
         return self.name if self.name is not None or self.parent is None else self.parent.name
 
     @property
-    def text(self) -> Optional[str]:
+    def text(self) -> str | None:
         """The content of a string."""
         if self.value is None or self.value[0] not in "\"'":
             return None
@@ -69,7 +69,7 @@ class OutlineNode:
         except (ValueError, IndexError):
             return self.value[1:]
 
-    def first(self, name: str) -> Optional[OutlineNode]:
+    def first(self, name: str) -> OutlineNode | None:
         return next((child for child in self.children if child.name == name), None)
 
 
@@ -79,14 +79,14 @@ class Outline:
     def __init__(self, text: str, flavour: Flavour) -> None:
         self.text: str = text
         self.root: OutlineNode = OutlineNode("", 0, len(text), None)
-        self.comments: List[Tuple[int, int]] = []
-        self.strings: List[OutlineNode] = []
+        self.comments: list[tuple[int, int]] = []
+        self.strings: list[OutlineNode] = []
         self._read()
         self._describe(flavour)
 
     def _read(self) -> None:
-        stack: List[OutlineNode] = [self.root]
-        pending: Optional[OutlineNode] = None
+        stack: list[OutlineNode] = [self.root]
+        pending: OutlineNode | None = None
         for count, match in enumerate(TOKEN.finditer(self.text)):
             if count > MOST_NODES:
                 break
@@ -131,7 +131,7 @@ class Outline:
     def _describe(self, flavour: Flavour) -> None:
         """Find out what each node is."""
         self.root.message = flavour.config
-        pending: List[Tuple[OutlineNode, Tuple[Any, ...]]] = [(self.root, (flavour.config,))]
+        pending: list[tuple[OutlineNode, tuple[Any, ...]]] = [(self.root, (flavour.config,))]
         while pending:
             parent, scopes = pending.pop()
             for node in parent.children:
@@ -166,7 +166,7 @@ class Outline:
         is_closed = self.text[node.end - 1 : node.end] in ("}", ">", "]") and node.end > (node.opening or 0)
         return node.end - is_closed
 
-    def at(self, offset: int) -> Optional[OutlineNode]:
+    def at(self, offset: int) -> OutlineNode | None:
         """Find the field whose name or scalar an offset is on."""
         node = self.inside(offset)
         for child in node.children:
@@ -180,6 +180,6 @@ class Outline:
         return any(start < offset <= end for start, end in self.comments)
 
 
-def child_text(node: OutlineNode, field: str) -> Optional[str]:
+def child_text(node: OutlineNode, field: str) -> str | None:
     child = node.first(field)
     return child.text if child is not None else None

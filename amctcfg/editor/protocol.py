@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from typing import IO, Any, Dict, Optional
+from typing import IO, Any
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
 INVALID_PARAMS, INTERNAL_ERROR, NOT_INITIALIZED = -32602, -32603, -32002
@@ -36,7 +36,7 @@ class ResponseError(Exception):
 
 def read_frame(stream: IO[bytes]) -> Any:
     """Read the body of the next frame, `END_OF_INPUT` at the end of the input. Raises `BrokenHeader` and `NotJson`."""
-    length: Optional[int] = None
+    length: int | None = None
     while True:
         line = stream.readline(LONGEST_HEADER)
         if not line:
@@ -73,7 +73,7 @@ class FrameWriter:
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream: IO[bytes] = stream
 
-    def send(self, message: Dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         body = json.dumps(dict({"jsonrpc": "2.0"}, **message), separators=(",", ":")).encode("ascii", "replace")
         self.stream.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         self.stream.flush()

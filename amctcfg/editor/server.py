@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import IO, Any, Callable, Dict, Optional, Set, Tuple
+from typing import IO, Any, Callable
 
 from .. import __version__
 from ..documents.document import Document
@@ -63,11 +63,11 @@ class File:
         self.text: Text = text
         self.opened: Text = text
         self.version: Any = version
-        self.due: Optional[float] = time.monotonic() + DEBOUNCE / 3
-        self.problem_due: Optional[float] = None  # when to say why it can't be looked at on its model
+        self.due: float | None = time.monotonic() + DEBOUNCE / 3
+        self.problem_due: float | None = None  # when to say why it can't be looked at on its model
         self.was_edited: bool = False
-        self.analysis: Optional[Analysis] = None
-        self.before: Optional[Analysis] = None
+        self.analysis: Analysis | None = None
+        self.before: Analysis | None = None
 
     def change(self, text: Text, version: Any) -> None:
         self.text, self.version = text, version
@@ -88,10 +88,10 @@ class Server:
         self.stdin: IO[bytes] = stdin
         self.writer: FrameWriter = writer
         self.incoming: queue.Queue[Any] = queue.Queue()
-        self.waiting: Set[Any] = set()  # the requests in the queue, by id
-        self.cancelled: Set[Any] = set()
+        self.waiting: set[Any] = set()  # the requests in the queue, by id
+        self.cancelled: set[Any] = set()
         self.ended: threading.Event = threading.Event()
-        self.files: Dict[str, File] = {}
+        self.files: dict[str, File] = {}
         self.encoding: str = ENCODINGS[0]
         self.snippets: bool = False
         self.initialized: bool = False
@@ -163,7 +163,7 @@ class Server:
             if self.workspace.changed():
                 self.recheck()
 
-    def models_in_use(self) -> Set[str]:
+    def models_in_use(self) -> set[str]:
         analyses = [file.analysis for file in self.files.values() if file.analysis is not None]
         return {analysis.file.model.path for analysis in analyses if analysis.file.model is not None}
 
@@ -196,7 +196,7 @@ class Server:
         if file.analysis is None:
             opened = file.opened
 
-            def earlier() -> Optional[Document[Any]]:
+            def earlier() -> Document[Any] | None:
                 before = file.before or Analysis(opened, file.uri, self.workspace, lambda: None)
                 return before.document
 
@@ -206,7 +206,7 @@ class Server:
     def log(self, text: str) -> None:
         self.writer.notify("window/logMessage", {"type": MESSAGE_TYPES["info"], "message": text})
 
-    def show_problem(self, problem: Optional[str]) -> None:
+    def show_problem(self, problem: str | None) -> None:
         """Say once why a file can't be looked at on its model."""
         if problem is not None and problem not in self.problems:
             self.problems.add(problem)
@@ -234,7 +234,7 @@ class Server:
         except Exception:
             traceback.print_exc(file=sys.stderr)
 
-    def request(self, message: Dict[str, Any]) -> None:
+    def request(self, message: dict[str, Any]) -> None:
         identifier = message["id"]
         if isinstance(identifier, (int, str)):
             self.waiting.discard(identifier)
@@ -288,7 +288,7 @@ class Server:
 
     def configure(self, values: Any) -> None:
         self.settings = ClientSettings(values)
-        self.problems: Set[str] = set()  # that the client knows
+        self.problems: set[str] = set()  # that the client knows
         options = self.settings.options()
         try:
             self.workspace = self.make_workspace(options)
@@ -325,12 +325,12 @@ class Server:
             raise ResponseError(protocol.REQUEST_FAILED, "this file is not open: {}".format(uri))
         return self.analysis(self.files[uri])
 
-    def find_place(self, params: Any) -> Tuple[Analysis, int]:
+    def find_place(self, params: Any) -> tuple[Analysis, int]:
         """Return the file and the offset that a request is about."""
         analysis = self.open_file(params)
         return analysis, analysis.text.offset(params["position"])
 
-    def find_stretch(self, params: Any) -> Tuple[Analysis, int, int]:
+    def find_stretch(self, params: Any) -> tuple[Analysis, int, int]:
         """Return the file that a request is about, and the offsets of the beginning and the end of its range."""
         analysis = self.open_file(params)
         start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
@@ -345,7 +345,7 @@ class Server:
         raise ResponseError(protocol.REQUEST_FAILED, words)
 
 
-REQUESTS: Dict[str, Callable[[Server, Any], Any]] = {
+REQUESTS: dict[str, Callable[[Server, Any], Any]] = {
     "initialize": Server.initialize,
     "shutdown": Server.shutdown,
     "textDocument/completion": lambda server, params: completion(*server.find_place(params), server.snippets),
@@ -367,7 +367,7 @@ REQUESTS: Dict[str, Callable[[Server, Any], Any]] = {
 }
 
 
-def capabilities_of(encoding: str) -> Dict[str, Any]:
+def capabilities_of(encoding: str) -> dict[str, Any]:
     return {
         "positionEncoding": encoding,
         "textDocumentSync": {"openClose": True, "change": 2, "save": False},

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from typing import Any, Dict, List, Sequence
+from typing import Any, Sequence
 
 from ..diagnostics.source import Source, Span
 from ..tools.edits import Edit
@@ -22,13 +22,13 @@ class Text:
     def __init__(self, text: str, encoding: str = "utf-16") -> None:
         self.text: str = text
         self.encoding: str = encoding
-        self.starts: List[int] = [0, *[match.end() for match in LINE_END.finditer(text)]]
+        self.starts: list[int] = [0, *[match.end() for match in LINE_END.finditer(text)]]
         is_ascii = text.isascii() if hasattr(text, "isascii") else all(ord(c) < 128 for c in text)
         self.counts_characters: bool = is_ascii or encoding == "utf-32"
         self.source: Source = Source(text, "")
-        self._marks: Dict[int, List[int]] = {}  # of a line, the units in front of each character
+        self._marks: dict[int, list[int]] = {}  # of a line, the units in front of each character
 
-    def offset(self, position: Dict[str, Any]) -> int:
+    def offset(self, position: dict[str, Any]) -> int:
         """Return the offset of a position; one beyond the end of its line, or of the text, is that end."""
         line, units = max(int(position["line"]), 0), max(int(position["character"]), 0)
         if line >= len(self.starts):
@@ -38,12 +38,12 @@ class Text:
         column = units if self.counts_characters else bisect.bisect_left(self.marks(line), units)
         return start + min(column, length)
 
-    def position(self, offset: int) -> Dict[str, int]:
+    def position(self, offset: int) -> dict[str, int]:
         line = bisect.bisect_right(self.starts, offset) - 1
         column = offset - self.starts[line]
         return {"line": line, "character": column if self.counts_characters else self.marks(line)[column]}
 
-    def marks(self, line: int) -> List[int]:
+    def marks(self, line: int) -> list[int]:
         if line not in self._marks:
             widths = map(self.width, self.text[self.starts[line] : self.end_of(line)])
             self._marks[line] = [0, *itertools.accumulate(widths)]
@@ -57,10 +57,10 @@ class Text:
             return len(character.encode("utf-8", "surrogatepass"))
         return 2 if ord(character) > 0xFFFF else 1
 
-    def range(self, start: int, end: int) -> Dict[str, Any]:
+    def range(self, start: int, end: int) -> dict[str, Any]:
         return {"start": self.position(start), "end": self.position(end)}
 
-    def span_range(self, span: Span) -> Dict[str, Any]:
+    def span_range(self, span: Span) -> dict[str, Any]:
         """Return the range of a span of ours, whose lines end at line feeds only."""
         return self.range(self.span_offset(span.line, span.column), self.span_offset(span.end_line, span.end_column))
 
@@ -68,7 +68,7 @@ class Text:
         is_there = line <= len(self.source.line_starts())  # the span may be of an earlier text
         return min(self.source.offset(line, column), len(self.text)) if is_there else len(self.text)
 
-    def changed(self, changes: Sequence[Dict[str, Any]]) -> Text:
+    def changed(self, changes: Sequence[dict[str, Any]]) -> Text:
         """Apply the changes of a notification, one after the other."""
         current = self
         for change in changes:
@@ -82,11 +82,11 @@ class Text:
             current = Text(whole, self.encoding)
         return current
 
-    def edit(self, edit: Edit) -> Dict[str, Any]:
+    def edit(self, edit: Edit) -> dict[str, Any]:
         return {"range": self.range(edit.start, edit.end), "newText": edit.text}
 
 
-def whole_edit(before: str, after: str) -> List[Edit]:
+def whole_edit(before: str, after: str) -> list[Edit]:
     """Make the edit that turns one text into another, without what both ends share; none if they are equal."""
     if before == after:
         return []

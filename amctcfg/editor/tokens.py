@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Iterator, Tuple
 
 from ..messages.kinds import BOOL, STRING, Enum
 from .analysis import Analysis
@@ -17,14 +17,14 @@ ABSENT = 1
 Token = Tuple[int, int, str, int]  # start, end, type, modifiers
 
 
-def legend() -> Dict[str, List[str]]:
+def legend() -> dict[str, list[str]]:
     """Return the names that the numbers of the tokens stand for."""
     return {"tokenTypes": list(TYPES), "tokenModifiers": list(MODIFIERS)}
 
 
-def semantic_tokens(analysis: Analysis, start: int = 0, end: int = sys.maxsize) -> Dict[str, Any]:
+def semantic_tokens(analysis: Analysis, start: int = 0, end: int = sys.maxsize) -> dict[str, Any]:
     """Return the tokens of a stretch of the text, each relative to the one before, as the protocol packs them."""
-    data: List[int] = []
+    data: list[int] = []
     line = character = 0
     for first, last, kind, modifiers in sorted(tokens(analysis)):
         if last <= start or first >= end:

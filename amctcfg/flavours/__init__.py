@@ -8,7 +8,7 @@ import importlib
 from .._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Dict, Iterator, List, Mapping
+    from typing import Iterator, Mapping
 
     from .flavour import Flavour
 
@@ -41,8 +41,8 @@ class Registry(Base):
     """The flavours by name; those whose module a host deleted are not there."""
 
     def __init__(self) -> None:
-        self.found: Dict[str, Flavour] = {}
-        self.names: List[str] = []  # found out when they are first asked for, as nothing in a package changes then
+        self.found: dict[str, Flavour] = {}
+        self.names: list[str] = []  # found out when they are first asked for, as nothing in a package changes then
 
     def __getitem__(self, name: str) -> Flavour:
         if name not in self.found:
@@ -61,11 +61,11 @@ class Registry(Base):
     def __repr__(self) -> str:
         return "<flavours {}>".format(", ".join(self))
 
-    def newest(self) -> List[Flavour]:
+    def newest(self) -> list[Flavour]:
         """Return the flavours without their older versions, which have no types of their own."""
         return [self[name] for name in self if name.rpartition("-")[0] not in HOMES]
 
-    def present(self) -> List[str]:
+    def present(self) -> list[str]:
         if not self.names:
             from importlib.util import find_spec
 

@@ -13,8 +13,6 @@ from .requirement import facts
 from .tf_ascend import ARQuantize
 
 if TYPE_CHECKING:
-    from typing import Optional, Tuple
-
     from .json_layout import Items
 
 FAKEQUANT = enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
@@ -24,9 +22,9 @@ FAKEQUANT = enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
 class HFMGQuantize(Message):
     """Quantization of activations: HFMG, from a histogram of the values."""
 
-    num_of_bins: Optional[int] = optional(UINT32, default=4096, within=Among(1024, 2048, 4096, 8192))
+    num_of_bins: int | None = optional(UINT32, default=4096, within=Among(1024, 2048, 4096, 8192))
     """The number of bins of the histogram."""
-    asymmetric: Optional[bool] = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
+    asymmetric: bool | None = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
     """Whether activations are quantized with an offset. If the block does not set it, lower blocks with HFMG do, and then
     `activation_offset`."""
 
@@ -35,11 +33,11 @@ class HFMGQuantize(Message):
 class CalibrationConfig(Message):
     """Quantization of a layer: a block, which replaces lower blocks as a whole."""
 
-    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+    arq_quantize: ARQuantize | None = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
     """Quantize weights with ARQ. Absent is the same as empty."""
-    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
+    ifmr_quantize: FMRQuantize | None = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
     """Quantize activations with IFMR, the default."""
-    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
+    hfmg_quantize: HFMGQuantize | None = optional(HFMGQuantize, oneof="acts_quant_algo")
     """Quantize activations with HFMG."""
 
 
@@ -47,7 +45,7 @@ class CalibrationConfig(Message):
 class DMQBalancer(Message):
     """Shifts some of the difficulty of quantizing activations to the weights."""
 
-    migration_strength: Optional[float] = optional(
+    migration_strength: float | None = optional(
         FLOAT, default=0.5, within=Interval("at least 0.2 and at most 0.8", 0.2, 0.8, "[]")
     )
     """How much is shifted: the more, the easier the activations and the harder the weights."""
@@ -61,9 +59,9 @@ class TensorQuantize(Message):
     """The layer's name in the model: a MaxPool or an Add."""
     input_index: int = required(UINT32)
     """Which of its inputs, from 0."""
-    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, oneof="acts_quant_algo")
+    ifmr_quantize: FMRQuantize | None = optional(FMRQuantize, oneof="acts_quant_algo")
     """By IFMR, which is the default."""
-    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
+    hfmg_quantize: HFMGQuantize | None = optional(HFMGQuantize, oneof="acts_quant_algo")
     """By HFMG."""
 
 
@@ -71,9 +69,9 @@ class TensorQuantize(Message):
 class NUQuantize(Message):
     """Non-uniform quantization of weights."""
 
-    num_steps: Optional[int] = optional(UINT32)
+    num_steps: int | None = optional(UINT32)
     """How many steps the weights are put on; the range is not documented."""
-    num_of_iteration: Optional[int] = optional(UINT32)
+    num_of_iteration: int | None = optional(UINT32)
     """How many times the steps are improved; the range is not documented."""
 
 
@@ -83,7 +81,7 @@ class NUQConfig(Message):
 
     mapping_file: str = required(STRING)
     """The file that names the layers: the fused model as ATC converts it, in JSON."""
-    nuq_quantize: Optional[NUQuantize] = optional(NUQuantize)
+    nuq_quantize: NUQuantize | None = optional(NUQuantize)
     """How the weights of these layers are put on steps."""
 
 
@@ -101,14 +99,14 @@ ARQ_JSON_8: Items = {
 }
 
 
-def removed_nuq(older: str) -> Tuple[Tuple[str, str], ...]:
+def removed_nuq(older: str) -> tuple[tuple[str, str], ...]:
     """Word what became of non-uniform quantization, which the flavour `older` has."""
     reads = "'# amctcfg: flavour={}' in the first line reads the file as of 8.5".format(older)
     words = "non-uniform quantization is gone from the pages of 9.0 on: delete it; {}".format(reads)
     return ("nuq_config", words), ("nuq_quantize", words)
 
 
-def undocumented(flavour: str) -> Tuple[Tuple[str, str], ...]:
+def undocumented(flavour: str) -> tuple[tuple[str, str], ...]:
     """Word what the pages of a flavour don't say about the fields of others."""
     others = {"quant_bits": "pytorch and ge have", "dst_type": "pytorch and ge have", "ada_quantize": "pytorch has"}
     words = "whether {} has it is not documented; {} it"

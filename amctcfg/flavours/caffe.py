@@ -15,8 +15,6 @@ from .json_layout import Layout
 from .tf_ascend import ARQuantize
 
 if TYPE_CHECKING:
-    from typing import Optional
-
     from ..messages.field import Repeated
 
 __all__ = [
@@ -45,21 +43,21 @@ class OverrideLayer(common.OverrideLayer):
 
 @message
 class AMCTConfig(common.Configuration):
-    batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
+    batch_num: int | None = optional(UINT32, default=1, within=Interval("greater than 0", 0))
     """The number of calibration batches."""
-    activation_offset: Optional[bool] = optional(BOOL, default=True)
-    joint_quant: Optional[bool] = optional(BOOL, default=False)
+    activation_offset: bool | None = optional(BOOL, default=True)
+    joint_quant: bool | None = optional(BOOL, default=False)
     """Whether the inputs of an element-wise addition are quantized together."""
     skip_layers: Repeated[str] = repeated(STRING)
     skip_layer_types: Repeated[str] = repeated(STRING)
-    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    common_config: CalibrationConfig | None = optional(CalibrationConfig)
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    do_fusion: Optional[bool] = optional(BOOL, default=True)
+    do_fusion: bool | None = optional(BOOL, default=True)
     skip_fusion_layers: Repeated[str] = repeated(STRING)
-    conv_calibration_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    conv_calibration_config: CalibrationConfig | None = optional(CalibrationConfig)
     """Deprecated: counts as common_config where there is neither that nor an override of a type."""
-    fc_calibration_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    fc_calibration_config: CalibrationConfig | None = optional(CalibrationConfig)
     """Deprecated: counts as an override of InnerProduct and of Pooling, as conv_calibration_config does."""
 
 

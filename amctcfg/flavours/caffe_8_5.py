@@ -12,7 +12,7 @@ from .caffe import ARQuantize, CalibrationConfig, FMRQuantize, HFMGQuantize, Ove
 from .flavour import Flavour, older_version
 
 if TYPE_CHECKING:
-    from typing import Optional
+    pass
 
 __all__ = [
     "CAFFE_8_5",
@@ -30,7 +30,7 @@ __all__ = [
 
 @message
 class AMCTConfig(caffe.AMCTConfig):
-    nuq_config: Optional[NUQConfig] = optional(NUQConfig)
+    nuq_config: NUQConfig | None = optional(NUQConfig)
     """Non-uniform quantization: read, kept and printed."""
 
 

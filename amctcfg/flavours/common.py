@@ -15,7 +15,7 @@ from .json_layout import Constant, Value, Values
 from .requirement import ASYMMETRIC, CHANNEL_WISE, ERROR, KEEP, Requirement, facts
 
 if TYPE_CHECKING:
-    from typing import Any, Iterable, Mapping, Optional
+    from typing import Any, Iterable, Mapping
 
     from ..messages.field import Repeated
     from ..messages.message import Problem
@@ -57,19 +57,19 @@ class Configuration(Message):
     kept as tuples. `ValueError` for an entry that occurs twice.
     """
 
-    activation_offset: Optional[bool]
+    activation_offset: bool | None
     """Whether activations are quantized with an offset, where no block sets `asymmetric`."""
     skip_layers: Repeated[str]
     """Layers that are not quantized."""
     skip_layer_types: Repeated[str]
     """Types whose layers are not quantized."""
-    common_config: Optional[Message]
+    common_config: Message | None
     """The block of all layers without an override."""
     override_layer_types: Repeated[OverrideLayerType]
     """Blocks for layer types."""
     override_layer_configs: Repeated[OverrideLayer]
     """Blocks for single layers."""
-    do_fusion: Optional[bool]
+    do_fusion: bool | None
     """Whether batch normalization (BN) is fused into the layer in front of it."""
     skip_fusion_layers: Repeated[str]
     """Layers that BN is not fused into."""
@@ -84,17 +84,17 @@ class FMRQuantize(Message):
     decimal of their float32. `ValueError` names a value out of its range.
     """
 
-    search_range_start: Optional[float] = optional(FLOAT, default=0.7, within=POSITIVE)
+    search_range_start: float | None = optional(FLOAT, default=0.7, within=POSITIVE)
     """The smallest factor that is tried; less than `search_range_end`."""
-    search_range_end: Optional[float] = optional(FLOAT, default=1.3, within=POSITIVE)
+    search_range_end: float | None = optional(FLOAT, default=1.3, within=POSITIVE)
     """The largest factor that is tried; greater than `search_range_start`."""
-    search_step: Optional[float] = optional(FLOAT, default=0.01, within=POSITIVE)
+    search_step: float | None = optional(FLOAT, default=0.01, within=POSITIVE)
     """The step between two factors; at most end - start, decided in decimals."""
-    max_percentile: Optional[float] = optional(FLOAT, default=0.999999, within=PERCENTILE)
+    max_percentile: float | None = optional(FLOAT, default=0.999999, within=PERCENTILE)
     """Which of the largest values counts as the maximum: 0.999999 leaves out one in a million."""
-    min_percentile: Optional[float] = optional(FLOAT, default=0.999999, within=PERCENTILE)
+    min_percentile: float | None = optional(FLOAT, default=0.999999, within=PERCENTILE)
     """Which of the smallest values counts as the minimum."""
-    asymmetric: Optional[bool] = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
+    asymmetric: bool | None = optional(BOOL, default=True, metadata=facts("activation_offset", OFFSET))
     """Whether activations are quantized with an offset. If the block does not set it, lower blocks do, and then
     `activation_offset`."""
 

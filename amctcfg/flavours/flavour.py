@@ -9,7 +9,7 @@ from .._typing import TYPE_CHECKING, Generic
 from .requirement import ASYMMETRIC, CHANNEL_WISE
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, FrozenSet, Iterable, Iterator, Literal, Mapping, Optional, Tuple, Type
+    from typing import Any, Iterable, Iterator, Literal, Mapping
 
     from typing_extensions import TypeVar
 
@@ -49,9 +49,9 @@ class LayerType:
     channel_wise: bool = False
     fusible: bool = False
     symmetric_only: bool = False
-    abilities: Tuple[str, ...] = ()
-    conditions: Tuple[str, ...] = ()
-    aliases: Tuple[str, ...] = ()
+    abilities: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     def has(self, ability: str) -> bool:
         """Return whether a layer of this type can have what a requirement asks for.
@@ -79,7 +79,7 @@ class Types(MappingBase):
         found = None if isinstance(given, str) or not hasattr(given, "__iter__") else tuple(given)
         if found is None or not all(isinstance(entry, LayerType) for entry in found):
             raise TypeError("types takes several LayerTypes, not {!r}".format(entries))
-        self._by_name: Dict[str, LayerType] = {entry.name: entry for entry in found}
+        self._by_name: dict[str, LayerType] = {entry.name: entry for entry in found}
         for key, name in zip(entries, [entry.name for entry in found]) if given is not entries else ():
             if key != name:
                 raise ValueError("types has the LayerType {!r} at {!r}; the key has to be its name".format(name, key))
@@ -132,21 +132,21 @@ class Flavour(Generic[C_co]):
 
     name: str
     proto: str
-    config: Type[C_co]
+    config: type[C_co]
     types: Mapping[str, LayerType]
-    layout: Optional[Layout] = None
+    layout: Layout | None = None
     evidence: Evidence = "pages"
     graphs: Graphs = ""
     title: str = ""
     versions: str = ""
-    removed_fields: Tuple[Tuple[str, str], ...] = ()
-    deprecated_blocks: Tuple[Tuple[str, Tuple[str, ...]], ...] = ()
-    deprecated_fields: Tuple[Tuple[str, str], ...] = ()
+    removed_fields: tuple[tuple[str, str], ...] = ()
+    deprecated_blocks: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    deprecated_fields: tuple[tuple[str, str], ...] = ()
     deprecated: str = ""
-    quantizable_types: FrozenSet[str] = dataclasses.field(init=False, compare=False)
-    channel_wise_types: FrozenSet[str] = dataclasses.field(init=False, compare=False)
-    fusible_types: FrozenSet[str] = dataclasses.field(init=False, compare=False)
-    symmetric_only_types: FrozenSet[str] = dataclasses.field(init=False, compare=False)
+    quantizable_types: frozenset[str] = dataclasses.field(init=False, compare=False)
+    channel_wise_types: frozenset[str] = dataclasses.field(init=False, compare=False)
+    fusible_types: frozenset[str] = dataclasses.field(init=False, compare=False)
+    symmetric_only_types: frozenset[str] = dataclasses.field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         types = self.types if isinstance(self.types, Types) else Types(self.types)  # type: ignore[arg-type]
@@ -204,7 +204,7 @@ def require_flavour(flavour: Any) -> None:
         raise TypeError("flavour has to be a Flavour, such as amctcfg.FLAVOURS['pytorch'], not {!r}".format(flavour))
 
 
-def older_version(newer: Flavour[Any], version: str, config: Type[C_co], **facts: Any) -> Flavour[C_co]:
+def older_version(newer: Flavour[Any], version: str, config: type[C_co], **facts: Any) -> Flavour[C_co]:
     """Return the flavour of an older version: what a newer one is, but for its messages and some facts."""
     return dataclasses.replace(
         newer, name="{}-{}".format(newer.name, version), config=config, **dict({"versions": version}, **facts)

@@ -15,7 +15,7 @@ from .flavour import Flavour, LayerType, Types
 from .requirement import BY_TYPE, CHANNEL_WISE, ERROR, KEEP, Requirement, facts
 
 if TYPE_CHECKING:
-    from typing import Any, Iterator, Mapping, Optional
+    from typing import Any, Iterator, Mapping
 
     from ..messages.field import Repeated
 
@@ -51,17 +51,17 @@ COMPRESSION = Requirement(WEIGHTS_ONLY, (True,), False)
 class ARQuantize(Message):
     """Quantization of weights: ARQ, a factor from the range of the weights."""
 
-    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
+    channel_wise: bool | None = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
-    quant_bits: Optional[int] = optional(UINT32, default=8, within=Among(6, 7, 8), metadata=facts(requires=LOW_BITS))
+    quant_bits: int | None = optional(UINT32, default=8, within=Among(6, 7, 8), metadata=facts(requires=LOW_BITS))
     """The width of the weights in bits; 6 and 7 for Conv2D only."""
-    asymmetric: Optional[bool] = optional(BOOL, default=False, metadata=facts(cascades=""))
+    asymmetric: bool | None = optional(BOOL, default=False, metadata=facts(cascades=""))
     """Whether weights are quantized with an offset; true needs `weight_compress_only: true`."""
 
 
 @message
 class FMRQuantize(common.FMRQuantize):
-    dst_type: Optional[str] = optional(DST_TYPE, default="INT8")
+    dst_type: str | None = optional(DST_TYPE, default="INT8")
     """The type of the quantized activations; INT16 on some devices only."""
 
 
@@ -69,11 +69,11 @@ class FMRQuantize(common.FMRQuantize):
 class CalibrationConfig(Message):
     """Quantization of a layer: a block, which replaces lower blocks as a whole."""
 
-    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+    arq_quantize: ARQuantize | None = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
     """Quantize weights with ARQ. Absent is the same as empty."""
-    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
+    ifmr_quantize: FMRQuantize | None = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
     """Quantize activations with IFMR. Absent is the same as empty."""
-    weight_compress_only: Optional[bool] = optional(BOOL, default=False, metadata=facts(requires=COMPRESSION))
+    weight_compress_only: bool | None = optional(BOOL, default=False, metadata=facts(requires=COMPRESSION))
     """Whether only the weights are quantized: MatMulV2, BatchMatMulV2 and FFN."""
 
     @classmethod
@@ -93,7 +93,7 @@ class TensorQuantize(Message):
     """The layer's name in the model."""
     input_index: int = required(UINT32)
     """Which of its inputs, from 0."""
-    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize())
+    ifmr_quantize: FMRQuantize | None = optional(FMRQuantize, default=FMRQuantize())
     """By IFMR."""
 
 
@@ -111,17 +111,17 @@ class OverrideLayer(common.OverrideLayer):
 
 @message
 class AMCTConfig(common.Configuration):
-    version: Optional[int] = optional(INT32, default=1)
+    version: int | None = optional(INT32, default=1)
     """The version of the format."""
-    activation_offset: Optional[bool] = optional(BOOL, default=True)
-    joint_quant: Optional[bool] = optional(BOOL, default=False)
+    activation_offset: bool | None = optional(BOOL, default=True)
+    joint_quant: bool | None = optional(BOOL, default=False)
     """Whether the inputs of an element-wise addition are quantized together."""
     skip_layers: Repeated[str] = repeated(STRING)
     skip_layer_types: Repeated[str] = repeated(STRING)
-    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    common_config: CalibrationConfig | None = optional(CalibrationConfig)
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    do_fusion: Optional[bool] = optional(BOOL, default=True)
+    do_fusion: bool | None = optional(BOOL, default=True)
     skip_fusion_layers: Repeated[str] = repeated(STRING)
     tensor_quantize: Repeated[TensorQuantize] = repeated(TensorQuantize, unique=None)
     """Inputs of MaxPool and Add layers that are quantized on their own."""

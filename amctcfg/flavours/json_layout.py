@@ -6,7 +6,7 @@ from __future__ import annotations
 from .._typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
+    from typing import Any, Mapping, Protocol, Sequence, TypeVar
 
     P = TypeVar("P", bound="Place")
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Item:
     """The content of a key: the `fields` that it holds; `mapping`: what is written for their values, if not these."""
 
-    fields: Tuple[str, ...] = ()
-    mapping: Optional[Mapping[Any, Any]] = None
+    fields: tuple[str, ...] = ()
+    mapping: Mapping[Any, Any] | None = None
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
@@ -40,7 +40,7 @@ class Item:
         """Return the JSON value for the values of the fields."""
         raise NotImplementedError
 
-    def read(self, place: P) -> Dict[str, P]:
+    def read(self, place: P) -> dict[str, P]:
         """Return the places of the fields in a JSON value; what is wrong with it is reported there."""
         raise NotImplementedError
 
@@ -48,16 +48,16 @@ class Item:
 class Value(Item):
     """The value of a field; with `mapping`, what is written for each of its values."""
 
-    def __init__(self, field: str, mapping: Optional[Mapping[Any, Any]] = None) -> None:
+    def __init__(self, field: str, mapping: Mapping[Any, Any] | None = None) -> None:
         self.field: str = field
-        self.fields: Tuple[str, ...] = (field,)
-        self.mapping: Optional[Mapping[Any, Any]] = mapping
+        self.fields: tuple[str, ...] = (field,)
+        self.mapping: Mapping[Any, Any] | None = mapping
 
     def write(self, values: Mapping[str, Any]) -> Any:
         value = values[self.field]
         return value if self.mapping is None else self.mapping[value]
 
-    def read(self, place: P) -> Dict[str, P]:
+    def read(self, place: P) -> dict[str, P]:
         if self.mapping is None:
             return {self.field: place}
         for meaning, written in self.mapping.items():
@@ -73,12 +73,12 @@ class Values(Item):
     """A list of the values of some fields."""
 
     def __init__(self, *fields: str) -> None:
-        self.fields: Tuple[str, ...] = fields
+        self.fields: tuple[str, ...] = fields
 
     def write(self, values: Mapping[str, Any]) -> Any:
         return [values[name] for name in self.fields]
 
-    def read(self, place: P) -> Dict[str, P]:
+    def read(self, place: P) -> dict[str, P]:
         elements = place.elements()
         if len(elements) == len(self.fields):
             return dict(zip(self.fields, elements))
@@ -96,7 +96,7 @@ class Constant(Item):
     def write(self, values: Mapping[str, Any]) -> Any:
         return self.value
 
-    def read(self, place: P) -> Dict[str, P]:
+    def read(self, place: P) -> dict[str, P]:
         if not is_same(place.value, self.value):
             place.report("out-of-range", "it is {}; only {!r} can be here".format(place.words, self.value))
         return {}
@@ -120,15 +120,15 @@ class Layout(NamedTuple):
     no layer may have them.
     """
 
-    globals: Tuple[str, ...]
+    globals: tuple[str, ...]
     parts: Mapping[str, Mapping[str, Items]]
-    when_set: Tuple[str, ...] = ()
-    switches: Tuple[Tuple[str, str, str], ...] = ()
-    needed: Tuple[str, ...] = ("activation_quant_params",)
+    when_set: tuple[str, ...] = ()
+    switches: tuple[tuple[str, str, str], ...] = ()
+    needed: tuple[str, ...] = ("activation_quant_params",)
     tolerated: Mapping[str, Any] = {}
     same_as_unset: Mapping[str, Any] = {}
-    wider: Mapping[str, Tuple[Any, Items]] = {}
-    reserved: Tuple[str, ...] = ()
+    wider: Mapping[str, tuple[Any, Items]] = {}
+    reserved: tuple[str, ...] = ()
 
     def template_of(self, part: str, member: str, kind: Any) -> Items:
         """Return what stands at the keys of a part, for a member of the block whose message is of this class."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, Mapping, NamedTuple, Tuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Layer:
     name: str
     type: str
     supported: bool = True
-    lacks: Tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         lacks = self.lacks
@@ -50,17 +50,17 @@ class Traits(NamedTuple):
     """
 
     two_variable: bool = False
-    runtime_weight: Optional[str] = None
-    shares: Optional[str] = None
+    runtime_weight: str | None = None
+    shares: str | None = None
     group: int = 1
-    channels: Tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
 
     @property
     def is_depthwise(self) -> bool:
         """Tell whether it is a convolution with a filter of its own for each input channel."""
         return self.group > 1 and self.channels[:1] == (self.group,)
 
-    def notes(self) -> List[str]:
+    def notes(self) -> list[str]:
         """Say in words what is special."""
         found = ["product of two variables"] if self.two_variable else []
         if self.runtime_weight is not None:
@@ -80,14 +80,14 @@ class Layers(Tuple[Layer, ...]):
     layers that the toolkit knows, because they were folded away when the model was exported.
     """
 
-    traits: Optional[Mapping[str, Traits]]
+    traits: Mapping[str, Traits] | None
     minor: Mapping[str, None]
     is_complete: bool
 
     def __new__(
         cls,
         layers: Iterable[Layer],
-        traits: Optional[Mapping[str, Traits]] = None,
+        traits: Mapping[str, Traits] | None = None,
         minor: Iterable[str] = (),
         is_complete: bool = True,
     ) -> Layers:
@@ -101,5 +101,5 @@ class Layers(Tuple[Layer, ...]):
         """Tell whether a layer is a constant, or a read of a variable or shape."""
         return layer.name in self.minor or layer.type in MINOR_TYPES
 
-    def __getnewargs__(self) -> Tuple[Any, ...]:
+    def __getnewargs__(self) -> tuple[Any, ...]:
         return tuple(self), self.traits, tuple(self.minor), self.is_complete

@@ -21,7 +21,7 @@ from .onnx import (
 )
 
 if TYPE_CHECKING:
-    from typing import Optional
+    pass
 
 __all__ = [
     "ONNX_8_5",
@@ -41,7 +41,7 @@ __all__ = [
 
 @message
 class AMCTConfig(onnx.AMCTConfig):
-    nuq_config: Optional[NUQConfig] = optional(NUQConfig)
+    nuq_config: NUQConfig | None = optional(NUQConfig)
     """Non-uniform quantization: read, kept and printed."""
 
 

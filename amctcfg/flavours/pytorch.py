@@ -15,7 +15,7 @@ from .json_layout import Constant, Layout, Value, Values
 from .requirement import BY_TYPE, CHANNEL_WISE, ERROR, KEEP, SOFTEN, WHERE_USED, Requirement, facts
 
 if TYPE_CHECKING:
-    from typing import Any, Iterator, Mapping, Optional
+    from typing import Any, Iterator, Mapping
 
     from ..messages.field import Repeated
     from .json_layout import Items
@@ -50,9 +50,9 @@ ADA_CHANNELS = Requirement(
 class ARQuantize(Message):
     """Quantization of weights: ARQ, a factor from the range of the weights."""
 
-    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
+    channel_wise: bool | None = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
-    quant_bits: Optional[int] = optional(
+    quant_bits: int | None = optional(
         UINT32, default=8, within=Among(4, 6, 7, 8), metadata=facts(requires=(LOW_BITS, INT4))
     )
     """The width of the weights in bits (the vendor's page lists 6, 7 and 8 only)."""
@@ -62,17 +62,17 @@ class ARQuantize(Message):
 class ADAquantize(Message):
     """Quantization of weights: AdaRound, which learns for each weight whether it is rounded up or down."""
 
-    num_iteration: Optional[int] = optional(UINT32, default=10000)
+    num_iteration: int | None = optional(UINT32, default=10000)
     """How many steps it learns."""
-    reg_param: Optional[float] = optional(FLOAT, default=0.01, within=FRACTION)
+    reg_param: float | None = optional(FLOAT, default=0.01, within=FRACTION)
     """The weight of the regularization."""
-    beta_range_start: Optional[float] = optional(FLOAT, default=20.0, within=POSITIVE)
+    beta_range_start: float | None = optional(FLOAT, default=20.0, within=POSITIVE)
     """The first value of the annealed parameter beta; greater than `beta_range_end`."""
-    beta_range_end: Optional[float] = optional(FLOAT, default=2.0, within=POSITIVE)
+    beta_range_end: float | None = optional(FLOAT, default=2.0, within=POSITIVE)
     """The last value of beta."""
-    warm_start: Optional[float] = optional(FLOAT, default=0.2, within=FRACTION)
+    warm_start: float | None = optional(FLOAT, default=0.2, within=FRACTION)
     """The share of the steps before regularization begins."""
-    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=ADA_CHANNELS))
+    channel_wise: bool | None = optional(BOOL, default=BY_TYPE, metadata=facts(requires=ADA_CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
 
     @classmethod
@@ -89,19 +89,19 @@ class ADAquantize(Message):
 class WideADAquantize(ADAquantize):
     """AdaRound with a width that the toolkit reads from its JSON alone: no configuration can say it."""
 
-    quant_bits: Optional[int] = optional(UINT32, default=8, within=Among(4, 6, 7, 8))
+    quant_bits: int | None = optional(UINT32, default=8, within=Among(4, 6, 7, 8))
     """The width of the weights in bits."""
 
 
 @message
 class FMRQuantize(common.FMRQuantize):
-    dst_type: Optional[str] = optional(DST_TYPE, default="INT8", metadata=facts(requires=INT16))
+    dst_type: str | None = optional(DST_TYPE, default="INT8", metadata=facts(requires=INT16))
     """The type of the quantized activations."""
 
 
 @message
 class HFMGQuantize(algorithms.HFMGQuantize):
-    dst_type: Optional[str] = optional(DST_TYPE, default="INT8", metadata=facts(requires=INT16))
+    dst_type: str | None = optional(DST_TYPE, default="INT8", metadata=facts(requires=INT16))
     """The type of the quantized activations."""
 
 
@@ -109,17 +109,15 @@ class HFMGQuantize(algorithms.HFMGQuantize):
 class CalibrationConfig(Message):
     """Quantization of a layer: a block, which replaces lower blocks as a whole."""
 
-    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+    arq_quantize: ARQuantize | None = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
     """Quantize weights with ARQ, the default."""
-    ada_quantize: Optional[ADAquantize] = optional(ADAquantize, oneof="wts_quant_algo", metadata=facts(requires=ADA))
+    ada_quantize: ADAquantize | None = optional(ADAquantize, oneof="wts_quant_algo", metadata=facts(requires=ADA))
     """Quantize weights with AdaRound."""
-    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
+    ifmr_quantize: FMRQuantize | None = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
     """Quantize activations with IFMR, the default."""
-    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
+    hfmg_quantize: HFMGQuantize | None = optional(HFMGQuantize, oneof="acts_quant_algo")
     """Quantize activations with HFMG."""
-    dmq_balancer: Optional[DMQBalancer] = optional(
-        DMQBalancer, oneof="tensor_balancer", metadata=facts(requires=BALANCER)
-    )
+    dmq_balancer: DMQBalancer | None = optional(DMQBalancer, oneof="tensor_balancer", metadata=facts(requires=BALANCER))
     """Balance activations and weights before quantization."""
 
 
@@ -138,17 +136,17 @@ class OverrideLayer(common.OverrideLayer):
 
 @message
 class AMCTConfig(common.Configuration):
-    batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
+    batch_num: int | None = optional(UINT32, default=1, within=Interval("greater than 0", 0))
     """The number of calibration batches."""
-    activation_offset: Optional[bool] = optional(BOOL, default=True)
+    activation_offset: bool | None = optional(BOOL, default=True)
     skip_layers: Repeated[str] = repeated(STRING)
     skip_layer_types: Repeated[str] = repeated(STRING)
-    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    common_config: CalibrationConfig | None = optional(CalibrationConfig)
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    do_fusion: Optional[bool] = optional(BOOL, default=True)
+    do_fusion: bool | None = optional(BOOL, default=True)
     skip_fusion_layers: Repeated[str] = repeated(STRING)
-    fakequant_precision_mode: Optional[str] = optional(FAKEQUANT)
+    fakequant_precision_mode: str | None = optional(FAKEQUANT)
     """The precision of fake quantization; absent: the toolkit's own choice."""
 
 

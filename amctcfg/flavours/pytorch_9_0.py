@@ -13,8 +13,6 @@ from .pytorch import ADAquantize, DMQBalancer
 from .pytorch_9_1 import ARQuantize
 
 if TYPE_CHECKING:
-    from typing import Optional
-
     from ..messages.field import Repeated
 
 __all__ = [
@@ -35,18 +33,18 @@ DST_TYPE = enum("DataType", "INT8")
 
 @message
 class FMRQuantize(pytorch.FMRQuantize):
-    dst_type: Optional[str] = optional(DST_TYPE, default="INT8")
+    dst_type: str | None = optional(DST_TYPE, default="INT8")
 
 
 @message
 class HFMGQuantize(pytorch.HFMGQuantize):
-    dst_type: Optional[str] = optional(DST_TYPE, default="INT8")
+    dst_type: str | None = optional(DST_TYPE, default="INT8")
 
 
 @message
 class CalibrationConfig(pytorch_9_1.CalibrationConfig):
-    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
-    hfmg_quantize: Optional[HFMGQuantize] = optional(HFMGQuantize, oneof="acts_quant_algo")
+    ifmr_quantize: FMRQuantize | None = optional(FMRQuantize, default=FMRQuantize(), oneof="acts_quant_algo")
+    hfmg_quantize: HFMGQuantize | None = optional(HFMGQuantize, oneof="acts_quant_algo")
 
 
 @message
@@ -61,7 +59,7 @@ class OverrideLayer(pytorch.OverrideLayer):
 
 @message
 class AMCTConfig(pytorch.AMCTConfig):
-    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    common_config: CalibrationConfig | None = optional(CalibrationConfig)
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
 

@@ -15,8 +15,6 @@ from .pytorch import LOW_BITS, ADAquantize, DMQBalancer, FMRQuantize, HFMGQuanti
 from .requirement import facts
 
 if TYPE_CHECKING:
-    from typing import Optional
-
     from ..messages.field import Repeated
 
 __all__ = [
@@ -36,12 +34,12 @@ __all__ = [
 @message
 class ARQuantize(pytorch.ARQuantize):
     # Four bits are written whatever the channels; the check that softens them is of 9.2.
-    quant_bits: Optional[int] = optional(UINT32, default=8, within=Among(4, 6, 7, 8), metadata=facts(requires=LOW_BITS))
+    quant_bits: int | None = optional(UINT32, default=8, within=Among(4, 6, 7, 8), metadata=facts(requires=LOW_BITS))
 
 
 @message
 class CalibrationConfig(pytorch.CalibrationConfig):
-    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
+    arq_quantize: ARQuantize | None = optional(ARQuantize, default=ARQuantize(), oneof="wts_quant_algo")
 
 
 @message
@@ -56,7 +54,7 @@ class OverrideLayer(pytorch.OverrideLayer):
 
 @message
 class AMCTConfig(pytorch.AMCTConfig):
-    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    common_config: CalibrationConfig | None = optional(CalibrationConfig)
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
 

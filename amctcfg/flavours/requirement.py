@@ -12,7 +12,7 @@ from .._typing import TYPE_CHECKING, NamedTuple
 from ..messages.message import Message
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Literal, Optional, Tuple, Union
+    from typing import Any, Iterator, Literal
 
     from ..messages.field import Field
 
@@ -51,14 +51,14 @@ class Requirement(NamedTuple):
     """
 
     ability: str
-    values: Tuple[Any, ...] = ()
+    values: tuple[Any, ...] = ()
     instead: Any = None
     common: Consequence = SOFTEN
     by_type: Consequence = ERROR
     by_layer: Consequence = ERROR
     of_type: str = ""
     supported: bool = False
-    unless: Optional[Tuple[str, str]] = None
+    unless: tuple[str, str] | None = None
     code: str = "algorithm-unsupported"
 
     def ability_in(self, block: Message, by_type: bool = False) -> str:
@@ -73,10 +73,10 @@ class Occurrence(NamedTuple):
 
     requirement: Requirement
     value: Any
-    path: Tuple[Union[str, int], ...]
+    path: tuple[str | int, ...]
 
 
-def facts(cascades: Optional[str] = None, requires: Union[Requirement, Tuple[Requirement, ...]] = ()) -> Dict[str, Any]:
+def facts(cascades: str | None = None, requires: Requirement | tuple[Requirement, ...] = ()) -> dict[str, Any]:
     """Return the metadata of a field.
 
     Args:
@@ -87,9 +87,9 @@ def facts(cascades: Optional[str] = None, requires: Union[Requirement, Tuple[Req
     return {"cascades": cascades, "requires": (requires,) if isinstance(requires, Requirement) else requires}
 
 
-def cascade_of(field: Field) -> Optional[str]:
+def cascade_of(field: Field) -> str | None:
     """Return the global field that decides where no block does ("": none does), None for a field that does not cascade."""
-    found: Optional[str] = field.metadata.get("cascades")
+    found: str | None = field.metadata.get("cascades")
     return found
 
 
@@ -100,14 +100,14 @@ def default_words(field: Field) -> str:
     return repr(field.default) if field.default is BY_TYPE else field.kind.format(field.default)
 
 
-def requirements_of(field: Field) -> Tuple[Requirement, ...]:
+def requirements_of(field: Field) -> tuple[Requirement, ...]:
     """Return what some values of a field require."""
-    found: Tuple[Requirement, ...] = field.metadata.get("requires", ())
+    found: tuple[Requirement, ...] = field.metadata.get("requires", ())
     return found
 
 
 @lru_cache(maxsize=None)
-def requiring_fields(cls: Any) -> Tuple[Tuple[Field, Tuple[Requirement, ...]], ...]:
+def requiring_fields(cls: Any) -> tuple[tuple[Field, tuple[Requirement, ...]], ...]:
     """List the fields of a message that may require anything, themselves or inside, with what they require."""
     return tuple(
         (field, requirements_of(field))
@@ -133,6 +133,6 @@ def occurrences(block: Message) -> Iterator[Occurrence]:
                     yield Occurrence(requirement, value, (field.name, inner.name))
 
 
-def requirements_in(block: Message) -> List[Requirement]:
+def requirements_in(block: Message) -> list[Requirement]:
     """List the requirements that a block makes."""
     return [occurrence.requirement for occurrence in occurrences(block)]

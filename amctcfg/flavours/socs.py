@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 
 class Soc(NamedTuple):
@@ -15,12 +15,12 @@ class Soc(NamedTuple):
 
     products: str
     gains_by_products: bool = False
-    lacks: Tuple[Tuple[str, str], ...] = ()
+    lacks: tuple[tuple[str, str], ...] = ()
 
 
 NO_CAFFE = (("caffe", "AMCT for Caffe does not support it"),)
 
-SOCS: Dict[str, Soc] = {
+SOCS: dict[str, Soc] = {
     "Ascend310": Soc("Atlas 200, 300 and 500"),
     "Ascend310B": Soc("Atlas 200I/500 A2", gains_by_products=True),
     "Ascend310P": Soc("Atlas inference products"),
@@ -32,7 +32,7 @@ SOCS: Dict[str, Soc] = {
 }
 
 
-def soc_named(name: str) -> Optional[Soc]:
+def soc_named(name: str) -> Soc | None:
     """Return what is known of a processor, by the longest beginning of its name; None for an unknown one."""
     known = [beginning for beginning in SOCS if name.startswith(beginning)]
     return SOCS[max(known, key=len)] if known else None

@@ -14,8 +14,6 @@ from .onnx import LAYOUT, CalibrationConfig, OverrideLayer, OverrideLayerType
 from .tf_ascend import ARQuantize
 
 if TYPE_CHECKING:
-    from typing import Optional
-
     from ..messages.field import Repeated
 
 __all__ = [
@@ -34,21 +32,21 @@ __all__ = [
 
 @message
 class AMCTConfig(Configuration):
-    batch_num: Optional[int] = optional(UINT32, default=1, within=Interval("greater than 0", 0))
+    batch_num: int | None = optional(UINT32, default=1, within=Interval("greater than 0", 0))
     """The number of calibration batches."""
-    activation_offset: Optional[bool] = optional(BOOL, default=True)
-    joint_quant: Optional[bool] = optional(BOOL, default=False)
+    activation_offset: bool | None = optional(BOOL, default=True)
+    joint_quant: bool | None = optional(BOOL, default=False)
     """Whether the inputs of an element-wise addition are quantized together."""
     skip_layers: Repeated[str] = repeated(STRING)
     skip_layer_types: Repeated[str] = repeated(STRING)
     skip_approximation_layers: Repeated[str] = repeated(STRING)
     """Layers that are not approximated (not documented for each version)."""
-    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    common_config: CalibrationConfig | None = optional(CalibrationConfig)
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    do_fusion: Optional[bool] = optional(BOOL, default=True)
+    do_fusion: bool | None = optional(BOOL, default=True)
     skip_fusion_layers: Repeated[str] = repeated(STRING)
-    fakequant_precision_mode: Optional[str] = optional(FAKEQUANT)
+    fakequant_precision_mode: str | None = optional(FAKEQUANT)
     """The precision of fake quantization; absent: the toolkit's own choice."""
     tensor_quantize: Repeated[TensorQuantize] = repeated(TensorQuantize, unique=None)
     """Inputs of MaxPool and Add layers that are quantized on their own."""

@@ -21,7 +21,7 @@ from .tensorflow import (
 )
 
 if TYPE_CHECKING:
-    from typing import Optional
+    pass
 
 __all__ = [
     "TENSORFLOW_8_5",
@@ -41,7 +41,7 @@ __all__ = [
 
 @message
 class AMCTConfig(tensorflow.AMCTConfig):
-    nuq_config: Optional[NUQConfig] = optional(NUQConfig)
+    nuq_config: NUQConfig | None = optional(NUQConfig)
     """Non-uniform quantization: read, kept and printed."""
 
 

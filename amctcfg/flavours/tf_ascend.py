@@ -14,8 +14,6 @@ from .json_layout import Constant, Layout, Value
 from .requirement import BY_TYPE, facts
 
 if TYPE_CHECKING:
-    from typing import Optional
-
     from ..messages.field import Repeated
 
 __all__ = [
@@ -33,7 +31,7 @@ __all__ = [
 class ARQuantize(Message):
     """Quantization of weights: ARQ, a factor from the range of the weights."""
 
-    channel_wise: Optional[bool] = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
+    channel_wise: bool | None = optional(BOOL, default=BY_TYPE, metadata=facts(requires=CHANNELS))
     """Whether each channel has its own quantization factor. Absent: true where the layer's type can have it."""
 
 
@@ -41,9 +39,9 @@ class ARQuantize(Message):
 class CalibrationConfig(Message):
     """Quantization of a layer: a block, which replaces lower blocks as a whole."""
 
-    arq_quantize: Optional[ARQuantize] = optional(ARQuantize, default=ARQuantize())
+    arq_quantize: ARQuantize | None = optional(ARQuantize, default=ARQuantize())
     """How weights are quantized. Absent is the same as empty."""
-    ifmr_quantize: Optional[FMRQuantize] = optional(FMRQuantize, default=FMRQuantize())
+    ifmr_quantize: FMRQuantize | None = optional(FMRQuantize, default=FMRQuantize())
     """How activations are quantized. Absent is the same as empty."""
 
 
@@ -61,13 +59,13 @@ class OverrideLayer(common.OverrideLayer):
 
 @message
 class AMCTConfig(common.Configuration):
-    activation_offset: Optional[bool] = optional(BOOL, default=True)
+    activation_offset: bool | None = optional(BOOL, default=True)
     skip_layers: Repeated[str] = repeated(STRING)
     skip_layer_types: Repeated[str] = repeated(STRING)
-    common_config: Optional[CalibrationConfig] = optional(CalibrationConfig)
+    common_config: CalibrationConfig | None = optional(CalibrationConfig)
     override_layer_types: Repeated[OverrideLayerType] = repeated(OverrideLayerType, unique="layer_type")
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
-    do_fusion: Optional[bool] = optional(BOOL, default=True)
+    do_fusion: bool | None = optional(BOOL, default=True)
     skip_fusion_layers: Repeated[str] = repeated(STRING)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fields of messages, each described in one line: `dataclasses.field` with its facts in the metadata.
 
-search_step: Optional[float] = optional(FLOAT, default=0.01, within=POSITIVE)
+search_step: float | None = optional(FLOAT, default=0.01, within=POSITIVE)
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .._typing import TYPE_CHECKING
 from .kinds import INFINITY, Kind
 
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Generic, Iterable, Mapping, Optional, Tuple, Type, TypeVar, Union, overload
+    from typing import Any, Callable, Dict, Generic, Iterable, Mapping, TypeVar, overload
 
     T = TypeVar("T")
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         @overload
         def __get__(self, instance: None, owner: Any) -> Repeated[T]: ...
         @overload
-        def __get__(self, instance: object, owner: Any) -> Tuple[T, ...]: ...
+        def __get__(self, instance: object, owner: Any) -> tuple[T, ...]: ...
         def __get__(self, instance: Any, owner: Any) -> Any: ...
         def __set__(self, instance: Any, value: Iterable[T]) -> None: ...
 
@@ -58,7 +58,7 @@ class Among:
     def __init__(self, *values: int) -> None:
         self.low: float = INFINITY  # there are no bounds between which every number is one of them
         self.high: float = INFINITY
-        self.values: Tuple[int, ...] = values
+        self.values: tuple[int, ...] = values
         self.words: str = "{} or {}".format(", ".join(map(str, values[:-1])), values[-1])
 
     def __contains__(self, value: Any) -> bool:
@@ -94,9 +94,9 @@ class Field:
         kind: Any,
         default: Any = None,
         within: Any = None,
-        oneof: Optional[str] = None,
-        unique: Optional[str] = None,
-        metadata: Optional[Mapping[str, Any]] = None,
+        oneof: str | None = None,
+        unique: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         self.name: str = ""
         self.label: str = label
@@ -104,8 +104,8 @@ class Field:
         self.is_message: bool = isinstance(kind, type)
         self.default: Any = default
         self.within: Any = within
-        self.oneof: Optional[str] = oneof
-        self.unique: Optional[str] = unique
+        self.oneof: str | None = oneof
+        self.unique: str | None = unique
         self.metadata: Mapping[str, Any] = metadata or {}
         self.read: Callable[[str], Any] = LiteralCache(self).__getitem__
         if not self.is_message and not isinstance(kind, Kind):
@@ -145,24 +145,24 @@ FACTS = "field"  # where the metadata of a dataclass's field has the `Field`
 
 
 def optional(
-    kind: Union[Kind[T], Type[T]],
+    kind: Kind[T] | type[T],
     *,
-    default: Optional[T] = None,
-    within: Optional[Union[Interval, Among]] = None,
-    oneof: Optional[str] = None,
-    metadata: Optional[Mapping[str, Any]] = None,
-) -> Optional[T]:
+    default: T | None = None,
+    within: Interval | Among | None = None,
+    oneof: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> T | None:
     """Declare a field that may be absent, which means `default`; a member of `oneof` excludes its other members."""
     facts = Field(OPTIONAL, kind, default, within, oneof, None, metadata)
     return dataclasses.field(default=None, metadata={FACTS: facts, **facts.metadata})
 
 
-def required(kind: Union[Kind[T], Type[T]]) -> Any:
+def required(kind: Kind[T] | type[T]) -> Any:
     """Declare a field that has to be there."""
     return dataclasses.field(metadata={FACTS: Field(REQUIRED, kind)})
 
 
-def repeated(kind: Union[Kind[T], Type[T]], unique: Optional[str] = "") -> Repeated[T]:
+def repeated(kind: Kind[T] | type[T], unique: str | None = "") -> Repeated[T]:
     """Declare a field that may be there any number of times."""
     found: Any = dataclasses.field(default=(), metadata={FACTS: Field(REPEATED, kind, unique=unique)})
     return found  # type: ignore[no-any-return]

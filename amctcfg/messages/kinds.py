@@ -10,7 +10,7 @@ from ..diagnostics.words import CONTROL
 from ..textformat.literals import parse_bool, parse_float, round_float32
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Tuple, TypeVar
+    from typing import Any, Optional, Tuple, TypeVar
 
     T = TypeVar("T")
     Wording = Tuple[str, str, str, Optional[str]]  # code, message, hint, and what to write instead
@@ -36,7 +36,7 @@ class Kind(Generic[T]):
     def __repr__(self) -> str:
         return self.proto
 
-    def read(self, raw: str) -> Optional[T]:
+    def read(self, raw: str) -> T | None:
         """Return the value of a literal that is not a string, or None for one of another kind."""
         return None
 
@@ -52,7 +52,7 @@ class Kind(Generic[T]):
         """Word the diagnostic for a literal that `read` does not take."""
         raise NotImplementedError
 
-    def without_quotes(self, raw: str) -> Optional[str]:
+    def without_quotes(self, raw: str) -> str | None:
         """Return the literal in quotes that need not be there; None where there are none, or no literal inside."""
         bare = raw.strip("\"'")
         return bare if raw[0] in "\"'" and bare and self.read(bare) is not None else None
@@ -66,7 +66,7 @@ class Bool(Kind[bool]):
     noun: str = "a bool"
     example: str = "true"
 
-    def read(self, raw: str) -> Optional[bool]:
+    def read(self, raw: str) -> bool | None:
         return parse_bool(raw)
 
     def validate(self, name: str, value: Any) -> bool:
@@ -91,7 +91,7 @@ class Float(Kind[float]):
     noun: str = "a number"
     example: str = "0.7"
 
-    def read(self, raw: str) -> Optional[float]:
+    def read(self, raw: str) -> float | None:
         return parse_float(raw)
 
     def validate(self, name: str, value: Any) -> float:
@@ -122,7 +122,7 @@ class Integer(Kind[int]):
         self.least: int = least
         self.most: int = most
 
-    def read(self, raw: str) -> Optional[int]:
+    def read(self, raw: str) -> int | None:
         value = whole_number(raw)
         return value if value is not None and self.least <= value <= self.most else None
 
@@ -176,17 +176,17 @@ class Enum(Kind[str]):
 
     proto: str = "enum"
 
-    def __init__(self, names: Tuple[str, ...], type_name: str) -> None:
-        self.names: Tuple[str, ...] = names
+    def __init__(self, names: tuple[str, ...], type_name: str) -> None:
+        self.names: tuple[str, ...] = names
         self.type_name: str = type_name
-        self.numbers: Dict[int, str] = dict(enumerate(names, 1))
+        self.numbers: dict[int, str] = dict(enumerate(names, 1))
         self.example: str = names[0]
         self.noun: str = "one of the names {}".format(", ".join(names)) if len(names) > 1 else names[0]
 
     def __repr__(self) -> str:
         return self.type_name
 
-    def read(self, raw: str) -> Optional[str]:
+    def read(self, raw: str) -> str | None:
         if raw in self.names:
             return raw
         number = whole_number(raw)
@@ -214,7 +214,7 @@ def enum(type_name: str, *names: str) -> Enum:
     return Enum(names, type_name)
 
 
-def whole_number(raw: str) -> Optional[int]:
+def whole_number(raw: str) -> int | None:
     """Read the value of an integer literal, in any base; None for anything else."""
     match = re.match(r"\A(-?)(?:[ \t\n\v\f\r]|#[^\n]*\n)*(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)\Z", raw)
     if match is None or len(raw) > 200:  # no field takes so many digits

@@ -7,25 +7,25 @@ import ast
 import inspect
 import sys
 from functools import lru_cache
-from typing import Any, Dict
+from typing import Any
 
 
-def field_meanings(cls: Any) -> Dict[str, str]:
+def field_meanings(cls: Any) -> dict[str, str]:
     """Return the meaning of each field, also those of a base class; empty where there is no source."""
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         found.update(module_meanings(base.__module__).get(base.__name__, {}))
     return {name: found.get(name, "") for name in cls.__schema__.fields}
 
 
 @lru_cache(maxsize=None)
-def module_meanings(module: str) -> Dict[str, Dict[str, str]]:
+def module_meanings(module: str) -> dict[str, dict[str, str]]:
     """Return the meanings in a module, by class and field."""
     try:
         tree = ast.parse(inspect.getsource(sys.modules[module]))
     except (OSError, KeyError, TypeError):
         return {}
-    found: Dict[str, Dict[str, str]] = {}
+    found: dict[str, dict[str, str]] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             inside = found.setdefault(node.name, {})

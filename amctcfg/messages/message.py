@@ -3,7 +3,7 @@
 
     @message
     class FMRQuantize(Message):
-        search_step: Optional[float] = optional(FLOAT, default=0.01, within=POSITIVE)
+        search_step: float | None = optional(FLOAT, default=0.01, within=POSITIVE)
 
 `None` is an absent field, which is not the same as one set to its default.
 """
@@ -20,16 +20,10 @@ if TYPE_CHECKING:
         Any,
         Callable,
         ClassVar,
-        Dict,
         Iterable,
         Iterator,
-        List,
         Mapping,
-        Optional,
-        Tuple,
-        Type,
         TypeVar,
-        Union,
     )
 
     M = TypeVar("M", bound="Message")
@@ -39,44 +33,44 @@ class Problem(NamedTuple):
     """A value that breaks a rule: code and words of its diagnostic, and where it is, below the message."""
 
     code: str
-    path: Tuple[Union[str, int], ...]
+    path: tuple[str | int, ...]
     message: str
-    hint: Optional[str] = None
-    first: Optional[Tuple[Union[str, int], ...]] = None  # what it repeats
-    wanted: Optional[str] = None  # of a number out of its range: what it has to be
+    hint: str | None = None
+    first: tuple[str | int, ...] | None = None  # what it repeats
+    wanted: str | None = None  # of a number out of its range: what it has to be
 
 
 class Schema:
     """The fields of a message, and what reading looks up in them."""
 
-    def __init__(self, fields: Dict[str, Field], has_rules: bool) -> None:
-        self.fields: Dict[str, Field] = fields
-        self.required: Tuple[str, ...] = tuple(n for n, f in fields.items() if f.label == REQUIRED)
-        self.repeated: Tuple[str, ...] = tuple(n for n, f in fields.items() if f.label == REPEATED)
-        self.blank: Dict[str, Any] = {n: () if f.label == REPEATED else None for n, f in fields.items()}
+    def __init__(self, fields: dict[str, Field], has_rules: bool) -> None:
+        self.fields: dict[str, Field] = fields
+        self.required: tuple[str, ...] = tuple(n for n, f in fields.items() if f.label == REQUIRED)
+        self.repeated: tuple[str, ...] = tuple(n for n, f in fields.items() if f.label == REPEATED)
+        self.blank: dict[str, Any] = {n: () if f.label == REPEATED else None for n, f in fields.items()}
         # The members of each oneof; one alone excludes nothing.
         oneofs = [
             [n for n, f in fields.items() if f.oneof == o] for o in dict.fromkeys(f.oneof for f in fields.values())
         ]
-        self.oneofs: Tuple[List[str], ...] = tuple(
+        self.oneofs: tuple[list[str], ...] = tuple(
             members for members in oneofs if fields[members[0]].oneof and len(members) > 1
         )
         # How the literals of the scalars are read.
-        self.readers: Dict[str, Callable[[str], Any]] = {n: f.read for n, f in fields.items() if not f.is_message}
+        self.readers: dict[str, Callable[[str], Any]] = {n: f.read for n, f in fields.items() if not f.is_message}
         self.only_optional: bool = not self.required and not self.repeated
         self.has_rules: bool = has_rules
         self.has_relations: bool = has_rules or bool(self.oneofs)  # between optional fields
         # What has a range, with the bounds between which no more has to be asked.
-        self.ranged: Tuple[Tuple[str, float, float, Any], ...] = tuple(
+        self.ranged: tuple[tuple[str, float, float, Any], ...] = tuple(
             (n, f.within.low, f.within.high, f.within) for n, f in fields.items() if f.within is not None
         )
-        self.unique: Tuple[Field, ...] = tuple(
+        self.unique: tuple[Field, ...] = tuple(
             f for f in fields.values() if f.label == REPEATED and f.unique is not None
         )
 
-    def along(self, dotted: str) -> List[Field]:
+    def along(self, dotted: str) -> list[Field]:
         """Return the fields that a dotted name leads through, the last one at the end; none where one is not there."""
-        found: List[Field] = []
+        found: list[Field] = []
         fields = self.fields
         for name in dotted.split("."):
             if name not in fields:
@@ -95,7 +89,7 @@ class Message:
 
     if TYPE_CHECKING:
         __schema__: ClassVar[Schema]
-        __dataclass_fields__: ClassVar[Dict[str, dataclasses.Field[Any]]]
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     def __post_init__(self) -> None:
         kept = self.__dict__
@@ -125,14 +119,14 @@ class Message:
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(required,))
-def message(cls: Type[M]) -> Type[M]:
+def message(cls: type[M]) -> type[M]:
     """Make a class of fields a frozen dataclass, and describe the fields in its `__schema__`.
 
     A class that only refines another one has the other's words.
     """
     cls.__doc__ = cls.__doc__ or cls.__bases__[0].__doc__
     made = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
-    fields: Dict[str, Field] = {field.name: field.metadata[FACTS] for field in dataclasses.fields(made)}
+    fields: dict[str, Field] = {field.name: field.metadata[FACTS] for field in dataclasses.fields(made)}
     for name, field in fields.items():
         field.name = name
     own = [base for base in made.__mro__ if base not in (Message, object)]
@@ -140,7 +134,7 @@ def message(cls: Type[M]) -> Type[M]:
     return made
 
 
-def construct(cls: Type[M], values: Dict[str, Any]) -> M:
+def construct(cls: type[M], values: dict[str, Any]) -> M:
     """Build a message of values that are validated already, all of them; the dict becomes its own."""
     built: M = object.__new__(cls)
     object.__setattr__(built, "__dict__", values)
@@ -167,13 +161,13 @@ def validate_one(field: Field, value: Any) -> Any:
 # ---------------------------------------------------------------- rules
 
 
-def problems(cls: Type[Message], values: Mapping[str, Any], in_range: bool = False) -> List[Problem]:
+def problems(cls: type[Message], values: Mapping[str, Any], in_range: bool = False) -> list[Problem]:
     """List the rules that values of the right kinds break: oneofs, ranges, entries that occur twice, the message's own.
 
     `in_range` says that the ranges are known to be kept.
     """
     schema = cls.__schema__
-    found: List[Problem] = []
+    found: list[Problem] = []
     for members in schema.oneofs:
         given = [name for name in members if name in values]
         if len(given) > 1:
@@ -202,7 +196,7 @@ def out_of_range(name: str, value: Any, wanted: str) -> Problem:
 
 def duplicates(field: Field, elements: Any) -> Iterator[Problem]:
     """Yield entries of a repeated field that occurred before; None stands for one that could not be read."""
-    first: Dict[str, int] = {}
+    first: dict[str, int] = {}
     for index, element in enumerate(elements):
         key = getattr(element, field.unique) if field.unique and element is not None else element
         if key is not None and first.setdefault(key, index) != index:
@@ -212,7 +206,7 @@ def duplicates(field: Field, elements: Any) -> Iterator[Problem]:
             yield Problem("duplicate-entry", path, message, hint, (field.name, first[key]))
 
 
-def messages_of(root: Type[Message]) -> List[Type[Message]]:
+def messages_of(root: type[Message]) -> list[type[Message]]:
     """List a message class and those of its fields, each once, from the outside in."""
     found, queue = [], [root]
     while queue:

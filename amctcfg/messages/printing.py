@@ -7,13 +7,13 @@ from .._typing import TYPE_CHECKING
 from .message import Message
 
 if TYPE_CHECKING:
-    from typing import List
+    pass
 
 
 INDENT = "  "
 
 
-def print_message(message: Message, indent: str, lines: List[str]) -> None:
+def print_message(message: Message, indent: str, lines: list[str]) -> None:
     """Append the lines of the fields that are set; floats as they are kept, the shortest decimal of their float32."""
     for name, field in message.__schema__.fields.items():
         value = getattr(message, name)

@@ -24,7 +24,7 @@ from .kinds import STRING
 from .message import construct, out_of_range, problems
 
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
+    from typing import Any, Callable, Type
 
     from ..diagnostics.diagnostic import Diagnostic, Path, Severity
     from ..textformat.tree import Field as TreeField
@@ -50,25 +50,25 @@ class Reading:
     given twice are merged, a missing name is empty and a missing block is an empty one; each such leniency is a warning.
     """
 
-    def __init__(self, tree: Tree, root: Type[Message], strict: bool, unknown: Unknown) -> None:
+    def __init__(self, tree: Tree, root: type[Message], strict: bool, unknown: Unknown) -> None:
         self.tree: Tree = tree
         self.text: str = tree.source.text
         self.strict: bool = strict
         self.unknown: Unknown = unknown
         self.errors: int = 0
         self.foreign: bool = False  # whether it is another kind of file altogether
-        self.broken: Set[Path] = set()
-        self.diagnostics: List[Diagnostic] = []
+        self.broken: set[Path] = set()
+        self.diagnostics: list[Diagnostic] = []
         # Blocks by their text, those without a diagnostic: files repeat them.
-        self.blocks: Dict[Type[Message], Dict[str, Any]] = defaultdict(dict)
-        self.firsts: Dict[Path, str] = {}
+        self.blocks: dict[type[Message], dict[str, Any]] = defaultdict(dict)
+        self.firsts: dict[Path, str] = {}
         self.in_force: bool = True  # false in a member of a oneof that another one replaces
         end = len(self.text)
         self.config: Any = self._cached_message(root, (None, tree.fields, end, end), ())
         if self.diagnostics:
             self.diagnostics.sort(key=lambda d: d.span or ())
 
-    def _cached_message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
+    def _cached_message(self, cls: type[Message], field: TreeField, path: Path) -> Any:
         """Return the message that a field holds; one that was read before, where the same text stands again."""
         if not (cls.__schema__.only_optional and self.strict):  # read leniently, a message may go on elsewhere
             return self._message(cls, expand_field(field), path)
@@ -84,13 +84,13 @@ class Reading:
                 self.blocks[cls][text] = message
         return message
 
-    def _simple_message(self, cls: Type[Message], text: str) -> Any:
+    def _simple_message(self, cls: type[Message], text: str) -> Any:
         """Read the text of a simple message, such as `{ a: 1 }`: a fast path of `_message`. None where there may be anything to report."""
         blocks, schema = self.blocks[cls], cls.__schema__
         if text in blocks or not schema.only_optional:
             return blocks.get(text)
         readers, given = schema.readers, simple_fields(text)
-        values: Dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, raw in given:
             read = readers.get(name)
             if read is not None:
@@ -107,12 +107,12 @@ class Reading:
         message = blocks[text] = construct(cls, {**schema.blank, **values})
         return message
 
-    def _message(self, cls: Type[Message], field: TreeField, path: Path) -> Any:
+    def _message(self, cls: type[Message], field: TreeField, path: Path) -> Any:
         """Read a message field by field, and report what is wrong."""
         schema = cls.__schema__
         specs = schema.fields
         fields = field[1] if self.strict else self.unified(cls, field[1], path)
-        values: Dict[str, Any] = {}
+        values: dict[str, Any] = {}
         repeats = False
         for element in iter_raw_fields(fields):
             name, raw, _, _ = element
@@ -141,11 +141,11 @@ class Reading:
                 values[name] = tuple(values[name])
         return construct(cls, {**schema.blank, **values})
 
-    def unified(self, cls: Type[Message], fields: Tuple[Any, ...], path: Path) -> Tuple[Any, ...]:
+    def unified(self, cls: type[Message], fields: tuple[Any, ...], path: Path) -> tuple[Any, ...]:
         """Return the fields with each singular message that is given several times as one, and one member of each oneof."""
-        parts: Dict[str, List[Any]] = {}  # the fields of each singular message
-        chosen: Dict[str, str] = {}  # the member of each oneof
-        result: Dict[Any, TreeField] = {}
+        parts: dict[str, list[Any]] = {}  # the fields of each singular message
+        chosen: dict[str, str] = {}  # the member of each oneof
+        result: dict[Any, TreeField] = {}
         for number, element in enumerate(split(fields)):
             name, value, _, _ = element
             spec = cls.__schema__.fields.get(name)
@@ -167,15 +167,15 @@ class Reading:
         merged = [(e[0], tuple(parts[key]), e[2], e[3]) if key in parts else e for key, e in result.items()]
         return tuple([entry for element in merged for entry in element])
 
-    def replaced_member(self, spec: Field, field: TreeField, fields: List[Any], path: Path) -> None:
+    def replaced_member(self, spec: Field, field: TreeField, fields: list[Any], path: Path) -> None:
         """Report what isn't a value at all in a member of a oneof that does not count; ranges and rules judge what does."""
         self.in_force, before = False, self.in_force
         self._cached_message(spec.kind, (field[0], tuple(fields), field[2], field[3]), (*path, spec.name))
         self.in_force = before
 
-    def earlier_values(self, cls: Type[Message], fields: Tuple[Any, ...], path: Path) -> None:
+    def earlier_values(self, cls: type[Message], fields: tuple[Any, ...], path: Path) -> None:
         """Report values out of range of scalars that are given again; `problems` sees the last of them alone."""
-        last: Dict[str, TreeField] = {}
+        last: dict[str, TreeField] = {}
         for element in split(fields):
             spec = cls.__schema__.fields.get(element[0])
             if spec is None or spec.within is None:
@@ -187,7 +187,7 @@ class Reading:
                 found = out_of_range(spec.name, value, spec.within.words)
                 self.report(found.code, found.message, mark_offsets(field), (*path, spec.name), found.hint)
 
-    def extend(self, spec: Field, elements: List[Any], field: TreeField, path: Path) -> None:
+    def extend(self, spec: Field, elements: list[Any], field: TreeField, path: Path) -> None:
         """Add what one occurrence of a repeated field holds."""
         value = field[1]
         if type(value) is MessageList and not value and not spec.is_message:
@@ -210,7 +210,7 @@ class Reading:
             self.report(code, message, mark_offsets(field), path, hint, replacement)
         return value
 
-    def string(self, raw: str, field: TreeField, path: Path) -> Optional[str]:
+    def string(self, raw: str, field: TreeField, path: Path) -> str | None:
         quote = raw[0]
         if "\\" not in raw and raw[-1] == quote and raw.count(quote) == 2:
             return raw[1:-1]
@@ -228,10 +228,10 @@ class Reading:
         self,
         code: str,
         message: str,
-        offsets: Tuple[int, int],
+        offsets: tuple[int, int],
         path: Path,
-        hint: Optional[str] = None,
-        replacement: Optional[str] = None,
+        hint: str | None = None,
+        replacement: str | None = None,
     ) -> None:
         self.errors += 1
         self.broken.add(path)
@@ -242,16 +242,16 @@ class Reading:
         severity: Severity,
         code: str,
         message: str,
-        offsets: Tuple[int, int],
+        offsets: tuple[int, int],
         path: Path,
-        hint: Optional[str],
-        replacement: Optional[str] = None,
+        hint: str | None,
+        replacement: str | None = None,
     ) -> None:
         span, name = self.tree.source.span(*offsets), self.tree.source.name
         found = diagnostic_class()(severity, code, message, span, path, hint or None, name, replacement)
         self.diagnostics.append(found)
 
-    def unknown_field(self, cls: Type[Message], field: TreeField, path: Path) -> None:
+    def unknown_field(self, cls: type[Message], field: TreeField, path: Path) -> None:
         code, message, hint, replacement = self.unknown(cls, field[0])
         self.report(code, message, name_offsets(field), (*path, field[0]), hint, replacement)
 
@@ -278,7 +278,7 @@ class Reading:
         self.diagnose(WARNING, "conflicting-fields", message, name_offsets(field), path, "delete {}".format(lost))
 
     def missing_field(
-        self, cls: Type[Message], spec: Field, field: TreeField, path: Path, values: Dict[str, Any]
+        self, cls: type[Message], spec: Field, field: TreeField, path: Path, values: dict[str, Any]
     ) -> None:
         path = (*path, spec.name)
         if spec.is_message:
@@ -295,7 +295,7 @@ class Reading:
             message += "; it counts as {}".format(counts_as)
             self.diagnose(WARNING, "missing-field", message, name_offsets(field), path, "add " + example)
 
-    def problems(self, found: List[Problem], fields: Tuple[Any, ...], path: Path) -> None:
+    def problems(self, found: list[Problem], fields: tuple[Any, ...], path: Path) -> None:
         places = Tree(self.tree.source, fields)
         for problem in found:
             place = places.find_nearest(problem.path)
@@ -307,7 +307,7 @@ class Reading:
 
 
 @lru_cache(maxsize=1)
-def diagnostic_class() -> Type[Diagnostic]:
+def diagnostic_class() -> type[Diagnostic]:
     """Import `Diagnostic`, only where there is something to report."""
     from ..diagnostics.diagnostic import Diagnostic
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ConfigError
 from ..flavours.flavour import Flavour
@@ -38,12 +38,12 @@ class Examined(NamedTuple):
     """
 
     layer: Layer
-    reason: Optional[str]
-    note: Optional[str] = None
+    reason: str | None
+    note: str | None = None
     certain: bool = True
     traits: Traits = Traits()
     minor: bool = False
-    sources: Optional[Tuple[str, ...]] = None
+    sources: tuple[str, ...] | None = None
     node: str = ""
 
 
@@ -58,9 +58,9 @@ def with_traits(examined: Iterable[Examined], is_complete: bool = True) -> Layer
 class Assessment(NamedTuple):
     """The result of a condition: why it is not fulfilled, what the layer lacks, what the graph leaves open."""
 
-    reason: Optional[str] = None
-    lacks: Tuple[str, ...] = ()
-    note: Optional[str] = None
+    reason: str | None = None
+    lacks: tuple[str, ...] = ()
+    note: str | None = None
 
 
 Shape = Optional[Tuple[int, ...]]
@@ -70,7 +70,7 @@ class ValueOrigin(NamedTuple):
     """The origin of a value: where it begins, the operations on the way, whether it is constant, its final shape."""
 
     value: str
-    through: Tuple[str, ...]
+    through: tuple[str, ...]
     constant: bool
     shape: Shape
 
@@ -94,20 +94,20 @@ class Graph:
         constants: Mapping[str, Shape],
         transparent: Sequence[str],
     ) -> None:
-        self.nodes: List[Node] = list(nodes)
+        self.nodes: list[Node] = list(nodes)
         self.makers: Mapping[str, Node] = makers
         self.constants: Mapping[str, Shape] = constants
         self.transparent: Sequence[str] = transparent
-        self.origins: Dict[str, ValueOrigin] = {}  # of the values that were followed
-        self.constant: Dict[str, bool] = {}  # of the values looked at: whether they are computed of constants alone
+        self.origins: dict[str, ValueOrigin] = {}  # of the values that were followed
+        self.constant: dict[str, bool] = {}  # of the values looked at: whether they are computed of constants alone
 
-    def input_origin(self, node: Node, index: int) -> Optional[ValueOrigin]:
+    def input_origin(self, node: Node, index: int) -> ValueOrigin | None:
         """Return the origin of an input; None where the node does not have it."""
         return self.origin(node.inputs[index]) if index < len(node.inputs) else None
 
     def origin(self, value: str) -> ValueOrigin:
         """Follow a value backwards through the operations that a weight may pass. Each value is followed once."""
-        passed: Dict[str, Node] = {}
+        passed: dict[str, Node] = {}
         while value not in self.origins:
             maker = self.makers.get(value)
             if value in self.constants:
@@ -142,7 +142,7 @@ class Graph:
         source = self.makers.get(origin.value)
         return origin.constant if source is None else source.type in MINOR_TYPES
 
-    def runtime_operation(self, value: str) -> Optional[str]:
+    def runtime_operation(self, value: str) -> str | None:
         """Return the operation that computes an input of constants alone; None for a constant, and for a variable."""
         origin = self.origin(value)
         if origin.constant or not self.is_computed_of_constants(origin.value):
@@ -171,7 +171,7 @@ Condition = Callable[[Node, Any], Optional[Assessment]]  # of a node and its gra
 PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2")
 
 
-def examine(graph: Graph, flavour: Flavour, conditions: Dict[str, Condition]) -> List[Examined]:
+def examine(graph: Graph, flavour: Flavour, conditions: dict[str, Condition]) -> list[Examined]:
     """Examine all nodes of a graph: each with what keeps it from being quantized, and what is special about it."""
     found, weights = [], {}
     for node in graph.nodes:
@@ -207,15 +207,15 @@ def portray(node: Node, graph: Graph) -> Traits:
     return found._replace(runtime_weight=operation, two_variable=operation is None)
 
 
-def name_sharers(examined: Iterable[Examined], weights: Mapping[str, str]) -> List[Examined]:
+def name_sharers(examined: Iterable[Examined], weights: Mapping[str, str]) -> list[Examined]:
     """Say of each layer which other one has the same weight; `weights` are the weights by layer."""
     shares = find_sharers(weights)
     return [one._replace(traits=one.traits._replace(shares=shares.get(one.layer.name))) for one in examined]
 
 
-def find_sharers(weights: Mapping[str, str]) -> Dict[str, str]:
+def find_sharers(weights: Mapping[str, str]) -> dict[str, str]:
     """Find for each layer the first other one with the same weight; `weights` are the weights by layer."""
-    owners: Dict[str, List[str]] = {}
+    owners: dict[str, list[str]] = {}
     for name, weight in weights.items():
         owners.setdefault(weight, []).append(name)
     shared = [names for names in owners.values() if len(names) > 1]
@@ -231,7 +231,7 @@ class Allowance:
 
     FIXED, PER_BYTE, PER_NODE = 8000000, 50, 100
 
-    def __init__(self, size: int, name: str, message: str, hint: Optional[str] = None) -> None:
+    def __init__(self, size: int, name: str, message: str, hint: str | None = None) -> None:
         self.left: int = self.FIXED + self.PER_BYTE * size
         self.error: ConfigError = graph_error("syntax", message, name, hint)
 
@@ -248,7 +248,7 @@ def require_constant(what: str, outside: str) -> Condition:
     what -- the word for that input. outside -- the reason why not, where its source is not a node of the graph.
     """
 
-    def condition(node: Node, graph: Graph) -> Optional[Assessment]:
+    def condition(node: Node, graph: Graph) -> Assessment | None:
         origin = graph.input_origin(node, 1)
         if origin is None:
             return Assessment("it has no {}".format(what))
@@ -267,7 +267,7 @@ def require_constant(what: str, outside: str) -> Condition:
     return condition
 
 
-def graph_error(code: str, message: str, name: str, hint: Optional[str] = None) -> ConfigError:
+def graph_error(code: str, message: str, name: str, hint: str | None = None) -> ConfigError:
     return ConfigError.single(code, message, hint=hint, name=name)
 
 
@@ -275,7 +275,7 @@ def graph_error(code: str, message: str, name: str, hint: Optional[str] = None) 
 
 
 @lru_cache(maxsize=4)
-def message_classes(package: str, proto: str) -> Dict[str, Any]:
+def message_classes(package: str, proto: str) -> dict[str, Any]:
     """Make the classes of messages that are written as in a .proto file."""
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory

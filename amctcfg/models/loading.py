@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Iterable, NamedTuple
 
 from ..diagnostics.source import Source, decode
 from ..diagnostics.words import quote_names
@@ -18,7 +18,7 @@ from .graphs import Examined, graph_error, with_traits
 from .tables import read_table
 
 
-def load_layers(path: PathLike, flavour: Optional[Flavour] = None) -> Layers:
+def load_layers(path: PathLike, flavour: Flavour | None = None) -> Layers:
     """Read the layers of a model, in its order.
 
     Args:
@@ -43,7 +43,7 @@ def load_layers(path: PathLike, flavour: Optional[Flavour] = None) -> Layers:
     return as_layers(examine_file(path, flavour), path, flavour)
 
 
-def as_layers(examined: List[Examined], path: PathLike, flavour: Optional[Flavour]) -> Layers:
+def as_layers(examined: list[Examined], path: PathLike, flavour: Flavour | None) -> Layers:
     """Make the layers that users get of what was read from a file."""
     if graph_kind(path) == "table":
         return Layers(found.layer for found in examined)
@@ -51,7 +51,7 @@ def as_layers(examined: List[Examined], path: PathLike, flavour: Optional[Flavou
     return with_traits(examined, is_complete=not is_exported)
 
 
-def examine_file(path: PathLike, flavour: Optional[Flavour] = None) -> List[Examined]:
+def examine_file(path: PathLike, flavour: Flavour | None = None) -> list[Examined]:
     """Read the layers in a file, each with what keeps it from being quantized, where that is known."""
     from . import onnx, tensorflow
 
@@ -83,18 +83,18 @@ class Links(NamedTuple):
     inputs -- for each node the nodes that it reads. names -- what each node is called in the file.
     """
 
-    inputs: Dict[str, Tuple[str, ...]]
-    names: Dict[str, str]
+    inputs: dict[str, tuple[str, ...]]
+    names: dict[str, str]
 
 
-def link_nodes(examined: Iterable[Examined]) -> Optional[Links]:
+def link_nodes(examined: Iterable[Examined]) -> Links | None:
     """Return the edges of a graph by the names of layers; None for a table or a SavedModel."""
     nodes = {found.layer.name: found for found in examined if found.sources is not None}
     inputs = {name: found.sources or () for name, found in nodes.items()}
     return Links(inputs, {name: found.node for name, found in nodes.items()}) if nodes else None
 
 
-def graph_kind(path: Optional[PathLike]) -> str:
+def graph_kind(path: PathLike | None) -> str:
     """Tell the kind of a model's file by its first bytes: "onnx", "tensorflow", "table", or "" where there is none."""
     if path is None:
         return ""
@@ -117,7 +117,7 @@ def kind_of(data: bytes, name: str) -> str:
     return "onnx" if name.lower().endswith(".onnx") and not begins_with_node else "tensorflow"
 
 
-def doubt_names(examined: Iterable[Examined]) -> Optional[str]:
+def doubt_names(examined: Iterable[Examined]) -> str | None:
     """Say which names of layers are not certain, and how to export them; None where all are."""
     from .modules import KEEPS_NAMES
 
@@ -142,5 +142,5 @@ def describe(examined: Examined, flavour: Flavour) -> str:
     return "; ".join([words, *notes_of(examined)])
 
 
-def notes_of(examined: Examined) -> List[str]:
+def notes_of(examined: Examined) -> list[str]:
     return [*examined.traits.notes(), *([examined.note] if examined.note else [])]

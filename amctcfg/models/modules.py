@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Iterable, Iterator, NamedTuple, Sequence
 
 from ..flavours.layer import Traits
 from .graphs import Node, ValueOrigin, find_sharers
@@ -46,11 +46,11 @@ class Module(NamedTuple):
     type: str
     node: Node
     certain: bool
-    weight: Optional[ValueOrigin]
-    bias: Optional[str]
-    add: Optional[Node]
-    reason: Optional[str]
-    lacks: Tuple[str, ...]
+    weight: ValueOrigin | None
+    bias: str | None
+    add: Node | None
+    reason: str | None
+    lacks: tuple[str, ...]
     traits: Traits
 
 
@@ -59,18 +59,18 @@ class Clues(NamedTuple):
 
     type: str
     node: Node
-    path: Optional[str]  # out of the node's name; None where that is not a path
-    scope: Optional[str]  # the innermost module of the metadata,
+    path: str | None  # out of the node's name; None where that is not a path
+    scope: str | None  # the innermost module of the metadata,
     kind: str  # and its class
-    weight: Optional[ValueOrigin]
+    weight: ValueOrigin | None
     sole: bool  # whether the weight's initializer is read here alone
-    bias: Optional[str]
-    add: Optional[Node]
-    name: Optional[str] = None  # None for a functional call
+    bias: str | None
+    add: Node | None
+    name: str | None = None  # None for a functional call
     certain: bool = False  # whether more than a path tells the name
 
 
-def find_modules(values: OnnxGraph) -> List[Module]:
+def find_modules(values: OnnxGraph) -> list[Module]:
     """Find the modules in a graph, in its order, one for each name; one that is called again is not listed again."""
     containers = set(outer_paths(filter(None, (module_path(node.raw) for node in values.nodes))))
     # The modules that have modules, by the names of parameters: `a` and `a.b` of "a.b.c.weight".
@@ -87,10 +87,10 @@ def find_modules(values: OnnxGraph) -> List[Module]:
     return refuse_shared_weights(modules)
 
 
-def gather_calls(clues: Sequence[Clues], certain: Dict[Optional[str], Clues]) -> Dict[str, List[Clues]]:
+def gather_calls(clues: Sequence[Clues], certain: dict[str | None, Clues]) -> dict[str, list[Clues]]:
     """Gather the nodes that compute each module, by its name."""
     again = calls_of_one([*(clue for clue in clues if not clue.certain), *certain.values()])
-    calls: Dict[str, List[Clues]] = {}
+    calls: dict[str, list[Clues]] = {}
     for clue in clues:
         name = clue.name
         if name is not None and not clue.certain:
@@ -105,7 +105,7 @@ def gather_calls(clues: Sequence[Clues], certain: Dict[Optional[str], Clues]) ->
 # ---------------------------------------------------------------- what a node tells
 
 
-def read_clues(node: Node, values: OnnxGraph, containers: Set[str]) -> Optional[Clues]:
+def read_clues(node: Node, values: OnnxGraph, containers: set[str]) -> Clues | None:
     """Read what a node tells of its module; None for one that computes no module that the toolkit quantizes."""
     weight = None
     if node.type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul"):
@@ -125,7 +125,7 @@ def read_clues(node: Node, values: OnnxGraph, containers: Set[str]) -> Optional[
     return clues._replace(name=name, certain=certain)
 
 
-def module_type(node: Node, weight: Optional[ValueOrigin]) -> Optional[str]:
+def module_type(node: Node, weight: ValueOrigin | None) -> str | None:
     """Tell the type of the module that a node computes, by the rank of its weight or kernel."""
     rank = len(weight.shape) if weight is not None and weight.shape is not None else None
     if node.type in CONVOLUTIONS:
@@ -138,7 +138,7 @@ def module_type(node: Node, weight: Optional[ValueOrigin]) -> Optional[str]:
     return node.type if node.type in RECURRENT else None
 
 
-def bias_of(node: Node, values: OnnxGraph) -> Tuple[Optional[str], Optional[Node]]:
+def bias_of(node: Node, values: OnnxGraph) -> tuple[str | None, Node | None]:
     """Find the bias of a module: an input of its node, or what the Add behind a MatMul adds."""
     if node.type in (*CONVOLUTIONS, "Gemm"):
         return (node.inputs[2] or None if len(node.inputs) > 2 else None), None
@@ -153,11 +153,11 @@ def bias_of(node: Node, values: OnnxGraph) -> Tuple[Optional[str], Optional[Node
     return (others[0], add) if same_place else (None, None)
 
 
-def module_path(node: Any) -> Optional[str]:
+def module_path(node: Any) -> str | None:
     """Read the path of modules in a node's name: `layer1.0.conv1` of "/layer1/layer1.0/conv1/Conv"."""
     if not node.name.startswith("/"):
         return None
-    parts: List[str] = []
+    parts: list[str] = []
     for part in node.name.split("/")[1:-1]:
         if parts and part.startswith(parts[-1] + "."):
             parts[-1] = part
@@ -166,7 +166,7 @@ def module_path(node: Any) -> Optional[str]:
     return ".".join(parts)
 
 
-def scope_of(node: Any) -> Tuple[Optional[str], str]:
+def scope_of(node: Any) -> tuple[str | None, str]:
     """Read the innermost module that the metadata of a node names, and its class."""
     entries = {entry.key: entry.value for entry in getattr(node, "metadata_props", ())}
     if SCOPES not in entries or CLASSES not in entries:
@@ -177,7 +177,7 @@ def scope_of(node: Any) -> Tuple[Optional[str], str]:
     return scope, kind.rpartition(".")[2]
 
 
-def read_list(text: str) -> List[str]:
+def read_list(text: str) -> list[str]:
     """Read a list of strings as Python writes it; empty where it is something else."""
     try:
         found = ast.literal_eval(text) if len(text) < 100000 else []
@@ -189,7 +189,7 @@ def read_list(text: str) -> List[str]:
 # ---------------------------------------------------------------- which name it is
 
 
-def name_module(clue: Clues, containers: Set[str]) -> Tuple[Optional[str], bool]:
+def name_module(clue: Clues, containers: set[str]) -> tuple[str | None, bool]:
     """Choose the name of a module: the name, None for a functional call; and whether more than a path tells it."""
     own = owner_of(clue.weight.value, "weight") if clue.weight is not None else None
     if clue.scope is not None and clue.kind not in MODULES and "BatchNorm" not in clue.kind:
@@ -207,7 +207,7 @@ def name_module(clue: Clues, containers: Set[str]) -> Tuple[Optional[str], bool]
     return (clue.path, False) if clue.path and clue.path not in containers else (None, False)
 
 
-def owner_of(value: str, parameter: str) -> Optional[str]:
+def owner_of(value: str, parameter: str) -> str | None:
     """Name the module that has a parameter: `fc` of "fc.weight"; None for another name."""
     owner, dot, name = value.rpartition(".")
     return owner if dot and owner and name == parameter else None
@@ -238,10 +238,10 @@ def outer_paths(paths: Iterable[str]) -> Iterator[str]:
             outer, dot, _ = outer.rpartition(".")
 
 
-def calls_of_one(clues: Sequence[Clues]) -> Dict[str, str]:
+def calls_of_one(clues: Sequence[Clues]) -> dict[str, str]:
     """Find the paths that are further calls of another one: the same weight, and a path that counts."""
     first = {clue.path: clue for clue in reversed(clues)}
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     for clue in clues:
         for base in without_counts(clue.path or ""):
             other = first.get(base)
@@ -254,12 +254,12 @@ def same_weight(one: Clues, other: Clues) -> bool:
     return one.weight is not None and other.weight is not None and one.weight.value == other.weight.value
 
 
-def find_doubted_paths(clues: Sequence[Clues]) -> Set[Optional[str]]:
+def find_doubted_paths(clues: Sequence[Clues]) -> set[str | None]:
     """Find the paths that may not be a module's name: two of one name, or beside one that lost its container's."""
     certain = {clue.name: clue.path or "" for clue in clues if clue.certain and clue.name}
     by_path = {clue.name for clue in clues if clue.name and not clue.certain}
     lost = {path.rpartition(".")[0] for name, path in certain.items() if path and name and name.endswith("." + path)}
-    doubted: Set[Optional[str]] = set()
+    doubted: set[str | None] = set()
     for path in by_path:
         bases = by_path.intersection(without_counts(path))
         if bases or path in certain or path.rpartition(".")[0] in lost:
@@ -273,7 +273,7 @@ def find_doubted_paths(clues: Sequence[Clues]) -> Set[Optional[str]]:
 def make_module(name: str, calls: Sequence[Clues], values: OnnxGraph, certain: bool) -> Module:
     clue = calls[0]
     if name == clue.node.raw.name and not certain:
-        reason: Optional[str] = "the export does not keep its name"
+        reason: str | None = "the export does not keep its name"
     elif len(calls) > 1:
         several = "it has several layers, or is called several times"
         reason = several if clue.type in RECURRENT else "it is called {} times".format(len(calls))
@@ -288,7 +288,7 @@ def make_module(name: str, calls: Sequence[Clues], values: OnnxGraph, certain: b
     return Module(name, clue.type, clue.node, certain, clue.weight, clue.bias, clue.add, reason, lacks, traits)
 
 
-def why_not(clue: Clues, name: str, values: OnnxGraph) -> Optional[str]:
+def why_not(clue: Clues, name: str, values: OnnxGraph) -> str | None:
     """Tell why a module can't be quantized, as far as its export shows it."""
     attribute = clue.node.attribute
     if clue.path and name.startswith(clue.path + "."):
@@ -305,7 +305,7 @@ def why_not(clue: Clues, name: str, values: OnnxGraph) -> Optional[str]:
     return None
 
 
-def refuse_shared_weights(modules: Sequence[Module]) -> List[Module]:
+def refuse_shared_weights(modules: Sequence[Module]) -> list[Module]:
     """Refuse modules that share a weight, as the toolkit counts them."""
     weights = {}
     for one in modules:
@@ -330,7 +330,7 @@ def is_padded(clue: Clues, values: OnnxGraph) -> bool:
     return module_path(maker.raw) == clue.path and own_scope == clue.scope and (clue.path or own_scope) is not None
 
 
-def find_lacks(kind: str, has_bias: bool, group: int, widths: Iterable[int]) -> Tuple[str, ...]:
+def find_lacks(kind: str, has_bias: bool, group: int, widths: Iterable[int]) -> tuple[str, ...]:
     """Find what a module can't do although its type can; `widths` are those of its inputs."""
     lacks = ["int16"] if kind == "Linear" and not has_bias else []
     return (*lacks, "int4") if group != 1 or any(width % 2 for width in widths) else tuple(lacks)

@@ -8,7 +8,7 @@ counts as fulfilled, and the layer's note says so.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Iterator
 
 from ..flavours.flavour import Flavour
 from ..flavours.layer import MINOR_TYPES, Layer
@@ -65,7 +65,7 @@ def is_onnx(data: bytes) -> bool:
     return len(data) > 2 and data[0] == 0x08 and 3 <= data[1] < 100 and data[2] in SECOND_FIELDS
 
 
-def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
+def read_onnx(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     """Read the nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
     model = decode_message(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
     if model is None or not model.graph.node:
@@ -75,13 +75,13 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
     outer = examine_modules(values, flavour) if is_exported else examine(values, flavour, CONDITIONS)
     allowance = Allowance(len(data), name, "its subgraphs have too many and too long names to be laid out")
     makers = {value: one.layer.name for node, one in zip(values.nodes, outer) for value in node.outputs if value}
-    found: List[Examined] = []
+    found: list[Examined] = []
     for node, examined in zip(model.graph.node, outer):
         sources = tuple(makers[value] for value in node.input if value in makers)
         found.append(examined._replace(sources=sources, node=node.name))
         for inner, kind in inner_nodes(node, examined.layer.name, allowance):
             found.append(Examined(Layer(inner, kind, False), None, minor=kind in MINOR_TYPES))
-    names: Set[str] = set()
+    names: set[str] = set()
     for examined in found:
         if examined.layer.name in names:
             raise graph_error("duplicate-entry", "the node name '{}' occurs twice".format(examined.layer.name), name)
@@ -92,7 +92,7 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
 # ---------------------------------------------------------------- layers and modules
 
 
-def examine_modules(values: OnnxGraph, flavour: Flavour) -> List[Examined]:
+def examine_modules(values: OnnxGraph, flavour: Flavour) -> list[Examined]:
     """Return the nodes of an exported graph: modules as the toolkit names them, the others as they are."""
     modules = {module.node.name: module for module in find_modules(values)}
     names = node_names([node.raw for node in values.nodes], {module.name for module in modules.values()})
@@ -110,7 +110,7 @@ def examine_modules(values: OnnxGraph, flavour: Flavour) -> List[Examined]:
     return name_sharers(found, weights)
 
 
-def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[str, str]]:
+def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[tuple[str, str]]:
     """Yield the nodes in the subgraphs of an If or Loop, under the name of their node; they are not quantized."""
     pending = [(node, prefix, 0)]
     while pending:
@@ -130,7 +130,7 @@ def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[Tuple[
 
 
 def rank_of(index: int, *allowed: int) -> Condition:
-    def condition(node: Node, graph: OnnxGraph) -> Optional[Assessment]:
+    def condition(node: Node, graph: OnnxGraph) -> Assessment | None:
         rank = graph.rank(node, index)
         wanted = " or ".join(str(n) for n in allowed)
         if rank is None:
@@ -142,20 +142,20 @@ def rank_of(index: int, *allowed: int) -> Condition:
     return condition
 
 
-def convolution_rank(node: Node, graph: OnnxGraph) -> Optional[Assessment]:
+def convolution_rank(node: Node, graph: OnnxGraph) -> Assessment | None:
     """Check the rank of the input, or where the model has no shape, that of the weight, which is the same."""
     allowed = (4,) if node.type == "ConvTranspose" else (4, 5)
     return rank_of(1 if graph.rank(node, 0) is None and graph.rank(node, 1) else 0, *allowed)(node, graph)
 
 
-def plain_gemm(node: Node, graph: OnnxGraph) -> Optional[Assessment]:
+def plain_gemm(node: Node, graph: OnnxGraph) -> Assessment | None:
     alpha, beta = node.attribute("alpha"), node.attribute("beta")
     wrong = ["transA is 1"] if node.attribute("transA") else []
     wrong += ["{} is {}".format(name, v) for name, v in (("alpha", alpha), ("beta", beta)) if v not in (None, 1.0)]
     return Assessment("its {}".format(" and its ".join(wrong))) if wrong else None
 
 
-def product(node: Node, graph: OnnxGraph) -> Optional[Assessment]:
+def product(node: Node, graph: OnnxGraph) -> Assessment | None:
     """Check a product: a constant second input has two or three dimensions; two variables have no offset."""
     origin = graph.input_origin(node, 1)
     if origin is None or not origin.constant:
@@ -166,7 +166,7 @@ def product(node: Node, graph: OnnxGraph) -> Optional[Assessment]:
     return None
 
 
-CONDITIONS: Dict[str, Condition] = {
+CONDITIONS: dict[str, Condition] = {
     "constant weight": require_constant(
         "weight", "its weight is not a constant: it comes from '{}', an input of the model"
     ),

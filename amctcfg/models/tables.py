@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, Mapping, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, Span, decode
@@ -21,10 +21,10 @@ SUPPORTED_WORDS = {"": True, "true": True, "1": True, "yes": True, "false": Fals
 TableRow = Tuple[Dict[str, Any], Span]
 
 
-def read_table(source: Source, ending: str) -> List[Layer]:
+def read_table(source: Source, ending: str) -> list[Layer]:
     """Read the layers in a table. Raises `ConfigError` for one that is wrong, or there twice."""
-    layers: List[Layer] = []
-    lines: Dict[str, int] = {}
+    layers: list[Layer] = []
+    lines: dict[str, int] = {}
     for row, span in json_rows(source) if ending == ".json" else csv_rows(source):
         layer = layer_in(row, source, span)
         if layer.name in lines:
@@ -35,7 +35,7 @@ def read_table(source: Source, ending: str) -> List[Layer]:
     return layers
 
 
-def layer_in(row: Dict[str, Any], source: Source, span: Span) -> Layer:
+def layer_in(row: dict[str, Any], source: Source, span: Span) -> Layer:
     unknown = [key for key in row if key not in COLUMNS]
     if unknown:
         raise row_error(source, span, "a layer has no '{}'; it has {}".format(unknown[0], ", ".join(COLUMNS)))
@@ -53,7 +53,7 @@ def layer_in(row: Dict[str, Any], source: Source, span: Span) -> Layer:
 
 
 def row_error(
-    source: Source, span: Span, message: str, code: str = "wrong-type", hint: Optional[str] = None
+    source: Source, span: Span, message: str, code: str = "wrong-type", hint: str | None = None
 ) -> ConfigError:
     return ConfigError.single(code, message, span, hint, source.name, source.text)
 
@@ -86,11 +86,11 @@ def json_error(source: Source, position: int, message: str) -> ConfigError:
     return row_error(source, source.span(position, min(position + 1, len(source.text))), message, "syntax")
 
 
-def layers_to_json(layers: Iterable[Layer], notes: Optional[Mapping[str, List[str]]] = None) -> str:
+def layers_to_json(layers: Iterable[Layer], notes: Mapping[str, list[str]] | None = None) -> str:
     """Write a table as JSON, a layer a line; `notes` are words for people, by name."""
     rows = []
     for layer in layers:
-        row: Dict[str, Any] = {"name": layer.name, "type": layer.type, "supported": layer.supported}
+        row: dict[str, Any] = {"name": layer.name, "type": layer.type, "supported": layer.supported}
         if layer.lacks:
             row["lacks"] = layer.lacks
         if notes and notes.get(layer.name):
@@ -110,7 +110,7 @@ def csv_rows(source: Source) -> Iterator[TableRow]:
     if nul >= 0:  # Python reads it from 3.11 on only
         raise row_error(source, source.span(nul, nul + 1), "a NUL character is not allowed in a table", "syntax")
     reader = csv.reader(io.StringIO(source.text, newline=""), strict=True)
-    header: Optional[List[str]] = None
+    header: list[str] | None = None
     line = 1
     try:
         for cells in reader:
@@ -126,7 +126,7 @@ def csv_rows(source: Source) -> Iterator[TableRow]:
             if len(cells) != len(header):
                 message = "this row has {} cells, the header has {}".format(len(cells), len(header))
                 raise row_error(source, place, message, "syntax")
-            row: Dict[str, Any] = dict(zip(header, cells))
+            row: dict[str, Any] = dict(zip(header, cells))
             if "supported" in row:
                 row["supported"] = SUPPORTED_WORDS.get(row["supported"].strip().lower(), row["supported"])
             if "lacks" in row:
@@ -147,11 +147,11 @@ def line_span(source: Source, number: int) -> Span:
     return Span(number, 1, number, max(end - starts[number - 1], 0) + 1)
 
 
-def layers_to_csv(layers: Iterable[Layer], notes: Optional[Mapping[str, List[str]]] = None) -> str:
+def layers_to_csv(layers: Iterable[Layer], notes: Mapping[str, list[str]] | None = None) -> str:
     """Write a table as CSV, with a header; `notes` are words for people, by name."""
     layers, words = tuple(layers), notes or {}
     width = 5 if words else 4 if any(layer.lacks for layer in layers) else 3
-    rows: List[Sequence[str]] = [COLUMNS]
+    rows: list[Sequence[str]] = [COLUMNS]
     for layer in layers:
         supported, lacks = str(layer.supported).lower(), " ".join(layer.lacks)
         rows.append((layer.name, layer.type, supported, lacks, "; ".join(words.get(layer.name, ()))))

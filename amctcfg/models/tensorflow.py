@@ -6,7 +6,7 @@ Which nodes can be quantized: the vendor's page "Layers that support quantizatio
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterable, Iterator
 
 from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layers, Traits
@@ -33,7 +33,7 @@ ON_THE_WAY = ("Identity", "Enter", "Reshape", "Cast")
 FILTER_INPUT = 1  # of every kind of convolution
 
 
-def layers_from_graph(graph: Any, flavour: Optional[Flavour] = None) -> Layers:
+def layers_from_graph(graph: Any, flavour: Flavour | None = None) -> Layers:
     """Read the nodes of a graph in memory as layers.
 
     Args:
@@ -59,7 +59,7 @@ def layers_from_graph(graph: Any, flavour: Optional[Flavour] = None) -> Layers:
     return with_traits(examine_nodes(read_nodes(graph), "<graph>", flavour))
 
 
-def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour) -> List[Examined]:
+def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour) -> list[Examined]:
     return examine(TensorFlowGraph(nodes, name), flavour, CONDITIONS)
 
 
@@ -67,7 +67,7 @@ class TensorFlowGraph(Graph):
     """A graph whose constants are nodes that know their shape."""
 
     def __init__(self, nodes: Iterable[Node], name: str) -> None:
-        makers: Dict[str, Node] = {}
+        makers: dict[str, Node] = {}
         for node in nodes:
             if makers.setdefault(node.name, node) is not node:
                 raise graph_error("duplicate-entry", "the node name '{}' occurs twice".format(node.name), name)
@@ -96,12 +96,12 @@ class TensorFlowGraph(Graph):
 # ---------------------------------------------------------------- conditions
 
 
-def undilated(node: Node, graph: Graph) -> Optional[Assessment]:
+def undilated(node: Node, graph: Graph) -> Assessment | None:
     dilations = list(node.attribute("dilations") or ())
     return None if all(d == 1 for d in dilations) else Assessment("its dilations are {}, not all 1".format(dilations))
 
 
-def undilated_depth(node: Node, graph: Graph) -> Optional[Assessment]:
+def undilated_depth(node: Node, graph: Graph) -> Assessment | None:
     dilations = list(node.attribute("dilations") or ())
     depth = 2 if node.attribute("data_format") in (b"NCDHW", "NCDHW") else 1
     if len(dilations) != 5 or dilations[depth] == 1:
@@ -110,7 +110,7 @@ def undilated_depth(node: Node, graph: Graph) -> Optional[Assessment]:
 
 
 def are_off(*attributes: str) -> Condition:
-    def condition(node: Node, graph: Graph) -> Optional[Assessment]:
+    def condition(node: Node, graph: Graph) -> Assessment | None:
         found = [name for name in attributes if node.attribute(name)]
         if not found:
             return None
@@ -119,7 +119,7 @@ def are_off(*attributes: str) -> Condition:
     return condition
 
 
-def one_constant(node: Node, graph: TensorFlowGraph) -> Optional[Assessment]:
+def one_constant(node: Node, graph: TensorFlowGraph) -> Assessment | None:
     """Check a product: a constant second operand has two dimensions; two variables have no offset."""
     if not any(graph.origin(source).constant for source in node.inputs[:2]):
         return Assessment(lacks=("asymmetric",))
@@ -129,7 +129,7 @@ def one_constant(node: Node, graph: TensorFlowGraph) -> Optional[Assessment]:
     return Assessment("its constant operand has {} dimensions, not 2".format(len(shape)))
 
 
-CONDITIONS: Dict[str, Condition] = {
+CONDITIONS: dict[str, Condition] = {
     "constant_filter": require_constant("filter", "its filter comes from '{}', which is not in the graph"),
     "undilated": undilated,
     "undilated depth": undilated_depth,
@@ -161,7 +161,7 @@ def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
     `size` is the file's, in bytes: functions that call each other can make a graph of any size out of a few of them.
     """
     functions = {function.signature.name: function for function in graph.library.function}
-    pending: List[Tuple[Any, str, FrozenSet[str]]] = [(node, "", frozenset()) for node in reversed(graph.node)]
+    pending: list[tuple[Any, str, frozenset[str]]] = [(node, "", frozenset()) for node in reversed(graph.node)]
     allowance = Allowance(size, name, "its functions call each other too often to be laid out as one graph", FREEZE)
     while pending:
         node, prefix, callers = pending.pop()
@@ -180,7 +180,7 @@ def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
             pending += [(inside, inner, callers | {called}) for inside in reversed(body)]
 
 
-def find_called_functions(node: Any, functions: Dict[str, Any]) -> List[Tuple[str, str]]:
+def find_called_functions(node: Any, functions: dict[str, Any]) -> list[tuple[str, str]]:
     """Find the functions that a node calls, each with its attribute: the branches of an If or While."""
     if node.op in functions:
         return [("", node.op)]
@@ -188,7 +188,7 @@ def find_called_functions(node: Any, functions: Dict[str, Any]) -> List[Tuple[st
     return [("" if key == "f" else key, name) for key, name in sorted(found)]
 
 
-def data_inputs(node: Any) -> List[str]:
+def data_inputs(node: Any) -> list[str]:
     """Return the names of the nodes behind a node's inputs, without control inputs."""
     return [node_of(source) for source in getattr(node, "input", ()) if not source.startswith("^")]
 
@@ -256,7 +256,7 @@ FREEZE = (
     "freeze it first: convert_variables_to_constants_v2 of tensorflow.python.framework.convert_to_constants,"
     " then write the GraphDef with tf.io.write_graph(..., as_text=False)"
 )
-SIGNATURES: Tuple[Tuple[int, bytes, str, str], ...] = (
+SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", "a Keras HDF5 model", FREEZE),
     (4, b"TFL3", "a TensorFlow Lite model", EXPORT),
     (0, b"PK\x03\x04", "a zip archive (a Keras or PyTorch model?)", EXPORT + MODULE),
@@ -265,7 +265,7 @@ SIGNATURES: Tuple[Tuple[int, bytes, str, str], ...] = (
 )
 
 
-def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> List[Examined]:
+def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     """Read the nodes of the graph in the bytes of a file: a GraphDef, binary or text, or a SavedModel.
 
     Raises `ConfigError` for anything else, named where it is recognised, and `ImportError` without protobuf.

@@ -8,14 +8,14 @@ graph shows (whether it is called, and how often) counts as fulfilled.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable
 
 from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layer, Layers, Traits
 from .modules import COUNTED, RECURRENT, find_lacks
 
 
-def layers_from_module(module: Any, flavour: Optional[Flavour] = None) -> Layers:
+def layers_from_module(module: Any, flavour: Flavour | None = None) -> Layers:
     """Read the modules of a model as layers, named as in `named_modules()`, the root as "".
 
     `supported` is false for a module whose arguments the toolkit does not take (padding mode, dilation, the kind of RNN),
@@ -61,7 +61,7 @@ def get_own_weight(module: Any) -> Any:
     return getattr(module, "_parameters", {}).get("weight")
 
 
-def lacks_of(module: Any) -> Tuple[str, ...]:
+def lacks_of(module: Any) -> tuple[str, ...]:
     kind = type(module).__name__
     names = ("in_channels", "in_features", "input_size", *(("hidden_size",) if kind in RECURRENT else ()))
     widths = [width for width in (getattr(module, name, None) for name in names) if isinstance(width, int)]
@@ -87,7 +87,7 @@ def is_plain_rnn(module: Any) -> bool:
 
 
 # By the names in the flavours. One of another framework may have a type of the same name, with other conditions.
-CONDITIONS: Dict[str, Callable[[Any], bool]] = {
+CONDITIONS: dict[str, Callable[[Any], bool]] = {
     "zeros": lambda module: bool(getattr(module, "padding_mode", "zeros") == "zeros"),
     "undilated depth": is_undilated_in_depth,
     "plain rnn": is_plain_rnn,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Any, Iterable, Iterator
 
 from ..flavours.layer import Traits
 from .graphs import Graph, Node, Shape
@@ -27,16 +27,16 @@ class OnnxGraph(Graph):
         ]
         makers = {value: node for node in nodes for value in node.outputs if value}
         super().__init__(nodes, makers, constant_shapes(graph), TRANSPARENT)
-        self.readers: Dict[str, List[Node]] = {}
+        self.readers: dict[str, list[Node]] = {}
         for node in nodes:
             for value in dict.fromkeys(node.inputs):
                 self.readers.setdefault(value, []).append(node)
-        self.ranks: Dict[str, int] = {}
+        self.ranks: dict[str, int] = {}
         for value in [*graph.input, *graph.value_info, *graph.output]:
             if value.type.tensor_type.HasField("shape"):
                 self.ranks[value.name] = len(value.type.tensor_type.shape.dim)
 
-    def rank(self, node: Node, index: int) -> Optional[int]:
+    def rank(self, node: Node, index: int) -> int | None:
         """Return the number of dimensions of an input, None where the model does not say."""
         origin = self.input_origin(node, index)
         if origin is None:
@@ -66,12 +66,12 @@ class OnnxGraph(Graph):
         return tuple(shape[axis] for axis in order) if sorted(order) == list(range(len(shape))) else None
 
 
-def node_names(nodes: Iterable[Any], reserved: Iterable[str] = ()) -> Iterator[Tuple[Any, str]]:
+def node_names(nodes: Iterable[Any], reserved: Iterable[str] = ()) -> Iterator[tuple[Any, str]]:
     """Yield each node with its name: its type and index where it has none, with a suffix where it is taken."""
     nodes = list(nodes)
-    given: Set[str] = {node.name for node in nodes if node.name}
-    seen: Set[str] = set(reserved)
-    suffixes: Dict[str, int] = {}  # the last one of each name: thousands of one name are no longer work
+    given: set[str] = {node.name for node in nodes if node.name}
+    seen: set[str] = set(reserved)
+    suffixes: dict[str, int] = {}  # the last one of each name: thousands of one name are no longer work
     for index, node in enumerate(nodes):
         wanted = name = node.name or "{}_{}".format(node.op_type, index)
         while name in seen or (name is not wanted and name in given):
@@ -81,8 +81,8 @@ def node_names(nodes: Iterable[Any], reserved: Iterable[str] = ()) -> Iterator[T
         yield node, name
 
 
-def constant_shapes(graph: Any) -> Dict[str, Shape]:
-    found: Dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+def constant_shapes(graph: Any) -> dict[str, Shape]:
+    found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     found.update((tensor.values.name, tuple(tensor.dims)) for tensor in graph.sparse_initializer)
     found.update((n.output[0], constant_shape(n)) for n in graph.node if n.op_type == "Constant" and n.output)
     return found
@@ -98,7 +98,7 @@ def constant_shape(node: Any) -> Shape:
     return None
 
 
-def integers(value: Any) -> Tuple[int, ...]:
+def integers(value: Any) -> tuple[int, ...]:
     """Return the integers of an attribute; none for one that is not there, or of another kind."""
     return tuple(value) if isinstance(value, list) else ()
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any
 
 from ..checks.checking import check
 from ..diagnostics.diagnostic import Diagnostic
@@ -21,7 +21,7 @@ STYLE = """\
 
 def document_html(document: Document[Any]) -> str:
     """Write a document for a notebook."""
-    found: Dict[int, List[Diagnostic]] = {}
+    found: dict[int, list[Diagnostic]] = {}
     for diagnostic in check(document.text, document.name, strict=document.strict, flavour=document.flavour):
         found.setdefault(diagnostic.span.line if diagnostic.span else 1, []).append(diagnostic)
     lines = document.text.rstrip("\n").split("\n")

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import math
 from collections import Counter
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple
+from typing import Any, Iterable, Iterator, Mapping
 
 from ..diagnostics.diagnostic import Diagnostic, count_found, render
 from ..tools.tabulating import Row, View
@@ -64,7 +64,7 @@ def digest(content: str) -> str:
     return "'sha256-{}'".format(base64.b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii"))
 
 
-def labels_of(head: List[str]) -> str:
+def labels_of(head: list[str]) -> str:
     """Write the style of cards: each cell names its column."""
     return "".join(
         '.amctcfg td:nth-child({})::before{{content:"{} "}}\n'.format(number, css_text(label))
@@ -80,12 +80,12 @@ def css_text(words: str) -> str:
 # ---------------------------------------------------------------- which rows are what
 
 
-def find_warned(diagnostics: Iterable[Diagnostic]) -> Set[Tuple[Any, ...]]:
+def find_warned(diagnostics: Iterable[Diagnostic]) -> set[tuple[Any, ...]]:
     """Find the blocks and entries about layers that a diagnostic is about, as the first two steps of their paths."""
     return {d.path[:2] for d in diagnostics if d.path and len(d.path) > 1 and isinstance(d.path[1], int)}
 
 
-def classes_of(row: Row, warnings: Set[Tuple[Any, ...]]) -> List[str]:
+def classes_of(row: Row, warnings: set[tuple[Any, ...]]) -> list[str]:
     """Return what the filters choose a row by."""
     if row.explanation is None:
         return ["float"]
@@ -133,7 +133,7 @@ def header(view: View, writer: HtmlTable, counts: Mapping[str, int]) -> Iterator
 def picture_html(writer: HtmlTable) -> str:
     """Return the figure; nothing where fewer than three layers have a score."""
     table, scale, texts = writer.table, writer.scale, writer.scores
-    dots: Dict[bool, List[str]] = {True: [], False: []}  # of the layers that are quantized, and of the others
+    dots: dict[bool, list[str]] = {True: [], False: []}  # of the layers that are quantized, and of the others
     for at, row in enumerate(table.rows):
         if row.score is not None:
             height = MARGIN + (100 - 2 * MARGIN) * scale.harm(row.score)
@@ -175,7 +175,7 @@ def worst_html(writer: HtmlTable) -> str:
     return "<p>Worst by {}: {}".format(text(table.score), ", ".join(found))
 
 
-def tools(writer: HtmlTable, rows: List[Tuple[Row, List[str]]], counts: Mapping[str, int]) -> Iterator[str]:
+def tools(writer: HtmlTable, rows: list[tuple[Row, list[str]]], counts: Mapping[str, int]) -> Iterator[str]:
     """Write the search and the filters, which are the legend of the colours as well."""
     yield "<div class=tools role=search>"
     yield "<input id=search class=script type=search placeholder='search: conv, *layer4*' aria-label='search by name or type'>"
@@ -192,7 +192,7 @@ def tools(writer: HtmlTable, rows: List[Tuple[Row, List[str]]], counts: Mapping[
     yield "<button id=unfold class='chip script' type=button>unfold all</button><output class=script aria-live=polite></output></div>"
 
 
-def table_html(writer: HtmlTable, rows: List[Tuple[Row, List[str]]]) -> Iterator[str]:
+def table_html(writer: HtmlTable, rows: list[tuple[Row, list[str]]]) -> Iterator[str]:
     worst = "descending" if writer.table.low_is_sensitive is False else "ascending"
     head = []
     for at, label in enumerate(writer.head()):
@@ -208,7 +208,7 @@ def rest(view: View, explanations: Iterable[str]) -> Iterator[str]:
     """Write what the links lead to: the diagnostics, where the values come from, and the configuration."""
     if view.warnings:
         yield "<section><h2 id=diagnostics>Diagnostics</h2>"
-        groups: Dict[str, List[Diagnostic]] = {}
+        groups: dict[str, list[Diagnostic]] = {}
         for diagnostic in view.warnings:
             groups.setdefault(diagnostic.code, []).append(diagnostic)
         for code, group in groups.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Iterable, Iterator, Mapping
 
 from ..diagnostics.words import escape_controls, format_value
 from ..resolve.effective import Origin
@@ -39,7 +39,7 @@ def text(words: str) -> str:
 class Scale:
     """A scale from the worst score to the best; of cosines, of the logarithm of what is missing to 1."""
 
-    def __init__(self, scores: Iterable[float], low_is_sensitive: Optional[bool]) -> None:
+    def __init__(self, scores: Iterable[float], low_is_sensitive: bool | None) -> None:
         finite = [score for score in scores if math.isfinite(score)] or [0.0]
         self.sign: float = -1.0 if low_is_sensitive is False else 1.0
         self.is_logarithmic: bool = self.sign > 0 and all(0 <= score <= 1 for score in finite)
@@ -68,14 +68,14 @@ class HtmlTable:
         self.table: Table = table
         self.is_page: bool = is_page
         self.has_lines: bool = has_lines
-        self.explanations: Dict[str, int] = {}
-        self.columns: List[str] = list(table.varying)
+        self.explanations: dict[str, int] = {}
+        self.columns: list[str] = list(table.varying)
         scores = [row.score for row in table.rows if row.score is not None]
         self.scale: Scale = Scale(scores, table.low_is_sensitive)
-        self.scores: Dict[float, str] = score_texts(scores)
-        self.keys: Dict[Any, int] = {}
+        self.scores: dict[float, str] = score_texts(scores)
+        self.keys: dict[Any, int] = {}
 
-    def head(self) -> List[str]:
+    def head(self) -> list[str]:
         score = [self.table.score] if self.table.has_scores else []
         return [
             "layer",
@@ -139,7 +139,7 @@ class HtmlTable:
         number = self.explanations.setdefault("<br>".join(lines), len(self.explanations) + 1)
         return "<a{} href=#e{}>{}</a>".format(attribute, number, value)
 
-    def explain(self, row: Row, field: str, cell: Cell) -> List[str]:
+    def explain(self, row: Row, field: str, cell: Cell) -> list[str]:
         """Say where a value comes from, what it overrides and why, and what it was."""
         assert row.explanation is not None
         origin = cell.origin
@@ -190,7 +190,7 @@ class HtmlTable:
 
     def key(self, row: Row) -> int:
         """Return a number that equal layers share; when plans are compared, all that have not changed."""
-        parts: Tuple[Any, ...] = ("unchanged", row.state)
+        parts: tuple[Any, ...] = ("unchanged", row.state)
         if not (self.table.has_before and row.explanation and not row.changed):
             cells = [row.cells.get(field) for field in self.columns]
             values = tuple(c and (c.value, c.before, c.is_changed, TIERS.get(c.origin.tier), c.hides) for c in cells)
@@ -211,7 +211,7 @@ def plan_table(plan: Plan) -> str:
     return notebook_table(tabulate(plan), "plan.to_rows() has them all")
 
 
-def simulation_table(plan: Plan, simulation: Any, cosines: Optional[Mapping[str, float]]) -> str:
+def simulation_table(plan: Plan, simulation: Any, cosines: Mapping[str, float] | None) -> str:
     """Write a simulation for a notebook: the plan with scales and offsets, and refusals."""
     extras = {}
     for name, factors in simulation.factors.items():

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, NamedTuple
 
 from ..diagnostics.diagnostic import Path
 from ..diagnostics.source import Span
@@ -43,9 +43,9 @@ class Origin(NamedTuple):
 
     tier: TierName
     value: Any
-    path: Optional[Path] = None
-    span: Optional[Span] = None
-    shadowed: Tuple[Origin, ...] = ()
+    path: Path | None = None
+    span: Span | None = None
+    shadowed: tuple[Origin, ...] = ()
 
 
 class Origins(Mapping[str, Origin]):
@@ -53,11 +53,11 @@ class Origins(Mapping[str, Origin]):
 
     __slots__ = ("_found", "_layer", "_source")
 
-    _source: Optional[Provenance]
+    _source: Provenance | None
     _layer: Layer
-    _found: Optional[Dict[str, Origin]]
+    _found: dict[str, Origin] | None
 
-    def __init__(self, source: Optional[Provenance], layer: Layer, found: Optional[Dict[str, Origin]] = None) -> None:
+    def __init__(self, source: Provenance | None, layer: Layer, found: dict[str, Origin] | None = None) -> None:
         self._source = source  # None where all are given
         self._layer = layer
         self._found = found  # made when it is needed: there may be many layers
@@ -110,7 +110,7 @@ class EffectiveConfig:
     calibration_config: Any
     origins: Mapping[str, Origin] = dataclasses.field(compare=False)
 
-    def settings(self) -> Dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """Return all that the layer gets.
 
         Returns:
@@ -131,9 +131,9 @@ class EffectiveConfig:
         return "{}: {}>".format(head, ", ".join(switches + values))
 
 
-def values_of(block: Optional[Message]) -> Dict[str, Any]:
+def values_of(block: Message | None) -> dict[str, Any]:
     """Return what a block sets, by dotted name."""
-    found: Dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, field in block.__schema__.fields.items() if block is not None else ():
         value = getattr(block, name)
         if value is None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple, Optional
 
 from ..diagnostics.diagnostic import Path
 from ..diagnostics.suggestions import did_you_mean, nearest
@@ -26,7 +26,7 @@ class Cursor(NamedTuple):
     reporter: Reporter
     json: Json
     path: Path
-    entry: Optional[Entry] = None  # of a value that has a key, with the place of that
+    entry: Entry | None = None  # of a value that has a key, with the place of that
 
     @property
     def value(self) -> Any:
@@ -38,11 +38,11 @@ class Cursor(NamedTuple):
         return word_value(self.json)
 
     @property
-    def extent(self) -> Tuple[int, int]:
+    def extent(self) -> tuple[int, int]:
         """The offsets of the key and its value."""
         return (self.entry or self.json).start, self.json.end
 
-    def report(self, code: str, message: str, hint: Optional[str] = None) -> None:
+    def report(self, code: str, message: str, hint: str | None = None) -> None:
         self.reporter(code, message, self, hint)
 
     def replace(self, value: Any) -> Cursor:
@@ -53,21 +53,21 @@ class Cursor(NamedTuple):
         entry = self.entry or self.json
         return Cursor(self.reporter, Json(None, entry.start, entry.end), self.path)
 
-    def child(self, key: str) -> Optional[Cursor]:
+    def child(self, key: str) -> Cursor | None:
         """Return the value of a key, None where the object does not have it."""
         entry = self.json.value.get(key)
         return None if entry is None else Cursor(self.reporter, entry.value, (*self.path, key), entry)
 
-    def children(self) -> Iterator[Tuple[str, Cursor]]:
+    def children(self) -> Iterator[tuple[str, Cursor]]:
         for key, entry in self.json.value.items():
             yield key, Cursor(self.reporter, entry.value, (*self.path, key), entry)
 
-    def elements(self) -> List[Cursor]:
+    def elements(self) -> list[Cursor]:
         """List the elements of a list, which share its path; none for anything else."""
         found = self.json.value if isinstance(self.json.value, list) else ()
         return [Cursor(self.reporter, element, self.path) for element in found]
 
-    def indexed(self) -> List[Cursor]:
+    def indexed(self) -> list[Cursor]:
         """List the elements of a list, each with its index in the path."""
         return [Cursor(self.reporter, e.json, (*self.path, index)) for index, e in enumerate(self.elements())]
 

@@ -26,7 +26,7 @@ from .plan import Plan
 from .resolver import DOCUMENTED, Resolver
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple, Type, Union
+    from typing import Any, Dict, Iterable, Mapping, Optional
 
     from ..flavours.json_layout import Items
     from ..messages.sharing import IdentityCache
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 def read_plan(
-    quant_config: Union[str, bytes, Mapping[str, Any]],
+    quant_config: str | bytes | Mapping[str, Any],
     layers: Iterable[Layer],
     name: str = "<json>",
-    flavour: Optional[Flavour] = None,
+    flavour: Flavour | None = None,
 ) -> Plan:
     """Read the plan that a JSON quantization config holds, possibly edited.
 
@@ -91,9 +91,7 @@ class QuantConfig:
     Where a value stands is worked out when it is asked for, by reading the layer's entry again: there may be many layers.
     """
 
-    def __init__(
-        self, quant_config: Any, layers: Tuple[Layer, ...], name: str, flavour: Optional[Flavour] = None
-    ) -> None:
+    def __init__(self, quant_config: Any, layers: tuple[Layer, ...], name: str, flavour: Flavour | None = None) -> None:
         flavour = TF_ASCEND if flavour is None else flavour
         require_flavour(flavour)
         if flavour.layout is None:
@@ -101,16 +99,16 @@ class QuantConfig:
         self.flavour: Flavour = flavour
         self.layout: Layout = flavour.layout
         self.name: str = display_name(name)
-        self.known: Tuple[Layer, ...] = layers
-        self.by_name: Dict[str, Layer] = {layer.name: layer for layer in layers}
-        self.names: Optional[NameIndex] = None
-        self.errors: List[Diagnostic] = []
-        self.source: Optional[Source] = None
-        self.layers: Dict[str, LayerEntry] = {}
-        self.unknown: Dict[str, Json] = {}
-        self.config_fields: Dict[str, Field] = flavour.config.__schema__.fields
-        self.block_class: Type[Message] = self.config_fields["common_config"].kind
-        self.block_fields: Dict[str, Field] = self.block_class.__schema__.fields
+        self.known: tuple[Layer, ...] = layers
+        self.by_name: dict[str, Layer] = {layer.name: layer for layer in layers}
+        self.names: NameIndex | None = None
+        self.errors: list[Diagnostic] = []
+        self.source: Source | None = None
+        self.layers: dict[str, LayerEntry] = {}
+        self.unknown: dict[str, Json] = {}
+        self.config_fields: dict[str, Field] = flavour.config.__schema__.fields
+        self.block_class: type[Message] = self.config_fields["common_config"].kind
+        self.block_fields: dict[str, Field] = self.block_class.__schema__.fields
         self.defaults: Resolver = Resolver(flavour.config(), DOCUMENTED, flavour)
         if isinstance(quant_config, (str, bytes, bytearray, memoryview)):
             self.source, root = parse_json(quant_config, self.name)  # type: ignore[arg-type]
@@ -119,25 +117,25 @@ class QuantConfig:
         else:
             kind = type(quant_config).__name__
             raise TypeError("a JSON quantization config is text or a mapping, not {}".format(kind))
-        self.globals: Dict[str, Any] = {}
-        self.messages: Dict[str, List[Message]] = {}
-        self.extents: Dict[str, Tuple[int, int]] = {}  # of the global keys that are there
-        self.unfused: FrozenSet[str] = frozenset()
-        self.last_origins: Tuple[str, Dict[str, Origin]] = ("", {})  # of the layer that was asked about last
+        self.globals: dict[str, Any] = {}
+        self.messages: dict[str, list[Message]] = {}
+        self.extents: dict[str, tuple[int, int]] = {}  # of the global keys that are there
+        self.unfused: frozenset[str] = frozenset()
+        self.last_origins: tuple[str, dict[str, Origin]] = ("", {})  # of the layer that was asked about last
         self.read(Cursor(self.report, root, ()))
         self.errors.sort(key=lambda error: error.span or (1 << 62,))
 
     @property
-    def text(self) -> Optional[str]:
+    def text(self) -> str | None:
         return self.source.text if self.source else None
 
-    def report(self, code: str, message: str, at: Cursor, hint: Optional[str] = None) -> None:
+    def report(self, code: str, message: str, at: Cursor, hint: str | None = None) -> None:
         where = " > ".join(map(str, at.path))
         text = "{}: {}".format(where, message) if where else message
         span = self.span(at.json.start, at.json.end)
         self.errors.append(Diagnostic(ERROR, code, text, span=span, path=at.path, hint=hint, name=self.name))
 
-    def span(self, start: int, end: int) -> Optional[Span]:
+    def span(self, start: int, end: int) -> Span | None:
         return self.source.span(start, end) if self.source and start >= 0 else None
 
     # ------------------------------------------------------------ the whole
@@ -159,13 +157,13 @@ class QuantConfig:
             elif at is not None and not is_same(at.value, self.layout.same_as_unset.get(key, at)):
                 self.globals[key] = self.global_value(key, at)
         self.unfused = frozenset(self.globals.get("skip_fusion_layers", ()))
-        alike: IdentityCache[Optional[LayerEntry]] = {}
+        alike: IdentityCache[LayerEntry | None] = {}
         for key, at in root.children():
             if key not in self.layout.globals and self.is_layer(key, at):
                 layer = self.by_name[key]
                 self.layers[layer.name] = self.layer(layer, at, alike)
 
-    def version(self, at: Optional[Cursor]) -> int:
+    def version(self, at: Cursor | None) -> int:
         if at is not None and not is_same(at.value, VERSION):
             at.report("out-of-range", "it is {}, and only {} is known".format(at.words, VERSION))
         return VERSION
@@ -177,13 +175,13 @@ class QuantConfig:
             return at.json.plain()
         return self.unfused_layers(at) if field.label == REPEATED else self.scalar(field, at, field.default)
 
-    def unfused_layers(self, at: Cursor) -> List[str]:
+    def unfused_layers(self, at: Cursor) -> list[str]:
         """Read the layers that BN is not fused into, the only list of names that a layout has."""
         elements = at.indexed()
         if not isinstance(at.value, list) or not all(isinstance(element.value, str) for element in elements):
             at.report("wrong-type", "it is a list of names, not {}".format(at.words))
             return []
-        seen: Dict[str, None] = {}
+        seen: dict[str, None] = {}
         for element in elements:
             layer = self.by_name.get(element.value)
             if element.value in seen:
@@ -195,7 +193,7 @@ class QuantConfig:
             seen[element.value] = None
         return list(seen)
 
-    def tensors(self, cls: Type[Message], at: Cursor) -> List[Message]:
+    def tensors(self, cls: type[Message], at: Cursor) -> list[Message]:
         """Read the entries of tensor_quantize, as messages."""
         if not isinstance(at.value, list):
             at.report("wrong-type", "it is a list of objects, not {}".format(at.words))
@@ -208,12 +206,12 @@ class QuantConfig:
                 found.append(cls(**values))
         return found
 
-    def tensor(self, cls: Type[Message], at: Cursor) -> Dict[str, Any]:
-        fields: Dict[str, Field] = cls.__schema__.fields
+    def tensor(self, cls: type[Message], at: Cursor) -> dict[str, Any]:
+        fields: dict[str, Field] = cls.__schema__.fields
         scalars = [field for field in fields.values() if not field.is_message]
         parts = {key: t for key, t in self.layout.parts.items() if any(member in fields for member in t)}
         at.check_keys((*[field.name for field in scalars], *parts))
-        values: Dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for field in scalars:
             inner = at.child(field.name)
             if inner is None:
@@ -251,13 +249,13 @@ class QuantConfig:
 
     # ------------------------------------------------------------ a layer
 
-    def layer(self, layer: Layer, at: Cursor, alike: IdentityCache[Optional[LayerEntry]]) -> LayerEntry:
+    def layer(self, layer: Layer, at: Cursor, alike: IdentityCache[LayerEntry | None]) -> LayerEntry:
         """Read the entry of a layer; of those that are written alike, one without errors for each type of layers."""
         place = at.json._replace(value=None) if self.source else at.json
         entry = by_identity(alike, at.value, (layer.type, layer.lacks), self.entry_without_errors, layer, at)
         return (entry or self.entry(layer, self.entry_at(layer, place), {}))._replace(json=place)
 
-    def entry_without_errors(self, layer: Layer, at: Cursor) -> Optional[LayerEntry]:
+    def entry_without_errors(self, layer: Layer, at: Cursor) -> LayerEntry | None:
         """Read an entry; None for one with errors, which each layer has at a place of its own."""
         errors = len(self.errors)
         entry = self.entry(layer, at, {})
@@ -278,7 +276,7 @@ class QuantConfig:
         if switch is not None and not isinstance(switch.value, bool):
             switch.report("wrong-type", "it is true or false, not {}".format(switch.words))
         enabled = switch is not None and switch.value is True
-        block: Dict[str, Any] = dict(self.block_class.__schema__.blank)
+        block: dict[str, Any] = dict(self.block_class.__schema__.blank)
         for key, member, field_name in self.layout.switches:
             switch = at.child(key)
             if switch is not None:
@@ -290,7 +288,7 @@ class QuantConfig:
                 block[found[0]] = found[1]
         return LayerEntry(enabled, construct(self.block_class, block), at.json)
 
-    def origin(self, value: Any, at: Optional[Cursor]) -> Origin:
+    def origin(self, value: Any, at: Cursor | None) -> Origin:
         """Return the origin of a value of a layer, which is its default where nothing is written."""
         if at is None:
             return Origin("default", value)
@@ -307,7 +305,7 @@ class QuantConfig:
             return Origin("default", self.is_fused(layer))
         return Origin(key, self.is_fused(layer), (key,), self.span(*self.extents[key]))
 
-    def switch(self, cls: Type[Message], name: str, at: Cursor) -> Message:
+    def switch(self, cls: type[Message], name: str, at: Cursor) -> Message:
         """Read a member of the block that is a single value here, such as `dmq_balancer_param`."""
         field = cls.__schema__.fields[name]
         value = field.default
@@ -321,7 +319,7 @@ class QuantConfig:
 
     def part(
         self, layer: Layer, key: str, templates: Mapping[str, Items], at: Cursor, places: Places
-    ) -> Optional[Tuple[str, Message]]:
+    ) -> tuple[str, Message] | None:
         """Read a part of a layer: the member of the block that it is, with its values."""
         part = at.child(key)
         if part is None:
@@ -358,24 +356,24 @@ class QuantConfig:
 
     def part_values(
         self,
-        layer: Optional[Layer],
+        layer: Layer | None,
         member: str,
-        kind: Type[Message],
+        kind: type[Message],
         template: Items,
         part: Cursor,
         places: Places,
     ) -> Message:
         """Read the message of an algorithm; what is left out has its default."""
-        fields: Dict[str, Field] = kind.__schema__.fields
-        written: Dict[str, Cursor] = {}
-        meanings: Set[str] = set()  # fields whose values the layout gives, of which JSON may have more
+        fields: dict[str, Field] = kind.__schema__.fields
+        written: dict[str, Cursor] = {}
+        meanings: set[str] = set()  # fields whose values the layout gives, of which JSON may have more
         for key, item in template.items():
             at = part.child(key)
             if at is not None:
                 written.update(item.read(at))
                 meanings.update(item.fields if item.mapping else ())
         errors = len(self.errors)
-        found: Dict[str, Any] = {}
+        found: dict[str, Any] = {}
         for name, field in fields.items():
             default = self.default(field, layer)
             at = written.get(name)
@@ -392,7 +390,7 @@ class QuantConfig:
         read: Message = construct(kind, found)
         return read
 
-    def default(self, field: Field, layer: Optional[Layer]) -> Any:
+    def default(self, field: Field, layer: Layer | None) -> Any:
         """Return what a key that is left out means."""
         cascade = cascade_of(field)
         if cascade is None:
@@ -400,7 +398,7 @@ class QuantConfig:
         return self.globals.get(cascade, field.default) if cascade else field.default
 
     def check_requirements(
-        self, layer: Layer, fields: Dict[str, Field], written: Dict[str, Cursor], found: Dict[str, Any]
+        self, layer: Layer, fields: dict[str, Field], written: dict[str, Cursor], found: dict[str, Any]
     ) -> None:
         """Report what the layer can't have; of widths of weights and algorithms the toolkit reads more than it writes."""
         for name, at in written.items():
@@ -436,7 +434,7 @@ class QuantConfig:
         enabled, block = (entry.enabled, entry.block) if entry else (False, self.defaults.calibration(layer))
         return EffectiveConfig(layer, enabled, self.is_fused(layer), block, Origins(self, layer))
 
-    def origins_of(self, layer: Layer) -> Dict[str, Origin]:
+    def origins_of(self, layer: Layer) -> dict[str, Origin]:
         """Return the origins of all that a layer gets."""
         name, origins = self.last_origins
         if name == layer.name and origins:
@@ -465,7 +463,7 @@ class QuantConfig:
     def plan(self) -> Plan:
         """Return the plan of all supported layers."""
 
-        def remake(plan: Plan) -> Tuple[Any, ...]:
+        def remake(plan: Plan) -> tuple[Any, ...]:
             return read_plan, (self.text or plan.to_json(), self.known, self.name, self.flavour)
 
         effective = map(self.effective, filter(self.flavour.quantizes, self.known))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple
 
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
@@ -29,10 +29,10 @@ NUMERIC = (int, float)
 MARKED = re.compile(r'"\\u0000([\w.]+)"')  # of the place of a number
 
 
-def global_values(resolver: Resolver, layout: Layout) -> Dict[str, Any]:
+def global_values(resolver: Resolver, layout: Layout) -> dict[str, Any]:
     """Return the keys in front of the layers."""
     config = resolver.config
-    found: Dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for key in layout.globals:
         if key == "version":
             found[key] = VERSION
@@ -48,10 +48,10 @@ def global_values(resolver: Resolver, layout: Layout) -> Dict[str, Any]:
     return found
 
 
-def settings_beside(config: Configuration, flavour: Flavour, keys: Iterable[str]) -> Dict[str, Any]:
+def settings_beside(config: Configuration, flavour: Flavour, keys: Iterable[str]) -> dict[str, Any]:
     """Return what a configuration says of the model as a whole that is not among the keys; absent fields have their default."""
     blocks = (*OF_LAYERS, *(name for name, _ in flavour.deprecated_blocks))
-    found: Dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, field in config.__schema__.fields.items():
         if name not in keys and name not in blocks:
             value = getattr(config, name)
@@ -69,7 +69,7 @@ def plain(value: Any) -> Any:
     return {name: plain(inner) for name, inner in values.items() if inner is not None}
 
 
-def tensor_values(resolver: Resolver, layout: Layout, entry: Message) -> Dict[str, Any]:
+def tensor_values(resolver: Resolver, layout: Layout, entry: Message) -> dict[str, Any]:
     """Return an entry of tensor_quantize: the input of a layer, with the activations' part of a block."""
     fields = entry.__schema__.fields
     found = {name: getattr(entry, name) for name, field in fields.items() if not field.is_message}
@@ -81,14 +81,14 @@ def tensor_values(resolver: Resolver, layout: Layout, entry: Message) -> Dict[st
     return found
 
 
-def write_part(template: Items, values: Mapping[str, Any]) -> Dict[str, Any]:
+def write_part(template: Items, values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: item.write(values) for key, item in template.items()}
 
 
-def layer_dict(effective: EffectiveConfig, layout: Layout) -> Dict[str, Any]:
+def layer_dict(effective: EffectiveConfig, layout: Layout) -> dict[str, Any]:
     """Return the entry of a layer as Python values: what a `Writer` writes, said plainly."""
     block = effective.calibration_config
-    found: Dict[str, Any] = {"quant_enable": effective.quant_enable}
+    found: dict[str, Any] = {"quant_enable": effective.quant_enable}
     for key, member, field in layout.switches:
         if getattr(block, member) is not None:
             found[key] = getattr(getattr(block, member), field)
@@ -108,7 +108,7 @@ class Writer:
 
     def __init__(self, layout: Layout) -> None:
         self.layout: Layout = layout
-        self.templates: Dict[Tuple[Any, ...], Template] = {}
+        self.templates: dict[tuple[Any, ...], Template] = {}
         self.texts: IdentityCache[str] = {}  # of blocks: many layers have the same
 
     def write(self, effective: EffectiveConfig) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Iterable, Iterator, Mapping, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
 from ..flavours.common import Configuration
@@ -33,25 +33,25 @@ class Plan(Mapping[str, EffectiveConfig]):
         False
     """
 
-    config: Optional[Configuration]
+    config: Configuration | None
     flavour: Flavour
-    resolver: Optional[Resolver]
+    resolver: Resolver | None
     name: str
-    _layers: Dict[str, EffectiveConfig]
-    _globals: Dict[str, Any]
-    _make_warnings: Optional[Warnings]
-    _warnings: Tuple[Diagnostic, ...]
-    _remake: Optional[Remake]
+    _layers: dict[str, EffectiveConfig]
+    _globals: dict[str, Any]
+    _make_warnings: Warnings | None
+    _warnings: tuple[Diagnostic, ...]
+    _remake: Remake | None
 
     def __init__(
         self,
         layers: Iterable[EffectiveConfig],
-        config: Optional[Configuration],
+        config: Configuration | None,
         flavour: Flavour,
-        global_keys: Dict[str, Any],
-        remake: Optional[Remake] = None,
-        make_warnings: Optional[Warnings] = None,
-        resolver: Optional[Resolver] = None,
+        global_keys: dict[str, Any],
+        remake: Remake | None = None,
+        make_warnings: Warnings | None = None,
+        resolver: Resolver | None = None,
         name: str = "",
     ) -> None:
         self.__dict__.update(
@@ -66,7 +66,7 @@ class Plan(Mapping[str, EffectiveConfig]):
         )
 
     @property
-    def warnings(self) -> Tuple[Diagnostic, ...]:
+    def warnings(self) -> tuple[Diagnostic, ...]:
         """All warnings: from reading, from the configuration alone, and on these layers. Computed on first access."""
         if "_warnings" not in self.__dict__:
             self.__dict__["_warnings"] = self._make_warnings() if self._make_warnings else ()
@@ -144,7 +144,7 @@ class Plan(Mapping[str, EffectiveConfig]):
             pieces += ",\n    ", quote(name), ":", writer.write(self._layers[name])
         return "".join([*pieces, "\n}"])
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the JSON quantization config as Python values.
 
         Returns:
@@ -155,10 +155,10 @@ class Plan(Mapping[str, EffectiveConfig]):
         """
         import json
 
-        result: Dict[str, Any] = json.loads(self.to_json())
+        result: dict[str, Any] = json.loads(self.to_json())
         return result
 
-    def to_rows(self, origins: bool = False) -> List[Dict[str, Any]]:
+    def to_rows(self, origins: bool = False) -> list[dict[str, Any]]:
         """Return a flat dictionary for each layer, for `pandas.DataFrame(plan.to_rows())`.
 
         Args:
@@ -180,12 +180,12 @@ class Plan(Mapping[str, EffectiveConfig]):
         return found
 
     @property
-    def global_values(self) -> Dict[str, Any]:
+    def global_values(self) -> dict[str, Any]:
         """The keys of the JSON that are not layers."""
         return dict(self._globals)
 
     @property
-    def model_settings(self) -> Dict[str, Any]:
+    def model_settings(self) -> dict[str, Any]:
         """The settings that hold for the model as a whole: the global keys, and fields of the configuration that no
         JSON has."""
         beside = {} if self.config is None else settings_beside(self.config, self.flavour, self._globals)

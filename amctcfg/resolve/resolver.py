@@ -7,7 +7,7 @@ The rules are those of the vendor's page, "Parameter priority"; what the page le
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union, cast
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Optional, Sequence, cast
 
 from ..diagnostics.diagnostic import Path
 from ..documents.document import Document
@@ -65,14 +65,14 @@ BY_LAYER_TYPE: TierName = "layer_type"
 class Members(NamedTuple):
     """The members of a block: for each group of algorithms its members, and the default if it has one; what each requires."""
 
-    groups: Tuple[Tuple[Tuple[str, ...], Optional[str]], ...]
-    scalars: Tuple[Field, ...]
-    requirements: Dict[str, Tuple[Requirement, ...]]
+    groups: tuple[tuple[tuple[str, ...], str | None], ...]
+    scalars: tuple[Field, ...]
+    requirements: dict[str, tuple[Requirement, ...]]
 
 
-def members_of(block: Type[Message]) -> Members:
+def members_of(block: type[Message]) -> Members:
     """Return what a class of blocks consists of."""
-    groups: Dict[str, List[Field]] = {}
+    groups: dict[str, list[Field]] = {}
     scalars = []
     for name, field in block.__schema__.fields.items():
         if field.is_message:
@@ -87,7 +87,7 @@ def members_of(block: Type[Message]) -> Members:
     return Members(tuple(chosen), tuple(scalars), requirements)
 
 
-def member_in(block: Message, names: Sequence[str]) -> Optional[str]:
+def member_in(block: Message, names: Sequence[str]) -> str | None:
     """Return which member of a group a block has; None where it has none."""
     for name in names:
         if getattr(block, name) is not None:
@@ -96,10 +96,10 @@ def member_in(block: Message, names: Sequence[str]) -> Optional[str]:
 
 
 def merge(
-    config: Union[Message, Document[Configuration]],
+    config: Message | Document[Configuration],
     layer: Layer,
     rules: Rules = DOCUMENTED,
-    flavour: Optional[Flavour] = None,
+    flavour: Flavour | None = None,
 ) -> EffectiveConfig:
     """Resolve the effective configuration of one layer.
 
@@ -130,7 +130,7 @@ def merge(
     return Resolver(config, rules, flavour).merge(layer)
 
 
-def flavour_of(config: Any, flavour: Optional[Flavour]) -> Flavour:
+def flavour_of(config: Any, flavour: Flavour | None) -> Flavour:
     """Return the flavour that a configuration is in: the one given, the document's, or the one that its class is of."""
     if isinstance(config, Document):
         root = type(config.config)
@@ -154,38 +154,38 @@ class Resolver:
 
     def __init__(
         self,
-        config: Union[Message, Document[Configuration]],
+        config: Message | Document[Configuration],
         rules: Rules = DOCUMENTED,
-        flavour: Optional[Flavour] = None,
+        flavour: Flavour | None = None,
     ) -> None:
         if rules not in (DOCUMENTED, TOOLKIT):
             raise ValueError("rules is {!r}; it has to be 'documented' or 'toolkit'".format(rules))
         self.flavour: Flavour = flavour_of(config, flavour)
-        self.document: Optional[Document[Configuration]] = config if isinstance(config, Document) else None
+        self.document: Document[Configuration] | None = config if isinstance(config, Document) else None
         root = cast(Configuration, config.config if isinstance(config, Document) else config)
         self.config: Configuration = root
         self.rules: Rules = rules
-        self.block_class: Type[Message] = root.__schema__.fields[COMMON].kind
+        self.block_class: type[Message] = root.__schema__.fields[COMMON].kind
         self.members: Members = members_of(self.block_class)
-        self.skipped_names: Dict[str, int] = indices(root.skip_layers)
-        self.skipped_types: Dict[str, int] = indices(root.skip_layer_types)
-        self.unfused_names: Dict[str, int] = indices(root.skip_fusion_layers)
+        self.skipped_names: dict[str, int] = indices(root.skip_layers)
+        self.skipped_types: dict[str, int] = indices(root.skip_layer_types)
+        self.unfused_names: dict[str, int] = indices(root.skip_fusion_layers)
         # Where the block of a layer (by its index: there may be many), of a type and of the rest is.
         entries = enumerate(root.override_layer_configs)
-        self.names: Dict[str, int] = {
+        self.names: dict[str, int] = {
             entry.layer_name: index for index, entry in entries if getattr(entry, "layer_name", None) is not None
         }
-        self.types: Dict[str, Tier] = {
+        self.types: dict[str, Tier] = {
             entry.layer_type: Tier(OF_TYPE, entry.calibration_config, (OF_TYPE, index, "calibration_config"))
             for index, entry in enumerate(root.override_layer_types)
             if getattr(entry, "layer_type", None) is not None
         }
         common = root.common_config
-        self.common: Optional[Tier] = None if common is None else Tier(COMMON, common, (COMMON,))
+        self.common: Tier | None = None if common is None else Tier(COMMON, common, (COMMON,))
         self.apply_deprecated_blocks()
         self.cached: IdentityCache[Message] = {}  # the block of layers by what decides it: many have the same
 
-    def own(self, name: str) -> Optional[Tier]:
+    def own(self, name: str) -> Tier | None:
         """Return the block that a layer has of its own."""
         index = self.names.get(name)
         if index is None:
@@ -243,9 +243,9 @@ class Resolver:
     def block_for(self, layer: Layer) -> Message:
         return self.block_of(layer, self.tiers(layer))
 
-    def block_of(self, layer: Layer, tiers: List[Tier]) -> Message:
+    def block_of(self, layer: Layer, tiers: list[Tier]) -> Message:
         """Return what `decide` decides, as a block; its values are those of messages that were validated."""
-        values: Dict[str, Any] = dict(self.block_class.__schema__.blank)
+        values: dict[str, Any] = dict(self.block_class.__schema__.blank)
         blocks = [tier.block for tier in tiers]
         for field in self.members.scalars:
             values[field.name] = self.decide_field(field, (), blocks, layer, tiers).value
@@ -277,14 +277,14 @@ class Resolver:
             settings.append(self.place(Origin("do_fusion", self.config.do_fusion, ("do_fusion",))))
         return first(settings, Origin(DEFAULT, True))
 
-    def in_list(self, field: TierName, names: Dict[str, int], name: str) -> List[Origin]:
+    def in_list(self, field: TierName, names: dict[str, int], name: str) -> list[Origin]:
         return [self.place(Origin(field, False, (field, names[name])))] if name in names else []
 
-    def tiers(self, layer: Layer) -> List[Tier]:
+    def tiers(self, layer: Layer) -> list[Tier]:
         """List the blocks that a layer could have, highest first: its own, its type's, the common one."""
         return self.tiers_of(layer.name, layer.type)
 
-    def tiers_of(self, name: Optional[str], layer_type: Optional[str]) -> List[Tier]:
+    def tiers_of(self, name: str | None, layer_type: str | None) -> list[Tier]:
         """List the same where the name or the type is not known."""
         own = None if name is None else self.own(name)
         of_type = None if layer_type is None else self.types.get(layer_type)
@@ -295,7 +295,7 @@ class Resolver:
         tiers = self.tiers(layer)
         return tiers[0].name if tiers else DEFAULT
 
-    def decide(self, layer: Layer, tiers: List[Tier]) -> Dict[str, Origin]:
+    def decide(self, layer: Layer, tiers: list[Tier]) -> dict[str, Origin]:
         """Return the winning setting of each field of a layer's block.
 
         The highest block counts as a whole: what it leaves out has its default. Only fields that cascade are looked for
@@ -306,7 +306,7 @@ class Resolver:
             for name, field, inside, parts in self.fields_of(layer, tiers)
         }
 
-    def fields_of(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, Field, Tuple[str, ...], Parts]]:
+    def fields_of(self, layer: Layer, tiers: list[Tier]) -> Iterator[tuple[str, Field, tuple[str, ...], Parts]]:
         """Yield the fields that a layer gets: dotted name, field, the name of the part that holds it, and the parts of the blocks."""
         for field in self.members.scalars:
             yield field.name, field, (), [tier.block for tier in tiers]
@@ -314,7 +314,7 @@ class Resolver:
             for field in self.block_class.__schema__.fields[chosen].kind.__schema__.fields.values():
                 yield chosen + "." + field.name, field, (chosen,), parts
 
-    def chosen_parts(self, layer: Layer, tiers: List[Tier]) -> Iterator[Tuple[str, Parts]]:
+    def chosen_parts(self, layer: Layer, tiers: list[Tier]) -> Iterator[tuple[str, Parts]]:
         """Yield the algorithm of each group that the layer gets, with what the blocks have of it."""
         top = tiers[0].block if tiers else None
         for names, default in self.members.groups:
@@ -322,7 +322,7 @@ class Resolver:
             if chosen is not None and not self.is_dropped(chosen, layer, tiers):
                 yield chosen, [getattr(tier.block, chosen, None) for tier in tiers]
 
-    def is_dropped(self, part: str, layer: Layer, tiers: List[Tier]) -> bool:
+    def is_dropped(self, part: str, layer: Layer, tiers: list[Tier]) -> bool:
         """Return whether the layer can't have an algorithm that its block asks for."""
         requirements = self.members.requirements[part]
         if not requirements or not tiers or getattr(tiers[0].block, part) is None:
@@ -330,7 +330,7 @@ class Resolver:
         return any(self.falls_back(requirement, layer, tiers) for requirement in requirements)
 
     def decide_field(
-        self, field: Field, inside: Tuple[str, ...], parts: Parts, layer: Layer, tiers: List[Tier]
+        self, field: Field, inside: tuple[str, ...], parts: Parts, layer: Layer, tiers: list[Tier]
     ) -> Origin:
         """Decide one field of the messages that the blocks hold `inside`, None for a block without one."""
         name = field.name
@@ -345,14 +345,14 @@ class Resolver:
         value = self.fallback(requirements_of(field), winner.value, layer, tiers)
         return winner if value is winner.value else Origin(BY_LAYER_TYPE, value)
 
-    def fallback(self, requirements: Tuple[Requirement, ...], value: Any, layer: Layer, tiers: List[Tier]) -> Any:
+    def fallback(self, requirements: tuple[Requirement, ...], value: Any, layer: Layer, tiers: list[Tier]) -> Any:
         """Return the value, or what the layer gets instead because it can't have it."""
         for requirement in requirements:
             if value in requirement.values and self.falls_back(requirement, layer, tiers):
                 value = requirement.instead
         return value
 
-    def decide_cascade(self, field: Field, inside: Tuple[str, ...], parts: Parts, tiers: List[Tier]) -> Origin:
+    def decide_cascade(self, field: Field, inside: tuple[str, ...], parts: Parts, tiers: list[Tier]) -> Origin:
         """Take the first block that sets a field, else the global field of its cascade, else the default."""
         for tier, part in zip(tiers, parts):
             if self.rules == TOOLKIT and tier.name == OF_TYPE and tiers[0].name == OF_LAYER:
@@ -362,13 +362,13 @@ class Resolver:
                 return Origin(tier.name, value, (*tier.path, *inside, field.name))
         return self.overall(field) or Origin(DEFAULT, field.default)
 
-    def overall(self, field: Field) -> Optional[Origin]:
+    def overall(self, field: Field) -> Origin | None:
         """Return the global field that decides where no block does, if it is set."""
         name: Any = cascade_of(field)
         value = getattr(self.config, name) if name else None
         return None if value is None else Origin(name, value, (name,))
 
-    def default(self, field: Field, layer: Optional[Layer]) -> Any:
+    def default(self, field: Field, layer: Layer | None) -> Any:
         """Return the default of an absent field; None if it depends on a type that is not known."""
         if field.default is not BY_TYPE:
             return field.default
@@ -378,7 +378,7 @@ class Resolver:
         """Return whether a layer can have what a block asks for."""
         return self.flavour.can(layer, requirement.ability_in(tier.block))
 
-    def falls_back(self, requirement: Requirement, layer: Layer, tiers: List[Tier]) -> bool:
+    def falls_back(self, requirement: Requirement, layer: Layer, tiers: list[Tier]) -> bool:
         """Return whether a layer cannot satisfy a requirement of its highest block and gets its fallback."""
         if requirement.instead is KEEP or layer.type not in self.flavour.types:
             return False
@@ -393,10 +393,10 @@ class Resolver:
         type_can = self.flavour.types[layer.type].has(requirement.ability)
         return not type_can or (tiers[-1].name == COMMON and requirement in requirements_in(tiers[-1].block))
 
-    def tensor_values(self, entry: Message, member: str) -> Dict[str, Any]:
+    def tensor_values(self, entry: Message, member: str) -> dict[str, Any]:
         """Return the values of a tensor's algorithm; what cascades does so as for a layer without other blocks."""
         part, common = getattr(entry, member), self.common and getattr(self.common.block, member)
-        found: Dict[str, Any] = {}
+        found: dict[str, Any] = {}
         for field in entry.__schema__.fields[member].kind.__schema__.fields.values():
             value = getattr(part, field.name, None)
             if value is None and cascade_of(field) is not None:
@@ -408,7 +408,7 @@ class Resolver:
 
     # ------------------------------------------------------------ where values come from
 
-    def names_of(self, layer: Layer) -> List[str]:
+    def names_of(self, layer: Layer) -> list[str]:
         """List the dotted names of all that a layer gets."""
         return [*SWITCHES, *[name for name, _, _, _ in self.fields_of(layer, self.tiers(layer))]]
 
@@ -424,7 +424,7 @@ class Resolver:
                 return self.place(winner)._replace(shadowed=tuple(losers))
         raise KeyError(wanted)
 
-    def settings(self, name: str, tiers: List[Tier]) -> Iterator[Origin]:
+    def settings(self, name: str, tiers: list[Tier]) -> Iterator[Origin]:
         """Yield what sets a field of the block, by dotted name: highest first, whether it counts or not."""
         steps = name.split(".")
         for tier in tiers:
@@ -442,10 +442,10 @@ class Resolver:
         return setting._replace(span=self.document.span(setting.path)) if self.document and setting.path else setting
 
 
-def first(settings: List[Origin], default: Origin) -> Origin:
+def first(settings: list[Origin], default: Origin) -> Origin:
     """Return the first setting, which shadows the others, or the default."""
     return settings[0]._replace(shadowed=tuple(settings[1:])) if settings else default
 
 
-def indices(names: Tuple[str, ...]) -> Dict[str, int]:
+def indices(names: tuple[str, ...]) -> dict[str, int]:
     return {name: index for index, name in enumerate(names) if name is not None}

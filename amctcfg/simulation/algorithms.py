@@ -7,7 +7,7 @@ They compute in float32 where the toolkit does; rounding is half to even. Source
 from __future__ import annotations
 
 import math
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import Iterator, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ EPSILON = 1.1920929e-07  # of float32: a smaller scale counts as 1
 CHUNK = 1 << 20  # values that the plain search looks at together: 4 MB, which a processor's cache holds
 
 
-def limits(bits: int) -> Tuple[int, int]:
+def limits(bits: int) -> tuple[int, int]:
     """Return the least and the largest integer of a signed type of so many bits."""
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
@@ -33,7 +33,7 @@ def fake_quantize(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarra
 # ---------------------------------------------------------------- weights
 
 
-def arq(weights: np.ndarray, bits: int, axes: Optional[Tuple[int, ...]] = None) -> np.ndarray:
+def arq(weights: np.ndarray, bits: int, axes: tuple[int, ...] | None = None) -> np.ndarray:
     """Compute the symmetric scale of weights (ARQ): their largest magnitude over the largest integer; float32.
 
     `axes` share a scale, and have the length 1 in the result; None is for one scale of all.
@@ -103,12 +103,12 @@ class Samples:
         self.values: np.ndarray = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
         self.low: np.float32 = np.min(self.values)
         self.high: np.float32 = np.max(self.values)
-        self._grid: Optional[Grid] = None
+        self._grid: Grid | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def bins(self) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    def bins(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield values, and the bin that each is in; a larger value is never in an earlier bin."""
         factor = np.float32(BINS / (float(self.high) - float(self.low)))
         for begin in range(0, len(self.values), RUN):
@@ -160,9 +160,9 @@ def ifmr(
     samples: Samples,
     bits: int,
     asymmetric: bool,
-    percentiles: Tuple[float, float] = (0.999999, 0.999999),
-    search: Tuple[float, float, float] = (0.7, 1.3, 0.01),
-) -> Tuple[float, int]:
+    percentiles: tuple[float, float] = (0.999999, 0.999999),
+    search: tuple[float, float, float] = (0.7, 1.3, 0.01),
+) -> tuple[float, int]:
     """Find the scale (a float32 as a float) and offset of activations with the least squared error (IFMR).
 
     percentiles -- which of the largest and of the smallest values count as the ends of the range. search -- start, end and
@@ -178,8 +178,8 @@ def ifmr(
 
 
 def ranges_to_try(
-    samples: Samples, bits: int, asymmetric: bool, percentiles: Tuple[float, float], factors: np.ndarray
-) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    samples: Samples, bits: int, asymmetric: bool, percentiles: tuple[float, float], factors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the ranges whose upper end is multiplied by factors, lower and upper ends, and their scales.
 
     The ends are the k-th largest value, at least 0, and the k-th smallest, at most 0.
@@ -196,7 +196,7 @@ def ranges_to_try(
     return (np.full_like(tops, low) if asymmetric else -tops), tops, scales
 
 
-def scale_and_offset(low: np.float32, scale: np.float32, bits: int, asymmetric: bool) -> Tuple[float, int]:
+def scale_and_offset(low: np.float32, scale: np.float32, bits: int, asymmetric: bool) -> tuple[float, int]:
     offset = limits(bits)[0] - int(np.rint(low / scale)) if asymmetric and np.isfinite(scale) else 0
     return float(scale), offset
 
@@ -245,7 +245,7 @@ def ifmr_losses(values: np.ndarray, bottoms: np.ndarray, tops: np.ndarray, scale
 
 def loss_bounds(
     grid: Grid, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the least and the most that each candidate can lose, summed over all values.
 
     Values between two rounding borders cost n·v² - 2·v·(their sum) + their squares. A bin with a border in it is counted
@@ -285,7 +285,7 @@ def estimated_losses(
     return found
 
 
-def bounds_to_scale(low: np.float32, high: np.float32, bits: int, asymmetric: bool) -> Tuple[float, int]:
+def bounds_to_scale(low: np.float32, high: np.float32, bits: int, asymmetric: bool) -> tuple[float, int]:
     least = limits(bits)[0]
     if not asymmetric:
         return float(symmetric_scale(np.float32(high), np.float32(low), bits)), 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Iterable, Mapping, Sequence
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,7 +18,7 @@ from .network import HALVES, SimulationError, inputs_of, is_tensorflow
 ENDINGS = (".npz", ".npy", ".bin")
 
 
-def load_batches(paths: Any, model: Any) -> List[Batch]:
+def load_batches(paths: Any, model: Any) -> list[Batch]:
     """Read batches of calibration data.
 
     Args:
@@ -40,7 +40,7 @@ def load_batches(paths: Any, model: Any) -> List[Batch]:
         [{'x': array(...)}]
     """
     inputs = read_inputs(model)
-    found: List[Tuple[str, Batch]] = []
+    found: list[tuple[str, Batch]] = []
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         name = os.fspath(path)
         if os.path.isdir(name):
@@ -50,7 +50,7 @@ def load_batches(paths: Any, model: Any) -> List[Batch]:
     return check_batches(inputs, [batch for _, batch in found], [name for name, _ in found])
 
 
-def read_inputs(model: Any) -> List[onnx.ValueInfoProto]:
+def read_inputs(model: Any) -> list[onnx.ValueInfoProto]:
     if not is_tensorflow(model):
         return inputs_of(model)
     from .tensorflow import graph_inputs  # needs an extra of its own
@@ -58,7 +58,7 @@ def read_inputs(model: Any) -> List[onnx.ValueInfoProto]:
     return graph_inputs(model)
 
 
-def read_folder(folder: str, inputs: Sequence[onnx.ValueInfoProto]) -> List[Tuple[str, Batch]]:
+def read_folder(folder: str, inputs: Sequence[onnx.ValueInfoProto]) -> list[tuple[str, Batch]]:
     files = sorted((f for f in os.listdir(folder) if f.lower().endswith(ENDINGS)), key=natural_key)
     if not files:
         raise SimulationError("{} holds no {} file".format(folder, " or ".join(ENDINGS)))
@@ -71,7 +71,7 @@ def read_folder(folder: str, inputs: Sequence[onnx.ValueInfoProto]) -> List[Tupl
     return [(path, read_batch(path, inputs)) for path in (os.path.join(folder, file) for file in files)]
 
 
-def natural_key(name: str) -> List[Any]:
+def natural_key(name: str) -> list[Any]:
     """Return a key by which b2 comes before b10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
@@ -117,12 +117,12 @@ def read_binary(path: str, value: onnx.ValueInfoProto) -> np.ndarray:
 
 def check_batches(
     inputs: Sequence[onnx.ValueInfoProto], batches: Iterable[Mapping[str, Any]], names: Sequence[str] = ()
-) -> List[Batch]:
+) -> list[Batch]:
     """Return the batches as the model takes them. Raises `SimulationError` for one that it does not take.
 
     names -- what to call each batch; "batch 1" and so on where there are none.
     """
-    found: List[Batch] = []
+    found: list[Batch] = []
     wanted = {value.name for value in inputs}
     for number, batch in enumerate(batches, 1):
         where = names[number - 1] if names else "batch {}".format(number)

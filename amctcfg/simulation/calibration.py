@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -20,10 +20,10 @@ class Sizes:
 
     def __init__(self, batches: Sequence[Batch]) -> None:
         self.batches: Sequence[Batch] = batches
-        self.known: Dict[Tuple[Tuple[int, ...], ...], Dict[str, int]] = {}
+        self.known: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
 
-    def of(self, network: Network, values: Sequence[str]) -> Dict[str, List[int]]:
-        found: Dict[str, List[int]] = {value: [] for value in values}
+    def of(self, network: Network, values: Sequence[str]) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {value: [] for value in values}
         for batch in self.batches:
             shapes = tuple(batch[name].shape for name in sorted(batch))
             known = self.known.setdefault(shapes, {})
@@ -37,7 +37,7 @@ class Sizes:
         return found
 
 
-def infer_sizes(network: Network, batch: Batch) -> Dict[str, int]:
+def infer_sizes(network: Network, batch: Batch) -> dict[str, int]:
     model = copy.deepcopy(network.model)
     del model.graph.value_info[:]
     for value in model.graph.input:
@@ -60,15 +60,15 @@ def infer_sizes(network: Network, batch: Batch) -> Dict[str, int]:
     return found
 
 
-def compute_sizes(network: Network, batch: Batch, values: Sequence[str]) -> Dict[str, int]:
+def compute_sizes(network: Network, batch: Batch, values: Sequence[str]) -> dict[str, int]:
     nodes = [helper.make_node("Size", [value], [value + "/size"]) for value in values]
     sizes = network.with_nodes([*network.graph.node, *nodes], {}, [value + "/size" for value in values])
     return {value: 4 * int(size) for value, size in zip(values, Runner(sizes).run(batch))}
 
 
-def divide(sizes: Mapping[str, int], memory: int) -> List[List[str]]:
+def divide(sizes: Mapping[str, int], memory: int) -> list[list[str]]:
     """Divide what has these sizes, in its order, into runs that hold no more than the memory; one alone may be larger."""
-    found: List[List[str]] = []
+    found: list[list[str]] = []
     used = 0
     for name, size in sizes.items():
         if not found or used + size > memory:
@@ -79,12 +79,12 @@ def divide(sizes: Mapping[str, int], memory: int) -> List[List[str]]:
     return found
 
 
-def capture(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> Dict[str, List[np.ndarray]]:
+def capture(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> dict[str, list[np.ndarray]]:
     """Return values, one array a batch; the arrays are the caller's to change."""
     outside = {value.name for value in network.graph.input}
     inside = [value for value in values if value not in outside and value not in network.tensors]
     runner = Runner(network.with_nodes(network.graph.node, {}, inside)) if inside else None
-    found: Dict[str, List[np.ndarray]] = {value: [] for value in values}
+    found: dict[str, list[np.ndarray]] = {value: [] for value in values}
     for batch in batches:
         results = dict(zip(inside, runner.run(batch))) if runner is not None else {}
         for value in values:

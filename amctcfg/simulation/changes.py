@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 from ..documents.document import Document
 from ..flavours.flavour import Flavour
@@ -55,17 +55,17 @@ class Tuned(NamedTuple):
     text: str
     before: float
     after: float
-    changes: Tuple[Cure, ...]
-    left: Tuple[Tuple[str, float], ...]
+    changes: tuple[Cure, ...]
+    left: tuple[tuple[str, float], ...]
     reached: bool
-    notes: Tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 class Choice(NamedTuple):
     """A layer as it may be, None where it is skipped, and the noise of the model's output where only it is quantized."""
 
     kind: str
-    site: Optional[Site]
+    site: Site | None
     noise: float
 
 
@@ -78,7 +78,7 @@ def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
     if choice.site is None:
         return "skip_layers: {}".format(STRING.format(effective.layer.name))
     before, block = values_of(effective.calibration_config), choice.site.effective.calibration_config
-    parts: Dict[str, List[str]] = {}
+    parts: dict[str, list[str]] = {}
     for name, value in values_of(block).items():
         if before.get(name) != value:
             member, _, leaf = name.partition(".")
@@ -100,7 +100,7 @@ def write_state(document: Document[Any], state: State, after: float, without: Ma
 # ---------------------------------------------------------------- what a layer can have
 
 
-def chosen_kinds(allow: Optional[Iterable[str]], target: Optional[float]) -> List[str]:
+def chosen_kinds(allow: Iterable[str] | None, target: float | None) -> list[str]:
     """Return the kinds that are allowed: by default those that cost little, and with a target INT16. Raises `ValueError`."""
     if allow is None:
         return [SETTINGS, BALANCER, *([INT16] if target is not None else [])]
@@ -111,7 +111,7 @@ def chosen_kinds(allow: Optional[Iterable[str]], target: Optional[float]) -> Lis
     return wanted
 
 
-def possible_kinds(flavour: Flavour, allowed: Iterable[str]) -> Tuple[List[str], List[str]]:
+def possible_kinds(flavour: Flavour, allowed: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the allowed kinds that a flavour has, and those that it lacks."""
     width = field_at(flavour, "ifmr_quantize.dst_type")
     lacking = {
@@ -122,7 +122,7 @@ def possible_kinds(flavour: Flavour, allowed: Iterable[str]) -> Tuple[List[str],
     return [k for k in wanted if not lacking.get(k)], [k for k in wanted if lacking.get(k)]
 
 
-def field_at(flavour: Flavour, name: str) -> Optional[Any]:
+def field_at(flavour: Flavour, name: str) -> Any | None:
     """Return a field of a flavour's blocks, by its dotted name."""
     return next(iter(flavour.config.__schema__.along("common_config." + name)[::-1]), None)
 
@@ -156,10 +156,10 @@ class Axes(NamedTuple):
     percentiles, ranges -- of IFMR, in pairs and as (start, end, step). bins -- of HFMG. offsets -- whether asymmetric.
     """
 
-    percentiles: Tuple[Tuple[float, float], ...]
-    ranges: Tuple[Tuple[float, float, float], ...]
-    bins: Tuple[int, ...]
-    offsets: Tuple[bool, ...]
+    percentiles: tuple[tuple[float, float], ...]
+    ranges: tuple[tuple[float, float, float], ...]
+    bins: tuple[int, ...]
+    offsets: tuple[bool, ...]
 
 
 def axes_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Axes:
@@ -176,17 +176,17 @@ def axes_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Axes:
         bins += within.values if isinstance(within, Among) else ()
         if flavour.can(site.effective.layer, ASYMMETRIC):
             offsets.append(not offsets[0])
-    choices: List[Any] = [percentiles, ranges, bins, offsets]
+    choices: list[Any] = [percentiles, ranges, bins, offsets]
     return Axes(*(tuple(dict.fromkeys(values)) for values in choices))
 
 
-def block_with(effective: EffectiveConfig, changes: Dict[str, Any]) -> Any:
+def block_with(effective: EffectiveConfig, changes: dict[str, Any]) -> Any:
     """Return the layer's block with some values changed. Raises `ValueError` for one out of its range."""
     now = values_of(effective.calibration_config)
     return alter_block(effective.calibration_config, {n: v for n, v in changes.items() if now.get(n) != v})
 
 
-def kind_of_change(effective: EffectiveConfig, block: Any) -> Optional[str]:
+def kind_of_change(effective: EffectiveConfig, block: Any) -> str | None:
     """Return the dearest kind of change between what a layer gets and another block; None where nothing changes."""
     before, after = values_of(effective.calibration_config), values_of(block)
     if before == after:
@@ -197,5 +197,5 @@ def kind_of_change(effective: EffectiveConfig, block: Any) -> Optional[str]:
     return BALANCER if strength in after and strength not in before else SETTINGS
 
 
-def activation_width(values: Dict[str, Any]) -> Any:
+def activation_width(values: dict[str, Any]) -> Any:
     return next((value for name, value in values.items() if name.endswith(".dst_type")), None)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Iterable, Sequence
 
 import numpy as np
 import onnx
@@ -21,8 +21,8 @@ class Piece:
     def __init__(self, site: Site, tag: str) -> None:
         self.site: Site = site
         self.tag: str = tag
-        self.nodes: List[onnx.NodeProto] = []
-        self.arrays: Dict[str, np.ndarray] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self.arrays: dict[str, np.ndarray] = {}
 
     def array(self, name: str, value: Any) -> str:
         self.arrays[self.named(name)] = np.asarray(value, np.float32)
@@ -100,18 +100,18 @@ def build_quantized(site: Site, tag: str = "") -> Piece:
 def weave(network: Network, pieces: Iterable[Piece]) -> Network:
     """Return the network with pieces in place of their layers."""
     by_node = {piece.site.node.name: piece for piece in pieces}
-    nodes: List[onnx.NodeProto] = []
+    nodes: list[onnx.NodeProto] = []
     for node in network.graph.node:
         nodes += by_node[node.name].nodes if node.name in by_node else [node]
     return network.with_nodes(nodes, arrays_of(by_node.values()))
 
 
-def append(network: Network, pieces: Sequence[Piece], inputs: Optional[Iterable[str]] = None) -> Network:
+def append(network: Network, pieces: Sequence[Piece], inputs: Iterable[str] | None = None) -> Network:
     """Return the network with pieces beside their layers, whose results are its outputs; and other inputs."""
     nodes = [*network.graph.node, *(node for piece in pieces for node in piece.nodes)]
     results = [piece.site.result + piece.tag for piece in pieces]
     return network.with_nodes(nodes, arrays_of(pieces), results, inputs)
 
 
-def arrays_of(pieces: Iterable[Piece]) -> Dict[str, np.ndarray]:
+def arrays_of(pieces: Iterable[Piece]) -> dict[str, np.ndarray]:
     return {name: array for piece in pieces for name, array in piece.arrays.items()}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Container, Dict, List, Optional, Tuple
+from typing import Container, List, Tuple
 
 import numpy as np
 import onnx
@@ -16,8 +16,8 @@ from .network import Network, unused_name
 def fuse(network: Network, wanted: Container[str]) -> Network:
     """Fold normalization into the `wanted` convolutions whose only user it is; in TensorFlow's graphs it is a Mul, then an Add."""
     users, taken = network.users(), set(network.tensors)
-    nodes: List[onnx.NodeProto] = []
-    arrays: Dict[str, np.ndarray] = {}
+    nodes: list[onnx.NodeProto] = []
+    arrays: dict[str, np.ndarray] = {}
     gone = set()
     for node in network.graph.node:
         if node.output and node.output[0] in gone:
@@ -47,7 +47,7 @@ def fuse(network: Network, wanted: Container[str]) -> Network:
 Found = Tuple[List[str], np.ndarray, np.ndarray, np.ndarray]
 
 
-def normalization(network: Network, node: onnx.NodeProto, users: Dict[str, List[onnx.NodeProto]]) -> Optional[Found]:
+def normalization(network: Network, node: onnx.NodeProto, users: dict[str, list[onnx.NodeProto]]) -> Found | None:
     weight = network.constant(node.input[1])
     if weight is None or (len(node.input) > 2 and node.input[2] and constant_bias(network, node) is None):
         return None
@@ -68,7 +68,7 @@ def normalization(network: Network, node: onnx.NodeProto, users: Dict[str, List[
     return [end, adding.output[0]], scale, zeros, shift
 
 
-def batch_normalization(network: Network, node: onnx.NodeProto, value: str) -> Optional[Found]:
+def batch_normalization(network: Network, node: onnx.NodeProto, value: str) -> Found | None:
     attribute = attributes_of(node)
     if node.input[0] != value or attribute("training_mode") or sum(map(bool, node.output)) != 1:
         return None
@@ -82,14 +82,14 @@ def batch_normalization(network: Network, node: onnx.NodeProto, value: str) -> O
     return [node.output[0]], scale, mean, beta
 
 
-def only_user(users: Dict[str, List[onnx.NodeProto]], value: str) -> Optional[onnx.NodeProto]:
+def only_user(users: dict[str, list[onnx.NodeProto]], value: str) -> onnx.NodeProto | None:
     found = users.get(value, [])
     return found[0] if len(found) == 1 and found[0].op_type else None
 
 
 def per_channel(
     network: Network, node: onnx.NodeProto, operation: str, value: str, channels: int, rank: int
-) -> Optional[np.ndarray]:
+) -> np.ndarray | None:
     """Return the constant of each channel that a node adds, or multiplies by; None for another node."""
     if node.op_type != operation or list(node.input).count(value) != 1:
         return None
@@ -102,7 +102,7 @@ def per_channel(
     return constant.reshape(-1) if shape == wanted or (channels == 1 and len(shape) == rank) else None
 
 
-def constant_bias(network: Network, node: onnx.NodeProto) -> Optional[np.ndarray]:
+def constant_bias(network: Network, node: onnx.NodeProto) -> np.ndarray | None:
     return network.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Histogram(NamedTuple):
     high: np.float32
 
 
-def hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins: int) -> Tuple[float, int]:
+def hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins: int) -> tuple[float, int]:
     """Find the scale (a float32 as a float) and offset of activations by a histogram. Source: `hfmg_quantize`."""
     histogram = None
     for values in batches:
@@ -67,7 +67,7 @@ def extend(old: Histogram, values: np.ndarray) -> Histogram:
     return Histogram(new, low, high)
 
 
-def clip_range(histogram: Histogram, bits: int) -> Tuple[np.float32, np.float32]:
+def clip_range(histogram: Histogram, bits: int) -> tuple[np.float32, np.float32]:
     """Return the range of neighbouring bins that loses least when it is quantized."""
     counts, low, high = histogram
     if not high > low:
@@ -82,7 +82,7 @@ def clip_range(histogram: Histogram, bits: int) -> Tuple[np.float32, np.float32]
     return np.float32(float(low) + left * width), np.float32(float(low) + (right + 1) * width)
 
 
-def candidate_windows(counts: np.ndarray) -> List[Tuple[int, int]]:
+def candidate_windows(counts: np.ndarray) -> list[tuple[int, int]]:
     """Return windows, each a step narrower on the side where that leaves out more bins."""
     bins, total = len(counts), int(counts.sum())
     step = max(math.ceil(total / 100000), 1)
@@ -100,7 +100,7 @@ def candidate_windows(counts: np.ndarray) -> List[Tuple[int, int]]:
     return found
 
 
-def window_losses(counts: np.ndarray, windows: Sequence[Tuple[int, int]], bits: int) -> np.ndarray:
+def window_losses(counts: np.ndarray, windows: Sequence[tuple[int, int]], bits: int) -> np.ndarray:
     """Return the loss of each window; from integrals where targets have fewer borders than there are bins."""
     if 1 << bits >= len(counts):
         return np.array([window_loss(counts, left, right, bits) for left, right in windows])

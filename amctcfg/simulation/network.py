@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import dataclass, field
-from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import IO, Any, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -36,23 +36,23 @@ class Network:
     """A model whose larger weights are arrays beside the graph."""
 
     model: onnx.ModelProto  # without the data of `arrays`
-    arrays: Dict[str, np.ndarray]
-    folder: Optional[str] = None  # of external data
-    notes: List[str] = field(default_factory=list)  # what was converted
+    arrays: dict[str, np.ndarray]
+    folder: str | None = None  # of external data
+    notes: list[str] = field(default_factory=list)  # what was converted
     declared: Sequence[onnx.ValueInfoProto] = ()  # the inputs as the file has them, before anything was converted
 
     def __post_init__(self) -> None:
-        self.tensors: Dict[str, onnx.TensorProto] = {tensor.name: tensor for tensor in self.graph.initializer}
-        self.makers: Dict[str, onnx.NodeProto] = {value: n for n in self.graph.node for value in n.output if value}
+        self.tensors: dict[str, onnx.TensorProto] = {tensor.name: tensor for tensor in self.graph.initializer}
+        self.makers: dict[str, onnx.NodeProto] = {value: n for n in self.graph.node for value in n.output if value}
 
     @property
     def graph(self) -> onnx.GraphProto:
         return self.model.graph
 
-    def outputs(self) -> List[str]:
+    def outputs(self) -> list[str]:
         return [value.name for value in self.graph.output]
 
-    def constant(self, name: str) -> Optional[np.ndarray]:
+    def constant(self, name: str) -> np.ndarray | None:
         """Return the array that a value always has, also behind a Transpose and its like; None for any other value."""
         if name in self.arrays:
             return self.arrays[name]
@@ -70,9 +70,9 @@ class Network:
         is_known = node.op_type in CONSTANT_NODES and len(node.output) == 1
         return is_known and all(map(self.is_constant, filter(None, node.input)))
 
-    def users(self) -> Dict[str, List[onnx.NodeProto]]:
+    def users(self) -> dict[str, list[onnx.NodeProto]]:
         """Return the nodes that read each value; an output of the model counts as one more."""
-        found: Dict[str, List[onnx.NodeProto]] = {}
+        found: dict[str, list[onnx.NodeProto]] = {}
         for node in self.graph.node:
             for value in (*node.input, *outer_values(node)):
                 found.setdefault(value, []).append(node)
@@ -83,9 +83,9 @@ class Network:
     def with_nodes(
         self,
         nodes: Iterable[onnx.NodeProto],
-        arrays: Dict[str, np.ndarray],
-        outputs: Optional[Sequence[str]] = None,
-        inputs: Optional[Iterable[str]] = None,
+        arrays: dict[str, np.ndarray],
+        outputs: Sequence[str] | None = None,
+        inputs: Iterable[str] | None = None,
     ) -> Network:
         """Return a network with other nodes, further weights, and perhaps other outputs, other inputs; only what these need."""
         model = copy.deepcopy(self.model)
@@ -114,7 +114,7 @@ class Network:
         model.graph.initializer.extend(kept)
         return model
 
-    def taken_out(self, model: onnx.ModelProto) -> Iterator[Tuple[onnx.TensorProto, np.ndarray]]:
+    def taken_out(self, model: onnx.ModelProto) -> Iterator[tuple[onnx.TensorProto, np.ndarray]]:
         """Yield the initializers of a compact model whose data is not in it, and that."""
         for tensor in model.graph.initializer:
             if tensor.data_location == TensorProto.EXTERNAL:
@@ -145,7 +145,7 @@ class Network:
         write_bytes(model.SerializeToString(), path)
 
 
-def find_needed(nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> List[onnx.NodeProto]:
+def find_needed(nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.NodeProto]:
     """Return the nodes that some values depend on; onnxruntime computes the others, too, if they are there."""
     nodes = list(nodes)
     makers = {value: index for index, node in enumerate(nodes) for value in node.output}
@@ -203,7 +203,7 @@ def unused_name(name: str, taken: Any) -> str:
 # ---------------------------------------------------------------- reading
 
 
-def load_model(model: Union[str, os.PathLike[str], onnx.ModelProto]) -> Tuple[onnx.ModelProto, Optional[str]]:
+def load_model(model: str | os.PathLike[str] | onnx.ModelProto) -> tuple[onnx.ModelProto, str | None]:
     """Return a copy of a model, or what a file holds, and its folder. Raises `SimulationError`, `OSError`."""
     loaded = (copy.deepcopy(model), None) if isinstance(model, onnx.ModelProto) else read_file(model)
     if not loaded[0].graph.node:
@@ -211,7 +211,7 @@ def load_model(model: Union[str, os.PathLike[str], onnx.ModelProto]) -> Tuple[on
     return loaded
 
 
-def take_network(proto: onnx.ModelProto, folder: Optional[str]) -> Network:
+def take_network(proto: onnx.ModelProto, folder: str | None) -> Network:
     """Take a loaded model apart, at opset 11 or newer and in float32. Raises `SimulationError`, `OSError`."""
     external = any(external_data_helper.uses_external_data(tensor) for tensor in proto.graph.initializer)
     if external and folder is None:
@@ -230,14 +230,14 @@ def is_tensorflow(model: Any) -> bool:
     return not isinstance(model, onnx.ModelProto) and graph_kind(model) == "tensorflow"
 
 
-def inputs_of(model: Any) -> List[onnx.ValueInfoProto]:
+def inputs_of(model: Any) -> list[onnx.ValueInfoProto]:
     """Return the inputs that a batch has to give. Raises `SimulationError`, `OSError`."""
     proto = model if isinstance(model, onnx.ModelProto) else read_file(model)[0]
     constants = {tensor.name for tensor in proto.graph.initializer}
     return [value for value in proto.graph.input if value.name not in constants]
 
 
-def weight_files(model: Any) -> List[str]:
+def weight_files(model: Any) -> list[str]:
     """Return the files beside an ONNX model that hold its weights. Raises `SimulationError`, `OSError`."""
     if is_tensorflow(model):
         return []
@@ -247,7 +247,7 @@ def weight_files(model: Any) -> List[str]:
     return [os.path.join(folder, name) for name in sorted(names)]
 
 
-def read_file(path: Any) -> Tuple[onnx.ModelProto, str]:
+def read_file(path: Any) -> tuple[onnx.ModelProto, str]:
     name = os.fspath(path)
     return parse_file(onnx.ModelProto(), name, "an ONNX model"), os.path.dirname(os.path.abspath(name))
 
@@ -263,7 +263,7 @@ def parse_file(message: Any, path: Any, what: str) -> Any:
     return message
 
 
-def at_newer_opset(proto: onnx.ModelProto, folder: str) -> Tuple[onnx.ModelProto, List[str]]:
+def at_newer_opset(proto: onnx.ModelProto, folder: str) -> tuple[onnx.ModelProto, list[str]]:
     version = next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
     if version >= OLDEST:
         return proto, []
@@ -279,9 +279,9 @@ def at_newer_opset(proto: onnx.ModelProto, folder: str) -> Tuple[onnx.ModelProto
     return converted, ["the model was converted from opset {} to {}".format(version, OLDEST)]
 
 
-def take_apart(proto: onnx.ModelProto, folder: str) -> Dict[str, np.ndarray]:
+def take_apart(proto: onnx.ModelProto, folder: str) -> dict[str, np.ndarray]:
     """Take the data of the larger initializers out; external data is mapped, not read."""
-    arrays: Dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     for tensor in proto.graph.initializer:
         external = external_data_helper.uses_external_data(tensor)
         array = map_external(tensor, folder) if external else numpy_helper.to_array(tensor)
@@ -305,7 +305,7 @@ def map_external(tensor: onnx.TensorProto, folder: str) -> np.ndarray:
     return np.memmap(path, dtype, "r", offset, tuple(tensor.dims))
 
 
-def in_float32(proto: onnx.ModelProto) -> List[str]:
+def in_float32(proto: onnx.ModelProto) -> list[str]:
     """Turn the halves of a graph into float32: inputs, outputs, casts, constants."""
     changed = any(tensor.data_type in HALVES for tensor in proto.graph.initializer)
     for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
@@ -332,7 +332,7 @@ class Runner:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 4
-        self.outputs: List[str] = network.outputs()
+        self.outputs: list[str] = network.outputs()
         model = network.compact()
         given = {tensor.name: array for tensor, array in network.taken_out(model)}
         values = list(map(onnxruntime.OrtValue.ortvalue_from_numpy, given.values()))
@@ -345,9 +345,9 @@ class Runner:
             )
         except Exception as error:  # classes of the compiled module
             raise SimulationError("onnxruntime can't load the model: {}".format(first_line(error))) from None
-        self.names: List[str] = [value.name for value in self.session.get_inputs()]
+        self.names: list[str] = [value.name for value in self.session.get_inputs()]
 
-    def run(self, batch: Dict[str, np.ndarray]) -> List[np.ndarray]:
+    def run(self, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
         try:
             found = self.session.run(self.outputs, {name: batch[name] for name in self.names})
         except Exception as error:

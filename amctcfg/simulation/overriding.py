@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Type
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from ..documents.document import Document
 from ..flavours.common import Configuration
@@ -65,7 +65,7 @@ def block_to_write(document: Document[Configuration], wanted: Override) -> Messa
     """Return the smallest block of the layer's own that gives it what it is to get, under both sets of rules."""
     parts = {name: part for name, part in vars(wanted.block).items() if isinstance(part, Message)}
     block = dataclasses.replace(wanted.block, **{name: type(part)() for name, part in parts.items()})
-    missing: Dict[str, Any] = {}
+    missing: dict[str, Any] = {}
     for outcome in resolve_own_block(document, wanted.layer, block):
         found = values_of(outcome)
         missing.update((name, value) for name, value in values_of(wanted.block).items() if found.get(name) != value)
@@ -83,7 +83,7 @@ def is_enough(document: Document[Configuration], wanted: Override, block: Messag
     return all(outcome == wanted.block for outcome in resolve_own_block(document, wanted.layer, block))
 
 
-def resolve_own_block(document: Document[Configuration], layer: Layer, block: Message) -> List[Message]:
+def resolve_own_block(document: Document[Configuration], layer: Layer, block: Message) -> list[Message]:
     """Return what a layer with this block of its own gets under each set of rules."""
     config = dataclasses.replace(document.config, **{OF_LAYER: (make_entry(document, layer, block),)})
     return [
@@ -96,9 +96,9 @@ def make_entry(document: Document[Configuration], layer: Layer, block: Message) 
     return entry
 
 
-def field_text(kind: Type[Message], name: str, value: Any) -> str:
+def field_text(kind: type[Message], name: str, value: Any) -> str:
     """Write a field of a kind of messages, as lines without indentation."""
-    lines: List[str] = []
+    lines: list[str] = []
     print_message(construct(kind, dict(kind.__schema__.blank, **{name: value})), "", lines)
     return "\n".join(lines)
 
@@ -106,7 +106,7 @@ def field_text(kind: Type[Message], name: str, value: Any) -> str:
 # ---------------------------------------------------------------- entries that are there
 
 
-def entry_edits(document: Document[Configuration], index: int, wanted: Override, block: Message) -> List[Edit]:
+def entry_edits(document: Document[Configuration], index: int, wanted: Override, block: Message) -> list[Edit]:
     text, tree = document.text, document.tree
     entry = tree.find((OF_LAYER, index))
     assert entry is not None
@@ -119,18 +119,18 @@ def entry_edits(document: Document[Configuration], index: int, wanted: Override,
 
 
 def message_edits(
-    text: str, there: Sequence[Field], own: Message, wanted: Optional[Message], effective: Message
-) -> List[Edit]:
+    text: str, there: Sequence[Field], own: Message, wanted: Message | None, effective: Message
+) -> list[Edit]:
     """Return the edits that make a message say what is wanted; what it says beyond that, and rightly, stays.
 
     `there` are its occurrences in the text, which together are read as `own`.
     """
-    written: Dict[str, List[Field]] = {}
+    written: dict[str, list[Field]] = {}
     for inner in (inner for field in there for inner in split(field[1])):
         written.setdefault(inner[0], []).extend(elements_of(inner))
-    edits: List[Edit] = []
-    gone: List[Field] = []
-    new: List[str] = []
+    edits: list[Edit] = []
+    gone: list[Field] = []
+    new: list[str] = []
     for name, spec in effective.__schema__.fields.items():
         fields, value, whole = written.get(name, []), getattr(wanted, name, None), getattr(effective, name)
         if whole is None:
@@ -149,7 +149,7 @@ def message_edits(
     return edits + ([insert(text, there[-1], new)] if new else [])
 
 
-def comment_edits(text: str, entry: Field, wanted: Override) -> List[Edit]:
+def comment_edits(text: str, entry: Field, wanted: Override) -> list[Edit]:
     if not wanted.comment:
         return []
     start = entry[2]
@@ -198,7 +198,7 @@ def alter_block(block: Message, changes: Mapping[str, Any]) -> Message:
     """Return a block with other values, by dotted name; a member replaces its rival, None removes it. Raises `ValueError`."""
     schema = block.__schema__
     values = {name: getattr(block, name) for name in schema.fields}
-    leaves: Dict[str, Dict[str, Any]] = {}
+    leaves: dict[str, dict[str, Any]] = {}
     for dotted, value in changes.items():
         member, _, leaf = dotted.partition(".")
         if leaf:
@@ -210,6 +210,6 @@ def alter_block(block: Message, changes: Mapping[str, Any]) -> Message:
         for rival, other in schema.fields.items():
             if other.is_message and other.oneof == spec.oneof and other.oneof and rival != member:
                 values[rival] = None
-        there: Optional[Message] = values[member]
+        there: Message | None = values[member]
         values[member] = spec.kind(**given) if there is None else dataclasses.replace(there, **given)
     return type(block)(**values)

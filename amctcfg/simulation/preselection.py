@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Iterable, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
@@ -42,11 +42,11 @@ def preselect(
     site: Site,
     network: Network,
     arrays: Sequence[Sequence[np.ndarray]],
-    magnitudes: Optional[np.ndarray],
+    magnitudes: np.ndarray | None,
     flavour: Flavour,
     kinds: Iterable[str],
     most: int,
-) -> List[Alternative]:
+) -> list[Alternative]:
     """Choose the alternatives of a layer with which its own output suffers least: `most` of each kind, its best first.
 
     arrays -- for each of the layer's activations what it sees, one array a batch. magnitudes -- the largest of each input
@@ -55,8 +55,8 @@ def preselect(
     axes = axes_of(site, flavour, kinds)
     bench = Bench(site, network, arrays)
     corners = list(corners_of(site, flavour, kinds))
-    found: List[Tuple[Site, Alternative]] = []
-    seen: Set[Any] = set()
+    found: list[tuple[Site, Alternative]] = []
+    seen: set[Any] = set()
     finer = corners[:1]
     for few in (True, False):
         for corner in corners if few else finer:
@@ -79,7 +79,7 @@ def preselect(
     return [each for kind in KINDS for each in [a for _, a in found if a.kind == kind][:most]]
 
 
-def is_possible(site: Site, arrays: Sequence[Sequence[np.ndarray]], magnitudes: Optional[np.ndarray]) -> bool:
+def is_possible(site: Site, arrays: Sequence[Sequence[np.ndarray]], magnitudes: np.ndarray | None) -> bool:
     """Give a layer its factors from all that it sees; tell whether the toolkit takes it."""
     if site.prepare(magnitudes) is not None:
         return False
@@ -89,7 +89,7 @@ def is_possible(site: Site, arrays: Sequence[Sequence[np.ndarray]], magnitudes: 
     return is_taken
 
 
-def find_scales(bench: Bench, corner: Site, axes: Axes, magnitudes: Optional[np.ndarray], few: bool) -> Iterator[Site]:
+def find_scales(bench: Bench, corner: Site, axes: Axes, magnitudes: np.ndarray | None, few: bool) -> Iterator[Site]:
     """Yield the layer with the scales of the activations that have the least error; a `few` of the algorithm that it has."""
     is_wide = corner.setting.bits == 16
     if few or is_wide:
@@ -115,10 +115,10 @@ def find_scales(bench: Bench, corner: Site, axes: Axes, magnitudes: Optional[np.
 
 def least_errors(
     bench: Bench, axes: Axes, site: Site, most: int
-) -> List[Tuple[Dict[str, Any], List[Tuple[float, int]]]]:
+) -> list[tuple[dict[str, Any], list[tuple[float, int]]]]:
     """Return the settings with the least errors of the activations, each with another scale or offset."""
     bits, samples = site.setting.bits, bench.samples(site)
-    found: List[Tuple[float, Dict[str, Any], List[Tuple[float, int]]]] = []
+    found: list[tuple[float, dict[str, Any], list[tuple[float, int]]]] = []
     for offset in axes.offsets:
         if site.kind == PRODUCT and offset:
             continue
@@ -133,7 +133,7 @@ def least_errors(
             loss = sum(rounding_loss(each.values, bits, *pair) for each, pair in zip(samples, pairs))
             settings = {"hfmg_quantize.num_of_bins": bins, "hfmg_quantize.asymmetric": offset}
             found.append((loss, settings, pairs))
-    distinct: Dict[Any, Any] = {}
+    distinct: dict[Any, Any] = {}
     for _, settings, pairs in sorted(found, key=lambda entry: entry[0]):
         distinct.setdefault(tuple(pairs), (settings, pairs))
     return list(distinct.values())[:most]
@@ -145,14 +145,14 @@ def rounding_loss(values: np.ndarray, bits: int, scale: float, offset: int) -> f
     return float(np.mean(np.square(rounded * np.float32(scale) - values)))
 
 
-def ifmr_changes(percentiles: Tuple[float, float], search: Tuple[float, float, float], offset: bool) -> Dict[str, Any]:
+def ifmr_changes(percentiles: tuple[float, float], search: tuple[float, float, float], offset: bool) -> dict[str, Any]:
     names = ("max_percentile", "min_percentile", "search_range_start", "search_range_end", "search_step", "asymmetric")
     return {"ifmr_quantize." + name: value for name, value in zip(names, (*percentiles, *search, offset))}
 
 
 def search_ranges(
-    samples: Samples, bits: int, offset: bool, percentiles: Tuple[float, float], ranges: Iterable[Any]
-) -> Dict[Any, Tuple[float, float, int]]:
+    samples: Samples, bits: int, offset: bool, percentiles: tuple[float, float], ranges: Iterable[Any]
+) -> dict[Any, tuple[float, float, int]]:
     """Return the least loss, scale and offset of IFMR for each range; ranges share candidates."""
     if bits > 8:  # counting does not pay
         searched = {search: ifmr(samples, bits, offset, percentiles, search) for search in ranges}
@@ -175,17 +175,17 @@ class Bench:
     def __init__(self, site: Site, network: Network, arrays: Sequence[Sequence[np.ndarray]]) -> None:
         self.site: Site = site
         self.network: Network = network
-        self.arrays: List[List[np.ndarray]] = [[thin_out(array, MOST_INPUTS // len(b)) for array in b] for b in arrays]
+        self.arrays: list[list[np.ndarray]] = [[thin_out(array, MOST_INPUTS // len(b)) for array in b] for b in arrays]
         self.whole: Sequence[Sequence[np.ndarray]] = arrays
-        self.kept: Dict[Any, List[Samples]] = {}
+        self.kept: dict[Any, list[Samples]] = {}
 
-    def balanced(self, site: Site) -> List[List[np.ndarray]]:
+    def balanced(self, site: Site) -> list[list[np.ndarray]]:
         if site.balance is None:
             return self.arrays
         factors = site.by_channel(site.balance)
         return [[array / factors for array in arrays] for arrays in self.arrays]
 
-    def samples(self, site: Site) -> List[Samples]:
+    def samples(self, site: Site) -> list[Samples]:
         """Return some values of each activation and their ends."""
         key = as_key(site.balance)
         if key not in self.kept:
@@ -203,7 +203,7 @@ class Bench:
         for begin in range(0, len(candidates), MOST_COMPUTED):
             yield from self.compute(candidates[begin : begin + MOST_COMPUTED])
 
-    def compute(self, candidates: Sequence[Site]) -> List[float]:
+    def compute(self, candidates: Sequence[Site]) -> list[float]:
         pieces = [build_float(self.site)]
         pieces += [build_quantized(candidate, "/{}".format(number)) for number, candidate in enumerate(candidates)]
         runner = Runner(append(self.network, pieces, self.site.values))

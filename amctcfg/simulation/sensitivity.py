@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import List, Sequence
+from typing import Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Agreement:
     """The agreement of the outputs of several batches with others: mean cosine, and signal against noise."""
 
     def __init__(self) -> None:
-        self.cosines: List[float] = []
+        self.cosines: list[float] = []
         self.signal: float = 0.0
         self.noise: float = 0.0
 
@@ -76,9 +76,9 @@ class Reference:
 
     def __init__(self, network: Network, batches: Sequence[Batch]) -> None:
         self.batches: Sequence[Batch] = batches
-        self.wanted: List[List[np.ndarray]] = self.outputs(network)
+        self.wanted: list[list[np.ndarray]] = self.outputs(network)
 
-    def outputs(self, network: Network) -> List[List[np.ndarray]]:
+    def outputs(self, network: Network) -> list[list[np.ndarray]]:
         """Compute the outputs that are numbers in floats, for each batch."""
         runner = Runner(network)
         return [[array for array in runner.run(batch) if array.dtype.kind == "f"] for batch in self.batches]

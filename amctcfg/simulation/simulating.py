@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -50,15 +50,15 @@ class Simulation:
         self._simulator: Simulator = simulator
         self._simulated: Simulated = simulated
         self._plan: Plan = plan
-        self._measured: Dict[str, Mapping[str, float]] = {}
+        self._measured: dict[str, Mapping[str, float]] = {}
         self.factors: Mapping[str, Factors] = MappingProxyType({site.name: site.factors for site in simulated.sites})
-        self.refused: Tuple[Refusal, ...] = simulated.refused
-        self.notes: Tuple[str, ...] = (*simulated.notes, *notes)
+        self.refused: tuple[Refusal, ...] = simulated.refused
+        self.notes: tuple[str, ...] = (*simulated.notes, *notes)
 
     def __repr__(self) -> str:
         return "<Simulation of {} layers, {} refused>".format(len(self.factors), len(self.refused))
 
-    def to_rows(self) -> List[Dict[str, Any]]:
+    def to_rows(self) -> list[dict[str, Any]]:
         """Return a flat dictionary for each quantized layer, for `pandas.DataFrame(sim.to_rows())`.
 
         A product of two variables has pairs as its scale and offset; `weight_scales` is how many there are.
@@ -66,7 +66,7 @@ class Simulation:
         cosines, decibels = self.sensitivity("cosine"), self.sensitivity("sqnr")
         found = []
         for name, factors in self.factors.items():
-            row: Dict[str, Any] = {"layer": name, "type": self._plan[name].layer.type}
+            row: dict[str, Any] = {"layer": name, "type": self._plan[name].layer.type}
             offsets = tuple(offset for _, offset in factors.activations)
             row.update(scale=factors.scale_d, offset=offsets if len(offsets) > 1 else offsets[0])
             row.update(weight_scales=len(factors.scale_w))
@@ -145,14 +145,14 @@ class Simulation:
     def _reference(self) -> Reference:
         return Reference(self._simulated.network, self._simulator.batches)
 
-    def _alone(self) -> Dict[str, float]:
-        found: Dict[str, float] = {}
+    def _alone(self) -> dict[str, float]:
+        found: dict[str, float] = {}
         for done, site in enumerate(self._simulated.sites):
             self._simulator.progress(site.name, done, len(self.factors))
             found[site.name] = self._reference.decibels(weave(self._simulated.network, [build_quantized(site)]))
         return found
 
-    def _layers(self) -> Dict[str, Agreement]:
+    def _layers(self) -> dict[str, Agreement]:
         """Return how each layer's quantized output agrees with its output in floats, on its calibration inputs."""
         simulator, simulated = self._simulator, self._simulated
         sites = {site.name: site for site in simulated.sites}
@@ -178,7 +178,7 @@ def simulate(
     plan: Plan,
     model: Any,
     batches: Iterable[Mapping[str, Any]],
-    progress: Optional[Progress] = None,
+    progress: Progress | None = None,
     memory: int = 1 << 30,
     jobs: int = 1,
 ) -> Simulation:
@@ -212,8 +212,8 @@ def simulate(
 
 
 def open_simulator(
-    plan: Plan, model: Any, batches: Iterable[Mapping[str, Any]], progress: Optional[Progress], memory: int, jobs: int
-) -> Tuple[Simulator, List[str]]:
+    plan: Plan, model: Any, batches: Iterable[Mapping[str, Any]], progress: Progress | None, memory: int, jobs: int
+) -> tuple[Simulator, list[str]]:
     """Open a model with the batches that a plan takes; say what is not simulated or not used."""
     network, nodes = open_model(model, plan)
     given = check_batches(network.declared, batches)
@@ -228,7 +228,7 @@ def open_simulator(
     return Simulator(network, nodes, given[:count], progress, memory, max(jobs, 1)), notes
 
 
-def open_model(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
+def open_model(model: Any, plan: Plan) -> tuple[Network, dict[str, Nodes]]:
     notes = []
     if is_tensorflow(model):
         from .tensorflow import convert_graph  # needs an extra of its own
@@ -242,7 +242,7 @@ def open_model(model: Any, plan: Plan) -> Tuple[Network, Dict[str, Nodes]]:
     return network, nodes
 
 
-def list_unsimulated(plan: Plan) -> List[str]:
+def list_unsimulated(plan: Plan) -> list[str]:
     """List what a plan asks for that is not simulated, in sentences."""
     notes = []
     if plan.global_values.get("tensor_quantize"):

@@ -7,7 +7,7 @@ import itertools
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
@@ -36,9 +36,9 @@ class Simulated(NamedTuple):
     network: Network  # fused, in floats
     calibrated: Network  # on which the activations were calibrated
     sizes: Sizes
-    sites: Tuple[Site, ...]  # that have factors
-    refused: Tuple[Refusal, ...]
-    notes: Tuple[str, ...]
+    sites: tuple[Site, ...]  # that have factors
+    refused: tuple[Refusal, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(eq=False, repr=False)
@@ -53,14 +53,14 @@ class Simulator:
     jobs: int
 
     def __post_init__(self) -> None:
-        self.fused: Dict[Any, Tuple[Network, Sizes]] = {}
-        self.numbers: Dict[Any, int] = defaultdict(itertools.count().__next__)  # of values that are computed alike
-        self.magnitudes: Dict[Any, np.ndarray] = {}
-        self.searched: Dict[Any, Any] = {}  # scale and offset, or why the toolkit stops
+        self.fused: dict[Any, tuple[Network, Sizes]] = {}
+        self.numbers: dict[Any, int] = defaultdict(itertools.count().__next__)  # of values that are computed alike
+        self.magnitudes: dict[Any, np.ndarray] = {}
+        self.searched: dict[Any, Any] = {}  # scale and offset, or why the toolkit stops
 
     # ------------------------------------------------------------ the layers of a plan
 
-    def prepared(self, plan: Plan) -> Tuple[Network, Sizes]:
+    def prepared(self, plan: Plan) -> tuple[Network, Sizes]:
         """Return the network with BN fused as the plan has it."""
         globals_ = plan.global_values
         apart = set(globals_.get("skip_fusion_layers", ()))
@@ -78,7 +78,7 @@ class Simulator:
             self.fused[key] = fuse(self.network, wanted), Sizes(self.batches)
         return self.fused[key]
 
-    def sites(self, plan: Plan, network: Network) -> Tuple[List[Site], List[str]]:
+    def sites(self, plan: Plan, network: Network) -> tuple[list[Site], list[str]]:
         """Return the layers that are simulated, in the order of the model, and notes about the others."""
         quantized = [name for name, effective in plan.items() if effective.quant_enable]
         missing = [name for name in quantized if name not in self.nodes]
@@ -88,8 +88,8 @@ class Simulator:
                 words = "{} layers, {} first".format(len(missing), words)
             raise SimulationError("the plan quantizes {}, which the model does not have".format(words))
         places = {node.name: index for index, node in enumerate(network.graph.node)}
-        found: Dict[int, Site] = {}
-        notes: List[str] = []
+        found: dict[int, Site] = {}
+        notes: list[str] = []
         for name in quantized:
             nodes = self.nodes[name]
             place = places[nodes.node]
@@ -138,11 +138,11 @@ class Simulator:
             tuple(notes),
         )
 
-    def magnitudes_of(self, network: Network, sizes: Sizes, sites: Sequence[Site]) -> Dict[str, np.ndarray]:
+    def magnitudes_of(self, network: Network, sizes: Sizes, sites: Sequence[Site]) -> dict[str, np.ndarray]:
         """Return the largest magnitude in each input channel of each layer, by the first batch in floats."""
         numbers = number_values(network, {}, self.numbers)
         keys = {site.name: (numbers[site.values[0]], site.kind) for site in sites}
-        readers: Dict[str, List[Site]] = {}
+        readers: dict[str, list[Site]] = {}
         for site in sites:
             if keys[site.name] not in self.magnitudes:
                 readers.setdefault(site.values[0], []).append(site)
@@ -158,8 +158,8 @@ class Simulator:
         network = weave(network, map(build_calibrated, left))
         versions = {site.node.name: (site.setting.weights, as_key(site.balance)) for site in left}
         numbers = number_values(network, versions, self.numbers)
-        keys: Dict[str, List[Any]] = {}
-        readers: Dict[str, Dict[Any, Site]] = {}
+        keys: dict[str, list[Any]] = {}
+        readers: dict[str, dict[Any, Site]] = {}
         for site in left:
             found_by = site.setting.activations, as_key(site.balance)
             keys[site.name] = [(numbers[value], *found_by) for value in site.values]
@@ -183,9 +183,9 @@ class Simulator:
         """Search the scales by which values are read, of as many at a time as memory allows."""
         done = 0
         bytes_of = {value: sum(each) for value, each in sizes.of(network, list(readers)).items()}
-        held: Dict[str, List[np.ndarray]] = {}
+        held: dict[str, list[np.ndarray]] = {}
 
-        def search(value: str) -> List[Any]:
+        def search(value: str) -> list[Any]:
             return factors_of(held.pop(value), list(readers[value].values()))
 
         with ThreadPoolExecutor(self.jobs) as pool:  # numpy sorts and sums without Python's lock
@@ -198,17 +198,17 @@ class Simulator:
                     self.progress(next(iter(readers[value].values())).name, done, len(readers))
 
 
-def refused(sites: Iterable[Site]) -> Dict[str, str]:
+def refused(sites: Iterable[Site]) -> dict[str, str]:
     """Return the layers at which the toolkit stops, and why; not those that only see what such a layer makes."""
     return {site.name: site.refusal for site in sites if site.refusal is not None and site.behind is None}
 
 
-def factors_of(arrays: List[np.ndarray], sites: Sequence[Site]) -> List[Any]:
+def factors_of(arrays: list[np.ndarray], sites: Sequence[Site]) -> list[Any]:
     """Find scale and offset for each reader of a value, or why the toolkit stops; the values are used up."""
     if not all(np.isfinite(array).all() for array in arrays):
         return [BLIND] * len(sites)
-    found: List[Any] = [None] * len(sites)
-    shared: List[int] = []
+    found: list[Any] = [None] * len(sites)
+    shared: list[int] = []
     for index, site in enumerate(sites):
         setting, balance = site.setting, site.balance
         given = arrays if balance is None else [array / site.by_channel(balance) for array in arrays]
@@ -227,7 +227,7 @@ def factors_of(arrays: List[np.ndarray], sites: Sequence[Site]) -> List[Any]:
     ]
 
 
-def join_batches(arrays: List[np.ndarray]) -> np.ndarray:
+def join_batches(arrays: list[np.ndarray]) -> np.ndarray:
     """Return the values of all batches in one array; the list is used up, so that nothing is held twice."""
     if len(arrays) == 1:
         return arrays.pop().reshape(-1)
@@ -239,16 +239,16 @@ def join_batches(arrays: List[np.ndarray]) -> np.ndarray:
     return found
 
 
-def search_factors(samples: Samples, setting: SiteSetting) -> Tuple[float, int]:
+def search_factors(samples: Samples, setting: SiteSetting) -> tuple[float, int]:
     return ifmr(samples, setting.bits, setting.asymmetric, setting.percentiles, setting.search)
 
 
 # ---------------------------------------------------------------- which values are computed alike
 
 
-def number_values(network: Network, versions: Mapping[str, Any], numbers: Dict[Any, int]) -> Dict[str, int]:
+def number_values(network: Network, versions: Mapping[str, Any], numbers: dict[Any, int]) -> dict[str, int]:
     """Number the values of a network: alike where the same is computed, here and in others; `versions` of quantized layers."""
-    found: Dict[str, int] = {}
+    found: dict[str, int] = {}
     for node in network.graph.node:
         read = tuple(found.setdefault(value, numbers["given", value]) for value in node.input)
         for index, value in enumerate(node.output):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 import onnx
@@ -29,10 +29,10 @@ class Nodes(NamedTuple):
     """The names of a layer's nodes: of the one that computes it, and of the Add behind it that is a part of it."""
 
     node: str
-    add: Optional[str] = None
+    add: str | None = None
 
 
-def name_layers(graph: onnx.GraphProto, flavour: Flavour) -> Dict[str, Nodes]:
+def name_layers(graph: onnx.GraphProto, flavour: Flavour) -> dict[str, Nodes]:
     """Return the nodes of each layer, named as the readers of models do; each node gets a name of its own."""
     modules = find_modules(OnnxGraph(graph)) if flavour.graphs == "torch" else []
     for node, name in node_names(graph.node):
@@ -49,20 +49,20 @@ class SiteSetting(NamedTuple):
 
     bits: int
     asymmetric: bool
-    bins: Optional[int]  # of HFMG, None for IFMR
-    percentiles: Tuple[float, float]
-    search: Tuple[float, float, float]
+    bins: int | None  # of HFMG, None for IFMR
+    percentiles: tuple[float, float]
+    search: tuple[float, float, float]
     weight_bits: int
     channel_wise: bool
-    strength: Optional[float]  # of the balancer
+    strength: float | None  # of the balancer
     learnt: bool  # AdaRound, which is not simulated
 
     @property
-    def weights(self) -> Tuple[Any, ...]:
+    def weights(self) -> tuple[Any, ...]:
         return self.weight_bits, self.channel_wise, self.strength
 
     @property
-    def activations(self) -> Tuple[Any, ...]:
+    def activations(self) -> tuple[Any, ...]:
         return self.bits, self.asymmetric, self.bins, self.percentiles, self.search, self.strength
 
 
@@ -87,7 +87,7 @@ def setting_of(effective: EffectiveConfig, kind: str) -> SiteSetting:
     )
 
 
-def as_key(array: Optional[np.ndarray]) -> Optional[bytes]:
+def as_key(array: np.ndarray | None) -> bytes | None:
     return None if array is None else array.tobytes()
 
 
@@ -111,10 +111,10 @@ class Factors(NamedTuple):
     offset_d: Any
     scale_w: np.ndarray
     offset_w: np.ndarray
-    balance: Optional[np.ndarray] = None
+    balance: np.ndarray | None = None
 
     @property
-    def activations(self) -> List[Tuple[float, int]]:
+    def activations(self) -> list[tuple[float, int]]:
         """Scale and offset of each of the layer's activations, an offset as the whole number that it is."""
         if isinstance(self.scale_d, tuple):
             return list(zip(self.scale_d, map(int, self.offset_d)))
@@ -128,20 +128,20 @@ class Site:
     effective: EffectiveConfig
     node: onnx.NodeProto
     kind: str
-    weight: Optional[np.ndarray] = None
-    bias: Optional[np.ndarray] = None
-    tail: Optional[onnx.NodeProto] = None  # the Add of a Linear that is a MatMul and an Add
-    balance: Optional[np.ndarray] = None  # once it is prepared, as the next
-    weights: Optional[Weights] = None
+    weight: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    tail: onnx.NodeProto | None = None  # the Add of a Linear that is a MatMul and an Add
+    balance: np.ndarray | None = None  # once it is prepared, as the next
+    weights: Weights | None = None
     factors: Factors = field(init=False)  # once its scales were found
-    refusal: Optional[str] = None  # in words why the toolkit stops at it
-    behind: Optional[str] = None  # the refused layer that makes it blind
+    refusal: str | None = None  # in words why the toolkit stops at it
+    behind: str | None = None  # the refused layer that makes it blind
 
     def __post_init__(self) -> None:
         self.name: str = self.effective.layer.name
         self.setting: SiteSetting = setting_of(self.effective, self.kind)
         # The activations that are quantized: its input, or both of a product.
-        self.values: List[str] = list(self.node.input[: 2 if self.kind == PRODUCT else 1])
+        self.values: list[str] = list(self.node.input[: 2 if self.kind == PRODUCT else 1])
 
     def with_block(self, block: Any) -> Site:
         found = copy.copy(self)
@@ -155,7 +155,7 @@ class Site:
 
     # ------------------------------------------------------------ channels
 
-    def apart(self) -> Tuple[Tuple[int, ...], Tuple[int, ...], Tuple[int, ...]]:
+    def apart(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Return the weight's shape with groups on an axis of their own, and the axes of input and output channels."""
         assert self.weight is not None
         shape = self.weight.shape
@@ -179,7 +179,7 @@ class Site:
 
     # ------------------------------------------------------------ weights
 
-    def prepare(self, magnitudes: Any) -> Optional[str]:
+    def prepare(self, magnitudes: Any) -> str | None:
         """Balance the weight by the largest magnitudes of the input, and quantize it; return in words why the toolkit stops."""
         self.balance = None
         if self.weight is None:
@@ -218,7 +218,7 @@ class Site:
         calibrating = plain.reshape(self.weight.shape) if self.kind == DECONVOLUTION else values
         return Weights(values, calibrating, scale.reshape(-1))
 
-    def settle(self, scales: Sequence[Tuple[float, int]]) -> Optional[str]:
+    def settle(self, scales: Sequence[tuple[float, int]]) -> str | None:
         """Take scale and offset of each activation; return in words why the toolkit stops."""
         scale_w = np.ones(1, np.float32) if self.weights is None else self.weights.scale
         offset_w = np.zeros_like(scale_w)
@@ -237,7 +237,7 @@ class Site:
             return None
         return "its quantized bias, {:.0f}, is beyond int32".format(float(steps[outside].reshape(-1)[0]))
 
-    def quantized_bias(self) -> Tuple[np.ndarray, np.ndarray]:
+    def quantized_bias(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the bias in whole multiples of scale_d · scale_w, and these; float32."""
         assert self.bias is not None
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -245,13 +245,13 @@ class Site:
             return np.rint(self.bias.astype(np.float32) / scale), scale
 
 
-def all_but(axes: Sequence[int], rank: int) -> Tuple[int, ...]:
+def all_but(axes: Sequence[int], rank: int) -> tuple[int, ...]:
     return tuple(axis for axis in range(rank) if axis not in axes)
 
 
 def site_of(
-    effective: EffectiveConfig, node: onnx.NodeProto, adding: Optional[onnx.NodeProto], network: Network
-) -> Union[Site, str]:
+    effective: EffectiveConfig, node: onnx.NodeProto, adding: onnx.NodeProto | None, network: Network
+) -> Site | str:
     """Find the layer at a node, with the Add behind it that is a part of it; or in words why it can't be simulated."""
     operation = node.op_type
     if operation in ("AveragePool", "GlobalAveragePool"):

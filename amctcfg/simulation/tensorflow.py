@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from typing import Any, Iterable, List
+from typing import Any, Iterable
 
 import onnx
 from onnx import helper
@@ -35,7 +35,7 @@ def read_graph_def(path: Any) -> Any:
     return parse_file(graph, path, "a frozen TensorFlow graph")
 
 
-def graph_inputs(path: Any) -> List[onnx.ValueInfoProto]:
+def graph_inputs(path: Any) -> list[onnx.ValueInfoProto]:
     import numpy as np
 
     graph = read_graph_def(path)
@@ -51,11 +51,11 @@ def graph_inputs(path: Any) -> List[onnx.ValueInfoProto]:
     return found
 
 
-def placeholders(graph: Any) -> List[Any]:
+def placeholders(graph: Any) -> list[Any]:
     return [node for node in graph.node if node.op == "Placeholder"]
 
 
-def output_names(graph: Any) -> List[str]:
+def output_names(graph: Any) -> list[str]:
     read = {re.sub(r"^\^|:\d+$", "", value) for node in graph.node for value in node.input}
     return [node.name for node in graph.node if node.name not in read and node.op not in NO_OUTPUTS]
 

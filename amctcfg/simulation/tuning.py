@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -59,11 +59,11 @@ def tune(
     document: Document[Any],
     model: Any,
     batches: Iterable[Mapping[str, Any]],
-    target: Optional[float] = None,
-    check: Optional[Iterable[Mapping[str, Any]]] = None,
-    allow: Optional[Iterable[str]] = None,
+    target: float | None = None,
+    check: Iterable[Mapping[str, Any]] | None = None,
+    allow: Iterable[str] | None = None,
     rules: Rules = "documented",
-    progress: Optional[Progress] = None,
+    progress: Progress | None = None,
     memory: int = 1 << 30,
     jobs: int = 1,
 ) -> Tuned:
@@ -132,7 +132,7 @@ class TuningSearch:
     simulator: Simulator
     measured_on: Sequence[Batch]
     kinds: Sequence[str]
-    notes: List[str]
+    notes: list[str]
 
     def __post_init__(self) -> None:
         self.progress: Progress = self.simulator.progress
@@ -140,18 +140,18 @@ class TuningSearch:
         self.base: Simulated = self.simulator.simulate(self.plan)
         self.notes += self.base.notes
         self.notes += ["'{}' is refused by the toolkit and stays in floats: {}".format(*r) for r in self.base.refused]
-        self.sites: Dict[str, Site] = {site.name: site for site in self.base.sites}
+        self.sites: dict[str, Site] = {site.name: site for site in self.base.sites}
         self.reference: Reference = Reference(self.base.network, self.measured_on)
         if not all(np.isfinite(array).all() for arrays in self.reference.wanted for array in arrays):
             raise SimulationError(
                 "the model's output in floats holds NaN or infinity; no setting can be measured by it"
             )
-        self.estimated: Dict[Any, float] = {}
-        self.simulated: Dict[Any, float] = {}
-        self.heard_alone: Dict[Any, float] = {}
-        self.now: Dict[str, Choice] = {}  # of each layer what it has
+        self.estimated: dict[Any, float] = {}
+        self.simulated: dict[Any, float] = {}
+        self.heard_alone: dict[Any, float] = {}
+        self.now: dict[str, Choice] = {}  # of each layer what it has
         # Of each layer, the least noise first.
-        self.tried: Dict[str, List[Choice]] = {name: [SKIPPING] if SKIP in self.kinds else [] for name in self.sites}
+        self.tried: dict[str, list[Choice]] = {name: [SKIPPING] if SKIP in self.kinds else [] for name in self.sites}
 
     # ------------------------------------------------------------ what is measured
 
@@ -213,7 +213,7 @@ class TuningSearch:
             better = [choice for choice in choices if choice.noise < self.now[name].noise]
             self.tried[name] = sorted([*self.tried[name], *better], key=lambda choice: choice.noise)
 
-    def preselected(self, names: Sequence[str]) -> Dict[str, List[Tuple[str, Site]]]:
+    def preselected(self, names: Sequence[str]) -> dict[str, list[tuple[str, Site]]]:
         """Return the few alternatives of each layer with which its own output suffers least, with their factors."""
         simulator, base = self.simulator, self.base
         sites = [self.sites[name] for name in names] if self.settable else []
@@ -221,7 +221,7 @@ class TuningSearch:
             base.network, base.sizes, [site for site in sites if site.weight is not None]
         )
         sizes = base.sizes.of(base.network, [value for site in sites for value in site.values])
-        found: Dict[str, List[Tuple[str, Site]]] = {name: [] for name in names}
+        found: dict[str, list[tuple[str, Site]]] = {name: [] for name in names}
         together = {site.name: sum(sum(sizes[value]) for value in set(site.values)) for site in sites}
         done = 0
         for portion in divide(together, simulator.memory):
@@ -245,7 +245,7 @@ class TuningSearch:
 
     # ------------------------------------------------------------ the search
 
-    def run(self, target: Optional[float]) -> Tuned:
+    def run(self, target: float | None) -> Tuned:
         if not self.sites:
             self.notes.append("no layer is quantized in the simulation")
         try:
@@ -265,12 +265,12 @@ class TuningSearch:
             state = {}
         return self.result(state, before, target)
 
-    def search(self, target: Optional[float]) -> State:
+    def search(self, target: float | None) -> State:
         """Find the state that gives the best output, or that reaches the target, with no change that is not needed."""
         if target is None:
             return self.search_best()
         aim = target
-        states: List[State] = []
+        states: list[State] = []
         for _ in range(ATTEMPTS):
             found = self.state_for(aim)
             smaller = self.given_back(found, aim)
@@ -286,7 +286,7 @@ class TuningSearch:
 
     def search_best(self) -> State:
         """Find the best output, refined on estimates; these fit what was refined, so the last word is the simulation's."""
-        states: List[State] = [{}, *self.picked(self.kinds)]
+        states: list[State] = [{}, *self.picked(self.kinds)]
         states.insert(0, self.refined(max(states, key=self.estimate), self.settable))
         best = max(states, key=self.whole)
         kept = self.given_back(self.given_back(best, None), None, closely=True)
@@ -302,7 +302,7 @@ class TuningSearch:
             self.notes.append("nothing to gain: no change is worth {} dB".format(WORTH))
         return kept
 
-    def choices(self, name: str, kinds: Sequence[str]) -> List[Choice]:
+    def choices(self, name: str, kinds: Sequence[str]) -> list[Choice]:
         return [choice for choice in self.tried[name] if choice.kind in kinds]
 
     def pick(self, kinds: Sequence[str]) -> State:
@@ -313,7 +313,7 @@ class TuningSearch:
             del state[min(self.sites, key=lambda name: self.now[name].noise)]
         return state
 
-    def picked(self, kinds: Sequence[str]) -> List[State]:
+    def picked(self, kinds: Sequence[str]) -> list[State]:
         """Return the best of each layer, with fewer or more of the dearer kinds."""
         return [self.pick(kinds[: rank + 1]) for rank in range(len(kinds))]
 
@@ -335,7 +335,7 @@ class TuningSearch:
 
     def state_for(self, target: float) -> State:
         """Find a state that reaches the target by the cheapest kinds, or the best; INT16 and skipping come layer by layer."""
-        found: List[State] = [{}]
+        found: list[State] = [{}]
         for rank, kind in enumerate(self.kinds):
             allowed = self.kinds[: rank + 1]
             if COST[kind] < COST[INT16]:
@@ -350,7 +350,7 @@ class TuningSearch:
 
     def added(self, state: State, kind: str, target: float) -> State:
         """Take a dear kind for one layer after the other, the loudest first, until the state reaches the target."""
-        gains: Dict[str, float] = {}
+        gains: dict[str, float] = {}
         for name in self.sites:
             for choice in self.choices(name, [kind])[:1]:
                 gains[name] = self.chosen(state, name).noise - choice.noise
@@ -362,7 +362,7 @@ class TuningSearch:
                 state = {**state, name: self.choices(name, [kind])[0]}
         return state
 
-    def given_back(self, state: State, target: Optional[float], closely: bool = False) -> State:
+    def given_back(self, state: State, target: float | None, closely: bool = False) -> State:
         """Give changes back, the dearest kind first, or take a cheaper kind, until none can be while the target, or the output, holds.
 
         `closely`: what counts is simulated, but for what was estimated to fall short by far.
@@ -383,9 +383,9 @@ class TuningSearch:
                         break
         return state
 
-    def cheaper(self, state: State, name: str) -> List[State]:
+    def cheaper(self, state: State, name: str) -> list[State]:
         """Return the state without a change, and with each cheaper one of it, the cheapest first."""
-        found: List[State] = [without(state, name)]
+        found: list[State] = [without(state, name)]
         for kind in self.kinds:
             if COST[kind] < COST[state[name].kind]:
                 found += [{**state, name: choice} for choice in self.choices(name, [kind])[: self.most]]
@@ -393,7 +393,7 @@ class TuningSearch:
 
     # ------------------------------------------------------------ what comes out
 
-    def result(self, state: State, before: float, target: Optional[float]) -> Tuned:
+    def result(self, state: State, before: float, target: float | None) -> Tuned:
         after = self.whole(state)
         worth = {name: self.whole(without(state, name)) for name in self.step("measuring without", list(state))}
         ordered = {name: state[name] for name in self.sites if name in state}
@@ -415,7 +415,7 @@ class TuningSearch:
         )
 
 
-def with_choice(now: EffectiveConfig, choice: Optional[Choice]) -> EffectiveConfig:
+def with_choice(now: EffectiveConfig, choice: Choice | None) -> EffectiveConfig:
     if choice is None:
         return now
     return dataclasses.replace(now, quant_enable=False, origins={}) if choice.site is None else choice.site.effective
@@ -425,7 +425,7 @@ def without(state: State, name: str) -> State:
     return {other: choice for other, choice in state.items() if other != name}
 
 
-def price(state: State) -> Tuple[int, ...]:
+def price(state: State) -> tuple[int, ...]:
     """Return how many changes of each kind a state has, the dearest first."""
     return tuple(sum(choice.kind == kind for choice in state.values()) for kind in reversed(KINDS))
 

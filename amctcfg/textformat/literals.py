@@ -13,7 +13,7 @@ from .._typing import TYPE_CHECKING
 from .lexis import BLANK, COMMENT, DOUBLE, SINGLE
 
 if TYPE_CHECKING:
-    from typing import Any, Match, Optional, Tuple
+    from typing import Any, Match
 
     from .tree import Field
 
@@ -31,7 +31,7 @@ SIMPLE_ESCAPES = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v"))
 
 
 @lru_cache(maxsize=1)
-def patterns() -> Tuple[Any, Any, Any]:
+def patterns() -> tuple[Any, Any, Any]:
     blank_or_comment = "{}+|{}".format(BLANK, COMMENT)
     literal = "\"({})\"?|'({})'?".format(DOUBLE, SINGLE)  # one that is not closed ends with its line
     escape = rb"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))"
@@ -68,7 +68,7 @@ def _unescape_one(match: Match[bytes]) -> bytes:
     return bytes((SIMPLE_ESCAPES.get(character[0], character[0]),))
 
 
-def read_name(field: Field) -> Optional[str]:
+def read_name(field: Field) -> str | None:
     """Return the text of a field that holds a name; None for what is not a string."""
     raw = field[1]
     if not isinstance(raw, str) or raw[0] not in "\"'":
@@ -79,7 +79,7 @@ def read_name(field: Field) -> Optional[str]:
         return None
 
 
-def parse_bool(raw: str) -> Optional[bool]:
+def parse_bool(raw: str) -> bool | None:
     """Read `true True t`, `false False f`, and 1 or 0 as an unsigned integer in any base.
 
     Args:
@@ -99,7 +99,7 @@ def parse_bool(raw: str) -> Optional[bool]:
     return value
 
 
-def parse_float(raw: str) -> Optional[float]:
+def parse_float(raw: str) -> float | None:
     """Read a decimal integer or float, `inf`, `infinity` or `nan`, as the nearest float32.
 
     The value is rounded to double and then to float32, as all official implementations do.
@@ -159,7 +159,7 @@ def round_float32(value: float) -> float:
     return nearest  # not a number, an infinity
 
 
-def candidates(value: float, digits: int) -> Tuple[float, ...]:
+def candidates(value: float, digits: int) -> tuple[float, ...]:
     """Return the decimals of some digits that could stand for a float32: the nearest one, for a power of two one more.
 
     Below a power of two the float32s are twice as dense, so that the shortest decimal in its range may be the one

@@ -13,15 +13,14 @@ from . import _tables as tables
 from .tree import List, MessageList, Tree
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Tuple, Union
-    from typing import List as ListOf
+    from typing import Any
 
 __all__ = ["parse"]
 
 ACCEPT, APPEND, CLOSE, ERROR, PASS = tables.ACCEPT, tables.APPEND, tables.CLOSE, tables.ERROR, tables.PASS
 
 # What a rule of the grammar collects its parts in; the fields of a message become a tuple when it is closed.
-COLLECTIONS: Dict[str, Any] = {
+COLLECTIONS: dict[str, Any] = {
     "_fields": list,
     "_elements": List,
     "_blocks": MessageList,
@@ -43,7 +42,7 @@ def _pickle_tree(tree: Tree) -> Any:
 copyreg.pickle(Tree, _pickle_tree)
 
 
-def parse(text: Union[str, bytes], name: str = "<string>") -> Tree:
+def parse(text: str | bytes, name: str = "<string>") -> Tree:
     """Read protobuf text format, knowing no schema.
 
     Args:
@@ -66,7 +65,7 @@ def parse(text: Union[str, bytes], name: str = "<string>") -> Tree:
     return Tree(source, parse_fields(source))
 
 
-def parse_fields(source: Source, usual: bool = True) -> Tuple[Any, ...]:
+def parse_fields(source: Source, usual: bool = True) -> tuple[Any, ...]:
     """text : _fields
 
     A scanner yields a match for each step. The usual one knows no escapes, odd numbers and comments within a step; in
@@ -77,9 +76,9 @@ def parse_fields(source: Source, usual: bool = True) -> Tuple[Any, ...]:
     skip = compiled(tables.BLANKS if usual else tables.SKIP)  # comments are steps of the usual scanner
     scanner = compiled(tables.USUAL if usual else tables.SCANNER)
     actions, gotos, rules = tables.ACTIONS, tables.GOTOS, tables.RULES
-    states: ListOf[int] = [0]
-    values: ListOf[Any] = [None]  # beside each state, the token or the part of the tree that led to it
-    known: Dict[Optional[str], Optional[str]] = {}  # one string for all occurrences of a name or literal
+    states: list[int] = [0]
+    values: list[Any] = [None]  # beside each state, the token or the part of the tree that led to it
+    known: dict[str | None, str | None] = {}  # one string for all occurrences of a name or literal
     row = actions[0]
     matches: Any = scanner.finditer(text, skip.match(text).end())
     while True:

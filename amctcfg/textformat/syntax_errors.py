@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Iterable, NamedTuple, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source
@@ -45,7 +45,7 @@ class Stuck(NamedTuple):
     """A place at which the walk over the tokens got stuck."""
 
     offset: int
-    expected: Set[str]
+    expected: set[str]
     before: str  # the token in front
 
 
@@ -53,7 +53,7 @@ class Cause(NamedTuple):
     message: str
     start: int
     end: int
-    hint: Optional[str]
+    hint: str | None
 
 
 def syntax_error(source: Source, offset: int, states: Sequence[int], values: Sequence[Any]) -> ConfigError:
@@ -64,12 +64,12 @@ def syntax_error(source: Source, offset: int, states: Sequence[int], values: Seq
     return ConfigError.single("syntax", message, source.span(start, end), hint, source.name, source.text)
 
 
-def acceptable_symbols(states: Sequence[int]) -> Set[str]:
+def acceptable_symbols(states: Sequence[int]) -> set[str]:
     """Return the symbols that the parser can go on with; the table allows reductions that lead nowhere, so each is tried."""
     return {symbol for group, symbol in enumerate(tables.SYMBOLS) if shift_symbol(states, group)}
 
 
-def shift_symbol(states: Sequence[int], group: int) -> Optional[List[int]]:
+def shift_symbol(states: Sequence[int], group: int) -> list[int] | None:
     """Return the stack of states after shifting a symbol, with the reductions in front of it; None where it can't be."""
     stack = list(states)
     while True:
@@ -108,20 +108,20 @@ def find_stuck(text: str, offset: int, states: Sequence[int]) -> Stuck:
         offset = skip.match(text, match.end()).end()  # type: ignore[union-attr]  # SKIP may be empty
 
 
-def phrases_of(symbols: Set[str]) -> Dict[str, Any]:
+def phrases_of(symbols: set[str]) -> dict[str, Any]:
     """Return the tokens that symbols begin with, and what may follow each; DONE where a phrase can end."""
     return merge_tries([tables.PHRASES.get(symbol, {symbol: {DONE: symbol}}) for symbol in sorted(symbols)])
 
 
-def merge_tries(tries: Iterable[Dict[str, Any]]) -> Dict[str, Any]:
-    result: Dict[str, Any] = {}
+def merge_tries(tries: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
     for trie in tries:
         for token, following in trie.items():
             result[token] = following if token == DONE else merge_tries([result.get(token, {}), following])
     return result
 
 
-def find_cause(source: Source, stuck: Stuck, opened: List[Tuple[Any, ...]]) -> Cause:
+def find_cause(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> Cause:
     for explain in (explain_invisible, explain_string, explain_number, explain_lookalike):
         explanation = explain(source.text, stuck)
         if explanation:
@@ -132,7 +132,7 @@ def find_cause(source: Source, stuck: Stuck, opened: List[Tuple[Any, ...]]) -> C
     return Cause(message, stuck.offset, end, find_cure(source, stuck, opened))
 
 
-def find_cure(source: Source, stuck: Stuck, opened: List[Tuple[Any, ...]]) -> Optional[str]:
+def find_cure(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> str | None:
     """Return what to do about a token that is out of place, where that is clear."""
     expected, here = stuck.expected, source.text[stuck.offset : stuck.offset + 2]
     if here in ("//", "/*"):
@@ -156,7 +156,7 @@ def find_cure(source: Source, stuck: Stuck, opened: List[Tuple[Any, ...]]) -> Op
     return None
 
 
-def describe_unclosed(source: Source, found: str, opened: List[Tuple[Any, ...]]) -> Optional[str]:
+def describe_unclosed(source: Source, found: str, opened: list[tuple[Any, ...]]) -> str | None:
     if not opened:
         return "nothing is open here that '{}' could close".format(found) if found else None
     name, _, start, end = opened[-1]
@@ -168,7 +168,7 @@ def describe_unclosed(source: Source, found: str, opened: List[Tuple[Any, ...]])
     return "{}, opened at {}:{}, is not closed with {} yet".format(what, line, column, WORDS[CLOSING[bracket]])
 
 
-def explain_invisible(text: str, stuck: Stuck) -> Optional[Cause]:
+def explain_invisible(text: str, stuck: Stuck) -> Cause | None:
     offset = stuck.offset
     comment = re.compile(r"#[^\n\0]*\0").match(text, offset)
     if comment:
@@ -179,7 +179,7 @@ def explain_invisible(text: str, stuck: Stuck) -> Optional[Cause]:
     return Cause("{} is not allowed here".format(what), offset, offset + 1, hint)
 
 
-def explain_lookalike(text: str, stuck: Stuck) -> Optional[Cause]:
+def explain_lookalike(text: str, stuck: Stuck) -> Cause | None:
     character = text[stuck.offset : stuck.offset + 1]
     if character not in LOOKALIKES:
         return None
@@ -188,7 +188,7 @@ def explain_lookalike(text: str, stuck: Stuck) -> Optional[Cause]:
     return Cause(message, stuck.offset, stuck.offset + 1, hint)
 
 
-def explain_string(text: str, stuck: Stuck) -> Optional[Cause]:
+def explain_string(text: str, stuck: Stuck) -> Cause | None:
     """Explain a literal that is not closed on its line, or holds a bad escape."""
     start, quote = stuck.offset, text[stuck.offset : stuck.offset + 1]
     if quote not in ('"', "'") or re.compile(tables.TOKENS["STRING"]).match(text, start):
@@ -223,7 +223,7 @@ def explain_escape(text: str, start: int, end: int) -> Cause:
     return Cause("'{}' is not an escape sequence".format(bad[0]), bad.start(), bad.end(), hint)
 
 
-def explain_number(text: str, stuck: Stuck) -> Optional[Cause]:
+def explain_number(text: str, stuck: Stuck) -> Cause | None:
     """Explain digits that are not a number: a name glued to them, a leading zero, a sign in front."""
     match = re.compile(r"[+-]?[ \t]*\.?[0-9](?:[eE][+-]|[A-Za-z0-9_.])*").match(text, stuck.offset)
     if match is None or "NUMBER" not in stuck.expected:
@@ -240,13 +240,13 @@ def explain_number(text: str, stuck: Stuck) -> Optional[Cause]:
     return Cause("'{}' is not a number".format(shorten(written)), match.start(), match.end(), hint)
 
 
-def describe_found(text: str, offset: int) -> Tuple[str, int]:
+def describe_found(text: str, offset: int) -> tuple[str, int]:
     """Return what stands at an offset, in quotes, and its end."""
     word = re.compile(r"[A-Za-z0-9_.]+|.", re.DOTALL).match(text, offset)
     return ("'{}'".format(shorten(word[0])), word.end()) if word else ("the end of the file", offset)
 
 
-def list_expected(expected: Set[str]) -> str:
+def list_expected(expected: set[str]) -> str:
     """Name the expected tokens: `':' or '{'`"""
     words = sorted({WORDS[token] for token in expected if RARE.get(token) not in expected})
     return join_words(words, "or")

@@ -26,7 +26,7 @@ from functools import lru_cache
 from .._typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
+    from typing import Any, Iterable, Iterator, Sequence, Tuple, Union
     from typing import List as ListOf
 
     from ..diagnostics.source import Source, Span
@@ -83,16 +83,16 @@ def expand_field(field: Field) -> Field:
     if type(text) is not str or text[0] != "{":
         return field
     offset = end - len(text)
-    inside: ListOf[Any] = []
+    inside: list[Any] = []
     for match in simple_field_pattern("#" in text).finditer(text):
         if match[1]:
             inside += [match[1], match[2], offset + match.start(), offset + match.end()]
     return name, tuple(inside), start, end
 
 
-def simple_fields(text: str) -> ListOf[Tuple[str, str]]:
+def simple_fields(text: str) -> list[tuple[str, str]]:
     """Return the names and values of the fields in the text of a simple message, which the scanner has taken."""
-    found: ListOf[Tuple[str, str]] = simple_field_pattern("#" in text).findall(text)
+    found: list[tuple[str, str]] = simple_field_pattern("#" in text).findall(text)
     return [field for field in found if field[0]] if "#" in text else found
 
 
@@ -106,10 +106,10 @@ def simple_field_pattern(comments: bool) -> Any:
 class Element(NamedTuple):
     """A field or a list's element with its place worked out, for tools. See `Tree.elements`."""
 
-    name: Optional[str]
-    value: Union[str, Tuple[Any, ...], List]
+    name: str | None
+    value: str | tuple[Any, ...] | List
     span: Span
-    value_span: Optional[Span]  # of a scalar
+    value_span: Span | None  # of a scalar
 
 
 class Tree:
@@ -117,11 +117,11 @@ class Tree:
 
     __slots__ = ("_found", "_index", "fields", "source")
 
-    def __init__(self, source: Source, fields: Tuple[Any, ...]) -> None:
+    def __init__(self, source: Source, fields: tuple[Any, ...]) -> None:
         self.source: Source = source
-        self.fields: Tuple[Any, ...] = fields
-        self._index: Optional[Dict[Any, Any]] = None
-        self._found: Dict[Any, Optional[Field]] = {}
+        self.fields: tuple[Any, ...] = fields
+        self._index: dict[Any, Any] | None = None
+        self._found: dict[Any, Field | None] = {}
 
     def __deepcopy__(self, memo: Any) -> Tree:
         return self  # nothing in it changes
@@ -130,8 +130,8 @@ class Tree:
         return "<Tree of {!r}: {} fields>".format(self.source.name, len(self.fields) // 4)
 
     def __str__(self) -> str:
-        lines: ListOf[str] = []
-        pending: ListOf[Any] = [(0, split(self.fields))]
+        lines: list[str] = []
+        pending: list[Any] = [(0, split(self.fields))]
         while pending:
             depth, fields = pending[-1]
             for name, value, _, _ in fields:
@@ -145,7 +145,7 @@ class Tree:
                 pending.pop()
         return "\n".join(lines)
 
-    def find(self, path: Path) -> Optional[Field]:
+    def find(self, path: Path) -> Field | None:
         """Return the field that a path of names and indices leads to, or None.
 
         An index counts the elements of a repeated field through all its occurrences. Where a singular field is given
@@ -193,13 +193,13 @@ class Tree:
             The fields, in their order.
         """
         if self._index is None:
-            index: Dict[Any, Any] = {}
+            index: dict[Any, Any] = {}
             for field in split(self.fields):
                 index.setdefault(field[0], []).extend(elements_of(field))
             self._index = index
         return follow_path(self._index.get(path[0], ()), path[1:]) if path else ()
 
-    def elements(self, value: Optional[Sequence[Any]] = None) -> Iterator[Element]:
+    def elements(self, value: Sequence[Any] | None = None) -> Iterator[Element]:
         """Iterate over the top-level fields, or those of the value of an element met on the way, with lines and columns.
 
         Args:
@@ -217,7 +217,7 @@ class Tree:
             name, inside, start, end = field
             yield Element(name, inside, self.source.span(start, end), self.value_span(field))
 
-    def value_span(self, field: Field) -> Optional[Span]:
+    def value_span(self, field: Field) -> Span | None:
         """Return the span of a scalar's literal.
 
         Args:
@@ -235,13 +235,13 @@ def elements_of(field: Field) -> Sequence[Field]:
     return tuple(split(field[1])) if isinstance(field[1], List) else (field,)
 
 
-def name_offsets(field: Field) -> Tuple[int, int]:
+def name_offsets(field: Field) -> tuple[int, int]:
     """Return the offsets of a field's name, or of the opening bracket of a list's element."""
     name, start = field[0], field[2]
     return start, start + len(name or "{")
 
 
-def mark_offsets(field: Field) -> Tuple[int, int]:
+def mark_offsets(field: Field) -> tuple[int, int]:
     """Return what a diagnostic about a field points at: the literal of a scalar, the name of anything else."""
     value, end = field[1], field[3]
     return (end - len(value), end) if isinstance(value, str) else name_offsets(field)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, Mapping
 
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..messages.kinds import BOOL, FLOAT
@@ -32,7 +32,7 @@ class Finding:
         done: The value that the toolkit's file shows.
     """
 
-    layer: Optional[str]
+    layer: str | None
     field: str
     asked: Any
     origin: Origin
@@ -41,9 +41,9 @@ class Finding:
 
 def audit(
     plan: Plan,
-    quant_config: Optional[Union[str, bytes, Mapping[str, Any]]] = None,
-    record: Optional[Union[str, bytes]] = None,
-) -> Tuple[Finding, ...]:
+    quant_config: str | bytes | Mapping[str, Any] | None = None,
+    record: str | bytes | None = None,
+) -> tuple[Finding, ...]:
     """Compare what the toolkit did with what a plan asks; what a file can't show isn't a finding.
 
     Args:
@@ -65,7 +65,7 @@ def audit(
         >>> [(f.layer, f.field, f.asked, f.done) for f in audit(plan, record="")]
         [('a', 'quant_enable', True, False)]
     """
-    found: List[Finding] = []
+    found: list[Finding] = []
     if quant_config is not None:
         found += against_json(plan, quant_config)
     if record is not None:
@@ -115,10 +115,10 @@ def make_finding(effective: EffectiveConfig, field: str, asked: Any, done: Any) 
 LayerRecord = Dict[str, Any]
 
 
-def read_record(text: Union[str, bytes]) -> Dict[str, LayerRecord]:
+def read_record(text: str | bytes) -> dict[str, LayerRecord]:
     """Read the records of layers, by name. Raises `ConfigError` for what is not a `ScaleOffsetRecord`."""
     tree = parse_text(text, "<record>")
-    found: Dict[str, LayerRecord] = {}
+    found: dict[str, LayerRecord] = {}
     for field in split(tree.fields):
         if field[0] not in ("record", "prune_record"):
             raise record_error(tree, field, "a record file has no '{}'".format(field[0]))
@@ -143,7 +143,7 @@ def record_error(tree: Tree, field: Any, message: str) -> ConfigError:
 
 
 def read_layer_record(fields: Any) -> LayerRecord:
-    values: Dict[str, List[str]] = {}
+    values: dict[str, list[str]] = {}
     for field in split(fields):
         values.setdefault(field[0], []).extend(e[1] for e in elements_of(field) if isinstance(e[1], str))
     last = {name: literals[-1] for name, literals in values.items() if literals}
@@ -163,7 +163,7 @@ def text_in(literal: str) -> str:
     return unescape(literal).decode("utf-8", "replace") if literal[0] in "\"'" else literal
 
 
-def compare_records(plan: Plan, records: Dict[str, LayerRecord]) -> Iterator[Finding]:
+def compare_records(plan: Plan, records: dict[str, LayerRecord]) -> Iterator[Finding]:
     tensors = {"{}:{}".format(e.layer_name, e.input_index) for e in getattr(plan.config, "tensor_quantize", ())}
     for name in records:
         if name not in plan and name not in tensors:
@@ -190,7 +190,7 @@ def compare_record(plan: Plan, effective: EffectiveConfig, record: LayerRecord) 
         yield make_finding(effective, field, values_of(block).get(field), "on" if record["balanced"] else None)
 
 
-def recordable(effective: EffectiveConfig) -> Dict[str, Any]:
+def recordable(effective: EffectiveConfig) -> dict[str, Any]:
     return dict(values_of(effective.calibration_config), fuse=effective.fuse)
 
 
@@ -199,9 +199,9 @@ def shown_value(record: LayerRecord, field: str) -> Any:
     return None if field == "arq_quantize.asymmetric" else record.get(field.rpartition(".")[2])
 
 
-def count_invisible(plan: Plan, records: Dict[str, LayerRecord]) -> Dict[str, int]:
+def count_invisible(plan: Plan, records: dict[str, LayerRecord]) -> dict[str, int]:
     """Count for each field the quantized layers for which a record does not show it."""
-    counts: Dict[str, int] = {}
+    counts: dict[str, int] = {}
     for name, effective in plan.items():
         for field in recordable(effective) if name in records and effective.quant_enable else ():
             if shown_value(records[name], field) is None:

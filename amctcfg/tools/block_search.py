@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import product
 from operator import itemgetter
-from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Type
+from typing import Any, FrozenSet, Iterator, Optional, Tuple
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..flavours.common import Configuration
@@ -36,43 +36,43 @@ class BlockSearch:
     With a given common block each type decides for itself.
     """
 
-    def __init__(self, read: QuantConfig, supported: List[Layer]) -> None:
+    def __init__(self, read: QuantConfig, supported: list[Layer]) -> None:
         self.read: QuantConfig = read
         self.flavour: Flavour = read.flavour
-        self.supported: List[Layer] = supported
-        self.block_class: Type[Message] = read.block_class
+        self.supported: list[Layer] = supported
+        self.block_class: type[Message] = read.block_class
         self.members: Members = members_of(self.block_class)
-        self.globals: Dict[str, Any] = {
+        self.globals: dict[str, Any] = {
             key: read.messages.get(key, value)
             for key, value in read.globals.items()
             if key in read.config_fields and value != read.config_fields[key].default and value != []
         }
-        same: Dict[Message, Message] = {}  # one object for equal blocks
-        self.blocks: Dict[str, Message] = {name: same.setdefault(x.block, x.block) for name, x in read.layers.items()}
-        self.wanted: Dict[Layer, Counter[Message]] = {}
+        same: dict[Message, Message] = {}  # one object for equal blocks
+        self.blocks: dict[str, Message] = {name: same.setdefault(x.block, x.block) for name, x in read.layers.items()}
+        self.wanted: dict[Layer, Counter[Message]] = {}
         for layer in supported:
             counts = self.wanted.setdefault(class_of(layer), Counter())
             if layer.name in self.blocks:
                 counts[self.blocks[layer.name]] += 1
-        self.types: Dict[str, List[Layer]] = {}
+        self.types: dict[str, list[Layer]] = {}
         for layer_class in self.wanted:
             self.types.setdefault(layer_class.type, []).append(layer_class)
         self.resolver: Resolver = Resolver(self.flavour.config(**self.globals), "documented", self.flavour)
         # The fields that cascade, with the part that holds each.
-        self.cascades: List[Tuple[str, Field]] = [
+        self.cascades: list[tuple[str, Field]] = [
             (part, field)
             for part, outer in self.block_class.__schema__.fields.items()
             for field in (outer.kind.__schema__.fields.values() if outer.is_message else ())
             if cascade_of(field) is not None
         ]
         # What is the same under many common blocks: only the values that cascade reach layers with a block of their own.
-        self.costs: Dict[Tuple[Layer, Fallback], Tuple[int, Dict[Message, int]]] = {}
-        self.entries: Dict[Tuple[str, Tuple[Fallback, ...]], Priced] = {}
+        self.costs: dict[tuple[Layer, Fallback], tuple[int, dict[Message, int]]] = {}
+        self.entries: dict[tuple[str, tuple[Fallback, ...]], Priced] = {}
 
     # ------------------------------------------------------------ the configuration
 
     def find_best(self) -> Configuration:
-        common: Optional[Message] = None
+        common: Message | None = None
         least = self.cost(None)
         bounds = LowerBounds(self)
         for block in {block: None for counts in self.wanted.values() for block in counts}:
@@ -87,7 +87,7 @@ class BlockSearch:
         chosen = {layer_type: self.type_choice(layer_type, common)[1] for layer_type in self.types}
         types = [self.entry(OF_TYPE, name, block) for name, block in chosen.items() if block is not None]
         names = []
-        own_blocks: Dict[Tuple[Layer, Optional[Message]], Optional[Message]] = {}
+        own_blocks: dict[tuple[Layer, Message | None], Message | None] = {}
         for layer in self.supported:
             key = class_of(layer), self.blocks.get(layer.name)
             if key not in own_blocks:
@@ -107,7 +107,7 @@ class BlockSearch:
         )
         return self.flavour.config(**fields)
 
-    def shorten_tensors(self, common: Optional[Message]) -> Dict[str, List[Message]]:
+    def shorten_tensors(self, common: Message | None) -> dict[str, list[Message]]:
         """Shorten the entries of tensor_quantize: what they are without a word is left out."""
         resolver = Resolver(self.flavour.config(**dict(self.globals, common_config=common)), "documented", self.flavour)
         members = [member for templates in self.read.layout.parts.values() for member in templates]
@@ -116,7 +116,7 @@ class BlockSearch:
             for key, entries in self.read.messages.items()
         }
 
-    def shorten_tensor(self, entry: Message, members: List[str], resolver: Resolver) -> Message:
+    def shorten_tensor(self, entry: Message, members: list[str], resolver: Resolver) -> Message:
         """Shorten an entry; the first of its parts need not be there."""
         values = {name: getattr(entry, name) for name in entry.__schema__.fields}
         parts = [name for name in members if name in values]
@@ -134,17 +134,17 @@ class BlockSearch:
         return entry
 
     def own_block(
-        self, layer_class: Layer, wanted: Optional[Message], common: Optional[Message], type_block: Optional[Message]
-    ) -> Optional[Message]:
+        self, layer_class: Layer, wanted: Message | None, common: Message | None, type_block: Message | None
+    ) -> Message | None:
         """Return the block that a layer needs for itself, None if it needs none."""
         if wanted is None or wanted == self.resolver.block_of(layer_class, self.tiers(common, type_block)):
             return None
         return self.shortest_block(wanted, layer_class, self.fallbacks(layer_class, common, type_block))
 
-    def choose_skips(self) -> Tuple[List[str], List[str]]:
+    def choose_skips(self) -> tuple[list[str], list[str]]:
         """Return types none of whose layers are quantized, where that is shorter; then the remaining layers."""
         enabled = {name for name, layer in self.read.layers.items() if layer.enabled}
-        by_type: Dict[str, List[str]] = {}
+        by_type: dict[str, list[str]] = {}
         for layer in self.supported:
             by_type.setdefault(layer.type, []).append(layer.name)
         off = [t for t, names in by_type.items() if len(names) > 1 and not enabled.intersection(names)]
@@ -165,7 +165,7 @@ class BlockSearch:
 
     def common_variants(self, block: Message) -> Iterator[Message]:
         """Iterate over ways to write a block as common_config: switches that the type decides left out or false."""
-        parts: List[List[Tuple[str, Any]]] = []
+        parts: list[list[tuple[str, Any]]] = []
         for names, default in self.members.groups:
             name = member_in(block, names)
             if name is not None:
@@ -176,8 +176,8 @@ class BlockSearch:
         for chosen in product(*parts):
             yield construct(self.block_class, dict(self.block_class.__schema__.blank, **dict(chosen)))
 
-    def part_variants(self, part: Message, is_default: bool) -> Iterator[Optional[Message]]:
-        options: List[List[Tuple[str, Any]]] = []
+    def part_variants(self, part: Message, is_default: bool) -> Iterator[Message | None]:
+        options: list[list[tuple[str, Any]]] = []
         for field in part.__schema__.fields.values():
             value = getattr(part, field.name)
             if field.default is BY_TYPE:
@@ -196,11 +196,11 @@ class BlockSearch:
 
     # ------------------------------------------------------------ costs
 
-    def cost(self, common: Optional[Message]) -> int:
+    def cost(self, common: Message | None) -> int:
         own = 0 if common is None else BLOCK + self.lines(common)
         return own + sum(self.type_choice(layer_type, common)[0] for layer_type in self.types)
 
-    def type_choice(self, layer_type: str, common: Optional[Message]) -> Priced:
+    def type_choice(self, layer_type: str, common: Message | None) -> Priced:
         """Return what the layers of a type cost under a common block, and the block of the type that pays, if any."""
         classes, tiers = self.types[layer_type], self.tiers(common, None)
         cascading = tuple(self.fallbacks(layer_class, common, None) for layer_class in classes)
@@ -212,7 +212,7 @@ class BlockSearch:
             self.entries[key] = self.type_entry(layer_type, common, cascading)
         return min((without, None), self.entries[key], key=itemgetter(0))
 
-    def type_entry(self, layer_type: str, common: Optional[Message], cascading: Tuple[Fallback, ...]) -> Priced:
+    def type_entry(self, layer_type: str, common: Message | None, cascading: tuple[Fallback, ...]) -> Priced:
         """Return the cheapest block of a type."""
         classes = self.types[layer_type]
         best: Priced = (2 * IMPOSSIBLE, None)
@@ -227,7 +227,7 @@ class BlockSearch:
                 best = min(best, (self.entry_cost(classes, common, block), block), key=itemgetter(0))
         return best
 
-    def entry_cost(self, classes: List[Layer], common: Optional[Message], block: Message) -> int:
+    def entry_cost(self, classes: list[Layer], common: Message | None, block: Message) -> int:
         cost = BLOCK + 3 + self.lines(block)
         for layer_class in classes:
             outcome = self.resolver.block_of(layer_class, self.tiers(common, block))
@@ -250,17 +250,17 @@ class BlockSearch:
 
     def lines(self, block: Message) -> int:
         """Count the lines of a block with its brackets."""
-        lines: List[str] = []
+        lines: list[str] = []
         print_message(block, "", lines)
         return 2 + len(lines)
 
     # ------------------------------------------------------------ what blocks give
 
-    def tiers(self, common: Optional[Message], type_block: Optional[Message]) -> List[Tier]:
+    def tiers(self, common: Message | None, type_block: Message | None) -> list[Tier]:
         tiers = [] if type_block is None else [Tier(OF_TYPE, type_block, ())]
         return tiers + ([] if common is None else [Tier(COMMON, common, ())])
 
-    def fallbacks(self, layer_class: Layer, common: Optional[Message], type_block: Optional[Message]) -> Fallback:
+    def fallbacks(self, layer_class: Layer, common: Message | None, type_block: Message | None) -> Fallback:
         """Return what the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
         found = set()
         for part, field in self.cascades:
@@ -281,9 +281,9 @@ class BlockSearch:
             if requirement.by_type != SOFTEN
         )
 
-    def shortest_block(self, wanted: Message, layer: Layer, fallbacks: Fallback) -> Optional[Message]:
+    def shortest_block(self, wanted: Message, layer: Layer, fallbacks: Fallback) -> Message | None:
         """Return the shortest block of its own that gives a layer what is wanted; None where none does."""
-        parts: Dict[str, Any] = {}
+        parts: dict[str, Any] = {}
         for names, default in self.members.groups:
             name = member_in(wanted, names)
             if name is None:
@@ -320,16 +320,16 @@ class LowerBounds:
         self.groups = [
             group for group in search.members.groups if not any(map(search.members.requirements.get, group[0]))
         ]
-        self.plain: Set[str] = {
+        self.plain: set[str] = {
             "{}.{}".format(name, field.name)
             for names, _ in self.groups
             for name in names
             for field in search.block_class.__schema__.fields[name].kind.__schema__.fields.values()
             if is_plain(field)
         }
-        self.alone: Dict[Layer, int] = {}  # where each layer has a block of its own
+        self.alone: dict[Layer, int] = {}  # where each layer has a block of its own
         # By a block for all layers of a class, by its core; by any block for None.
-        self.saved: Dict[Layer, Dict[Any, int]] = {}
+        self.saved: dict[Layer, dict[Any, int]] = {}
         for layer_class, counts in search.wanted.items():
             self.alone[layer_class], self.saved[layer_class] = 0, {None: 0}
             saved = self.saved[layer_class]
@@ -350,7 +350,7 @@ class LowerBounds:
             least += alone - max(by_common, by_type)
         return least < than
 
-    def core(self, block: Message) -> Optional[Tuple[Any, ...]]:
+    def core(self, block: Message) -> tuple[Any, ...] | None:
         """Return what all layers get of a block that is the common one in any variant; None where that is not sure."""
         if any(default is not None and member_in(block, names) is None for names, default in self.groups):
             return None
@@ -367,6 +367,6 @@ def class_of(layer: Layer) -> Layer:
     return Layer("", layer.type, True, layer.lacks)
 
 
-def value_in(block: Optional[Message], member: str, field: str) -> Any:
+def value_in(block: Message | None, member: str, field: str) -> Any:
     part = None if block is None else getattr(block, member)
     return None if part is None else getattr(part, field)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Mapping, Sequence
 
 MOST_BITS = 1 << 31  # of all sets of layers together, after which the order of the layers has to do
 
 
-def count_borders(is_quantized: Mapping[str, bool], inputs: Optional[Mapping[str, Sequence[str]]] = None) -> int:
+def count_borders(is_quantized: Mapping[str, bool], inputs: Mapping[str, Sequence[str]] | None = None) -> int:
     """Count the pairs of layers, one quantized and one not, of which one reads what the other makes.
 
     The layers are in the order of the model. `inputs` are for each node of the graph the nodes that it reads, of which those
@@ -35,7 +35,7 @@ def count_borders(is_quantized: Mapping[str, bool], inputs: Optional[Mapping[str
     return count
 
 
-def sources_of(numbers: Mapping[str, int], inputs: Mapping[str, Sequence[str]]) -> Dict[str, int]:
+def sources_of(numbers: Mapping[str, int], inputs: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Find for each node the layers that its output comes from, as the bits of a number; a layer's output is its own."""
     made = {name: 1 << number for name, number in numbers.items()}
     for start in inputs:

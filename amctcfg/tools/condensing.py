@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Optional, Tuple, Union, overload
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, overload
 
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @overload
 def condense(
-    quant_config: Union[str, bytes, Mapping[str, Any]], layers: Iterable[Layer], name: str = ..., flavour: None = ...
+    quant_config: str | bytes | Mapping[str, Any], layers: Iterable[Layer], name: str = ..., flavour: None = ...
 ) -> AMCTConfig: ...
 @overload
 def condense(
-    quant_config: Union[str, bytes, Mapping[str, Any]],
+    quant_config: str | bytes | Mapping[str, Any],
     layers: Iterable[Layer],
     name: str = ...,
     *,
@@ -35,15 +35,15 @@ def condense(
 ) -> C_co: ...
 @overload
 def condense(
-    quant_config: Union[str, bytes, Mapping[str, Any]], layers: Iterable[Layer], name: str, flavour: Flavour[C_co]
+    quant_config: str | bytes | Mapping[str, Any], layers: Iterable[Layer], name: str, flavour: Flavour[C_co]
 ) -> C_co: ...
 
 
 def condense(
-    quant_config: Union[str, bytes, Mapping[str, Any]],
+    quant_config: str | bytes | Mapping[str, Any],
     layers: Iterable[Layer],
     name: str = "<json>",
-    flavour: Optional[Flavour] = None,
+    flavour: Flavour | None = None,
 ) -> Any:
     """Find the configuration with the fewest blocks, and among these the fewest lines, that expands to a JSON quantization config.
 
@@ -102,7 +102,7 @@ def is_sayable(read: QuantConfig, name: str, value: Any) -> bool:
     return field is not None and (not isinstance(field.kind, Enum) or value in field.kind.names)
 
 
-def verify(config: Configuration, read: QuantConfig, layers: Tuple[Layer, ...]) -> None:
+def verify(config: Configuration, read: QuantConfig, layers: tuple[Layer, ...]) -> None:
     """Expand what was found once more, and compare."""
     whole = dataclasses.replace(config, **read.messages)
     for rules in ("documented", "toolkit"):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Iterable, Iterator, Union
 
 from ..checks.expanding import expand
 from ..diagnostics.diagnostic import ConfigError, Diagnostic
@@ -33,7 +33,7 @@ class Change:
         after_origin: What set the value after.
     """
 
-    layer: Optional[str]
+    layer: str | None
     field: str
     before: Any
     after: Any
@@ -47,10 +47,10 @@ ABSENT_ORIGIN = Origin("default", None)
 def diff(
     a: Side,
     b: Side,
-    layers: Optional[Iterable[Layer]] = None,
+    layers: Iterable[Layer] | None = None,
     rules: Rules = DOCUMENTED,
-    flavour: Optional[Flavour] = None,
-) -> Tuple[Change, ...]:
+    flavour: Flavour | None = None,
+) -> tuple[Change, ...]:
     """Compare two configurations by what the layers of a model get: global keys, then layers in their order.
 
     Args:
@@ -76,8 +76,8 @@ def diff(
     if layers is None and not (isinstance(a, Plan) and isinstance(b, Plan)):
         raise TypeError("diff needs the layers of the model, but for two Plans")
     layers = Layers(layers or ())
-    plans: List[Plan] = []
-    errors: List[Diagnostic] = []
+    plans: list[Plan] = []
+    errors: list[Diagnostic] = []
     for side in (a, b):
         try:
             plans.append(side if isinstance(side, Plan) else expand(side, layers, rules, flavour))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Iterable, Mapping, NamedTuple, Sequence
 
 from ..diagnostics.source import Source
 from ..diagnostics.words import as_comment
@@ -31,7 +31,7 @@ class Edit(NamedTuple):
     text: str = ""
 
 
-def order_edits(edits: Iterable[Edit], length: int) -> List[Edit]:
+def order_edits(edits: Iterable[Edit], length: int) -> list[Edit]:
     """Sort the edits of a text of some length. Raises `ValueError` for edits that overlap or leave the text."""
     ordered, done = sorted(edits, key=lambda edit: (edit.start, edit.end)), 0
     for edit in ordered:
@@ -41,9 +41,9 @@ def order_edits(edits: Iterable[Edit], length: int) -> List[Edit]:
     return ordered
 
 
-def join_edits(edits: Iterable[Edit]) -> List[Edit]:
+def join_edits(edits: Iterable[Edit]) -> list[Edit]:
     """Join removals that overlap or follow each other; of other edits that overlap keep the first."""
-    joined: List[Edit] = []
+    joined: list[Edit] = []
     for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
         last = joined[-1] if joined else None
         if last and not edit.text and (edit.start < last.end or (edit.start == last.end and not last.text)):
@@ -68,7 +68,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     return result
 
 
-def keep_apart(text: str, edits: Iterable[Edit]) -> List[Edit]:
+def keep_apart(text: str, edits: Iterable[Edit]) -> list[Edit]:
     """Let an empty line stay for lines that stood between the block of a selection and entries that are none of its own."""
     return [
         edit._replace(end=edit.end - len(ending_before(text, edit.end))) if holds_apart(text, edit) else edit
@@ -115,10 +115,10 @@ def behind_separator(text: str, end: int) -> int:
 
 
 def skip(
-    text: Union[str, bytes],
+    text: str | bytes,
     names: Iterable[str],
-    comments: Optional[Mapping[str, str]] = None,
-    flavour: Optional[Flavour] = None,
+    comments: Mapping[str, str] | None = None,
+    flavour: Flavour | None = None,
 ) -> str:
     """Add names to `skip_layers`; those that are there already change nothing.
 
@@ -155,11 +155,11 @@ def skip(
     return insert_lines(whole, offset, lines)
 
 
-def skipped_names(tree: Tree) -> Set[Optional[str]]:
+def skipped_names(tree: Tree) -> set[str | None]:
     return set(map(read_name, tree.find_all((SKIP_LAYERS,))))
 
 
-def skip_where(text: str, expression: str, names: Sequence[str], comments: Optional[Mapping[str, str]] = None) -> str:
+def skip_where(text: str, expression: str, names: Sequence[str], comments: Mapping[str, str] | None = None) -> str:
     """Add a block of `skip_layers` below a comment with the expression that chose the names.
 
     Names that are there already are left out. A block of the same expression is replaced.
@@ -176,7 +176,7 @@ def skip_where(text: str, expression: str, names: Sequence[str], comments: Optio
     return insert_lines(text, end_of_entries(tree), ["", *lines] if text.strip() else lines)
 
 
-def rewrite_block(text: str, block: Block, names: Sequence[str], comments: Optional[Mapping[str, str]] = None) -> Edit:
+def rewrite_block(text: str, block: Block, names: Sequence[str], comments: Mapping[str, str] | None = None) -> Edit:
     """Rewrite the lines of a block; a line that stays keeps its comment, a new one takes the one that all have."""
     kept = {line.names[0]: text[line.start : line.end].rstrip("\r\n") for line in block.lines if len(line.names) == 1}
     common = {line.comment for line in block.lines}
@@ -187,13 +187,13 @@ def rewrite_block(text: str, block: Block, names: Sequence[str], comments: Optio
     return Edit(block.end, block.stop, (opening if lines else "") + "".join(line + ending for line in lines))
 
 
-def as_names(names: Iterable[str]) -> Tuple[str, ...]:
+def as_names(names: Iterable[str]) -> tuple[str, ...]:
     if isinstance(names, (str, bytes)):
         raise TypeError("names takes several names, not {!r}".format(names))
     return tuple(names)
 
 
-def skip_line(name: str, comment: Optional[str]) -> str:
+def skip_line(name: str, comment: str | None) -> str:
     line = "{}: {}".format(SKIP_LAYERS, STRING.format(name))
     return line + ("  # {}".format(as_comment(comment)) if comment else "")
 
@@ -229,7 +229,7 @@ def line_end(text: str, offset: int) -> int:
     return len(text) if end < 0 else end
 
 
-def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flavour] = None) -> str:
+def unskip(text: str | bytes, names: Iterable[str], flavour: Flavour | None = None) -> str:
     """Remove names from `skip_layers`, wherever and however often they stand there.
 
     A line that this empties goes with its comment.
@@ -252,7 +252,7 @@ def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flav
     """
     tree = parse_tree(text, "<string>")
     whole, gone = tree.source.text, set(as_names(names))
-    edits: List[Edit] = []
+    edits: list[Edit] = []
     for field in split(tree.fields):
         if field[0] == SKIP_LAYERS:
             indices = [index for index, element in enumerate(elements_of(field)) if read_name(element) in gone]
@@ -260,7 +260,7 @@ def unskip(text: Union[str, bytes], names: Iterable[str], flavour: Optional[Flav
     return apply_edits(whole, keep_apart(whole, join_edits(take_lines(whole, edits))))
 
 
-def remove_elements(text: str, field: Field, indices: Iterable[int]) -> List[Edit]:
+def remove_elements(text: str, field: Field, indices: Iterable[int]) -> list[Edit]:
     """Remove elements of a field, from a list each with one of its commas; the whole field where nothing is left."""
     elements, gone = elements_of(field), set(indices)
     kept = [index for index in range(len(elements)) if index not in gone]
@@ -292,10 +292,10 @@ def comments_between(text: str, left: Field, right: Field) -> str:
     return kept if "#" in kept else ""
 
 
-def take_lines(text: str, edits: List[Edit]) -> List[Edit]:
+def take_lines(text: str, edits: list[Edit]) -> list[Edit]:
     """Let edits that leave only blanks of a line between them take the line as well."""
     starts = Source(text, "").line_starts()
-    by_line: Dict[int, List[Edit]] = {}
+    by_line: dict[int, list[Edit]] = {}
     result = []
     for edit in edits:
         if edit.text or "\n" in text[edit.start : edit.end]:

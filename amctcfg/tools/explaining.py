@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Optional, Union
+from typing import Any, Iterator
 
 from ..diagnostics.words import escape_controls, format_value, join_words
 from ..documents.document import Document
@@ -19,10 +19,10 @@ from ..resolve.resolver import DEFAULT, DOCUMENTED, OF_TYPE, TOOLKIT, Resolver, 
 
 
 def explain(
-    config: Union[Message, Document[Configuration], Plan],
-    layer: Union[Layer, str],
+    config: Message | Document[Configuration] | Plan,
+    layer: Layer | str,
     rules: Rules = DOCUMENTED,
-    flavour: Optional[Flavour] = None,
+    flavour: Flavour | None = None,
 ) -> str:
     """Explain what a layer gets: its values, one a line, and below each the settings that lost and why.
 
@@ -53,7 +53,7 @@ def explain(
     return Explanation(resolver, resolver.merge(layer)).text()
 
 
-def labels(fields: Any) -> Dict[str, str]:
+def labels(fields: Any) -> dict[str, str]:
     """Return how dotted names are shown: by their last part, where that is unique."""
     ends = [field.rpartition(".")[2] for field in fields]
     return {field: end if ends.count(end) == 1 else field for field, end in zip(fields, ends)}
@@ -62,10 +62,8 @@ def labels(fields: Any) -> Dict[str, str]:
 class Explanation:
     """The words for one layer; `reason` is why it is not supported, if that is known."""
 
-    def __init__(
-        self, resolver: Optional[Resolver], effective: EffectiveConfig, reason: str = "", name: str = ""
-    ) -> None:
-        self.resolver: Optional[Resolver] = resolver
+    def __init__(self, resolver: Resolver | None, effective: EffectiveConfig, reason: str = "", name: str = "") -> None:
+        self.resolver: Resolver | None = resolver
         self.effective: EffectiveConfig = effective
         self.layer: Layer = effective.layer
         self.reason: str = reason
@@ -106,7 +104,7 @@ class Explanation:
         left_out = self.block() != DEFAULT and field not in SWITCHES
         return "default, {} leaves it out".format(self.block()) if left_out else "default"
 
-    def field(self, name: str) -> Optional[Field]:
+    def field(self, name: str) -> Field | None:
         """Return the field of the block with this dotted name."""
         path = self.effective.calibration_config.__schema__.along(name)
         return path[-1] if path else None
@@ -133,7 +131,7 @@ class Explanation:
         owner = "its type has an override" if self.block() == OF_TYPE else "the layer has an override of its own"
         return "{} is not used, {}".format(lost.tier, owner)
 
-    def lost_settings(self, origin: Origin) -> List[Origin]:
+    def lost_settings(self, origin: Origin) -> list[Origin]:
         """Return the settings of the file that lost against a value."""
         return [lost for lost in origin.shadowed if lost.path is not None]
 
@@ -154,9 +152,9 @@ class Explanation:
                 lines.append("      {} {} at {}: {}".format(name_in(lost), format_value(lost.value), place, why))
         return "".join(escape_controls(line) + "\n" for line in lines)
 
-    def values(self) -> Dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Return the same for programs: layer, type, quantized, notes, and for each field its value, origin and what lost."""
-        fields: Dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         for field, origin in self.effective.origins.items():
             lost = [
                 dict(value=other.value, **lay_open(other), why=self.why_not(field, origin, other))
@@ -177,7 +175,7 @@ def name_in(origin: Origin) -> str:
     return [step for step in origin.path or () if isinstance(step, str)][-1]
 
 
-def lay_open(origin: Origin) -> Dict[str, Any]:
+def lay_open(origin: Origin) -> dict[str, Any]:
     """Return what decided and where it stands, for the reports in JSON."""
     line, column = origin.span[:2] if origin.span else (None, None)
     return {"tier": origin.tier, "path": list(origin.path) if origin.path else None, "line": line, "column": column}

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List
+from typing import Iterator
 
 from ..flavours.flavour import Flavour
 from ..flavours.requirement import default_words
@@ -44,7 +44,7 @@ def proto(flavour: Flavour) -> str:
     return "\n".join(lines) + "\n"
 
 
-def field_lines(found: List[Field]) -> Iterator[str]:
+def field_lines(found: list[Field]) -> Iterator[str]:
     """Write the lines of a message; the members of a oneof stand together, where the first of them does."""
     numbers = {field.name: number for number, field in enumerate(found, 1)}
     done = set()

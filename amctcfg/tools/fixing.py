@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional, Sequence
 
 from ..checks.checking import check_document
 from ..checks.context import Context
@@ -54,16 +54,16 @@ class Fix(NamedTuple):
     diagnostic: Diagnostic
     title: str
     done: str
-    edits: Tuple[Edit, ...]
+    edits: tuple[Edit, ...]
     is_safe: bool
-    element: Optional[Tuple[Field, int]] = None
+    element: tuple[Field, int] | None = None
 
 
 def fix(
-    text: Union[str, bytes],
-    layers: Optional[Iterable[Layer]] = None,
+    text: str | bytes,
+    layers: Iterable[Layer] | None = None,
     unsafe: bool = False,
-    flavour: Optional[Flavour] = None,
+    flavour: Flavour | None = None,
 ) -> str:
     """Fix what can be fixed safely, and leave the rest as it was, byte for byte.
 
@@ -97,11 +97,11 @@ class Fixed(NamedTuple):
     """A fixed text, the fixes that were made, and how many were not tried, as too many of them fail."""
 
     text: str
-    made: List[Fix]
+    made: list[Fix]
     untried: int
 
 
-def fix_text(text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe: bool, flavour: Flavour) -> Fixed:
+def fix_text(text: str | bytes, layers: Sequence[Layer] | None, unsafe: bool, flavour: Flavour) -> Fixed:
     whole, made = fix_syntax(decode(text, "<string>"))
     state, renewed = renew_selections(FixableText(whole, layers, flavour))
     made += renewed
@@ -116,13 +116,13 @@ def fix_text(text: Union[str, bytes], layers: Optional[Sequence[Layer]], unsafe:
 
 
 def count_fixes(
-    text: Union[str, bytes], layers: Optional[Sequence[Layer]], flavour: Flavour, tree: Optional[Tree] = None
-) -> Tuple[int, int]:
+    text: str | bytes, layers: Sequence[Layer] | None, flavour: Flavour, tree: Tree | None = None
+) -> tuple[int, int]:
     """Count the diagnostics of a text that can be fixed safely, and those that unsafe fixes cover beyond them.
 
     `tree` is that of the text, where it has been parsed.
     """
-    slips: List[Fix] = []
+    slips: list[Fix] = []
     if tree is None:
         try:
             text, slips = fix_syntax(decode(text, "<string>"))
@@ -143,14 +143,14 @@ class FixableText:
     at the top, each as a field and its index in that. selections -- by the offsets of their comments.
     """
 
-    def __init__(self, text: Union[str, Tree], layers: Optional[Sequence[Layer]], flavour: Flavour) -> None:
-        self.layers: Optional[Sequence[Layer]] = layers
+    def __init__(self, text: str | Tree, layers: Sequence[Layer] | None, flavour: Flavour) -> None:
+        self.layers: Sequence[Layer] | None = layers
         self.flavour: Flavour = flavour
-        self.document: Optional[Document[Configuration]] = None
-        self.context: Optional[Context] = None  # None where the text is not a configuration
-        self.diagnostics: Tuple[Diagnostic, ...] = ()
-        self.elements: Dict[str, List[Tuple[Field, int]]] = {}
-        self.selections: Dict[int, Judged] = {}
+        self.document: Document[Configuration] | None = None
+        self.context: Context | None = None  # None where the text is not a configuration
+        self.diagnostics: tuple[Diagnostic, ...] = ()
+        self.elements: dict[str, list[tuple[Field, int]]] = {}
+        self.selections: dict[int, Judged] = {}
         try:
             self.tree: Tree = text if isinstance(text, Tree) else parse_tree(text, "<string>")
         except ConfigError as error:
@@ -171,7 +171,7 @@ class FixableText:
     def text(self) -> str:
         return self.tree.source.text
 
-    def place(self, diagnostic: Diagnostic) -> Tuple[int, int]:
+    def place(self, diagnostic: Diagnostic) -> tuple[int, int]:
         """Return the offsets of what a diagnostic marks."""
         source, span = self.tree.source, diagnostic.span
         assert span is not None  # what can be fixed has a place
@@ -195,7 +195,7 @@ class FixableText:
         return [plan.to_json() if self.flavour.layout else tuple(plan.items()) for plan in plans]
 
 
-def renew_selections(state: FixableText) -> Tuple[FixableText, List[Fix]]:
+def renew_selections(state: FixableText) -> tuple[FixableText, list[Fix]]:
     """Rewrite the selections that are stale, unless that makes an error; other layers are skipped then, as is meant."""
     stale = [one for one in find_fixes(state) if one.diagnostic.code == STALE]
     trial = state.after(stale) if stale else state
@@ -206,9 +206,9 @@ def apply_fixes(text: str, made: Sequence[Fix]) -> str:
     return apply_edits(text, combine_edits(text, made))
 
 
-def combine_edits(text: str, made: Sequence[Fix]) -> List[Edit]:
+def combine_edits(text: str, made: Sequence[Fix]) -> list[Edit]:
     edits = [edit for one in made for edit in one.edits]
-    lists: Dict[int, Tuple[Field, Set[int]]] = {}
+    lists: dict[int, tuple[Field, set[int]]] = {}
     for one in made:
         if one.element is not None:
             field, index = one.element
@@ -220,7 +220,7 @@ def combine_edits(text: str, made: Sequence[Fix]) -> List[Edit]:
 
 def select_fixes(
     state: FixableText, chosen: Sequence[Fix], kept: Sequence[Fix] = ()
-) -> Tuple[FixableText, List[Fix], int]:
+) -> tuple[FixableText, list[Fix], int]:
     """Select the fixes that keep what they promise, beside those that are kept already; count those that are not tried.
 
     All together are tried first, then halves of those that fail, down to the single ones, as far as the budget goes.
@@ -259,7 +259,7 @@ MEANT_CHARACTERS = dict(LOOKALIKES, **{"//": "#", "\ufeff": "", "\u200b": "", "\
 CLOSED_BY = {"[": "]", "{": "}", "<": ">"}
 
 
-def fix_syntax(text: str) -> Tuple[str, List[Fix]]:
+def fix_syntax(text: str) -> tuple[str, list[Fix]]:
     """Fix the slips that keep a text from being text format, as far as their meaning is certain.
 
     All slips are found in one pass. Those behind the first error that is left don't count: their meaning depends on it.
@@ -278,7 +278,7 @@ def fix_syntax(text: str) -> Tuple[str, List[Fix]]:
     return apply_fixes(text, kept), kept
 
 
-def syntax_error_in(text: str) -> Optional[int]:
+def syntax_error_in(text: str) -> int | None:
     """Return the offset of the syntax error that keeps a text from being text format; None where there is none."""
     try:
         parse_tree(text, "<string>")
@@ -298,7 +298,7 @@ def find_slips(text: str) -> Iterator[Fix]:
         found, start, end = match[0], match.start(), match.end()
         is_last_comma = match[1] and opened[-1] == "[" and last_character(text, start) not in "[,"
         meant = "" if is_last_comma else MEANT_CHARACTERS.get(found, found)
-        edits: Tuple[Edit, ...] = (Edit(start, end, meant),) if meant != found else ()
+        edits: tuple[Edit, ...] = (Edit(start, end, meant),) if meant != found else ()
         if meant in ("'", '"'):
             closing = None if meant == found else closing_quote(text, end, meant)
             if closing is None:
@@ -322,7 +322,7 @@ def last_character(text: str, end: int) -> str:
     return text[end - 1 : end]
 
 
-def closing_quote(text: str, start: int, meant: str) -> Optional[int]:
+def closing_quote(text: str, start: int, meant: str) -> int | None:
     """Return where a string closes that a look-alike of a quote opens; None where that is not certain."""
     for index in range(start, line_end(text, start)):
         if text[index] == meant:
@@ -332,7 +332,7 @@ def closing_quote(text: str, start: int, meant: str) -> Optional[int]:
     return None
 
 
-def slip_fix(source: Source, found: str, meant: str, edits: Tuple[Edit, ...]) -> Fix:
+def slip_fix(source: Source, found: str, meant: str, edits: tuple[Edit, ...]) -> Fix:
     span = source.span(edits[0].start, edits[0].end)
     shown = found if found.isprintable() else ascii(found).strip("'")
     done = "{} for {}".format("a blank" if meant == " " else meant, shown) if meant else "{} deleted".format(shown)
@@ -343,14 +343,14 @@ def slip_fix(source: Source, found: str, meant: str, edits: Tuple[Edit, ...]) ->
 # ---------------------------------------------------------------- fixes of diagnostics
 
 
-def find_fixes(state: FixableText) -> List[Fix]:
+def find_fixes(state: FixableText) -> list[Fix]:
     if state.context is not None and not state.diagnostics:
         state.diagnostics = check_document(state.context)
     made = (make_fix(state, one) for one in state.diagnostics if one.path or one.code == STALE)
     return [one for one in made if one is not None]
 
 
-def make_fix(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]:
+def make_fix(state: FixableText, diagnostic: Diagnostic) -> Fix | None:
     """Make the fix of a diagnostic, if it has one: what it says to write, or what its code tells."""
     if diagnostic.replacement is not None:
         return replace_span(state, diagnostic, diagnostic.replacement)
@@ -365,7 +365,7 @@ def replace_span(state: FixableText, diagnostic: Diagnostic, replacement: str) -
     return Fix(diagnostic, title, done, (Edit(start, end, replacement),), is_safe)
 
 
-def delete_override(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]:
+def delete_override(state: FixableText, diagnostic: Diagnostic) -> Fix | None:
     field = state.tree.find((diagnostic.path or ())[:2])
     if field is None or field[0] is None:  # an element of a list
         return None
@@ -373,7 +373,7 @@ def delete_override(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]
     return Fix(diagnostic, "Delete the override", "override deleted", (edit,), True)
 
 
-def delete_entry(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]:
+def delete_entry(state: FixableText, diagnostic: Diagnostic) -> Fix | None:
     path = diagnostic.path or ()
     if len(path) != 2 or not isinstance(path[1], int):
         return None  # two overrides of one name are not equal as a rule
@@ -382,7 +382,7 @@ def delete_entry(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]:
     return Fix(diagnostic, "Delete it here", done, (), True, (field, index))
 
 
-def add_block(state: FixableText, diagnostic: Diagnostic) -> Optional[Fix]:
+def add_block(state: FixableText, diagnostic: Diagnostic) -> Fix | None:
     text, path = state.text, diagnostic.path or ()
     field = state.tree.find(path[:-1])
     if field is None or path[-1] != "calibration_config" or isinstance(field[1], str):
@@ -404,7 +404,7 @@ def renew_selection(state: FixableText, diagnostic: Diagnostic) -> Fix:
 
 Maker = Callable[[FixableText, Diagnostic], Optional[Fix]]
 
-FIX_MAKERS: Dict[str, Maker] = dict(
+FIX_MAKERS: dict[str, Maker] = dict(
     dict.fromkeys(REMOVABLE, delete_override),
     **{"duplicate-entry": delete_entry, "missing-field": add_block, STALE: renew_selection},
 )

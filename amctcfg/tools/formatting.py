@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Union
+from typing import Any, Iterable, Iterator, NamedTuple
 
 from ..documents.document import parse_tree
 from ..documents.files import display_name
@@ -28,7 +28,7 @@ STRING_OR_COMMENT = re.compile("{}|({})".format(STRING, COMMENT))
 
 
 def format(  # noqa: A001  # the name of the contract
-    text: Union[str, bytes], name: str = "<string>", flavour: Optional[Flavour] = None
+    text: str | bytes, name: str = "<string>", flavour: Flavour | None = None
 ) -> str:
     """Format a text: two blanks of indentation, one field a line, every comment where it belongs.
 
@@ -67,10 +67,10 @@ def format(  # noqa: A001  # the name of the contract
     return result
 
 
-def content(tree: Tree) -> List[Any]:
+def content(tree: Tree) -> list[Any]:
     """Return what a tree holds, whatever its layout: names, brackets, and the values of the literals, level by level."""
-    found: List[Any] = []
-    pending: List[Iterable[Any]] = [tree.fields]
+    found: list[Any] = []
+    pending: list[Iterable[Any]] = [tree.fields]
     for inside in pending:  # which grows on the way
         for name, value, _, _ in split(inside):
             if not isinstance(value, str):
@@ -103,14 +103,14 @@ class Layout:
         self.tree: Tree = tree
         self.text: str = tree.source.text
         found = (match for match in STRING_OR_COMMENT.finditer(self.text) if match.group(1))
-        self.comments: List[Comment] = [Comment(match.start(), match.group(1).rstrip()) for match in found]
+        self.comments: list[Comment] = [Comment(match.start(), match.group(1).rstrip()) for match in found]
         self.next: int = 0  # the first comment that is not written yet
         self.last: int = 0  # the offset behind what was written last
-        self.lines: List[str] = []
+        self.lines: list[str] = []
         self.fresh: bool = True  # nothing is written since the last opening bracket
 
     def whole(self) -> str:
-        walks: List[Steps] = [self.fields(self.tree.fields, "", len(self.text))]
+        walks: list[Steps] = [self.fields(self.tree.fields, "", len(self.text))]
         while walks:
             inner = next(walks[-1], None)
             if inner is None:
@@ -125,7 +125,7 @@ class Layout:
         first = self.tree.fields[2] if self.tree.fields else len(self.text)
         return any(DISABLE.match(comment.text) for comment in self.comments if comment.offset < first)
 
-    def sorted_comments(self) -> List[str]:
+    def sorted_comments(self) -> list[str]:
         return sorted(comment.text for comment in self.comments)
 
     def fields(self, fields: Iterable[Any], indent: str, end: int, comma: str = "") -> Steps:
@@ -222,7 +222,7 @@ def deeper(indent: str) -> str:
     return indent + INDENT if len(indent) < DEEPEST_INDENT * len(INDENT) else indent
 
 
-def literals(value: str) -> List[str]:
+def literals(value: str) -> list[str]:
     """Return a scalar's literals, without what stands between them: several of adjacent strings, else one."""
     if value[0] in "\"'":
         return [double_quoted(match.group()) for match in STRING_OR_COMMENT.finditer(value) if not match.group(1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Iterator, NamedTuple, Sequence
 
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
@@ -36,17 +36,17 @@ NODE_PREFIXES = ("requant_/",)
 class Failing(NamedTuple):
     """The layers that fail by a log, names in it that aren't layers, and lines that fail without a name."""
 
-    layers: List[str]
-    unknown: List[str]
-    nameless: List[str]
+    layers: list[str]
+    unknown: list[str]
+    nameless: list[str]
 
 
 def read_log(text: str, layers: Sequence[Layer], flavour: Flavour) -> Failing:
     """Read which layers a log names as failing, in the order of the log."""
     index = LayerIndex(layers, flavour)
-    found: Dict[str, None] = {}
-    unknown: Dict[str, None] = {}
-    nameless: Dict[str, None] = {}
+    found: dict[str, None] = {}
+    unknown: dict[str, None] = {}
+    nameless: dict[str, None] = {}
     for name, kind in find_names(text):
         layer = None
         if kind == "scope":
@@ -60,9 +60,9 @@ def read_log(text: str, layers: Sequence[Layer], flavour: Flavour) -> Failing:
     return Failing(list(found), list(unknown), list(nameless))
 
 
-def find_names(text: str) -> Iterator[Tuple[str, str]]:
+def find_names(text: str) -> Iterator[tuple[str, str]]:
     """Give the names in a log, each with its kind; of a failure without a name the words of the log."""
-    doing: Optional[str] = None  # the layer that Caffe's toolkit is at
+    doing: str | None = None  # the layer that Caffe's toolkit is at
     is_infinite = False  # whether the place of an infinite value is to follow
     for match in NAMING.finditer(text):
         kind = match.lastgroup or ""
@@ -89,16 +89,16 @@ class LayerIndex:
 
     def __init__(self, layers: Sequence[Layer], flavour: Flavour) -> None:
         quantizable = [layer.name for layer in layers if flavour.quantizes(layer)]
-        self.known: Set[str] = {layer.name for layer in layers}
-        self.forwards: List[str] = sorted(name + "/" for name in quantizable)
-        self.backwards: List[str] = sorted(name[::-1] for name in quantizable)
+        self.known: set[str] = {layer.name for layer in layers}
+        self.forwards: list[str] = sorted(name + "/" for name in quantizable)
+        self.backwards: list[str] = sorted(name[::-1] for name in quantizable)
 
-    def only_inside(self, scope: str) -> Optional[str]:
+    def only_inside(self, scope: str) -> str | None:
         """Return the layer in a scope that can be quantized; None where there is none, or another one."""
         inside = begin_with(self.forwards, scope + "/")
         return inside[0][:-1] if len(inside) == 1 else None
 
-    def find(self, name: str) -> Optional[str]:
+    def find(self, name: str) -> str | None:
         """Return the layer of a name: exactly, or the only one whose path ends so; without what the toolkit has inserted."""
         stripped = name
         for prefix in NODE_PREFIXES:
@@ -113,7 +113,7 @@ class LayerIndex:
         return None
 
 
-def begin_with(ordered: List[str], beginning: str) -> List[str]:
+def begin_with(ordered: list[str], beginning: str) -> list[str]:
     """Return the names of a sorted list that begin so, two at most."""
     first = bisect_left(ordered, beginning)
     return [name for name in ordered[first : first + 2] if name.startswith(beginning)]

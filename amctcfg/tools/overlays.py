@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Iterator, Mapping
 
 from ..diagnostics.words import dump_json
 from .tabulating import Row, Table, show_value, word_cell
@@ -17,7 +17,7 @@ SKIPPED, CHANGED, REFUSED, TEXT_COLOUR = "#fbe6b4", "#d9e4fd", "#fbd5d2", "#1c1e
 GRADIENT = ("#f28b6b", "#fbe6b4", "#d6edd6")
 
 
-def supported_rows(table: Table, names: Mapping[str, str]) -> Iterator[Tuple[Row, str]]:
+def supported_rows(table: Table, names: Mapping[str, str]) -> Iterator[tuple[Row, str]]:
     """Find the layers that can be quantized, each with the name of its node; one without a name can't be pointed at."""
     for row in table.rows:
         name = names.get(row.layer.name, row.layer.name)
@@ -30,11 +30,11 @@ def state_of(row: Row) -> str:
     return "quantized" if row.is_quantized else row.state if row.is_refused else SKIPPED_STATE
 
 
-def finite_score(row: Row) -> Optional[float]:
+def finite_score(row: Row) -> float | None:
     return row.score if row.score is not None and math.isfinite(row.score) else None
 
 
-def overlay_text(overlay: Dict[str, Any]) -> str:
+def overlay_text(overlay: dict[str, Any]) -> str:
     return dump_json(overlay, indent=1, allow_nan=False) + "\n"
 
 
@@ -46,8 +46,8 @@ def netron(table: Table, names: Mapping[str, str]) -> str:
 
     `names`: what the nodes of layers are called in the model's file, where that is another name.
     """
-    metadata: List[Dict[str, Any]] = []
-    metrics: List[Dict[str, Any]] = []
+    metadata: list[dict[str, Any]] = []
+    metrics: list[dict[str, Any]] = []
     for row, node in supported_rows(table, names):
         entry = {"kind": "node", "target": node.split("\n")[0], "type": "attribute"}  # Netron looks at the first line
         texts = {"quantization": state_of(row), "decided by": row.tier}
@@ -71,14 +71,14 @@ def model_explorer(table: Table, names: Mapping[str, str]) -> str:
     """
     what = table.score if table.has_scores else "quantization"
     results = {node: node_data(row, table) for row, node in supported_rows(table, names)}
-    overlay: Dict[str, Any] = {"name": "amctcfg: {}".format(what), "results": results}
+    overlay: dict[str, Any] = {"name": "amctcfg: {}".format(what), "results": results}
     if table.has_scores:
         colours = GRADIENT if table.low_is_sensitive is not False else GRADIENT[::-1]
         overlay["gradient"] = [{"stop": stop, "bgColor": colour} for stop, colour in zip((0, 0.5, 1), colours)]
     return overlay_text(overlay)
 
 
-def node_data(row: Row, table: Table) -> Dict[str, Any]:
+def node_data(row: Row, table: Table) -> dict[str, Any]:
     """Return what is written on a node, and its colours; a mere score gets its colour from the gradient."""
     score = finite_score(row)
     if row.is_quantized and score is not None and not row.changed:
@@ -101,4 +101,4 @@ def node_data(row: Row, table: Table) -> Dict[str, Any]:
     return {"value": ", ".join(words), **colours}
 
 
-OVERLAYS: Dict[str, Callable[[Table, Mapping[str, str]], str]] = {"netron": netron, "model-explorer": model_explorer}
+OVERLAYS: dict[str, Callable[[Table, Mapping[str, str]], str]] = {"netron": netron, "model-explorer": model_explorer}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from ..diagnostics.diagnostic import Diagnostic
 from ..diagnostics.words import format_value
@@ -44,9 +44,9 @@ class Row(NamedTuple):
     layer: Layer
     state: str
     tier: str
-    cells: Dict[str, Cell]
-    score: Optional[float]
-    explanation: Optional[Explanation]
+    cells: dict[str, Cell]
+    score: float | None
+    explanation: Explanation | None
     extras: Mapping[str, Any] = {}
     is_refused: bool = False
 
@@ -60,12 +60,12 @@ class Row(NamedTuple):
         return self.explanation is not None and not self.is_quantized and not self.is_refused
 
     @property
-    def changed(self) -> Dict[str, Cell]:
+    def changed(self) -> dict[str, Cell]:
         """The cells that have another value than before."""
         return {field: cell for field, cell in self.cells.items() if cell.is_changed}
 
     @property
-    def notable(self) -> Dict[str, Cell]:
+    def notable(self) -> dict[str, Cell]:
         """The cells of the block and of fusion that are not the default, or are it although a line sets another value."""
         return {f: c for f, c in self.cells.items() if f != "quant_enable" and (not c.is_default or c.hides)}
 
@@ -78,22 +78,22 @@ class Table(NamedTuple):
     are. low_is_sensitive -- whether a low score is the worse one.
     """
 
-    rows: List[Row]
-    columns: Dict[str, str]
+    rows: list[Row]
+    columns: dict[str, str]
     has_scores: bool
     has_before: bool
     shared: Mapping[str, Cell]
-    borders: Optional[int]
-    extras: Tuple[str, ...]
+    borders: int | None
+    extras: tuple[str, ...]
     score: str
-    low_is_sensitive: Optional[bool]
+    low_is_sensitive: bool | None
 
     @property
-    def varying(self) -> Dict[str, str]:
+    def varying(self) -> dict[str, str]:
         """The settings that differ between layers, with their labels."""
         return {f: label for f, label in self.columns.items() if f not in self.shared and f != "quant_enable"}
 
-    def worst_first(self, rows: Iterable[Row]) -> List[Row]:
+    def worst_first(self, rows: Iterable[Row]) -> list[Row]:
         """Sort rows by score, the one that quantizing hurts most first; those without a score last."""
         sign = -1 if self.low_is_sensitive is False else 1
         return sorted(rows, key=lambda row: (row.score is None, sign * (row.score or 0.0)))
@@ -108,15 +108,15 @@ class View(NamedTuple):
 
     plan: Plan
     table: Table
-    rows: List[Row]
+    rows: list[Row]
     file: str
     model: str
     rules: Rules
-    text: Optional[str]
-    warnings: Tuple[Diagnostic, ...]
+    text: str | None
+    warnings: tuple[Diagnostic, ...]
     against: str
     nodes: Mapping[str, str]
-    notes: Tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Measured(NamedTuple):
@@ -125,7 +125,7 @@ class Measured(NamedTuple):
     extras and refusals -- by the layer's name; a refusal is why the toolkit would stop there.
     """
 
-    scores: Optional[Mapping[str, float]] = None
+    scores: Mapping[str, float] | None = None
     score: str = "score"
     extras: Mapping[str, Mapping[str, Any]] = {}
     refusals: Mapping[str, str] = {}
@@ -133,10 +133,10 @@ class Measured(NamedTuple):
 
 def tabulate(
     plan: Plan,
-    before: Optional[Plan] = None,
-    measured: Optional[Measured] = None,
-    others: Iterable[Tuple[Layer, str]] = (),
-    borders: Optional[int] = None,
+    before: Plan | None = None,
+    measured: Measured | None = None,
+    others: Iterable[tuple[Layer, str]] = (),
+    borders: int | None = None,
 ) -> Table:
     """Return the table of a plan, beside another one where that is given; `others` can't be quantized, each for a reason."""
     usual = Resolver(plan.flavour.config(), flavour=plan.flavour)
@@ -165,7 +165,7 @@ def tabulate(
     )
 
 
-def find_shared_cells(rows: Sequence[Row]) -> Dict[str, Cell]:
+def find_shared_cells(rows: Sequence[Row]) -> dict[str, Cell]:
     """Find the settings that all layers have and that are the same for all, each as one of the layers has it."""
     shared = {}
     for field in rows[0].cells if len(rows) > 1 else ():
@@ -192,8 +192,8 @@ def scope_in_name(name: str) -> str:
 
 
 def compare_cells(
-    effective: EffectiveConfig, usual: Resolver, old: Optional[EffectiveConfig], compared: bool
-) -> Dict[str, Cell]:
+    effective: EffectiveConfig, usual: Resolver, old: EffectiveConfig | None, compared: bool
+) -> dict[str, Cell]:
     """Return the settings of a layer by dotted name, beside the defaults and what it had before."""
     defaults = dict({"quant_enable": True, "fuse": True}, **values_of(usual.calibration(effective.layer)))
     before = {} if old is None else old.settings()
@@ -221,7 +221,7 @@ def show_value(value: Any) -> str:
     return "–" if value is None else format_value(value)
 
 
-def find_unquantizable(examined: Iterable[Any], flavour: Flavour) -> List[Tuple[Layer, str]]:
+def find_unquantizable(examined: Iterable[Any], flavour: Flavour) -> list[tuple[Layer, str]]:
     """Find the layers of quantizable types that can't be quantized, with the reason."""
     found = []
     for layer, why, *_ in examined:
@@ -233,7 +233,7 @@ def find_unquantizable(examined: Iterable[Any], flavour: Flavour) -> List[Tuple[
 # ---------------------------------------------------------------- scores
 
 
-def score_texts(scores: Iterable[float]) -> Dict[float, str]:
+def score_texts(scores: Iterable[float]) -> dict[float, str]:
     """Return scores as text, each with as many digits as tell it from its neighbours: 0.9999 and 0.99991, not 1 and 1."""
     ordered = sorted(set(scores))
     texts = {}

@@ -8,16 +8,10 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
-    Dict,
-    FrozenSet,
     Generator,
     Iterable,
-    List,
     Mapping,
     NamedTuple,
-    Optional,
-    Set,
-    Tuple,
 )
 
 from ..checks.expanding import expand
@@ -82,9 +76,9 @@ class Bisection:
         self,
         document: Document[Any],
         layers: Iterable[Layer],
-        scores: Optional[Mapping[str, float]] = None,
-        target: Optional[float] = None,
-        budget: Optional[int] = None,
+        scores: Mapping[str, float] | None = None,
+        target: float | None = None,
+        budget: int | None = None,
         repeat: int = 1,
         rules: Rules = DOCUMENTED,
     ) -> None:
@@ -98,21 +92,21 @@ class Bisection:
             raise ValueError("target has to be a finite number, not {}".format(target))
         self.document: Document[Any] = document
         self.layers: Layers = Layers(layers)
-        self.target: Optional[float] = target
-        self.budget: Optional[int] = budget
+        self.target: float | None = target
+        self.budget: int | None = budget
         self.repeat: int = repeat
         self.rules: Rules = rules
         self.runs: int = 0
         plan = expand(document, self.layers, rules)
         quantized = [name for name, layer in plan.items() if layer.quant_enable]
         self.strategy: Strategy = Strategy(quantized, scores, target)
-        self._verdicts: Dict[FrozenSet[str], Verdict] = {}  # every verdict
-        self._reached: Dict[FrozenSet[str], Verdict] = {}  # those that the search asked for, in its order
-        self._parts: Dict[FrozenSet[str], List[Verdict]] = {}  # the verdicts on candidates that are run repeatedly
-        self._pending: Set[FrozenSet[str]] = set()  # what `ask_many` gave
-        self._made: Dict[FrozenSet[str], Candidate] = {}  # since the last verdict on them
+        self._verdicts: dict[frozenset[str], Verdict] = {}  # every verdict
+        self._reached: dict[frozenset[str], Verdict] = {}  # those that the search asked for, in its order
+        self._parts: dict[frozenset[str], list[Verdict]] = {}  # the verdicts on candidates that are run repeatedly
+        self._pending: set[frozenset[str]] = set()  # what `ask_many` gave
+        self._made: dict[frozenset[str], Candidate] = {}  # since the last verdict on them
         self._search: Search = self.strategy.questions(self._reached)
-        self._question: Optional[Question] = next(self._search, None)
+        self._question: Question | None = next(self._search, None)
 
     @property
     def order(self) -> Names:
@@ -121,13 +115,13 @@ class Bisection:
 
     # ------------------------------------------------------------ asking and telling
 
-    def ask(self) -> Optional[Candidate]:
+    def ask(self) -> Candidate | None:
         """Return the next candidate to try, the same until its verdict is there; None at the end, or beyond the budget."""
         if self._question is None or (self.budget is not None and self.runs >= self.budget):
             return None
         return self.candidate(self._question.names)
 
-    def ask_many(self, n: int) -> Tuple[Candidate, ...]:
+    def ask_many(self, n: int) -> tuple[Candidate, ...]:
         """Return at most `n` candidates to try at the same time, without a verdict and not pending.
 
         First the one that `ask` gives, then those that the search will most probably ask about next; none where everything
@@ -208,18 +202,18 @@ class Bisection:
     # ------------------------------------------------------------ what is known
 
     @property
-    def verdicts(self) -> Mapping[FrozenSet[str], Verdict]:
+    def verdicts(self) -> Mapping[frozenset[str], Verdict]:
         """The verdicts on sets of layers, those that the search asked for first, in its order."""
         return {**self._reached, **self._verdicts}
 
     @property
-    def best(self) -> Optional[Candidate]:
+    def best(self) -> Candidate | None:
         """The smallest candidate that was good, of equal size the proven one; None while there is none."""
         names = self._smallest()
         return None if names is None else self.candidate(names)
 
     @property
-    def needed(self) -> Tuple[Needed, ...]:
+    def needed(self) -> tuple[Needed, ...]:
         """For the layers of the best candidate that were quantized again: the verdict without each."""
         names = self._smallest() or frozenset()
         without = [(layer.name, names - {layer.name}) for layer in self.layers if layer.name in names]
@@ -255,19 +249,19 @@ class Bisection:
         """Return whether a verdict is good: True, or a score from the target on."""
         return self.strategy.is_good(verdict)
 
-    def _smallest(self) -> Optional[FrozenSet[str]]:
+    def _smallest(self) -> frozenset[str] | None:
         """Return the answer: of a finished search what its questions came to, before that the best that is known."""
         return self.strategy.smallest(self._reached if self.finished else self._verdicts)
 
 
-def is_decided(verdicts: List[Verdict], repeat: int) -> bool:
+def is_decided(verdicts: list[Verdict], repeat: int) -> bool:
     """Return whether further runs of a candidate could not change what counts."""
     if len(verdicts) >= repeat:
         return True
     return any(2 * sum(verdict is side for verdict in verdicts) > repeat for side in (True, False))
 
 
-def summarize(verdicts: List[Verdict]) -> Verdict:
+def summarize(verdicts: list[Verdict]) -> Verdict:
     """Return what several runs come to: the mean of scores, the majority of verdicts; a tie is not good.
 
     A bad run among scores is one whose score is not finite, so neither is their mean.
@@ -294,8 +288,8 @@ class Step(NamedTuple):
 
 
 def search(
-    bisection: Bisection, evaluate: Evaluate, executor: Optional[Executor] = None, jobs: int = 1
-) -> Optional[Candidate]:
+    bisection: Bisection, evaluate: Evaluate, executor: Executor | None = None, jobs: int = 1
+) -> Candidate | None:
     """Run a search to its end.
 
     Args:
@@ -324,7 +318,7 @@ def search(
 
 
 def run_steps(
-    bisection: Bisection, evaluate: Evaluate, executor: Optional[Executor] = None, jobs: int = 1
+    bisection: Bisection, evaluate: Evaluate, executor: Executor | None = None, jobs: int = 1
 ) -> Generator[Step, None, None]:
     """Run a search and yield each verdict after it was taken; `search` says what the arguments are."""
     if jobs < 1:
@@ -349,7 +343,7 @@ def run_on(executor: Executor, bisection: Bisection, evaluate: Evaluate, jobs: i
     """Keep an executor busy with what the search will most probably ask."""
     from concurrent.futures import FIRST_COMPLETED, wait
 
-    pending: Dict[Any, Candidate] = {}
+    pending: dict[Any, Candidate] = {}
     try:
         while True:
             for candidate in bisection.ask_many(jobs - len(pending)):

@@ -7,7 +7,7 @@ import asyncio
 import inspect
 import itertools
 import logging
-from typing import Any, List, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from . import worker as worker_module
 from .commands import CommandError, Ended, Files
@@ -34,7 +34,7 @@ class ClusterCommands:
         self._timed_out: Any = distributed.TimeoutError
         self._source: str = inspect.getsource(worker_module)
         self._numbers = itertools.count()
-        self._pending: List[Any] = []
+        self._pending: list[Any] = []
         self._stopped: bool = False
         for name in ("distributed", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what happened is said in our own sentence
@@ -45,7 +45,7 @@ class ClusterCommands:
         except Exception as error:
             raise CommandError("there is no Dask scheduler at {}: {}".format(address, error_headline(error))) from None
 
-    def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> List[str]:
+    def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> list[str]:
         """Return a command as it is shown: where its files will lie is up to the worker."""
         return list(words)
 

@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import threading
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, Mapping, NamedTuple, Sequence, Tuple
 
 from ..diagnostics.words import quote_name
 from ..documents.files import replace
@@ -44,7 +44,7 @@ class LocalCommands:
     def __init__(self, folder: str, jobs: int) -> None:
         self.folder: str = folder
         self.jobs: int = jobs
-        self._running: List[Supervised] = []
+        self._running: list[Supervised] = []
         self._lock: threading.Lock = threading.Lock()
         self._stopped: bool = False
 
@@ -52,8 +52,8 @@ class LocalCommands:
         stem = "candidate" if self.jobs == 1 else "candidate-{}".format(worker)
         return os.path.join(self.folder, stem + ending)
 
-    def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> List[str]:
-        places: Dict[str, str] = {key: self.place(worker, ending) for key, (ending, _) in files.items()}
+    def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> list[str]:
+        places: dict[str, str] = {key: self.place(worker, ending) for key, (ending, _) in files.items()}
         return [fill_in(word, {**values, **places}) for word in words]
 
     def run(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int, log: str) -> Ended:
@@ -106,7 +106,7 @@ def one_interrupt() -> Iterator[None]:
 # ---------------------------------------------------------------- git's protocol, or the score that it printed
 
 
-def verdict_of(ended: Ended, program: str, target: Optional[float], log: str) -> Verdict:
+def verdict_of(ended: Ended, program: str, target: float | None, log: str) -> Verdict:
     """Return the verdict of a run. Raises `CommandError`, which names the program and the log, where it has none."""
     status = ended.status
     if status == CANT_TELL:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import threading
-from typing import Any, Dict, FrozenSet, List, Optional
+from typing import Any
 
 from .bisection import Bisection, Candidate
 from .strategy import Verdict
@@ -32,7 +32,7 @@ class Journal:
     def __init__(self, folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
         self.path: str = os.path.join(folder, NAME)
-        self.entries: List[Dict[str, Any]] = []
+        self.entries: list[dict[str, Any]] = []
         self._lock: threading.Lock = threading.Lock()
         if not os.path.exists(self.path):
             return
@@ -46,13 +46,13 @@ class Journal:
             with open(self.path, "r+b") as file:
                 file.truncate(len(whole))
 
-    def verdicts_on(self, candidate: Candidate) -> List[Verdict]:
+    def verdicts_on(self, candidate: Candidate) -> list[Verdict]:
         """Return the verdicts on a candidate so far, run by run."""
         return self.verdicts().get(frozenset(candidate.skip), [])
 
-    def verdicts(self) -> Dict[FrozenSet[str], List[Verdict]]:
+    def verdicts(self) -> dict[frozenset[str], list[Verdict]]:
         """Return the verdicts on each set of layers, in the order of their first runs."""
-        found: Dict[FrozenSet[str], List[Verdict]] = {}
+        found: dict[frozenset[str], list[Verdict]] = {}
         for entry in self.entries:
             if entry["verdict"] is not None or entry.get("status", CANT_TELL) == CANT_TELL:
                 found.setdefault(frozenset(entry["skip"]), []).append(entry["verdict"])
@@ -70,7 +70,7 @@ class Journal:
                 os.fsync(file.fileno())
 
 
-def entry_of(line: bytes) -> Optional[Dict[str, Any]]:
+def entry_of(line: bytes) -> dict[str, Any] | None:
     """Return the run that a line tells of, None for a line that is not of ours."""
     try:
         entry = json.loads(line.decode("utf-8"))
@@ -99,7 +99,7 @@ def hash_plan(candidate: Candidate) -> str:
     return hashlib.sha256(json.dumps([written, fused]).encode("utf-8")).hexdigest()
 
 
-def replay(search: Bisection, journal: Journal) -> Optional[Candidate]:
+def replay(search: Bisection, journal: Journal) -> Candidate | None:
     """Tell a search the verdicts of a journal that it does not have yet.
 
     Returns:

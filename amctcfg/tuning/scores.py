@@ -8,7 +8,7 @@ import io
 import math
 import re
 import sys
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Iterator, Mapping
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import decode
@@ -30,11 +30,9 @@ class Scores(Mapping[str, float]):
     kind -- what the file is, in words.
     """
 
-    def __init__(
-        self, values: Mapping[str, float], low_is_sensitive: Optional[bool] = None, kind: str = "scores"
-    ) -> None:
-        self._values: Dict[str, float] = dict(values)
-        self.low_is_sensitive: Optional[bool] = low_is_sensitive
+    def __init__(self, values: Mapping[str, float], low_is_sensitive: bool | None = None, kind: str = "scores") -> None:
+        self._values: dict[str, float] = dict(values)
+        self.low_is_sensitive: bool | None = low_is_sensitive
         self.kind: str = kind
 
     def __getitem__(self, name: str) -> float:
@@ -50,7 +48,7 @@ class Scores(Mapping[str, float]):
         return "<Scores of {} layers, {}>".format(len(self), self.kind)
 
 
-def load_scores(path: PathLike, column: Optional[str] = None) -> Scores:
+def load_scores(path: PathLike, column: str | None = None) -> Scores:
     """Read the scores in a file.
 
     Read are the toolkit's ranking (a list of pairs; it always rolls back the low end, so low is sensitive), its search
@@ -87,12 +85,12 @@ def load_scores(path: PathLike, column: Optional[str] = None) -> Scores:
     return from_csv(plain, name, column)
 
 
-def problem(message: str, name: str, hint: Optional[str] = None) -> ConfigError:
+def problem(message: str, name: str, hint: str | None = None) -> ConfigError:
     return ConfigError.single("wrong-type", message, hint=hint, name=name)
 
 
-def checked(pairs: Any, name: str) -> Dict[str, float]:
-    found: Dict[str, float] = {}
+def checked(pairs: Any, name: str) -> dict[str, float]:
+    found: dict[str, float] = {}
     for layer, score in pairs:
         is_number = isinstance(score, (int, float)) and not isinstance(score, bool)
         is_huge = isinstance(score, int) and abs(score) > sys.float_info.max
@@ -104,15 +102,15 @@ def checked(pairs: Any, name: str) -> Dict[str, float]:
     return found
 
 
-def from_ranking(pairs: List[Any], name: str) -> Scores:
+def from_ranking(pairs: list[Any], name: str) -> Scores:
     if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise problem("a ranking is a list of pairs: [[layer, value], ...]", name)
     return Scores(checked(pairs, name), True, "the toolkit's ranking")
 
 
-def from_history(steps: List[Dict[str, Any]], name: str) -> Scores:
+def from_history(steps: list[dict[str, Any]], name: str) -> Scores:
     """Score 0 for layers that the last step rolled back, 1 for the rest."""
-    layers: Dict[str, None] = {}
+    layers: dict[str, None] = {}
     for step in steps:
         config = step["roll_back_config"]
         if not isinstance(config, dict) or not all(isinstance(flag, bool) for flag in config.values()):
@@ -123,7 +121,7 @@ def from_history(steps: List[Dict[str, Any]], name: str) -> Scores:
     return Scores(values, True, "the toolkit's search history")
 
 
-def from_csv(text: str, name: str, column: Optional[str]) -> Scores:
+def from_csv(text: str, name: str, column: str | None) -> Scores:
     if "\0" in text:
         raise problem("a NUL character is not allowed in a table", name)
     try:
@@ -140,7 +138,7 @@ def from_csv(text: str, name: str, column: Optional[str]) -> Scores:
     of_score = score_column(header, keys, of_name, column, name)
     direction = KNOWN_COLUMNS.get(keys[of_score])
     worse = max if direction is False else min  # a layer with several outputs: the most sensitive one
-    found: Dict[str, float] = {}
+    found: dict[str, float] = {}
     for number, row in enumerate(rows[1:], 2):
         if len(row) <= max(of_name, of_score):
             raise problem("row {} has {} cells, the header has {}".format(number, len(row), len(header)), name)
@@ -155,7 +153,7 @@ def from_csv(text: str, name: str, column: Optional[str]) -> Scores:
     return Scores(checked(found.items(), name), direction, "the column {}".format(header[of_score]))
 
 
-def score_column(header: List[str], keys: List[str], of_name: int, column: Optional[str], name: str) -> int:
+def score_column(header: list[str], keys: list[str], of_name: int, column: str | None, name: str) -> int:
     if column is not None:
         if column not in header:
             hint = did_you_mean(nearest(column, header)) or "there are {}".format(join_words(header, "and"))
@@ -173,7 +171,7 @@ def score_column(header: List[str], keys: List[str], of_name: int, column: Optio
     raise problem("several columns could hold the score", name, hint)
 
 
-def parse_number(text: str) -> Optional[float]:
+def parse_number(text: str) -> float | None:
     """Return a number as programs print it, also `nan` and `inf`; None for anything else that Python would take."""
     return float(text) if re.match(SCORE_PATTERN, text, re.IGNORECASE) else None
 
@@ -183,7 +181,7 @@ def brief_value(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def ranked(scores: Mapping[str, float], low_is_sensitive: Optional[bool] = None) -> List[str]:
+def ranked(scores: Mapping[str, float], low_is_sensitive: bool | None = None) -> list[str]:
     """Rank the layers, the most sensitive first; of equal ones the order of the file."""
     direction = getattr(scores, "low_is_sensitive", True) if low_is_sensitive is None else low_is_sensitive
     return sorted(scores, key=scores.__getitem__, reverse=direction is False)

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import re
-from typing import Any, Dict, Iterator, Optional, Pattern
+from typing import Any, Iterator, Pattern
 
 from ..documents.files import write
 
@@ -20,9 +20,9 @@ TEMPORARY = re.compile(r"\.amctcfg-")  # what a killed search was writing
 class Locked(Exception):
     """Another search uses the folder; `pid` is its process, None where it could not be read."""
 
-    def __init__(self, pid: Optional[int]) -> None:
+    def __init__(self, pid: int | None) -> None:
         super().__init__(pid)
-        self.pid: Optional[int] = pid
+        self.pid: int | None = pid
 
 
 class StateFolder:
@@ -73,7 +73,7 @@ class StateFolder:
         for name in filter(names.match, os.listdir(self.path)):
             os.unlink(self.file(name))
 
-    def begin(self, search: Dict[str, Any]) -> Optional[str]:
+    def begin(self, search: dict[str, Any]) -> str | None:
         """Begin a search or go on with one; return what differs from the one that was begun."""
         begun: Any = None
         with contextlib.suppress(FileNotFoundError, ValueError, RecursionError), open(self.file(BEGUN), "rb") as file:

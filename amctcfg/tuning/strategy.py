@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from typing import Callable, Dict, FrozenSet, Generator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, FrozenSet, Generator, Mapping, NamedTuple, Sequence, Tuple, Union
 
 from .scores import ranked
 
@@ -36,7 +36,7 @@ class Question(NamedTuple):
     """A set of layers to skip, and the answers that may be supposed meanwhile, each with its likelihood."""
 
     names: Names
-    answers: Tuple[Tuple[Verdict, float], ...]
+    answers: tuple[tuple[Verdict, float], ...]
 
 
 Search = Generator[Question, Verdict, None]
@@ -45,14 +45,14 @@ Search = Generator[Question, Verdict, None]
 class Strategy:
     """Chooses the next set of layers to try, given the verdicts on those before; the names are in the order of the model."""
 
-    def __init__(self, names: Sequence[str], scores: Optional[Mapping[str, float]], target: Optional[float]) -> None:
+    def __init__(self, names: Sequence[str], scores: Mapping[str, float] | None, target: float | None) -> None:
         self.order: Names = rank_layers(names, scores)
-        self.target: Optional[float] = target
-        self._rank: Dict[str, int] = {name: index for index, name in enumerate(self.order)}
-        powers: Sequence[Optional[float]] = POWERS if scores else (None,)
-        self._kinds: List[List[float]] = [guess_needs(len(self.order), power) for power in powers]
-        self._guesses: List[float] = self._kinds[0]  # a search by scores takes one guess, and corrects none
-        self._sums: List[float] = [0.0, *itertools.accumulate(self._guesses)]  # in front of each layer
+        self.target: float | None = target
+        self._rank: dict[str, int] = {name: index for index, name in enumerate(self.order)}
+        powers: Sequence[float | None] = POWERS if scores else (None,)
+        self._kinds: list[list[float]] = [guess_needs(len(self.order), power) for power in powers]
+        self._guesses: list[float] = self._kinds[0]  # a search by scores takes one guess, and corrects none
+        self._sums: list[float] = [0.0, *itertools.accumulate(self._guesses)]  # in front of each layer
 
     # ------------------------------------------------------------ what is known
 
@@ -62,17 +62,17 @@ class Strategy:
             return verdict is True
         return self.target is not None and verdict >= self.target
 
-    def is_proven(self, names: FrozenSet[str], verdicts: Verdicts) -> bool:
+    def is_proven(self, names: frozenset[str], verdicts: Verdicts) -> bool:
         """Return whether each layer of a set was quantized again, and none of that was good."""
         without = (verdicts.get(names - {name}) for name in names)
         return all(verdict is not None and not self.is_good(verdict) for verdict in without)
 
-    def smallest(self, verdicts: Verdicts) -> Optional[FrozenSet[str]]:
+    def smallest(self, verdicts: Verdicts) -> frozenset[str] | None:
         """Return the smallest set that was good, of equal size the proven one, then the most sensitive one."""
         good = [names for names, verdict in verdicts.items() if self.is_good(verdict)]
         least = min(map(len, good), default=0)
 
-        def key(names: FrozenSet[str]) -> Tuple[bool, List[int]]:
+        def key(names: frozenset[str]) -> tuple[bool, list[int]]:
             return not self.is_proven(names, verdicts), sorted(self._rank[name] for name in names)
 
         return min((names for names in good if len(names) == least), key=key, default=None)
@@ -89,7 +89,7 @@ class Strategy:
         scores = [-math.inf if verdict is None or isinstance(verdict, bool) else verdict for verdict in found]
         return not any(map(self.is_good, found)) and max(scores) == scores[0]
 
-    def largest(self, bad: Sequence[FrozenSet[str]]) -> Optional[FrozenSet[str]]:
+    def largest(self, bad: Sequence[frozenset[str]]) -> frozenset[str] | None:
         """Return all layers but the least likely one, such that no set around it was bad."""
         everything = frozenset(self.order)
         choices = (everything - {name} for name in reversed(self.order))
@@ -97,15 +97,15 @@ class Strategy:
 
     # ------------------------------------------------------------ the search
 
-    def likely_questions(self, verdicts: Verdicts, pending: FrozenSet[FrozenSet[str]], count: int) -> List[Names]:
+    def likely_questions(self, verdicts: Verdicts, pending: frozenset[frozenset[str]], count: int) -> list[Names]:
         """Return the sets that the search, replayed on supposed answers, will most probably ask about, the likeliest first."""
-        found: Dict[FrozenSet[str], Names] = {}
+        found: dict[frozenset[str], Names] = {}
         # Likelihood, number, what is supposed.
-        paths: List[Tuple[float, int, Dict[FrozenSet[str], Verdict]]] = [(-1.0, 0, {})]
+        paths: list[tuple[float, int, dict[frozenset[str], Verdict]]] = [(-1.0, 0, {})]
         numbers = itertools.count(1)
         while paths and len(found) < count and -paths[0][0] >= UNLIKELY:
             likelihood, _, supposed = heapq.heappop(paths)
-            reached: Dict[FrozenSet[str], Verdict] = {}
+            reached: dict[frozenset[str], Verdict] = {}
             search = self.questions(reached)
             question = advance(search, next(search, None), {**verdicts, **supposed}, reached)
             if question is None:
@@ -121,7 +121,7 @@ class Strategy:
         """Ask, until nothing is left or the answer is proven; whoever sends an answer adds it to `verdicts` first."""
         search = self._search(verdicts)
         question = next(search, None)
-        best: Optional[FrozenSet[str]] = None
+        best: frozenset[str] | None = None
         has_tried_largest = False
         while question is not None:
             answer = yield question
@@ -146,7 +146,7 @@ class Strategy:
         first = yield self._asked((), 0.02)
         if self.is_good(first) or len(self.order) == 1:  # to skip every layer is nothing that the toolkit takes
             return
-        ranking: Optional[Names] = self.order
+        ranking: Names | None = self.order
         if first is not None and not isinstance(first, bool):
             ranking = yield from self._by_scores(first, verdicts)
         if ranking is not None:
@@ -160,7 +160,7 @@ class Strategy:
         bad: Verdict = False if self.target is None else self.target - 1.0
         return Question(names, ((good, likelihood), (bad, 1 - likelihood)))
 
-    def _in_order(self, names: FrozenSet[str]) -> Names:
+    def _in_order(self, names: frozenset[str]) -> Names:
         return tuple(name for name in self.order if name in names)
 
     def _by_verdicts(self, order: Names) -> Search:
@@ -189,15 +189,15 @@ class Strategy:
             found = (*found, order[good - 1])
             beliefs.find(good - 1)
 
-    def _by_scores(self, base: float, known: Verdicts) -> Generator[Question, Verdict, Optional[Names]]:
+    def _by_scores(self, base: float, known: Verdicts) -> Generator[Question, Verdict, Names | None]:
         """Split the group whose skipping gains most, until single layers gain enough.
 
         Gives None where a set of these was good, else a ranking by what was gained, for a search by verdicts.
         """
         assert self.target is not None  # scores have one
         order, missing = self.order, self.target - base
-        groups: List[Tuple[float, int, int]] = [(math.inf, 0, len(order))]  # gain, beginning and end in the ranking
-        taken: List[str] = []
+        groups: list[tuple[float, int, int]] = [(math.inf, 0, len(order))]  # gain, beginning and end in the ranking
+        taken: list[str] = []
         gained = 0.0
         while groups:
             groups.sort(key=lambda group: (-group[0], group[1]))
@@ -260,8 +260,8 @@ class Strategy:
 
 
 def advance(
-    search: Search, question: Optional[Question], known: Verdicts, reached: Dict[FrozenSet[str], Verdict]
-) -> Optional[Question]:
+    search: Search, question: Question | None, known: Verdicts, reached: dict[frozenset[str], Verdict]
+) -> Question | None:
     """Answer the questions whose verdicts are known, which are reached now; return the first that is not."""
     while question is not None and frozenset(question.names) in known:
         key = frozenset(question.names)
@@ -270,7 +270,7 @@ def advance(
     return question
 
 
-def next_question(search: Search, answer: Verdict) -> Optional[Question]:
+def next_question(search: Search, answer: Verdict) -> Question | None:
     """Answer a question; return the one after it, None at the end."""
     try:
         return search.send(answer)
@@ -295,21 +295,21 @@ def gain_of(verdict: Verdict, base: float) -> float:
     return 0.0 if verdict is None or isinstance(verdict, bool) else verdict - base
 
 
-def rank_layers(names: Sequence[str], scores: Optional[Mapping[str, float]]) -> Names:
+def rank_layers(names: Sequence[str], scores: Mapping[str, float] | None) -> Names:
     """Return the layers by their likely sensitivity; without scores the first and the last, then scope by scope."""
     if scores:
         inside = set(names)
         best = [name for name in ranked(scores) if name in inside]
         return (*best, *[name for name in names if name not in scores])
     ends = list(dict.fromkeys((*names[:1], *names[-1:])))
-    scopes: Dict[str, List[str]] = {}
+    scopes: dict[str, list[str]] = {}
     for name in names:
         if name not in ends:
             scopes.setdefault(name.rpartition("/")[0] if "/" in name else name.rpartition(".")[0], []).append(name)
     return (*ends, *[name for scope in scopes.values() for name in scope])
 
 
-def guess_needs(count: int, power: Optional[float]) -> List[float]:
+def guess_needs(count: int, power: float | None) -> list[float]:
     """Return how likely each layer has to be skipped: by a ranking, in inverse proportion to a power of its place."""
     weights = [(ENDS if index < 2 else 1.0) if power is None else (index + 2) ** -power for index in range(count)]
     total = sum(weights)
@@ -328,7 +328,7 @@ class Belief:
 
     def __init__(self, needs: Sequence[float]) -> None:
         self.weight: float = 1.0  # how well the guess has foretold what was found
-        self._sums: List[float] = [0.0, *itertools.accumulate(needs)]
+        self._sums: list[float] = [0.0, *itertools.accumulate(needs)]
         self._found: float = SURE
         self._passed: float = SURE  # how many should have been found
 
@@ -348,7 +348,7 @@ class Beliefs:
 
     def __init__(self, kinds: Sequence[Sequence[float]], count: int) -> None:
         self.count: int = count  # of the layers, the first ones, of which nothing is known
-        self._kinds: List[Belief] = [Belief(needs[:count]) for needs in kinds]
+        self._kinds: list[Belief] = [Belief(needs[:count]) for needs in kinds]
         self._normalize()
 
     def none_from(self, place: int) -> float:

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import os
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Iterable, Mapping, TypeVar
 
 from ..documents.document import Document
 from ..flavours.layer import Layer
@@ -19,11 +19,11 @@ B = TypeVar("B")
 
 
 def toolkit_strategy(
-    base: Type[B],
+    base: type[B],
     document: Document[Any],
     layers: Iterable[Layer],
-    scores: Optional[Mapping[str, float]] = None,
-    journal: Union[Journal, str, os.PathLike[str], None] = None,
+    scores: Mapping[str, float] | None = None,
+    journal: Journal | str | os.PathLike[str] | None = None,
 ) -> B:
     """Return a strategy with which the toolkit's accuracy based calibration searches as `Bisection` does.
 
@@ -52,7 +52,7 @@ def toolkit_strategy(
             """Begin with the layers that are quantized, and how sensitive each is."""
             session.begin(ranking_info)
 
-        def update_quant_config(self, metric_eval: Any) -> Dict[str, Any]:
+        def update_quant_config(self, metric_eval: Any) -> dict[str, Any]:
             """Take the result of the configuration returned last; return the next, or the answer."""
             self.result = session.go_on(is_satisfied(metric_eval))
             return self.result
@@ -66,9 +66,9 @@ class Session:
     """A search in the toolkit's hands: what it evaluated last, and what comes next."""
 
     document: Document[Any]
-    layers: Tuple[Layer, ...]
-    scores: Optional[Mapping[str, float]]
-    journal: Optional[Journal]
+    layers: tuple[Layer, ...]
+    scores: Mapping[str, float] | None
+    journal: Journal | None
 
     def __post_init__(self) -> None:
         self.search: Bisection = Bisection(self.document, self.layers, self.scores)  # raises before the toolkit runs
@@ -85,7 +85,7 @@ class Session:
         if self.journal is not None:
             replay(self.search, self.journal)
 
-    def go_on(self, verdict: Verdict) -> Dict[str, Any]:
+    def go_on(self, verdict: Verdict) -> dict[str, Any]:
         """Take the verdict on what was evaluated last; return what the toolkit is to do."""
         if not self.search.runs_of(self.evaluated):
             if self.journal is not None:

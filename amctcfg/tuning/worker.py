@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, Mapping, NoReturn, Sequence
 
 LIMIT = 1 << 20  # bytes of output that are kept: the last ones
 GRACE = 2.0  # seconds between the request to end and the end by force
@@ -89,9 +89,9 @@ def end_orphans(process: Any) -> None:
                 os.waitpid(pid, 0)
 
 
-def list_children() -> List[int]:
+def list_children() -> list[int]:
     """Return the children of this process, where the system lists them."""
-    found: List[int] = []
+    found: list[int] = []
     for thread in os.listdir(THREADS) if os.path.isdir(THREADS) else ():
         with contextlib.suppress(OSError), open(os.path.join(THREADS, thread, "children"), encoding="ascii") as file:
             found += map(int, file.read().split())
@@ -102,7 +102,7 @@ class Supervised:
     """A command below a process of its own, this module as a `script`, which ends it when this process dies."""
 
     def __init__(self, script: Sequence[str], words: Sequence[str], environment: Mapping[str, str], log: str) -> None:
-        self.answers: Dict[str, Any] = {}
+        self.answers: dict[str, Any] = {}
         process: Any = subprocess.Popen(
             list(script),
             stdin=subprocess.PIPE,
@@ -124,7 +124,7 @@ class Supervised:
                 with contextlib.suppress(ValueError):
                     self.answers.update(json.loads(line.decode("utf-8")))
 
-    def wait(self, is_wanted: Optional[Callable[[], bool]] = None) -> Dict[str, Any]:
+    def wait(self, is_wanted: Callable[[], bool] | None = None) -> dict[str, Any]:
         """Wait until the command has ended or is not wanted; return its `status`, or what kept it from running."""
         try:
             if is_wanted is None:
@@ -152,9 +152,9 @@ def run_with_files(
     source: str,
     words: Sequence[str],
     environment: Mapping[str, str],
-    files: Mapping[str, Tuple[str, bytes]],
+    files: Mapping[str, tuple[str, bytes]],
     values: Mapping[str, str],
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """Run a command on a worker of a cluster, on files that were sent along: for a placeholder name and contents.
 
     Returns `status` and `output`, or the `error` that kept it from running; and the `worker`.
@@ -176,7 +176,7 @@ def run_with_files(
         return dict(answers, worker=name)
 
 
-def dask_task() -> Tuple[str, Callable[[], bool]]:
+def dask_task() -> tuple[str, Callable[[], bool]]:
     """Return the name of this Dask worker, and what tells whether somebody still waits for its task."""
     from distributed import get_worker
     from distributed import worker as module
@@ -194,8 +194,8 @@ def dask_task() -> Tuple[str, Callable[[], bool]]:
 
 def main() -> NoReturn:
     """Run the command of one line of JSON to its end, and end what it leaves behind; end all that with standard input."""
-    job: Dict[str, Any] = json.loads(sys.stdin.buffer.readline().decode("utf-8"))
-    processes: List[Any] = []
+    job: dict[str, Any] = json.loads(sys.stdin.buffer.readline().decode("utf-8"))
+    processes: list[Any] = []
     starting = threading.Lock()
 
     def watch() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Generic, Iterable, Optional, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Generic, Iterable, TypeVar
 
 from ..checks.checking import check_document
 from ..checks.context import Context
@@ -51,18 +51,18 @@ class ConfigFile:
     """
 
     workspace: Workspace
-    contents: Union[str, bytes]
+    contents: str | bytes
     name: str
     is_json: bool
-    graph: Optional[str] = None
+    graph: str | None = None
     by_head: bool = False
     flavour: Flavour = TF_ASCEND
     rules: Rules = DOCUMENTED
-    model: Optional[Model] = None
-    soc: Optional[str] = None
+    model: Model | None = None
+    soc: str | None = None
 
     @property
-    def layers(self) -> Optional[Layers]:
+    def layers(self) -> Layers | None:
         """The layers of the model, None where none is named."""
         return None if self.model is None else self.model.layers
 
@@ -90,7 +90,7 @@ class ConfigFile:
         return Settings("" if self.is_json else self.text, self.name)
 
     @cached
-    def parsed(self) -> Union[Tree, ConfigError]:
+    def parsed(self) -> Tree | ConfigError:
         """Return the syntax tree, or what keeps the file from being text format."""
         try:
             return parse_tree(self.contents, self.name)
@@ -98,18 +98,18 @@ class ConfigFile:
             return error
 
     @property
-    def tree(self) -> Optional[Tree]:
+    def tree(self) -> Tree | None:
         """The syntax tree; None for JSON, and for what is not text format."""
         return self.parsed if not self.is_json and isinstance(self.parsed, Tree) else None
 
     @cached
-    def read(self) -> Tuple[Document[Configuration], Reading]:
+    def read(self) -> tuple[Document[Configuration], Reading]:
         """Read the configuration, also where it has errors. Raises `ConfigError` for what is not text format."""
         if isinstance(self.parsed, ConfigError):
             raise self.parsed
         return read_tree(self.parsed, not self.workspace.options.lenient, self.flavour)
 
-    def check(self) -> Tuple[Diagnostic, ...]:
+    def check(self) -> tuple[Diagnostic, ...]:
         """Return all diagnostics, without those that options or comments leave out."""
         found = self.diagnostics
         kept = self.settings.without_ignored(found)
@@ -117,12 +117,12 @@ class ConfigFile:
             kept = tuple(sorted([*kept, *self.settings.unused(found)], key=position))
         return self.without_ignored(kept)
 
-    def without_ignored(self, found: Iterable[Diagnostic]) -> Tuple[Diagnostic, ...]:
+    def without_ignored(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         ignored = self.workspace.options.ignore
         return tuple(d for d in found if d.severity == ERROR or d.code not in ignored)
 
     @cached
-    def diagnostics(self) -> Tuple[Diagnostic, ...]:
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
         if self.is_json:
             return self.diagnostics_of_json()
         try:
@@ -134,7 +134,7 @@ class ConfigFile:
         self.note_other_model(reading.config)
         return check_document(Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc))
 
-    def diagnostics_of_json(self) -> Tuple[Diagnostic, ...]:
+    def diagnostics_of_json(self) -> tuple[Diagnostic, ...]:
         if self.layers is None:
             raise Failure("a JSON quantization config is checked on a model: --graph G")
         self.require_layout()
@@ -182,7 +182,7 @@ class ConfigFile:
         except ConfigError:  # not UTF-8
             return Fixed(self.text, [], 0)
 
-    def count_fixes(self) -> Tuple[int, int]:
+    def count_fixes(self) -> tuple[int, int]:
         """Count the safe fixes, and those that are only likely."""
         from ..tools.fixing import count_fixes, is_fixable
 
@@ -191,6 +191,6 @@ class ConfigFile:
         return count_fixes(self.contents, self.layers, self.flavour, self.tree)
 
 
-def as_text(contents: Union[str, bytes]) -> str:
+def as_text(contents: str | bytes) -> str:
     """Return a file's contents for showing, also where they are not UTF-8."""
     return contents if isinstance(contents, str) else str(contents, "utf-8", "replace")

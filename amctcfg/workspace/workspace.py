@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Callable, NamedTuple, Tuple, Union
 
 from ..documents.document import parse_tree
 from ..documents.files import read
@@ -32,20 +32,20 @@ Reader = Callable[[str], Tuple[Union[str, bytes], str]]
 class Options(NamedTuple):
     """The options for all files; a file's own settings fill in what is None here."""
 
-    graph: Optional[str] = None
-    flavour: Optional[str] = None
-    rules: Optional[str] = None
+    graph: str | None = None
+    flavour: str | None = None
+    rules: str | None = None
     lenient: bool = False
-    ignore: Tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
     strict_warnings: bool = False
-    soc: Optional[str] = None
+    soc: str | None = None
 
 
 class Model(NamedTuple):
     """The layers of a model, and what its file shows of each."""
 
     path: str
-    examined: List[Examined]
+    examined: list[Examined]
     layers: Layers
 
 
@@ -71,15 +71,15 @@ class Workspace:
         detail: Notify = stay_silent,
     ) -> None:
         self.options: Options = options
-        self.wanted: Optional[Flavour] = None
+        self.wanted: Flavour | None = None
         if options.flavour not in (None, AUTO):
             self.wanted = flavour_by_name(str(options.flavour))
-        self.models: Dict[Tuple[str, str], Model] = {}
+        self.models: dict[tuple[str, str], Model] = {}
         self._note: Notify = note
         self._reading: Notify = reading
         self._read: Reader = read
         self._detail: Notify = detail
-        self._noted: Dict[str, None] = {}
+        self._noted: dict[str, None] = {}
 
     def note(self, text: str) -> None:
         """Give a note, unless it was given before."""
@@ -94,7 +94,7 @@ class Workspace:
             file.require_model()
         return file
 
-    def file(self, contents: Union[str, bytes], name: str, is_json: bool = False) -> ConfigFile:
+    def file(self, contents: str | bytes, name: str, is_json: bool = False) -> ConfigFile:
         """Return the file with these contents; relative paths in its head start from where it lies."""
         file = ConfigFile(self, contents, name, is_json or holds_json(contents, name))
         own = file.settings.values
@@ -117,14 +117,14 @@ class Workspace:
         self._detail("{}: flavour {}, {} rules, {}".format(name, file.flavour.name, rules, on))
         return file
 
-    def file_alone(self, contents: Union[str, bytes], name: str) -> ConfigFile:
+    def file_alone(self, contents: str | bytes, name: str) -> ConfigFile:
         """Return a file without the model that can't be read, and without settings that are wrong."""
         file = ConfigFile(self, contents, name, holds_json(contents, name))
         own = FLAVOURS.get(file.settings.values.get("flavour", AUTO))
         file.flavour = self.wanted or own or choose_flavour(file)[0]
         return file
 
-    def soc_of(self, file: ConfigFile) -> Optional[str]:
+    def soc_of(self, file: ConfigFile) -> str | None:
         soc = file.settings.values.get("soc") if self.options.soc is None else self.options.soc
         if soc is not None and soc_named(soc) is None:
             where = "{}: ".format(file.name) if self.options.soc is None else ""
@@ -146,7 +146,7 @@ class Workspace:
             self.note(words.format(file.name, flavour.name, why))
         return flavour
 
-    def flavour_of_model(self, graph: str) -> Tuple[Flavour, str]:
+    def flavour_of_model(self, graph: str) -> tuple[Flavour, str]:
         """Return the flavour for a model alone, and why; that of the options where they name one."""
         if self.wanted is not None:
             return self.wanted, ""
@@ -192,7 +192,7 @@ def read_named_model(path: str, flavour: Flavour) -> Model:
         raise
 
 
-def kind_of_model(path: Optional[str]) -> str:
+def kind_of_model(path: str | None) -> str:
     """Return the kind of a model's file: "onnx", "tensorflow", "table", or "" where there is none."""
     if path is None:
         return ""
@@ -201,7 +201,7 @@ def kind_of_model(path: Optional[str]) -> str:
     return graph_kind(path)
 
 
-def holds_json(contents: Union[str, bytes], name: str) -> bool:
+def holds_json(contents: str | bytes, name: str) -> bool:
     """Return whether a file is taken for JSON: by its ending, and standard input by its first characters."""
     return name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, as_text(contents)) is not None)
 
@@ -213,7 +213,7 @@ def flavour_by_name(name: str, file: str = "") -> Flavour:
     return FLAVOURS[name]
 
 
-def choose_flavour(file: ConfigFile) -> Tuple[Flavour, str]:
+def choose_flavour(file: ConfigFile) -> tuple[Flavour, str]:
     """Return the flavour that a file and its model suggest, and by what evidence.
 
     The model's kind counts first, then the fields of the text, then the types that it names. It is TF-Ascend where
@@ -242,7 +242,7 @@ def choose_flavour(file: ConfigFile) -> Tuple[Flavour, str]:
     return best, ", ".join(words[:6]) or "the types of {}".format(graph)
 
 
-def choose_by_keys(text: str) -> Tuple[Flavour, str]:
+def choose_by_keys(text: str) -> tuple[Flavour, str]:
     """Return the flavour of a JSON quantization config without a model: by its global keys."""
     if '"fakequant_precision_mode"' in text or ('"batch_num"' in text and '"joint_quant"' not in text):
         return FLAVOURS.get("pytorch", TF_ASCEND), "batch_num without joint_quant"
