@@ -473,6 +473,14 @@ def test_whole_numbers_are_whole(value):
         pytorch.AMCTConfig(batch_num=value)
 
 
+def test_a_block_with_fields_that_a_flavour_lacks_is_none_of_its_blocks():
+    """It could be written, and not be read again."""
+    for one, other in itertools.product(FLAVOURS, repeat=2):
+        if set(fields_of(block_class(other))) - set(fields_of(block_class(one))):
+            with pytest.raises(TypeError, match="common_config has to be CalibrationConfig"):
+                one.config(common_config=block_class(other)())
+
+
 def test_pytorch_9_0_has_int8_only():
     text = "common_config { ifmr_quantize { dst_type: INT16 } }"
     assert codes(text, PYTORCH) == [] and codes(text, PYTORCH_9_0) == ["out-of-range"]

@@ -7,8 +7,8 @@ from .._typing import TYPE_CHECKING
 from ..messages.field import Interval, optional, repeated, required
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import message
-from . import common
-from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, CalibrationConfig, HFMGQuantize, removed_nuq
+from . import algorithms, common
+from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, HFMGQuantize, removed_nuq
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .json_layout import Layout
@@ -27,6 +27,13 @@ __all__ = [
     "OverrideLayer",
     "OverrideLayerType",
 ]
+
+
+@message
+class CalibrationConfig(algorithms.CalibrationConfig):
+    """Quantization of a layer: a block, which replaces lower blocks as a whole."""
+
+    # A class of its own, as a block of ONNX, which may have a balancer, is not one of Caffe's.
 
 
 @message
