@@ -131,7 +131,7 @@ def test_the_core_works_alone(tmp_path):
         path = target / "quantcfg" / name
         shutil.rmtree(str(path)) if path.is_dir() else path.unlink()
     archive = shutil.make_archive(str(tmp_path / "core"), "zip", str(target))
-    assert Path(archive).stat().st_size < 105000  # docstrings with their sections included
+    assert Path(archive).stat().st_size < 103000  # docstrings with their sections included
     cases = written_cases(tmp_path)
     for python in dict.fromkeys((oldest(), newest())) if THOROUGH else [newest()]:
         result = run("-S", "-I", "-W", "error", "-c", SCRIPT, str(tmp_path), str(cases), "core", python=python)
