@@ -71,6 +71,13 @@ def words(value):
 # ---------------------------------------------------------------- what it says
 
 
+def test_what_all_layers_share_is_said_of_all_whatever_is_shown(folder, cli):  # noqa: F811
+    whole = re.search("class=strip>All .* layers: .*", cli(*SHOW).out).group()
+    for shown in ("conv1", "nothing*"):  # no row has the setting, or there is none
+        result = cli(*SHOW, "--match", shown)
+        assert result.status == 0 and whole.partition(":")[0] in result.out and "search_step" in result.out
+
+
 def test_every_value_is_what_explain_says(folder, cli):  # noqa: F811
     page = Page(cli(*SHOW).out)
     head = [text for text, _ in page.rows[0]]

@@ -38,7 +38,7 @@ def write_page(view: View) -> str:
     counts = Counter(name for _, classes in rows for name in set(classes))
     body = [
         *header(view, writer, counts),
-        writer.strip(),
+        writer.strip(view.table.rows),
         picture_html(writer),
         "</section>",
         *tools(writer, rows, counts),

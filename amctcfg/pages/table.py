@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..diagnostics.words import escape_controls, format_value
 from ..resolve.effective import Origin
@@ -159,9 +159,9 @@ class HtmlTable:
         words = text(row.explanation.place(origin))
         return "<a href=#L{}>{}</a>".format(origin.span.line, words) if self.has_lines and origin.span else words
 
-    def strip(self) -> str:
-        """Say what all layers share: `All 54 layers: search_step 0.02 (common_config, line 3)`"""
-        rows = [row for row in self.table.rows if row.cells]
+    def strip(self, rows: Sequence[Row]) -> str:
+        """Say what all layers share, also those not shown: `All 54 layers: search_step 0.02 (common_config, line 3)`"""
+        rows = [row for row in rows if row.cells]
         notable, usual = [], []
         for field, cell in self.table.shared.items():
             label = text(self.table.columns[field])
@@ -227,7 +227,7 @@ def notebook_table(table: Table, rest: str) -> str:
     """Write a table with its style sheet; of many layers the first, and how to get the rest."""
     writer = HtmlTable(table)
     head = "".join("<th scope=col>{}".format(text(label).replace("_", "_<wbr>")) for label in writer.head())
-    lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), writer.strip()]
+    lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), writer.strip(table.rows)]
     lines.append("<table class=amctcfg><thead><tr>{}<tbody>".format(head))
     lines += ["".join(writer.row(row, number)) for number, row in enumerate(table.rows[:MOST_ROWS], 1)]
     lines.append("</table>")
