@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from .diagnostic import ERROR, WARNING
 
@@ -26,8 +26,8 @@ class Code(NamedTuple):
     flavour: str = "tf-ascend"
 
 
-error = partial(Code, ERROR)
-warning = partial(Code, WARNING)
+error: Callable[..., Code] = partial(Code, ERROR)
+warning: Callable[..., Code] = partial(Code, WARNING)
 
 OVERRIDE = '{} {{\n  {}: "{}"\n  calibration_config {{ ifmr_quantize {{ {} }} }}\n}}\n'
 

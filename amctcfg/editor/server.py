@@ -287,11 +287,11 @@ class Server:
             self.recheck()
 
     def configure(self, values: Any) -> None:
-        self.settings = ClientSettings(values)
+        self.settings: ClientSettings = ClientSettings(values)
         self.problems: set[str] = set()  # that the client knows
         options = self.settings.options()
         try:
-            self.workspace = self.make_workspace(options)
+            self.workspace: EditorWorkspace = self.make_workspace(options)
         except Failure as failure:  # no flavour has the name
             self.workspace = self.make_workspace(options._replace(flavour=None))
             self.show_problem(str(failure))

@@ -317,7 +317,7 @@ class LowerBounds:
     def __init__(self, search: BlockSearch) -> None:
         self.search: BlockSearch = search
         # The groups that no layer does without, and the fields that are the same for all layers that have a block.
-        self.groups = [
+        self.groups: list[tuple[tuple[str, ...], str | None]] = [
             group for group in search.members.groups if not any(map(search.members.requirements.get, group[0]))
         ]
         self.plain: set[str] = {

@@ -140,7 +140,7 @@ class FixableText:
     """A text, read leniently, with the number of its errors and the places of what fixes change.
 
     document -- None where reading finds an error. diagnostics -- those that `find_fixes` has found. elements -- of the fields
-    at the top, each as a field and its index in that. selections -- by the offsets of their comments.
+    at the top, each as a field, its index in that and what is written there. selections -- by the offsets of their comments.
     """
 
     def __init__(self, text: str | Tree, layers: Sequence[Layer] | None, flavour: Flavour) -> None:
@@ -149,7 +149,8 @@ class FixableText:
         self.document: Document[Configuration] | None = None
         self.context: Context | None = None  # None where the text is not a configuration
         self.diagnostics: tuple[Diagnostic, ...] = ()
-        self.elements: dict[str, list[tuple[Field, int]]] = {}
+        self.errors: int = 0
+        self.elements: dict[str, list[tuple[Field, int, str]]] = {}
         self.selections: dict[int, Judged] = {}
         try:
             self.tree: Tree = text if isinstance(text, Tree) else parse_tree(text, "<string>")
@@ -164,8 +165,8 @@ class FixableText:
         judged = [] if layers is None else judge_blocks(self.tree, layers, flavour)
         self.selections = {one.block.start: one for one in judged}
         for field in split(self.tree.fields):
-            indices = range(len(elements_of(field)))
-            self.elements.setdefault(field[0], []).extend((field, index) for index in indices)
+            written = [element[1] for element in elements_of(field)]
+            self.elements.setdefault(field[0], []).extend((field, index, one) for index, one in enumerate(written))
 
     @property
     def text(self) -> str:
@@ -377,8 +378,8 @@ def delete_entry(state: FixableText, diagnostic: Diagnostic) -> Fix | None:
     path = diagnostic.path or ()
     if len(path) != 2 or not isinstance(path[1], int):
         return None  # two overrides of one name are not equal as a rule
-    field, index = state.elements[str(path[0])][path[1]]
-    done = "{} deleted".format(shorten(elements_of(field)[index][1]))
+    field, index, written = state.elements[str(path[0])][path[1]]
+    done = "{} deleted".format(shorten(written))
     return Fix(diagnostic, "Delete it here", done, (), True, (field, index))
 
 
