@@ -9,7 +9,7 @@ from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
 from ..flavours.layer import Layer, Layers
 from ..flavours.requirement import ERROR as IS_ERROR
-from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences, requirements_in
+from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences
 from ..messages.message import Message
 from ..messages.sharing import by_identity
 from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT
@@ -38,23 +38,26 @@ def check_skipped_layers(context: Context) -> Iterator[Diagnostic]:
 
 
 def check_layer_overrides(context: Context) -> Iterator[Diagnostic]:
-    fits: IdentityCache[bool] = {}  # whether layers can have all that a block asks for: many are the same
+    unmet: IdentityCache[list[Occurrence]] = {}  # many blocks are the same
     for path, entry in context.entries(OF_LAYER):
         layer, block = context.by_name.get(entry.layer_name), entry.calibration_config
         if layer is None:
             yield report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))
             continue
         kind = (layer.type, layer.lacks, layer.supported)
-        if block is not None and not by_identity(fits, block, kind, fits_layer, context, layer, block):
-            yield from check_layer(context, layer, block, (*path, "calibration_config"))
+        for one in () if block is None else by_identity(unmet, block, kind, find_unmet, context, layer, block):
+            asked = one._replace(path=(*path, "calibration_config", *one.path))
+            yield report_unmet(context, layer, asked, asked.requirement.ability_in(block))
 
 
-def fits_layer(context: Context, layer: Layer, block: Message) -> bool:
-    """Return whether a layer can have all that a block asks for."""
-    return all(
-        context.flavour.can(layer, requirement.ability_in(block)) and (layer.supported or not requirement.supported)
-        for requirement in requirements_in(block)
-    )
+def find_unmet(context: Context, layer: Layer, block: Message) -> list[Occurrence]:
+    """List what a block asks for that a layer can't have."""
+    return [
+        asked
+        for asked in occurrences(block)
+        if not context.flavour.can(layer, asked.requirement.ability_in(block))
+        or (asked.requirement.supported and not layer.supported)
+    ]
 
 
 def check_unfused_layers(context: Context) -> Iterator[Diagnostic]:
@@ -163,23 +166,16 @@ def without_own_override(context: Context, layer_type: str) -> list[Layer]:
     return [layer for layer in context.supported_of(layer_type) if layer.name not in context.resolver.names]
 
 
-def check_layer(context: Context, layer: Layer, block: Message, path: Path) -> Iterator[Diagnostic]:
-    for inside in occurrences(block):
-        requirement, ability = inside.requirement, inside.requirement.ability_in(block)
-        can = context.flavour.can(layer, ability)
-        if can and (layer.supported or not requirement.supported):
-            continue
-        asked = inside._replace(path=(*path, *inside.path))
-        if can:
-            message = "{} for '{}', which is not supported".format(describe_occurrence(asked), layer.name)
-            yield context.report(ERROR, requirement.code, message, asked.path, "delete it here")
-        elif requirement.by_layer == SOFTEN:
-            yield report_softened(context, asked, [layer])
-        else:
-            why, layer_type = "which is of type {}".format(layer.type), context.flavour.types.get(layer.type)
-            if layer_type is not None and layer_type.has(ability):
-                why = LACKS.get(ability, "which lacks it though its type {} can have it").format(layer.type)
-            yield report_refusal(context, asked, "'{}', {}".format(layer.name, why), ability)
+def report_unmet(context: Context, layer: Layer, asked: Occurrence, ability: str) -> Diagnostic:
+    if context.flavour.can(layer, ability):
+        message = "{} for '{}', which is not supported".format(describe_occurrence(asked), layer.name)
+        return context.report(ERROR, asked.requirement.code, message, asked.path, "delete it here")
+    if asked.requirement.by_layer == SOFTEN:
+        return report_softened(context, asked, [layer])
+    why, layer_type = "which is of type {}".format(layer.type), context.flavour.types.get(layer.type)
+    if layer_type is not None and layer_type.has(ability):
+        why = LACKS.get(ability, "which lacks it though its type {} can have it").format(layer.type)
+    return report_refusal(context, asked, "'{}', {}".format(layer.name, why), ability)
 
 
 # Why a layer lacks what its type can have.
