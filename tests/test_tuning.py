@@ -829,7 +829,7 @@ def test_a_command_that_did_not_work_can_be_mended(folder, cli, status):
 def test_a_command_that_crashes_in_the_middle(folder, cli, jobs):
     """As when the memory is full: the best so far is kept, and the same command goes on."""
     wide(folder, 12)
-    crash = '[ -e mended ] || grep -q \'"l4"\' "$1" || kill -9 $$\n'
+    crash = '[ -e mended ] || grep -q \'"l2"\' "$1" || kill -9 $$\n'
     test = shell(folder, "test.sh", NEEDS_L3 + " || exit 1\n" + crash + "exit 0")
     command = ("bisect", "q.cfg", "--jobs", jobs, "--", test, "{}")
     crashed = cli(*command)

@@ -19,13 +19,13 @@ Names = Tuple[str, ...]
 Verdicts = Mapping[FrozenSet[str], Verdict]
 
 EXPECTED = 6.0  # layers that have to be skipped, before anything is known
-POWERS = (1.0, 0.5, 2.0)  # of the place in a ranking, in whose inverse proportion layers may be needed
+POWERS = (1.0, 2.0)  # of the place in a ranking, in whose inverse proportion layers may be needed
 UNLIKELY = 1 / 256  # how likely a question has to be reached: what is less likely is as good as never asked
 LIKELIEST = 0.9  # how sure a ranking can make us of one layer
 ENDS = 4.0  # how much likelier the first and the last layer of a model are, where there is no ranking
 
 SURE = 4.0  # layers that have to be found until they count as much as the first guess
-MEMORY = 0.75  # what a find still counts after the next one: what can be left quantized changes with what is skipped
+MEMORY = 0.5  # what a find still counts after the next one: what can be left quantized changes with what is skipped
 
 TOLERANCE = 1e-12  # of sums of gains
 FIRST_RUNS = 3  # after so many that were not good, the largest set shows whether any can be
@@ -313,7 +313,7 @@ def guess_needs(count: int, power: float | None) -> list[float]:
     """Return how likely each layer has to be skipped: by a ranking, in inverse proportion to a power of its place."""
     weights = [(ENDS if index < 2 else 1.0) if power is None else (index + 2) ** -power for index in range(count)]
     total = sum(weights)
-    expected = min(EXPECTED, count / 4)
+    expected = min(EXPECTED, count / 6)
     return [min(LIKELIEST, max(expected, 1) * weight / total) for weight in weights]
 
 
