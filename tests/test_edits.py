@@ -266,6 +266,19 @@ def test_safe_fixes_change_no_plan_and_make_no_error(pair, data):
     assert sum(d.severity == "error" for d in amctcfg.check(unsafe, layers=model, strict=False)) <= errors[0]
 
 
+def test_a_name_is_not_corrected_where_that_makes_more_errors():
+    """One error, the type, hides two: the algorithms of activations that layers of this type can't have."""
+    wrong = """override_layer_types {
+  layer_type: "Conv3"
+  calibration_config { ifmr_quantize { asymmetric: true dst_type: INT16 } }
+}
+"""
+    right, pytorch = wrong.replace("Conv3", "Conv3d"), amctcfg.FLAVOURS["pytorch"]
+    codes = [[d.code for d in amctcfg.check(text, flavour=pytorch)] for text in (wrong, right)]
+    assert codes == [["unknown-type"], ["algorithm-unsupported", "algorithm-unsupported"]]
+    assert amctcfg.fix(wrong, flavour=pytorch, unsafe=True) == wrong
+
+
 @given(configs())
 def test_a_text_without_a_mistake_stays_as_it_is(config):
     text = amctcfg.dumps(config)
