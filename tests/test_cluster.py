@@ -32,7 +32,9 @@ PLAIN = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 
 
 def start(folder, *arguments):
-    command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
+    # Without a dashboard its port is still taken, for figures; 8787 may be another cluster's.
+    local = ["--host", "127.0.0.1", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "dask", *arguments, *local]
     return subprocess.Popen(command, env=PLAIN, cwd=str(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
