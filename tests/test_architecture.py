@@ -62,7 +62,7 @@ DOORS = {
 
 # Upward, inside a function: the module, and what it imports.
 UPWARD = {
-    ("documents.document", "pages.document"),  # a document, a plan and a simulation in a notebook
+    ("documents.document", "pages.table"),  # a document, a plan and a simulation in a notebook
     ("resolve.plan", "pages.table"),
     ("simulation.simulating", "pages.table"),
 }

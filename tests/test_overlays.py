@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from amctcfg import ONNX, PYTORCH, TF_ASCEND, AMCTConfig, Layer, expand, load_layers, loads
 from amctcfg.models.loading import examine_file, link_nodes
-from amctcfg.tools.borders import count_borders
-from amctcfg.tools.overlays import REFUSED, SKIPPED, model_explorer, netron
+from amctcfg.tools.overlays import REFUSED, SKIPPED, count_borders, model_explorer, netron
 from amctcfg.tools.tabulating import Measured, tabulate
 
 from .conftest import DATA

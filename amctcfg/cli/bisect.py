@@ -27,7 +27,7 @@ from .suggest import classify, note_unusable
 
 if TYPE_CHECKING:
     from ..tuning import Bisection, Candidate, Journal
-    from ..tuning.state import StateFolder
+    from ..tuning.journal import StateFolder
     from ..tuning.strategy import Verdict
 
 COMMAND = """{} is the candidate's file, {json} its expansion, {skip} and {skip-file} the layers that are skipped,
@@ -60,7 +60,7 @@ MOST_JOBS = 256  # a search does not foresee more
 def run(arguments: argparse.Namespace, console: Console) -> int:
     refuse_wrong_usage(arguments)
     tuning = require_tuning()
-    from ..tuning.state import Locked, StateFolder
+    from ..tuning.journal import Locked, StateFolder
 
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
@@ -109,7 +109,7 @@ def refuse_wrong_usage(arguments: argparse.Namespace) -> None:
 
 def refuse_inputs(folder: StateFolder, console: Console) -> None:
     """Refuse a folder in which the search would replace one of its inputs."""
-    from ..tuning.state import OURS
+    from ..tuning.journal import OURS
 
     for name in os.listdir(folder.path):
         if OURS.match(name) and console.is_input(folder.file(name)):

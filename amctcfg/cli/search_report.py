@@ -17,7 +17,7 @@ from .console import EXIT_FAILURE, EXIT_OK, Console, duration
 
 if TYPE_CHECKING:
     from ..tuning import Bisection, Candidate, Journal
-    from ..tuning.state import StateFolder
+    from ..tuning.journal import StateFolder
     from ..tuning.strategy import Verdict
 
 BEST_FILE = "best.cfg"
@@ -136,7 +136,7 @@ class SearchReport:
         return lines
 
     def last_lines(self, names: frozenset[str]) -> list[str]:
-        from ..tuning.state import RUNS
+        from ..tuning.journal import RUNS
 
         logs = [entry.get("output") for entry in self.journal.entries if frozenset(entry["skip"]) == names]
         if not logs or not isinstance(logs[-1], str):

@@ -15,8 +15,7 @@ from ..diagnostics.diagnostic import PLAIN
 from ..diagnostics.words import escape_controls, pluralize
 from ..models.loading import Links, link_nodes
 from ..resolve.effective import READ
-from ..tools.borders import count_borders
-from ..tools.overlays import OVERLAYS
+from ..tools.overlays import OVERLAYS, count_borders
 from ..tools.tabulating import (
     Measured,
     Row,

@@ -110,7 +110,7 @@ class Document(Generic[C_co]):
     def _repr_html_(self) -> Callable[[], str]:
         """Return what a notebook shows; raise an `AttributeError`, and text there, where a host deleted the room."""
         try:
-            from ..pages.document import document_html
+            from ..pages.table import document_html
         except ImportError:
             raise AttributeError("the HTML view needs the folder pages, which was deleted from this copy") from None
         return lambda: document_html(self)

@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-from .._typing import TYPE_CHECKING
 from ..messages.field import optional
 from ..messages.message import message
 from . import caffe
 from .algorithms import NUQConfig, NUQuantize
 from .caffe import ARQuantize, CalibrationConfig, FMRQuantize, HFMGQuantize, OverrideLayer, OverrideLayerType
 from .flavour import Flavour, older_version
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "CAFFE_8_5",

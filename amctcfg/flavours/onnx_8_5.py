@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from .._typing import TYPE_CHECKING
 from ..messages.field import optional
 from ..messages.message import message
 from . import onnx
@@ -19,9 +18,6 @@ from .onnx import (
     OverrideLayerType,
     TensorQuantize,
 )
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "ONNX_8_5",

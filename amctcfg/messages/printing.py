@@ -3,12 +3,7 @@
 
 from __future__ import annotations
 
-from .._typing import TYPE_CHECKING
 from .message import Message
-
-if TYPE_CHECKING:
-    pass
-
 
 INDENT = "  "
 

@@ -7,13 +7,23 @@ import math
 from html import escape
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
+from ..checks.checking import check
+from ..diagnostics.diagnostic import Diagnostic
 from ..diagnostics.words import escape_controls, format_value
+from ..documents.document import Document
 from ..resolve.effective import Origin
 from ..resolve.plan import Plan
 from ..tools.tabulating import Cell, Measured, Row, Table, scope_in_name, score_texts, show_value, tabulate
 from .style import NOTEBOOK, TABLE
 
 MOST_ROWS = 200  # of a plan in a notebook
+MOST_LINES = 400  # of a document
+
+DOCUMENT_STYLE = """\
+.amctcfg-text{text-align:left;font:12.5px/1.5 ui-monospace,monospace;white-space:pre-wrap}
+.amctcfg-text li{margin:0 0 0 3em}.amctcfg-text p{margin:0;font-family:system-ui,sans-serif;border-left:3px solid #e0a800;padding-left:6px}
+.amctcfg-text p.error{border-color:#e5484d}
+"""
 
 # One letter a tier, in the class of a cell: the page is to stay small.
 TIERS = {
@@ -234,3 +244,29 @@ def notebook_table(table: Table, rest: str) -> str:
     if len(table.rows) > MOST_ROWS:
         lines.append("<p>and {} more layers: {}</p>".format(len(table.rows) - MOST_ROWS, rest))
     return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- a document in a notebook
+
+
+def document_html(document: Document[Any]) -> str:
+    """Write a document for a notebook."""
+    found: dict[int, list[Diagnostic]] = {}
+    for diagnostic in check(document.text, document.name, strict=document.strict, flavour=document.flavour):
+        found.setdefault(diagnostic.span.line if diagnostic.span else 1, []).append(diagnostic)
+    lines = document.text.rstrip("\n").split("\n")
+    items = []  # white space between them would show
+    for number, line in enumerate(lines[:MOST_LINES], 1):
+        notes = "".join(map(note_html, found.get(number, ())))
+        items.append("<li>{}{}</li>".format(text(line.rstrip("\r")), notes))
+    head = "<style>{}</style><p>{}, {}</p>".format(DOCUMENT_STYLE, text(document.name), text(document.flavour.name))
+    parts = [head, "<ol class=amctcfg-text>{}</ol>".format("".join(items))]
+    if len(lines) > MOST_LINES:
+        parts.append("<p>and {} more lines</p>".format(len(lines) - MOST_LINES))
+    return "\n".join(parts)
+
+
+def note_html(diagnostic: Diagnostic) -> str:
+    hint = "; {}".format(diagnostic.hint) if diagnostic.hint else ""
+    words = "{}[{}]: {}{}".format(diagnostic.severity, diagnostic.code, diagnostic.message, hint)
+    return "<p class={}>{}</p>".format(text(diagnostic.severity), text(words))
