@@ -127,3 +127,28 @@ def test_a_file_that_can_not_be_used_hides_no_other(folder, cli, bad, options):
     unreadable = not (options and bad.startswith("graph"))
     assert done.status == (2 if unreadable else 1)
     assert (("evil.cfg", "unreadable") in found) is unreadable
+
+
+@pytest.mark.parametrize("head", ["", "# amctcfg: graph=other.csv\n", "# amctcfg: graph=gone.csv\n"])
+def test_two_files_are_compared_on_the_model_of_the_newer_one(folder, cli, head):
+    """The older one may name none, another one, or one that is not there any more."""
+    (folder / "other.csv").write_text("name,type\nx,Conv2D\n", encoding="utf-8")
+    write(folder / "new.cfg", 'skip_layers: "a"\n')
+    (folder / "old.cfg").write_text(head + "do_fusion: true\n", encoding="utf-8")
+    shown = cli("show", "new.cfg", "--against", "old.cfg")
+    assert shown.status == 0 and shown.out.count("was") == 1 and "quant_enable=false (was true)" in shown.out
+    compared = cli("diff", "old.cfg", "new.cfg")
+    assert compared.out.startswith("quant_enable true → false for 1 layer: 'a', new.cfg:2\n")
+    if not head:  # the only model there is
+        assert cli("diff", "new.cfg", "old.cfg").out.startswith("quant_enable false → true for 1 layer: 'a', default")
+        assert "quant_enable=true (was false)" in cli("show", "old.cfg", "--against", "new.cfg").out
+
+
+def test_the_flavour_of_a_file_suits_the_model_that_it_is_compared_on(folder, cli):
+    model = (Path(__file__).parent / "data" / "simulation" / "convnet.onnx").read_bytes()
+    (folder / "n.onnx").write_bytes(model)
+    (folder / "new.cfg").write_text('# amctcfg: graph=n.onnx\nskip_layer_types: "Gemm"\n', encoding="utf-8")
+    (folder / "old.cfg").write_text("do_fusion: true\n", encoding="utf-8")
+    compared = cli("diff", "old.cfg", "new.cfg")
+    assert compared.status == 1 and "old.cfg: assuming flavour onnx" in compared.err
+    assert "1 of 5 layers changes" in compared.out

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Callable, Iterator, NamedTuple, Sequence, Tuple
 
@@ -33,14 +33,9 @@ OPTIONS = (
 
 def run(arguments: Namespace, console: Console) -> int:
     workspace = open_workspace(arguments, console)
-    before, after = workspace.open(arguments.before), workspace.open(arguments.after)
-    model = after.model or before.model
-    if model is None:
+    before, after = workspace.open_pair(arguments.before, arguments.after)
+    if after.model is None:
         raise Failure("a model is needed: --graph G, or a comment '# amctcfg: graph=G' in the head of a file")
-    before, after = (
-        file if file.model == model else replace(file, model=workspace.model(model.path, file.flavour))
-        for file in (before, after)
-    )
     found = [*show_errors(before, arguments, console), *show_errors(after, arguments, console)]
     if any(d.severity == ERROR for d in found):
         return EXIT_FAILURE  # as diff(1): 1 is for differences

@@ -74,9 +74,7 @@ def run(arguments: Namespace, console: Console) -> int:
         raise Failure("--changed compares with another configuration: --against OLD")
     if arguments.sort == "score" and not arguments.scores:
         raise Failure("--sort score needs scores: --scores R")
-    workspace = open_workspace(arguments, console)
-    file = workspace.open(arguments.config, needs_model=True)
-    old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
+    file, old = open_compared(arguments, console)
     view = view_plan(file, old, Measured(read_scores(arguments, console) if arguments.scores else None))
     view = view._replace(rows=chosen(view.table, arguments))
     if arguments.format == "text":
@@ -88,6 +86,18 @@ def run(arguments: Namespace, console: Console) -> int:
         shown = FORMATS[arguments.format](view)
     console.output(shown, arguments.output)
     return verdict(view.warnings, arguments)
+
+
+def open_compared(arguments: Namespace, console: Console) -> tuple[ConfigFile, ConfigFile | None]:
+    """Open a file, and the one that --against names on the same model."""
+    workspace = open_workspace(arguments, console)
+    if arguments.against is None:
+        return workspace.open(arguments.config, needs_model=True), None
+    old, file = workspace.open_pair(arguments.against, arguments.config)
+    file.require_model()
+    own = workspace.model_of(old)
+    console.inputs += own[:1] if own else ()  # which is not read, and yet must not be replaced
+    return file, old
 
 
 def view_plan(file: ConfigFile, old: ConfigFile | None, measured: Measured, notes: tuple[str, ...] = ()) -> View:

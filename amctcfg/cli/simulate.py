@@ -16,9 +16,9 @@ from ..tools.tabulating import Measured, View
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, ProgressBar, text_of, verdict
-from .opening import importing, open_workspace
+from .opening import importing
 from .reports import align, finite, json_report, table_csv
-from .show import to_html, view_plan
+from .show import open_compared, to_html, view_plan
 
 Rows = List[Dict[str, Any]]
 
@@ -71,9 +71,7 @@ OPTIONS = (
 def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.against is not None and arguments.format != "html":
         raise Failure("--against is for the page: --format html; `amctcfg diff` compares in text")
-    workspace = open_workspace(arguments, console)
-    file = workspace.open(arguments.config, needs_model=True)
-    old = None if arguments.against is None else workspace.open(arguments.against, needs_model=True)
+    file, old = open_compared(arguments, console)
     path, plan = file.require_model().path, file.plan
     with simulating() as simulation, closing(ProgressBar(console)) as bar:
         console.inputs += [*simulation.network.weight_files(path), *files_of(arguments.data)]

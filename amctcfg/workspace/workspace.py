@@ -94,14 +94,31 @@ class Workspace:
             file.require_model()
         return file
 
+    def open_pair(self, path: str, other: str) -> tuple[ConfigFile, ConfigFile]:
+        """Open two files on one model: that of the options, else of the second's head, else of the first's."""
+        read = [self._read(path), self._read(other)]
+        first, second = [ConfigFile(self, contents, name, holds_json(contents, name)) for contents, name in read]
+        model = self.model_of(second) or self.model_of(first)
+        return self.complete(first, model), self.complete(second, model)
+
     def file(self, contents: str | bytes, name: str, is_json: bool = False) -> ConfigFile:
         """Return the file with these contents; relative paths in its head start from where it lies."""
         file = ConfigFile(self, contents, name, is_json or holds_json(contents, name))
-        own = file.settings.values
-        file.graph = self.options.graph
-        if file.graph is None and "graph" in own:
-            folder = os.path.dirname("" if name == "<stdin>" else name)
-            file.graph, file.by_head = os.path.join(folder, own["graph"]), True
+        return self.complete(file, self.model_of(file))
+
+    def model_of(self, file: ConfigFile) -> tuple[str, bool] | None:
+        """Return the path of a file's model, and whether its head names it; None where nothing does."""
+        if self.options.graph is not None:
+            return self.options.graph, False
+        if "graph" not in file.settings.values:
+            return None
+        folder = os.path.dirname("" if file.name == "<stdin>" else file.name)
+        return os.path.join(folder, file.settings.values["graph"]), True
+
+    def complete(self, file: ConfigFile, model: tuple[str, bool] | None) -> ConfigFile:
+        """Give a file what options and its head say, and its model."""
+        own, name = file.settings.values, file.name
+        file.graph, file.by_head = model or (None, False)
         rules = self.options.rules or own.get("rules", DOCUMENTED)
         if rules not in (DOCUMENTED, TOOLKIT):
             raise Failure("{}: rules is '{}'; it has to be 'documented' or 'toolkit'".format(name, rules))
