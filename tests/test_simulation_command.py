@@ -143,6 +143,7 @@ def test_a_refusal_is_a_warning_with_its_cure(cli, place):
         (["--data", ".", "-o", "data.npz"], "data.npz is one of the inputs"),
         (["--data", "data.npz", "-o", "a", "--record", "a.data"], "two of the outputs have one name"),
         (["--data", "data.npz", "-o", "-"], "-o takes the name of a file"),
+        (["--data", "data.npz", "--format", "html", "-o", "page.html"], "goes to standard output: > page.html"),
         (["--data", "data.npz", "-o", "nowhere/sim.onnx"], "there is no folder nowhere"),
         (["--data", "data.npz", "-o", "a", "--record", "a"], "two of the outputs have one name"),
         (["--data", "data.npz", "--memory", "much"], "'much' is not a size of memory"),
