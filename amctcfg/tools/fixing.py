@@ -116,24 +116,20 @@ def fix_text(text: str | bytes, layers: Sequence[Layer] | None, unsafe: bool, fl
 
 
 def count_fixes(
-    text: str | bytes, layers: Sequence[Layer] | None, flavour: Flavour, tree: Tree | None = None
+    text: str | bytes, layers: Sequence[Layer] | None, flavour: Flavour, tree: Tree | None
 ) -> tuple[int, int]:
     """Count the diagnostics of a text that can be fixed safely, and those that unsafe fixes cover beyond them.
 
-    `tree` is that of the text, where it has been parsed.
+    `tree` is that of the text; None where it has none, which is then its one diagnostic.
     """
-    slips: list[Fix] = []
     if tree is None:
-        try:
-            text, slips = fix_syntax(decode(text, "<string>"))
-        except ConfigError:  # not UTF-8
-            return 0, 0
-    state = FixableText(tree or str(text), layers, flavour)
+        return int(bool(fix_syntax(decode(text, "<string>"))[1])), 0
+    state = FixableText(tree, layers, flavour)
     renewed = renew_selections(state)[1]
     found = find_fixes(state)
     kept = select_fixes(state, [one for one in found if one.is_safe])[1]
     more = select_fixes(state, [one for one in found if not one.is_safe], kept)[1]
-    return len(slips) + len(renewed) + len(kept), len(more) - len(kept)
+    return len(renewed) + len(kept), len(more) - len(kept)
 
 
 class FixableText:
