@@ -10,6 +10,7 @@ from typing import (
     Callable,
     Generator,
     Iterable,
+    Iterator,
     Mapping,
     NamedTuple,
 )
@@ -20,7 +21,7 @@ from ..flavours.layer import Layer, Layers
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED
 from ..tools.edits import skip
-from .strategy import EXPECTED, Names, Question, Search, Strategy, Verdict, advance
+from .strategy import EXPECTED, Names, Question, Strategy, Verdict
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -105,8 +106,8 @@ class Bisection:
         self._parts: dict[frozenset[str], list[Verdict]] = {}  # the verdicts on candidates that are run repeatedly
         self._pending: set[frozenset[str]] = set()  # what `ask_many` gave
         self._made: dict[frozenset[str], Candidate] = {}  # since the last verdict on them
-        self._search: Search = self.strategy.questions(self._reached)
-        self._question: Question | None = next(self._search, None)
+        self._questions: Iterator[Question] = self.strategy.questions(self._verdicts, self._reached)
+        self._question: Question | None = next(self._questions, None)
 
     @property
     def order(self) -> Names:
@@ -170,7 +171,7 @@ class Bisection:
         self._made.pop(key, None)
         if key not in self._verdicts and is_decided(parts, self.repeat):
             self._verdicts[key] = summarize(parts)
-            self._question = advance(self._search, self._question, self._verdicts, self._reached)
+            self._question = next(self._questions, None)
 
     def runs_of(self, names: Iterable[str]) -> int:
         """Return how many verdicts on a set of layers were taken."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from typing import Callable, FrozenSet, Generator, Mapping, NamedTuple, Sequence, Tuple, Union
+from typing import Callable, FrozenSet, Generator, Iterator, Mapping, NamedTuple, Sequence, Tuple, Union
 
 from .scores import ranked
 
@@ -105,9 +105,7 @@ class Strategy:
         numbers = itertools.count(1)
         while paths and len(found) < count and -paths[0][0] >= UNLIKELY:
             likelihood, _, supposed = heapq.heappop(paths)
-            reached: dict[frozenset[str], Verdict] = {}
-            search = self.questions(reached)
-            question = advance(search, next(search, None), {**verdicts, **supposed}, reached)
+            question = next(self.questions({**verdicts, **supposed}, {}), None)
             if question is None:
                 continue
             key = frozenset(question.names)
@@ -117,28 +115,29 @@ class Strategy:
                 heapq.heappush(paths, (likelihood * chance, next(numbers), {**supposed, key: answer}))
         return list(found.values())
 
-    def questions(self, verdicts: Verdicts) -> Search:
-        """Ask, until nothing is left or the answer is proven; whoever sends an answer adds it to `verdicts` first."""
-        search = self._search(verdicts)
-        question = next(search, None)
+    def questions(self, known: Verdicts, reached: dict[frozenset[str], Verdict]) -> Iterator[Question]:
+        """Yield what is not known, each again until it is, to the end or the proof; `reached` gets all that was asked."""
+        search = self._search(reached)
+        answer: Verdict = None
         best: frozenset[str] | None = None
-        has_tried_largest = False
-        while question is not None:
-            answer = yield question
+        while True:
+            try:
+                question = search.send(answer)
+            except StopIteration:
+                return
+            answer = yield from wait_for(question, known, reached)
             size = len(question.names)
             if self.is_good(answer) and (best is None or size < len(best)):
                 best = frozenset(question.names)
             if best is not None and size in (len(best), len(best) - 1):  # others can't change which one is the best
-                best = self.smallest(verdicts)
-                if best is not None and self.is_proven(best, verdicts):
+                best = self.smallest(reached)
+                if best is not None and self.is_proven(best, reached):
                     return
-            if len(verdicts) == FIRST_RUNS and not has_tried_largest and self._has_gained_nothing(verdicts):
-                has_tried_largest = True
-                largest = self.largest(list(verdicts))
+            if len(reached) == FIRST_RUNS and self._has_gained_nothing(reached):
+                largest = self.largest(list(reached))
                 if largest is not None:
-                    yield self._asked(self._in_order(largest), 0.9)
-                    best = self.smallest(verdicts)
-            question = next_question(search, answer)
+                    yield from wait_for(self._asked(self._in_order(largest), 0.9), known, reached)
+                    best = self.smallest(reached)
 
     def _search(self, verdicts: Verdicts) -> Search:
         if not self.order:
@@ -212,13 +211,13 @@ class Strategy:
                         return None
                 continue
             middle = min(self._middle(start, end), start + self._most(known))
-            if gain == math.inf and middle < end:
-                # The larger part first, as it is not asked once the other one is good.
+            right = None
+            if (
+                gain == math.inf and middle < end
+            ):  # the larger part first, as it is not asked once the other one is good
                 right = gain_of((yield self._split(middle, end, end, base, missing, gain)), base)
-                left = gain_of((yield self._split(start, middle, end, base, missing, gain)), base)
-            else:
-                left = gain_of((yield self._split(start, middle, end, base, missing, gain)), base)
-                right = gain - left
+            left = gain_of((yield self._split(start, middle, end, base, missing, gain)), base)
+            right = gain - left if right is None else right
             groups.append((left, start, middle))
             if middle < end:
                 groups.append((right, middle, end))
@@ -259,23 +258,14 @@ class Strategy:
                 return
 
 
-def advance(
-    search: Search, question: Question | None, known: Verdicts, reached: dict[frozenset[str], Verdict]
-) -> Question | None:
-    """Answer the questions whose verdicts are known, which are reached now; return the first that is not."""
-    while question is not None and frozenset(question.names) in known:
-        key = frozenset(question.names)
-        reached[key] = known[key]
-        question = next_question(search, known[key])
-    return question
-
-
-def next_question(search: Search, answer: Verdict) -> Question | None:
-    """Answer a question; return the one after it, None at the end."""
-    try:
-        return search.send(answer)
-    except StopIteration:
-        return None
+def wait_for(
+    question: Question, known: Verdicts, reached: dict[frozenset[str], Verdict]
+) -> Generator[Question, None, Verdict]:
+    names = frozenset(question.names)
+    while names not in known:
+        yield question
+    reached[names] = known[names]
+    return known[names]
 
 
 def nearest_index(rising: Callable[[int], float], wanted: float, start: int, end: int) -> int:
@@ -326,8 +316,8 @@ class Belief:
     The factor has a gamma distribution with the mean `found / passed`, so that what is learnt is added to the two.
     """
 
-    def __init__(self, needs: Sequence[float]) -> None:
-        self.weight: float = 1.0  # how well the guess has foretold what was found
+    def __init__(self, needs: Sequence[float], weight: float) -> None:
+        self.weight: float = weight  # how well the guess has foretold what was found
         self._sums: list[float] = [0.0, *itertools.accumulate(needs)]
         self._found: float = SURE
         self._passed: float = SURE  # how many should have been found
@@ -348,8 +338,7 @@ class Beliefs:
 
     def __init__(self, kinds: Sequence[Sequence[float]], count: int) -> None:
         self.count: int = count  # of the layers, the first ones, of which nothing is known
-        self._kinds: list[Belief] = [Belief(needs[:count]) for needs in kinds]
-        self._normalize()
+        self._kinds: list[Belief] = [Belief(needs[:count], 1 / len(kinds)) for needs in kinds]
 
     def none_from(self, place: int) -> float:
         """Return how likely none of the layers from a place on is needed."""
@@ -360,9 +349,6 @@ class Beliefs:
         for kind in self._kinds:
             kind.learn(place, self.count)
         self.count = place
-        self._normalize()
-
-    def _normalize(self) -> None:
         total = sum(kind.weight for kind in self._kinds)
         for kind in self._kinds:
             kind.weight /= total
