@@ -66,7 +66,8 @@ class ClusterCommands:
         return Ended(answers["status"], output, "worker {}".format(answers["worker"]))
 
     def _wait_for(self, names: Mapping[str, Any]) -> Any:
-        future = self._client.submit(eval, CALL, names, key=self._key(), pure=False)
+        key = "amctcfg-{}-{}".format(self._client.id, next(self._numbers))
+        future = self._client.submit(eval, CALL, names, key=key, pure=False)
         self._pending.append(future)
         try:
             while True:
@@ -93,9 +94,6 @@ class ClusterCommands:
         for future in list(self._pending):
             future.cancel()
         self._client.close()
-
-    def _key(self) -> str:
-        return "amctcfg-{}-{}".format(self._client.id, next(self._numbers))
 
 
 async def check_scheduler(distributed: Any, address: str) -> None:

@@ -17,8 +17,7 @@ from ..diagnostics.words import join_words
 from ..documents.files import PathLike, display_name, read
 from ..documents.json_tree import parse_json_sequence
 
-# Columns of comparison tools that are known: whether a low value means a sensitive layer.
-KNOWN_COLUMNS = {"cosinesimilarity": True, "cosine": True, "cossim": True}
+SIMILARITIES = ("cosinesimilarity", "cosine", "cossim")  # columns of comparison tools: low is sensitive
 SCORE_PATTERN = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf(?:inity)?)\Z"
 NAME_COLUMNS = ("name", "layer", "layername", "opname", "quantdump", "groundtruth", "nodename")
 
@@ -136,8 +135,6 @@ def from_csv(text: str, name: str, column: str | None) -> Scores:
     if of_name is None:
         raise problem("no column holds the names of layers; there are {}".format(join_words(header, "and")), name)
     of_score = score_column(header, keys, of_name, column, name)
-    direction = KNOWN_COLUMNS.get(keys[of_score])
-    worse = max if direction is False else min  # a layer with several outputs: the most sensitive one
     found: dict[str, float] = {}
     for number, row in enumerate(rows[1:], 2):
         if len(row) <= max(of_name, of_score):
@@ -149,8 +146,10 @@ def from_csv(text: str, name: str, column: str | None) -> Scores:
         if score is None:
             raise problem("row {}: {!r} is not a number".format(number, cell), name)
         layer = row[of_name].strip()
-        found[layer] = worse(found.get(layer, score), score)
-    return Scores(checked(found.items(), name), direction, "the column {}".format(header[of_score]))
+        found[layer] = min(found.get(layer, score), score)  # a layer with several outputs: the most sensitive one
+    return Scores(
+        checked(found.items(), name), keys[of_score] in SIMILARITIES or None, "the column {}".format(header[of_score])
+    )
 
 
 def score_column(header: list[str], keys: list[str], of_name: int, column: str | None, name: str) -> int:
@@ -159,7 +158,7 @@ def score_column(header: list[str], keys: list[str], of_name: int, column: str |
             hint = did_you_mean(nearest(column, header)) or "there are {}".format(join_words(header, "and"))
             raise problem("there is no column '{}'".format(column), name, hint)
         return header.index(column)
-    known = next((keys.index(key) for key in (*KNOWN_COLUMNS, "score") if key in keys), None)
+    known = next((keys.index(key) for key in (*SIMILARITIES, "score") if key in keys), None)
     if known is not None:
         return known
     others = [index for index in range(len(header)) if index != of_name]

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, TypeVar
 
 from ..documents.document import Document
@@ -41,62 +40,42 @@ def toolkit_strategy(
         strategy = amctcfg.tuning.toolkit_strategy(AutoCalibrationStrategyBase, document, layers)
         accuracy_based_auto_calibration(model, evaluator, config, record, save_dir, strategy=strategy)
     """
-    if isinstance(journal, (str, os.PathLike)):
-        journal = Journal(os.fspath(journal))
-    session = Session(document, tuple(layers), scores, journal)
+    kept = Journal(os.fspath(journal)) if isinstance(journal, (str, os.PathLike)) else journal
+    layers = tuple(layers)
+    everything = Bisection(document, layers, scores)  # raises before the toolkit runs
 
     class BisectionStrategy(base):  # type: ignore[valid-type, misc]  # a class that is only known at run time
         """Rolls back the layers that `amctcfg.tuning.Bisection` asks about."""
 
         def initialize(self, ranking_info: Mapping[str, float]) -> None:
-            """Begin with the layers that are quantized, and how sensitive each is."""
-            session.begin(ranking_info)
+            """Begin a search over the layers that the toolkit can roll back; its ranking says how sensitive each is."""
+            self._ranking = dict(ranking_info)
+            fixed = set(everything.order) - set(self._ranking)
+            free = [dataclasses.replace(x, supported=x.supported and x.name not in fixed) for x in layers]
+            self._search = Bisection(document, free, scores or self._ranking)
+            self._evaluated: Names = ()  # the toolkit begins with everything quantized
+            if kept is not None:
+                replay(self._search, kept)
 
         def update_quant_config(self, metric_eval: Any) -> dict[str, Any]:
             """Take the result of the configuration returned last; return the next, or the answer."""
-            self.result = session.go_on(is_satisfied(metric_eval))
+            search = self._search
+            if not search.runs_of(self._evaluated):
+                verdict = is_satisfied(metric_eval)
+                if kept is not None:
+                    kept.write(search.candidate(self._evaluated), verdict)
+                search.take(self._evaluated, verdict)
+            asked = search.ask()
+            if asked is not None:
+                self._evaluated = asked.skip
+            answer = asked or search.best
+            skipped = set(self._ranking if answer is None else answer.skip)  # nothing was good: nothing is quantized
+            flags = {name: name not in skipped for name in self._ranking}
+            self.result = {"stop_flag": asked is None, "roll_back_config": flags}
             return self.result
 
     strategy: B = BisectionStrategy()
     return strategy
-
-
-@dataclass(eq=False)
-class Session:
-    """A search in the toolkit's hands: what it evaluated last, and what comes next."""
-
-    document: Document[Any]
-    layers: tuple[Layer, ...]
-    scores: Mapping[str, float] | None
-    journal: Journal | None
-
-    def __post_init__(self) -> None:
-        self.search: Bisection = Bisection(self.document, self.layers, self.scores)  # raises before the toolkit runs
-        self.ranking: Mapping[str, float] = {}
-        self.evaluated: Names = ()  # the toolkit begins with everything quantized
-
-    def begin(self, ranking: Mapping[str, float]) -> None:
-        """Begin a search over the layers that the toolkit can roll back."""
-        self.ranking = dict(ranking)
-        fixed = set(self.search.order) - set(self.ranking)
-        layers = [dataclasses.replace(x, supported=x.supported and x.name not in fixed) for x in self.layers]
-        self.search = Bisection(self.document, layers, self.scores or self.ranking)
-        self.evaluated = ()
-        if self.journal is not None:
-            replay(self.search, self.journal)
-
-    def go_on(self, verdict: Verdict) -> dict[str, Any]:
-        """Take the verdict on what was evaluated last; return what the toolkit is to do."""
-        if not self.search.runs_of(self.evaluated):
-            if self.journal is not None:
-                self.journal.write(self.search.candidate(self.evaluated), verdict)
-            self.search.take(self.evaluated, verdict)
-        asked = self.search.ask()
-        if asked is not None:
-            self.evaluated = asked.skip
-        answer = asked or self.search.best
-        skipped = set(self.ranking if answer is None else answer.skip)  # nothing was good: nothing is quantized
-        return {"stop_flag": asked is None, "roll_back_config": {name: name not in skipped for name in self.ranking}}
 
 
 def is_satisfied(metric_eval: Any) -> Verdict:

@@ -124,12 +124,10 @@ class Supervised:
                 with contextlib.suppress(ValueError):
                     self.answers.update(json.loads(line.decode("utf-8")))
 
-    def wait(self, is_wanted: Callable[[], bool] | None = None) -> dict[str, Any]:
+    def wait(self, is_wanted: Callable[[], bool] = lambda: True) -> dict[str, Any]:
         """Wait until the command has ended or is not wanted; return its `status`, or what kept it from running."""
         try:
-            if is_wanted is None:
-                self._reader.join()
-            while self._reader.is_alive() and is_wanted is not None and is_wanted():
+            while self._reader.is_alive() and is_wanted():
                 self._reader.join(0.5)
         finally:
             self.end()
