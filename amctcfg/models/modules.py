@@ -37,9 +37,10 @@ COUNTED = ("Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTransp
 class Module(NamedTuple):
     """A module that a node computes.
 
-    certain -- whether the export keeps its name without doubt. weight -- where its weight comes from, None where it has
-    none that is constant. bias -- the value that is added, None where there is none. add -- the Add behind a MatMul that
-    adds it. reason -- why it can't be quantized although its type can. lacks -- as `Layer.lacks`.
+    name -- "" for a functional call. certain -- whether the export keeps the name without doubt. weight -- where its weight
+    comes from, None where it has none that is constant. bias -- the value that is added, None where there is none. add --
+    the Add behind a MatMul that adds it. path -- out of the node's name; None where that is not a path. reason -- why it
+    can't be quantized although its type can. lacks -- as `Layer.lacks`.
     """
 
     name: str
@@ -49,25 +50,10 @@ class Module(NamedTuple):
     weight: ValueOrigin | None
     bias: str | None
     add: Node | None
-    reason: str | None
-    lacks: tuple[str, ...]
-    traits: Traits
-
-
-class Clues(NamedTuple):
-    """The surroundings of a node, as far as they tell its module's name, and that name."""
-
-    type: str
-    node: Node
-    path: str | None  # out of the node's name; None where that is not a path
-    scope: str | None  # the innermost module of the metadata,
-    kind: str  # and its class
-    weight: ValueOrigin | None
-    sole: bool  # whether the weight's initializer is read here alone
-    bias: str | None
-    add: Node | None
-    name: str | None = None  # None for a functional call
-    certain: bool = False  # whether more than a path tells the name
+    path: str | None
+    reason: str | None = None
+    lacks: tuple[str, ...] = ()
+    traits: Traits = Traits()
 
 
 def find_modules(values: OnnxGraph) -> list[Module]:
@@ -75,37 +61,37 @@ def find_modules(values: OnnxGraph) -> list[Module]:
     containers = set(outer_paths(filter(None, (module_path(node.raw) for node in values.nodes))))
     # The modules that have modules, by the names of parameters: `a` and `a.b` of "a.b.c.weight".
     containers.update(outer_paths(value.rpartition(".")[0] for value in values.constants if "::" not in value))
-    clues = list(filter(None, (read_clues(node, values, containers) for node in values.nodes)))
-    certain = {clue.name: clue for clue in clues if clue.certain}
-    doubted = find_doubted_paths(clues)
+    found = list(filter(None, (read_module(node, values, containers) for node in values.nodes)))
+    certain = {one.name: one for one in found if one.certain}
+    doubted = find_doubted_paths(found)
     modules = []
-    for name, calls in gather_calls(clues, certain).items():
-        paths_of_calls = {clue.path for clue in calls}
+    for name, calls in gather_calls(found, certain).items():
+        paths_of_calls = {call.path for call in calls}
         # Two of one path that nothing else names are functional calls in a module of the user's own.
         if name in certain or len(paths_of_calls) == len(calls) or calls[0].type in RECURRENT:
-            modules.append(make_module(name, calls, values, name in certain or not doubted & paths_of_calls))
+            modules.append(assess(name, calls, values, name in certain or not doubted & paths_of_calls))
     return refuse_shared_weights(modules)
 
 
-def gather_calls(clues: Sequence[Clues], certain: dict[str | None, Clues]) -> dict[str, list[Clues]]:
+def gather_calls(found: Sequence[Module], certain: dict[str, Module]) -> dict[str, list[Module]]:
     """Gather the nodes that compute each module, by its name."""
-    again = calls_of_one([*(clue for clue in clues if not clue.certain), *certain.values()])
-    calls: dict[str, list[Clues]] = {}
-    for clue in clues:
-        name = clue.name
-        if name is not None and not clue.certain:
+    again = calls_of_one([*(one for one in found if not one.certain), *certain.values()])
+    calls: dict[str, list[Module]] = {}
+    for one in found:
+        name = one.name
+        if name and not one.certain:
             name = again.get(name, name)
-            if name in certain and not same_weight(certain[name], clue):
-                name = clue.node.raw.name  # the name of its container is lost
-        if name is not None:
-            calls.setdefault(name, []).append(clue)
+            if name in certain and not same_weight(certain[name], one):
+                name = one.node.raw.name  # the name of its container is lost
+        if name:
+            calls.setdefault(name, []).append(one)
     return calls
 
 
 # ---------------------------------------------------------------- what a node tells
 
 
-def read_clues(node: Node, values: OnnxGraph, containers: set[str]) -> Clues | None:
+def read_module(node: Node, values: OnnxGraph, containers: set[str]) -> Module | None:
     """Read what a node tells of its module; None for one that computes no module that the toolkit quantizes."""
     weight = None
     if node.type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul"):
@@ -118,11 +104,9 @@ def read_clues(node: Node, values: OnnxGraph, containers: set[str]) -> Clues | N
     if kind is None:
         return None
     bias, add = bias_of(node, values)
-    sole = weight is not None and len(values.readers.get(weight.value, ())) == 1 and not weight.is_copy
-    scope, scope_class = scope_of(node.raw)
-    clues = Clues(kind, node, module_path(node.raw), scope, scope_class, weight, sole, bias, add)
-    name, certain = name_module(clues, containers)
-    return clues._replace(name=name, certain=certain)
+    one = Module("", kind, node, False, weight, bias, add, module_path(node.raw))
+    name, certain = name_module(one, values, containers)
+    return one._replace(name=name, certain=certain)
 
 
 def module_type(node: Node, weight: ValueOrigin | None) -> str | None:
@@ -189,28 +173,28 @@ def read_list(text: str) -> list[str]:
 # ---------------------------------------------------------------- which name it is
 
 
-def name_module(clue: Clues, containers: set[str]) -> tuple[str | None, bool]:
-    """Choose the name of a module: the name, None for a functional call; and whether more than a path tells it."""
-    own = owner_of(clue.weight.value, "weight") if clue.weight is not None else None
-    if clue.scope is not None and clue.kind not in MODULES and "BatchNorm" not in clue.kind:
-        return None, False
-    if own is not None and clue.sole:
+def name_module(one: Module, values: OnnxGraph, containers: set[str]) -> tuple[str, bool]:
+    """Choose the name of a module, "" for a functional call; and whether more than a path tells it."""
+    own = owner_of(one.weight.value, "weight") if one.weight is not None else ""
+    scope, kind = scope_of(one.node.raw)
+    if scope is not None and kind not in MODULES and "BatchNorm" not in kind:
+        return "", False
+    if own and one.weight and len(values.readers.get(one.weight.value, ())) == 1 and not one.weight.is_copy:
         return own, True
-    if clue.scope and clue.kind in MODULES:
-        return clue.scope, True
-    by_bias = owner_of(clue.bias, "bias") if clue.bias is not None else None
-    for name in (own, by_bias):
-        if name is not None and clue.path and agrees(name, clue.path):
+    if scope and kind in MODULES:
+        return scope, True
+    for name in (own, owner_of(one.bias or "", "bias")):
+        if name and one.path and agrees(name, one.path):
             return name, True
-    if clue.path is None:
-        return own, own is not None
-    return (clue.path, False) if clue.path and clue.path not in containers else (None, False)
+    if one.path is None:
+        return own, own != ""
+    return "" if one.path in containers else one.path, False
 
 
-def owner_of(value: str, parameter: str) -> str | None:
-    """Name the module that has a parameter: `fc` of "fc.weight"; None for another name."""
-    owner, dot, name = value.rpartition(".")
-    return owner if dot and owner and name == parameter else None
+def owner_of(value: str, parameter: str) -> str:
+    """Name the module that has a parameter: `fc` of "fc.weight"; "" for another name."""
+    owner, _, name = value.rpartition(".")
+    return owner if name == parameter else ""
 
 
 def agrees(name: str, path: str) -> bool:
@@ -238,27 +222,26 @@ def outer_paths(paths: Iterable[str]) -> Iterator[str]:
             outer, dot, _ = outer.rpartition(".")
 
 
-def calls_of_one(clues: Sequence[Clues]) -> dict[str, str]:
+def calls_of_one(found: Sequence[Module]) -> dict[str, str]:
     """Find the paths that are further calls of another one: the same weight, and a path that counts."""
-    first = {clue.path: clue for clue in reversed(clues)}
-    found: dict[str, str] = {}
-    for clue in clues:
-        for base in without_counts(clue.path or ""):
-            other = first.get(base)
-            if other is not None and same_weight(clue, other):
-                found[clue.path or ""] = base
-    return found
+    first = {one.path: one for one in reversed(found)}
+    again: dict[str, str] = {}
+    for one in found:
+        for base in without_counts(one.path or ""):
+            if base in first and same_weight(one, first[base]):
+                again[one.path or ""] = base
+    return again
 
 
-def same_weight(one: Clues, other: Clues) -> bool:
+def same_weight(one: Module, other: Module) -> bool:
     return one.weight is not None and other.weight is not None and one.weight.value == other.weight.value
 
 
-def find_doubted_paths(clues: Sequence[Clues]) -> set[str | None]:
+def find_doubted_paths(found: Sequence[Module]) -> set[str | None]:
     """Find the paths that may not be a module's name: two of one name, or beside one that lost its container's."""
-    certain = {clue.name: clue.path or "" for clue in clues if clue.certain and clue.name}
-    by_path = {clue.name for clue in clues if clue.name and not clue.certain}
-    lost = {path.rpartition(".")[0] for name, path in certain.items() if path and name and name.endswith("." + path)}
+    certain = {one.name: one.path for one in found if one.certain}
+    by_path = {one.name for one in found if one.name and not one.certain}
+    lost = {path.rpartition(".")[0] for name, path in certain.items() if path and name.endswith("." + path)}
     doubted: set[str | None] = set()
     for path in by_path:
         bases = by_path.intersection(without_counts(path))
@@ -270,38 +253,40 @@ def find_doubted_paths(clues: Sequence[Clues]) -> set[str | None]:
 # ---------------------------------------------------------------- what it can
 
 
-def make_module(name: str, calls: Sequence[Clues], values: OnnxGraph, certain: bool) -> Module:
-    clue = calls[0]
-    if name == clue.node.raw.name and not certain:
+def assess(name: str, calls: Sequence[Module], values: OnnxGraph, certain: bool) -> Module:
+    """Say of a module what it can't do, by the nodes that compute it."""
+    one = calls[0]._replace(name=name, certain=certain)
+    is_recurrent = one.type in RECURRENT
+    if name == one.node.raw.name and not certain:
         reason: str | None = "the export does not keep its name"
     elif len(calls) > 1:
         several = "it has several layers, or is called several times"
-        reason = several if clue.type in RECURRENT else "it is called {} times".format(len(calls))
+        reason = several if is_recurrent else "it is called {} times".format(len(calls))
     else:
-        reason = why_not(clue, name, values)
-    shape = clue.weight.shape if clue.weight is not None else None
-    traits = Traits() if clue.type in RECURRENT else values.channels(clue.node)
+        reason = why_not(one, values)
+    traits = Traits() if is_recurrent else values.channels(one.node)
     widths = traits.channels[:1]
-    if clue.type in RECURRENT:
-        widths = integer(clue.node.attribute("hidden_size")), *(shape[2:] if shape is not None else ())
-    lacks = find_lacks(clue.type, clue.bias is not None, traits.group, widths)
-    return Module(name, clue.type, clue.node, certain, clue.weight, clue.bias, clue.add, reason, lacks, traits)
+    if is_recurrent:
+        shape = one.weight.shape if one.weight is not None else None
+        widths = integer(one.node.attribute("hidden_size")), *(shape or ())[2:]
+    lacks = find_lacks(one.type, one.bias is not None, traits.group, widths)
+    return one._replace(reason=reason, lacks=lacks, traits=traits)
 
 
-def why_not(clue: Clues, name: str, values: OnnxGraph) -> str | None:
+def why_not(one: Module, values: OnnxGraph) -> str | None:
     """Tell why a module can't be quantized, as far as its export shows it."""
-    attribute = clue.node.attribute
-    if clue.path and name.startswith(clue.path + "."):
-        return "its weight is used by '{}' itself, the module is not called".format(clue.path)
-    if clue.type.startswith("Conv") and is_padded(clue, values):
+    attribute = one.node.attribute
+    if one.path and one.name.startswith(one.path + "."):
+        return "its weight is used by '{}' itself, the module is not called".format(one.path)
+    if one.type.startswith("Conv") and is_padded(one, values):
         return "its padding_mode is not 'zeros'"
     dilations = integers(attribute("dilations"))
-    if clue.type == "Conv3d" and dilations and dilations[0] != 1:
+    if one.type == "Conv3d" and dilations and dilations[0] != 1:
         return "its dilation in depth is {}, not 1".format(dilations[0])
     if attribute("transA"):
         return "its transA is 1"
-    if clue.type in RECURRENT and attribute("direction") not in (None, b"forward", "forward"):
-        return "it is not a plain forward {}".format(clue.type)
+    if one.type in RECURRENT and attribute("direction") not in (None, b"forward", "forward"):
+        return "it is not a plain forward {}".format(one.type)
     return None
 
 
@@ -319,15 +304,15 @@ def refuse_shared_weights(modules: Sequence[Module]) -> list[Module]:
     ]
 
 
-def is_padded(clue: Clues, values: OnnxGraph) -> bool:
+def is_padded(one: Module, values: OnnxGraph) -> bool:
     """Tell whether a convolution has a padding of its own in front, which only other modes than 'zeros' have."""
-    maker = values.makers.get(clue.node.inputs[0])
+    maker = values.makers.get(one.node.inputs[0])
     if maker is None or maker.type not in ("Pad", "Concat"):
         return False
     if maker.type == "Pad" and maker.attribute("mode") in (None, b"constant", "constant"):
         return False
-    own_scope = scope_of(maker.raw)[0]
-    return module_path(maker.raw) == clue.path and own_scope == clue.scope and (clue.path or own_scope) is not None
+    scope = scope_of(maker.raw)[0]
+    return module_path(maker.raw) == one.path and scope == scope_of(one.node.raw)[0] and (one.path or scope) is not None
 
 
 def find_lacks(kind: str, has_bias: bool, group: int, widths: Iterable[int]) -> tuple[str, ...]:
