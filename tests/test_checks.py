@@ -637,3 +637,19 @@ def test_what_is_not_a_layer_is_refused():
 def test_two_layers_of_one_name_are_refused():
     with pytest.raises(ValueError, match="the layer 'a' occurs twice"):
         amctcfg.check("", layers=[Layer("b", "Conv2D"), Layer("a", "Conv2D"), Layer("a", "MatMul")])
+
+
+@pytest.mark.parametrize(
+    "literals, is_missing",
+    [
+        ('"a"\n  "b"', True),
+        ("'a' # first\n 'b'", True),
+        ('"a" "x"', False),  # no layer, and no name that is near
+        ('"ab"', False),
+    ],
+)
+def test_a_comma_that_is_missing_between_two_layers(literals, is_missing):
+    layers = [Layer("a", "Conv2D"), Layer("b", "Conv2D"), Layer("other", "Conv2D")]
+    (found,) = amctcfg.check("skip_layers: [{}]".format(literals), layers=layers)
+    hint = "a comma is missing: strings side by side are one; 'a' and 'b' are layers"
+    assert found.code == "unknown-layer" and (found.hint == hint) is is_missing

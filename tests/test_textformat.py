@@ -330,3 +330,40 @@ def test_powers_of_two_have_their_shortest_decimal():
         assert textformat.round_float32(number) == float(str(numpy.float32(number))), exponent
         below = float(numpy.nextafter(numpy.float32(number), numpy.float32(0)))
         assert textformat.round_float32(below) == float(str(numpy.float32(below))), exponent
+
+
+SEVERAL = 'several values stand in brackets, names in quotes: ["a", "b"]'
+
+
+@pytest.mark.parametrize(
+    "text, place, hint",
+    [
+        ('skip_layers: "a", "b"', 19, SEVERAL),
+        ('skip_layers: "a"; "b"', 19, SEVERAL),
+        ('skip_layers: "a",\n  "b"', 3, SEVERAL),
+        ('skip_layers: {"a", "b"}', 15, SEVERAL),
+        ("skip_layers: a, b", 18, SEVERAL),
+        (
+            "skip_layers: conv/a, b, c",
+            None,
+            "a name that holds anything but letters, digits and '_' has to be in quotes",
+        ),
+        ("skip_layers: a, b, c", 18, SEVERAL),
+        ("do_fusion: true, batch_num 2", 28, "write 'batch_num: ...'"),
+        ('skip_layers: ("a", "b")', 14, "lists stand in [ ], messages in { }"),
+        ("common_config ( )", 15, "lists stand in [ ], messages in { }"),
+        ('skip_layers ["a"]', 14, "write a ':' in front of a list of values"),
+        ('x [ { } "a" ]', 9, "separate the elements of a list with ','"),
+        ('"skip_layers": ["a"]', 1, "the name of a field has no quotes"),
+        ("common_config { 'ifmr_quantize' : { } }", 17, "the name of a field has no quotes"),
+        ("x { search_step: 0,02 }", 20, "a decimal number has a point, not a comma"),
+        ('x { } "a"', 7, None),
+        ("x: 1 2", 6, None),
+    ],
+)
+def test_what_people_bring_along_from_other_languages_has_its_cure(text, place, hint):
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.loads(text)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.hint) == ("syntax", hint)
+    assert place is None or found.span.column == place

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
@@ -13,6 +14,8 @@ from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences
 from ..messages.message import Message
 from ..messages.sharing import by_identity
 from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT
+from ..textformat.lexis import COMMENT, STRING
+from ..textformat.literals import unescape
 from .context import Check, Context
 
 if TYPE_CHECKING:
@@ -74,11 +77,21 @@ def check_unfused_layers(context: Context) -> Iterator[Diagnostic]:
 
 def report_unknown_layer(context: Context, name: str, path: Path) -> Diagnostic:
     hint, replacement = context.nearest_layers(name)
-    hint = hint or "`amctcfg layers` lists the layers of a graph"
+    hint = find_missing_comma(context, path) or hint or "`amctcfg layers` lists the layers of a graph"
     message = "the model has no layer '{}'".format(name)
     # An exported model lacks the modules that were folded away, which the toolkit knows.
     severity = ERROR if context.layers.is_complete else WARNING
     return context.report(severity, "unknown-layer", message, path, hint, replacement)
+
+
+def find_missing_comma(context: Context, path: Path) -> str | None:
+    """Return a hint where a name is written as several strings, each of them the name of a layer."""
+    literal = str(context.document.tree.find_nearest(path)[1]) if context.document else ""
+    strings = [match[0] for match in re.finditer("{}|{}".format(STRING, COMMENT), literal) if match[0][0] != "#"]
+    names = [unescape(string).decode("utf-8", "replace") for string in strings]
+    if len(names) < 2 or not all(name in context.by_name for name in names):
+        return None
+    return "a comma is missing: strings side by side are one; {} are layers".format(quote_names(names))
 
 
 def note_other_model(config: Any, layers: Sequence[Layer]) -> str | None:

@@ -134,26 +134,48 @@ def find_cause(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> C
 
 def find_cure(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> str | None:
     """Return what to do about a token that is out of place, where that is clear."""
-    expected, here = stuck.expected, source.text[stuck.offset : stuck.offset + 2]
-    if here in ("//", "/*"):
-        return "a comment begins with '#'"
-    if here[:1] == "+":
-        return "leave out the '+'"
-    if here[:1] == "-":
-        return "'-' stands before a number, inf or nan only"
-    if here[:1] == "]" and "NUMBER" in expected and "RSQB" not in expected:
-        return "a list has no comma after its last element"
-    if here[:1] in ("", "}", ">", "]"):
-        return describe_unclosed(source, here[:1], opened)
+    slip = find_slip(source.text, stuck)
+    if slip is not None:
+        return slip
+    expected, here = stuck.expected, source.text[stuck.offset : stuck.offset + 1]
+    if here in ("", "}", ">", "]"):
+        return describe_unclosed(source, here, opened)
     if "RSQB" in expected:
         return "separate the elements of a list with ','"
-    if here[:1] in (",", ";"):
+    if here in (",", ";"):
         return "at most one separator stands behind a field" if "FIELD_NAME" in expected else None
-    if here[:1] in ("/", ".", "@"):
+    if here in ("/", ".", "@"):
         return "a name that holds anything but letters, digits and '_' has to be in quotes"
     if {"COLON", "LBRACE"} <= expected:
         return "write '{}: ...'".format(shorten(stuck.before))
     return None
+
+
+def find_slip(text: str, stuck: Stuck) -> str | None:
+    """Return the cure of what people bring along from other languages: comments, signs, lists, names in quotes."""
+    expected, here, before = stuck.expected, text[stuck.offset : stuck.offset + 1], text[: stuck.offset].rstrip()
+    if text[stuck.offset : stuck.offset + 2] in ("//", "/*"):
+        return "a comment begins with '#'"
+    if here == "+":
+        return "leave out the '+'"
+    if here == "-":
+        return "'-' stands before a number, inf or nan only"
+    if here == "(":
+        return "lists stand in [ ], messages in { }"
+    if here == "]" and "NUMBER" in expected and "RSQB" not in expected:
+        return "a list has no comma after its last element"
+    if here and "RSQB" in expected and "COMMA" not in expected:
+        return "write a ':' in front of a list of values"
+    if "FIELD_NAME" in expected and re.compile(r"(['\"])\w+\1\s*:").match(text, stuck.offset):
+        return "the name of a field has no quotes"
+    if re.match("[0-9]", here) and re.search("[0-9],\\Z", text[: stuck.offset]):
+        return "a decimal number has a point, not a comma"
+    if "FIELD_NAME" in expected:
+        is_list = here in ("'", '"') and re.search(r"['\"]\s*[,;]\Z|\{\Z", before)
+    else:  # a name where the next field would have to begin
+        before = before[: len(before) - len(stuck.before)]
+        is_list = "COLON" in expected and here in ("", ",", ";") and re.search(r":\s*[\w./]+\s*[,;]\s*\Z", before)
+    return 'several values stand in brackets, names in quotes: ["a", "b"]' if is_list else None
 
 
 def describe_unclosed(source: Source, found: str, opened: list[tuple[Any, ...]]) -> str | None:
