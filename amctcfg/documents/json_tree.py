@@ -11,22 +11,15 @@ from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, decode
 
 JSON_BLANKS = re.compile(r"[ \t\r\n]*")
-JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:(\.[0-9]+)?([eE][+-]?[0-9]+)?)")
-WORD_VALUES: dict[str, Any] = {
-    "true": True,
-    "false": False,
-    "null": None,
-    "NaN": float("nan"),
-    "Infinity": float("inf"),
-    "-Infinity": -float("inf"),
-}
-JSON_WORD = re.compile(r"true|false|null|NaN|-?Infinity")
+JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 COMMA = re.compile(r"[ \t\r\n]*(?:(,)[ \t\r\n]*)?")
 # An object of which no member's object holds another one, as the entry of a layer is.
 FLAT_OBJECT = re.compile(r"\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 
 DEEPEST_JSON = 50
 LONGEST_NUMBER = 400  # digits
+
+scan_scalar = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 class Json(NamedTuple):
@@ -105,32 +98,22 @@ def skip_blanks(text: str, offset: int) -> int:
 
 def read_value(text: str, start: int, depth: int) -> Json:
     """Read the value at an offset. Raises `json.JSONDecodeError`."""
-    first = text[start : start + 1]
     if depth > DEEPEST_JSON:
         raise json.JSONDecodeError("it is nested more than {} deep".format(DEEPEST_JSON), text, start)
+    first = text[start : start + 1]
     if first in ("{", "["):
         return read_inside(text, start, depth)
-    if first == '"':
-        string, end = read_string(text, start)
-        return Json(string, start, end)
-    word = JSON_WORD.match(text, start)
-    if word:
-        return Json(WORD_VALUES[word[0]], start, word.end())
-    number = JSON_NUMBER.match(text, start)
-    if number:
-        if number.end() - start > LONGEST_NUMBER:
-            raise json.JSONDecodeError("this number has {:,} digits".format(number.end() - start), text, start)
-        is_float = number[1] is not None or number[2] is not None
-        return Json(float(number[0]) if is_float else int(number[0]), start, number.end())
-    found = "the end of the file" if start >= len(text) else repr(text[start])
-    raise json.JSONDecodeError("expected a value, found {}".format(found), text, start)
-
-
-def read_string(text: str, start: int) -> tuple[str, int]:
-    string, end = json.decoder.scanstring(text, start + 1, True)  # type: ignore[attr-defined]
-    if not string.isascii() and any("\ud800" <= character <= "\udfff" for character in string):
+    number = None if first == '"' else JSON_NUMBER.match(text, start)
+    if number and number.end() - start > LONGEST_NUMBER:
+        raise json.JSONDecodeError("this number has {:,} digits".format(number.end() - start), text, start)
+    try:
+        value, end = scan_scalar(text, start)
+    except StopIteration:
+        found = "the end of the file" if start >= len(text) else repr(text[start])
+        raise json.JSONDecodeError("expected a value, found {}".format(found), text, start) from None
+    if first == '"' and not value.isascii() and any("\ud800" <= half <= "\udfff" for half in value):
         raise json.JSONDecodeError("the string holds half a character (a surrogate)", text, start)
-    return string, end
+    return Json(value, start, end)
 
 
 def read_inside(text: str, start: int, depth: int) -> Json:
@@ -144,11 +127,11 @@ def read_inside(text: str, start: int, depth: int) -> Json:
     offset += closed
     while not closed:
         if is_object:
-            key, end, value = read_member(text, offset, depth, alike)
-            if key in entries:
-                entries[key].repeated.append((offset, end))
+            key, value = read_member(text, offset, depth, alike)
+            if key.value in entries:
+                entries[key.value].repeated.append((offset, key.end))
             else:
-                entries[key] = Entry(value, offset, end, [])
+                entries[key.value] = Entry(value, offset, key.end, [])
         else:
             value = read_value(text, offset, depth + 1)
             elements.append(value)
@@ -156,16 +139,16 @@ def read_inside(text: str, start: int, depth: int) -> Json:
     return Json(entries if is_object else elements, start, offset)
 
 
-def read_member(text: str, offset: int, depth: int, alike: dict[str, Any]) -> tuple[str, int, Json]:
-    """Read a key, and return it with its end and its value."""
+def read_member(text: str, offset: int, depth: int, alike: dict[str, Any]) -> tuple[Json, Json]:
+    """Read a key and its value."""
     if text[offset : offset + 1] != '"':
         raise json.JSONDecodeError("expected a key in double quotes", text, offset)
-    key, end = read_string(text, offset)
-    colon = skip_blanks(text, end)
+    key = read_value(text, offset, depth)
+    colon = skip_blanks(text, key.end)
     if text[colon : colon + 1] != ":":
         raise json.JSONDecodeError("expected ':'", text, colon)
     start = skip_blanks(text, colon + 1)
-    return key, end, read_value(text, start, depth + 1) if depth else read_alike(text, start, alike)
+    return key, read_value(text, start, depth + 1) if depth else read_alike(text, start, alike)
 
 
 def read_alike(text: str, start: int, alike: dict[str, Any]) -> Json:
