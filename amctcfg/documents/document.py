@@ -154,14 +154,11 @@ def flavour_in_head(text: str) -> Flavour:
 def read_tree(tree: Tree, strict: bool, flavour: Flavour) -> tuple[Document[Configuration], Reading]:
     """Return the document of a syntax tree, as `read_text` does."""
     require_flavour(flavour)
-    words: dict[tuple[type[Message], str], Wording] = {}  # of unknown fields: the same one is there again and again
 
     def unknown(cls: type[Message], name: str) -> Wording:
-        if (cls, name) not in words:
-            from .foreign import unknown_field
+        from .foreign import unknown_field
 
-            words[cls, name] = unknown_field(flavour, cls, name)
-        return words[cls, name]
+        return unknown_field(flavour, cls, name)  # type: ignore[arg-type]  # a class has a hash
 
     reading = Reading(tree, flavour.config, strict, unknown)
     if reading.errors:

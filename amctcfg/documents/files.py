@@ -28,11 +28,10 @@ def display_name(name: Any) -> str:
     raise TypeError("name has to be a string or a path, not {!r}".format(name))
 
 
-def open_file(path: Any, mode: str) -> Any:
-    """Open a file; `OSError` also for a path that no file can have, and for a device that has no end."""
+def open_file(path: Any) -> IO[bytes]:
+    """Open a file to read; `OSError` also for a path that no file can have, and for a device that has no end."""
     try:
-        text: Any = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-        opened: Any = open(path, mode, **text)  # noqa: SIM115 - for the caller to close
+        opened = open(path, "rb")  # noqa: SIM115 - for the caller to close
     except ValueError as error:  # a NUL, or half a character
         raise OSError(22, str(error), os.fspath(path)) from None
     if stat.S_ISCHR(os.fstat(opened.fileno()).st_mode) and not opened.isatty() and not same_file(path, os.devnull):
@@ -53,7 +52,7 @@ def read(file: Readable) -> tuple[str | bytes, str]:
     """Read a path or an open file; return the contents and the name to show. Raises `OSError`."""
     stream: Any = file
     if not hasattr(stream, "read"):
-        with open_file(stream, "rb") as opened:
+        with open_file(stream) as opened:
             return opened.read(), display_name(stream)
     name = getattr(stream, "name", None)
     name = name if isinstance(name, str) else "<stream>"
@@ -87,19 +86,13 @@ def write_bytes(data: Fillable, file: PathLike, before: bytes | None = None) -> 
     try:
         path = os.path.realpath(file)
         own = next((number for number in (1, 2) if same_file(file, number)), None)
-        if own is not None:
-            write_all(os.dup(own), data)
-        elif os.path.isfile(path) or not os.path.exists(file):
+        if own is None and (os.path.isfile(path) or not os.path.exists(file)):
             replace(data, path, before)
         else:
-            write_all(os.open(file, os.O_WRONLY), data)
+            with open(os.open(file, os.O_WRONLY) if own is None else os.dup(own), "wb") as opened:
+                fill(opened, data)
     except ValueError as error:  # a NUL in the path, or half a character
         raise OSError(22, str(error), os.fspath(file)) from None
-
-
-def write_all(descriptor: int, data: Fillable) -> None:
-    with open(descriptor, "wb") as opened:
-        fill(opened, data)
 
 
 def fill(opened: IO[bytes], data: Fillable) -> None:
@@ -165,11 +158,11 @@ def copy_status(path: str, temporary: str) -> None:
 
 def copy_attributes(path: str, temporary: str) -> bool:
     """Copy the extended attributes, as far as the system allows; False where an access list was lost."""
-    kept = True
     try:
         names = os.listxattr(path)
     except OSError:  # the file system has none
-        return kept
+        return True
+    kept = True
     for name in names:
         try:
             os.setxattr(temporary, name, os.getxattr(path, name))

@@ -191,6 +191,7 @@ def find_second_file(tree: Tree) -> int | None:
 # ---------------------------------------------------------------- fields
 
 
+@lru_cache(maxsize=512)  # as the same unknown field is
 def unknown_field(flavour: Flavour, cls: type[Message], name: str) -> Wording:
     """Word the diagnostic for a field that a message does not have."""
     close = nearest(name, cls.__schema__.fields)
@@ -242,7 +243,7 @@ def unknown_type(flavour: Flavour, name: str) -> Wording:
     quantizable = sorted(flavour.quantizable_types)
     same = [known for known in quantizable if known.lower() == name.lower()]
     others = [] if name in PLACEHOLDERS else FLAVOURS.newest()  # which are many to load
-    does = {t.operation for known in others for t in (known.types.get(name),) if t is not None}
+    does = {known.types[name].operation for known in others if name in known.types}
     word = CALLED.get(name.lower().replace("_", ""))
     similar = same or [
         known

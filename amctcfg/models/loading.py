@@ -64,7 +64,7 @@ def examine_file(path: PathLike, flavour: Flavour | None = None) -> list[Examine
             hint = "give the frozen graph itself; for a SavedModel, pass the folder with saved_model.pb. Or "
             raise graph_error("syntax", "this folder holds no saved_model.pb", name, hint + tensorflow.FREEZE)
         name = inside
-    with open_file(name, "rb") as file:
+    with open_file(name) as file:
         data = file.read()
     extension = os.path.splitext(name)[1].lower()
     if extension in (".json", ".csv"):
