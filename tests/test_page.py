@@ -208,6 +208,9 @@ def test_filters_search_sorting_and_folding(large, cli, tmp_path):
         found.order = visible().length;
         $('#unfold').click();
         found.unfolded = visible().length;
+        found.offers = [$('#unfold').textContent];
+        $('tr.sum button').click();
+        found.offers.push($('#unfold').textContent);
         return found;
         """,
     )
@@ -218,6 +221,7 @@ def test_filters_search_sorting_and_folding(large, cli, tmp_path):
         "text": NAMES[99:102], "glob": 10, "none": 0, "escaped": 5, "slash": "search",
         "skipped": [NAMES[200]], "both": [], "layer": [NAMES[100]],
         "worst": NAMES[:2], "sort": "ascending", "best": NAMES[:-3:-1], "order": 5, "unfolded": 303,
+        "offers": ["fold equal layers", "unfold all"],
     }  # fmt: skip
 
 

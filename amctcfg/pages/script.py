@@ -6,6 +6,7 @@ SCRIPT = r"""(() => {
 const one = (selector, from = document) => from.querySelector(selector);
 const all = (selector, from = document) => [...from.querySelectorAll(selector)];
 const make = (tag, properties = {}) => Object.assign(document.createElement(tag), properties);
+const copies = element => element.cloneNode(true).childNodes;
 document.documentElement.classList.add('js');
 
 const table = one('#layers'), body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
@@ -65,6 +66,7 @@ function render() {
   }
   body.replaceChildren(...parts, ...ordered.filter(row => !isShown(row)));
   count.textContent = shown.length === rows.length ? rows.length + ' layers' : shown.length + ' of ' + rows.length + ' layers';
+  unfold.textContent = state.every ? 'fold equal layers' : 'unfold all';
   unfold.hidden = !folds || !parts.some(row => row.classList.contains('sum'));
   heads.forEach((head, at) => {
     if (at === state.column) head.setAttribute('aria-sort', state.down ? 'descending' : 'ascending');
@@ -88,7 +90,7 @@ function summary(run, open) {
       button.append(names.length + ' layers ', make('i', {textContent: start ? start + '\u2026' : names[0] + ' \u2026 ' + names[names.length - 1]}));
       button.setAttribute('aria-expanded', open);
       button.addEventListener('click', () => {
-        if (state.open.has(run[0])) state.open.delete(run[0]); else state.open.add(run[0]);
+        if (!state.open.delete(run[0])) state.open.add(run[0]);
         state.every = false;
         render();
         const again = all('tr.sum').find(other => other.nextSibling === run[0]);
@@ -100,12 +102,12 @@ function summary(run, open) {
       const texts = [...new Set(run.map(other => other.cells[at] ? other.cells[at].textContent : ''))];
       if (texts.length === 1 && run[0].cells[at]) {
         cell.className = run[0].cells[at].className;
-        cell.append(...[...run[0].cells[at].cloneNode(true).childNodes]);
+        cell.append(...copies(run[0].cells[at]));
       } else if (head.dataset.first) {
         const up = head.dataset.first === 'ascending', known = run.filter(other => value(other, at) !== null);
         const worst = known.reduce((a, b) => (value(b, at) < value(a, at)) === up ? b : a);
         cell.className = 'score';
-        cell.append(...[...worst.cells[at].cloneNode(true).childNodes], ' and better');
+        cell.append(...copies(worst.cells[at]), ' and better');
       } else cell.textContent = texts.length < 4 ? texts.join(', ') : texts.length + ' different';
     }
     row.append(cell);
@@ -116,19 +118,18 @@ function summary(run, open) {
 // ---------------------------------------------------------------- tools
 
 function sortBy(column, down) {
-  const natural = (heads[column] || {dataset: {}}).dataset.first === 'descending';
-  if (down !== undefined) Object.assign(state, {column, down});
-  else if (state.column !== column) Object.assign(state, {column, down: natural});
-  else if (state.down === natural) state.down = !natural;
-  else Object.assign(state, {column: -1, down: false});
-  order.value = state.column;
+  Object.assign(state, {column, down});
+  order.value = column;
   render();
 }
-heads.forEach((head, at) => one('button', head).addEventListener('click', () => sortBy(at)));
-order.addEventListener('change', () => {
-  const column = Number(order.value);
-  sortBy(column, column >= 0 && heads[column].dataset.first === 'descending');
-});
+const startsDown = column => column >= 0 && heads[column].dataset.first === 'descending';
+heads.forEach((head, at) => one('button', head).addEventListener('click', () => {
+  const down = startsDown(at);
+  if (state.column !== at) sortBy(at, down);
+  else if (state.down === down) sortBy(at, !down);
+  else sortBy(-1, false);
+}));
+order.addEventListener('change', () => sortBy(Number(order.value), startsDown(Number(order.value))));
 search.addEventListener('input', render);
 chips.forEach(chip => chip.addEventListener('click', () => {
   chip.setAttribute('aria-pressed', chip.getAttribute('aria-pressed') !== 'true');
@@ -137,7 +138,6 @@ chips.forEach(chip => chip.addEventListener('click', () => {
 unfold.addEventListener('click', () => {
   state.every = !state.every;
   state.open.clear();
-  unfold.textContent = state.every ? 'fold equal layers' : 'unfold all';
   render();
 });
 document.addEventListener('keydown', event => {
@@ -159,13 +159,12 @@ document.body.append(tip);
 
 function explain(link) {
   clearTimeout(waiting);
-  if (owner === link && !tip.hidden) return;
+  if (owner === link) return;
   const words = document.getElementById(link.hash.slice(1));
   if (!words) return;
-  if (owner) owner.removeAttribute('aria-describedby');
+  close();
   owner = link;
-  pinned = false;
-  tip.replaceChildren(...[...words.cloneNode(true).childNodes]);
+  tip.replaceChildren(...copies(words));
   link.setAttribute('aria-describedby', 'tip');
   tip.hidden = false;
   const box = link.getBoundingClientRect(), wide = document.documentElement.clientWidth;
@@ -228,10 +227,7 @@ if (picture) {
 function show(row) {
   search.value = '';
   chips.forEach(chip => chip.setAttribute('aria-pressed', 'false'));
-  if (row.classList.contains('in') || row.classList.contains('out')) {
-    state.every = true;
-    unfold.textContent = 'fold equal layers';
-  }
+  if (row.matches('.in, .out')) state.every = true;
   render();
   all('.found').forEach(other => other.classList.remove('found'));
   row.classList.add('found');

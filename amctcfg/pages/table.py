@@ -87,15 +87,8 @@ class HtmlTable:
 
     def head(self) -> list[str]:
         score = [self.table.score] if self.table.has_scores else []
-        return [
-            "layer",
-            "type",
-            "state",
-            "by",
-            *score,
-            *self.table.extras,
-            *(self.table.columns[field] for field in self.columns),
-        ]
+        settings = (self.table.columns[field] for field in self.columns)
+        return ["layer", "type", "state", "by", *score, *self.table.extras, *settings]
 
     def row(self, row: Row, number: int, classes: str = "") -> Iterator[str]:
         attributes = " id=r{} data-k={}".format(number, self.key(row)) if self.is_page else ""
@@ -151,23 +144,23 @@ class HtmlTable:
 
     def explain(self, row: Row, field: str, cell: Cell) -> list[str]:
         """Say where a value comes from, what it overrides and why, and what it was."""
-        assert row.explanation is not None
-        origin = cell.origin
-        source = text(row.explanation.source(field, origin))
+        explanation, origin = row.explanation, cell.origin
+        assert explanation is not None
+
+        def place(of: Origin) -> str:
+            words = text(explanation.place(of))
+            return "<a href=#L{}>{}</a>".format(of.span.line, words) if self.has_lines and of.span else words
+
+        source = text(explanation.source(field, origin))
         if origin.path is not None:
-            source = "{}, {}".format(text(origin.tier), self.place(row, origin))
+            source = "{}, {}".format(text(origin.tier), place(origin))
         lines = ["{} {}: {}".format(text(field), text(show_value(cell.value)), source)]
-        for lost in row.explanation.lost_settings(origin):
-            value, why = text(format_value(lost.value)), text(row.explanation.why_not(field, origin, lost))
-            lines.append("overrides {} at {}: {}".format(value, self.place(row, lost), why))
+        for lost in explanation.lost_settings(origin):
+            value, why = text(format_value(lost.value)), text(explanation.why_not(field, origin, lost))
+            lines.append("overrides {} at {}: {}".format(value, place(lost), why))
         if cell.is_changed:
             lines.append("before: {}".format(text(show_value(cell.before))))
         return lines
-
-    def place(self, row: Row, origin: Origin) -> str:
-        assert row.explanation is not None
-        words = text(row.explanation.place(origin))
-        return "<a href=#L{}>{}</a>".format(origin.span.line, words) if self.has_lines and origin.span else words
 
     def strip(self, rows: Sequence[Row]) -> str:
         """Say what all layers share, also those not shown: `All 54 layers: search_step 0.02 (common_config, line 3)`"""
