@@ -597,7 +597,7 @@ def costs(work, sizes):
 
 
 def analysed(text):
-    return Analysis(Text(text), "quant.cfg", EditorWorkspace(Options(), print, print), lambda: None)
+    return Analysis(Text(text), "quant.cfg", EditorWorkspace(Options(), print, print))
 
 
 def long_line(size):

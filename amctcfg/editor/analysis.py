@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 from urllib.parse import unquote, urlsplit
 
 from ..diagnostics.codes import DIAGNOSTICS_PAGE
@@ -23,7 +23,6 @@ from .text import Text
 
 UNNECESSARY = 1
 FADED = ("redundant-override", "unused-override", "ignored-override")
-
 
 LARGE = 4 << 20  # bytes of a model that is read in the background
 
@@ -69,7 +68,7 @@ class EditorWorkspace(Workspace):
         super().__init__(options, note)
         self.stamps: dict[str, Any] = {}
         self.loaded: Callable[[], None] = loaded
-        self.loading: dict[tuple[str, str], Any] = {}  # a thread, or the failure that it ended with
+        self.loading: dict[tuple[str, str], Failure | None] = {}  # large models: how reading one ended, None so far
 
     def model(self, path: str, flavour: Flavour, by_head: bool = False) -> Model:
         stamp = stamp_of(path)
@@ -79,14 +78,10 @@ class EditorWorkspace(Workspace):
         key = path, flavour.name
         if key in self.models or stamp is None or stamp[0] < LARGE:
             return super().model(path, flavour, by_head)
-        failure = self.loading.get(key)
-        if isinstance(failure, Failure):
-            raise failure
-        if failure is None:
-            work = threading.Thread(target=self.load, args=(key, flavour, by_head), daemon=True)
-            self.loading[key] = work
-            work.start()
-        raise Waiting("reading {} ...".format(path))
+        if key not in self.loading:
+            self.loading[key] = None
+            threading.Thread(target=self.load, args=(key, flavour, by_head), daemon=True).start()
+        raise self.loading.get(key) or Waiting("reading {} ...".format(path))
 
     def load(self, key: tuple[str, str], flavour: Flavour, by_head: bool) -> None:
         """Read a large model; runs in a thread of its own, so that other files don't wait for it."""
@@ -100,12 +95,12 @@ class EditorWorkspace(Workspace):
 
     def keep(self, paths: set[str]) -> None:
         """Forget all models but these."""
-        for path in set(self.stamps) - paths:
-            if not any(key[0] == path and not isinstance(work, Failure) for key, work in self.loading.items()):
-                del self.stamps[path]
-                for cache in (self.models, self.loading):
-                    for key in [key for key in cache if key[0] == path]:
-                        del cache[key]
+        being_read = {key[0] for key, failure in list(self.loading.items()) if failure is None}
+        for path in set(self.stamps) - paths - being_read:
+            del self.stamps[path]
+            for cache in (self.models, self.loading):
+                for key in [key for key in cache if key[0] == path]:
+                    del cache[key]
 
     def changed(self) -> list[str]:
         return [path for path, stamp in self.stamps.items() if stamp_of(path) != stamp]
@@ -124,13 +119,10 @@ def stamp_of(path: str) -> tuple[int, int] | None:
         return None
 
 
-Earlier = Callable[[], Optional[Document[Any]]]
-
-
 class Analysis:
-    """One version of a file. `earlier` gives the last configuration that could be read, for a text that can't be."""
+    """One version of a file. `earlier` is the last configuration that could be read, for a text that can't be."""
 
-    def __init__(self, text: Text, uri: str, workspace: EditorWorkspace, earlier: Earlier) -> None:
+    def __init__(self, text: Text, uri: str, workspace: EditorWorkspace, earlier: Document[Any] | None = None) -> None:
         self.text: Text = text
         self.uri: str = uri
         self.name: str = path_of_uri(uri)
@@ -142,7 +134,7 @@ class Analysis:
             self.is_waiting = isinstance(failure, Waiting)
             self.problem = None if self.is_waiting else str(failure)
             self.file = workspace.file_alone(text.text, self.name)
-        self.earlier: Earlier = earlier
+        self.earlier: Document[Any] | None = earlier
         self.flavour: Flavour = self.file.flavour
         self.layers: Layers | None = self.file.layers
 
@@ -163,7 +155,7 @@ class Analysis:
     def document(self) -> Document[Any] | None:
         """Return the configuration, also one with errors; the last one that could be read where this can't."""
         tree = self.file.tree
-        return self.earlier() if tree is None else read_tree(tree, False, self.flavour)[0]
+        return self.earlier if tree is None else read_tree(tree, False, self.flavour)[0]
 
     @cached
     def resolver(self) -> Resolver | None:

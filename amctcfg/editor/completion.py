@@ -131,7 +131,9 @@ def names_for(
     """Yield the names that may stand in a field and are not listed yet."""
     flavour, layers = analysis.flavour, analysis.layers or ()
     own = node.text if node is not None else None
-    listed = {text for text, _ in strings_in(analysis, field, message)} - {own}
+    by_holder = field in ("layer_name", "layer_type")  # listed are those of all overrides
+    same = (other for other in analysis.outline.strings if other.field == field)
+    listed = {o.text for o in same if o.parent and (not by_holder or o.parent.field == message.field)} - {own}
     if field in NAMES_OF_TYPES:
         counts = Counter(layer.type for layer in layers if flavour.quantizes(layer))
         for name in sorted(flavour.quantizable_types - listed, key=lambda name: (-counts[name], name)):
@@ -150,12 +152,3 @@ def may_stand(analysis: Analysis, field: str, message: OutlineNode, layer: Layer
         described = flavour.types.get(layer.type)
         return described is not None and not described.quantizable
     return flavour.quantizes(layer)
-
-
-def strings_in(analysis: Analysis, field: str, message: OutlineNode) -> Iterator[tuple[str, OutlineNode]]:
-    """Yield the names in a field: of a list or repeated field all of them, of an override those of all overrides."""
-    for node in analysis.outline.strings:
-        holder = node.parent
-        if node.field == field and node.text is not None and holder is not None:
-            if field not in ("layer_name", "layer_type") or holder.field == message.field:
-                yield node.text, node

@@ -61,15 +61,12 @@ def layers_of_block(analysis: Analysis, node: OutlineNode) -> list[Layer] | None
     if node.field == "calibration_config" and node.parent is not None and node.parent.parent is not None:
         node = node.parent
     quantized = [layer for layer in layers if resolver.merge(layer).quant_enable]
-    if node.field == COMMON:
-        return [layer for layer in quantized if layer.name not in resolver.names and layer.type not in resolver.types]
-    if node.field == OF_TYPE:
-        name = child_text(node, "layer_type")
-        return [layer for layer in quantized if layer.type == name and layer.name not in resolver.names]
     if node.field == OF_LAYER:
-        name = child_text(node, "layer_name")
-        return [layer for layer in quantized if layer.name == name]
-    return None
+        return [layer for layer in quantized if layer.name == child_text(node, "layer_name")]
+    others = [layer for layer in quantized if layer.name not in resolver.names]
+    if node.field == OF_TYPE:
+        return [layer for layer in others if layer.type == child_text(node, "layer_type")]
+    return [layer for layer in others if layer.type not in resolver.types] if node.field == COMMON else None
 
 
 def count_layers(layers: list[Layer]) -> str:

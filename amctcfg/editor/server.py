@@ -65,19 +65,18 @@ class File:
         self.version: Any = version
         self.due: float | None = time.monotonic() + DEBOUNCE / 3
         self.problem_due: float | None = None  # when to say why it can't be looked at on its model
-        self.was_edited: bool = False
         self.analysis: Analysis | None = None
-        self.before: Analysis | None = None
+        self.earlier: Document[Any] | None = None  # the last configuration that could be read
 
     def change(self, text: Text, version: Any) -> None:
         self.text, self.version = text, version
         self.due = time.monotonic() + DEBOUNCE
-        self.problem_due, self.was_edited = None, True
+        self.problem_due = None
         self.forget()
 
     def forget(self) -> None:
-        if self.analysis is not None and self.analysis.document is not None:
-            self.before = self.analysis
+        if self.analysis is not None:
+            self.earlier = self.analysis.document
         self.analysis = None
 
 
@@ -183,7 +182,7 @@ class Server:
             return
         if analysis.is_waiting:
             return  # until its model has been read
-        if analysis.problem is not None and file.was_edited:
+        if analysis.problem is not None and file.text is not file.opened:
             file.problem_due = time.monotonic() + TYPED
         else:
             self.show_problem(analysis.problem)
@@ -194,13 +193,9 @@ class Server:
 
     def analysis(self, file: File) -> Analysis:
         if file.analysis is None:
-            opened = file.opened
-
-            def earlier() -> Document[Any] | None:
-                before = file.before or Analysis(opened, file.uri, self.workspace, lambda: None)
-                return before.document
-
-            file.analysis = Analysis(file.text, file.uri, self.workspace, earlier)
+            if file.earlier is None and file.text is not file.opened:  # edited before anybody looked
+                file.earlier = Analysis(file.opened, file.uri, self.workspace).document
+            file.analysis = Analysis(file.text, file.uri, self.workspace, file.earlier)
         return file.analysis
 
     def log(self, text: str) -> None:

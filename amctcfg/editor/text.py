@@ -23,8 +23,7 @@ class Text:
         self.text: str = text
         self.encoding: str = encoding
         self.starts: list[int] = [0, *[match.end() for match in LINE_END.finditer(text)]]
-        is_ascii = text.isascii() if hasattr(text, "isascii") else all(ord(c) < 128 for c in text)
-        self.counts_characters: bool = is_ascii or encoding == "utf-32"
+        self.counts_characters: bool = text.isascii() or encoding == "utf-32"
         self.source: Source = Source(text, "")
         self._marks: dict[int, list[int]] = {}  # of a line, the units in front of each character
 
