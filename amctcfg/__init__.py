@@ -67,21 +67,9 @@ _HOMES = {
     "diagnostics.source": ("Span",),
     "documents.document": ("Document", "dump", "dumps", "load", "loads", "parse"),
     "flavours": ("FLAVOURS",),
-    "flavours.caffe": ("CAFFE",),
-    "flavours.caffe_8_5": ("CAFFE_8_5",),
     "flavours.flavour": ("Flavour", "LayerType"),
-    "flavours.ge": ("GE",),
-    "flavours.mindspore": ("MINDSPORE",),
-    "flavours.onnx": ("ONNX",),
-    "flavours.onnx_8_5": ("ONNX_8_5",),
-    "flavours.pytorch": ("PYTORCH",),
-    "flavours.pytorch_9_0": ("PYTORCH_9_0",),
-    "flavours.pytorch_9_1": ("PYTORCH_9_1",),
-    "flavours.tensorflow": ("TENSORFLOW",),
-    "flavours.tensorflow_8_5": ("TENSORFLOW_8_5",),
     "flavours.tf_ascend": (
-        "TF_ASCEND", "AMCTConfig", "ARQuantize", "CalibrationConfig", "FMRQuantize", "OverrideLayer",
-        "OverrideLayerType",
+        "AMCTConfig", "ARQuantize", "CalibrationConfig", "FMRQuantize", "OverrideLayer", "OverrideLayerType",
     ),
     "flavours.layer": ("Layer",),
     "models.loading": ("load_layers",),
@@ -100,7 +88,6 @@ _HOMES = {
     "tools.fixing": ("fix",),
     "tools.formatting": ("format",),
 }  # fmt: skip
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _ROOMS = ("simulation", "textformat", "tuning")  # modules that are public as a whole
 
 __all__ = [
@@ -112,6 +99,9 @@ __all__ = [
     "expand", "explain", "fix", "format", "layers_from_graph", "layers_from_module", "load", "load_layers", "loads",
     "merge", "parse", "read_plan", "skip", "textformat", "tuning", "unskip",
 ]  # fmt: skip
+
+_HOME_OF = {name: "flavours." + name.lower() for name in __all__ if name.isupper()}  # a flavour, in its module
+_HOME_OF.update((name, module) for module, names in _HOMES.items() for name in names)
 
 
 def __getattr__(name: str) -> object:
