@@ -74,8 +74,7 @@ class Document(Generic[C_co]):
             KeyError: The text has no such field.
 
         Example:
-            >>> doc = parse("skip_layers: ['a', 'b']")
-            >>> doc.span(("skip_layers", 1))
+            >>> parse("skip_layers: ['a', 'b']").span(("skip_layers", 1))
             Span(line=1, column=20, end_line=1, end_column=23)
         """
         field = self.tree.find(path)
@@ -119,11 +118,7 @@ class Document(Generic[C_co]):
 def read_text(
     text: str | bytes, name: str = "<string>", strict: bool = True, flavour: Flavour | None = None
 ) -> tuple[Document[Configuration], Reading]:
-    """Read a text; return its document and what reading found, also where the text has schema errors.
-
-    The configuration is partial then. Without a flavour the text's head decides. Raises `ConfigError` for a text that is
-    not text format.
-    """
+    """Read a text as `parse` does, also one with schema errors, whose configuration is partial; return what reading found, too."""
     tree = parse_tree(text, display_name(name))
     return read_tree(tree, strict, flavour or flavour_in_head(tree.source.text))
 
@@ -140,7 +135,7 @@ def parse_tree(text: str | bytes, name: str) -> Tree:
 
 
 def flavour_in_head(text: str) -> Flavour:
-    """Return the flavour that the head of a text names, `# amctcfg: flavour=pytorch`; TF-Ascend where it names none."""
+    """Return the flavour that the head of a text names; TF-Ascend where it names none."""
     if "flavour=" in text:
         from ..flavours import FLAVOURS
         from .settings import Settings

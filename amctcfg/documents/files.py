@@ -20,7 +20,7 @@ else:
 
 
 def display_name(name: Any) -> str:
-    """Return the name that diagnostics show: a string, or a path. Raises `TypeError` for anything else."""
+    """Return the name that diagnostics show. Raises `TypeError` for neither a string nor a path."""
     if isinstance(name, str):
         return name
     if hasattr(name, "__fspath__"):
@@ -29,7 +29,7 @@ def display_name(name: Any) -> str:
 
 
 def open_file(path: Any) -> IO[bytes]:
-    """Open a file to read; `OSError` also for a path that no file can have, and for a device that has no end."""
+    """Open a file; `OSError` also for a path that no file can have, and for a device that has no end."""
     try:
         opened = open(path, "rb")  # noqa: SIM115 - for the caller to close
     except ValueError as error:  # a NUL, or half a character
@@ -67,12 +67,11 @@ def read(file: Readable) -> tuple[str | bytes, str]:
 
 
 def write(text: str, file: Writable, before: bytes | None = None) -> None:
-    """Write to an open text file, or replace the file at a path in one step: it never holds half of the text.
+    """Write to an open text file, or replace the file at a path in one step.
 
-    A pipe or a device is written to, and so is the process's own output where the path leads there. A file's owner,
-    permissions, access list and extended attributes are kept as far as the system allows; the new text is on the disk
-    (`fsync`) before it replaces the old one. Another name (hard link) of the file keeps the old text. `before` is what the
-    file held when it was read: it is not replaced where somebody has changed it since. Raises `OSError`.
+    A pipe, a device and the process's own output are written to. A file's owner, permissions, access list and extended
+    attributes are kept as far as the system allows; a hard link keeps the old text. A file that no longer holds `before`,
+    as it was read, is not replaced. Raises `OSError`.
     """
     stream: Any = file
     if hasattr(stream, "write"):
@@ -82,7 +81,7 @@ def write(text: str, file: Writable, before: bytes | None = None) -> None:
 
 
 def write_bytes(data: Fillable, file: PathLike, before: bytes | None = None) -> None:
-    """Replace the file at a path as `write` does, by bytes, or by what a function writes that is given the open file."""
+    """Do what `write` does to a path, with bytes or what a function writes into the open file."""
     try:
         path = os.path.realpath(file)
         own = next((number for number in (1, 2) if same_file(file, number)), None)
@@ -128,7 +127,7 @@ def replace(data: Fillable, path: str, before: bytes | None) -> None:
 
 
 def create_beside(path: str) -> tuple[int, str]:
-    """Create a file with a name of its own in a path's folder; open to others where a new file would be, at the path itself."""
+    """Create a file of another name beside a path, with the permissions of a new file where the path has none yet."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     mode = 0o600 if os.path.exists(path) else 0o666  # from which the system takes the umask
     while True:

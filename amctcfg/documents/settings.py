@@ -162,8 +162,8 @@ def ways_to_ignore(diagnostic: Diagnostic) -> list[tuple[str, int | None]]:
 def rewrite_head_paths(text: str, original: str, copy: str | None) -> str:
     """Rewrite the relative paths in a text's head so that a copy of the file at another place finds the same files.
 
-    `original` is the path of the file, or a name in the current folder such as `<stdin>`; where `copy` is None, its place is
-    not known, and the paths become absolute.
+    `original` is its path, or a name in the current folder such as `<stdin>`; where the place `copy` is None, the paths
+    become absolute.
     """
     source = os.path.realpath(os.path.dirname(original) or ".")
     target = None if copy is None else os.path.realpath(os.path.dirname(copy) or ".")
