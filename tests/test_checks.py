@@ -653,3 +653,33 @@ def test_a_comma_that_is_missing_between_two_layers(literals, is_missing):
     (found,) = amctcfg.check("skip_layers: [{}]".format(literals), layers=layers)
     hint = "a comma is missing: strings side by side are one; 'a' and 'b' are layers"
     assert found.code == "unknown-layer" and (found.hint == hint) is is_missing
+
+
+@pytest.mark.parametrize(
+    "written, meant",
+    [
+        ("stem:0", "stem"),  # TensorFlow's first output
+        ("/layers/layers.0/conv1/Conv", "layers.0.conv1"),  # the node that an export makes of a module,
+        ("/layers/layers.0/conv1/Conv_output_0", "layers.0.conv1"),  # and its output
+        ("layers.0.conv1.weight", "layers.0.conv1"),
+        ("module.stem", "stem"),  # wrapped for several devices
+        ("_orig_mod.module.stem.bias", "stem"),  # compiled as well
+        ("pool:0", None),  # of a type that is not quantized
+        ("/other/Conv", None),
+    ],
+)
+def test_what_other_names_of_a_layer_mean(written, meant):
+    layers = [Layer("stem", "Conv2d"), Layer("layers.0.conv1", "Conv2d"), Layer("pool", "MaxPool2d")]
+    text = 'skip_layers: "{}"'.format(written)
+    (found,) = amctcfg.check(text, layers=layers, flavour=PYTORCH)
+    assert found.code == "unknown-layer"
+    assert (found.hint == "did you mean '{}'?".format(meant)) is (meant is not None)
+    if meant is not None:
+        assert amctcfg.fix(text, layers, unsafe=True, flavour=PYTORCH) == 'skip_layers: "{}"'.format(meant)
+
+
+def test_a_name_of_an_enum_in_other_letters():
+    text = "common_config { ifmr_quantize { dst_type: int8 } }"
+    (found,) = amctcfg.check(text, flavour=PYTORCH)
+    assert (found.code, found.hint) == ("out-of-range", "write INT8")
+    assert amctcfg.fix(text, unsafe=True, flavour=PYTORCH) == text.replace("int8", "INT8")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Sequence
 
 from ..diagnostics.diagnostic import Diagnostic, Path, position
@@ -24,6 +25,9 @@ OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", 
 
 # How many names are tried as patterns, of what length, with how many stars: more would take long.
 MOST_PATTERNS, LONGEST_PATTERN, MOST_STARS = 30, 200, 4
+
+# Around the name of a layer in those of its outputs and parameters, and of a module that is wrapped or compiled.
+AROUND_NAME = re.compile(r"\A(?:module\.|_orig_mod\.)+|(?::\d+|_output_\d+|\.weight|\.bias)\Z")
 
 
 Check = Callable[["Context"], Iterable[Diagnostic]]
@@ -94,6 +98,9 @@ class Context:
         """Return whether all these blocks could be read."""
         return self.incomplete.isdisjoint(tier.path for tier in tiers)
 
+    def is_quantizable(self, name: str) -> bool:
+        return name in self.by_name and self.flavour.quantizes(self.by_name[name])
+
     def is_quantized(self, layer: Layer) -> bool:
         skipped = layer.name in self.resolver.skipped_names or layer.type in self.resolver.skipped_types
         return not skipped and self.flavour.quantizes(layer)
@@ -113,7 +120,7 @@ class Context:
         if self._names is None:
             self._names = index_names(self.layers, self.flavour)
         if not any(sign in name for sign in "*?["):
-            close = self._names.nearest(name)
+            close = list(filter(self.is_quantizable, other_spellings(name))) or self._names.nearest(name)
             return did_you_mean(close), STRING.format(close[0]) if len(close) == 1 else None
         self._patterns += 1
         found = match_layers(name, self.supported) if self._patterns <= MOST_PATTERNS else []
@@ -143,6 +150,16 @@ def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
     quantizable = frozenset(layer.name for layer in layers if flavour.quantizes(layer))
     of_types = [layer.name for layer in layers if layer.type in flavour.types]
     return NameIndex(of_types or [x.name for x in layers if not layers.is_minor(x)], quantizable.__contains__)
+
+
+def other_spellings(name: str) -> list[str]:
+    """Return what a name may stand for: the layer of an output, a parameter, a node of an export, a wrapped module."""
+    name = AROUND_NAME.sub("", name)
+    if not name.startswith("/"):
+        return [name]
+    from ..models.modules import module_path  # only where there is a mistake
+
+    return [name, module_path(name) or name]
 
 
 def match_layers(pattern: str, layers: Sequence[Layer]) -> list[str]:

@@ -206,7 +206,9 @@ class Enum(Kind[str]):
             return "wrong-type", message, wanted + " without quotes", bare
         if whole_number(raw) is None and not raw[0].isalpha() and raw[0] != "_":
             return "wrong-type", "{} is a name, not {}".format(name, raw), wanted, None
-        return "out-of-range", "{} is {}; it has to be {}".format(name, raw, " or ".join(self.names)), wanted, None
+        message = "{} is {}; it has to be {}".format(name, raw, " or ".join(self.names))
+        same = next((known for known in self.names if known.lower() == raw.lower()), None)
+        return "out-of-range", message, wanted if same is None else "write {}".format(same), same
 
 
 def enum(type_name: str, *names: str) -> Enum:

@@ -58,7 +58,7 @@ class Module(NamedTuple):
 
 def find_modules(values: OnnxGraph) -> list[Module]:
     """Find the modules in a graph, in its order, one for each name; one that is called again is not listed again."""
-    containers = set(outer_paths(filter(None, (module_path(node.raw) for node in values.nodes))))
+    containers = set(outer_paths(filter(None, (module_path(node.raw.name) for node in values.nodes))))
     # The modules that have modules, by the names of parameters: `a` and `a.b` of "a.b.c.weight".
     containers.update(outer_paths(value.rpartition(".")[0] for value in values.constants if "::" not in value))
     found = list(filter(None, (read_module(node, values, containers) for node in values.nodes)))
@@ -104,7 +104,7 @@ def read_module(node: Node, values: OnnxGraph, containers: set[str]) -> Module |
     if kind is None:
         return None
     bias, add = bias_of(node, values)
-    one = Module("", kind, node, False, weight, bias, add, module_path(node.raw))
+    one = Module("", kind, node, False, weight, bias, add, module_path(node.raw.name))
     name, certain = name_module(one, values, containers)
     return one._replace(name=name, certain=certain)
 
@@ -133,16 +133,18 @@ def bias_of(node: Node, values: OnnxGraph) -> tuple[str | None, Node | None]:
     others = [value for value in add.inputs if value != node.outputs[0]]
     if len(others) != 1 or not values.origin(others[0]).constant:
         return None, None
-    same_place = module_path(node.raw) == module_path(add.raw) and scope_of(node.raw)[0] == scope_of(add.raw)[0]
+    same_place = (
+        module_path(node.raw.name) == module_path(add.raw.name) and scope_of(node.raw)[0] == scope_of(add.raw)[0]
+    )
     return (others[0], add) if same_place else (None, None)
 
 
-def module_path(node: Any) -> str | None:
+def module_path(name: str) -> str | None:
     """Read the path of modules in a node's name: `layer1.0.conv1` of "/layer1/layer1.0/conv1/Conv"."""
-    if not node.name.startswith("/"):
+    if not name.startswith("/"):
         return None
     parts: list[str] = []
-    for part in node.name.split("/")[1:-1]:
+    for part in name.split("/")[1:-1]:
         if parts and part.startswith(parts[-1] + "."):
             parts[-1] = part
         else:
@@ -312,7 +314,11 @@ def is_padded(one: Module, values: OnnxGraph) -> bool:
     if maker.type == "Pad" and maker.attribute("mode") in (None, b"constant", "constant"):
         return False
     scope = scope_of(maker.raw)[0]
-    return module_path(maker.raw) == one.path and scope == scope_of(one.node.raw)[0] and (one.path or scope) is not None
+    return (
+        module_path(maker.raw.name) == one.path
+        and scope == scope_of(one.node.raw)[0]
+        and (one.path or scope) is not None
+    )
 
 
 def find_lacks(kind: str, has_bias: bool, group: int, widths: Iterable[int]) -> tuple[str, ...]:
