@@ -8,7 +8,7 @@ import pytest
 
 import amctcfg
 from amctcfg import Layer
-from amctcfg.documents.settings import rewrite_head_paths
+from amctcfg.cli.opening import rewrite_head_paths
 
 STEP = "common_config { ifmr_quantize { search_step: 0.0100000001 } }"
 

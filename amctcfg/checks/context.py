@@ -155,11 +155,12 @@ def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
 def other_spellings(name: str) -> list[str]:
     """Return what a name may stand for: the layer of an output, a parameter, a node of an export, a wrapped module."""
     name = AROUND_NAME.sub("", name)
-    if not name.startswith("/"):
+    try:
+        from ..models.modules import module_path
+    except ImportError:  # a host that only expands may have deleted it
         return [name]
-    from ..models.modules import module_path  # only where there is a mistake
-
-    return [name, module_path(name) or name]
+    path = module_path(name)
+    return [name, path] if path else [name]
 
 
 def match_layers(pattern: str, layers: Sequence[Layer]) -> list[str]:

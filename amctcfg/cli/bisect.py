@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 from ..diagnostics.words import quote_name
 from ..documents.files import replace
-from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, SENSITIVITY, finite_number, flag, option
 from .console import EXIT_INTERRUPTED, EXIT_OK, Console, Failure, check_separable
-from .opening import open_workspace, read_scores, require_direction, require_tuning
+from .opening import open_workspace, read_scores, require_direction, require_tuning, rewrite_head_paths
 from .search_report import SearchReport
 from .simulate import count, simulating
 from .suggest import classify, note_unusable

@@ -7,11 +7,10 @@ from argparse import Namespace
 
 from ..checks.checking import check
 from ..documents.document import dumps
-from ..documents.settings import head_line
 from ..tools.condensing import condense
 from .arguments import FLAVOUR, GRAPH, OUTPUT, STRICT, option
 from .console import Console, Failure
-from .opening import open_workspace
+from .opening import head_line, open_workspace
 
 OPTIONS = (
     option("json JSON", "the JSON, possibly edited; - is standard input"),

@@ -12,7 +12,6 @@ from typing import Any, Sequence
 from ..checks.checking import check
 from ..diagnostics.diagnostic import ERROR
 from ..diagnostics.words import join_words
-from ..documents.settings import head_line
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, cascade_of
@@ -20,7 +19,7 @@ from ..messages.kinds import STRING
 from ..messages.meanings import field_meanings
 from .arguments import FLAVOUR, GRAPH, flag, option, target
 from .console import Console, Failure
-from .opening import open_workspace
+from .opening import head_line, open_workspace
 
 OPTIONS = (
     GRAPH,

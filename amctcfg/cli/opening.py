@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The beginning and the end of a command: its workspace, the rooms and scores that it needs, the file that it changes."""
+"""The beginning and the end of a command: its workspace, the rooms and scores that it needs, the file that it changes, and heads."""
 
 from __future__ import annotations
 
+import os
+import re
 from argparse import Namespace
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
-from ..documents.settings import rewrite_head_paths
+from ..diagnostics.words import CONTROL
+from ..documents.settings import MARK, Settings
 from ..workspace.failure import using
 from ..workspace.file import ConfigFile
 from ..workspace.workspace import Options, Workspace
@@ -87,3 +90,49 @@ def write_changed(text: str, file: ConfigFile, arguments: Namespace, console: Co
         console.output(rewrite_head_paths(text, file.name, arguments.output or file.name), arguments.output)
     elif text != file.document.text:
         console.rewrite(arguments.config, file.document.text, text)
+
+
+def rewrite_head_paths(text: str, original: str, copy: str | None) -> str:
+    """Rewrite the relative paths in a text's head so that a copy of the file at another place finds the same files.
+
+    `original` is its path, or a name in the current folder such as `<stdin>`; where the place `copy` is None, the paths
+    become absolute.
+    """
+    source = os.path.realpath(os.path.dirname(original) or ".")
+    target = None if copy is None else os.path.realpath(os.path.dirname(copy) or ".")
+    if source == target:
+        return text
+    for start, end in reversed(Settings(text, original).paths):
+        path = text[start:end].strip('"')
+        if path and not os.path.isabs(path):
+            whole = os.path.join(source, path)
+            path = os.path.normpath(whole) if target is None else relative_path(whole, target)
+            text = text[:start] + quote_path(path) + text[end:]
+    return text
+
+
+def head_line(graph: str, flavour: str, output: str | None, ignore: Iterable[str] = ()) -> str:
+    """Make the head of a new file at `output`, None for standard output, which is read in the current folder.
+
+    It is without the model where no comment can hold its path.
+    """
+    folder = os.path.dirname(output or "") or os.curdir
+    path = relative_path(graph, os.path.realpath(folder)).replace(os.sep, "/")
+    words = ["flavour={}".format(flavour)]
+    if not re.search('"|' + CONTROL, path):
+        words.insert(0, "graph={}".format(quote_path(path)))
+    codes = ",".join(ignore)
+    return "# {} {}\n".format(MARK, " ".join([*words, "ignore={}".format(codes)] if codes else words))
+
+
+def relative_path(path: str, folder: str) -> str:
+    """Return the path as seen from a folder, or the whole path where they are on different drives."""
+    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    try:
+        return os.path.relpath(real, folder)
+    except ValueError:
+        return real
+
+
+def quote_path(path: str) -> str:
+    return '"{}"'.format(path) if re.search(r"\s", path) else path

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from ..diagnostics.words import pluralize, quote_name
 from ..documents.files import write
-from ..documents.settings import rewrite_head_paths
 from ..workspace.file import ConfigFile
 from .console import EXIT_FAILURE, EXIT_OK, Console, duration
+from .opening import rewrite_head_paths
 
 if TYPE_CHECKING:
     from ..tuning import Bisection, Candidate, Journal
