@@ -26,7 +26,7 @@ from .graphs import (
     require_constant,
 )
 from .modules import find_modules
-from .values import OnnxGraph, node_names
+from .values import CONVOLUTIONS, OnnxGraph, node_names
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
 FIELDS = """
@@ -129,23 +129,16 @@ def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[tuple[
 # ---------------------------------------------------------------- conditions
 
 
-def rank_of(index: int, *allowed: int) -> Condition:
-    def condition(node: Node, graph: OnnxGraph) -> Assessment | None:
-        rank = graph.rank(node, index)
-        wanted = " or ".join(str(n) for n in allowed)
-        if rank is None:
-            return Assessment(note="its input is assumed to have {} dimensions, the model has no shape".format(wanted))
-        if rank in allowed:
-            return None
-        return Assessment("its input has {} dimensions, not {}".format(rank, wanted))
-
-    return condition
-
-
-def convolution_rank(node: Node, graph: OnnxGraph) -> Assessment | None:
-    """Check the rank of the input, or where the model has no shape, that of the weight, which is the same."""
-    allowed = (4,) if node.type == "ConvTranspose" else (4, 5)
-    return rank_of(1 if graph.rank(node, 0) is None and graph.rank(node, 1) else 0, *allowed)(node, graph)
+def check_rank(node: Node, graph: OnnxGraph) -> Assessment | None:
+    """Check the rank of the input, or where the model has no shape, that of a convolution's weight, which is the same."""
+    allowed = (4, 5) if node.type == "Conv" else (4,)
+    rank = graph.rank(node, 0)
+    if rank is None and node.type in CONVOLUTIONS:
+        rank = graph.rank(node, 1) or None
+    wanted = " or ".join(map(str, allowed))
+    if rank is None:
+        return Assessment(note="its input is assumed to have {} dimensions, the model has no shape".format(wanted))
+    return None if rank in allowed else Assessment("its input has {} dimensions, not {}".format(rank, wanted))
 
 
 def plain_gemm(node: Node, graph: OnnxGraph) -> Assessment | None:
@@ -170,8 +163,8 @@ CONDITIONS: dict[str, Condition] = {
     "constant weight": require_constant(
         "weight", "its weight is not a constant: it comes from '{}', an input of the model"
     ),
-    "4 or 5 dimensions": convolution_rank,
-    "4 dimensions": rank_of(0, 4),
+    "4 or 5 dimensions": check_rank,
+    "4 dimensions": check_rank,
     "plain gemm": plain_gemm,
     "product": product,
 }

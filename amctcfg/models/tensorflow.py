@@ -109,14 +109,12 @@ def undilated_depth(node: Node, graph: Graph) -> Assessment | None:
     return Assessment("its dilation in depth is {}, not 1".format(dilations[depth]))
 
 
-def are_off(*attributes: str) -> Condition:
-    def condition(node: Node, graph: Graph) -> Assessment | None:
-        found = [name for name in attributes if node.attribute(name)]
-        if not found:
-            return None
-        return Assessment("its {} {} true".format(" and ".join(found), "is" if len(found) == 1 else "are"))
-
-    return condition
+def untransposed(node: Node, graph: Graph) -> Assessment | None:
+    names = ("transpose_a", "transpose_b", "adjoint_a", "adjoint_b", "adj_x", "adj_y")
+    found = [name for name in names if node.attribute(name)]
+    if not found:
+        return None
+    return Assessment("its {} {} true".format(" and ".join(found), "is" if len(found) == 1 else "are"))
 
 
 def one_constant(node: Node, graph: TensorFlowGraph) -> Assessment | None:
@@ -133,7 +131,7 @@ CONDITIONS: dict[str, Condition] = {
     "constant_filter": require_constant("filter", "its filter comes from '{}', which is not in the graph"),
     "undilated": undilated,
     "undilated depth": undilated_depth,
-    "untransposed": are_off("transpose_a", "transpose_b", "adjoint_a", "adjoint_b", "adj_x", "adj_y"),
+    "untransposed": untransposed,
     "one constant": one_constant,
 }
 
@@ -216,7 +214,11 @@ def operation_attribute(operation: Any) -> Callable[[str], Any]:
 
 def node_attribute(node: Any) -> Callable[[str], Any]:
     def attribute(name: str) -> Any:
-        value = attribute_value(node, name)
+        attributes = getattr(node, "attr", {})
+        if hasattr(attributes, "keys"):  # TensorFlow's messages have a map, ours a list
+            value = attributes.get(name)
+        else:
+            value = next((entry.value for entry in attributes if entry.key == name), None)
         if value is None:
             return None
         if name == "value":
@@ -234,14 +236,6 @@ def shape_of(tensor: Any) -> Shape:
     if shape is None or getattr(shape, "unknown_rank", False):
         return None
     return tuple(dimension.size for dimension in shape.dim)
-
-
-def attribute_value(node: Any, name: str) -> Any:
-    """Return a node's AttrValue or None; our own messages have them as a list, TensorFlow's as a map."""
-    attributes = getattr(node, "attr", {})
-    if hasattr(attributes, "keys"):
-        return attributes.get(name)
-    return next((entry.value for entry in attributes if entry.key == name), None)
 
 
 # ---------------------------------------------------------------- graphs in files

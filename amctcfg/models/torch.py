@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layer, Layers, Traits
-from .modules import COUNTED, RECURRENT, find_lacks
+from .modules import COUNTED, find_lacks
 
 
 def layers_from_module(module: Any, flavour: Flavour | None = None) -> Layers:
@@ -63,8 +63,8 @@ def get_own_weight(module: Any) -> Any:
 
 def lacks_of(module: Any) -> tuple[str, ...]:
     kind = type(module).__name__
-    names = ("in_channels", "in_features", "input_size", *(("hidden_size",) if kind in RECURRENT else ()))
-    widths = [width for width in (getattr(module, name, None) for name in names) if isinstance(width, int)]
+    found = (getattr(module, name, None) for name in ("in_channels", "in_features", "input_size", "hidden_size"))
+    widths = [width for width in found if isinstance(width, int)]
     return find_lacks(kind, getattr(module, "bias", None) is not None, getattr(module, "groups", 1), widths)
 
 

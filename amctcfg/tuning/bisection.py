@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import (
     TYPE_CHECKING,
@@ -324,40 +325,31 @@ def run_steps(
     """Run a search and yield each verdict after it was taken; `search` says what the arguments are."""
     if jobs < 1:
         raise ValueError("jobs has to be at least 1")
-    if executor is not None:
-        yield from run_on(executor, bisection, evaluate, jobs)
-    elif jobs == 1:
+    if executor is None and jobs == 1:
         candidate = bisection.ask()
         while candidate is not None:
             verdict = evaluate(candidate)
             bisection.tell(candidate, verdict)
             yield Step(candidate, verdict, 0)
             candidate = bisection.ask()
-    else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(jobs) as threads:
-            yield from run_on(threads, bisection, evaluate, jobs)
-
-
-def run_on(executor: Executor, bisection: Bisection, evaluate: Evaluate, jobs: int) -> Generator[Step, None, None]:
-    """Keep an executor busy with what the search will most probably ask."""
-    from concurrent.futures import FIRST_COMPLETED, wait
+        return
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
     pending: dict[Any, Candidate] = {}
-    try:
-        while True:
-            for candidate in bisection.ask_many(jobs - len(pending)):
-                pending[executor.submit(evaluate, candidate)] = candidate
-            if not pending or bisection.finished:
-                return
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in [future for future in pending if future in done]:
-                candidate, verdict = pending[future], future.result()
-                del pending[future]
-                bisection.tell(candidate, verdict)
-                yield Step(candidate, verdict, len(pending))
-    finally:
-        bisection.drop_pending()
-        for future in pending:
-            future.cancel()
+    with contextlib.ExitStack() as stack:
+        workers = stack.enter_context(ThreadPoolExecutor(jobs)) if executor is None else executor
+        try:
+            while True:
+                for candidate in bisection.ask_many(jobs - len(pending)):
+                    pending[workers.submit(evaluate, candidate)] = candidate
+                if not pending or bisection.finished:
+                    return
+                done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in [future for future in pending if future in done]:
+                    candidate, verdict = pending.pop(future), future.result()
+                    bisection.tell(candidate, verdict)
+                    yield Step(candidate, verdict, len(pending))
+        finally:
+            bisection.drop_pending()
+            for future in pending:
+                future.cancel()

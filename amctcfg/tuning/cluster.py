@@ -50,8 +50,7 @@ class ClusterCommands:
         return list(words)
 
     def run(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int, log: str) -> Ended:
-        sent = {placeholder: ("candidate" + ending, contents) for placeholder, (ending, contents) in files.items()}
-        arguments = (list(words), {"AMCTCFG_WORKER": str(worker)}, sent, dict(values))
+        arguments = (list(words), {"AMCTCFG_WORKER": str(worker)}, dict(files), dict(values))
         try:
             answers = self._wait_for({"source": self._source, "arguments": arguments})
         except Exception as error:

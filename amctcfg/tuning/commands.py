@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import signal
-import sys
 import threading
 from typing import Iterator, Mapping, NamedTuple, Sequence, Tuple
 
@@ -21,8 +20,7 @@ from .worker import LIMIT, Supervised, fill_in
 
 Files = Mapping[str, Tuple[str, bytes]]  # for a placeholder the ending of its file, and the contents
 
-
-SCORE = re.compile(r"^amctcfg-score:[ \t]*([^\s]+)[ \t]*\r?$", re.MULTILINE)
+SCORE = re.compile(r"^amctcfg-score:[ \t]*(\S+)[ \t]*\r?$", re.MULTILINE)
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 
@@ -61,11 +59,10 @@ class LocalCommands:
         for ending, contents in files.values():
             replace(contents, self.place(worker, ending), None)
         filled = self.fill_in(words, files, values, worker)
-        script = [sys.executable, "-I", "-S", worker_module.__file__]
         with self._lock:
             if self._stopped:
                 raise CommandError("the search was stopped")
-            command = Supervised(script, filled, {"AMCTCFG_WORKER": str(worker)}, log)
+            command = Supervised([worker_module.__file__], filled, {"AMCTCFG_WORKER": str(worker)}, log)
             self._running.append(command)
         answers = command.wait()
         with self._lock:

@@ -90,10 +90,10 @@ class Strategy:
         return not any(map(self.is_good, found)) and max(scores) == scores[0]
 
     def largest(self, bad: Sequence[frozenset[str]]) -> frozenset[str] | None:
-        """Return all layers but the least likely one, such that no set around it was bad."""
+        """Return all layers but the least likely one, such that this set was not bad."""
         everything = frozenset(self.order)
         choices = (everything - {name} for name in reversed(self.order))
-        return next((names for names in choices if not any(names <= other for other in bad)), None)
+        return next((names for names in choices if names not in bad), None)
 
     # ------------------------------------------------------------ the search
 

@@ -99,12 +99,12 @@ def list_children() -> list[int]:
 
 
 class Supervised:
-    """A command below a process of its own, this module as a `script`, which ends it when this process dies."""
+    """A command below a process of its own, this module as Python's `script`, which ends it when this process dies."""
 
     def __init__(self, script: Sequence[str], words: Sequence[str], environment: Mapping[str, str], log: str) -> None:
         self.answers: dict[str, Any] = {}
         process: Any = subprocess.Popen(
-            list(script),
+            [sys.executable, "-I", "-S", *script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -153,7 +153,7 @@ def run_with_files(
     files: Mapping[str, tuple[str, bytes]],
     values: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Run a command on a worker of a cluster, on files that were sent along: for a placeholder name and contents.
+    """Run a command on a worker of a cluster, on files that were sent along: for a placeholder ending and contents.
 
     Returns `status` and `output`, or the `error` that kept it from running; and the `worker`.
     """
@@ -162,13 +162,13 @@ def run_with_files(
     name, is_wanted = dask_task()
     with tempfile.TemporaryDirectory(prefix="amctcfg-") as folder:
         places = dict(values)
-        for placeholder, (file_name, contents) in files.items():
-            places[placeholder] = os.path.join(folder, file_name)
+        for placeholder, (ending, contents) in files.items():
+            places[placeholder] = os.path.join(folder, "candidate" + ending)
             with open(places[placeholder], "wb") as file:
                 file.write(contents)
         log = os.path.join(folder, "output.txt")
-        script = [sys.executable, "-I", "-S", "-c", source]
-        answers = Supervised(script, [fill_in(word, places) for word in words], environment, log).wait(is_wanted)
+        filled = [fill_in(word, places) for word in words]
+        answers = Supervised(["-c", source], filled, environment, log).wait(is_wanted)
         with contextlib.suppress(FileNotFoundError), open(log, "rb") as file:
             answers["output"] = file.read(LIMIT)
         return dict(answers, worker=name)
