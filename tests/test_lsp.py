@@ -19,9 +19,8 @@ from amctcfg.diagnostics.codes import CODES, DIAGNOSTICS_PAGE
 from amctcfg.editor.actions import formatting
 from amctcfg.editor.analysis import Analysis, ClientSettings, EditorWorkspace
 from amctcfg.editor.completion import completion
-from amctcfg.editor.navigation import document_symbols, folding_ranges
+from amctcfg.editor.navigation import document_symbols, folding_ranges, semantic_tokens
 from amctcfg.editor.text import ENCODINGS, Text
-from amctcfg.editor.tokens import semantic_tokens
 from amctcfg.workspace.workspace import Options
 
 from .conftest import THOROUGH, command, thorough

@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding one's way in a file: symbols, folding, definitions, references."""
+"""Finding one's way in a file: symbols, folding, the kind of each word for its colour, definitions, references."""
 
 from __future__ import annotations
 
+import sys
 from itertools import groupby
-from typing import Any
+from typing import Any, Iterator
 
 from ..diagnostics.words import escape_controls
+from ..messages.kinds import BOOL, STRING, Enum
 from ..resolve.resolver import OF_LAYER, OF_TYPE
 from .analysis import Analysis
 from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, child_text
 
 SYMBOL_OBJECT, SYMBOL_FIELD, SYMBOL_ARRAY = 19, 8, 18
 DEEPEST_SYMBOL = 50  # levels of symbols; clients and the JSON of an answer have limits, too
+
+TOKENS = ("comment", "property", "string", "number", "keyword", "enumMember", "type", "variable")
+DEPRECATED = 1  # the first modifier: themes strike out what the model does not have
+LEGEND = {"tokenTypes": TOKENS, "tokenModifiers": ("deprecated",)}
 
 
 def document_symbols(analysis: Analysis) -> list[dict[str, Any]]:
@@ -50,6 +56,50 @@ def folding_ranges(analysis: Analysis) -> list[dict[str, Any]]:
         if len(run) > 1:
             found.append({"startLine": run[0], "endLine": run[-1], "kind": "comment"})
     return found
+
+
+def semantic_tokens(analysis: Analysis, start: int = 0, end: int = sys.maxsize) -> dict[str, Any]:
+    """Return the tokens of a stretch of the text, each relative to the one before, as the protocol packs them."""
+    data: list[int] = []
+    line = character = 0
+    for first, last, kind, modifiers in sorted(tokens(analysis)):
+        if last <= start or first >= end:
+            continue
+        place, behind = analysis.text.position(first), analysis.text.position(last)
+        if behind["line"] != place["line"]:  # a bare carriage return in a comment
+            continue
+        step = place["line"] - line
+        character = place["character"] - (character if not step else 0)
+        data += [step, character, behind["character"] - place["character"], TOKENS.index(kind), modifiers]
+        line, character = place["line"], place["character"]
+    return {"data": data}
+
+
+def tokens(analysis: Analysis) -> Iterator[tuple[int, int, str, int]]:
+    """Yield the start and the end of each word, its kind, and its modifiers."""
+    names = None if analysis.layers is None else {layer.name for layer in analysis.layers}
+    for start, end in analysis.outline.comments:
+        yield start, end, "comment", 0
+    for node in analysis.outline.walk():
+        if node.name:
+            yield node.start, node.name_end, "property", 0
+        if node.value is not None:
+            kind = kind_of_value(node)
+            absent = kind == "variable" and names is not None and node.text not in names
+            yield node.value_start, node.value_end, kind, DEPRECATED if absent else 0
+
+
+def kind_of_value(node: OutlineNode) -> str:
+    if node.field in NAMES_OF_LAYERS and node.text is not None:
+        return "variable"
+    if node.field in NAMES_OF_TYPES and node.text is not None:
+        return "type"
+    kind = node.spec.kind if node.spec is not None and not node.spec.is_message else None
+    if kind is STRING or (node.value or "")[:1] in ("'", '"'):
+        return "string"
+    if kind is BOOL:
+        return "keyword"
+    return "enumMember" if isinstance(kind, Enum) else "number"
 
 
 def name_at(analysis: Analysis, offset: int) -> OutlineNode | None:

@@ -24,10 +24,9 @@ from .actions import code_actions, formatting
 from .analysis import Analysis, ClientSettings, EditorWorkspace, diagnostic_of
 from .completion import completion
 from .hover import hover, inlay_hints
-from .navigation import definition, document_symbols, folding_ranges, references
+from .navigation import LEGEND, definition, document_symbols, folding_ranges, references, semantic_tokens
 from .protocol import END_OF_INPUT, BrokenHeader, FrameWriter, NotJson, ResponseError, read_frame
 from .text import ENCODINGS, Text
-from .tokens import legend, semantic_tokens
 
 DEBOUNCE = 0.15  # seconds without an edit before a file is checked
 TYPED = 2.0  # seconds without an edit before a problem that comes from typing is shown
@@ -373,7 +372,7 @@ def capabilities_of(encoding: str) -> dict[str, Any]:
         "documentSymbolProvider": True,
         "foldingRangeProvider": True,
         "inlayHintProvider": True,
-        "semanticTokensProvider": {"legend": legend(), "full": True, "range": True},
+        "semanticTokensProvider": {"legend": LEGEND, "full": True, "range": True},
         "codeActionProvider": {"codeActionKinds": ["quickfix", "refactor", "source.fixAll.amctcfg"]},
         "documentFormattingProvider": True,
         "documentRangeFormattingProvider": True,
