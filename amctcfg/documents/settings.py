@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 MARK = "amctcfg:"
 KEYS = ("graph", "flavour", "rules", "soc", "ignore")
-PATH_SETTINGS = ("graph",)  # settings whose value is a path, relative to the file
 
 COMMENT_OR_STRING = r"#([^\n]*)|" + STRING_OR_REST
 SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
@@ -50,7 +49,7 @@ class Settings:
             field = not_blank.search(text, behind)
             if field is not None and (match[1] is None or field.start() < match.start()):
                 head = False
-                self.ignore_waiting(self.source.span(field.start(), field.start()).line)
+                self.ignore_waiting(field.start())
             behind = match.end()
             words = (match[1] or "").lstrip("#").strip()
             if not words.startswith(MARK):
@@ -65,14 +64,16 @@ class Settings:
                 self.setting(setting, head)
             in_front = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
             if in_front.strip():  # the field of its own line, then
-                self.ignore_waiting(self.source.span(match.start(), match.start()).line)
+                self.ignore_waiting(match.start())
         field = not_blank.search(text, behind)
-        self.ignore_waiting(-1 if field is None else self.source.span(field.start(), field.start()).line)
+        self.ignore_waiting(None if field is None else field.start())
 
-    def ignore_waiting(self, line: int) -> None:
-        """Leave the codes that wait for a field out of its line."""
-        self.ignored += [(code, line, start, end) for code, start, end in self.waiting]
-        self.waiting = []
+    def ignore_waiting(self, offset: int | None) -> None:
+        """Leave the codes that wait for a field out of the line that it is on; out of none, where no field follows."""
+        if self.waiting:
+            line = -1 if offset is None else self.source.span(offset, offset).line
+            self.ignored += [(code, line, start, end) for code, start, end in self.waiting]
+            self.waiting = []
 
     def setting(self, match: re.Match[str], head: bool) -> None:
         key, value, bare = match.groups()
@@ -86,7 +87,7 @@ class Settings:
                 self.check_code(code, match)
         elif key in KEYS and head:
             self.values[key] = value
-            if key in PATH_SETTINGS:
+            if key == "graph":
                 self.paths.append(match.span(2))
             elif key == "flavour":
                 self.check_flavour(value, match)
@@ -118,11 +119,12 @@ class Settings:
         self.report("there is no {} '{}'".format(what, name), match, did_you_mean(nearest(name, known)) or hint)
 
     def report(self, message: str, match: re.Match[str], hint: str | None = None) -> None:
+        self.diagnostics.append(self.warning("unknown-setting", message, match.span(), hint))
+
+    def warning(self, code: str, message: str, place: tuple[int, int], hint: str | None) -> Diagnostic:
         from ..diagnostics.diagnostic import WARNING, Diagnostic
 
-        span = self.source.span(match.start(), match.end())
-        found = Diagnostic(WARNING, "unknown-setting", message, span=span, hint=hint, name=self.source.name)
-        self.diagnostics.append(found)
+        return Diagnostic(WARNING, code, message, self.source.span(*place), hint=hint, name=self.source.name)
 
     def without_ignored(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Return the diagnostics that no comment leaves out, and those about the settings themselves."""
@@ -136,18 +138,13 @@ class Settings:
 
     def unused(self, found: Iterable[Diagnostic]) -> list[Diagnostic]:
         """Return a warning for each `ignore` that leaves nothing out of these diagnostics."""
-        from ..diagnostics.diagnostic import WARNING, Diagnostic
-
         used = {way for diagnostic in found for way in ways_to_ignore(diagnostic)}
-        unused = []
-        for code, line, start, end in self.ignored:
-            if (code, line) not in used:
-                message = "this leaves out '{}', of which there is none".format(code)
-                span = self.source.span(start, end)
-                unused.append(
-                    Diagnostic(WARNING, "unused-ignore", message, span=span, hint="delete it", name=self.source.name)
-                )
-        return unused
+        words = "this leaves out '{}', of which there is none"
+        return [
+            self.warning("unused-ignore", words.format(code), (start, end), "delete it")
+            for code, line, start, end in self.ignored
+            if (code, line) not in used
+        ]
 
 
 def ways_to_ignore(diagnostic: Diagnostic) -> list[tuple[str, int | None]]:
