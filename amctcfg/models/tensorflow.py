@@ -278,7 +278,7 @@ def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     saved = decode_message(message_classes("amctcfg_graph", FIELDS)["SavedModel"], data)
     if saved is not None and any(meta.graph_def.node for meta in saved.meta_graphs):
         return examine_nodes(inline_functions(saved.meta_graphs[0].graph_def, name, len(data)), name, flavour)
-    hint = "is the file complete? It has to be a frozen graph, a GraphDef in protobuf's binary format"
+    hint = "is it complete? A model is a frozen graph (a binary GraphDef), an ONNX model, or a table of layers (.csv, .json)"
     raise graph_error("encoding", "this is not a TensorFlow graph, or only a part of one", name, hint)
 
 
