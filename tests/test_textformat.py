@@ -367,3 +367,19 @@ def test_what_people_bring_along_from_other_languages_has_its_cure(text, place, 
     (found,) = caught.value.diagnostics
     assert (found.code, found.hint) == ("syntax", hint)
     assert place is None or found.span.column == place
+
+
+@pytest.mark.parametrize(
+    "data, is_gbk",
+    [
+        ("# 跳过第一层\nskip_layers: 'a'\n".encode("gbk"), True),
+        ("# 跳过".encode("utf-8") + b"\xff", False),
+        ("# caf\u00e9 noir\n".encode("latin-1"), False),
+        (b"do_fusion: true \xc4", False),  # half of a character
+    ],
+)
+def test_a_file_in_gbk_is_named_as_one(data, is_gbk):
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.loads(data)
+    (found,) = caught.value.diagnostics
+    assert found.code == "encoding" and found.message.endswith("; the file seems to be in GBK") is is_gbk

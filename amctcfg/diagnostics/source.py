@@ -89,7 +89,11 @@ def decode(text: str | bytes, name: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise_binary(data, name)
+        import re  # for odd files only
+
         message = "byte 0x{:02X} is not UTF-8".format(data[error.start])
+        if re.match(rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe])+\Z", data):  # all its characters are of GB 2312
+            message += "; the file seems to be in GBK"
         raise encoding_error(data[: error.start].decode("utf-8"), message, name)
 
 
