@@ -51,10 +51,7 @@ def field_words(analysis: Analysis, node: OutlineNode) -> str | None:
 
 
 def layers_of_block(analysis: Analysis, node: OutlineNode) -> list[Layer] | None:
-    """Find the quantized layers that have the block at a node; None where it is not a block, or there is no model.
-
-    The resolver is that of the last text that could be read: a block that is being written counts, too.
-    """
+    """Find the quantized layers that have the block at a node, also one that is being written; None without a model."""
     resolver, layers = analysis.resolver, analysis.layers
     if resolver is None or layers is None:
         return None

@@ -38,7 +38,7 @@ BROKEN, LOADED = object(), object()
 
 PARAMETERS = (KeyError, TypeError, AttributeError, ValueError, OverflowError)  # what parameters of another form raise
 
-MESSAGE_TYPES = {"error": 1, "warning": 2, "info": 3, "log": 4}
+WARNING, INFO = 2, 3  # types of messages
 
 
 def serve(stdin: IO[bytes], stdout: IO[bytes]) -> int:
@@ -198,15 +198,13 @@ class Server:
         return file.analysis
 
     def log(self, text: str) -> None:
-        self.writer.notify("window/logMessage", {"type": MESSAGE_TYPES["info"], "message": text})
+        self.writer.notify("window/logMessage", {"type": INFO, "message": text})
 
     def show_problem(self, problem: str | None) -> None:
         """Say once why a file can't be looked at on its model."""
         if problem is not None and problem not in self.problems:
             self.problems.add(problem)
-            self.writer.notify(
-                "window/showMessage", {"type": MESSAGE_TYPES["warning"], "message": "amctcfg: " + problem}
-            )
+            self.writer.notify("window/showMessage", {"type": WARNING, "message": "amctcfg: " + problem})
 
     # ------------------------------------------------------------ messages
 

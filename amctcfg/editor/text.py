@@ -6,6 +6,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
+from os.path import commonprefix
 from typing import Any, Sequence
 
 from ..diagnostics.source import Source, Span
@@ -73,7 +74,7 @@ class Text:
         for change in changes:
             if not isinstance(change.get("text"), str):
                 raise ValueError("a change has a text")
-            if "range" in change and change["range"] is not None:
+            if change.get("range") is not None:
                 start, end = (current.offset(change["range"][side]) for side in ("start", "end"))
                 whole = current.text[:start] + change["text"] + current.text[max(start, end) :]
             else:
@@ -89,11 +90,6 @@ def whole_edit(before: str, after: str) -> list[Edit]:
     """Make the edit that turns one text into another, without what both ends share; none if they are equal."""
     if before == after:
         return []
-    start = count_shared(before, after)
-    end = count_shared(before[start:][::-1], after[start:][::-1])
+    start = len(commonprefix([before, after]))  # noqa: RUF071 - of texts, not of paths
+    end = len(commonprefix([before[start:][::-1], after[start:][::-1]]))  # noqa: RUF071
     return [Edit(start, len(before) - end, after[start : len(after) - end])]
-
-
-def count_shared(one: str, other: str) -> int:
-    """Count the characters that two texts begin with alike."""
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other)))
