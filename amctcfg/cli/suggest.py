@@ -9,7 +9,7 @@ from typing import Iterable
 
 from ..diagnostics.diagnostic import ERROR
 from ..diagnostics.words import dump_json, join_words, pluralize, quote_name
-from ..documents.selections import TERMS, parse_expression, select
+from ..documents.selections import TERMS, parse_expression, select, write_expression
 from ..workspace.file import ConfigFile, as_text
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, SENSITIVITY, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, check_neutral, check_separable
@@ -118,13 +118,13 @@ def select_where(arguments: Namespace, console: Console, file: ConfigFile) -> di
     found = {}
     for text in arguments.where:
         try:
-            expression = parse_expression(text)
-            names = select(expression, file.layers or (), file.flavour)
+            terms = parse_expression(text)
+            names = select(terms, file.layers or (), file.flavour)
         except ValueError as error:
             raise Failure("--where {}: {}".format(text, error)) from None
         if not names:
             console.note("no layer that can be quantized fulfils {}".format(text))
-        found[str(expression)] = names
+        found[write_expression(terms)] = names
     return found
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Detection of a text's flavour: the one whose messages have its fields, then the one whose types it names."""
+"""Detection of a text's flavour: by its fields, its head, the model's types, then its own."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from .foreign import find_family, foreign_message, head_value
 def detect(text: str | bytes, layers: Iterable[Layer] | None = None) -> tuple[Flavour, ...]:
     """Rank the flavours by how well they fit a text.
 
-    Fields count first, then a comment `# proto-file:` in the head that names the schema; a `# proto-message:` that is none
-    of theirs is another kind of file. With `layers`, the flavours that
-    quantize most of their types come before those that fit the types in the text. A type that differs from one of
-    TF-Ascend's by case alone is a slip and no evidence.
+    Fields count first, then a comment `# proto-file:` in the head, the types of the layers, and those in the text, of which
+    one that differs from TF-Ascend's by case alone is a slip. A `# proto-message:` that is none of theirs is another
+    kind of file.
 
     Args:
         text: The configuration.
@@ -52,7 +51,7 @@ def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> tuple[Flavour, ...]:
 
 
 def misfit(tree: Tree, flavour: Flavour, known: frozenset[str] = frozenset()) -> tuple[int, bool, int, int]:
-    """Return the evidence against a flavour, the weightiest first: by fields, the head, the model's types, and the text's."""
+    """Return the evidence against a flavour, the weightiest first."""
     own = flavour.quantizable_types | set(flavour.types)
     slips = {name.lower() for name in TF_ASCEND.types}
     wrong = {
@@ -63,7 +62,7 @@ def misfit(tree: Tree, flavour: Flavour, known: frozenset[str] = frozenset()) ->
 
 
 def proto_of(tree: Tree) -> str:
-    """Return the schema's file that the head names in a comment `# proto-file:`, without its folder; "" for none."""
+    """Return the file of the schema that the head names, without its folder; "" for none."""
     return head_value(tree, "proto-file").replace("\\", "/").rpartition("/")[2]
 
 
@@ -78,7 +77,7 @@ def evidence(tree: Tree, flavour: Flavour) -> list[str]:
 
 
 def fits_tf_ascend(tree: Tree) -> bool:
-    """Return whether nothing in a text speaks against TF-Ascend: the common case, decided without loading other flavours."""
+    """Return whether nothing speaks against TF-Ascend: the common case, decided without loading other flavours."""
     return not any(misfit(tree, TF_ASCEND))
 
 

@@ -107,7 +107,7 @@ class Document(Generic[C_co]):
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
-        """Return what a notebook shows; raise an `AttributeError`, and text there, where a host deleted the room."""
+        """Return what a notebook shows; an `AttributeError`, for which it shows text, where a host deleted the room."""
         try:
             from ..pages.table import document_html
         except ImportError:

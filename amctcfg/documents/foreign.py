@@ -65,7 +65,7 @@ MOST_HEAD_LINES = 50  # of a text's beginning that are looked through for its he
 
 INSTEAD = "amctcfg reads the simplified configuration of post-training quantization (AMCTConfig with common_config)"
 
-# ATC's options aren't text format: `key: value` lines, bare to the end of the line, one of which names the configuration.
+# ATC's options are `key: value` lines, bare to the end of the line, one of which names the configuration.
 ATC_OPTIONS = r"^[ \t]*calibration[ \t]*:[ \t\r\n]*\{"
 ATC_OPTION = r"^[ \t]*(input_data_dir|input_shape|config_file)[ \t]*:[ \t]*([^\n]*)"
 
@@ -92,7 +92,7 @@ CALLED: dict[str, str] = {
 
 
 def iter_top_fields(fields: Iterable[Any], depth: int = 0) -> Iterator[Field]:
-    """Iterate over the fields at the top of a text and those a few messages further down, which is where families differ."""
+    """Iterate over the fields down to a few messages below the top, where families differ."""
     for field in split(fields):
         if field[0] is not None:
             yield field
@@ -101,7 +101,7 @@ def iter_top_fields(fields: Iterable[Any], depth: int = 0) -> Iterator[Field]:
 
 
 def find_family(tree: Tree) -> tuple[str, Field] | None:
-    """Return the other kind of configuration that a text is, and the field that shows it; None where there is none."""
+    """Return the other kind of configuration that a text is, and the field that shows it."""
     numbers = ((family_with_field(field[0]), field) for field in iter_top_fields(tree.fields))
     found = [(number, field) for number, field in numbers if number is not None]
     if not found:
@@ -122,13 +122,13 @@ def head_value(tree: Tree, wanted: str) -> str:
 
 
 def foreign_message(tree: Tree) -> str:
-    """Return the message that the head names in a comment `# proto-message:`, where it is another kind's; else ""."""
+    """Return the message that the head names, where it is another kind's; else ""."""
     name = head_value(tree, "proto-message").rpartition(".")[2]  # without the package
     return "" if name in {flavour.config.__name__ for flavour in FLAVOURS.values()} else name
 
 
 def recognize_options(error: ConfigError) -> ConfigError:
-    """Return the error of a text that is not text format; one that names ATC's options where it is these."""
+    """Return the error of a text that is not text format, or one that says that it is ATC's options."""
     text, name = error.text or "", error.diagnostics[0].name
     begin = re.search(ATC_OPTIONS, text, re.MULTILINE)
     options = dict(re.findall(ATC_OPTION, text, re.MULTILINE)) if begin else {}
@@ -149,7 +149,7 @@ def family_with_field(name: str) -> int | None:
 
 
 def make_family_error(tree: Tree, reading: Reading) -> Diagnostic | None:
-    """Return the one diagnostic for a file of another kind; None where what shows it is a field of this kind as well."""
+    """Return the one diagnostic for a file of another kind; None where this kind has the field that shows it."""
     shown = foreign_message(tree)
     if shown:
         what, start, path = "of the message {}".format(shown), tree.source.text.index(shown), None
@@ -164,7 +164,7 @@ def make_family_error(tree: Tree, reading: Reading) -> Diagnostic | None:
 
 
 def refine_errors(tree: Tree, reading: Reading) -> None:
-    """Refine the errors of a text that have one cause: it is another kind of file, or two files in one."""
+    """Refine errors that have one cause: another kind of file, or two files in one."""
     family = make_family_error(tree, reading)
     if family is not None:
         reading.diagnostics, reading.foreign = [family], True
@@ -202,7 +202,7 @@ def unknown_field(flavour: Flavour, cls: type[Message], name: str) -> Wording:
 
 
 def belongs_elsewhere(flavour: Flavour, cls: type[Message], name: str) -> str | None:
-    """Say where a field belongs that other messages, flavours or versions have; None where none has it."""
+    """Say which other messages, flavours or versions have a field."""
     gone = dict(flavour.removed_fields).get(name)
     if gone:
         return gone
@@ -239,7 +239,7 @@ def newest_names(flavours: Iterable[Flavour]) -> list[str]:
 
 @lru_cache(maxsize=512)  # the same wrong type is there again and again
 def unknown_type(flavour: Flavour, name: str) -> Wording:
-    """Word the diagnostic for a type that the flavour does not have: its own name for it, and who has this one."""
+    """Word the diagnostic for a type that the flavour does not have."""
     quantizable = sorted(flavour.quantizable_types)
     same = [known for known in quantizable if known.lower() == name.lower()]
     others = [] if name in PLACEHOLDERS else FLAVOURS.newest()  # which are many to load

@@ -54,10 +54,8 @@ class Entry(NamedTuple):
 def parse_json(text: str | bytes, name: str) -> tuple[Source, Json]:
     """Read the value in a JSON text, with positions.
 
-    Objects in the outermost one that are written alike share what they hold, with the places of the first, as most layers'
-    entries are alike: `read_value` gives any of them its own.
-
-    Raises `ConfigError`, code `invalid-json`, for anything else.
+    Objects in the outermost one that are written alike, as most layers' entries, share what they hold, with the places of
+    the first: `read_value` gives each its own. Raises `ConfigError`, code `invalid-json`.
     """
     source = Source(decode(text, name), name)
     offset = 1 if source.text.startswith("\ufeff") else 0
@@ -152,7 +150,7 @@ def read_member(text: str, offset: int, depth: int, alike: dict[str, Any]) -> tu
 
 
 def read_alike(text: str, start: int, alike: dict[str, Any]) -> Json:
-    """Read a value of the outermost object, or take it from `alike`, what such objects hold by their text."""
+    """Read a value of the outermost object, or take what one written alike holds."""
     guess = FLAT_OBJECT.match(text, start)  # a wrong one isn't found, as an object's text begins no other object's
     if guess is not None and guess[0] in alike:
         return Json(alike[guess[0]], start, guess.end())

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import Iterator, Mapping, NamedTuple, Sequence
+from typing import Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 from ..diagnostics.words import CONTROL, shorten
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers, Traits
 from ..textformat.literals import read_name
 from ..textformat.tree import Field, Tree, elements_of, split
+
+Terms = List[Tuple[str, str]]  # of which a layer has to fulfil all: each with its value
 
 SKIP_LAYERS = "skip_layers"
 
@@ -34,18 +36,9 @@ TERM_VALUES = {  # what follows the name of a term
 TERMS_OF_MODELS = ("runtime-weight", "channels%", "depthwise")  # about which a table of layers says nothing
 
 
-class Expression(NamedTuple):
-    """Terms of which a layer has to fulfil all: each with its value."""
-
-    terms: tuple[tuple[str, str], ...]
-
-    def __str__(self) -> str:
-        return ",".join(write_term(name, value) for name, value in self.terms)
-
-
-def parse_expression(text: str) -> Expression:
+def parse_expression(text: str) -> Terms:
     """Parse the terms of a selection, which commas join. Raises `ValueError` for an unknown term or a wrong value."""
-    terms: list[tuple[str, str]] = []
+    terms: Terms = []
     position, text = 0, text.strip()
     while position < len(text) or not terms:
         match = TERM.match(text, position)
@@ -65,11 +58,15 @@ def parse_expression(text: str) -> Expression:
         position = match.end()
     if text.endswith(","):
         raise ValueError("a term is missing behind the last comma; the terms are {}".format(TERMS))
-    return Expression(tuple(terms))
+    return terms
 
 
 def not_a_term(written: str) -> ValueError:
     return ValueError("'{}' is not a term of a selection; the terms are {}".format(written, TERMS))
+
+
+def write_expression(terms: Terms) -> str:
+    return ",".join(write_term(name, value) for name, value in terms)
 
 
 def write_term(name: str, value: str) -> str:
@@ -86,7 +83,7 @@ def write_term(name: str, value: str) -> str:
 # ---------------------------------------------------------------- which layers
 
 
-def select(expression: Expression, layers: Sequence[Layer], flavour: Flavour) -> list[str]:
+def select(terms: Terms, layers: Sequence[Layer], flavour: Flavour) -> list[str]:
     """Select the layers that can be quantized and fulfil all terms, in the model's order.
 
     `first` and `last` count among those that fulfil the others. Raises `ValueError` for a term about which a table of
@@ -94,18 +91,14 @@ def select(expression: Expression, layers: Sequence[Layer], flavour: Flavour) ->
     """
     found, traits = [layer for layer in layers if flavour.quantizes(layer)], Layers(layers).traits
     separator = "." if flavour.graphs == "torch" else "/"
-    for name, value in expression.terms:
+    for name, value in terms:
         if traits is None and name in TERMS_OF_MODELS:
             raise ValueError("a table of layers does not tell '{}'; it takes the model".format(name))
         if name not in ("first", "last"):
             found = [layer for layer in found if fulfils(layer, traits, name, value, separator)]
     names = [layer.name for layer in found]
-    low, high = 0, len(names)
-    for name, value in expression.terms:
-        if name == "first":
-            high = min(high, int(value[:18]))
-        elif name == "last":
-            low = max(low, len(names) - int(value[:18]))
+    low = max([0, *(len(names) - int(value[:18]) for name, value in terms if name == "last")])
+    high = min([len(names), *(int(value[:18]) for name, value in terms if name == "first")])
     return names[low:high]
 
 
@@ -184,7 +177,7 @@ def lines_at(text: str, fields: Sequence[Field], index: int, start: int) -> Iter
 
 
 def ends_block(text: str, offset: int) -> bool:
-    """Return whether the lines above the beginning of a line are a block's: its comment, and nothing but entries below."""
+    """Return whether the lines above the beginning of a line are a block's."""
     while offset:
         start = text.rfind("\n", 0, offset - 1) + 1
         line = text[start:offset]
@@ -211,8 +204,7 @@ class Judged(NamedTuple):
 def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour) -> list[Judged]:
     """Compare the blocks of a text with a model.
 
-    A name that stands outside of all blocks, or is chosen by a block above, is not wanted again: an entry can't be there
-    twice.
+    A name outside of all blocks, or chosen by a block above, is not wanted again: an entry can't be there twice.
     """
     blocks = find_blocks(tree)
     if not blocks:

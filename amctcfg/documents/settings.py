@@ -69,7 +69,7 @@ class Settings:
         self.ignore_waiting(None if field is None else field.start())
 
     def ignore_waiting(self, offset: int | None) -> None:
-        """Leave the codes that wait for a field out of the line that it is on; out of none, where no field follows."""
+        """Leave the codes that wait for a field out of its line; out of none, where no field follows."""
         if self.waiting:
             line = -1 if offset is None else self.source.span(offset, offset).line
             self.ignored += [(code, line, start, end) for code, start, end in self.waiting]
@@ -113,7 +113,7 @@ class Settings:
     def report_unknown(
         self, what: str, name: str, known: Iterable[str], match: re.Match[str], hint: str | None = None
     ) -> None:
-        """Report a name that is not known, with the nearest one that is; the hint is for one that is near to none."""
+        """Report an unknown name with the nearest known one, or else a hint."""
         from ..diagnostics.suggestions import did_you_mean, nearest
 
         self.report("there is no {} '{}'".format(what, name), match, did_you_mean(nearest(name, known)) or hint)
