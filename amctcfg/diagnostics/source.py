@@ -92,13 +92,14 @@ def decode(text: str | bytes, name: str) -> str:
         import re  # for odd files only
 
         message = "byte 0x{:02X} is not UTF-8".format(data[error.start])
-        if re.match(rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe])+\Z", data):  # all its characters are of GB 2312
+        if re.match(GB_2312, data):
             message += "; the file seems to be in GBK"
         raise encoding_error(data[: error.start].decode("utf-8"), message, name)
 
 
 # What files begin with that are not text, or are in another encoding; the usual one of text format never does.
 BINARY = (b"\x08", b"\n", b"P", b"\0")
+GB_2312 = rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe])+\Z"
 
 
 def raise_binary(data: bytes, name: str) -> None:
