@@ -346,7 +346,7 @@ expressions, units = eval(sys.stdin.read())
 for pattern, flags in expressions:
     for unit in units:
         text = unit * (40000 // len(unit))
-        re.compile(pattern, flags).match(text)
+        re.compile(pattern, flags).match(text.encode("gbk") if isinstance(pattern, bytes) else text)
 """
 
 
