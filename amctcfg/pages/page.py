@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from collections import Counter
 from typing import Any, Iterable, Iterator, Mapping
 
@@ -140,11 +139,8 @@ def picture_html(writer: HtmlTable) -> str:
             dots[row.is_quantized].append("M{:g} {:.3g}h0".format(at + 0.5, height))
     if len(dots[True]) + len(dots[False]) < 3:
         return ""
-    finite = sorted(score for score in texts if math.isfinite(score)) or [0.0]
-    best, worst = (finite[0], finite[-1]) if scale.sign < 0 else (finite[-1], finite[0])
-    words = "{} from {} (bottom) to {} (top), first layer to last".format(
-        table.score, texts.get(worst, worst), texts.get(best, best)
-    )
+    worst, best = (texts.get(score, score) for score in (scale.worst, scale.best))
+    words = "{} from {} (bottom) to {} (top), first layer to last".format(table.score, worst, best)
     logarithm = "; on the scale -log10(1 - score)" if scale.is_logarithmic else ""
     marks = [("key", "quantized")] + ([("key off", "not quantized")] if dots[False] else [])
     key = " ".join("<span class=mark><b class='{}'></b>{}</span>".format(*mark) for mark in marks)

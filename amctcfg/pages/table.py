@@ -50,22 +50,19 @@ class Scale:
     """A scale from the worst score to the best; of cosines, of the logarithm of what is missing to 1."""
 
     def __init__(self, scores: Iterable[float], low_is_sensitive: bool | None) -> None:
-        finite = [score for score in scores if math.isfinite(score)] or [0.0]
+        finite = sorted(filter(math.isfinite, scores)) or [0.0]
         self.sign: float = -1.0 if low_is_sensitive is False else 1.0
-        self.is_logarithmic: bool = self.sign > 0 and all(0 <= score <= 1 for score in finite)
-        drawn = [self.goodness(score) for score in finite]
-        self.worst: float = min(drawn)
-        self.best: float = max(drawn)
+        self.is_logarithmic: bool = self.sign > 0 and finite[0] >= 0 and finite[-1] <= 1
+        self.worst: float = finite[-1 if self.sign < 0 else 0]
+        self.best: float = finite[0 if self.sign < 0 else -1]
 
     def goodness(self, score: float) -> float:
         return -math.log10(max(1 - score, 1e-8)) if self.is_logarithmic else self.sign * score
 
     def harm(self, score: float) -> float:
         """Return how bad a score is, from 0, the best, to 1, the worst."""
-        if self.worst == self.best:
-            return 0.0
-        share = (self.best - self.goodness(score)) / (self.best - self.worst)
-        return min(max(share, 0.0), 1.0)
+        worst, best = self.goodness(self.worst), self.goodness(self.best)
+        return 0.0 if worst == best else min(max((best - self.goodness(score)) / (best - worst), 0.0), 1.0)
 
 
 class HtmlTable:
