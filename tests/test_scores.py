@@ -125,6 +125,7 @@ def test_a_journal_that_was_cut_off_or_is_not_ours(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(b"nonsense\n[1]\n{}\n" + whole + b'{"plan": "x')
     again = Journal(str(tmp_path))
-    assert again.verdicts_on(candidate) == [True, False, None, 0.5]
+    (verdicts,) = again.verdicts().values()
+    assert verdicts == [True, False, None, 0.5]
     assert path.read_bytes() == b"nonsense\n[1]\n{}\n" + whole  # the rest of a line that was cut off is gone
-    assert [type(verdict) for verdict in again.verdicts_on(candidate)] == [bool, bool, type(None), float]
+    assert [type(verdict) for verdict in verdicts] == [bool, bool, type(None), float]

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 return take_verdict(report, arguments.tell)
             return CommandLoop(report, files, arguments).run()
     except Locked as locked:
-        who = "" if locked.pid is None else " (pid {})".format(locked.pid)
+        who = " (pid {})".format(locked) if str(locked) else ""
         words = "another search{} uses {}; wait for it, or choose another folder with --state"
         raise Failure(words.format(who, folder.given)) from None
 

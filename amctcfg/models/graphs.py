@@ -13,10 +13,9 @@ from ..flavours.layer import MINOR_TYPES, Layer, Layers, Traits
 
 
 class Node(NamedTuple):
-    """The parts of a node that matter: name, type, the values that it reads and makes, and a look-up of its attributes.
+    """A node, with the values that it reads and makes, and a look-up of its attributes.
 
-    A node that stands for the argument of a function is `hidden`: it is not a layer, but filters pass through it. `raw` is
-    the node of the file.
+    hidden -- whether it stands for the argument of a function: not a layer, but filters pass. raw -- the node of the file.
     """
 
     name: str
@@ -67,7 +66,7 @@ Shape = Optional[Tuple[int, ...]]
 
 
 class ValueOrigin(NamedTuple):
-    """The origin of a value: where it begins, the operations on the way, whether it is constant, its final shape."""
+    """The value that a value begins as, the operations on the way, whether it is constant, its final shape."""
 
     value: str
     through: tuple[str, ...]
@@ -129,11 +128,11 @@ class Graph:
         return None
 
     def channels(self, node: Node) -> Traits:
-        """Tell the group and the channels of a node, as far as the shape of its weight shows them."""
+        """Tell the group and the channels of a node, as far as its weight shows them."""
         raise NotImplementedError
 
     def is_minor(self, node: Node) -> bool:
-        """Tell whether a node holds, reads or measures something, and isn't a layer in anybody's eyes."""
+        """Tell whether a node only holds, reads or measures something."""
         if node.type in MINOR_TYPES:
             return True
         if node.type not in self.transparent or not node.outputs:
@@ -208,13 +207,13 @@ def portray(node: Node, graph: Graph) -> Traits:
 
 
 def name_sharers(examined: Iterable[Examined], weights: Mapping[str, str]) -> list[Examined]:
-    """Say of each layer which other one has the same weight; `weights` are the weights by layer."""
+    """Say of each layer which other one has the same of the `weights`."""
     shares = find_sharers(weights)
     return [one._replace(traits=one.traits._replace(shares=shares.get(one.layer.name))) for one in examined]
 
 
 def find_sharers(weights: Mapping[str, str]) -> dict[str, str]:
-    """Find for each layer the first other one with the same weight; `weights` are the weights by layer."""
+    """Find for each layer the first other one with the same weight."""
     owners: dict[str, list[str]] = {}
     for name, weight in weights.items():
         owners.setdefault(weight, []).append(name)
@@ -225,8 +224,7 @@ def find_sharers(weights: Mapping[str, str]) -> dict[str, str]:
 class Allowance:
     """The room to lay out a file, in characters of names: a few subgraphs can make a graph of any size.
 
-    A fixed part and a multiple of the file's size. Each node counts as some characters beside its name. A model with some
-    hundred calls of small functions needs a tenth.
+    A fixed part and a multiple of the file's size; a model with some hundred calls of small functions needs a tenth.
     """
 
     FIXED, PER_BYTE, PER_NODE = 8000000, 50, 100

@@ -127,8 +127,7 @@ class Bisection:
         """Return at most `n` candidates to try at the same time, without a verdict and not pending.
 
         First the one that `ask` gives, then those that the search will most probably ask about next; none where everything
-        that helps is pending, or the search is finished. The answer does not depend on how many are tried at once, nor on
-        the order of their verdicts: one that the search does not come to is kept, and used when it does.
+        that helps is pending, or the search is finished. The answer does not depend on how many are tried at once.
         """
         room = n if self.budget is None else min(n, self.budget - self.runs - len(self._pending))
         found = self.strategy.likely_questions(self._verdicts, frozenset(self._pending), room)
@@ -156,11 +155,7 @@ class Bisection:
         self.take(candidate.skip, verdict)
 
     def take(self, names: Iterable[str], verdict: Verdict) -> None:
-        """Take the verdict on a set of layers, asked about or not: a run that is in a journal.
-
-        Raises:
-            ValueError: A score without a target, or names that can't be skipped.
-        """
+        """Take the verdict on a set of layers, asked about or not; `ValueError` as by `tell`, or for other names."""
         key = frozenset(names)
         if not key < frozenset(self.order) and key:
             raise ValueError("that is not a set of layers that this search could ask about")
@@ -264,10 +259,7 @@ def is_decided(verdicts: list[Verdict], repeat: int) -> bool:
 
 
 def summarize(verdicts: list[Verdict]) -> Verdict:
-    """Return what several runs come to: the mean of scores, the majority of verdicts; a tie is not good.
-
-    A bad run among scores is one whose score is not finite, so neither is their mean.
-    """
+    """Return what several runs come to: the mean of scores, bad if one was not finite; the majority, a tie being bad."""
     scores = [verdict for verdict in verdicts if verdict is not None and not isinstance(verdict, bool)]
     if scores:
         return False if any(verdict is False for verdict in verdicts) else sum(scores) / len(scores)
@@ -297,8 +289,7 @@ def search(
     Args:
         bisection: The search; verdicts that it has count.
         evaluate: Gives the verdict on a candidate, as `Bisection.tell` takes it.
-        executor: Where it is called: threads, processes, or `dask.distributed.Client.get_executor()`. Threads of our own
-            if left out, or this thread where `jobs` is 1.
+        executor: Where it is called, such as `dask.distributed.Client.get_executor()`; threads of our own if left out.
         jobs: How many candidates are evaluated at the same time, at most.
 
     Returns:
@@ -322,7 +313,7 @@ def search(
 def run_steps(
     bisection: Bisection, evaluate: Evaluate, executor: Executor | None = None, jobs: int = 1
 ) -> Generator[Step, None, None]:
-    """Run a search and yield each verdict after it was taken; `search` says what the arguments are."""
+    """Run a search as `search` does, and yield each verdict after it was taken."""
     if jobs < 1:
         raise ValueError("jobs has to be at least 1")
     if executor is None and jobs == 1:

@@ -16,7 +16,7 @@ from .bisection import Bisection, Candidate
 from .strategy import Verdict
 
 NAME = "journal.jsonl"
-CANT_TELL = 125  # the exit status of a command that has looked and can't tell
+CANT_TELL = 125  # the exit status
 
 LOCK, BEGUN, RUNS = "lock", "search.json", "runs"
 OURS = re.compile(r"(journal\.jsonl|search\.json|(best|next|candidate(-\d+)?)\.(cfg|json|txt|onnx))\Z")
@@ -27,8 +27,8 @@ TEMPORARY = re.compile(r"\.amctcfg-")  # what a killed search was writing
 class Journal:
     """The runs of a search, in `journal.jsonl` of a folder.
 
-    A line is on the disk before the search goes on. A last line that was cut off when the process was killed is dropped,
-    and so is whatever is not a line of ours. A run that ended without a verdict, other than by saying so, is run again.
+    A line is on the disk before the search goes on. A last line that was cut off is dropped, and what is not a line of ours.
+    A run that ended without a verdict, other than by saying so, is run again.
 
     Args:
         folder: The folder, which is made where it is missing.
@@ -53,10 +53,6 @@ class Journal:
         if whole != data:
             with open(self.path, "r+b") as file:
                 file.truncate(len(whole))
-
-    def verdicts_on(self, candidate: Candidate) -> list[Verdict]:
-        """Return the verdicts on a candidate so far, run by run."""
-        return self.verdicts().get(frozenset(candidate.skip), [])
 
     def verdicts(self) -> dict[frozenset[str], list[Verdict]]:
         """Return the verdicts on each set of layers, in the order of their first runs."""
@@ -126,11 +122,7 @@ def replay(search: Bisection, journal: Journal) -> Candidate | None:
 
 
 class Locked(Exception):
-    """Another search uses the folder; `pid` is its process, None where it could not be read."""
-
-    def __init__(self, pid: int | None) -> None:
-        super().__init__(pid)
-        self.pid: int | None = pid
+    """Another search uses the folder; the argument is the number of its process, "" where it could not be read."""
 
 
 class StateFolder:
@@ -158,7 +150,7 @@ class StateFolder:
         try:
             if not try_lock(descriptor):
                 digits = os.read(descriptor, 20).strip()
-                raise Locked(int(digits) if digits.isdigit() else None)
+                raise Locked(int(digits) if digits.isdigit() else "")
             os.ftruncate(descriptor, 0)
             os.write(descriptor, b"%d\n" % os.getpid())
             self.remove(TEMPORARY)

@@ -50,9 +50,8 @@ class Scores(Mapping[str, float]):
 def load_scores(path: PathLike, column: str | None = None) -> Scores:
     """Read the scores in a file.
 
-    Read are the toolkit's ranking (a list of pairs; it always rolls back the low end, so low is sensitive), its search
-    history (objects one after the other; what the last one rolled back scores 0, the rest 1), a JSON object, and a CSV with
-    a header: `name,score`, or a comparison tool's `result_*.csv`.
+    Read are the toolkit's ranking (a list of pairs; low is sensitive), its search history (what the last step rolled back
+    scores 0, the rest 1), a JSON object, and a CSV with a header: `name,score`, or a comparison tool's `result_*.csv`.
 
     Args:
         path: The file.
@@ -75,7 +74,9 @@ def load_scores(path: PathLike, column: str | None = None) -> Scores:
     if plain.lstrip()[:1] in ("[", "{"):
         values = list(parse_json_sequence(plain, name))
         if len(values) == 1 and isinstance(values[0], list):
-            return from_ranking(values[0], name)
+            if not all(isinstance(pair, list) and len(pair) == 2 for pair in values[0]):
+                raise problem("a ranking is a list of pairs: [[layer, value], ...]", name)
+            return Scores(checked(values[0], name), True, "the toolkit's ranking")
         if all(isinstance(value, dict) and "roll_back_config" in value for value in values):
             return from_history(values, name)
         if len(values) == 1 and isinstance(values[0], dict):
@@ -99,12 +100,6 @@ def checked(pairs: Any, name: str) -> dict[str, float]:
             raise problem("the layer '{}' is there twice".format(layer), name)
         found[layer] = float(score)
     return found
-
-
-def from_ranking(pairs: list[Any], name: str) -> Scores:
-    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-        raise problem("a ranking is a list of pairs: [[layer, value], ...]", name)
-    return Scores(checked(pairs, name), True, "the toolkit's ranking")
 
 
 def from_history(steps: list[dict[str, Any]], name: str) -> Scores:

@@ -18,9 +18,9 @@ Verdict = Union[bool, float, None]
 Names = Tuple[str, ...]
 Verdicts = Mapping[FrozenSet[str], Verdict]
 
-EXPECTED = 6.0  # layers that have to be skipped, before anything is known
+EXPECTED = 6.0  # layers that have to be skipped, at first
 POWERS = (1.0, 2.0)  # of the place in a ranking, in whose inverse proportion layers may be needed
-UNLIKELY = 1 / 256  # how likely a question has to be reached: what is less likely is as good as never asked
+UNLIKELY = 1 / 256  # that a question is reached: what is less likely is as good as never asked
 LIKELIEST = 0.9  # how sure a ranking can make us of one layer
 ENDS = 4.0  # how much likelier the first and the last layer of a model are, where there is no ranking
 
@@ -28,7 +28,7 @@ SURE = 4.0  # layers that have to be found until they count as much as the first
 MEMORY = 0.5  # what a find still counts after the next one: what can be left quantized changes with what is skipped
 
 TOLERANCE = 1e-12  # of sums of gains
-FIRST_RUNS = 3  # after so many that were not good, the largest set shows whether any can be
+FIRST_RUNS = 3  # where these were not good, the largest set shows whether any can be
 SMALL = 4  # layers of a model whose sets are tried to the end all the same
 
 
@@ -43,7 +43,7 @@ Search = Generator[Question, Verdict, None]
 
 
 class Strategy:
-    """Chooses the next set of layers to try, given the verdicts on those before; the names are in the order of the model."""
+    """Chooses the next set of layers to try, given the verdicts on those before; `names` are in the order of the model."""
 
     def __init__(self, names: Sequence[str], scores: Mapping[str, float] | None, target: float | None) -> None:
         self.order: Names = rank_layers(names, scores)

@@ -29,7 +29,7 @@ def toolkit_strategy(
     Args:
         base: The toolkit's `AutoCalibrationStrategyBase`.
         document: The configuration of which the toolkit's JSON was made.
-        layers: The layers of the model.
+        layers: Those of the model.
         scores: How sensitive layers are; the toolkit's own ranking if left out.
         journal: A journal, or the folder of one: what it holds is not evaluated again, each result is added.
 

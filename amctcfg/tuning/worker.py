@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs one command with all that it starts, and keeps the end of its output; needs nothing of the package.
 
-As a script it reads what to run as a line of JSON from standard input and answers with lines of JSON. When standard input
-ends, because whoever started it has died, the command and its children are ended. Workers of a cluster get its source.
+As a script it reads a line of JSON from standard input and answers with such lines. When standard input ends, because
+whoever started it has died, the command and its children are ended. Workers of a cluster get its source.
 """
 
 from __future__ import annotations
@@ -30,27 +30,16 @@ def fill_in(word: str, values: Mapping[str, str]) -> str:
     return PLACEHOLDER.sub(lambda match: values.get(match[1] or "", match[0]), word)
 
 
-class Output:
-    """The end of an output, and its file, which shows the beginning while it grows."""
-
-    def __init__(self, path: str) -> None:
-        self.path: str = path
-        self.end: bytearray = bytearray()
-        self.total: int = 0
-
-    def copy(self, stream: Any) -> None:
-        with open(self.path, "wb", 0) as file:
-            for chunk in iter(lambda: os.read(stream.fileno(), 1 << 16), b""):
-                with contextlib.suppress(OSError):  # a full disk is no reason to lose the run
-                    file.write(chunk[: max(LIMIT - self.total, 0)])
-                self.total += len(chunk)
-                self.end += chunk
-                del self.end[:-LIMIT]
-
-    def finish(self) -> None:
-        if self.total > LIMIT:
-            with contextlib.suppress(OSError), open(self.path, "wb") as file:
-                file.write(bytes(self.end))
+def copy_output(stream: Any, path: str, end: bytearray) -> None:
+    """Keep the end of an output, and write the beginning while it grows."""
+    room = LIMIT
+    with open(path, "wb", 0) as file:
+        for chunk in iter(lambda: os.read(stream.fileno(), 1 << 16), b""):
+            with contextlib.suppress(OSError):  # a full disk is no reason to lose the run
+                file.write(chunk[:room])
+            room = max(room - len(chunk), 0)
+            end += chunk
+            del end[:-LIMIT]
 
 
 def end_group(process: Any) -> None:
@@ -69,7 +58,7 @@ def end_group(process: Any) -> None:
 
 
 def adopt_orphans() -> None:
-    """Have what a command leaves behind become a child of this process, also in a session of its own (Linux)."""
+    """Have what a command leaves behind become a child of this process (Linux)."""
     with contextlib.suppress(Exception):  # another system
         import ctypes
 
@@ -153,7 +142,7 @@ def run_with_files(
     files: Mapping[str, tuple[str, bytes]],
     values: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Run a command on a worker of a cluster, on files that were sent along: for a placeholder ending and contents.
+    """Run a command on a worker of a cluster, on `files`: for a placeholder ending and contents.
 
     Returns `status` and `output`, or the `error` that kept it from running; and the `worker`.
     """
@@ -225,8 +214,8 @@ def main() -> NoReturn:
             answer(error=error.strerror or str(error))
             os._exit(0)
         processes.append(process)
-    output = Output(job["log"])
-    reader = threading.Thread(target=output.copy, args=(process.stdout,), daemon=True)
+    output = bytearray()
+    reader = threading.Thread(target=copy_output, args=(process.stdout, job["log"], output), daemon=True)
     reader.start()
     try:
         answer(pid=process.pid)
@@ -235,7 +224,9 @@ def main() -> NoReturn:
         end_group(process)
         end_orphans(process)
     reader.join(GRACE)  # a process in a session of its own may hold the pipe for ever
-    output.finish()
+    if len(output) == LIMIT:
+        with contextlib.suppress(OSError), open(job["log"], "wb") as file:
+            file.write(bytes(output))
     answer(status=status)
     os._exit(0)  # without waiting for the thread that watches
 
