@@ -195,7 +195,7 @@ def test_weights_behind_a_chain_are_walked_once():
 
     def graph_of(*nodes):
         made = {name: graphs.Node(name, kind, inputs, [name], lambda name: None) for name, kind, inputs in nodes}
-        return graphs.Graph(made.values(), made, Counting(c0=None), ())
+        return graphs.Graph(made.values(), made, Counting(c0=None))
 
     chain = [("c%d" % n, "Add", ["c%d" % (n - 1)] * 2) for n in range(1, 1000)]
     graph = graph_of(("c0", "Const", []), *chain)

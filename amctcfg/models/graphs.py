@@ -83,20 +83,15 @@ class Graph:
     """Nodes, and where their inputs come from.
 
     makers -- the node that makes a value. constants -- their shapes, as far as they are known. transparent -- the types of
-    nodes through which a constant may pass.
+    nodes through which a weight may pass on its way from a constant.
     """
 
-    def __init__(
-        self,
-        nodes: Iterable[Node],
-        makers: Mapping[str, Node],
-        constants: Mapping[str, Shape],
-        transparent: Sequence[str],
-    ) -> None:
+    transparent: tuple[str, ...] = ()
+
+    def __init__(self, nodes: Iterable[Node], makers: Mapping[str, Node], constants: Mapping[str, Shape]) -> None:
         self.nodes: list[Node] = list(nodes)
         self.makers: Mapping[str, Node] = makers
         self.constants: Mapping[str, Shape] = constants
-        self.transparent: Sequence[str] = transparent
         self.origins: dict[str, ValueOrigin] = {}  # of the values that were followed
         self.constant: dict[str, bool] = {}  # of the values looked at: whether they are computed of constants alone
 
@@ -123,9 +118,14 @@ class Graph:
             self.origins[value] = found
         return found
 
+    def input_shape(self, node: Node, index: int) -> Shape:
+        """Return the shape of a constant input; None for a variable, and where it is not known."""
+        origin = self.input_origin(node, index)
+        return None if origin is None else origin.shape
+
     def shape_behind(self, node: Node, shape: Shape) -> Shape:
         """Return the shape behind a node that a weight may pass."""
-        return None
+        return None if node.type == "Reshape" else shape
 
     def channels(self, node: Node) -> Traits:
         """Tell the group and the channels of a node, as far as its weight shows them."""

@@ -27,11 +27,6 @@ from .graphs import (
     with_traits,
 )
 
-# Operations through which a filter may pass on its way from a constant.
-ON_THE_WAY = ("Identity", "Enter", "Reshape", "Cast")
-
-FILTER_INPUT = 1  # of every kind of convolution
-
 
 def layers_from_graph(graph: Any, flavour: Flavour | None = None) -> Layers:
     """Read the nodes of a graph in memory as layers.
@@ -66,25 +61,18 @@ def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour) -> list[Ex
 class TensorFlowGraph(Graph):
     """A graph whose constants are nodes that know their shape."""
 
+    transparent = ("Identity", "Enter", "Reshape", "Cast")
+
     def __init__(self, nodes: Iterable[Node], name: str) -> None:
         makers: dict[str, Node] = {}
         for node in nodes:
             if makers.setdefault(node.name, node) is not node:
                 raise graph_error("duplicate-entry", "the node name '{}' occurs twice".format(node.name), name)
-        super().__init__(
-            makers.values(), makers, {n.name: None for n in makers.values() if n.type == "Const"}, ON_THE_WAY
-        )
-
-    def filter_shape(self, node: Node) -> Shape:
-        """Return the shape of a constant second input; None for a variable, and where it is not known."""
-        origin = self.input_origin(node, FILTER_INPUT)
-        if origin is None or not origin.constant or "Reshape" in origin.through:
-            return None
-        shape: Shape = self.makers[origin.value].attribute("value")
-        return shape
+        constants = {name: node.attribute("value") for name, node in makers.items() if node.type == "Const"}
+        super().__init__(makers.values(), makers, constants)
 
     def channels(self, node: Node) -> Traits:
-        shape = self.filter_shape(node)
+        shape = self.input_shape(node, 1)
         if shape is None or len(shape) < 2:
             return Traits()
         first, second = shape[-2:]
@@ -121,7 +109,7 @@ def one_constant(node: Node, graph: TensorFlowGraph) -> Assessment | None:
     """Check a product: a constant second operand has two dimensions; two variables have no offset."""
     if not any(graph.origin(source).constant for source in node.inputs[:2]):
         return Assessment(lacks=("asymmetric",))
-    shape = graph.filter_shape(node)
+    shape = graph.input_shape(node, 1)
     if shape is None or len(shape) == 2:
         return None
     return Assessment("its constant operand has {} dimensions, not 2".format(len(shape)))

@@ -8,9 +8,6 @@ from typing import Any, Iterable, Iterator
 from ..flavours.layer import Traits
 from .graphs import Graph, Node, Shape
 
-# Operations through which a weight may pass on its way from a constant.
-TRANSPARENT = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
-
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 
@@ -20,13 +17,15 @@ class OnnxGraph(Graph):
     readers -- the nodes that read a value. ranks -- of the values whose shape the model tells.
     """
 
+    transparent = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
+
     def __init__(self, graph: Any) -> None:
         nodes = [
             Node(name, node.op_type, list(node.input), list(node.output), attributes_of(node), raw=node)
             for node, name in node_names(graph.node)
         ]
         makers = {value: node for node in nodes for value in node.outputs if value}
-        super().__init__(nodes, makers, constant_shapes(graph), TRANSPARENT)
+        super().__init__(nodes, makers, constant_shapes(graph))
         self.readers: dict[str, list[Node]] = {}
         for node in nodes:
             for value in dict.fromkeys(node.inputs):
@@ -38,17 +37,17 @@ class OnnxGraph(Graph):
 
     def rank(self, node: Node, index: int) -> int | None:
         """Return the number of dimensions of an input, None where the model does not say."""
-        origin = self.input_origin(node, index)
-        if origin is None:
+        if index >= len(node.inputs):
             return None
-        return len(origin.shape) if origin.shape is not None else self.ranks.get(node.inputs[index])
+        shape = self.input_shape(node, index)
+        return self.ranks.get(node.inputs[index]) if shape is None else len(shape)
 
     def channels(self, node: Node) -> Traits:
         group = integer(node.attribute("group"), 1) if node.type in CONVOLUTIONS else 1
-        origin = self.input_origin(node, 1)
-        if origin is None or origin.shape is None or len(origin.shape) < 2:
+        shape = self.input_shape(node, 1)
+        if shape is None or len(shape) < 2:
             return Traits(group=group)
-        first, second = origin.shape[-2:] if node.type == "MatMul" else origin.shape[:2]
+        first, second = shape[-2:] if node.type == "MatMul" else shape[:2]
         if node.type == "ConvTranspose":
             second *= group
         elif node.type == "Gemm":
@@ -58,10 +57,8 @@ class OnnxGraph(Graph):
         return Traits(group=group, channels=(first, second))
 
     def shape_behind(self, node: Node, shape: Shape) -> Shape:
-        if shape is None or node.type == "Reshape":
-            return None
-        if node.type != "Transpose":
-            return shape
+        if shape is None or node.type != "Transpose":
+            return super().shape_behind(node, shape)
         order = integers(node.attribute("perm")) or tuple(reversed(range(len(shape))))
         return tuple(shape[axis] for axis in order) if sorted(order) == list(range(len(shape))) else None
 
