@@ -29,7 +29,7 @@ def code_actions(analysis: Analysis, start: int, end: int, only: list[str] | Non
     if is_wanted(REFACTOR, only):
         found += skipping(analysis, start)
         found += extraction(analysis, start)
-    if only and is_wanted(FIX_ALL, only):  # it takes a while, and editors ask for the rest with each move of the cursor
+    if only and is_wanted(FIX_ALL, only):  # it takes a while; the rest is asked for with each move of the cursor
         text = analysis.text.text
         after = fix_text(text, analysis.layers, False, analysis.flavour)[0]
         if after != text:
@@ -70,7 +70,7 @@ def quick_fixes(analysis: Analysis, start: int, end: int) -> Iterator[dict[str, 
 
 def skipping(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
     node = name_at(analysis, offset)
-    layer = analysis.layer(node.text or "") if node is not None else None
+    layer = analysis.layer(node.text) if node is not None else None
     if layer is None or not analysis.flavour.quantizes(layer):
         return
     text = analysis.text.text
@@ -85,7 +85,7 @@ def skipping(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
 
 
 def extraction(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
-    """Offer an override of a layer as one of its type; overrides of the type's other layers with the same block go."""
+    """Offer an override of a layer as one of its type, instead of all with this block."""
     node: OutlineNode | None = analysis.outline.inside(offset)
     if node is analysis.outline.root:
         node = analysis.outline.at(offset)
@@ -94,7 +94,7 @@ def extraction(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
     resolver = analysis.resolver
     if node is None or node.opening is None or node.name is None or resolver is None:
         return
-    named, layer = node.first("layer_name"), analysis.layer(child_text(node, "layer_name") or "")
+    named, layer = node.first("layer_name"), analysis.layer(child_text(node, "layer_name"))
     if named is None or named.value is None or layer is None or layer.type in resolver.types:
         return
     edits = [
@@ -136,9 +136,6 @@ def formatting(analysis: Analysis, start: int | None = None, end: int | None = N
 
 
 def stretches(text: str) -> list[tuple[int, int]]:
-    """Return where the fields at the top of a text and the gaps between them begin and end, in turn.
-
-    The layout changes no field's place in their order, so that each has its counterpart in the formatted text.
-    """
+    """Return where the top fields and the gaps between them begin and end, in turn, in which the layout changes nothing."""
     bounds = [0, *(bound for field in split(parse_text(text).fields) for bound in field[2:4]), len(text)]
     return list(zip(bounds, bounds[1:]))

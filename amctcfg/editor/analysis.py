@@ -21,7 +21,7 @@ from ..workspace.workspace import Model, Options, Workspace
 from .outline import Outline
 from .text import Text
 
-UNNECESSARY = 1
+UNNECESSARY = 1  # a tag
 FADED = ("redundant-override", "unused-override", "ignored-override")
 
 LARGE = 4 << 20  # bytes of a model that is read in the background
@@ -44,7 +44,7 @@ class ClientSettings:
 
     def __init__(self, values: Any) -> None:
         values = values if isinstance(values, dict) else {}
-        values = values.get("amctcfg", values) if isinstance(values.get("amctcfg", values), dict) else values
+        values = values["amctcfg"] if isinstance(values.get("amctcfg"), dict) else values
         self.graph: str | None = text_or_none(values.get("graph"))
         self.flavour: str | None = text_or_none(values.get("flavour"))
         self.rules: str | None = text_or_none(values.get("rules"))
@@ -87,11 +87,10 @@ class EditorWorkspace(Workspace):
         """Read a large model; runs in a thread of its own, so that other files don't wait for it."""
         try:
             super().model(key[0], flavour, by_head)
-            self.loaded()
             self.loading.pop(key, None)
         except Failure as failure:
             self.loading[key] = failure
-            self.loaded()
+        self.loaded()
 
     def keep(self, paths: set[str]) -> None:
         """Forget all models but these."""
@@ -164,7 +163,7 @@ class Analysis:
             return None
         return Resolver(document, self.file.rules, self.flavour)
 
-    def layer(self, name: str) -> Layer | None:
+    def layer(self, name: str | None) -> Layer | None:
         return next((layer for layer in self.layers or () if layer.name == name), None)
 
 
@@ -173,8 +172,8 @@ class Analysis:
 
 def diagnostic_of(analysis: Analysis, diagnostic: Diagnostic) -> dict[str, Any]:
     """Return a diagnostic as the protocol has it; one that has no place stands at the beginning."""
-    zero = {"line": 0, "character": 0}
-    place = {"start": zero, "end": zero} if diagnostic.span is None else analysis.text.span_range(diagnostic.span)
+    span = diagnostic.span
+    place = analysis.text.range(0, 0) if span is None else analysis.text.span_range(span)
     message = escape_controls(diagnostic.message) + ("\n" + escape_controls(diagnostic.hint) if diagnostic.hint else "")
     found: dict[str, Any] = {
         "range": place,

@@ -59,7 +59,7 @@ def folding_ranges(analysis: Analysis) -> list[dict[str, Any]]:
 
 
 def semantic_tokens(analysis: Analysis, start: int = 0, end: int = sys.maxsize) -> dict[str, Any]:
-    """Return the tokens of a stretch of the text, each relative to the one before, as the protocol packs them."""
+    """Return the tokens of a stretch of the text, as the protocol packs them: each relative to the one before."""
     data: list[int] = []
     line = character = 0
     for first, last, kind, modifiers in sorted(tokens(analysis)):
@@ -130,7 +130,7 @@ def definition(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
         layer_type = child_text(override, "layer_type")
     else:
         name = child_text(override, "layer_name")
-    layer = analysis.layer(name or "")
+    layer = analysis.layer(name)
     tiers = resolver.tiers_of(name, layer_type if layer is None else layer.type)
     spans = [document.mark(tier.path[:2]) for tier in (tiers if override is None else tiers[1:])]
     return [make_location(analysis, analysis.text.span_range(span)) for span in spans]

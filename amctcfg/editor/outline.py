@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fields of a text as far as they can be recognised, also where it is broken: what stands where, and inside of what."""
+"""The fields of a text as far as they can be recognised, also where it is broken."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_NODES = 300000
 
 @dataclass(eq=False, repr=False)
 class OutlineNode:
-    """A field, or an element of a list: where it stands, its value if that is a scalar, the fields inside if it is not."""
+    """A field, or an element of a list: where it stands, and its scalar or the fields inside."""
 
     name: str | None
     start: int
@@ -96,20 +96,19 @@ class Outline:
                 pending = None  # strings go on in the next one; anything else is another field
             if kind == "comment":
                 self.comments.append((start, end))
-            elif kind == "sign" and token == ":":
+            elif token == ":":
                 if pending is not None:
                     pending.has_colon, pending.end = True, end
-            elif kind == "sign" and token in "{<[":
+            elif token in "{<[":
                 node = pending or OutlineNode(None, start, end, top)
                 node.opening, node.is_list = end, token == "["
                 stack.append(node)
                 pending = None
-            elif kind == "sign" and token in "}>]":
+            elif token in "}>]":
                 pending = None
-                closes = "[" if token == "]" else "{"
-                if len(stack) > 1 and (stack[-1].is_list == (closes == "[")):
+                if len(stack) > 1 and top.is_list == (token == "]"):
                     stack.pop().end = end
-                elif len(stack) > 2 and stack[-1].is_list:  # a list that is not closed
+                elif len(stack) > 2 and top.is_list:  # a list that is not closed
                     stack.pop().end = start
                     stack.pop().end = end
             elif kind == "sign":

@@ -13,12 +13,7 @@ REQUEST_CANCELLED, REQUEST_FAILED = -32800, -32803
 LONGEST_HEADER = 8192  # bytes
 LARGEST_BODY = 1 << 28  # bytes
 
-
 END_OF_INPUT = object()  # what is read at the end of the input
-
-
-class BrokenHeader(Exception):
-    """A header that can't be read, so that nobody knows where the next frame begins."""
 
 
 class NotJson(Exception):
@@ -35,26 +30,26 @@ class ResponseError(Exception):
 
 
 def read_frame(stream: IO[bytes]) -> Any:
-    """Read the body of the next frame, `END_OF_INPUT` at the end of the input. Raises `BrokenHeader` and `NotJson`."""
-    length: int | None = None
+    """Read the body of the next frame, `END_OF_INPUT` at the end of the input.
+
+    Raises `NotJson`; `ValueError` for a broken header, behind which nobody knows where the next frame begins.
+    """
+    length = LARGEST_BODY + 1
     while True:
         line = stream.readline(LONGEST_HEADER)
         if not line:
             return END_OF_INPUT
-        if not line.endswith(b"\n"):
-            raise BrokenHeader(repr(line[:80]))
-        line = line.strip()
-        if not line:
-            break
-        name, colon, value = line.partition(b":")
+        name, colon, value = line.strip().partition(b":")
+        if not line.endswith(b"\n") or (name and not colon):
+            raise ValueError(repr(line[:80]))
         if not colon:
-            raise BrokenHeader(repr(line[:80]))
+            break
         if name.strip().lower() == b"content-length":
-            if not value.strip().isdigit() or len(value) > 12:
-                raise BrokenHeader(repr(line[:80]))
+            if not value.strip().isdigit():
+                raise ValueError(repr(line[:80]))
             length = int(value)
-    if length is None or length > LARGEST_BODY:
-        raise BrokenHeader("no Content-Length")
+    if length > LARGEST_BODY:
+        raise ValueError("no Content-Length")
     body = b""
     while len(body) < length:  # a pipe gives what it has
         more = stream.read(length - len(body))

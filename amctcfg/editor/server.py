@@ -25,7 +25,7 @@ from .analysis import Analysis, ClientSettings, EditorWorkspace, diagnostic_of
 from .completion import completion
 from .hover import hover, inlay_hints
 from .navigation import LEGEND, definition, document_symbols, folding_ranges, references, semantic_tokens
-from .protocol import END_OF_INPUT, BrokenHeader, FrameWriter, NotJson, ResponseError, read_frame
+from .protocol import END_OF_INPUT, FrameWriter, NotJson, ResponseError, read_frame
 from .text import ENCODINGS, Text
 
 DEBOUNCE = 0.15  # seconds without an edit before a file is checked
@@ -55,7 +55,7 @@ def serve(stdin: IO[bytes], stdout: IO[bytes]) -> int:
 
 
 class File:
-    """An open file: its text and version, what was found in it, and whether its diagnostics are still to be published."""
+    """An open file: its text and version, what was found in it, and when its diagnostics are due."""
 
     def __init__(self, uri: str, text: Text, version: Any) -> None:
         self.uri: str = uri
@@ -123,7 +123,7 @@ class Server:
                 message = read_frame(self.stdin)
             except NotJson as error:
                 message = error
-            except (BrokenHeader, OSError, ValueError):
+            except (OSError, ValueError):
                 message = BROKEN
             if message is END_OF_INPUT or message is BROKEN:
                 self.incoming.put(message)
@@ -323,7 +323,7 @@ class Server:
         return analysis, analysis.text.offset(params["position"])
 
     def find_stretch(self, params: Any) -> tuple[Analysis, int, int]:
-        """Return the file that a request is about, and the offsets of the beginning and the end of its range."""
+        """Return the file that a request is about, and the offsets of its range."""
         analysis = self.open_file(params)
         start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
         return analysis, start, end
