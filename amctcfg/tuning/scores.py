@@ -8,7 +8,7 @@ import io
 import math
 import re
 import sys
-from typing import Any, Iterator, Mapping
+from typing import Any, Dict, Mapping
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import decode
@@ -22,7 +22,7 @@ SCORE_PATTERN = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf(
 NAME_COLUMNS = ("name", "layer", "layername", "opname", "quantdump", "groundtruth", "nodename")
 
 
-class Scores(Mapping[str, float]):
+class Scores(Dict[str, float]):
     """Layer to score, in the order of the file.
 
     low_is_sensitive -- whether a low score means that quantizing the layer hurts; None where the file does not show it.
@@ -30,18 +30,9 @@ class Scores(Mapping[str, float]):
     """
 
     def __init__(self, values: Mapping[str, float], low_is_sensitive: bool | None = None, kind: str = "scores") -> None:
-        self._values: dict[str, float] = dict(values)
+        super().__init__(values)
         self.low_is_sensitive: bool | None = low_is_sensitive
         self.kind: str = kind
-
-    def __getitem__(self, name: str) -> float:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     def __repr__(self) -> str:
         return "<Scores of {} layers, {}>".format(len(self), self.kind)

@@ -310,45 +310,34 @@ def guess_needs(count: int, power: float | None) -> list[float]:
 # ---------------------------------------------------------------- where the layers that are needed lie
 
 
-class Belief:
-    """A guess of how likely each layer is needed, up to a factor that is learnt.
-
-    The factor has a gamma distribution with the mean `found / passed`, so that what is learnt is added to the two.
-    """
-
-    def __init__(self, needs: Sequence[float], weight: float) -> None:
-        self.weight: float = weight  # how well the guess has foretold what was found
-        self._sums: list[float] = [0.0, *itertools.accumulate(needs)]
-        self._found: float = SURE
-        self._passed: float = SURE  # how many should have been found
-
-    def none_in(self, start: int, end: int) -> float:
-        """Return how likely none of the layers of a stretch is needed."""
-        return math.pow(self._passed / (self._passed + self._sums[end] - self._sums[start]), self._found)
-
-    def learn(self, place: int, end: int) -> None:
-        """Take that the layer at a place is needed, and none of those behind it."""
-        self.weight *= self.none_in(place + 1, end) - self.none_in(place, end)
-        self._found = MEMORY * self._found + 1
-        self._passed = MEMORY * self._passed + self._sums[end] - self._sums[place]
-
-
 class Beliefs:
-    """Guesses, each of how likely each layer of a ranking is needed, of which nobody knows yet which one is right."""
+    """Guesses of how likely each layer of a ranking is needed, of which nobody knows yet which one is right.
+
+    Each is up to a factor that is learnt. It has a gamma distribution with the mean `found / passed`, so that what is learnt
+    is added to the two.
+    """
 
     def __init__(self, kinds: Sequence[Sequence[float]], count: int) -> None:
         self.count: int = count  # of the layers, the first ones, of which nothing is known
-        self._kinds: list[Belief] = [Belief(needs[:count], 1 / len(kinds)) for needs in kinds]
+        self._sums: list[list[float]] = [[0.0, *itertools.accumulate(needs[:count])] for needs in kinds]
+        self._weights: list[float] = [1 / len(kinds)] * len(kinds)  # how well each has foretold what was found
+        self._passed: list[float] = [SURE] * len(kinds)  # how many should have been found
+        self._found: float = SURE
 
     def none_from(self, place: int) -> float:
         """Return how likely none of the layers from a place on is needed."""
-        return sum(kind.weight * kind.none_in(place, self.count) for kind in self._kinds)
+        return sum(weight * none for weight, none in zip(self._weights, self._each_none_from(place)))
+
+    def _each_none_from(self, place: int) -> Iterator[float]:
+        for sums, passed in zip(self._sums, self._passed):
+            yield math.pow(passed / (passed + sums[self.count] - sums[place]), self._found)
 
     def find(self, place: int) -> None:
         """Take that the layer at a place is the last one that is needed."""
-        for kind in self._kinds:
-            kind.learn(place, self.count)
+        chances = zip(self._weights, self._each_none_from(place + 1), self._each_none_from(place))
+        weights = [weight * (behind - here) for weight, behind, here in chances]
+        self._weights = [weight / sum(weights) for weight in weights]
+        passed = zip(self._sums, self._passed)
+        self._passed = [MEMORY * before + sums[self.count] - sums[place] for sums, before in passed]
+        self._found = MEMORY * self._found + 1
         self.count = place
-        total = sum(kind.weight for kind in self._kinds)
-        for kind in self._kinds:
-            kind.weight /= total
