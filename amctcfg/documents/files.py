@@ -106,24 +106,22 @@ def replace(data: Fillable, path: str, before: bytes | None) -> None:
         raise PermissionError(13, "Permission denied", path)
     try:
         handle, temporary = create_beside(path)
+        try:
+            with open(handle, "wb") as opened:
+                fill(opened, data)
+                opened.flush()
+                os.fsync(opened.fileno())
+            copy_status(path, temporary)
+            if before is not None:
+                with open(path, "rb") as current:
+                    if current.read() != before:
+                        raise OSError(11, "somebody else has changed it in the meantime")
+            os.replace(temporary, path)
+        finally:
+            if os.path.exists(temporary):  # also after an interrupt
+                os.unlink(temporary)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None  # not the name of the temporary file
-    try:
-        with open(handle, "wb") as opened:
-            fill(opened, data)
-            opened.flush()
-            os.fsync(opened.fileno())
-        copy_status(path, temporary)
-        if before is not None:
-            with open(path, "rb") as current:
-                if current.read() != before:
-                    raise OSError(11, "somebody else has changed it in the meantime", path)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from None
-    finally:
-        if os.path.exists(temporary):  # also after an interrupt
-            os.unlink(temporary)
 
 
 def create_beside(path: str) -> tuple[int, str]:

@@ -181,8 +181,6 @@ def refine_errors(tree: Tree, reading: Reading) -> None:
 def find_second_file(tree: Tree) -> int | None:
     """Return the offset at which a second configuration seems to begin: at its first field, once more."""
     names = [(field[0], field[2]) for field in iter_raw_fields(tree.fields)]
-    if len(names) < 4:
-        return None
     again = next((index for index, (name, _) in enumerate(names) if index and name == names[0][0]), 0)
     first, second = ({name for name, _ in part} for part in (names[:again], names[again:]))
     return names[again][1] if again > 1 and 2 * len(first & second) > len(first) else None

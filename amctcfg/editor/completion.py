@@ -22,7 +22,7 @@ KIND_FIELD, KIND_VALUE, KIND_ENUM, KIND_LAYER, KIND_TYPE = 5, 12, 20, 21, 7
 def completion(analysis: Analysis, offset: int, snippets: bool) -> dict[str, Any]:
     """List what may stand at a place. The list is never complete: what is typed next is asked about again."""
     outline = analysis.outline
-    if outline.comment_at(offset):
+    if any(start < offset <= end for start, end in outline.comments):
         return {"isIncomplete": False, "items": []}
     message = outline.inside(offset)
     node = value_node(message, offset)
@@ -79,10 +79,8 @@ def write_field(name: str, spec: Any, snippets: bool) -> str:
         return name + ": "
     if spec.kind is STRING:
         return name + ': "$0"'
-    if spec.kind is BOOL:
-        return name + ": ${1|true,false|}"
-    if isinstance(spec.kind, Enum):
-        return name + ": ${1|" + ",".join(spec.kind.names) + "|}"
+    if spec.kind is BOOL or isinstance(spec.kind, Enum):
+        return name + ": ${1|" + ",".join(choices_of(spec)) + "|}"
     return "{}: ${{1:{}}}".format(name, default_words(spec) or spec.kind.example)
 
 

@@ -175,9 +175,6 @@ class Outline:
                 return child
         return None
 
-    def comment_at(self, offset: int) -> bool:
-        return any(start < offset <= end for start, end in self.comments)
-
 
 def child_text(node: OutlineNode, field: str) -> str | None:
     child = node.first(field)
