@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import threading
-from typing import Iterator, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
 from ..diagnostics.words import quote_name
 from ..documents.files import replace
@@ -16,7 +16,7 @@ from . import worker as worker_module
 from .journal import CANT_TELL
 from .scores import parse_number
 from .strategy import Verdict
-from .worker import LIMIT, Supervised, fill_in
+from .worker import LIMIT, fill_in, supervise
 
 Files = Mapping[str, Tuple[str, bytes]]  # for a placeholder the ending of its file, and the contents
 
@@ -42,8 +42,6 @@ class LocalCommands:
     def __init__(self, folder: str, jobs: int) -> None:
         self.folder: str = folder
         self.jobs: int = jobs
-        self._running: list[Supervised] = []
-        self._lock: threading.Lock = threading.Lock()
         self._stopped: bool = False
 
     def place(self, worker: int, ending: str) -> str:
@@ -59,14 +57,10 @@ class LocalCommands:
         for ending, contents in files.values():
             replace(contents, self.place(worker, ending), None)
         filled = self.fill_in(words, files, values, worker)
-        with self._lock:
-            if self._stopped:
-                raise CommandError("the search was stopped")
-            command = Supervised([worker_module.__file__], filled, {"AMCTCFG_WORKER": str(worker)}, log)
-            self._running.append(command)
-        answers = command.wait()
-        with self._lock:
-            self._running.remove(command)
+        answers: dict[str, Any] = {}
+        if not self._stopped:
+            environment = {"AMCTCFG_WORKER": str(worker)}
+            answers = supervise([worker_module.__file__], filled, environment, log, lambda: not self._stopped)
         if self._stopped:
             raise CommandError("the search was stopped")
         if "error" in answers:
@@ -75,10 +69,7 @@ class LocalCommands:
             return Ended(answers["status"], file.read(LIMIT))
 
     def stop(self) -> None:
-        with self._lock:
-            self._stopped = True
-            for command in self._running:
-                command.end()
+        self._stopped = True
 
 
 @contextlib.contextmanager

@@ -87,52 +87,49 @@ def list_children() -> list[int]:
     return found
 
 
-class Supervised:
-    """A command below a process of its own, this module as Python's `script`, which ends it when this process dies."""
+def supervise(
+    script: Sequence[str], words: Sequence[str], environment: Mapping[str, str], log: str, is_wanted: Callable[[], bool]
+) -> dict[str, Any]:
+    """Run a command below a process of its own, this module as Python's `script`, which ends it when this process dies.
 
-    def __init__(self, script: Sequence[str], words: Sequence[str], environment: Mapping[str, str], log: str) -> None:
-        self.answers: dict[str, Any] = {}
-        process: Any = subprocess.Popen(
-            [sys.executable, "-I", "-S", *script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # an interrupt from the terminal reaches us alone
-        )
-        self._process: Any = process
-        job = {"words": list(words), "environment": dict(environment), "log": log}
+    It is ended when it is not wanted any more. Returns its `status`, or the `error` that kept it from running.
+    """
+    process: Any = subprocess.Popen(
+        [sys.executable, "-I", "-S", *script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # an interrupt from the terminal reaches us alone
+    )
+    job = {"words": list(words), "environment": dict(environment), "log": log}
+    answers: dict[str, Any] = {}
+
+    def read() -> None:
+        with contextlib.suppress(OSError, ValueError):  # closed, as this process ends
+            for line in process.stdout:
+                with contextlib.suppress(ValueError):
+                    answers.update(json.loads(line.decode("utf-8")))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
         with contextlib.suppress(OSError):  # it was killed
             process.stdin.write(json.dumps(job).encode("utf-8") + b"\n")
             process.stdin.flush()
-        self._reader: threading.Thread = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError):  # closed, as this process ends
-            for line in self._process.stdout:
-                with contextlib.suppress(ValueError):
-                    self.answers.update(json.loads(line.decode("utf-8")))
-
-    def wait(self, is_wanted: Callable[[], bool] = lambda: True) -> dict[str, Any]:
-        """Wait until the command has ended or is not wanted; return its `status`, or what kept it from running."""
-        try:
-            while self._reader.is_alive() and is_wanted():
-                self._reader.join(0.5)
-        finally:
-            self.end()
-            self._process.wait()
-            self._reader.join()
-            self._process.stdout.close()
-        if "status" not in self.answers and "error" not in self.answers:  # somebody has killed the process in between
-            if "pid" in self.answers and hasattr(os, "killpg"):
-                with contextlib.suppress(OSError):
-                    os.killpg(self.answers["pid"], signal.SIGKILL)
-            self.answers["status"] = -signal.SIGKILL
-        return self.answers
-
-    def end(self) -> None:
+        while reader.is_alive() and is_wanted():
+            reader.join(0.1)
+    finally:
         with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.close()
+            process.stdin.close()
+        process.wait()
+        reader.join()
+        process.stdout.close()
+    if "status" not in answers and "error" not in answers:  # somebody has killed the process in between
+        if "pid" in answers and hasattr(os, "killpg"):
+            with contextlib.suppress(OSError):
+                os.killpg(answers["pid"], signal.SIGKILL)
+        answers["status"] = -signal.SIGKILL
+    return answers
 
 
 def run_with_files(
@@ -157,7 +154,7 @@ def run_with_files(
                 file.write(contents)
         log = os.path.join(folder, "output.txt")
         filled = [fill_in(word, places) for word in words]
-        answers = Supervised(["-c", source], filled, environment, log).wait(is_wanted)
+        answers = supervise(["-c", source], filled, environment, log, is_wanted)
         with contextlib.suppress(FileNotFoundError), open(log, "rb") as file:
             answers["output"] = file.read(LIMIT)
         return dict(answers, worker=name)
