@@ -115,7 +115,7 @@ def skill():
         "",
         "With `--format json`; `amctcfg schema COMMAND` has the whole.",
         "",
-        *["- `{}`: {}".format(name, shape(make())) for name, make in SCHEMAS.items()],
+        *["- `{}`: {}".format(name, shape(schema)) for name, schema in SCHEMAS.items()],
         "",
         "## Flavours",
         "",

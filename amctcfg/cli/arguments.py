@@ -80,13 +80,6 @@ def codes(argument: str) -> list[str]:
     return found
 
 
-class Extend(argparse.Action):
-    """`--ignore a,b --ignore c`"""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest), *values])
-
-
 CFG = option("config CFG", "a configuration; - is standard input")
 CFGS = option("configs CFG", "a configuration; - is standard input", nargs="+")
 GRAPH = option(
@@ -107,7 +100,7 @@ READING = (
     ),
     flag("--lenient", "read as the toolkit does: the last of several values counts, and what is missing is empty"),
     STRICT,
-    option("--ignore CODE,...", "leave these kinds of warnings out", action=Extend, default=[], type=codes),
+    option("--ignore CODE,...", "leave these kinds of warnings out", action="append", default=[], type=codes),
 )
 ALWAYS = (
     flag("-q --quiet", "no notes, nothing but results and errors"),

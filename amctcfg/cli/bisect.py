@@ -22,7 +22,7 @@ from .console import EXIT_INTERRUPTED, EXIT_OK, Console, Failure, check_separabl
 from .opening import open_workspace, read_scores, require_direction, require_tuning, rewrite_head_paths
 from .search_report import SearchReport
 from .simulate import count, simulating
-from .suggest import classify, note_unusable
+from .suggest import classify
 
 if TYPE_CHECKING:
     from ..tuning import Bisection, Candidate, Journal
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     file.require_text()
     scores = require_direction(read_scores(arguments, console), arguments) if arguments.scores else None
     if scores is not None:
-        note_unusable(classify(scores, file), "the layers in " + arguments.scores, console)
+        classify(scores, "the layers in " + arguments.scores, file, console)
     try:
         search = tuning.Bisection(
             file.document, file.layers or (), scores, arguments.target, arguments.budget, arguments.repeat, file.rules

@@ -31,7 +31,7 @@ class Console:
 
     def __init__(self, stdin: IO[str] | None, stdout: IO[str] | None, stderr: IO[str] | None) -> None:
         self.stdin: IO[str] | None = stdin
-        self.stdout: IO[str] | None = stdout
+        self.stdout: Any = stdout  # None only where `run` ends at once
         self.stderr: IO[str] | None = stderr
         self.started: float = time.monotonic()
         self.is_quiet: bool = False
@@ -62,8 +62,6 @@ class Console:
 
     def result(self, text: str) -> None:
         """Write output for programs, or the content of a file, as it is."""
-        if self.stdout is None:
-            raise Failure("standard output is closed")
         self.stdout.write(text)
 
     def lines(self, lines: Iterable[str]) -> None:
@@ -76,8 +74,7 @@ class Console:
             self.result(text)
             return
         self.check_target(path)
-        if self.stdout is not None:
-            self.stdout.flush()  # the file may be standard output by another name
+        self.stdout.flush()  # the file may be standard output by another name
         write(text.encode("utf-8", "backslashreplace").decode("utf-8"), path)  # a file's name may be no text
 
     def rewrite(self, path: str, before: str, after: str) -> None:

@@ -7,7 +7,8 @@ import os
 import re
 from argparse import Namespace
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 from ..diagnostics.diagnostic import ERROR, Diagnostic
 from ..diagnostics.words import CONTROL
@@ -25,7 +26,7 @@ PACKAGE = __package__.rpartition(".")[0]
 
 def open_workspace(arguments: Namespace, console: Console) -> Workspace:
     """Return a workspace with those of its options that a command has."""
-    given = vars(arguments)
+    given = dict(vars(arguments), ignore=list(chain.from_iterable(vars(arguments).get("ignore", ()))))
     options = Options(**{name: given[name] for name in Options._fields if given.get(name) is not None})
     return Workspace(options, console.note, console.show_reading, console.read, console.detail)
 
@@ -111,18 +112,17 @@ def rewrite_head_paths(text: str, original: str, copy: str | None) -> str:
     return text
 
 
-def head_line(graph: str, flavour: str, output: str | None, ignore: Iterable[str] = ()) -> str:
+def head_line(graph: str, flavour: str, output: str | None, ignore: Sequence[str] = ()) -> str:
     """Make the head of a new file at `output`, None for standard output, which is read in the current folder.
 
     It is without the model where no comment can hold its path.
     """
     folder = os.path.dirname(output or "") or os.curdir
     path = relative_path(graph, os.path.realpath(folder)).replace(os.sep, "/")
-    words = ["flavour={}".format(flavour)]
-    if not re.search('"|' + CONTROL, path):
-        words.insert(0, "graph={}".format(quote_path(path)))
-    codes = ",".join(ignore)
-    return "# {} {}\n".format(MARK, " ".join([*words, "ignore={}".format(codes)] if codes else words))
+    words = [] if re.search('"|' + CONTROL, path) else ["graph=" + quote_path(path)]
+    words.append("flavour=" + flavour)
+    words += ["ignore=" + ",".join(ignore)] if ignore else []
+    return "# {} {}\n".format(MARK, " ".join(words))
 
 
 def relative_path(path: str, folder: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from typing import Any, Callable, Container, Dict, Iterator
+from typing import Any, Container, Dict, Iterator
 
 from ..diagnostics.codes import CODES
 from ..diagnostics.diagnostic import ERROR, WARNING
@@ -29,14 +29,13 @@ def run(arguments: Namespace, console: Console) -> None:
         return
     require_known(name, SCHEMAS, "schema of", "there are schemas of {}".format(", ".join(SCHEMAS)))
     title = "amctcfg {} --format json".format(name)
-    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **SCHEMAS[name]()}
+    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **SCHEMAS[name]}
     console.result(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
 
 TEXT: JsonSchema = {"type": "string"}
 YES_OR_NO: JsonSchema = {"type": "boolean"}
 NUMBER: JsonSchema = {"type": "number"}
-NUMBERS: JsonSchema = {"type": "array", "items": NUMBER}
 INTEGER: JsonSchema = {"type": "integer"}
 ANYTHING: JsonSchema = {}  # a value of a field, whatever its type
 
@@ -59,6 +58,11 @@ def rows(optional: Container[str] = (), **properties: JsonSchema) -> JsonSchema:
     return array(table(optional, **properties))
 
 
+def mapping(values: JsonSchema) -> JsonSchema:
+    """Return the schema of an object with any keys."""
+    return {"type": "object", "additionalProperties": values}
+
+
 def report_schema(**properties: JsonSchema) -> JsonSchema:
     return table(version={"const": FORMAT_VERSION}, **properties)
 
@@ -71,6 +75,8 @@ TIER = dict(
 )
 DECIDED = {"tier": TIER, "path": PATH, "line": PLACE, "column": PLACE}
 ORIGIN = table(**DECIDED, file=or_null(TEXT))
+SEVERITY: JsonSchema = {"enum": [ERROR, WARNING]}
+CODE: JsonSchema = {"enum": list(CODES)}
 SPAN = table(**dict.fromkeys(Span._fields, POSITION))
 
 
@@ -93,81 +99,59 @@ def value_of(kind: Any) -> JsonSchema:
     return NUMBER if isinstance(kind, Float) else INTEGER
 
 
-def of_check() -> JsonSchema:
-    severity, code = {"enum": [ERROR, WARNING]}, {"enum": list(CODES)}
-    place = {"path": PATH, "span": or_null(SPAN)}
-    return report_schema(
-        diagnostics=rows(file=TEXT, severity=severity, code=code, message=TEXT, hint=or_null(TEXT), **place)
-    )
+VALUES: JsonSchema = {name: or_null(schema) for name, schema in iter_block_fields()}
+MORE: JsonSchema = {"score": or_null(NUMBER), "before": {"type": "object"}}
+EXPLAINED = table(value=ANYTHING, **DECIDED, shadowed=rows(value=ANYTHING, **DECIDED, why=TEXT))
+ABILITIES: JsonSchema = {"lacks": array(TEXT), "notes": array(TEXT)}
+NUMBERS = array(NUMBER)
+ONE_OR_TWO: JsonSchema = {"anyOf": [NUMBER, NUMBERS]}
+MEASURED = dict.fromkeys(("cosine", "sqnr", "output"), or_null(NUMBER))
+DECIBELS = dict(or_null(NUMBER), description="Decibels of the model's output.")
 
-
-def of_show() -> JsonSchema:
-    values = {name: or_null(schema) for name, schema in iter_block_fields()}
-    more: JsonSchema = {"score": or_null(NUMBER), "before": {"type": "object"}}
-    every = {"layer": TEXT, "type": TEXT, "quant_enable": YES_OR_NO, "fuse": YES_OR_NO}
-    return report_schema(file=TEXT, layers=rows((*values, *more), **every, **values, **more), borders=INTEGER)
-
-
-def of_explain() -> JsonSchema:
-    lost = rows(value=ANYTHING, **DECIDED, why=TEXT)
-    fields = {"type": "object", "additionalProperties": table(value=ANYTHING, **DECIDED, shadowed=lost)}
-    layers = rows(layer=TEXT, type=TEXT, quantized=YES_OR_NO, notes=array(TEXT), fields=fields)
-    return report_schema(file=TEXT, layers=layers)
-
-
-def of_diff() -> JsonSchema:
-    values = {"before": ANYTHING, "after": ANYTHING, "before_origin": ORIGIN, "after_origin": ORIGIN}
-    return report_schema(changes=rows(layer=or_null(TEXT), field=TEXT, **values))
-
-
-def of_audit() -> JsonSchema:
-    findings = rows(layer=or_null(TEXT), field=TEXT, asked=ANYTHING, origin=ORIGIN, done=ANYTHING)
-    what = "Of each field, for how many layers it can't be seen."
-    unseen = {"type": "object", "additionalProperties": INTEGER, "description": what}
-    return report_schema(file=TEXT, findings=findings, not_visible=unseen)
-
-
-def of_layers() -> JsonSchema:
-    more = {"lacks": array(TEXT), "notes": array(TEXT)}
-    return rows(more, name=TEXT, type=TEXT, supported=YES_OR_NO, **more)
-
-
-def of_simulate() -> JsonSchema:
-    one_or_two: JsonSchema = {"anyOf": [NUMBER, NUMBERS]}
-    measured = dict.fromkeys(("cosine", "sqnr", "output"), or_null(NUMBER))
-    return report_schema(
+SCHEMAS: dict[str, JsonSchema] = {
+    "check": report_schema(
+        diagnostics=rows(
+            file=TEXT, severity=SEVERITY, code=CODE, message=TEXT, hint=or_null(TEXT), path=PATH, span=or_null(SPAN)
+        )
+    ),
+    "show": report_schema(
+        file=TEXT,
+        layers=rows((*VALUES, *MORE), layer=TEXT, type=TEXT, quant_enable=YES_OR_NO, fuse=YES_OR_NO, **VALUES, **MORE),
+        borders=INTEGER,
+    ),
+    "explain": report_schema(
+        file=TEXT,
+        layers=rows(layer=TEXT, type=TEXT, quantized=YES_OR_NO, notes=array(TEXT), fields=mapping(EXPLAINED)),
+    ),
+    "diff": report_schema(
+        changes=rows(
+            layer=or_null(TEXT), field=TEXT, before=ANYTHING, after=ANYTHING, before_origin=ORIGIN, after_origin=ORIGIN
+        )
+    ),
+    "audit": report_schema(
+        file=TEXT,
+        findings=rows(layer=or_null(TEXT), field=TEXT, asked=ANYTHING, origin=ORIGIN, done=ANYTHING),
+        not_visible=dict(mapping(INTEGER), description="Of each field, for how many layers it can't be seen."),
+    ),
+    "layers": rows(ABILITIES, name=TEXT, type=TEXT, supported=YES_OR_NO, **ABILITIES),
+    "simulate": report_schema(
         file=TEXT,
         model=TEXT,
-        layers=rows(layer=TEXT, type=TEXT, scale=one_or_two, offset=one_or_two, weight_scales=NUMBERS, **measured),
+        layers=rows(layer=TEXT, type=TEXT, scale=ONE_OR_TWO, offset=ONE_OR_TWO, weight_scales=NUMBERS, **MEASURED),
         borders=or_null(INTEGER),
         refused=rows(layer=TEXT, reason=TEXT),
         notes=array(TEXT),
         output_sqnr=or_null(NUMBER),
-    )
-
-
-def of_tune() -> JsonSchema:
-    decibels = dict(or_null(NUMBER), description="Decibels of the model's output.")
-    return report_schema(
+    ),
+    "tune": report_schema(
         file=TEXT,
         model=TEXT,
-        before=decibels,
-        after=decibels,
+        before=DECIBELS,
+        after=DECIBELS,
         reached=YES_OR_NO,
-        changes=rows(layer=TEXT, setting=TEXT, kind=TEXT, without=decibels),
-        left=rows(layer=TEXT, output=decibels),
+        changes=rows(layer=TEXT, setting=TEXT, kind=TEXT, without=DECIBELS),
+        left=rows(layer=TEXT, output=DECIBELS),
         notes=array(TEXT),
-    )
-
-
-SCHEMAS: dict[str, Callable[[], JsonSchema]] = {
-    "check": of_check,
-    "show": of_show,
-    "explain": of_explain,
-    "diff": of_diff,
-    "audit": of_audit,
-    "layers": of_layers,
-    "simulate": of_simulate,
-    "tune": of_tune,
-    "suggest": lambda: array(TEXT),
+    ),
+    "suggest": array(TEXT),
 }

@@ -39,8 +39,8 @@ ALREADY = "{} already skipped"
 USABLE = ""
 
 
-def classify(names: Iterable[str], file: ConfigFile) -> dict[str, list[str]]:
-    """Sort names by what keeps these layers from being skipped."""
+def classify(names: Iterable[str], where: str, file: ConfigFile, console: Console) -> dict[str, list[str]]:
+    """Sort names by what keeps these layers from being skipped, and say what does."""
     plan, known = file.plan, {layer.name for layer in file.layers or ()}
     found: dict[str, list[str]] = {UNKNOWN: [], UNSUPPORTED: [], ALREADY: [], USABLE: []}
     for name in names:
@@ -50,15 +50,12 @@ def classify(names: Iterable[str], file: ConfigFile) -> dict[str, list[str]]:
             found[UNSUPPORTED].append(name)
         else:
             found[USABLE if plan[name].quant_enable else ALREADY].append(name)
+    for reason, some in found.items():
+        if reason and some:
+            words = reason.format("is" if len(some) == 1 else "are")
+            quoted = join_words(list(map(quote_name, some)), "and")
+            console.note("{} of {} {}: {}".format(len(some), where, words, quoted))
     return found
-
-
-def note_unusable(found: dict[str, list[str]], where: str, console: Console) -> None:
-    for reason, names in found.items():
-        if reason and names:
-            words = reason.format("is" if len(names) == 1 else "are")
-            quoted = join_words([quote_name(name) for name in names], "and")
-            console.note("{} of {} {}: {}".format(len(names), where, words, quoted))
 
 
 def run(arguments: Namespace, console: Console) -> int:
@@ -69,8 +66,7 @@ def run(arguments: Namespace, console: Console) -> int:
     chosen = choose(arguments, console, file)
     selected = {name for names in selections.values() for name in names}
     in_order = [layer.name for layer in file.layers or () if layer.name in selected]
-    found = classify(dict.fromkeys([*chosen, *in_order]), file)
-    note_unusable(found, "these layers", console)
+    found = classify(dict.fromkeys([*chosen, *in_order]), "these layers", file, console)
     usable = found[USABLE]
     if arguments.format:
         console.output(list_names([*usable, *found[ALREADY]], arguments.format), arguments.output)

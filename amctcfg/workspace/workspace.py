@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, NamedTuple, Tuple, Union
 
 from ..documents.document import parse_tree
@@ -53,50 +54,44 @@ def stay_silent(text: str) -> None:
     """Drop a note."""
 
 
+@dataclass(eq=False, repr=False)
 class Workspace:
     """Files and the models that they are looked at on; models are read once, notes are given once.
 
-    note -- called with each sentence about the run. reading -- with the path of a model that is read, with "" behind that.
+    say -- called with each sentence about the run. reading -- with the path of a model that is read, with "" behind that.
     detail -- with how each file is read. read -- gives the contents and the name of a file; raises `OSError` or `Failure`.
 
     Raises `Failure` where there is no flavour of the name that the options ask for.
     """
 
-    def __init__(
-        self,
-        options: Options,
-        note: Notify = stay_silent,
-        reading: Notify = stay_silent,
-        read: Reader = read,
-        detail: Notify = stay_silent,
-    ) -> None:
-        self.options: Options = options
-        self.wanted: Flavour | None = None
-        if options.flavour not in (None, AUTO):
-            self.wanted = flavour_by_name(str(options.flavour))
+    options: Options
+    say: Notify = stay_silent
+    reading: Notify = stay_silent
+    read: Reader = read
+    detail: Notify = stay_silent
+
+    def __post_init__(self) -> None:
+        name = self.options.flavour
+        self.wanted: Flavour | None = None if name is None or name == AUTO else flavour_by_name(name)
         self.models: dict[tuple[str, str], Model] = {}
-        self._note: Notify = note
-        self._reading: Notify = reading
-        self._read: Reader = read
-        self._detail: Notify = detail
-        self._noted: dict[str, None] = {}
+        self.noted: set[str] = set()
 
     def note(self, text: str) -> None:
         """Give a note, unless it was given before."""
-        if text not in self._noted:
-            self._noted[text] = None
-            self._note(text)
+        if text not in self.noted:
+            self.noted.add(text)
+            self.say(text)
 
     def open(self, path: str, needs_model: bool = False, is_json: bool = False) -> ConfigFile:
         """Open a file. Raises `OSError`, and `Failure` for its settings or its model."""
-        file = self.file(*self._read(path), is_json)
+        file = self.file(*self.read(path), is_json)
         if needs_model:
             file.require_model()
         return file
 
     def open_pair(self, path: str, other: str) -> tuple[ConfigFile, ConfigFile]:
         """Open two files on one model: that of the options, else of the second's head, else of the first's."""
-        read = [self._read(path), self._read(other)]
+        read = [self.read(path), self.read(other)]
         first, second = [ConfigFile(self, contents, name, holds_json(contents, name)) for contents, name in read]
         model = self.model_of(second) or self.model_of(first)
         return self.complete(first, model), self.complete(second, model)
@@ -131,7 +126,7 @@ class Workspace:
         if file.graph is not None:
             file.model = self.model(file.graph, file.flavour, file.by_head)
             on = "on {} layers of {}".format(len(file.model.examined), file.graph)
-        self._detail("{}: flavour {}, {} rules, {}".format(name, file.flavour.name, rules, on))
+        self.detail("{}: flavour {}, {} rules, {}".format(name, file.flavour.name, rules, on))
         return file
 
     def file_alone(self, contents: str | bytes, name: str) -> ConfigFile:
@@ -172,9 +167,9 @@ class Workspace:
     def model(self, path: str, flavour: Flavour, by_head: bool = False) -> Model:
         key = path, flavour.name
         if key not in self.models:
-            self._reading(path)
+            self.reading(path)
             self.models[key] = (read_named_model if by_head else read_model)(path, flavour)
-            self._reading("")
+            self.reading("")
             examined = self.models[key].examined
             if not all(found.certain for found in examined):
                 from ..models.loading import doubt_names
