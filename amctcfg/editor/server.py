@@ -86,8 +86,7 @@ class Server:
         self.stdin: IO[bytes] = stdin
         self.writer: FrameWriter = writer
         self.incoming: queue.Queue[Any] = queue.Queue()
-        self.waiting: set[Any] = set()  # the requests in the queue, by id
-        self.cancelled: set[Any] = set()
+        self.waiting: dict[Any, bool] = {}  # the requests in the queue, by id, and whether each was cancelled
         self.ended: threading.Event = threading.Event()
         self.files: dict[str, File] = {}
         self.encoding: str = ENCODINGS[0]
@@ -134,10 +133,10 @@ class Server:
                 params = message.get("params")
                 identifier = params.get("id") if isinstance(params, dict) else None
                 if isinstance(identifier, (int, str)) and identifier in self.waiting:
-                    self.cancelled.add(identifier)
+                    self.waiting[identifier] = True
                 continue
             if isinstance(message, dict) and isinstance(message.get("id"), (int, str)):
-                self.waiting.add(message["id"])
+                self.waiting[message["id"]] = False
             self.incoming.put(message)
 
     def patience(self) -> float:
@@ -228,10 +227,9 @@ class Server:
 
     def request(self, message: dict[str, Any]) -> None:
         identifier = message["id"]
-        if isinstance(identifier, (int, str)):
-            self.waiting.discard(identifier)
+        is_cancelled = isinstance(identifier, (int, str)) and self.waiting.pop(identifier, False)
         try:
-            result = self.answer(message["method"], message.get("params"), identifier)
+            result = self.answer(message["method"], message.get("params"), is_cancelled)
         except ResponseError as error:
             self.writer.error(identifier, error.code, error.message)
         except PARAMETERS as error:
@@ -244,9 +242,8 @@ class Server:
         else:
             self.writer.result(identifier, result)
 
-    def answer(self, method: str, params: Any, identifier: Any) -> Any:
-        if isinstance(identifier, (int, str)) and identifier in self.cancelled:
-            self.cancelled.discard(identifier)
+    def answer(self, method: str, params: Any, is_cancelled: bool) -> Any:
+        if is_cancelled:
             raise ResponseError(protocol.REQUEST_CANCELLED, "the request was cancelled")
         if not self.initialized and method != "initialize":
             raise ResponseError(protocol.NOT_INITIALIZED, "the session begins with initialize")
