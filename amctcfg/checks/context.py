@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Sequence
 
-from ..diagnostics.diagnostic import Diagnostic, Path, position
+from ..diagnostics.diagnostic import Diagnostic, Path
 from ..diagnostics.suggestions import NameIndex, did_you_mean
 from ..diagnostics.words import quote_names
 from ..documents.document import Document
@@ -57,13 +57,17 @@ class Context:
         self.soc: str | None = soc  # the processor that the model is for
         self.has_layers: bool = layers is not None
         self.layers: Layers = check_layers(layers or ())
-        self.by_name: dict[str, Layer] = {layer.name: layer for layer in self.layers}
-        if len(self.by_name) < len(self.layers):
-            raise ValueError("the layer '{}' occurs twice".format(find_repeated_name(self.layers)))
-        self.by_type: dict[str, list[Layer]] = {}
+        self.by_name: dict[str, Layer] = {}
+        self.by_type: dict[str, list[Layer]] = {}  # the supported ones; of each type that the model has
+        self.supported: list[Layer] = []
         for layer in self.layers:
-            self.by_type.setdefault(layer.type, []).append(layer)
-        self.supported: list[Layer] = [layer for layer in self.layers if self.flavour.quantizes(layer)]
+            if layer.name in self.by_name:
+                raise ValueError("the layer '{}' occurs twice".format(layer.name))
+            self.by_name[layer.name] = layer
+            of_type = self.by_type.setdefault(layer.type, [])
+            if self.flavour.quantizes(layer):
+                of_type.append(layer)
+                self.supported.append(layer)
         # Every part of a broken path is incomplete.
         self.incomplete: set[Path] = {path[:length] for path in broken for length in range(1, len(path) + 1)}
         self.wrong: set[Path] = set()  # the blocks and entries with errors
@@ -105,13 +109,6 @@ class Context:
         skipped = layer.name in self.resolver.skipped_names or layer.type in self.resolver.skipped_types
         return not skipped and self.flavour.quantizes(layer)
 
-    def supported_of(self, layer_type: str) -> list[Layer]:
-        return [layer for layer in self.by_type.get(layer_type, ()) if self.flavour.quantizes(layer)]
-
-    def run(self, checks: Iterable[Check]) -> tuple[Diagnostic, ...]:
-        """Return what checks report, in the order of the places."""
-        return tuple(sorted((found for check in checks for found in check(self)), key=position))
-
     def nearest_layers(self, name: str) -> tuple[str | None, str | None]:
         """Return what a name could have meant, in words, and the literal to write where it is a single layer.
 
@@ -137,11 +134,6 @@ def check_layers(layers: Iterable[Layer]) -> Layers:
         if not isinstance(layer, Layer):
             raise TypeError("layers have to be Layer, not {!r}".format(layer))
     return found
-
-
-def find_repeated_name(layers: Iterable[Layer]) -> str:
-    seen: set[str] = set()
-    return next(layer.name for layer in layers if layer.name in seen or seen.add(layer.name))  # type: ignore[func-returns-value]
 
 
 def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:

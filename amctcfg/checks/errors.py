@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
-from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path
+from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path, position
 from ..diagnostics.words import format_value, quote_names
 from ..flavours.layer import Layer, Layers
 from ..flavours.requirement import ERROR as IS_ERROR
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def find_errors(context: Context) -> tuple[Diagnostic, ...]:
     """Find all errors, in the order of their places; without layers, those that the types of the flavour decide alone."""
-    return context.run(CHECKS if context.has_layers else CHECKS_OF_TYPES)
+    checks = CHECKS if context.has_layers else CHECKS_OF_TYPES
+    return tuple(sorted((found for check in checks for found in check(context)), key=position))
 
 
 # ---------------------------------------------------------------- names
@@ -176,7 +177,7 @@ def report_lack(context: Context, asked: Occurrence, lack: list[Layer], layer_ty
 
 
 def without_own_override(context: Context, layer_type: str) -> list[Layer]:
-    return [layer for layer in context.supported_of(layer_type) if layer.name not in context.resolver.names]
+    return [layer for layer in context.by_type.get(layer_type, ()) if layer.name not in context.resolver.names]
 
 
 def report_unmet(context: Context, layer: Layer, asked: Occurrence, ability: str) -> Diagnostic:

@@ -51,7 +51,7 @@ def expand(
 
 def expand_context(context: Context) -> Plan:
     """Expand what a context holds, checked."""
-    found: list[Diagnostic] = list(find_errors(context))
+    found = find_errors(context)
     text = context.document.text if context.document else None
     if any(diagnostic.severity == ERROR for diagnostic in found):
         raise ConfigError([d for d in found if d.severity == ERROR], text)

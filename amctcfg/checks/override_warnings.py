@@ -147,7 +147,7 @@ def check_unused_overrides(context: Context) -> Iterator[Diagnostic]:
             continue
         if not affected_by_type_override(context, name):
             why = "the model has no quantizable layer of type {}"
-            if context.supported_of(name):
+            if context.by_type.get(name):
                 why = "each layer of type {} has an override of its own"
             message = "{}; this override has no effect".format(why.format(name))
             yield context.report(WARNING, "unused-override", message, (*path, "layer_type"), "delete the override")
@@ -157,7 +157,7 @@ def affected_by_type_override(context: Context, layer_type: str) -> list[Layer]:
     """Return the layers that take anything from the block of their type."""
     return [
         layer
-        for layer in context.supported_of(layer_type)
+        for layer in context.by_type.get(layer_type, ())
         if layer.name not in context.resolver.names
         or any(setting.tier == OF_TYPE for setting in decide_cascading(context, layer).values())
     ]
@@ -202,7 +202,7 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
         name = entry.layer_type
         if path in context.wrong or name in resolver.skipped_types or not affected_by_type_override(context, name):
             continue
-        layers = context.supported_of(name)
+        layers = context.by_type.get(name, [])
         whole = all(context.is_whole(resolver.tiers(layer)) for layer in layers)
         if whole and not would_forbid(context, resolver.common, layers):
             pairs = [(one, one.without_type(name)) for one in resolvers]

@@ -28,9 +28,10 @@ MANY_STEPS = 10000
 COARSE = 0.9999
 
 
-def find_warnings(context: Context) -> tuple[Diagnostic, ...]:
-    """Find all warnings, in the order of their places. Without layers, those that the configuration alone shows."""
-    return context.run(FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()))
+def find_warnings(context: Context) -> Iterator[Diagnostic]:
+    """Find all warnings, in any order. Without layers, those that the configuration alone shows."""
+    for check in FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()):
+        yield from check(context)
 
 
 # ---------------------------------------------------------------- shown by the configuration alone
