@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import lru_cache
 from typing import Iterable, NamedTuple, Tuple, Union
 
 from .._typing import TYPE_CHECKING
@@ -61,11 +60,12 @@ class ConfigError(ValueError):
 
     Attributes:
         diagnostics: Every error found, and the warnings, in order.
+        text: The text that the places are in, if all are in one.
     """
 
     def __init__(self, diagnostics: Iterable[Diagnostic], text: str | None = None) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
-        self._text: str | None = text
+        self.text: str | None = text
         super().__init__(self.diagnostics, text)  # what pickle calls __init__ with again
 
     @classmethod
@@ -82,13 +82,8 @@ class ConfigError(ValueError):
         """Make the exception for one error."""
         return cls([Diagnostic(ERROR, code, message, span, path, hint, name)], text)
 
-    @property
-    def text(self) -> str | None:
-        """Return the text that the places are in, if all are in one."""
-        return self._text
-
     def __str__(self) -> str:
-        text = render(self.diagnostics[:MOST_SHOWN], self._text)
+        text = render(self.diagnostics[:MOST_SHOWN], self.text)
         more = len(self.diagnostics) - MOST_SHOWN
         return text if more <= 0 else "{}\n… and {:,} more".format(text, more)
 
@@ -197,7 +192,6 @@ def _columns(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_width, text))
 
 
-@lru_cache(maxsize=4096)
 def _width(character: str) -> int:
     import unicodedata
 

@@ -52,9 +52,7 @@ class NameIndex:
         self.components: dict[str, list[str]] = {}
         self.parts: dict[str, list[int]] = {}  # of names: the indices of those that have a word or a pair of words
         self.counts: dict[str, int] = {}
-        self.own_parts: list[dict[str, None]] = []  # of names: the words and pairs in them,
-        self.totals: list[float] = []  # and their weight together
-        self.weights: dict[str, float] = {}
+        self.own_parts: list[dict[str, None]] = []  # of names: the words and pairs in them
         self.initials: dict[str, list[str]] = {}  # words by their first letter
         self.corrected: dict[str, str] = {}
         for name in self.known:
@@ -110,9 +108,9 @@ class NameIndex:
         scored = []
         for index in candidates:
             own = self.own_parts[index]
-            shared = sum([self.weights[part] for part in wanted if part in own])
+            shared = sum([self.weight(part) for part in wanted if part in own])
             if shared >= self.CLOSE * total:
-                scored.append((shared - 0.05 * (self.totals[index] - shared), index))
+                scored.append((shared - 0.05 * (sum(map(self.weight, own)) - shared), index))
         if not scored:
             return []
         best = max(scored)[0]
@@ -133,8 +131,6 @@ class NameIndex:
                 group = self.initials.setdefault(word[0], [])
                 if self.counts[word] == 1 and len(group) < self.WIDEST:
                     group.append(word)
-        self.weights = {part: self.weight(part) for part in self.counts}
-        self.totals = [sum(map(self.weights.__getitem__, parts)) for parts in self.own_parts]
 
     def weight(self, part: str) -> float:
         """Return the weight of a word or a pair: the rarer, the more it tells."""
