@@ -31,9 +31,8 @@ class Examined(NamedTuple):
     """A layer with what its file shows of it.
 
     reason -- why it is not supported although its type is quantizable. note -- what is not known of it. certain -- whether
-    its name is. traits -- what is special about it. minor -- whether it is a constant, or a read of a variable or shape.
-    sources -- the nodes that it reads, by the names that layers have; None where the file has no edges. node -- what it is
-    called in the file; "" where it has no name.
+    its name is. minor -- whether it is a constant, or a read of a variable or shape. sources -- the layers that it reads;
+    None where the file has no edges. node -- what it is called in the file; "" where it has no name.
     """
 
     layer: Layer

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers out of an ONNX model, by the documented conditions, without the onnx package.
 
-Weights are not among the fields that are read, so that they are passed over; external data is never opened. Which nodes
-can be quantized: the vendor's page "Layers that support quantization" of AMCT for ONNX. What a missing shape leaves open
-counts as fulfilled, and the layer's note says so.
+Weights are passed over, and external data is never opened. Which nodes can be quantized: the vendor's page "Layers that
+support quantization" of AMCT for ONNX. What a missing shape leaves open counts as fulfilled, and the layer's note says so.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers out of a `torch.nn.Module`, by its shape: torch is not imported.
 
-Which modules can be quantized: the toolkit's own checks, as far as the module itself shows them. What only its exported
-graph shows (whether it is called, and how often) counts as fulfilled.
+Which can be quantized: the toolkit's own checks. What only an exported graph shows counts as fulfilled.
 """
 
 from __future__ import annotations

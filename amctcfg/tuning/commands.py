@@ -25,7 +25,7 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 
 class CommandError(Exception):
-    """A command can't be run, so that the search can't go on; the message says which and why."""
+    """A command can't be run, so that the search can't go on."""
 
 
 class Ended(NamedTuple):
@@ -37,7 +37,7 @@ class Ended(NamedTuple):
 
 
 class LocalCommands:
-    """Runs commands on files of a folder, each below a small process of its own that ends it when this process dies."""
+    """Runs commands on files of a folder."""
 
     def __init__(self, folder: str, jobs: int) -> None:
         self.folder: str = folder

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The questions of a search, one after another: a generator that is sent what became of each; and those that are likely next.
+"""The questions of a search, one after another, and those that are likely next.
 
 It is a search by groups: layers are ranked, each with a guess of how likely it has to be skipped, and either answer to a
 question is about as likely. It ends with a proof: each layer of the smallest good set is quantized again once.
