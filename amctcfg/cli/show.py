@@ -95,8 +95,7 @@ def open_compared(arguments: Namespace, console: Console) -> tuple[ConfigFile, C
         return workspace.open(arguments.config, needs_model=True), None
     old, file = workspace.open_pair(arguments.against, arguments.config)
     file.require_model()
-    own = workspace.model_of(old)
-    console.inputs += own[:1] if own else ()  # which is not read, and yet must not be replaced
+    console.inputs += filter(None, [workspace.model_of(old)])  # which is not read, and yet must not be replaced
     return file, old
 
 

@@ -70,23 +70,23 @@ class EditorWorkspace(Workspace):
         self.loaded: Callable[[], None] = loaded
         self.loading: dict[tuple[str, str], Failure | None] = {}  # large models: how reading one ended, None so far
 
-    def model(self, path: str, flavour: Flavour, by_head: bool = False) -> Model:
+    def model(self, path: str, flavour: Flavour) -> Model:
         stamp = stamp_of(path)
         if self.stamps.setdefault(path, stamp) != stamp:
             self.keep(set(self.stamps) - {path})
             self.stamps[path] = stamp
         key = path, flavour.name
         if key in self.models or stamp is None or stamp[0] < LARGE:
-            return super().model(path, flavour, by_head)
+            return super().model(path, flavour)
         if key not in self.loading:
             self.loading[key] = None
-            threading.Thread(target=self.load, args=(key, flavour, by_head), daemon=True).start()
+            threading.Thread(target=self.load, args=(key, flavour), daemon=True).start()
         raise self.loading.get(key) or Waiting("reading {} ...".format(path))
 
-    def load(self, key: tuple[str, str], flavour: Flavour, by_head: bool) -> None:
+    def load(self, key: tuple[str, str], flavour: Flavour) -> None:
         """Read a large model; runs in a thread of its own, so that other files don't wait for it."""
         try:
-            super().model(key[0], flavour, by_head)
+            super().model(key[0], flavour)
             self.loading.pop(key, None)
         except Failure as failure:
             self.loading[key] = failure

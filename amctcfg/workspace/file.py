@@ -47,7 +47,7 @@ class cached(Generic[V]):  # noqa: N801 - it reads as a decorator
 class ConfigFile:
     """A file with its model, flavour, rules and settings. `Workspace` makes it.
 
-    contents -- as they were read. graph, model -- None where none is named. by_head -- the head of the file names the model.
+    contents -- as they were read. graph, model -- None where none is named.
     """
 
     workspace: Workspace
@@ -55,7 +55,6 @@ class ConfigFile:
     name: str
     is_json: bool
     graph: str | None = None
-    by_head: bool = False
     flavour: Flavour = TF_ASCEND
     rules: Rules = DOCUMENTED
     model: Model | None = None

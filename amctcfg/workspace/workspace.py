@@ -93,27 +93,25 @@ class Workspace:
         """Open two files on one model: that of the options, else of the second's head, else of the first's."""
         read = [self.read(path), self.read(other)]
         first, second = [ConfigFile(self, contents, name, holds_json(contents, name)) for contents, name in read]
-        model = self.model_of(second) or self.model_of(first)
-        return self.complete(first, model), self.complete(second, model)
+        graph = self.model_of(second) or self.model_of(first)
+        return self.complete(first, graph), self.complete(second, graph)
 
     def file(self, contents: str | bytes, name: str, is_json: bool = False) -> ConfigFile:
         """Return the file with these contents; relative paths in its head start from where it lies."""
         file = ConfigFile(self, contents, name, is_json or holds_json(contents, name))
         return self.complete(file, self.model_of(file))
 
-    def model_of(self, file: ConfigFile) -> tuple[str, bool] | None:
-        """Return the path of a file's model, and whether its head names it; None where nothing does."""
-        if self.options.graph is not None:
-            return self.options.graph, False
-        if "graph" not in file.settings.values:
-            return None
+    def model_of(self, file: ConfigFile) -> str | None:
+        """Return the path of a file's model, which options or its head name."""
+        if self.options.graph is not None or "graph" not in file.settings.values:
+            return self.options.graph
         folder = os.path.dirname("" if file.name == "<stdin>" else file.name)
-        return os.path.join(folder, file.settings.values["graph"]), True
+        return os.path.join(folder, file.settings.values["graph"])
 
-    def complete(self, file: ConfigFile, model: tuple[str, bool] | None) -> ConfigFile:
+    def complete(self, file: ConfigFile, graph: str | None) -> ConfigFile:
         """Give a file what options and its head say, and its model."""
         own, name = file.settings.values, file.name
-        file.graph, file.by_head = model or (None, False)
+        file.graph = graph
         rules = self.options.rules or own.get("rules", DOCUMENTED)
         if rules not in (DOCUMENTED, TOOLKIT):
             raise Failure("{}: rules is '{}'; it has to be 'documented' or 'toolkit'".format(name, rules))
@@ -123,9 +121,9 @@ class Workspace:
         if file.flavour.deprecated:
             self.note("{} is {}".format(file.flavour.title, file.flavour.deprecated))
         on = "without a model"
-        if file.graph is not None:
-            file.model = self.model(file.graph, file.flavour, file.by_head)
-            on = "on {} layers of {}".format(len(file.model.examined), file.graph)
+        if graph is not None:
+            file.model = self.model(graph, file.flavour)
+            on = "on {} layers of {}".format(len(file.model.examined), graph)
         self.detail("{}: flavour {}, {} rules, {}".format(name, file.flavour.name, rules, on))
         return file
 
@@ -164,11 +162,11 @@ class Workspace:
             return self.wanted, ""
         return choose_flavour(ConfigFile(self, "", graph, False, graph))
 
-    def model(self, path: str, flavour: Flavour, by_head: bool = False) -> Model:
+    def model(self, path: str, flavour: Flavour) -> Model:
         key = path, flavour.name
         if key not in self.models:
             self.reading(path)
-            self.models[key] = (read_named_model if by_head else read_model)(path, flavour)
+            self.models[key] = (read_named_model if self.options.graph is None else read_model)(path, flavour)
             self.reading("")
             examined = self.models[key].examined
             if not all(found.certain for found in examined):
@@ -239,7 +237,7 @@ def choose_flavour(file: ConfigFile) -> tuple[Flavour, str]:
 
     if kind not in ("onnx", "table") and (tree is None or fits_tf_ascend(tree)):  # the common case
         return TF_ASCEND, ""
-    layers = file.workspace.model(graph, TF_ASCEND, file.by_head).layers if graph and kind == "table" else ()
+    layers = file.workspace.model(graph, TF_ASCEND).layers if graph and kind == "table" else ()
     ranked = () if tree is None else rank_flavours(tree, layers)
     if tree is None or not ranked:  # the model alone decides
         tree = parse_tree("", "")
