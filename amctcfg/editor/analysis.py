@@ -39,26 +39,16 @@ def path_of_uri(uri: str) -> str:
     return path[1:] if os.name == "nt" and path[2:3] == ":" else path
 
 
-class ClientSettings:
-    """The client's settings: `graph`, `flavour`, `rules`, `lenient`, `ignore`, and whether it wants inlay hints."""
-
-    def __init__(self, values: Any) -> None:
-        values = values if isinstance(values, dict) else {}
-        values = values["amctcfg"] if isinstance(values.get("amctcfg"), dict) else values
-        self.graph: str | None = text_or_none(values.get("graph"))
-        self.flavour: str | None = text_or_none(values.get("flavour"))
-        self.rules: str | None = text_or_none(values.get("rules"))
-        self.lenient: bool = values.get("lenient") is True
-        ignore = values.get("ignore")
-        self.ignore: list[str] = [code for code in ignore if isinstance(code, str)] if isinstance(ignore, list) else []
-        self.hints: bool = values.get("inlayHints") is not False
-
-    def options(self) -> Options:
-        return Options(self.graph, self.flavour, self.rules, self.lenient, tuple(self.ignore))
-
-
-def text_or_none(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+def read_settings(values: Any) -> tuple[Options, bool]:
+    """Return a client's options for files, and whether it wants inlay hints."""
+    values = values if isinstance(values, dict) else {}
+    values = values["amctcfg"] if isinstance(values.get("amctcfg"), dict) else values
+    words = (values.get(key) for key in ("graph", "flavour", "rules"))
+    graph, flavour, rules = (word if isinstance(word, str) and word else None for word in words)
+    ignore = values.get("ignore")
+    codes = [code for code in ignore if isinstance(code, str)] if isinstance(ignore, list) else []
+    options = Options(graph, flavour, rules, values.get("lenient") is True, tuple(codes))
+    return options, values.get("inlayHints") is not False
 
 
 class EditorWorkspace(Workspace):

@@ -21,7 +21,7 @@ from ..workspace.failure import Failure
 from ..workspace.workspace import Options
 from . import protocol
 from .actions import code_actions, formatting
-from .analysis import Analysis, ClientSettings, EditorWorkspace, diagnostic_of
+from .analysis import Analysis, EditorWorkspace, diagnostic_of, read_settings
 from .completion import completion
 from .hover import hover, inlay_hints
 from .navigation import LEGEND, definition, document_symbols, folding_ranges, references, semantic_tokens
@@ -276,9 +276,8 @@ class Server:
             self.recheck()
 
     def configure(self, values: Any) -> None:
-        self.settings: ClientSettings = ClientSettings(values)
+        options, self.wants_hints = read_settings(values)
         self.problems: set[str] = set()  # that the client knows
-        options = self.settings.options()
         try:
             self.workspace: EditorWorkspace = self.make_workspace(options)
         except Failure as failure:  # no flavour has the name
@@ -327,7 +326,7 @@ class Server:
 
     def hints(self, params: Any) -> Any:
         stretch = self.find_stretch(params)
-        return inlay_hints(*stretch) if self.settings.hints else []
+        return inlay_hints(*stretch) if self.wants_hints else []
 
     def rename(self, params: Any) -> Any:
         words = "names of layers and types are the model's: rename the node in the model, then change them here"
