@@ -19,6 +19,7 @@ from ..textformat.literals import unescape
 from .context import Check, Context
 
 if TYPE_CHECKING:
+    from ..diagnostics.diagnostic import Severity
     from ..messages.sharing import IdentityCache
 
 
@@ -113,7 +114,7 @@ def note_other_model(config: Any, layers: Sequence[Layer]) -> str | None:
 
 
 def check_type_names(context: Context) -> Iterator[Diagnostic]:
-    places = [(path, name) for path, name in context.entries("skip_layer_types")]
+    places = [*context.entries("skip_layer_types")]
     places += [((*path, "layer_type"), entry.layer_type) for path, entry in context.entries(OF_TYPE)]
     for path, name in places:
         if name in context.flavour.quantizable_types:
@@ -137,12 +138,13 @@ def occurrences_at(path: Path, block: Message) -> Iterator[Occurrence]:
     return (asked._replace(path=(*path, *asked.path)) for asked in occurrences(block))
 
 
-def describe_occurrence(asked: Occurrence) -> str:
-    """Say what is asked: `dst_type can't be INT16`, `dmq_balancer is not possible`."""
-    name = str(asked.path[-1])
-    if asked.value is None:
-        return "{} is not possible".format(name)
-    return "{} can't be {}".format(name, format_value(asked.value))
+def report_asked(
+    context: Context, asked: Occurrence, whom: str, hint: str, severity: Severity = ERROR, code: str | None = None
+) -> Diagnostic:
+    """Report what can't be: `dst_type can't be INT16 for ...`, `dmq_balancer is not possible for ...`."""
+    what = "is not possible" if asked.value is None else "can't be {}".format(format_value(asked.value))
+    message = "{} {} for {}".format(asked.path[-1], what, whom)
+    return context.report(severity, code or asked.requirement.code, message, asked.path, hint)
 
 
 def check_types(context: Context) -> Iterator[Diagnostic]:
@@ -170,10 +172,8 @@ def report_lack(context: Context, asked: Occurrence, lack: list[Layer], layer_ty
     severity, why = ERROR, ", of type {}".format(layer_type)
     if context.rules == TOOLKIT:
         severity, why = WARNING, "; the toolkit writes it and refuses it later"
-    message = "{} for {}{}".format(describe_occurrence(asked), quote_names(layer.name for layer in lack), why)
-    return context.report(
-        severity, asked.requirement.code, message, asked.path, "give these layers overrides of their own"
-    )
+    whom = quote_names(layer.name for layer in lack) + why
+    return report_asked(context, asked, whom, "give these layers overrides of their own", severity)
 
 
 def without_own_override(context: Context, layer_type: str) -> list[Layer]:
@@ -182,8 +182,7 @@ def without_own_override(context: Context, layer_type: str) -> list[Layer]:
 
 def report_unmet(context: Context, layer: Layer, asked: Occurrence, ability: str) -> Diagnostic:
     if context.flavour.can(layer, ability):
-        message = "{} for '{}', which is not supported".format(describe_occurrence(asked), layer.name)
-        return context.report(ERROR, asked.requirement.code, message, asked.path, "delete it here")
+        return report_asked(context, asked, "'{}', which is not supported".format(layer.name), "delete it here")
     if asked.requirement.by_layer == SOFTEN:
         return report_softened(context, asked, [layer])
     why, layer_type = "which is of type {}".format(layer.type), context.flavour.types.get(layer.type)
@@ -205,9 +204,7 @@ def report_refusal(context: Context, asked: Occurrence, whom: str, ability: str)
     hint = "leave it out; " + only
     if asked.value is True:
         hint = "write {}: false, or leave it out; {}".format(asked.path[-1], only)
-    return context.report(
-        ERROR, asked.requirement.code, "{} for {}".format(describe_occurrence(asked), whom), asked.path, hint
-    )
+    return report_asked(context, asked, whom, hint)
 
 
 def check_common(context: Context) -> Iterator[Diagnostic]:
@@ -234,20 +231,16 @@ def check_common(context: Context) -> Iterator[Diagnostic]:
 
 def report_common_error(context: Context, asked: Occurrence, hit: list[Layer]) -> Diagnostic:
     types = sorted({layer.type for layer in hit})
-    field = str(asked.path[0])
-    message = "{} for {}, of type {}, {} {} applies to{}".format(
-        describe_occurrence(asked),
+    whom = "{}, of type {}, {} {} applies to{}".format(
         quote_names(layer.name for layer in hit),
         " and ".join(types),
         "which" if len(hit) == 1 else "all of which",
-        field,
+        asked.path[0],
         " even though skipped" if not any(context.is_quantized(layer) for layer in hit) else "",
     )
     name = asked.path[-1]
-    hint = "leave {} out here, or add override_layer_types with {}: false for {}".format(
-        name, name, " and ".join(types)
-    )
-    return context.report(ERROR, asked.requirement.code, message, asked.path, hint)
+    hint = "leave {0} out here, or add override_layer_types with {0}: false for {1}".format(name, " and ".join(types))
+    return report_asked(context, asked, whom, hint)
 
 
 def report_softened(context: Context, asked: Occurrence, layers: list[Layer]) -> Diagnostic:
@@ -255,10 +248,9 @@ def report_softened(context: Context, asked: Occurrence, layers: list[Layer]) ->
     gets = "{} {} instead".format("it gets" if len(layers) == 1 else "they get", format_value(instead))
     if instead is None:
         gets = "{} quantized without it".format("it is" if len(layers) == 1 else "they are")
-    message = "{} for {}; {}".format(describe_occurrence(asked), quote_names(layer.name for layer in layers), gets)
-    types = " and ".join(sorted({layer.type for layer in layers}))
-    hint = "to say so, add an override without it for {}".format(types)
-    return context.report(WARNING, "softened", message, asked.path, hint)
+    whom = "{}; {}".format(quote_names(layer.name for layer in layers), gets)
+    hint = "to say so, add an override without it for {}".format(" and ".join(sorted({x.type for x in layers})))
+    return report_asked(context, asked, whom, hint, WARNING, "softened")
 
 
 # ---------------------------------------------------------------- the model as a whole

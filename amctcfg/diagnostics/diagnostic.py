@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import accumulate
 from typing import Iterable, NamedTuple, Tuple, Union
 
 from .._typing import TYPE_CHECKING
@@ -167,13 +168,8 @@ def _fitting(text: str, room: int) -> str:
     """Return as much of a text as fits into some columns, with an ellipsis where that is not all."""
     if _columns(_cells(text[: room + 1])) <= room:
         return text[:room]
-    used = count = 0
-    for character in text[:room]:
-        used += _columns(_cells(character))
-        if used >= room:
-            break
-        count += 1
-    return text[:count] + "…"
+    ends = accumulate(_columns(_cells(character)) for character in text[:room])
+    return text[: sum(end < room for end in ends)] + "…"
 
 
 def _cells(text: str) -> str:

@@ -55,22 +55,19 @@ def format(  # noqa: A001  # the name of the contract
         }
     """
     name = display_name(name)
-    tree = parse_tree(text, name)
-    layout = Layout(tree)
+    layout = Layout(parse_tree(text, name))
     if layout.is_disabled():
         return layout.text
     result = layout.whole()
-    again = Layout(parse_tree(result, name))
-    if content(again.tree) != content(tree) or again.sorted_comments() != layout.sorted_comments():
-        # Never write what means something else.
+    if content(Layout(parse_tree(result, name))) != content(layout):  # never write what means something else
         raise AssertionError("formatting {} would change it; please report this".format(name))
     return result
 
 
-def content(tree: Tree) -> list[Any]:
-    """Return what a tree holds, whatever its layout: names, brackets, and the values of the literals, level by level."""
-    found: list[Any] = []
-    pending: list[Iterable[Any]] = [tree.fields]
+def content(layout: Layout) -> list[Any]:
+    """Return what a text holds: its comments; names, brackets, and the values of the literals, level by level."""
+    found: list[Any] = sorted(comment.text for comment in layout.comments)
+    pending: list[Iterable[Any]] = [layout.tree.fields]
     for inside in pending:  # which grows on the way
         for name, value, _, _ in split(inside):
             if not isinstance(value, str):
@@ -124,9 +121,6 @@ class Layout:
         """Return whether one of the comments in front of the first field asks to leave the text alone."""
         first = self.tree.fields[2] if self.tree.fields else len(self.text)
         return any(DISABLE.match(comment.text) for comment in self.comments if comment.offset < first)
-
-    def sorted_comments(self) -> list[str]:
-        return sorted(comment.text for comment in self.comments)
 
     def fields(self, fields: Iterable[Any], indent: str, end: int, comma: str = "") -> Steps:
         """Write the fields of a message, or the elements of a list, which have commas between them."""

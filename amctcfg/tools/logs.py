@@ -29,8 +29,9 @@ NAMING = re.compile(
 QUOTED = re.compile(r"""(["'])([^"'\n]{1,%d})\1""" % MOST)
 
 # What the toolkit puts around the name of a layer whose nodes it inserts.
-INSERTED = re.compile(r"/(?:act_quant|wts_quant)(?:/.*)?\Z|\.(?:quant\.)?fakequant.*\Z|\.(?:quant|dequant|antiquant)\Z")
-NODE_PREFIXES = ("requant_/",)
+INSERTED = re.compile(
+    r"\Arequant_/|/(?:act_quant|wts_quant)(?:/.*)?\Z|\.(?:quant\.)?fakequant.*\Z|\.(?:quant|dequant|antiquant)\Z"
+)
 
 
 class Failing(NamedTuple):
@@ -48,15 +49,14 @@ def read_log(text: str, layers: Sequence[Layer], flavour: Flavour) -> Failing:
     unknown: dict[str, None] = {}
     nameless: dict[str, None] = {}
     for name, kind in find_names(text):
-        layer = None
-        if kind == "scope":
-            layer = index.only_inside(name)
-        elif kind != "illegal":
-            layer = index.find(name)
-        if layer is not None:
-            found[layer] = None
+        if kind == "illegal":
+            nameless[name] = None
+            continue
+        layer = index.only_inside(name) if kind == "scope" else index.find(name)
+        if layer is None:
+            unknown[name] = None
         else:
-            (nameless if kind == "illegal" else unknown)[name] = None
+            found[layer] = None
     return Failing(list(found), list(unknown), list(nameless))
 
 
@@ -100,11 +100,7 @@ class LayerIndex:
 
     def find(self, name: str) -> str | None:
         """Return the layer of a name: exactly, or the only one whose path ends so; without what the toolkit has inserted."""
-        stripped = name
-        for prefix in NODE_PREFIXES:
-            stripped = stripped[len(prefix) :] if stripped.startswith(prefix) else stripped
-        stripped = INSERTED.sub("", stripped)
-        for one in dict.fromkeys((name, stripped)):
+        for one in dict.fromkeys((name, INSERTED.sub("", name))):
             if one in self.known:
                 return one
             ends = [end for separator in "/." for end in begin_with(self.backwards, one[::-1] + separator)]
