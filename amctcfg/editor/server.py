@@ -31,6 +31,7 @@ from .text import ENCODINGS, Text
 DEBOUNCE = 0.15  # seconds without an edit before a file is checked
 TYPED = 2.0  # seconds without an edit before a problem that comes from typing is shown
 WATCH = 1.0  # seconds between two looks at the files of models
+NEVER = float("inf")
 
 GRACE_AFTER_INPUT = 2.0  # seconds that work may go on when the input has ended
 
@@ -62,15 +63,15 @@ class File:
         self.text: Text = text
         self.opened: Text = text
         self.version: Any = version
-        self.due: float | None = time.monotonic() + DEBOUNCE / 3
-        self.problem_due: float | None = None  # when to say why it can't be looked at on its model
+        self.due: float = time.monotonic() + DEBOUNCE / 3
+        self.problem_due: float = NEVER  # when to say why it can't be looked at on its model
         self.analysis: Analysis | None = None
         self.earlier: Document[Any] | None = None  # the last configuration that could be read
 
     def change(self, text: Text, version: Any) -> None:
         self.text, self.version = text, version
         self.due = time.monotonic() + DEBOUNCE
-        self.problem_due = None
+        self.problem_due = NEVER
         self.forget()
 
     def forget(self) -> None:
@@ -141,18 +142,18 @@ class Server:
 
     def patience(self) -> float:
         """Return how long to wait for the next message before a file is due."""
-        due = [due for file in self.files.values() for due in (file.due, file.problem_due) if due is not None]
+        due = [due for file in self.files.values() for due in (file.due, file.problem_due)]
         return max(min([*due, self.watched + WATCH]) - time.monotonic(), 0)
 
     def at_rest(self) -> None:
         """Publish what is due; look for models that have changed."""
         now = time.monotonic()
         for file in list(self.files.values()):
-            if file.due is not None and file.due <= now:
+            if file.due <= now:
                 self.publish(file)
                 return  # what has come meanwhile is first
-            if file.problem_due is not None and file.problem_due <= now:
-                file.problem_due = None
+            if file.problem_due <= now:
+                file.problem_due = NEVER
                 self.show_problem(self.analysis(file).problem)
         if now >= self.watched + WATCH:
             self.watched = now
@@ -171,7 +172,7 @@ class Server:
             file.due = time.monotonic()
 
     def publish(self, file: File) -> None:
-        file.due = None
+        file.due = NEVER
         try:
             analysis = self.analysis(file)
             found = [diagnostic_of(analysis, diagnostic) for diagnostic in analysis.diagnostics]
