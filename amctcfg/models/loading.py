@@ -68,9 +68,8 @@ def examine_file(path: PathLike, flavour: Flavour | None = None) -> list[Examine
         data = file.read()
     extension = os.path.splitext(name)[1].lower()
     if extension in (".json", ".csv"):
-        source = Source(decode(data, name), name)
-        if source.text.startswith("\ufeff"):  # as spreadsheets save it
-            source = Source(source.text[1:], name)
+        text = decode(data, name)
+        source = Source(text[1:] if text.startswith("\ufeff") else text, name)  # as spreadsheets save it
         return [Examined(x, None, minor=x.type in MINOR_TYPES) for x in read_table(source, extension)]
     if kind_of(data, name) == "onnx":
         return onnx.read_onnx(data, name, flavour or ONNX)

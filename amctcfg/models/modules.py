@@ -58,9 +58,10 @@ class Module(NamedTuple):
 
 def find_modules(values: OnnxGraph) -> list[Module]:
     """Find the modules in a graph, in its order, one for each name; one that is called again is not listed again."""
-    containers = set(outer_paths(filter(None, (module_path(node.raw.name) for node in values.nodes))))
-    # The modules that have modules, by the names of parameters: `a` and `a.b` of "a.b.c.weight".
-    containers.update(outer_paths(value.rpartition(".")[0] for value in values.constants if "::" not in value))
+    paths = [module_path(node.raw.name) or "" for node in values.nodes]
+    # The modules that have modules, also by the names of parameters: `a` and `a.b` of "a.b.c.weight".
+    paths += [value.rpartition(".")[0] for value in values.constants if "::" not in value]
+    containers = set(outer_paths(paths))
     found = list(filter(None, (read_module(node, values, containers) for node in values.nodes)))
     certain = {one.name: one for one in found if one.certain}
     doubted = find_doubted_paths(found)
@@ -298,12 +299,8 @@ def refuse_shared_weights(modules: Sequence[Module]) -> list[Module]:
     for one in modules:
         if one.type in COUNTED and one.weight is not None and not one.weight.is_copy:
             weights[one.name] = one.weight.value
-    shares = find_sharers(weights)
-    words = "it shares its weight with '{}'"
-    return [
-        one._replace(reason=one.reason or words.format(shares[one.name])) if one.name in shares else one
-        for one in modules
-    ]
+    reasons = {name: "it shares its weight with '{}'".format(other) for name, other in find_sharers(weights).items()}
+    return [one._replace(reason=one.reason or reasons.get(one.name)) for one in modules]
 
 
 def is_padded(one: Module, values: OnnxGraph) -> bool:

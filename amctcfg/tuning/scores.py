@@ -95,14 +95,13 @@ def checked(pairs: Any, name: str) -> dict[str, float]:
 
 def from_history(steps: list[dict[str, Any]], name: str) -> Scores:
     """Score 0 for layers that the last step rolled back, 1 for the rest."""
-    layers: dict[str, None] = {}
+    values: dict[str, float] = {}
     for step in steps:
         config = step["roll_back_config"]
         if not isinstance(config, dict) or not all(isinstance(flag, bool) for flag in config.values()):
             raise problem("roll_back_config is an object of layers, each true (quantized) or false", name)
-        layers.update(dict.fromkeys(config))
-    last = steps[-1]["roll_back_config"] if steps else {}
-    values = {layer: (1.0 if last.get(layer, True) else 0.0) for layer in layers}
+        values.update(dict.fromkeys(values, 1.0))
+        values.update((layer, float(flag)) for layer, flag in config.items())
     return Scores(values, True, "the toolkit's search history")
 
 

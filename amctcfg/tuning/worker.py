@@ -42,8 +42,8 @@ def copy_output(stream: Any, path: str, end: bytearray) -> None:
             del end[:-LIMIT]
 
 
-def end_group(process: Any) -> None:
-    """End a command and what it started: by request first, then by force."""
+def end_all(process: Any) -> None:
+    """End a command and what it started: by request first, then by force; then what has left its group, by generations."""
     if not hasattr(os, "killpg"):
         subprocess.call(["taskkill", "/T", "/F", "/PID", str(process.pid)], stdout=-3, stderr=-3)
         return
@@ -55,18 +55,6 @@ def end_group(process: Any) -> None:
             os.killpg(process.pid, 0)
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def adopt_orphans() -> None:
-    """Have what a command leaves behind become a child of this process (Linux)."""
-    with contextlib.suppress(Exception):  # another system
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def end_orphans(process: Any) -> None:
-    """End by force what has left the group of a command, one generation after the other."""
     until = time.monotonic() + GRACE
     while time.monotonic() < until:
         orphans = [pid for pid in list_children() if pid != process.pid]
@@ -76,6 +64,14 @@ def end_orphans(process: Any) -> None:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
+
+
+def adopt_orphans() -> None:
+    """Have what a command leaves behind become a child of this process (Linux)."""
+    with contextlib.suppress(Exception):  # another system
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def list_children() -> list[int]:
@@ -187,8 +183,7 @@ def main() -> NoReturn:
             pass
         with starting:  # nothing is started any more
             for process in processes:
-                end_group(process)
-                end_orphans(process)
+                end_all(process)
             os._exit(1)
 
     def answer(**fields: Any) -> None:
@@ -218,8 +213,7 @@ def main() -> NoReturn:
         answer(pid=process.pid)
         status = process.wait()
     finally:
-        end_group(process)
-        end_orphans(process)
+        end_all(process)
     reader.join(GRACE)  # a process in a session of its own may hold the pipe for ever
     if len(output) == LIMIT:
         with contextlib.suppress(OSError), open(job["log"], "wb") as file:
