@@ -27,12 +27,10 @@ GREEN, CYAN = "\x1b[32m", "\x1b[36m"
 
 
 class Console:
-    """The three streams, and how to write on them."""
-
     def __init__(self, stdin: IO[str] | None, stdout: IO[str] | None, stderr: IO[str] | None) -> None:
         self.stdin: IO[str] | None = stdin
         self.stdout: Any = stdout  # None only where `run` ends at once
-        self.stderr: IO[str] | None = stderr
+        self.stderr: IO[str] = io.StringIO() if stderr is None else stderr  # closed: nobody reads it
         self.started: float = time.monotonic()
         self.is_quiet: bool = False
         self.has_read_stdin: bool = False
@@ -116,10 +114,7 @@ class Console:
             shown = text_of(map(str, found))
         else:
             shown = render(found, text, self.colors(stream), self.width(stream) or WIDTH) + "\n"
-        if on_stdout:
-            self.result(shown)
-        elif self.stderr is not None:
-            self.stderr.write(shown)
+        stream.write(shown)
 
     def note(self, *texts: str) -> None:
         """Write sentences about the run, unless it is to be quiet."""
@@ -127,22 +122,20 @@ class Console:
             self.complain(text)
 
     def detail(self, text: str) -> None:
-        """Write a sentence for those who ask for more of them."""
         if self.is_verbose:
             self.complain(text)
 
     def complain(self, text: str) -> None:
-        if self.stderr is not None:
-            self.stderr.write("amctcfg: {}\n".format(escape_controls(text)))
+        self.stderr.write("amctcfg: {}\n".format(escape_controls(text)))
 
     def failure(self, failure: Failure) -> None:
         self.complain(failure.message)
-        if failure.details and self.stderr is not None:
+        if failure.details:
             self.stderr.write(failure.details + "\n")
 
     def progress(self, text: str) -> None:
         """Show on a terminal how far long work is; the next line replaces this one."""
-        if self.stderr is not None and self.shows_progress():
+        if self.shows_progress():
             width = self.width(self.stderr) or 1
             self.stderr.write("\r\x1b[K{}".format(escape_controls(text)[: width - 1]))  # a second row would stay
             self.stderr.flush()
@@ -153,9 +146,7 @@ class Console:
         self.progress("reading {} ...".format(path) if path else "")
 
     def shows_progress(self) -> bool:
-        """Tell whether there is a terminal to show progress on, and work that lasts."""
-        lasts = not self.is_quiet and time.monotonic() - self.started > PATIENCE
-        return lasts and self.rewrites_lines()
+        return not self.is_quiet and time.monotonic() - self.started > PATIENCE and self.rewrites_lines()
 
     def rewrites_lines(self) -> bool:
         return self.is_terminal(self.stderr) and os.environ.get("TERM") != "dumb"
@@ -177,7 +168,7 @@ class Console:
 
 
 class ProgressBar:
-    """Shows progress where somebody watches: called with what is worked at, how many parts are done, and of how many."""
+    """Called with what is worked at, how many parts are done, and of how many."""
 
     def __init__(self, console: Console) -> None:
         self.console: Console = console

@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterator, NamedTuple, Sequence, Tuple
 from ..diagnostics.diagnostic import ERROR, PLAIN, RED
 from ..diagnostics.source import Span
 from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
+from ..models.loading import link_nodes
 from ..resolve.resolver import member_in
 from ..tools.diffing import Change, diff
 from ..workspace.file import ConfigFile
@@ -20,7 +21,7 @@ from .arguments import READING, flag, formats, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure
 from .opening import open_workspace, show_errors
 from .reports import format_any, json_report, origin_row
-from .show import borders_of, links_of, wrap
+from .show import borders_of, wrap
 
 OPTIONS = (
     option("before A", "a configuration or a JSON quantization config; - is stdin"),
@@ -63,8 +64,6 @@ class ChangeGroup(NamedTuple):
 
 @dataclass(eq=False)
 class Comparison:
-    """The changes between two files, and how they are put."""
-
     changes: Sequence[Change]
     before: ConfigFile
     after: ConfigFile
@@ -163,7 +162,7 @@ class Comparison:
         parts = ["{} of {}".format(layers, pluralize(len(self.types), "layer"))] if layers else []
         parts += [pluralize(settings, "global setting")] if settings else []
         verb = "change" if len(parts) > 1 or layers + settings > 1 else "changes"
-        borders = [borders_of(file, links_of(file)) for file in (self.before, self.after)]
+        borders = [borders_of(file, link_nodes(file.require_model().examined)) for file in (self.before, self.after)]
         words = "; borders between quantized and float layers: {} before, {} after".format(*borders)
         return "{} {}{}".format(" and ".join(parts), verb, words if borders[0] != borders[1] else "")
 

@@ -101,8 +101,8 @@ def open_compared(arguments: Namespace, console: Console) -> tuple[ConfigFile, C
 
 def view_plan(file: ConfigFile, old: ConfigFile | None, measured: Measured, notes: tuple[str, ...] = ()) -> View:
     """View a file's plan, beside another's, with what can't be quantized and the borders."""
-    links = links_of(file)
-    others = find_unquantizable(file.require_model().examined, file.flavour)
+    model = file.require_model()
+    links, others = link_nodes(model.examined), find_unquantizable(model.examined, file.flavour)
     borders = borders_of(file, links, measured.refusals)
     table = tabulate(file.plan, None if old is None else old.plan, measured, others, borders)
     return View(
@@ -110,7 +110,7 @@ def view_plan(file: ConfigFile, old: ConfigFile | None, measured: Measured, note
         table=table,
         rows=table.rows,
         file=file.name,
-        model=file.require_model().path,
+        model=model.path,
         rules=file.rules,
         text=None if file.is_json else file.text,
         warnings=file.without_ignored(file.plan.warnings),
@@ -130,10 +130,6 @@ def borders_of(file: ConfigFile, links: Links | None, refused: Container[str] = 
         if name in plan or name in others
     }
     return count_borders(is_quantized, links.inputs if links else None)
-
-
-def links_of(file: ConfigFile) -> Links | None:
-    return link_nodes(file.require_model().examined)
 
 
 def chosen(table: Table, arguments: Namespace) -> list[Row]:
