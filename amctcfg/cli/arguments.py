@@ -21,14 +21,12 @@ LITERAL_MARK = "\0"  # in front of an argument that stands behind "--": it is no
 
 
 class Option(NamedTuple):
-    """An option or a positional argument, as argparse takes it."""
-
     names: tuple[str, ...]
     settings: dict[str, Any]
 
 
 def option(usage: str, words: str = "", **settings: Any) -> Option:
-    """Describe an option or argument as the help shows it: its names, then what stands for its value."""
+    """Describe an option by its names, then what stands for its value."""
     names = usage.split()
     if len(names) > 1 and not names[-1].startswith("-"):
         settings["metavar"] = names.pop()

@@ -146,8 +146,6 @@ FILE_ENDINGS = {"": ".cfg", "json": ".json", "skip-file": ".txt", "onnx": ".onnx
 
 
 class CandidateFiles:
-    """Makes the files of candidates that the words of a command ask for."""
-
     def __init__(self, file: ConfigFile, command: Sequence[str], data: Sequence[str]) -> None:
         self.file: ConfigFile = file
         self.asked: str = " ".join(command)
@@ -242,8 +240,6 @@ def read_verdict(word: str, target: float | None) -> Verdict:
 
 @dataclass(eq=False)
 class CommandLoop:
-    """Runs the command on candidates until nothing is left to try."""
-
     report: SearchReport
     files: CandidateFiles
     arguments: argparse.Namespace

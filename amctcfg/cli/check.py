@@ -56,8 +56,6 @@ def run(arguments: Namespace, console: Console) -> int:
 
 
 class Report:
-    """The diagnostics found so far, and what is said about them."""
-
     def __init__(self, arguments: Namespace, console: Console) -> None:
         self.arguments: Namespace = arguments
         self.console: Console = console
@@ -138,7 +136,6 @@ class Report:
         return found
 
     def finish(self) -> int:
-        """Write the reports of all files; return the exit status."""
         if self.format != "text":
             from .reports import FORMATS, WHOLE
 

@@ -59,10 +59,10 @@ def example_of(code: str) -> tuple[Diagnostic, ...]:
     if code == "unused-ignore":
         return tuple(Settings(described.example, "quant.cfg").unused(()))
     for model in (None, (*layers, *MORE_LAYERS.get(code, ()))):
-        found = check(described.example, "quant.cfg", model, flavour=flavour)
-        if any(d.code == code for d in found):
-            return tuple(d for d in found if d.code == code)
-    return ()
+        found = tuple(d for d in check(described.example, "quant.cfg", model, flavour=flavour) if d.code == code)
+        if found:
+            break
+    return found
 
 
 def run(arguments: Namespace, console: Console) -> None:

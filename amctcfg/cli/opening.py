@@ -59,14 +59,13 @@ def require_tuning() -> Any:
 
 def read_scores(arguments: Namespace, console: Console) -> Scores:
     """Read the scores, with the direction that options or the file give."""
-    tuning = require_tuning()
     if arguments.low_is_sensitive and arguments.high_is_sensitive:
         raise Failure("--low-is-sensitive and --high-is-sensitive exclude each other")
     console.inputs.append(arguments.scores)
     with using(arguments.scores, "scores"):
-        scores: Scores = tuning.load_scores(arguments.scores, arguments.column)
+        scores: Scores = require_tuning().load_scores(arguments.scores, arguments.column)
     if arguments.low_is_sensitive or arguments.high_is_sensitive:
-        scores = tuning.Scores(scores, arguments.low_is_sensitive, scores.kind)
+        scores.low_is_sensitive = arguments.low_is_sensitive
     elif scores.low_is_sensitive is not None:
         console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
     return scores

@@ -68,7 +68,6 @@ class SearchReport:
         return good if isinstance(verdict, bool) else "{:.6g} ({})".format(verdict, good)
 
     def finish(self) -> int:
-        """Report the answer; return the exit status."""
         best = self.search.best
         if best is not None and not best.skip:
             self.console.lines(["{} is good as it is: nothing has to be skipped".format(self.file.name)])
@@ -95,7 +94,6 @@ class SearchReport:
         return self.search.target is None and len(first) > 2 and len(set(first)) == 1 and (first[0] or 0) > 1
 
     def write(self) -> None:
-        """Print what was found so far, and write it."""
         best = self.search.best
         runs = pluralize(self.search.runs, "run")
         if best is None:

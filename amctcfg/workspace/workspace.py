@@ -43,8 +43,6 @@ class Options(NamedTuple):
 
 
 class Model(NamedTuple):
-    """The layers of a model, and what its file shows of each."""
-
     path: str
     examined: list[Examined]
     layers: Layers
@@ -59,9 +57,7 @@ class Workspace:
     """Files and the models that they are looked at on; models are read once, notes are given once.
 
     say -- called with each sentence about the run. reading -- with the path of a model that is read, with "" behind that.
-    detail -- with how each file is read. read -- gives the contents and the name of a file; raises `OSError` or `Failure`.
-
-    Raises `Failure` where there is no flavour of the name that the options ask for.
+    read -- gives the contents and the name of a file; raises `OSError` or `Failure`. detail -- called with how it is read.
     """
 
     options: Options
@@ -203,7 +199,7 @@ def read_named_model(path: str, flavour: Flavour) -> Model:
 
 
 def kind_of_model(path: str | None) -> str:
-    """Return the kind of a model's file: "onnx", "tensorflow", "table", or "" where there is none."""
+    """Return "onnx", "tensorflow", "table", or "" for no path."""
     if path is None:
         return ""
     from ..models.loading import graph_kind
@@ -224,10 +220,9 @@ def flavour_by_name(name: str, file: str = "") -> Flavour:
 
 
 def choose_flavour(file: ConfigFile) -> tuple[Flavour, str]:
-    """Return the flavour that a file and its model suggest, and by what evidence.
+    """Return the flavour that a file and its model suggest, and by what evidence; TF-Ascend where nothing speaks against it.
 
-    The model's kind counts first, then the fields of the text, then the types that it names. It is TF-Ascend where
-    nothing speaks against it.
+    The model's kind counts first, then the fields of the text, then the types that it names.
     """
     graph, tree = file.graph, file.tree
     kind = kind_of_model(graph)
