@@ -58,7 +58,7 @@ OPTIONS = (
     CFG,
     *READING,
     formats("text", "csv", "json", "html", *OVERLAYS),
-    option("--against OLD", "another configuration: show before and after"),
+    option("--against OLD", "another configuration, read on the same model: show before and after"),
     option("--match GLOB", "only layers of these names; * stands for any part of a path"),
     flag("--skipped", "only layers that could be quantized and are not"),
     flag("--changed", "only layers that differ from --against"),
