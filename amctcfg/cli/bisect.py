@@ -193,7 +193,7 @@ def skipped_layers(candidate: Candidate) -> list[str]:
 
 
 def write_next(report: SearchReport, files: CandidateFiles) -> int:
-    candidate = None if report.search.hopeless else report.search.ask()
+    candidate = report.upcoming()
     if candidate is None:
         report.folder.remove(NEXT_FILES)
         return report.finish()
@@ -257,9 +257,10 @@ class CommandLoop:
 
         self.report.note_resumed()
         try:
-            if not self.is_over():
+            candidate = self.report.upcoming()
+            if candidate is not None:
                 self.commands = self.open_commands()
-                self.announce()
+                self.announce(candidate)
                 self.run_commands()
         except KeyboardInterrupt:
             self.console.note("interrupted; run the same command again to continue")
@@ -270,9 +271,6 @@ class CommandLoop:
             self.report.write()
             raise Failure("the search ends here; mend that and run the same command again to continue") from None
         return self.report.finish()
-
-    def is_over(self) -> bool:
-        return self.search.ask() is None or self.search.hopeless
 
     def open_commands(self) -> Any:
         from ..tuning.commands import CommandError, LocalCommands
@@ -289,10 +287,8 @@ class CommandLoop:
             self.console.note("the cluster has no workers yet; the runs begin when one is there")
         return commands
 
-    def announce(self) -> None:
+    def announce(self, candidate: Candidate) -> None:
         """Say what is going to be run, before the first run has ended."""
-        candidate = self.search.ask()
-        assert candidate is not None
         values = self.files.values(candidate, 0)
         files = {placeholder: (ending, b"") for placeholder, ending in FILE_ENDINGS.items()}
         words = " ".join(map(shlex.quote, self.commands.fill_in(self.arguments.run, files, values, 0)))
@@ -314,7 +310,7 @@ class CommandLoop:
             stack.callback(self.commands.stop)  # before the threads are waited for
             for step in stack.enter_context(contextlib.closing(run_steps(self.search, self.evaluate, threads, jobs))):
                 self.report.show_progress(step.candidate, step.verdict, step.running)
-                if self.is_over():
+                if self.report.upcoming() is None:
                     return
 
     def evaluate(self, candidate: Candidate) -> Verdict:

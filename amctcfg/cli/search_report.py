@@ -39,6 +39,9 @@ class SearchReport:
         self.started: float = time.monotonic()
         self.resumed: int = self.search.runs
 
+    def upcoming(self) -> Candidate | None:
+        return None if self.search.hopeless else self.search.ask()
+
     def note_resumed(self) -> None:
         if self.resumed:
             come = "1 verdict comes" if self.resumed == 1 else "{} verdicts come".format(self.resumed)

@@ -93,10 +93,8 @@ def link_nodes(examined: Iterable[Examined]) -> Links | None:
     return Links(inputs, {name: found.node for name, found in nodes.items()}) if nodes else None
 
 
-def graph_kind(path: PathLike | None) -> str:
+def graph_kind(path: PathLike) -> str:
     """Tell the kind of a model's file by its first bytes: "onnx", "tensorflow", "table", or "" where there is none."""
-    if path is None:
-        return ""
     name, data = display_name(path), b""
     if name.lower().endswith((".json", ".csv")):
         return "table"
