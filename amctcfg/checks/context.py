@@ -36,8 +36,7 @@ Check = Callable[["Context"], Iterable[Diagnostic]]
 class Context:
     """A configuration, the layers by name and by type if they are known, and the resolver over both.
 
-    `broken` are the paths of what could not be read: nothing is said about those. Raises `ValueError` for two layers of
-    one name, `TypeError` for what is not a `Layer`.
+    `broken` are the paths of what could not be read: nothing is said about those.
     """
 
     def __init__(
@@ -90,13 +89,10 @@ class Context:
 
     def entries(self, field: str) -> Iterator[tuple[Path, Any]]:
         """Iterate over the entries of a repeated field, each with its path; without those that could not be read."""
-        found = enumerate(getattr(self.config, field, ()))
         key = dict(OVERRIDES).get(field)
-        return (
-            ((field, index), entry)
-            for index, entry in found
-            if entry is not None and (key is None or getattr(entry, key) is not None)
-        )
+        for index, entry in enumerate(getattr(self.config, field, ())):
+            if entry is not None and (key is None or getattr(entry, key) is not None):
+                yield (field, index), entry
 
     def is_whole(self, tiers: Sequence[Tier]) -> bool:
         """Return whether all these blocks could be read."""
@@ -110,10 +106,7 @@ class Context:
         return not skipped and self.flavour.quantizes(layer)
 
     def nearest_layers(self, name: str) -> tuple[str | None, str | None]:
-        """Return what a name could have meant, in words, and the literal to write where it is a single layer.
-
-        Layers that can be quantized come first.
-        """
+        """Return what a name could have meant, in words, and the literal to write where it is a single layer."""
         if self._names is None:
             self._names = index_names(self.layers, self.flavour)
         if not any(sign in name for sign in "*?["):
@@ -137,7 +130,7 @@ def check_layers(layers: Iterable[Layer]) -> Layers:
 
 
 def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
-    """Return an index over the names that can be meant: of the flavour's types, where there are none of all but minor ones."""
+    """Index the names that can be meant: of layers of the flavour's types, else of all but minor ones."""
     layers = Layers(layers)
     quantizable = frozenset(layer.name for layer in layers if flavour.quantizes(layer))
     of_types = [layer.name for layer in layers if layer.type in flavour.types]

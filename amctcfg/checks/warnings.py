@@ -63,16 +63,12 @@ def check_fusion_off(context: Context) -> Iterator[Diagnostic]:
 
 
 def check_deprecated_fields(context: Context) -> Iterator[Diagnostic]:
-    """Report fields that these versions of the toolkit still take."""
+    """Report what these versions of the toolkit still take; then blocks that something else replaces."""
     for field, instead in context.flavour.deprecated_fields:
         written = getattr(context.config, field)
         if written is not None and written != ():
             path: Path = (field, 0) if isinstance(written, tuple) else (field,)
             yield context.report(WARNING, "deprecated", "{} is deprecated".format(field), path, instead)
-
-
-def check_deprecated_blocks(context: Context) -> Iterator[Diagnostic]:
-    """Report deprecated blocks that something else replaces."""
     is_replaced = context.config.common_config is not None or context.config.override_layer_types
     for field, _ in context.flavour.deprecated_blocks if is_replaced else ():
         if getattr(context.config, field) is not None:
@@ -244,7 +240,6 @@ FILE_CHECKS: tuple[Check, ...] = (
     check_placeholders,
     check_fusion_off,
     check_deprecated_fields,
-    check_deprecated_blocks,
     check_rounding,
     check_steps,
     check_percentiles,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from .._typing import TYPE_CHECKING, NamedTuple
@@ -58,13 +59,9 @@ class Source:
         return self.text[start + first : min(end, start + last)].rstrip("\r")
 
     def line_starts(self) -> list[int]:
-        """Return the offsets at which the lines begin; counted once, when a position is first asked for."""
+        """Return the offsets at which the lines begin."""
         if self._line_starts is None:
-            starts, newline = [0], self.text.find("\n")
-            while newline >= 0:
-                starts.append(newline + 1)
-                newline = self.text.find("\n", newline + 1)
-            self._line_starts = starts
+            self._line_starts = [0, *(match.end() for match in re.finditer("\n", self.text))]
         return self._line_starts
 
 
@@ -89,8 +86,6 @@ def decode(text: str | bytes, name: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise_binary(data, name)
-        import re  # for odd files only
-
         message = "byte 0x{:02X} is not UTF-8".format(data[error.start])
         if re.match(GB_2312, data):
             message += "; the file seems to be in GBK"
@@ -104,8 +99,6 @@ GB_2312 = rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe])+\Z"
 
 def raise_binary(data: bytes, name: str) -> None:
     """Raise `ConfigError` for data that is a model, an archive, or text of another encoding."""
-    import re  # for odd files only
-
     from .diagnostic import ConfigError
 
     model = "a configuration names its model in its head: # amctcfg: graph=FILE"

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from typing import Callable, Iterable
 
 
-WORD = r"[0-9]+|[^\W0-9_]+"
-
-
 def did_you_mean(names: Iterable[str]) -> str | None:
     """Return `did you mean 'a' or 'b'?`; None for no names."""
     found = [quote_name(name) for name in names]
@@ -30,10 +27,9 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 class NameIndex:
     """An index over the names of a model, to find the nearest ones in a time that does not grow with the model.
 
-    A path is split at "/". Found are, in this order: the same name but for case; the same end of a path but for the
-    numbers that a framework gives scopes (`conv_1/kernel` for "conv/kernel"); the same end of a path; paths with the name
-    as a component; names that share the most words and pairs of words, the rare ones counting most. A number is a word.
-    Words that no name has are corrected first. Among equals, names that `is_preferred` come first.
+    Found are, in this order: the same name but for case; the same end of a path but for the numbers that a framework gives
+    scopes (`conv_1/kernel` for "conv/kernel"); the same end of a path; paths with the name as a component; names that share
+    the most words and pairs of words, the rare ones counting most, once words that no name has are corrected.
     """
 
     DEEPEST = 4  # components of the ends of paths that are indexed
@@ -166,7 +162,7 @@ def without_numbers(path: str) -> str:
 
 def split_words(name: str) -> list[str]:
     """Return the words and numbers in a name: `conv`, `dw`, `13` in "conv_dw_13"."""
-    return re.findall(WORD, name.lower())
+    return re.findall(r"[0-9]+|[^\W0-9_]+", name.lower())
 
 
 def word_parts(words: list[str]) -> dict[str, None]:

@@ -27,23 +27,19 @@ UNSAFE = (
 
 
 def escape_controls(text: str) -> str:
-    """Write what could act on a terminal or a log, or is not seen, as escapes: text for people.
-
-    That is control and invisible characters, and `::` at the beginning, which the log of a GitHub workflow takes for a
-    command.
-    """
+    """Write as escapes what could act on a terminal, or is not seen, and `::` at the beginning, a command to GitHub's logs."""
     if "::" in text and text.lstrip().startswith("::"):
         text = text.replace(":", "\\x3a", 1)
     return text if text.isascii() and text.isprintable() else re.sub(UNSAFE, lambda match: ascii(match[0])[1:-1], text)
 
 
 def as_comment(text: str) -> str:
-    """Return words for a comment: on one line, with escapes for what could act on a terminal."""
+    """Return words for a comment: on one line, with escapes for control characters."""
     return re.sub(CONTROL, lambda match: ascii(match[0])[1:-1], " ".join(text.split()))
 
 
 def dump_json(value: Any, **options: Any) -> str:
-    """Write JSON with its letters as they are, and with escapes for what could act on a terminal or is not seen."""
+    """Write JSON with its letters as they are, and escapes for what `escape_controls` escapes."""
     import json  # slow to import
 
     text = json.dumps(value, ensure_ascii=False, **options)
@@ -84,7 +80,7 @@ def format_value(value: Any) -> str:
 
 
 def as_code(words: str) -> str:
-    """Return words as code in Markdown, where nothing in them is a link, an image, a tag or a mention."""
+    """Return words as code in Markdown, whatever is in them."""
     words = quote_name(escape_controls(words))[1:-1]
     fence = "`" * (longest_run(words) + 1)
     space = " " if len(fence) > 1 else ""

@@ -31,10 +31,7 @@ Priced = Tuple[int, Optional[Message]]  # a type's block, or none, and what its 
 
 
 class BlockSearch:
-    """The choice of a common block and of blocks of types, by the cost of the layers that then need their own.
-
-    With a given common block each type decides for itself.
-    """
+    """The choice of a common block, under which each type decides for itself, by the cost of the layers that need their own."""
 
     def __init__(self, read: QuantConfig, supported: list[Layer]) -> None:
         self.read: QuantConfig = read
@@ -142,7 +139,7 @@ class BlockSearch:
         return self.shortest_block(wanted, layer_class, self.fallbacks(layer_class, common, type_block))
 
     def choose_skips(self) -> tuple[list[str], list[str]]:
-        """Return types none of whose layers are quantized, where that is shorter; then the remaining layers."""
+        """Return the types to skip, where that is shorter, and the remaining layers."""
         enabled = {name for name, layer in self.read.layers.items() if layer.enabled}
         by_type: dict[str, list[str]] = {}
         for layer in self.supported:
@@ -164,7 +161,7 @@ class BlockSearch:
     # ------------------------------------------------------------ candidates for the common block
 
     def common_variants(self, block: Message) -> Iterator[Message]:
-        """Iterate over ways to write a block as common_config: switches that the type decides left out or false."""
+        """Iterate over ways to write a block as common_config."""
         parts: list[list[tuple[str, Any]]] = []
         for names, default in self.members.groups:
             name = member_in(block, names)
@@ -261,7 +258,7 @@ class BlockSearch:
         return tiers + ([] if common is None else [Tier(COMMON, common, ())])
 
     def fallbacks(self, layer_class: Layer, common: Message | None, type_block: Message | None) -> Fallback:
-        """Return what the fields that cascade may be for a layer whose own block leaves them out, by both sets of rules."""
+        """Return what the fields that cascade may be for a layer whose own block leaves them out."""
         found = set()
         for part, field in self.cascades:
             below = [value_in(common, part, field.name), self.overall(field)]
@@ -310,8 +307,8 @@ class BlockSearch:
 class LowerBounds:
     """Lower bounds of what common blocks cost: most of them need not be tried then.
 
-    Whatever its switches are, a common block gives the layers of a class what one of the wanted blocks with the same core
-    holds, or nothing that is wanted. A block of a type saves as much as the most frequent one at best.
+    A common block gives the layers of a class what one of the wanted blocks with the same core holds, or nothing that is
+    wanted. A block of a type saves as much as the most frequent one at best.
     """
 
     def __init__(self, search: BlockSearch) -> None:
@@ -363,7 +360,7 @@ def is_plain(field: Field) -> bool:
 
 
 def class_of(layer: Layer) -> Layer:
-    """Return the nameless layer that stands for all of one type and one set of missing abilities: they resolve alike."""
+    """Return the nameless layer that stands for all that resolve alike."""
     return Layer("", layer.type, True, layer.lacks)
 
 

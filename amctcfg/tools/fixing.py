@@ -46,9 +46,8 @@ STALE = "stale-selection"
 class Fix(NamedTuple):
     """The fix of a diagnostic.
 
-    title -- what it does, as an editor offers it. done -- what it did, as a report lists it. is_safe -- it is sure to change
-    no layer. element -- instead of edits, the field and the index in it of an element that goes: several such fixes of
-    one list share its commas.
+    title -- for an editor. done -- for a report. is_safe -- it is sure to change no layer. element -- instead of edits, the
+    field and the index in it of an element that goes: several such fixes of one list share its commas.
     """
 
     diagnostic: Diagnostic
@@ -67,11 +66,10 @@ def fix(
 ) -> str:
     """Fix what can be fixed safely, and leave the rest as it was, byte for byte.
 
-    Safe fixes are slips of the syntax whose meaning is certain, duplicates in lists, numbers that are written with more
-    digits than they have, and overrides without effect. Where the text expands on `layers`, the plan is the same before
-    and after, under both sets of rules; without `layers`, only what holds on every model is fixed. The text is read
-    leniently. No fix makes an error, and a second run changes nothing, unless so many of thousands of fixes failed that
-    the search for the good ones was stopped.
+    Safe fixes are slips of the syntax whose meaning is certain, duplicates in lists, numbers with more digits than they
+    have, and overrides without effect. Where the text expands on `layers`, the plan stays the same, under both sets of
+    rules; without `layers`, only what holds on every model is fixed. The text is read leniently. No fix makes an error,
+    and a second run changes nothing, unless so many of thousands of fixes failed that the search was stopped.
 
     Args:
         text: The configuration.
@@ -118,12 +116,9 @@ def fix_text(text: str | bytes, layers: Sequence[Layer] | None, unsafe: bool, fl
 def count_fixes(
     text: str | bytes, layers: Sequence[Layer] | None, flavour: Flavour, tree: Tree | None
 ) -> tuple[int, int]:
-    """Count the diagnostics of a text that can be fixed safely, and those that unsafe fixes cover beyond them.
-
-    `tree` is that of the text; None where it has none, which is then its one diagnostic.
-    """
+    """Count the diagnostics of a text that can be fixed safely, and those that unsafe fixes cover beyond them."""
     if tree is None:
-        return int(bool(fix_syntax(decode(text, "<string>"))[1])), 0
+        return int(bool(fix_syntax(decode(text, "<string>"))[1])), 0  # no other diagnostic
     state = FixableText(tree, layers, flavour)
     renewed = renew_selections(state)[1]
     found = find_fixes(state)
@@ -135,14 +130,14 @@ def count_fixes(
 class FixableText:
     """A text, read leniently, with the number of its errors and the places of what fixes change.
 
-    document -- None where reading finds an error. diagnostics -- those that `find_fixes` has found. elements -- of the fields
-    at the top, each as a field, its index in that and what is written there. selections -- by the offsets of their comments.
+    elements -- of the fields at the top, each as a field, its index in that and what is written there. selections -- by the
+    offsets of their comments.
     """
 
     def __init__(self, text: str | Tree, layers: Sequence[Layer] | None, flavour: Flavour) -> None:
         self.layers: Sequence[Layer] | None = layers
         self.flavour: Flavour = flavour
-        self.document: Document[Configuration] | None = None
+        self.document: Document[Configuration] | None = None  # where reading finds no error
         self.context: Context | None = None  # None where the text is not a configuration
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.errors: int = 0
@@ -220,7 +215,7 @@ def select_fixes(
 ) -> tuple[FixableText, list[Fix], int]:
     """Select the fixes that keep what they promise, beside those that are kept already; count those that are not tried.
 
-    All together are tried first, then halves of those that fail, down to the single ones, as far as the budget goes.
+    All together are tried first, then halves of those that fail, as far as the budget goes.
     """
     made, after, plans = list(kept), state, state.expand() if chosen else None
     chosen = [
@@ -257,10 +252,7 @@ CLOSED_BY = {"[": "]", "{": "}", "<": ">"}
 
 
 def fix_syntax(text: str) -> tuple[str, list[Fix]]:
-    """Fix the slips that keep a text from being text format, as far as their meaning is certain.
-
-    All slips are found in one pass. Those behind the first error that is left don't count: their meaning depends on it.
-    """
+    """Fix the slips that keep a text from being text format, up to the first error that is left."""
     failed = syntax_error_in(text)
     if failed is None:
         return text, []
@@ -276,7 +268,7 @@ def fix_syntax(text: str) -> tuple[str, list[Fix]]:
 
 
 def syntax_error_in(text: str) -> int | None:
-    """Return the offset of the syntax error that keeps a text from being text format; None where there is none."""
+    """Return the offset of a text's syntax error; None where there is none."""
     try:
         parse_tree(text, "<string>")
         return None
@@ -348,7 +340,7 @@ def find_fixes(state: FixableText) -> list[Fix]:
 
 
 def make_fix(state: FixableText, diagnostic: Diagnostic) -> Fix | None:
-    """Make the fix of a diagnostic, if it has one: what it says to write, or what its code tells."""
+    """Make the fix of a diagnostic, if it has one."""
     if diagnostic.replacement is not None:
         return replace_span(state, diagnostic, diagnostic.replacement)
     make = FIX_MAKERS.get(diagnostic.code)

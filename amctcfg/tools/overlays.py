@@ -43,10 +43,7 @@ def overlay_text(overlay: dict[str, Any]) -> str:
 
 
 def netron(table: Table, names: Mapping[str, str]) -> str:
-    """Write an attachment for Netron: a JSON file that is dropped on the open model.
-
-    `names`: what the nodes of layers are called in the model's file, where that is another name.
-    """
+    """Write an attachment for Netron; `names` are those of the layers' nodes in the model's file, where they are others."""
     metadata: list[dict[str, Any]] = []
     metrics: list[dict[str, Any]] = []
     for row, node in supported_rows(table, names):
@@ -66,10 +63,7 @@ def netron(table: Table, names: Mapping[str, str]) -> str:
 
 
 def model_explorer(table: Table, names: Mapping[str, str]) -> str:
-    """Write node data for Model Explorer: the score of each layer where there are scores, else what decided.
-
-    Where two plans are compared, a changed layer has its changes. A layer that is skipped has the word.
-    """
+    """Write node data for Model Explorer: scores, else what decided; changes, where two plans are compared."""
     what = table.score if table.has_scores else "quantization"
     results = {node: node_data(row, table) for row, node in supported_rows(table, names)}
     overlay: dict[str, Any] = {"name": "amctcfg: {}".format(what), "results": results}
@@ -111,14 +105,8 @@ OVERLAYS: dict[str, Callable[[Table, Mapping[str, str]], str]] = {"netron": netr
 def count_borders(is_quantized: Mapping[str, bool], inputs: Mapping[str, Sequence[str]] | None = None) -> int:
     """Count the pairs of layers, one quantized and one not, of which one reads what the other makes.
 
-    The layers are in the order of the model. `inputs` are for each node of the graph the nodes that it reads, of which those
-    that are not layers are passed through; without it, layers that follow each other count as connected.
-
-    Example:
-        >>> count_borders({"a": True, "b": False, "c": True})
-        2
-        >>> count_borders({"a": True, "b": False, "c": True}, {"a": [], "b": ["a"], "relu": ["a"], "c": ["relu"]})
-        1
+    `inputs` are for each node of the graph the nodes that it reads, of which those that are not layers are passed through;
+    without it, layers that follow each other count as connected.
     """
     if inputs is None or len(is_quantized) * len(inputs) > MOST_BITS:
         states = list(is_quantized.values())
@@ -136,7 +124,7 @@ def count_borders(is_quantized: Mapping[str, bool], inputs: Mapping[str, Sequenc
 
 
 def sources_of(numbers: Mapping[str, int], inputs: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Find for each node the layers that its output comes from, as the bits of a number; a layer's output is its own."""
+    """Find for each node the layers that its output comes from, as the bits of a number."""
     made = {name: 1 << number for name, number in numbers.items()}
     for start in inputs:
         pending = [start]

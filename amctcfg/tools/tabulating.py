@@ -20,7 +20,7 @@ SKIPPED_BY = {"skip_layers": "skipped", "skip_layer_types": "type skipped"}
 
 
 class Cell(NamedTuple):
-    """A value of a layer: what decided, whether it is the default, what it was before where that is another plan's."""
+    """A value of a layer: what decided, whether it is the default, and what it was before, in another plan."""
 
     value: Any
     origin: Origin
@@ -37,8 +37,8 @@ class Cell(NamedTuple):
 class Row(NamedTuple):
     """A layer: `state` is "quantized" or why it is not; `tier` the block that it has; `cells` by dotted name.
 
-    `explanation` has the words for each cell; None for a layer that can't be quantized, which has no cells. `extras` are
-    what else is known of the layer, by the columns of the table's `extras`. `is_refused`: the toolkit would stop at it.
+    A layer that can't be quantized has no `explanation` and no cells. `extras` are by the columns of the table's `extras`.
+    `is_refused`: the toolkit would stop at it.
     """
 
     layer: Layer
@@ -66,16 +66,15 @@ class Row(NamedTuple):
 
     @property
     def notable(self) -> dict[str, Cell]:
-        """The cells of the block and of fusion that are not the default, or are it although a line sets another value."""
+        """The cells that are not the default, or are it although a line sets another value; not `quant_enable`."""
         return {f: c for f, c in self.cells.items() if f != "quant_enable" and (not c.is_default or c.hides)}
 
 
 class Table(NamedTuple):
     """A plan's layers and what is to be seen of them.
 
-    columns -- the dotted names of all settings, with their labels. shared -- what is the same for all layers, by dotted
-    name. borders -- between quantized and float layers. extras -- the labels of further columns. score -- what the scores
-    are. low_is_sensitive -- whether a low score is the worse one.
+    columns -- the dotted names of all settings, with their labels. shared -- what is the same for all layers. borders --
+    between quantized and float layers. extras -- the labels of further columns. score -- what the scores are.
     """
 
     rows: list[Row]
@@ -102,8 +101,8 @@ class Table(NamedTuple):
 class View(NamedTuple):
     """A plan as it is shown: its table, the rows that were asked for, and what it was made of.
 
-    file, model -- their names. text -- the configuration, None for JSON. against -- the name of the file that is compared.
-    nodes -- the names of the layers' nodes. notes -- sentences below the figures, such as the model's output.
+    text -- the configuration, None for JSON. against -- the name of the file that is compared. nodes -- the names of the
+    layers' nodes. notes -- sentences below the figures.
     """
 
     plan: Plan
@@ -120,10 +119,7 @@ class View(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """The findings of a simulation: `scores` and what they are, `extras` a mapping of column to value for a layer, `refusals`.
-
-    extras and refusals -- by the layer's name; a refusal is why the toolkit would stop there.
-    """
+    """The findings of a simulation, by the layers' names: scores, the values of further columns, why the toolkit would stop."""
 
     scores: Mapping[str, float] | None = None
     score: str = "score"
@@ -138,9 +134,9 @@ def tabulate(
     others: Iterable[tuple[Layer, str]] = (),
     borders: int | None = None,
 ) -> Table:
-    """Return the table of a plan, beside another one where that is given; `others` can't be quantized, each for a reason."""
+    """Return the table of a plan; `others` are layers that can't be quantized, each with the reason."""
     usual = Resolver(plan.flavour.config(), flavour=plan.flavour)
-    old: Mapping[str, EffectiveConfig] = before if before is not None else {}
+    old: Mapping[str, EffectiveConfig] = {} if before is None else before
     measured = measured or Measured()
     scores = measured.scores or {}
     rows = []
@@ -166,7 +162,7 @@ def tabulate(
 
 
 def find_shared_cells(rows: Sequence[Row]) -> dict[str, Cell]:
-    """Find the settings that all layers have and that are the same for all, each as one of the layers has it."""
+    """Find the settings that are the same for all layers, each as one of them has it."""
     shared = {}
     for field in rows[0].cells if len(rows) > 1 else ():
         cells = [row.cells[field] for row in rows if field in row.cells]
@@ -223,11 +219,11 @@ def show_value(value: Any) -> str:
 
 def find_unquantizable(examined: Iterable[Any], flavour: Flavour) -> list[tuple[Layer, str]]:
     """Find the layers of quantizable types that can't be quantized, with the reason."""
-    found = []
-    for layer, why, *_ in examined:
-        if layer.type in flavour.quantizable_types and not flavour.quantizes(layer):
-            found.append((layer, why or "not supported"))
-    return found
+    return [
+        (layer, why or "not supported")
+        for layer, why, *_ in examined
+        if layer.type in flavour.quantizable_types and not flavour.quantizes(layer)
+    ]
 
 
 # ---------------------------------------------------------------- scores
