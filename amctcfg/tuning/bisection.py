@@ -5,16 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Generator,
-    Iterable,
-    Iterator,
-    Mapping,
-    NamedTuple,
-)
+from typing import TYPE_CHECKING, Any, Callable, Generator, Iterable, Iterator, Mapping, NamedTuple
 
 from ..checks.expanding import expand
 from ..documents.document import Document, parse
@@ -248,9 +239,8 @@ class Bisection:
 
 def is_decided(verdicts: list[Verdict], repeat: int) -> bool:
     """Return whether further runs of a candidate could not change what counts."""
-    if len(verdicts) >= repeat:
-        return True
-    return any(2 * sum(verdict is side for verdict in verdicts) > repeat for side in (True, False))
+    sides = (sum(verdict is side for verdict in verdicts) for side in (True, False))
+    return len(verdicts) >= repeat or 2 * max(sides) > repeat
 
 
 def summarize(verdicts: list[Verdict]) -> Verdict:
