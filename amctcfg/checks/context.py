@@ -95,7 +95,6 @@ class Context:
                 yield (field, index), entry
 
     def is_whole(self, tiers: Sequence[Tier]) -> bool:
-        """Return whether all these blocks could be read."""
         return self.incomplete.isdisjoint(tier.path for tier in tiers)
 
     def is_quantizable(self, name: str) -> bool:
@@ -138,7 +137,7 @@ def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
 
 
 def other_spellings(name: str) -> list[str]:
-    """Return what a name may stand for: the layer of an output, a parameter, a node of an export, a wrapped module."""
+    """Return what the name of an output, a parameter, a node of an export or a wrapped module may stand for."""
     name = AROUND_NAME.sub("", name)
     try:
         from ..models.modules import module_path
@@ -149,7 +148,7 @@ def other_spellings(name: str) -> list[str]:
 
 
 def match_layers(pattern: str, layers: Sequence[Layer]) -> list[str]:
-    """Return the layers that a pattern matches: as a whole, as the end of a path, or anywhere."""
+    """Match a pattern as a whole, as the end of a path, or anywhere."""
     from fnmatch import fnmatchcase  # only where a name looks like a pattern
 
     if len(pattern) > LONGEST_PATTERN or pattern.count("*") > MOST_STARS:

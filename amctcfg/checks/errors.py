@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def find_errors(context: Context) -> tuple[Diagnostic, ...]:
-    """Find all errors, in the order of their places; without layers, those that the types of the flavour decide alone."""
+    """Find all errors, in the order of their places; without layers, those that the types decide alone."""
     checks = CHECKS if context.has_layers else CHECKS_OF_TYPES
     return tuple(sorted((found for check in checks for found in check(context)), key=position))
 
@@ -56,7 +56,6 @@ def check_layer_overrides(context: Context) -> Iterator[Diagnostic]:
 
 
 def find_unmet(context: Context, layer: Layer, block: Message) -> list[Occurrence]:
-    """List what a block asks for that a layer can't have."""
     return [
         asked
         for asked in occurrences(block)
@@ -97,7 +96,7 @@ def find_missing_comma(context: Context, path: Path) -> str | None:
 
 
 def note_other_model(config: Any, layers: Sequence[Layer]) -> str | None:
-    """Return a note where most of the layers that a configuration names are not in the model: it is about the run."""
+    """Return a note where most of the layers that a configuration names are not in the model."""
     entries = [entry.layer_name for entry in config.override_layer_configs if entry is not None]
     named_here = [name for name in (*config.skip_layers, *config.skip_fusion_layers, *entries) if name is not None]
     known = {layer.name for layer in layers}
@@ -134,7 +133,6 @@ def check_type_names(context: Context) -> Iterator[Diagnostic]:
 
 
 def occurrences_at(path: Path, block: Message) -> Iterator[Occurrence]:
-    """Yield what a block asks for, each with its place in the configuration."""
     return (asked._replace(path=(*path, *asked.path)) for asked in occurrences(block))
 
 
@@ -168,7 +166,6 @@ def check_types(context: Context) -> Iterator[Diagnostic]:
 
 
 def report_lack(context: Context, asked: Occurrence, lack: list[Layer], layer_type: str) -> Diagnostic:
-    """Report layers that can't have what their type could."""
     severity, why = ERROR, ", of type {}".format(layer_type)
     if context.rules == TOOLKIT:
         severity, why = WARNING, "; the toolkit writes it and refuses it later"
@@ -257,7 +254,6 @@ def report_softened(context: Context, asked: Occurrence, layers: list[Layer]) ->
 
 
 def check_tensors(context: Context) -> Iterator[Diagnostic]:
-    """Check that tensor_quantize names layers whose types it can take."""
     for path, entry in context.entries("tensor_quantize"):
         layer = context.by_name.get(entry.layer_name)
         takes = sorted(name for name, t in context.flavour.types.items() if not t.quantizable)

@@ -91,7 +91,7 @@ def check_partial_override(
 
 
 def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Layer | None) -> list[str]:
-    """Word what becomes of algorithms that a layer would have without its highest block, which has no other in their place."""
+    """Word what becomes of algorithms of lower blocks that the highest has no other in place of."""
     if layer is None:  # it may be one that can't have them
         return []
     resolver, below, found = context.resolver, list(tiers[1:]), []
@@ -105,7 +105,7 @@ def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Layer | None
 
 
 def lost_values(context: Context, tiers: Sequence[Tier], layer: Layer | None) -> list[str]:
-    """Word what becomes of values that lower blocks set and the highest one leaves out, in the algorithms that it has."""
+    """Word what becomes of values that lower blocks set, in the algorithms of the highest one, which leaves them out."""
     resolver, block = context.resolver, tiers[0].block
     own = values_of(block)
     chosen = [member_in(block, names) or default for names, default in resolver.members.groups]
@@ -221,7 +221,7 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
 
 
 def would_forbid(context: Context, below: Tier | None, layers: Sequence[Layer]) -> bool:
-    """Return whether the block below an override would be an error on its layers: the override is needed then."""
+    """Return whether the block below an override, which is needed then, would be an error on its layers."""
     return below is not None and any(
         requirement.common == ERROR and not all(context.resolver.can(layer, requirement, below) for layer in layers)
         for requirement in requirements_in(below.block)
@@ -234,5 +234,5 @@ def report_redundant_override(context: Context, path: Path, whom: str) -> Diagno
 
 
 def last_part(field: str) -> str:
-    """Return the last part of a dotted name: `search_step` of `ifmr_quantize.search_step`."""
+    """Return `search_step` of `ifmr_quantize.search_step`."""
     return field.rpartition(".")[2]

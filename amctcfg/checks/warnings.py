@@ -77,7 +77,6 @@ def check_deprecated_fields(context: Context) -> Iterator[Diagnostic]:
 
 
 def check_rounding(context: Context) -> Iterator[Diagnostic]:
-    """Report numbers with more digits than float32 has, which are other numbers."""
     if context.document is None or not has_long_numbers(context.document.text):
         return
     for path, block in iter_blocks(context):
@@ -95,7 +94,7 @@ def has_long_numbers(text: str) -> bool:
 
 
 def same_number(written: str, value: float) -> bool:
-    """Return whether a literal is the number that is kept of it, which has no sign."""
+    """Return whether a literal is the number that is kept of it; neither has a sign."""
     digits = written.rstrip("fF")
     if len(digits) < 16:  # few enough for a double to tell
         return float(digits) == value
@@ -147,7 +146,7 @@ def check_steps(context: Context) -> Iterator[Diagnostic]:
 
 
 def iter_searches(context: Context) -> Iterator[tuple[Path, Message]]:
-    """Yield the messages that say how values are searched, without those that could not be read."""
+    """Yield the messages that say how values are searched."""
     for path, block in iter_blocks(context):
         for part, field in block.__schema__.fields.items():
             search = getattr(block, part) if field.is_message else None
@@ -171,7 +170,6 @@ def iter_blocks(context: Context) -> Iterator[tuple[Path, Message]]:
 
 
 def check_selections(context: Context) -> Iterator[Diagnostic]:
-    """Report selections whose lines are not what their expression chooses on this model."""
     if context.document is None or "where=" not in context.document.text:
         return
     try:

@@ -13,11 +13,7 @@ DIAGNOSTICS_PAGE = "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"
 
 
 class Code(NamedTuple):
-    """The meaning of a code, and how to fix what it reports.
-
-    severity -- as a rule: some errors are warnings under `strict=False`. example -- a text that has it, in the flavour
-    of that name.
-    """
+    """The meaning of a code; some errors are warnings under `strict=False`. example -- a text that has it."""
 
     severity: str
     summary: str

@@ -96,7 +96,7 @@ def count_found(found: Iterable[Diagnostic]) -> str:
 
 
 def position(diagnostic: Diagnostic) -> tuple[int, ...]:
-    """Return a sorting key: the order of the places in the file, those without a place at the end."""
+    """Return a sorting key; what has no place goes to the end."""
     return tuple(diagnostic.span) if diagnostic.span else (1 << 62,)
 
 
@@ -125,7 +125,7 @@ def _headline(diagnostic: Diagnostic, color: bool = False) -> str:
 
 
 def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) -> list[str]:
-    """Return the source line, cut around the place where it is long, and a caret line with the hint."""
+    """Return the source line, cut where it is long, and a caret line with the hint."""
     span = diagnostic.span
     assert span is not None
     number = str(span.line)
@@ -147,10 +147,7 @@ def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) ->
 
 
 def _cut(line: str, start: int, end: int, room: int, more: bool) -> tuple[str, int, int]:
-    """Return at most `room` columns of a line around [start, end), and where that stretch is in them.
-
-    `more` tells that there was something in front.
-    """
+    """Return at most `room` columns of a line around [start, end), and where that is in them; `more` was in front."""
     if not more and len(line) <= room and _columns(_cells(line)) <= room:
         return line, start, min(end, len(line))
     first, used = min(start, len(line)), 0  # a carriage return at its end is not a part of the line

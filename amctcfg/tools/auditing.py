@@ -79,12 +79,12 @@ def audit(
 def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
     layers = tuple(effective.layer for effective in plan.values())
     read = QuantConfig(quant_config, layers, "<json>", plan.flavour)
-    others = [error for error in read.errors if is_of_the_model(error)]  # a plan knows its supported layers only
-    if len(others) < len(read.errors):
-        raise ConfigError([error for error in read.errors if error not in others], read.text)
-    for error in others:
-        if len(error.path or ()) == 1:
-            name = str((error.path or ())[0])
+    wrong = [error for error in read.errors if not is_of_the_model(error)]  # a plan knows its supported layers only
+    if wrong:
+        raise ConfigError(wrong, read.text)
+    for error in read.errors:
+        if error.path and len(error.path) == 1:
+            name = str(error.path[0])
             entry = read.unknown[name].plain()
             if isinstance(entry, dict) and entry.get("quant_enable") is True:
                 yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
@@ -97,7 +97,6 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
 
 
 def is_of_the_model(error: Diagnostic) -> bool:
-    """Return whether an error is about a layer that a plan does not have."""
     path = error.path or ()
     return error.code == "unknown-layer" and (len(path) == 1 or path[0] == "skip_fusion_layers")
 
@@ -116,7 +115,7 @@ LayerRecord = Dict[str, Any]
 
 
 def read_record(text: str | bytes) -> dict[str, LayerRecord]:
-    """Read the records of layers, by name. Raises `ConfigError` for what is not a `ScaleOffsetRecord`."""
+    """Read the records of layers, by name."""
     tree = parse_text(text, "<record>")
     found: dict[str, LayerRecord] = {}
     for field in split(tree.fields):
@@ -125,14 +124,15 @@ def read_record(text: str | bytes) -> dict[str, LayerRecord]:
         for element in elements_of(field) if field[0] == "record" else ():
             if isinstance(element[1], str):
                 raise record_error(tree, element, "record takes a message")
-            keys = [inner for inner in split(element[1]) if inner[0] == "key"]
-            values = [inner[1] for inner in split(element[1]) if inner[0] == "value" and not isinstance(inner[1], str)]
-            if not keys:
+            last = {
+                inner[0]: inner for inner in split(element[1]) if inner[0] == "key" or not isinstance(inner[1], str)
+            }
+            if "key" not in last:
                 raise record_error(tree, element, "a record has a 'key', the name of its layer")
-            name = read_name(keys[-1])
+            name = read_name(last["key"])
             if name is None:
-                raise record_error(tree, keys[-1], "key is the name of a layer, a string of UTF-8")
-            found[name] = read_layer_record(values[-1] if values else ())
+                raise record_error(tree, last["key"], "key is the name of a layer, a string of UTF-8")
+            found[name] = read_layer_record(last["value"][1] if "value" in last else ())
     return found
 
 

@@ -69,7 +69,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 
 
 def keep_apart(text: str, edits: Iterable[Edit]) -> list[Edit]:
-    """Let an empty line stay for lines that stood between the block of a selection and entries that are none of its own."""
+    """Let an empty line stay between the block of a selection and entries that are none of its own."""
     return [
         edit._replace(end=edit.end - len(ending_before(text, edit.end))) if holds_apart(text, edit) else edit
         for edit in edits
@@ -77,7 +77,6 @@ def keep_apart(text: str, edits: Iterable[Edit]) -> list[Edit]:
 
 
 def ending_before(text: str, end: int) -> str:
-    """Return the ending of the line that is over at `end`."""
     return "\r\n" if text[end - 2 : end] == "\r\n" else "\n"
 
 
@@ -109,7 +108,6 @@ def remove_field(text: str, start: int, end: int) -> Edit:
 
 
 def behind_separator(text: str, end: int) -> int:
-    """Return the offset behind the separator of a field that ends at `end`; `end` where it has none."""
     separator = SEPARATOR.match(text, end)
     return separator.end() if separator else end
 
@@ -160,10 +158,7 @@ def skipped_names(tree: Tree) -> set[str | None]:
 
 
 def skip_where(text: str, expression: str, names: Sequence[str], comments: Mapping[str, str] | None = None) -> str:
-    """Add a block of `skip_layers` below a comment with the expression that chose the names.
-
-    Names that are there already are left out. A block of the same expression is replaced.
-    """
+    """Add a block of `skip_layers`, or replace that of the same expression; names that are elsewhere are left out."""
     tree = parse_tree(text, "<string>")
     blocks = [block for block in find_blocks(tree) if block.expression == expression]
     there = skipped_names(tree) - {name for block in blocks[:1] for name in block.names}
@@ -177,7 +172,7 @@ def skip_where(text: str, expression: str, names: Sequence[str], comments: Mappi
 
 
 def rewrite_block(text: str, block: Block, names: Sequence[str], comments: Mapping[str, str] | None = None) -> Edit:
-    """Rewrite the lines of a block; a line that stays keeps its comment, a new one takes the one that all have."""
+    """Rewrite the lines of a block; a new one takes the comment that all have."""
     kept = {line.names[0]: text[line.start : line.end].rstrip("\r\n") for line in block.lines if len(line.names) == 1}
     common = {line.comment for line in block.lines}
     shared = common.pop().lstrip("# ") if len(common) == 1 else None
@@ -199,7 +194,7 @@ def skip_line(name: str, comment: str | None) -> str:
 
 
 def insert_lines(text: str, offset: int, lines: Sequence[str]) -> str:
-    """Insert whole lines at the beginning of a line, or behind the last one; they end as the line before them does."""
+    """Insert whole lines; they end as the line before them does."""
     newline = text.rfind("\n", 0, offset)
     ending = ending_before(text, (text.find("\n") if newline < 0 else newline) + 1)
     before = text[:offset]
@@ -209,10 +204,7 @@ def insert_lines(text: str, offset: int, lines: Sequence[str]) -> str:
 
 
 def end_of_entries(tree: Tree) -> int:
-    """Return where the line ends on which the last entry does, behind its newline; the end of a text without entries.
-
-    It is further down where another field goes on there.
-    """
+    """Return the offset behind the line of the last entry, or of a field that goes on there; the end where there is none."""
     text, fields = tree.source.text, list(split(tree.fields))
     ends = [field[3] for field in fields if field[0] == SKIP_LAYERS]
     end = line_end(text, behind_separator(text, ends[-1])) if ends else len(text)
@@ -224,7 +216,6 @@ def end_of_entries(tree: Tree) -> int:
 
 
 def line_end(text: str, offset: int) -> int:
-    """Return the end of the line of an offset, in front of its newline."""
     end = text.find("\n", offset)
     return len(text) if end < 0 else end
 
@@ -277,7 +268,6 @@ def remove_elements(text: str, field: Field, indices: Iterable[int]) -> list[Edi
 
 
 def remove_forward(text: str, element: Field, following: Field) -> Edit:
-    """Remove an element of a list with the comma behind it."""
     edit = remove_field(text, element[2], element[3])
     between = text[behind_separator(text, element[3]) : following[2]]
     if "\n" in text[edit.start : edit.end] or between.strip():
@@ -286,7 +276,7 @@ def remove_forward(text: str, element: Field, following: Field) -> Edit:
 
 
 def comments_between(text: str, left: Field, right: Field) -> str:
-    """Return what stays of the stretch from one element to the end of the next, which goes: the comments in it."""
+    """Return what stays where the second of two elements goes."""
     comma = behind_separator(text, left[3]) - 1
     kept = text[left[3] : comma] + text[comma + 1 : right[2]]
     return kept if "#" in kept else ""

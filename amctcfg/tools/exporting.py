@@ -46,18 +46,18 @@ def proto(flavour: Flavour) -> str:
 
 def field_lines(found: list[Field]) -> Iterator[str]:
     """Write the lines of a message; the members of a oneof stand together, where the first of them does."""
-    numbers = {field.name: number for number, field in enumerate(found, 1)}
-    done = set()
-    for field in found:
+    groups: dict[str, list[tuple[int, Field]]] = {}
+    for number, field in enumerate(found, 1):
+        groups.setdefault(field.oneof or field.name, []).append((number, field))
+    for name, members in groups.items():
+        number, field = members[0]
         if field.oneof is None:
-            yield from line(field, field.label + " ", INDENT, numbers[field.name])
-        elif field.oneof not in done:
-            done.add(field.oneof)
-            yield "{}oneof {} {{".format(INDENT, field.oneof)
-            for member in found:
-                if member.oneof == field.oneof:
-                    yield from line(member, "", INDENT * 2, numbers[member.name])
-            yield INDENT + "}"
+            yield from line(field, field.label + " ", INDENT, number)
+            continue
+        yield "{}oneof {} {{".format(INDENT, name)
+        for number, member in members:
+            yield from line(member, "", INDENT * 2, number)
+        yield INDENT + "}"
 
 
 def line(field: Field, label: str, indent: str, number: int) -> Iterator[str]:

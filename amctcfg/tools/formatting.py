@@ -92,8 +92,7 @@ Steps = Iterator[Any]  # of a walk: the walks through what is inside
 class Layout:
     """A printer that writes fields line by line, taking the comments along as their offsets come by.
 
-    The methods that go into a value are generators, which `whole` runs on a stack of its own: texts may be nested more
-    deeply than Python calls functions.
+    Texts may be nested more deeply than Python calls functions: `whole` runs generators on a stack of its own.
     """
 
     def __init__(self, tree: Tree) -> None:
@@ -170,7 +169,7 @@ class Layout:
         self.write(indent + right + behind, end)
 
     def opening(self, field: Field, indent: str) -> int:
-        """Return the offset of the bracket with which a field's value begins; the comments in front of it are written."""
+        """Return the offset of a value's bracket; the comments in front of it are written."""
         name, _, start, _ = field
         for match in COMMENT_OR_OPENING.finditer(self.text, start + len(name or "")):
             if match.group()[0] != "#":
@@ -182,7 +181,7 @@ class Layout:
         return self.next < len(self.comments) and self.comments[self.next].offset < offset
 
     def own_lines(self, end: int, indent: str, inside: bool = False) -> None:
-        """Write the comments in front of an offset, each on a line of its own; without empty lines inside of a field."""
+        """Write the comments in front of an offset, each on a line of its own."""
         while self.comment_before(end):
             comment = self.comments[self.next]
             self.next += 1
@@ -193,7 +192,7 @@ class Layout:
             self.fresh = False
 
     def gap(self, offset: int) -> None:
-        """Write an empty line, where the text has some in front of an offset, but none behind an opening bracket."""
+        """Write an empty line for those in front of an offset, but not behind an opening bracket."""
         if not self.fresh and EMPTY_LINE.search(self.text, self.last, offset):
             self.lines.append("")
         self.fresh = False
@@ -217,7 +216,7 @@ def deeper(indent: str) -> str:
 
 
 def literals(value: str) -> list[str]:
-    """Return a scalar's literals, without what stands between them: several of adjacent strings, else one."""
+    """Return a scalar's literals: several of adjacent strings, else one."""
     if value[0] in "\"'":
         return [double_quoted(match.group()) for match in STRING_OR_COMMENT.finditer(value) if not match.group(1)]
     return [re.sub(r"#[^\n]*|[ \t\r\n\v\f]+", "", value)]  # "-" may have a comment behind it
