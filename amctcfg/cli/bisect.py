@@ -167,7 +167,7 @@ class CandidateFiles:
         return {"skip": ",".join(skipped_layers(candidate)), "worker": str(worker)}
 
     def contents(self, candidate: Candidate, place: str | None) -> dict[str, tuple[str, bytes]]:
-        """Return each placeholder's ending and contents; `place` is the configuration's path, if known."""
+        """Return each placeholder's ending and contents; `place` is the configuration's path."""
         text = rewrite_head_paths(candidate.text, self.file.name, place)
         found = {"": text.encode("utf-8")}
         if candidate.plan.flavour.layout is not None:
@@ -314,7 +314,7 @@ class CommandLoop:
                     return
 
     def evaluate(self, candidate: Candidate) -> Verdict:
-        """Run the command on a candidate and record what became of it."""
+        """Run the command on a candidate, and record its end."""
         from ..tuning.commands import verdict_of
 
         command, worker = self.arguments.run, self.workers.get()

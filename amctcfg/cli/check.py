@@ -83,7 +83,7 @@ class Report:
             self.console.note(line)
 
     def unusable(self, path: str, failure: Failure) -> None:
-        """Report a file that can't be read or written, or whose settings or model can't be used."""
+        """Report a file that can't be read, written or used."""
         self.status = EXIT_FAILURE
         if failure.message not in self.said:  # a model that all files name is reported once
             self.said.add(failure.message)
@@ -119,14 +119,14 @@ class Report:
         return fixed
 
     def add(self, file: ConfigFile) -> None:
-        """Report what is wrong with a file, and count the fixes that are left."""
+        """Show a file's diagnostics, and count the fixes that are left."""
         if self.show(file) and self.is_summed_up:
             safe_fixes, unsafe_fixes = file.count_fixes()
             self.fixable += safe_fixes
             self.hidden += unsafe_fixes
 
     def show(self, file: ConfigFile) -> tuple[Diagnostic, ...]:
-        """Count a file's diagnostics, and show them as text unless they are too many."""
+        """Count a file's diagnostics, and show those of text that are not too many."""
         found = file.check()
         left = None if self.most is None else max(self.most - len(self.found), 0)
         self.files += 1

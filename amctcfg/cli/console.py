@@ -42,7 +42,7 @@ class Console:
         return bool(getattr(stream, "isatty", bool)())
 
     def colors(self, stream: Any) -> bool:
-        """Colour on a terminal, always with FORCE_COLOR, never with NO_COLOR, which wins; the option wins over both."""
+        """Colour on a terminal; FORCE_COLOR wins over that, NO_COLOR over both, and the option over all."""
         if self.color != "auto":
             return self.color == "always"
         if "NO_COLOR" in os.environ:
@@ -215,7 +215,7 @@ def duration(seconds: float) -> str:
 
 
 def standard_streams() -> tuple[Any, Any, Any]:
-    """Return the process's streams: results are UTF-8 in any locale, notes are escaped where they must be."""
+    """Return the process's streams: results are UTF-8 in any locale, notes are escaped where needed."""
     if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
         # Under PYTHONUNBUFFERED the text goes to the descriptor itself, which may take a part of it only.
         is_terminal = sys.stdout.isatty()

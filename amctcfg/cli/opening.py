@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The beginning and the end of a command: its workspace, the rooms and scores that it needs, the file that it changes, and heads."""
+"""The beginning and the end of a command: its workspace, rooms and scores, the file that it changes, and heads."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def require_tuning() -> Any:
 
 
 def read_scores(arguments: Namespace, console: Console) -> Scores:
-    """Read the scores, with the direction that options or the file give."""
+    """Read scores with the direction that options or the file give."""
     if arguments.low_is_sensitive and arguments.high_is_sensitive:
         raise Failure("--low-is-sensitive and --high-is-sensitive exclude each other")
     console.inputs.append(arguments.scores)
@@ -85,7 +85,6 @@ def check_in_place(arguments: Namespace) -> None:
 
 
 def write_changed(text: str, file: ConfigFile, arguments: Namespace, console: Console) -> None:
-    """Write what a command has made of a file: in its place, to another one, or to standard output."""
     if not arguments.in_place:
         console.output(rewrite_head_paths(text, file.name, arguments.output or file.name), arguments.output)
     elif text != file.document.text:
@@ -93,10 +92,9 @@ def write_changed(text: str, file: ConfigFile, arguments: Namespace, console: Co
 
 
 def rewrite_head_paths(text: str, original: str, copy: str | None) -> str:
-    """Rewrite the relative paths in a text's head so that a copy of the file at another place finds the same files.
+    """Rewrite the relative paths in a text's head, so that a copy of the file at another place finds the same files.
 
-    `original` is its path, or a name in the current folder such as `<stdin>`; where the place `copy` is None, the paths
-    become absolute.
+    `original` is its path, or a name such as `<stdin>`; where the place `copy` is None, the paths become absolute.
     """
     source = os.path.realpath(os.path.dirname(original) or ".")
     target = None if copy is None else os.path.realpath(os.path.dirname(copy) or ".")
@@ -112,10 +110,7 @@ def rewrite_head_paths(text: str, original: str, copy: str | None) -> str:
 
 
 def head_line(graph: str, flavour: str, output: str | None, ignore: Sequence[str] = ()) -> str:
-    """Make the head of a new file at `output`, None for standard output, which is read in the current folder.
-
-    It is without the model where no comment can hold its path.
-    """
+    """Make the head of a new file at `output`, or in the current folder; without a model whose path no comment can hold."""
     folder = os.path.dirname(output or "") or os.curdir
     path = relative_path(graph, os.path.realpath(folder)).replace(os.sep, "/")
     words = [] if re.search('"|' + CONTROL, path) else ["graph=" + quote_path(path)]

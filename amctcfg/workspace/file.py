@@ -81,7 +81,6 @@ class ConfigFile:
 
     @cached
     def text(self) -> str:
-        """Return the contents, decoded as far as possible."""
         return as_text(self.contents)
 
     @cached
@@ -159,7 +158,7 @@ class ConfigFile:
 
     @cached
     def plan(self) -> Plan:
-        """Return the plan on the model's layers. Raises `ConfigError` with all errors."""
+        """Return the plan. Raises `ConfigError` as `document` does."""
         if self.is_json:
             from ..resolve.json_reading import read_plan
 
@@ -170,7 +169,7 @@ class ConfigFile:
 
     @cached
     def resolver(self) -> Resolver:
-        """Return the rules over the configuration, for layers of any name. Raises `ConfigError` where it has errors."""
+        """Return the rules, for layers of any name. Raises `ConfigError` as `document` does."""
         return Resolver(self.document, self.rules, self.flavour)
 
     def fix(self, unsafe: bool) -> Fixed:

@@ -153,7 +153,7 @@ class Workspace:
         return flavour
 
     def flavour_of_model(self, graph: str) -> tuple[Flavour, str]:
-        """Return the flavour for a model alone, and why; that of the options where they name one."""
+        """Return the flavour that options or the model suggest, and why."""
         if self.wanted is not None:
             return self.wanted, ""
         return choose_flavour(ConfigFile(self, "", graph, False, graph))
@@ -185,7 +185,7 @@ def read_model(path: str, flavour: Flavour) -> Model:
 def read_named_model(path: str, flavour: Flavour) -> Model:
     """Read the model that a file's head names, which may come from anyone.
 
-    A pipe or a device is refused, because reading it might never end; nothing of a file that is not a model is shown.
+    A pipe or a device, which might never end, is refused; nothing of a file that is not a model is shown.
     """
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise Failure("can't read {}: it is not a regular file".format(path))
@@ -208,7 +208,7 @@ def kind_of_model(path: str | None) -> str:
 
 
 def holds_json(contents: str | bytes, name: str) -> bool:
-    """Return whether a file is taken for JSON: by its ending, and standard input by its first characters."""
+    """Take a file for JSON by its ending, standard input by its first characters."""
     return name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, as_text(contents)) is not None)
 
 
