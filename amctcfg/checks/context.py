@@ -97,9 +97,6 @@ class Context:
     def is_whole(self, tiers: Sequence[Tier]) -> bool:
         return self.incomplete.isdisjoint(tier.path for tier in tiers)
 
-    def is_quantizable(self, name: str) -> bool:
-        return name in self.by_name and self.flavour.quantizes(self.by_name[name])
-
     def is_quantized(self, layer: Layer) -> bool:
         skipped = layer.name in self.resolver.skipped_names or layer.type in self.resolver.skipped_types
         return not skipped and self.flavour.quantizes(layer)
@@ -109,7 +106,8 @@ class Context:
         if self._names is None:
             self._names = index_names(self.layers, self.flavour)
         if not any(sign in name for sign in "*?["):
-            close = list(filter(self.is_quantizable, other_spellings(name))) or self._names.nearest(name)
+            meant = [one for one in map(self.by_name.get, other_spellings(name)) if one and self.flavour.quantizes(one)]
+            close = [layer.name for layer in meant] or self._names.nearest(name)
             return did_you_mean(close), STRING.format(close[0]) if len(close) == 1 else None
         self._patterns += 1
         found = match_layers(name, self.supported) if self._patterns <= MOST_PATTERNS else []

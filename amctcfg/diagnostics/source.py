@@ -99,8 +99,6 @@ GB_2312 = rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe])+\Z"
 
 def raise_binary(data: bytes, name: str) -> None:
     """Raise `ConfigError` for data that is a model, an archive, or text of another encoding."""
-    from .diagnostic import ConfigError
-
     model = "a configuration names its model in its head: # amctcfg: graph=FILE"
     kinds = (
         (rb"\xff\xfe|\xfe\xff|(?:[\x01-\x7f]\x00){2}|(?:\x00[\x01-\x7f]){2}", "in UTF-16", "save the file as UTF-8"),
@@ -112,14 +110,12 @@ def raise_binary(data: bytes, name: str) -> None:
     )
     for pattern, what, hint in kinds:
         if re.match(pattern, data, re.DOTALL):
-            raise ConfigError.single(
-                "encoding", "this is {}, not a text file in UTF-8".format(what), Span(1, 1, 1, 2), hint=hint, name=name
-            )
+            raise encoding_error("", "this is {}, not a text file in UTF-8".format(what), name, hint)
 
 
-def encoding_error(before: str, message: str, name: str) -> ConfigError:
+def encoding_error(before: str, message: str, name: str, hint: str = "save the file as UTF-8") -> ConfigError:
     from .diagnostic import ConfigError
 
     span = Source(before, name).span(len(before), len(before))
     span = span._replace(end_column=span.end_column + 1)
-    return ConfigError.single("encoding", message, span, "save the file as UTF-8", name)
+    return ConfigError.single("encoding", message, span, hint, name)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from itertools import product
 from operator import itemgetter
 from typing import Any, FrozenSet, Iterator, Optional, Tuple
@@ -72,26 +73,23 @@ class BlockSearch:
         common: Message | None = None
         least = self.cost(None)
         bounds = LowerBounds(self)
-        for block in {block: None for counts in self.wanted.values() for block in counts}:
-            if not bounds.may_cost_less(block, least):
+        for wanted in {block: None for counts in self.wanted.values() for block in counts}:
+            if not bounds.may_cost_less(wanted, least):
                 continue
-            for candidate in self.common_variants(block):
+            for candidate in self.common_variants(wanted):
                 cost = self.cost(candidate)
                 if cost < least:  # of the best the first, which is the plainest
                     common, least = candidate, cost
         if least >= IMPOSSIBLE:
             raise ConfigError(list(self.find_impossible()), self.read.text)
         chosen = {layer_type: self.type_choice(layer_type, common)[1] for layer_type in self.types}
-        types = [self.entry(OF_TYPE, name, block) for name, block in chosen.items() if block is not None]
+        types = [self.entry(OF_TYPE, name, own) for name, own in chosen.items() if own is not None]
         names = []
-        own_blocks: dict[tuple[Layer, Message | None], Message | None] = {}
+        own_block = lru_cache(maxsize=None)(self.own_block)
         for layer in self.supported:
-            key = class_of(layer), self.blocks.get(layer.name)
-            if key not in own_blocks:
-                own_blocks[key] = self.own_block(*key, common, chosen[layer.type])
-            own_block = own_blocks[key]
-            if own_block is not None:
-                names.append(self.entry(OF_LAYER, layer.name, own_block))
+            block = own_block(class_of(layer), self.blocks.get(layer.name), common, chosen[layer.type])
+            if block is not None:
+                names.append(self.entry(OF_LAYER, layer.name, block))
         skipped_types, skipped_layers = self.choose_skips()
         fields = dict(
             self.globals,

@@ -335,20 +335,17 @@ def slip_fix(source: Source, found: str, meant: str, edits: tuple[Edit, ...]) ->
 def find_fixes(state: FixableText) -> list[Fix]:
     if state.context is not None and not state.diagnostics:
         state.diagnostics = check_document(state.context)
-    made = (make_fix(state, one) for one in state.diagnostics if one.path or one.code == STALE)
-    return [one for one in made if one is not None]
+    found = []
+    for one in state.diagnostics:
+        make = FIX_MAKERS.get(one.code) if one.replacement is None else replace_span
+        made = make(state, one) if make and (one.path or one.code == STALE) else None
+        if made is not None:
+            found.append(made)
+    return found
 
 
-def make_fix(state: FixableText, diagnostic: Diagnostic) -> Fix | None:
-    """Make the fix of a diagnostic, if it has one."""
-    if diagnostic.replacement is not None:
-        return replace_span(state, diagnostic, diagnostic.replacement)
-    make = FIX_MAKERS.get(diagnostic.code)
-    return make(state, diagnostic) if make else None
-
-
-def replace_span(state: FixableText, diagnostic: Diagnostic, replacement: str) -> Fix:
-    start, end = state.place(diagnostic)
+def replace_span(state: FixableText, diagnostic: Diagnostic) -> Fix:
+    (start, end), replacement = state.place(diagnostic), diagnostic.replacement or ""
     title, is_safe = "Write {}".format(shorten(replacement)), diagnostic.code in SAFE_REPLACEMENTS
     done = "{} for {}".format(shorten(replacement), shorten(state.text[start:end]))
     return Fix(diagnostic, title, done, (Edit(start, end, replacement),), is_safe)
