@@ -62,7 +62,7 @@ def check(
 
 
 def check_document(context: Context) -> tuple[Diagnostic, ...]:
-    """Return the diagnostics of reading, of the configuration, and of its meeting with the model, if that is known."""
+    """Return the diagnostics of reading and of all rules."""
     read = context.document.diagnostics if context.document else ()
     found = find_errors(context)
     context.wrong = {d.path[:2] for d in (*read, *found) if d.severity == ERROR and d.path}

@@ -50,7 +50,6 @@ def expand(
 
 
 def expand_context(context: Context) -> Plan:
-    """Expand what a context holds, checked."""
     found = find_errors(context)
     text = context.document.text if context.document else None
     if any(diagnostic.severity == ERROR for diagnostic in found):

@@ -63,7 +63,7 @@ def check_fusion_off(context: Context) -> Iterator[Diagnostic]:
 
 
 def check_deprecated_fields(context: Context) -> Iterator[Diagnostic]:
-    """Report what these versions of the toolkit still take; then blocks that something else replaces."""
+    """Report what the toolkit still takes, and blocks that something else replaces."""
     for field, instead in context.flavour.deprecated_fields:
         written = getattr(context.config, field)
         if written is not None and written != ():
@@ -89,7 +89,7 @@ def check_rounding(context: Context) -> Iterator[Diagnostic]:
 
 
 def has_long_numbers(text: str) -> bool:
-    """Return whether any number may have more than the six digits that always survive float32."""
+    """Return whether a number may have more than the six digits that always survive float32."""
     return "0" * 20 in text or re.search(r"[1-9](?:[0-9.]{6}|[0-9.]*[eE][-+0-9])", text) is not None
 
 

@@ -162,7 +162,7 @@ def _cut(line: str, start: int, end: int, room: int, more: bool) -> tuple[str, i
 
 
 def _fitting(text: str, room: int) -> str:
-    """Return as much of a text as fits into some columns, with an ellipsis where that is not all."""
+    """Return what fits into some columns, with an ellipsis where that is not all."""
     if _columns(_cells(text[: room + 1])) <= room:
         return text[:room]
     ends = accumulate(_columns(_cells(character)) for character in text[:room])

@@ -66,10 +66,7 @@ class Source:
 
 
 def decode(text: str | bytes, name: str) -> str:
-    """Return the text, checked to be UTF-8 (a `str`: to be free of lone surrogates).
-
-    Raises `ConfigError`, code `encoding`, which names the usual files that are not text.
-    """
+    """Return the text, checked to be UTF-8 (a `str`: to be free of lone surrogates)."""
     if isinstance(text, str):
         try:
             text.encode("utf-8")
@@ -98,7 +95,6 @@ GB_2312 = rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe])+\Z"
 
 
 def raise_binary(data: bytes, name: str) -> None:
-    """Raise `ConfigError` for data that is a model, an archive, or text of another encoding."""
     model = "a configuration names its model in its head: # amctcfg: graph=FILE"
     kinds = (
         (rb"\xff\xfe|\xfe\xff|(?:[\x01-\x7f]\x00){2}|(?:\x00[\x01-\x7f]){2}", "in UTF-16", "save the file as UTF-8"),

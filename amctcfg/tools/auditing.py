@@ -109,8 +109,7 @@ def make_finding(effective: EffectiveConfig, field: str, asked: Any, done: Any) 
 # ---------------------------------------------------------------- the record file
 
 
-# What a record shows of a layer, by the last parts of the fields' names, with None for what it does not; and whether it is
-# `balanced`.
+# What a record shows of a layer, by the last parts of the fields' names; and whether it is `balanced`.
 LayerRecord = Dict[str, Any]
 
 
@@ -149,7 +148,7 @@ def read_layer_record(fields: Any) -> LayerRecord:
     last = {name: literals[-1] for name, literals in values.items() if literals}
     skipped = BOOL.read(last.get("skip_fusion", "unknown"))
     return {
-        # One scale is that of a layer with one channel as well; an offset of 0 may be chance. It is that of the activations.
+        # One scale may be that of one channel; an offset of 0, which is that of the activations, chance.
         "channel_wise": True if len(values.get("scale_w", ())) > 1 else None,
         "asymmetric": True if FLOAT.read(last.get("offset_d", "0")) else None,
         "dst_type": ACTIVATION_TYPES.get(text_in(last.get("act_type", "''"))),
@@ -195,7 +194,6 @@ def recordable(effective: EffectiveConfig) -> dict[str, Any]:
 
 
 def shown_value(record: LayerRecord, field: str) -> Any:
-    """Return the value of a field, by dotted name, as far as a record shows it; None where it does not."""
     return None if field == "arq_quantize.asymmetric" else record.get(field.rpartition(".")[2])
 
 

@@ -47,8 +47,8 @@ def condense(
 ) -> Any:
     """Find the configuration with the fewest blocks, and among these the fewest lines, that expands to a JSON quantization config.
 
-    The JSON is read as the toolkit does: a layer that is left out or has no true `quant_enable` is not quantized, a key
-    that is left out has its default. The result holds under both sets of rules.
+    A layer that is left out or has no true `quant_enable` is not quantized, a key that is left out has its default. The
+    result holds under both sets of rules.
 
     Args:
         quant_config: The JSON quantization config, as text or as a mapping.
@@ -80,7 +80,7 @@ def condense(
 
 
 def find_unsayable(read: QuantConfig) -> Iterator[Diagnostic]:
-    """Find values that no configuration holds: numbers that are not 32-bit floats, and widths that JSON alone can ask for."""
+    """Find numbers that are not 32-bit floats, and widths that JSON alone can ask for."""
     for name, layer in read.layers.items():
         for field, value in values_of(layer.block).items():
             is_inexact = isinstance(value, float) and FLOAT.validate(field, value) != value
@@ -103,7 +103,6 @@ def is_sayable(read: QuantConfig, name: str, value: Any) -> bool:
 
 
 def verify(config: Configuration, read: QuantConfig, layers: tuple[Layer, ...]) -> None:
-    """Expand what was found once more, and compare."""
     whole = dataclasses.replace(config, **read.messages)
     for rules in ("documented", "toolkit"):
         plan = expand(config, layers, rules, read.flavour)

@@ -54,10 +54,7 @@ def join_edits(edits: Iterable[Edit]) -> list[Edit]:
 
 
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:
-    """Make all edits. Raises `ValueError` for edits that overlap.
-
-    Where the end of a text without a final newline goes, so does the newline in front of it.
-    """
+    """Make all edits; where the end of a text without a final newline goes, so does the newline in front of it."""
     pieces, done = [], 0
     for edit in order_edits(edits, len(text)):
         pieces += [text[done : edit.start], edit.text]
@@ -120,8 +117,8 @@ def skip(
 ) -> str:
     """Add names to `skip_layers`; those that are there already change nothing.
 
-    New lines come behind the last entry, or at the end of the text, and end as the line before them does. Schema errors
-    don't matter.
+    New lines come behind the last entry, or at the end of the text, and end as the line before. Errors of the schema don't
+    matter.
 
     Args:
         text: The configuration.
@@ -221,9 +218,7 @@ def line_end(text: str, offset: int) -> int:
 
 
 def unskip(text: str | bytes, names: Iterable[str], flavour: Flavour | None = None) -> str:
-    """Remove names from `skip_layers`, wherever and however often they stand there.
-
-    A line that this empties goes with its comment.
+    """Remove names from `skip_layers`, wherever they stand; a line that this empties goes with its comment.
 
     Args:
         text: The configuration.

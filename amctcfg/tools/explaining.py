@@ -70,7 +70,7 @@ class Explanation:
         self.name: str = resolver.document.name if resolver and resolver.document else name  # of the file
 
     def headline(self) -> Iterator[str]:
-        """Return what matters more than any value: that the layer is not quantized at all."""
+        """Say why the layer is not quantized at all."""
         origin = self.effective.origins["quant_enable"]
         if origin.value:
             return
@@ -91,7 +91,6 @@ class Explanation:
         return "{}:{}:{}".format(self.name, origin.span.line, origin.span.column)
 
     def source(self, field: str, origin: Origin) -> str:
-        """Return the tier and place of a value."""
         if origin.path is not None:
             return "{}, {}".format(origin.tier, self.place(origin))
         if origin.tier == "layer_type":
@@ -105,7 +104,6 @@ class Explanation:
         return "default, {} leaves it out".format(self.block()) if left_out else "default"
 
     def field(self, name: str) -> Field | None:
-        """Return the field of the block with this dotted name."""
         path = self.effective.calibration_config.__schema__.along(name)
         return path[-1] if path else None
 
@@ -132,11 +130,9 @@ class Explanation:
         return "{} is not used, {}".format(lost.tier, owner)
 
     def lost_settings(self, origin: Origin) -> list[Origin]:
-        """Return the settings of the file that lost against a value."""
         return [lost for lost in origin.shadowed if lost.path is not None]
 
     def text(self) -> str:
-        """Write a layer's values as people read them: one a line, and below it what lost."""
         lines = ["{} ({})".format(self.layer.name, self.layer.type)]
         lines += ["  " + line for line in self.headline()]
         if self.layer.lacks:
@@ -153,7 +149,7 @@ class Explanation:
         return "".join(escape_controls(line) + "\n" for line in lines)
 
     def values(self) -> dict[str, Any]:
-        """Return the same for programs: layer, type, quantized, notes, and for each field its value, origin and what lost."""
+        """Return the same for programs."""
         fields: dict[str, Any] = {}
         for field, origin in self.effective.origins.items():
             lost = [
@@ -176,6 +172,5 @@ def name_in(origin: Origin) -> str:
 
 
 def lay_open(origin: Origin) -> dict[str, Any]:
-    """Return what decided and where it stands, for the reports in JSON."""
     line, column = origin.span[:2] if origin.span else (None, None)
     return {"tier": origin.tier, "path": list(origin.path) if origin.path else None, "line": line, "column": column}

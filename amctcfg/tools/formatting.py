@@ -33,9 +33,8 @@ def format(  # noqa: A001  # the name of the contract
     """Format a text: two blanks of indentation, one field a line, every comment where it belongs.
 
     Order and spelling of values stay, line endings too; quotes become double where that takes no escape. A text that says
-    `# txtpbfmt: disable` in its first comments is returned as it is. The result has the same content, which is proven by
-    reading it again, and formatting it changes nothing. Whatever is text format is formatted, also where it has errors of
-    the schema.
+    `# txtpbfmt: disable` in its first comments is returned as it is. The result is proven to have the same content, and
+    formatting it changes nothing. Errors of the schema don't matter.
 
     Args:
         text: The configuration.

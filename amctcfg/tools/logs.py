@@ -43,7 +43,6 @@ class Failing(NamedTuple):
 
 
 def read_log(text: str, layers: Sequence[Layer], flavour: Flavour) -> Failing:
-    """Read which layers a log names as failing, in the order of the log."""
     index = LayerIndex(layers, flavour)
     found: dict[str, None] = {}
     unknown: dict[str, None] = {}
@@ -99,7 +98,7 @@ class LayerIndex:
         return inside[0][:-1] if len(inside) == 1 else None
 
     def find(self, name: str) -> str | None:
-        """Return the layer of a name: exactly, or the only one whose path ends so; without what the toolkit has inserted."""
+        """Return the layer of a name, or the only one whose path ends so; without what the toolkit has inserted."""
         for one in dict.fromkeys((name, INSERTED.sub("", name))):
             if one in self.known:
                 return one
