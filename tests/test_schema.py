@@ -225,7 +225,7 @@ def test_each_value_of_a_field_that_is_given_again_is_judged(values):
 def test_a_plan_keeps_its_attributes():
     plan = amctcfg.expand(AMCTConfig(), [amctcfg.Layer("a", "Conv2D")])
     for change in (lambda: delattr(plan, "config"), lambda: setattr(plan, "config", None)):
-        with pytest.raises(AttributeError, match="a Plan can't be changed"):
+        with pytest.raises(AttributeError, match="field 'config'"):
             change()
     assert plan.config == AMCTConfig()
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import lru_cache
 
 from .._typing import TYPE_CHECKING
 from ..textformat.literals import unescape
@@ -247,9 +246,10 @@ class Reading:
         hint: str | None,
         replacement: str | None = None,
     ) -> None:
+        from ..diagnostics.diagnostic import Diagnostic  # only where there is something to report
+
         span, name = self.tree.source.span(*offsets), self.tree.source.name
-        found = diagnostic_class()(severity, code, message, span, path, hint or None, name, replacement)
-        self.diagnostics.append(found)
+        self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint or None, name, replacement))
 
     def unknown_field(self, cls: type[Message], field: TreeField, path: Path) -> None:
         code, message, hint, replacement = self.unknown(cls, field[0])
@@ -304,14 +304,6 @@ class Reading:
                 start = places.find_nearest(problem.first)[2]
                 hint = "{}; the first is at line {}".format(hint, self.tree.source.span(start, start).line)
             self.report(problem.code, problem.message, mark_offsets(place), path + problem.path, hint)
-
-
-@lru_cache(maxsize=1)
-def diagnostic_class() -> type[Diagnostic]:
-    """Import `Diagnostic`, only where there is something to report."""
-    from ..diagnostics.diagnostic import Diagnostic
-
-    return Diagnostic
 
 
 def word_wrong_type(spec: Field, raw: Any) -> Wording:

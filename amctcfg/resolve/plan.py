@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Callable, Iterable, Iterator, Mapping, Tuple
 
 from ..diagnostics.diagnostic import Diagnostic
@@ -18,6 +19,7 @@ Warnings = Callable[[], Tuple[Diagnostic, ...]]
 Remake = Callable[["Plan"], Tuple[Any, ...]]
 
 
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Plan(Mapping[str, EffectiveConfig]):
     """The effective configuration of each supported layer, by name, in the order of the layers; immutable.
 
@@ -33,50 +35,26 @@ class Plan(Mapping[str, EffectiveConfig]):
         False
     """
 
+    layers: dataclasses.InitVar[Iterable[EffectiveConfig]]
     config: Configuration | None
     flavour: Flavour
-    resolver: Resolver | None
-    name: str
-    _layers: dict[str, EffectiveConfig]
     _globals: dict[str, Any]
-    _make_warnings: Warnings | None
-    _warnings: tuple[Diagnostic, ...]
-    _remake: Remake | None
+    _remake: Remake | None = None
+    _make_warnings: Warnings | None = None
+    resolver: Resolver | None = None
+    name: str = ""
+    _layers: dict[str, EffectiveConfig] = dataclasses.field(init=False)
 
-    def __init__(
-        self,
-        layers: Iterable[EffectiveConfig],
-        config: Configuration | None,
-        flavour: Flavour,
-        global_keys: dict[str, Any],
-        remake: Remake | None = None,
-        make_warnings: Warnings | None = None,
-        resolver: Resolver | None = None,
-        name: str = "",
-    ) -> None:
-        self.__dict__.update(
-            _layers={effective.layer.name: effective for effective in layers},
-            config=config,
-            flavour=flavour,
-            resolver=resolver,
-            name=name,
-            _globals=global_keys,
-            _remake=remake,
-            _make_warnings=make_warnings,
-        )
+    def __post_init__(self, layers: Iterable[EffectiveConfig]) -> None:
+        self.__dict__["_layers"] = {effective.layer.name: effective for effective in layers}
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """All warnings: from reading, from the configuration alone, and on these layers. Computed on first access."""
         if "_warnings" not in self.__dict__:
             self.__dict__["_warnings"] = self._make_warnings() if self._make_warnings else ()
-        return self._warnings
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError("a Plan can't be changed")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError("a Plan can't be changed")
+        found: tuple[Diagnostic, ...] = self.__dict__["_warnings"]
+        return found
 
     def __getitem__(self, name: str) -> EffectiveConfig:
         return self._layers[name]

@@ -186,7 +186,6 @@ class Resolver:
         self.cached: IdentityCache[Message] = {}  # the block of layers by what decides it: many have the same
 
     def own(self, name: str) -> Tier | None:
-        """Return the block that a layer has of its own."""
         index = self.names.get(name)
         if index is None:
             return None
@@ -205,15 +204,12 @@ class Resolver:
                 self.common = Tier(COMMON, block, (field,))
 
     def with_rules(self, rules: Rules) -> Resolver:
-        """Return the resolver of the same configuration under other rules."""
         return self if rules == self.rules else self._replace(rules=rules)
 
     def without_type(self, layer_type: str) -> Resolver:
-        """Return the resolver of the same configuration without the override of a type."""
         return self._replace(types={name: tier for name, tier in self.types.items() if name != layer_type})
 
     def without_layers(self) -> Resolver:
-        """Return the resolver of the same configuration without overrides of single layers."""
         return self._replace(names={})
 
     def _replace(self, **attributes: Any) -> Resolver:
@@ -375,7 +371,6 @@ class Resolver:
         return None if layer is None else self.flavour.can(layer, requirements_of(field)[0].ability)
 
     def can(self, layer: Layer, requirement: Requirement, tier: Tier) -> bool:
-        """Return whether a layer can have what a block asks for."""
         return self.flavour.can(layer, requirement.ability_in(tier.block))
 
     def falls_back(self, requirement: Requirement, layer: Layer, tiers: list[Tier]) -> bool:
