@@ -190,7 +190,6 @@ class Flavour(Generic[C_co]):
         return "<Flavour {}>".format(self.name)
 
     def __reduce__(self) -> Any:
-        """Pickle by name, if it is one of ours."""
         from . import FLAVOURS, flavour_named
 
         if self.name in FLAVOURS and FLAVOURS[self.name] == self:

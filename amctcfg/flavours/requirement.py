@@ -101,7 +101,6 @@ def default_words(field: Field) -> str:
 
 
 def requirements_of(field: Field) -> tuple[Requirement, ...]:
-    """Return what some values of a field require."""
     found: tuple[Requirement, ...] = field.metadata.get("requires", ())
     return found
 
@@ -134,5 +133,4 @@ def occurrences(block: Message) -> Iterator[Occurrence]:
 
 
 def requirements_in(block: Message) -> list[Requirement]:
-    """List the requirements that a block makes."""
     return [occurrence.requirement for occurrence in occurrences(block)]

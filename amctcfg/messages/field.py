@@ -53,8 +53,6 @@ class Interval:
 
 
 class Among:
-    """One of some numbers."""
-
     def __init__(self, *values: int) -> None:
         self.low: float = INFINITY  # there are no bounds between which every number is one of them
         self.high: float = INFINITY
@@ -116,7 +114,6 @@ class Field:
 
     @property
     def kind_name(self) -> str:
-        """The proto2 name of its type."""
         return self.kind.__name__ if self.is_message else repr(self.kind)
 
 

@@ -45,7 +45,6 @@ class Kind(Generic[T]):
         raise NotImplementedError
 
     def format(self, value: T) -> str:
-        """Return the literal of a value."""
         return str(value)
 
     def mismatch(self, name: str, raw: str) -> Wording:

@@ -20,7 +20,6 @@ def field_meanings(cls: Any) -> dict[str, str]:
 
 @lru_cache(maxsize=None)
 def module_meanings(module: str) -> dict[str, dict[str, str]]:
-    """Return the meanings in a module, by class and field."""
     try:
         tree = ast.parse(inspect.getsource(sys.modules[module]))
     except (OSError, KeyError, TypeError):

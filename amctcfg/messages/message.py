@@ -189,7 +189,6 @@ def problems(cls: type[Message], values: Mapping[str, Any], in_range: bool = Fal
 
 
 def out_of_range(name: str, value: Any, wanted: str) -> Problem:
-    """Return the problem of a number that is not `wanted`."""
     message = "{} is {}; it has to be {}".format(name, value, wanted)
     return Problem("out-of-range", (name,), message, wanted=wanted)
 

@@ -107,7 +107,6 @@ class Reading:
         return message
 
     def _message(self, cls: type[Message], field: TreeField, path: Path) -> Any:
-        """Read a message field by field, and report what is wrong."""
         schema = cls.__schema__
         specs = schema.fields
         fields = field[1] if self.strict else self.unified(cls, field[1], path)
@@ -187,7 +186,6 @@ class Reading:
                 self.report(found.code, found.message, mark_offsets(field), (*path, spec.name), found.hint)
 
     def extend(self, spec: Field, elements: list[Any], field: TreeField, path: Path) -> None:
-        """Add what one occurrence of a repeated field holds."""
         value = field[1]
         if type(value) is MessageList and not value and not spec.is_message:
             message, hint = "expected ':' after '{}'".format(spec.name), "write '{}: []'".format(spec.name)
@@ -307,7 +305,6 @@ class Reading:
 
 
 def word_wrong_type(spec: Field, raw: Any) -> Wording:
-    """Word the diagnostic for a value of the wrong shape or kind."""
     name = spec.name
     if spec.is_message:
         hint = "write '{} {{ ... }}'".format(name)

@@ -86,7 +86,6 @@ class Origins(Mapping[str, Origin]):
         return "Origins({!r})".format(dict(self))
 
     def __reduce__(self) -> Any:
-        """Pickle as what they are, without the document that they come from."""
         return Origins, (None, self._layer, dict(self))
 
 

@@ -34,7 +34,6 @@ class Cursor(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The value, as a message shows it."""
         return word_value(self.json)
 
     @property
@@ -54,7 +53,6 @@ class Cursor(NamedTuple):
         return Cursor(self.reporter, Json(None, entry.start, entry.end), self.path)
 
     def child(self, key: str) -> Cursor | None:
-        """Return the value of a key, None where the object does not have it."""
         entry = self.json.value.get(key)
         return None if entry is None else Cursor(self.reporter, entry.value, (*self.path, key), entry)
 
@@ -72,7 +70,6 @@ class Cursor(NamedTuple):
         return [Cursor(self.reporter, e.json, (*self.path, index)) for index, e in enumerate(self.elements())]
 
     def check_object(self) -> bool:
-        """Return whether it is an object; report that it isn't."""
         if not self.json.is_object:
             self.report("wrong-type", "it is an object, not {}".format(self.words))
         return self.json.is_object
@@ -93,7 +90,6 @@ class Cursor(NamedTuple):
 
 
 def word_value(value: Json) -> str:
-    """Word a value for a message, also one that Python refuses to write."""
     plain = value.value
     if isinstance(plain, dict):
         return "an object"

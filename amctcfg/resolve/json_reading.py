@@ -194,7 +194,6 @@ class QuantConfig:
         return list(seen)
 
     def tensors(self, cls: type[Message], at: Cursor) -> list[Message]:
-        """Read the entries of tensor_quantize, as messages."""
         if not isinstance(at.value, list):
             at.report("wrong-type", "it is a list of objects, not {}".format(at.words))
             return []
@@ -270,7 +269,6 @@ class QuantConfig:
         return Cursor(self.report, json, (layer.name,))
 
     def entry(self, layer: Layer, at: Cursor, places: Places) -> LayerEntry:
-        """Read an entry, and note the places of its values."""
         at.check_keys(("quant_enable", *(key for key, _, _ in self.layout.switches), *self.layout.parts))
         switch = places["quant_enable"] = at.child("quant_enable")
         if switch is not None and not isinstance(switch.value, bool):
@@ -289,7 +287,6 @@ class QuantConfig:
         return LayerEntry(enabled, construct(self.block_class, block), at.json)
 
     def origin(self, value: Any, at: Cursor | None) -> Origin:
-        """Return the origin of a value of a layer, which is its default where nothing is written."""
         if at is None:
             return Origin("default", value)
         start, end = at.extent if len(at.path) == 2 else at.json[1:]  # a switch with its key
@@ -299,7 +296,6 @@ class QuantConfig:
         return layer.name not in self.unfused and self.globals.get("do_fusion", True) is not False
 
     def fuse(self, layer: Layer) -> Origin:
-        """Return the origin of whether BN is fused into a layer."""
         key: TierName = "skip_fusion_layers" if layer.name in self.unfused else "do_fusion"
         if key not in self.extents:
             return Origin("default", self.is_fused(layer))
@@ -391,7 +387,6 @@ class QuantConfig:
         return read
 
     def default(self, field: Field, layer: Layer | None) -> Any:
-        """Return what a key that is left out means."""
         cascade = cascade_of(field)
         if cascade is None:
             return self.defaults.default(field, layer)
@@ -435,7 +430,6 @@ class QuantConfig:
         return EffectiveConfig(layer, enabled, self.is_fused(layer), block, Origins(self, layer))
 
     def origins_of(self, layer: Layer) -> dict[str, Origin]:
-        """Return the origins of all that a layer gets."""
         name, origins = self.last_origins
         if name == layer.name and origins:
             return origins
@@ -461,8 +455,6 @@ class QuantConfig:
         return self.origins_of(layer)[field]
 
     def plan(self) -> Plan:
-        """Return the plan of all supported layers."""
-
         def remake(plan: Plan) -> tuple[Any, ...]:
             return read_plan, (self.text or plan.to_json(), self.known, self.name, self.flavour)
 

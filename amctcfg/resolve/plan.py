@@ -171,7 +171,6 @@ class Plan(Mapping[str, EffectiveConfig]):
 
 
 def build_plan(resolver: Resolver, supported: Iterable[Layer], make_warnings: Warnings, remake: Remake) -> Plan:
-    """Return the plan of a configuration that has no errors on the layers."""
     layout = resolver.flavour.layout
     global_keys = global_values(resolver, layout) if layout else {}
     name = resolver.document.name if resolver.document else ""

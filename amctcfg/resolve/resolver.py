@@ -71,7 +71,6 @@ class Members(NamedTuple):
 
 
 def members_of(block: type[Message]) -> Members:
-    """Return what a class of blocks consists of."""
     groups: dict[str, list[Field]] = {}
     scalars = []
     for name, field in block.__schema__.fields.items():
@@ -230,7 +229,6 @@ class Resolver:
         )
 
     def calibration(self, layer: Layer) -> Message:
-        """Return the block of a layer, every field set."""
         index = self.names.get(layer.name)
         own = None if index is None else self.config.override_layer_configs[index].calibration_config
 
@@ -277,7 +275,6 @@ class Resolver:
         return [self.place(Origin(field, False, (field, names[name])))] if name in names else []
 
     def tiers(self, layer: Layer) -> list[Tier]:
-        """List the blocks that a layer could have, highest first: its own, its type's, the common one."""
         return self.tiers_of(layer.name, layer.type)
 
     def tiers_of(self, name: str | None, layer_type: str | None) -> list[Tier]:
@@ -404,7 +401,6 @@ class Resolver:
     # ------------------------------------------------------------ where values come from
 
     def names_of(self, layer: Layer) -> list[str]:
-        """List the dotted names of all that a layer gets."""
         return [*SWITCHES, *[name for name, _, _, _ in self.fields_of(layer, self.tiers(layer))]]
 
     def origin_of(self, layer: Layer, wanted: str) -> Origin:
@@ -420,7 +416,6 @@ class Resolver:
         raise KeyError(wanted)
 
     def settings(self, name: str, tiers: list[Tier]) -> Iterator[Origin]:
-        """Yield what sets a field of the block, by dotted name: highest first, whether it counts or not."""
         steps = name.split(".")
         for tier in tiers:
             value: Any = tier.block

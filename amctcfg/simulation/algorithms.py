@@ -16,7 +16,6 @@ CHUNK = 1 << 20  # values that the plain search looks at together: 4 MB, which a
 
 
 def limits(bits: int) -> tuple[int, int]:
-    """Return the least and the largest integer of a signed type of so many bits."""
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 

@@ -101,7 +101,6 @@ def write_state(document: Document[Any], state: State, after: float, without: Ma
 
 
 def chosen_kinds(allow: Iterable[str] | None, target: float | None) -> list[str]:
-    """Return the kinds that are allowed: by default those that cost little, and with a target INT16. Raises `ValueError`."""
     if allow is None:
         return [SETTINGS, BALANCER, *([INT16] if target is not None else [])]
     wanted = [allow] if isinstance(allow, str) else list(allow)
@@ -123,7 +122,6 @@ def possible_kinds(flavour: Flavour, allowed: Iterable[str]) -> tuple[list[str],
 
 
 def field_at(flavour: Flavour, name: str) -> Any | None:
-    """Return a field of a flavour's blocks, by its dotted name."""
     return next(iter(flavour.config.__schema__.along("common_config." + name)[::-1]), None)
 
 

@@ -90,7 +90,6 @@ def only_user(users: dict[str, list[onnx.NodeProto]], value: str) -> onnx.NodePr
 def per_channel(
     network: Network, node: onnx.NodeProto, operation: str, value: str, channels: int, rank: int
 ) -> np.ndarray | None:
-    """Return the constant of each channel that a node adds, or multiplies by; None for another node."""
     if node.op_type != operation or list(node.input).count(value) != 1:
         return None
     constant = network.constant(node.input[1 - list(node.input).index(value)])

@@ -35,7 +35,6 @@ def histogram_of(values: np.ndarray, bins: int) -> Histogram:
 
 
 def count_in_bins(values: np.ndarray, low: np.float32, high: np.float32, bins: int) -> np.ndarray:
-    """Return the number of values in each bin, by float32; all in the first where the range has no width."""
     width = np.float32(high - low)
     if not width > 0 or not np.isfinite(width):
         return np.bincount([0], [values.size], bins).astype(np.int64)
@@ -45,7 +44,6 @@ def count_in_bins(values: np.ndarray, low: np.float32, high: np.float32, bins: i
 
 
 def extend(old: Histogram, values: np.ndarray) -> Histogram:
-    """Return a histogram with the values of another batch, over the range of both."""
     bins = len(old.counts)
     low, high = min(old.low, np.min(values)), max(old.high, np.max(values))
     new = count_in_bins(values, low, high, bins)

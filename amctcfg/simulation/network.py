@@ -105,7 +105,6 @@ class Network:
         return Network(model, {**self.arrays, **arrays}, self.folder, self.notes)
 
     def compact(self) -> onnx.ModelProto:
-        """Copy the model without initializers that nobody reads."""
         used = {value for node in self.graph.node for value in (*node.input, *outer_values(node))}
         used.update(self.outputs())
         kept = [tensor for tensor in self.graph.initializer if tensor.name in used]
@@ -121,7 +120,6 @@ class Network:
                 yield tensor, np.ascontiguousarray(self.arrays[tensor.name])
 
     def proto(self) -> onnx.ModelProto:
-        """Return the whole model, with its weights inside."""
         model = self.compact()
         for tensor, array in self.taken_out(model):
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
@@ -179,7 +177,6 @@ def placeholder(name: str, array: np.ndarray) -> onnx.TensorProto:
 
 
 def point_to(tensor: onnx.TensorProto, **place: Any) -> None:
-    """Say where the data of an initializer lies."""
     tensor.data_location = TensorProto.EXTERNAL
     del tensor.external_data[:]
     for key, value in place.items():
@@ -326,8 +323,6 @@ def in_float32(proto: onnx.ModelProto) -> list[str]:
 
 
 class Runner:
-    """A network that onnxruntime computes."""
-
     def __init__(self, network: Network) -> None:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

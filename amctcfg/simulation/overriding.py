@@ -84,7 +84,6 @@ def is_enough(document: Document[Configuration], wanted: Override, block: Messag
 
 
 def resolve_own_block(document: Document[Configuration], layer: Layer, block: Message) -> list[Message]:
-    """Return what a layer with this block of its own gets under each set of rules."""
     config = dataclasses.replace(document.config, **{OF_LAYER: (make_entry(document, layer, block),)})
     return [
         Resolver(config, rules, document.flavour).merge(layer).calibration_config for rules in (DOCUMENTED, TOOLKIT)
@@ -97,7 +96,6 @@ def make_entry(document: Document[Configuration], layer: Layer, block: Message) 
 
 
 def field_text(kind: type[Message], name: str, value: Any) -> str:
-    """Write a field of a kind of messages, as lines without indentation."""
     lines: list[str] = []
     print_message(construct(kind, dict(kind.__schema__.blank, **{name: value})), "", lines)
     return "\n".join(lines)

@@ -186,7 +186,6 @@ class Bench:
         return [[array / factors for array in arrays] for arrays in self.arrays]
 
     def samples(self, site: Site) -> list[Samples]:
-        """Return some values of each activation and their ends."""
         key = as_key(site.balance)
         if key not in self.kept:
             self.kept.clear()  # one balancer after the other

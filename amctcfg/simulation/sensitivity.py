@@ -24,7 +24,6 @@ class Agreement:
         self.noise: float = 0.0
 
     def add(self, wanted: np.ndarray, found: np.ndarray) -> None:
-        """Compare the outputs of a batch."""
         both = one = other = noise = 0.0
         wanted, found = wanted.reshape(-1), found.reshape(-1)
         for begin in range(0, len(wanted), PIECE):
@@ -79,7 +78,6 @@ class Reference:
         self.wanted: list[list[np.ndarray]] = self.outputs(network)
 
     def outputs(self, network: Network) -> list[list[np.ndarray]]:
-        """Compute the outputs that are numbers in floats, for each batch."""
         runner = Runner(network)
         return [[array for array in runner.run(batch) if array.dtype.kind == "f"] for batch in self.batches]
 

@@ -153,7 +153,6 @@ class Simulation:
         return found
 
     def _layers(self) -> dict[str, Agreement]:
-        """Return how each layer's quantized output agrees with its output in floats, on its calibration inputs."""
         simulator, simulated = self._simulator, self._simulated
         sites = {site.name: site for site in simulated.sites}
         sizes = simulated.sizes.of(simulated.network, [site.result for site in simulated.sites])

@@ -31,8 +31,6 @@ class Refusal(NamedTuple):
 
 
 class Simulated(NamedTuple):
-    """The result for a plan."""
-
     network: Network  # fused, in floats
     calibrated: Network  # on which the activations were calibrated
     sizes: Sizes
@@ -104,7 +102,6 @@ class Simulator:
     # ------------------------------------------------------------ the whole
 
     def simulate(self, plan: Plan) -> Simulated:
-        """Find the factors of all layers of a plan; a layer that the toolkit refuses stays in floats."""
         network, sizes = self.prepared(plan)
         sites, notes = self.sites(plan, network)
         balanced = [site for site in sites if site.setting.strength is not None and site.weight is not None]

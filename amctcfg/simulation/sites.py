@@ -167,7 +167,6 @@ class Site:
         return (whole, (0, 2), (0, 1)) if self.kind == CONVOLUTION else (whole, (0, 1), (0, 2))
 
     def channels_of(self, activations: np.ndarray) -> np.ndarray:
-        """Return the largest magnitude in each input channel."""
         axis = activations.ndim - 1 if self.kind == LINEAR else 1
         found: np.ndarray = np.max(np.abs(activations), axis=all_but((axis,), activations.ndim))
         return found

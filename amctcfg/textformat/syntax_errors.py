@@ -42,8 +42,6 @@ INVISIBLE = {
 
 
 class Stuck(NamedTuple):
-    """A place at which the walk over the tokens got stuck."""
-
     offset: int
     expected: set[str]
     before: str  # the token in front
@@ -269,6 +267,5 @@ def describe_found(text: str, offset: int) -> tuple[str, int]:
 
 
 def list_expected(expected: set[str]) -> str:
-    """Name the expected tokens: `':' or '{'`"""
     words = sorted({WORDS[token] for token in expected if RARE.get(token) not in expected})
     return join_words(words, "or")
