@@ -76,7 +76,6 @@ class Report:
         return self.format == "text" and not self.arguments.quiet and not self.arguments.diff
 
     def say(self, line: str) -> None:
-        """Write a line among the diagnostics."""
         if self.on_stdout and self.format == "text":
             self.console.lines([line])
         else:

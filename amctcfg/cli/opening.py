@@ -25,7 +25,6 @@ PACKAGE = __package__.rpartition(".")[0]
 
 
 def open_workspace(arguments: Namespace, console: Console) -> Workspace:
-    """Return a workspace with those of its options that a command has."""
     given = dict(vars(arguments), ignore=list(chain.from_iterable(vars(arguments).get("ignore", ()))))
     options = Options(**{name: given[name] for name in Options._fields if given.get(name) is not None})
     return Workspace(options, console.note, console.show_reading, console.read, console.detail)

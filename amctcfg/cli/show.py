@@ -179,7 +179,6 @@ class TextTable:
         return "All {} layers: {}".format(number, ", ".join(values)) if values else ""
 
     def words(self, row: Row) -> str:
-        """Say what is special about a layer's settings."""
         cells = row.changed if self.table.has_before else row.notable
         return ", ".join(
             word_cell(self.table.columns[field], cell)
@@ -202,7 +201,6 @@ class TextTable:
         return found
 
     def cells(self, run: Sequence[Row]) -> list[str]:
-        """Return the texts of a row for some equal layers."""
         first = run[0]
         texts = [run_name([row.layer.name for row in run])]
         for name, (value_of, what) in IF_DIFFERENT.items():

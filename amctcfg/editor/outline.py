@@ -60,7 +60,6 @@ class OutlineNode:
 
     @property
     def text(self) -> str | None:
-        """The content of a string."""
         if self.value is None or self.value[0] not in "\"'":
             return None
         closed = len(self.value) > 1 and self.value[-1] == self.value[0]
@@ -144,7 +143,6 @@ class Outline:
                         pending.append((element, (element.message, *scopes) if element.message else scopes))
 
     def walk(self) -> Iterator[OutlineNode]:
-        """Yield all nodes, each before those inside."""
         pending = list(reversed(self.root.children))
         while pending:
             node = pending.pop()

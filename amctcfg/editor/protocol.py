@@ -63,8 +63,6 @@ def read_frame(stream: IO[bytes]) -> Any:
 
 
 class FrameWriter:
-    """Writes frames to a stream."""
-
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream: IO[bytes] = stream
 

@@ -320,7 +320,6 @@ class Server:
         return analysis, analysis.text.offset(params["position"])
 
     def find_stretch(self, params: Any) -> tuple[Analysis, int, int]:
-        """Return the file that a request is about, and the offsets of its range."""
         analysis = self.open_file(params)
         start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
         return analysis, start, end

@@ -46,7 +46,6 @@ class Examined(NamedTuple):
 
 
 def with_traits(examined: Iterable[Examined], is_complete: bool = True) -> Layers:
-    """Make the layers that users get of what was found out about them."""
     found = tuple(examined)
     traits = {one.layer.name: one.traits for one in found if one.traits != Traits()}
     minor = [one.layer.name for one in found if one.minor]
@@ -297,7 +296,6 @@ def message_classes(package: str, proto: str) -> dict[str, Any]:
 
 
 def decode_message(message: Any, data: bytes) -> Any:
-    """Decode a message; None where the bytes are none."""
     from google.protobuf.message import DecodeError
 
     try:

@@ -44,7 +44,6 @@ def load_layers(path: PathLike, flavour: Flavour | None = None) -> Layers:
 
 
 def as_layers(examined: list[Examined], path: PathLike, flavour: Flavour | None) -> Layers:
-    """Make the layers that users get of what was read from a file."""
     if graph_kind(path) == "table":
         return Layers(found.layer for found in examined)
     is_exported = flavour is not None and flavour.graphs == "torch"  # modules may have been folded away

@@ -106,7 +106,6 @@ def classes_of(row: Row, warnings: set[tuple[Any, ...]]) -> list[str]:
 
 
 def header(view: View, writer: HtmlTable, counts: Mapping[str, int]) -> Iterator[str]:
-    """Write the names, the figures, and what to look at first."""
     table = writer.table
     before = "{} → ".format(text(view.against)) if view.against else ""
     yield "<header><h1>{}{}</h1>".format(before, text(view.file))
@@ -161,7 +160,6 @@ def picture_html(writer: HtmlTable) -> str:
 
 
 def worst_html(writer: HtmlTable) -> str:
-    """Name the three layers that quantizing hurts most."""
     table, found = writer.table, []
     numbers = {row.layer.name: number for number, row in enumerate(table.rows, 1)}
     for row in table.worst_first(table.rows)[:3]:

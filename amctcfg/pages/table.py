@@ -42,7 +42,6 @@ TIERS = {
 
 
 def text(words: str) -> str:
-    """Return words as the content of an element or of an attribute."""
     return escape(escape_controls(words))
 
 
@@ -207,7 +206,6 @@ def name_html(name: str) -> str:
 
 
 def plan_table(plan: Plan) -> str:
-    """Write a plan for a notebook."""
     return notebook_table(tabulate(plan), "plan.to_rows() has them all")
 
 
@@ -240,7 +238,6 @@ def notebook_table(table: Table, rest: str) -> str:
 
 
 def document_html(document: Document[Any]) -> str:
-    """Write a document for a notebook."""
     found: dict[int, list[Diagnostic]] = {}
     for diagnostic in check(document.text, document.name, strict=document.strict, flavour=document.flavour):
         found.setdefault(diagnostic.span.line if diagnostic.span else 1, []).append(diagnostic)

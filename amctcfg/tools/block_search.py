@@ -131,7 +131,6 @@ class BlockSearch:
     def own_block(
         self, layer_class: Layer, wanted: Message | None, common: Message | None, type_block: Message | None
     ) -> Message | None:
-        """Return the block that a layer needs for itself, None if it needs none."""
         if wanted is None or wanted == self.resolver.block_of(layer_class, self.tiers(common, type_block)):
             return None
         return self.shortest_block(wanted, layer_class, self.fallbacks(layer_class, common, type_block))
@@ -208,7 +207,6 @@ class BlockSearch:
         return min((without, None), self.entries[key], key=itemgetter(0))
 
     def type_entry(self, layer_type: str, common: Message | None, cascading: tuple[Fallback, ...]) -> Priced:
-        """Return the cheapest block of a type."""
         classes = self.types[layer_type]
         best: Priced = (2 * IMPOSSIBLE, None)
         # What two classes want alike may be written in two ways: one of them has less to say.
@@ -244,7 +242,6 @@ class BlockSearch:
         return IMPOSSIBLE if written is None else BLOCK + 3 + self.lines(written)
 
     def lines(self, block: Message) -> int:
-        """Count the lines of a block with its brackets."""
         lines: list[str] = []
         print_message(block, "", lines)
         return 2 + len(lines)

@@ -108,7 +108,6 @@ class Explanation:
         return path[-1] if path else None
 
     def block(self) -> str:
-        """Return the tier whose block the layer has."""
         return self.resolver.highest_tier(self.layer) if self.resolver else DEFAULT
 
     def why_not(self, field: str, origin: Origin, lost: Origin) -> str:

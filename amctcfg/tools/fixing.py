@@ -164,7 +164,6 @@ class FixableText:
         return self.tree.source.text
 
     def place(self, diagnostic: Diagnostic) -> tuple[int, int]:
-        """Return the offsets of what a diagnostic marks."""
         source, span = self.tree.source, diagnostic.span
         assert span is not None  # what can be fixed has a place
         return source.offset(span.line, span.column), source.offset(span.end_line, span.end_column)
@@ -397,5 +396,4 @@ FIX_MAKERS: dict[str, Maker] = dict(
 
 
 def is_fixable(diagnostic: Diagnostic) -> bool:
-    """Return whether a diagnostic may have a fix."""
     return diagnostic.code == "syntax" or diagnostic.code in FIX_MAKERS or diagnostic.replacement is not None
