@@ -19,7 +19,7 @@ FLAT_OBJECT = re.compile(r"\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 DEEPEST_JSON = 50
 LONGEST_NUMBER = 400  # digits
 
-scan_scalar = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+scan_scalar: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 class Json(NamedTuple):

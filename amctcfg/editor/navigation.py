@@ -18,7 +18,7 @@ DEEPEST_SYMBOL = 50  # levels of symbols; clients and the JSON of an answer have
 
 TOKENS = ("comment", "property", "string", "number", "keyword", "enumMember", "type", "variable")
 DEPRECATED = 1  # the first modifier: themes strike out what the model does not have
-LEGEND = {"tokenTypes": TOKENS, "tokenModifiers": ("deprecated",)}
+LEGEND: dict[str, tuple[str, ...]] = {"tokenTypes": TOKENS, "tokenModifiers": ("deprecated",)}
 
 
 def document_symbols(analysis: Analysis) -> list[dict[str, Any]]:

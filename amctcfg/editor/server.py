@@ -277,7 +277,8 @@ class Server:
             self.recheck()
 
     def configure(self, values: Any) -> None:
-        options, self.wants_hints = read_settings(values)
+        options, wants_hints = read_settings(values)
+        self.wants_hints: bool = wants_hints
         self.problems: set[str] = set()  # that the client knows
         try:
             self.workspace: EditorWorkspace = self.make_workspace(options)

@@ -58,7 +58,7 @@ def examine_nodes(nodes: Iterable[Node], name: str, flavour: Flavour) -> list[Ex
 class TensorFlowGraph(Graph):
     """A graph whose constants are nodes that know their shape."""
 
-    transparent = ("Identity", "Enter", "Reshape", "Cast")
+    transparent: tuple[str, ...] = ("Identity", "Enter", "Reshape", "Cast")
 
     def __init__(self, nodes: Iterable[Node], name: str) -> None:
         makers: dict[str, Node] = {}

@@ -17,7 +17,7 @@ class OnnxGraph(Graph):
     readers -- the nodes that read a value. ranks -- of the values whose shape the model tells.
     """
 
-    transparent = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
+    transparent: tuple[str, ...] = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
 
     def __init__(self, graph: Any) -> None:
         nodes = [
