@@ -359,6 +359,8 @@ SEVERAL = 'several values stand in brackets, names in quotes: ["a", "b"]'
         ("x { search_step: 0,02 }", 20, "a decimal number has a point, not a comma"),
         ('x { } "a"', 7, None),
         ("x: 1 2", 6, None),
+        ("x: , y: 1", 4, None),
+        ("x: [1, }", 8, "'x [', opened at 1:1, is not closed with ']' yet"),
     ],
 )
 def test_what_people_bring_along_from_other_languages_has_its_cure(text, place, hint):

@@ -172,7 +172,7 @@ def find_slip(text: str, stuck: Stuck) -> str | None:
         is_list = here in ("'", '"') and re.search(r"['\"]\s*[,;]\Z|\{\Z", before)
     else:  # a name where the next field would have to begin
         before = before[: len(before) - len(stuck.before)]
-        is_list = "COLON" in expected and here in ("", ",", ";") and re.search(r":\s*[\w./]+\s*[,;]\s*\Z", before)
+        is_list = here in ("", ",", ";") and re.search(r":\s*[\w./]+\s*[,;]\s*\Z", before)
     return 'several values stand in brackets, names in quotes: ["a", "b"]' if is_list else None
 
 
