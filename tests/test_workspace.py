@@ -152,3 +152,17 @@ def test_the_flavour_of_a_file_suits_the_model_that_it_is_compared_on(folder, cl
     compared = cli("diff", "old.cfg", "new.cfg")
     assert compared.status == 1 and "old.cfg: assuming flavour onnx" in compared.err
     assert "1 of 5 layers changes" in compared.out
+
+
+def test_a_file_whose_model_is_gone_is_read_by_the_flavour_of_its_head(folder, cli):
+    block = 'override_layer_types { layer_type: "Conv" calibration_config { } }\n'  # a type of ONNX
+    (folder / "q.cfg").write_text("# amctcfg: graph=gone.onnx flavour=pytorch\n" + block, encoding="utf-8")
+    result = cli("check", "q.cfg")
+    assert result.status == 2 and "can't read gone.onnx" in result.err
+    assert "error[unknown-type]: 'Conv' is not a quantizable type" in result.out and "'Conv2d'" in result.out
+
+
+def test_a_name_that_is_near_to_none_is_answered_with_all(folder, cli):
+    write(folder / "q.cfg", "")
+    result = cli("check", "q.cfg", "--flavour", "zzzzzzzz")
+    assert result.status == 2 and "there is no flavour 'zzzzzzzz'; there are tf-ascend, tensorflow, onnx" in result.err
