@@ -12,6 +12,7 @@ from amctcfg import ConfigError, Layer
 from amctcfg.documents.settings import Settings
 from amctcfg.textformat import unescape
 from amctcfg.tools.logs import read_log
+from amctcfg.tuning.scores import from_history
 
 from .conftest import THOROUGH
 
@@ -152,6 +153,10 @@ OTHERS = {
         lambda text: read_log(text, layers(text.count("\n")), amctcfg.TF_ASCEND),
     ),
     "a log of brackets": (lambda n: "[[" * 5 * n, lambda text: read_log(text, layers(1), amctcfg.TF_ASCEND)),
+    "a history that names another layer in each step": (
+        lambda n: [{"roll_back_config": {"l{}".format(i): True}} for i in range(n)],
+        lambda steps: from_history(steps, "history.json"),
+    ),
     "unescape": (lambda n: '"' + '\\"' * n, unescape),
 }
 

@@ -100,8 +100,9 @@ def from_history(steps: list[dict[str, Any]], name: str) -> Scores:
         config = step["roll_back_config"]
         if not isinstance(config, dict) or not all(isinstance(flag, bool) for flag in config.values()):
             raise problem("roll_back_config is an object of layers, each true (quantized) or false", name)
-        values.update(dict.fromkeys(values, 1.0))
-        values.update((layer, float(flag)) for layer, flag in config.items())
+        values.update(dict.fromkeys(config, 1.0))
+    for step in steps[-1:]:
+        values.update((layer, float(flag)) for layer, flag in step["roll_back_config"].items())
     return Scores(values, True, "the toolkit's search history")
 
 
