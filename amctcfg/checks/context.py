@@ -27,7 +27,7 @@ OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", 
 MOST_PATTERNS, LONGEST_PATTERN, MOST_STARS = 30, 200, 4
 
 # Around the name of a layer in those of its outputs and parameters, and of a module that is wrapped or compiled.
-AROUND_NAME = re.compile(r"\A(?:module\.|_orig_mod\.)+|(?::\d+|_output_\d+|\.weight|\.bias)\Z")
+AROUND_NAME = r"\A(?:module\.|_orig_mod\.)+|(?::\d+|_output_\d+|\.weight|\.bias)\Z"
 
 
 Check = Callable[["Context"], Iterable[Diagnostic]]
@@ -136,7 +136,9 @@ def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
 
 def other_spellings(name: str) -> list[str]:
     """Return what the name of an output, a parameter, a node of an export or a wrapped module may stand for."""
-    name = AROUND_NAME.sub("", name)
+    name = re.sub(AROUND_NAME, "", name)
+    if not name.startswith("/"):  # not from an export: nothing to import, which takes some milliseconds
+        return [name]
     try:
         from ..models.modules import module_path
     except ImportError:  # a host that only expands may have deleted it
