@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path, position
@@ -14,8 +13,7 @@ from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences
 from ..messages.message import Message
 from ..messages.sharing import by_identity
 from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT
-from ..textformat.lexis import COMMENT, STRING
-from ..textformat.literals import unescape
+from ..textformat.literals import unescape_each
 from .context import Check, Context
 
 if TYPE_CHECKING:
@@ -87,9 +85,9 @@ def report_unknown_layer(context: Context, name: str, path: Path) -> Diagnostic:
 
 def find_missing_comma(context: Context, path: Path) -> str | None:
     """Return a hint where a name is written as several strings, each of them the name of a layer."""
-    literal = str(context.document.tree.find_nearest(path)[1]) if context.document else ""
-    strings = [match[0] for match in re.finditer("{}|{}".format(STRING, COMMENT), literal) if match[0][0] != "#"]
-    names = [unescape(string).decode("utf-8", "replace") for string in strings]
+    literal = context.document.tree.find_nearest(path)[1] if context.document else ""
+    is_string = isinstance(literal, str) and literal[:1] in ("'", '"')
+    names = [name.decode("utf-8", "replace") for name in unescape_each(literal)] if is_string else []
     if len(names) < 2 or not all(name in context.by_name for name in names):
         return None
     return "a comma is missing: strings side by side are one; {} are layers".format(quote_names(names))

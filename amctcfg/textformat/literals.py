@@ -51,10 +51,15 @@ def unescape(raw: str) -> bytes:
         >>> unescape("'a' 'b'")
         b'ab'
     """
+    return b"".join(unescape_each(raw))
+
+
+def unescape_each(raw: str) -> list[bytes]:
+    """Return the same of each literal by itself: an escape at the end of one does not go on in the next."""
     _, literals, escapes = patterns()
-    # Each by itself: an escape at the end of one does not go on in the next.
-    contents = [(double or single).encode("utf-8") for double, single in literals.findall(raw)]
-    return b"".join([escapes.sub(_unescape_one, content) if b"\\" in content else content for content in contents])
+    strings = (match for match in literals.finditer(raw) if match[0][0] in "\"'")  # not what lies between them
+    contents = [(match[1] or match[2] or "").encode("utf-8") for match in strings]
+    return [escapes.sub(_unescape_one, content) if b"\\" in content else content for content in contents]
 
 
 def _unescape_one(match: Match[bytes]) -> bytes:
