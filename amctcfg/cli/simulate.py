@@ -115,11 +115,13 @@ def check_targets(arguments: argparse.Namespace, console: Console) -> None:
     targets = [target for target in (arguments.output, arguments.record, arguments.ranking) if target is not None]
     if arguments.output == "-":
         raise Failure("-o takes the name of a file: a model is not written to standard output")
-    if arguments.output is not None and arguments.output.lower().endswith((".html", ".csv", ".json", ".txt")):
-        words = "-o writes the simulated model, such as sim.onnx; what --format asks for goes to standard output: > {}"
-        raise Failure(words.format(arguments.output))
-    if arguments.output is not None:  # large weights go beside the model
-        targets.append(os.path.realpath(arguments.output) + ".data")
+    if arguments.output is not None:
+        if arguments.output.lower().endswith((".html", ".csv", ".json", ".txt")):
+            words = (
+                "-o writes the simulated model, such as sim.onnx; what --format asks for goes to standard output: > {}"
+            )
+            raise Failure(words.format(arguments.output))
+        targets.append(os.path.realpath(arguments.output) + ".data")  # where large weights go
     for target in targets:
         console.check_target(target)
     if len({os.path.realpath(target) for target in targets}) < len(targets):

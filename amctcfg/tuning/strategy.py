@@ -212,9 +212,8 @@ class Strategy:
                 continue
             middle = min(self._middle(start, end), start + self._most(known))
             right = None
-            if (
-                gain == math.inf and middle < end
-            ):  # the larger part first, as it is not asked once the other one is good
+            # The larger part first, as it is not asked once the other one is good.
+            if gain == math.inf and middle < end:
                 right = gain_of((yield self._split(middle, end, end, base, missing, gain)), base)
             left = gain_of((yield self._split(start, middle, end, base, missing, gain)), base)
             right = gain - left if right is None else right
