@@ -7,15 +7,17 @@
 
 The mutants are made in a copy of the repository; nothing here changes. A mutant is killed where a test fails or takes ten
 times as long as without it. What survives is printed as a line before and after: read it, as some are the same program in
-other words. Needs Python 3.9 or newer and what the tests need.
+other words. Needs Python 3.9 or newer, what the tests need, and a system with process groups.
 """
 
 import argparse
 import ast
+import contextlib
 import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -187,6 +189,12 @@ def sample_of(names, count, seed):
     return chosen
 
 
+def kill_group(leader):
+    """End what the tests started and did not end, as a mutant may have kept them from it: workers, servers."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 class Copy:
     """A copy of the repository in which one module at a time has a fault."""
 
@@ -200,15 +208,18 @@ class Copy:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
         command += ["-n", str(workers)] if workers else []
         environment = dict(os.environ, PYTHONPATH=str(self.folder), PYTHONDONTWRITEBYTECODE="" if compiles else "1")
-        try:
-            done = subprocess.run(
-                [*command, *tests], cwd=str(self.folder), env=environment, timeout=limit, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return None
-        self.said = done.stdout.decode("utf-8", "replace")
-        return done.returncode == 0
+        with subprocess.Popen(
+            [*command, *tests], cwd=str(self.folder), env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process:  # fmt: skip
+            try:
+                said, _ = process.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                return None
+            finally:
+                kill_group(process.pid)
+        self.said = said.decode("utf-8", "replace")
+        return process.returncode == 0
 
     def first_failure(self):
         found = re.search(r"^(?:FAILED|ERROR) (\S+)", self.said, re.MULTILINE)
