@@ -58,11 +58,8 @@ def example_of(code: str) -> tuple[Diagnostic, ...]:
             return error.diagnostics
     if code == "unused-ignore":
         return tuple(Settings(described.example, "quant.cfg").unused(()))
-    for model in (None, (*layers, *MORE_LAYERS.get(code, ()))):
-        found = tuple(d for d in check(described.example, "quant.cfg", model, flavour=flavour) if d.code == code)
-        if found:
-            break
-    return found
+    model = (*layers, *MORE_LAYERS.get(code, ()))
+    return tuple(d for d in check(described.example, "quant.cfg", model, flavour=flavour) if d.code == code)
 
 
 def run(arguments: Namespace, console: Console) -> None:
