@@ -7,12 +7,12 @@ from argparse import Namespace
 from typing import Sequence
 
 from ..diagnostics.diagnostic import ConfigError
-from ..diagnostics.words import pluralize, quote_name
+from ..diagnostics.words import format_value, pluralize, quote_name
 from ..tools.auditing import Finding, audit, count_invisible, read_record
 from .arguments import CFG, READING, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
 from .opening import open_workspace
-from .reports import format_any, json_report, origin_row
+from .reports import json_report, origin_row
 
 OPTIONS = (
     CFG,
@@ -56,7 +56,7 @@ def audit_lines(findings: Sequence[Finding], unseen: dict[str, int], file: str) 
         if finding.origin.span is not None:
             place = "{}, {}:{}:{}".format(place, file, *finding.origin.span[:2])
         who = "global" if finding.layer is None else quote_name(finding.layer)
-        done, asked = format_any(finding.done), format_any(finding.asked)
+        done, asked = format_value(finding.done), format_value(finding.asked)
         name = finding.field.rpartition(".")[2]
         lines.append("{}: {} expected {} ({}), found {}".format(who, name, asked, place, done))
     lines += ["not visible in the record: {} of {}".format(f, pluralize(n, "layer")) for f, n in unseen.items()]

@@ -16,11 +16,12 @@ from ..diagnostics.words import as_code, escape_controls, list_words, pluralize,
 from ..models.loading import link_nodes
 from ..resolve.resolver import member_in
 from ..tools.diffing import Change, diff
+from ..tools.tabulating import show_value
 from ..workspace.file import ConfigFile
 from .arguments import READING, flag, formats, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure
 from .opening import open_workspace, show_errors
-from .reports import format_any, json_report, origin_row
+from .reports import json_report, origin_row
 from .show import borders_of, wrap
 
 OPTIONS = (
@@ -97,7 +98,7 @@ class Comparison:
                 kind = kinds.get(part)
                 if kind is None or kind not in gone or kind not in new:
                     for c in inside:
-                        yield (c.field.rpartition(".")[2], value_words(c.before), value_words(c.after)), c
+                        yield (c.field.rpartition(".")[2], show_value(c.before), show_value(c.after)), c
                 elif part == new[kind]:
                     yield self.switch(gone[kind], part, fields[part], inside)
 
@@ -105,7 +106,7 @@ class Comparison:
         """Describe one algorithm for another: `ifmr → hfmg`, with what is not the default."""
         defaults = field.kind.__schema__.fields
         special = [
-            "{} {}".format(c.field.rpartition(".")[2], value_words(c.after))
+            "{} {}".format(c.field.rpartition(".")[2], show_value(c.after))
             for c in inside
             if c.after_origin.tier != "default" and c.after != defaults[c.field.rpartition(".")[2]].default
         ]
@@ -169,10 +170,6 @@ class Comparison:
 
 def algorithm(field: str) -> str:
     return field[: -len("_quantize")] if field.endswith("_quantize") else field
-
-
-def value_words(value: Any) -> str:
-    return "–" if value is None else format_any(value)
 
 
 def find_choice(file: ConfigFile, change: Change) -> Span | None:

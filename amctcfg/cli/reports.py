@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Sequence
 
 from .. import __version__
-from ..diagnostics.words import dump_json, escape_controls, format_value
+from ..diagnostics.words import dump_json, escape_controls
 from ..resolve.effective import Origin
 from .console import check_neutral
 
@@ -110,12 +110,6 @@ def origin_row(origin: Origin, file: str) -> dict[str, Any]:
     from ..tools.explaining import lay_open
 
     return dict(lay_open(origin), file=file if origin.path else None)
-
-
-def format_any(value: Any) -> str:
-    if isinstance(value, (tuple, list)):
-        return "[{}]".format(", ".join(str(element) for element in value))
-    return format_value(value)
 
 
 def finite(number: float | None) -> float | None:

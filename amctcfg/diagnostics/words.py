@@ -75,7 +75,9 @@ def quote_names(names: Iterable[str], most: int = MOST_NAMED) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Return a value as the file writes it."""
+    """Return a value as the file writes it, several in brackets."""
+    if isinstance(value, (tuple, list)):
+        return "[{}]".format(", ".join(map(str, value)))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
