@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Sequence
 
@@ -110,10 +109,6 @@ def origin_row(origin: Origin, file: str) -> dict[str, Any]:
     from ..tools.explaining import lay_open
 
     return dict(lay_open(origin), file=file if origin.path else None)
-
-
-def finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
 
 
 def table_csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:

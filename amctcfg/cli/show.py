@@ -22,6 +22,7 @@ from ..tools.tabulating import (
     Table,
     View,
     find_unquantizable,
+    finite,
     run_name,
     score_texts,
     tabulate,
@@ -31,7 +32,7 @@ from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, flag, formats, option
 from .console import Console, Failure, verdict
 from .opening import importing, open_workspace, read_scores
-from .reports import finite, json_report, table_csv
+from .reports import json_report, table_csv
 
 DIM = "\x1b[2m"
 NOT_QUANTIZED = "\x1b[33m"

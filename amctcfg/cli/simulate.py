@@ -12,12 +12,12 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
 from ..diagnostics.words import dump_json, pluralize, quote_name
-from ..tools.tabulating import Measured, View
+from ..tools.tabulating import Measured, View, finite
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, ProgressBar, text_of, verdict
 from .opening import importing
-from .reports import align, finite, json_report, table_csv
+from .reports import align, json_report, table_csv
 from .show import open_compared, to_html, view_plan
 
 Rows = List[Dict[str, Any]]

@@ -8,10 +8,11 @@ from contextlib import closing
 from typing import Any
 
 from ..diagnostics.words import join_words, pluralize
+from ..tools.tabulating import finite
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, finite_number, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, ProgressBar
 from .opening import check_in_place, open_workspace, write_changed
-from .reports import align, finite, json_report
+from .reports import align, json_report
 from .simulate import DATA, JOBS, MEMORY_LIMIT, decibels, files_of, simulating
 
 CHANGE_KINDS = ("settings", "balancer", "int16", "skip")
