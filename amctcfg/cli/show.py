@@ -153,7 +153,7 @@ def width_of(console: Console) -> int | None:
 
 
 class TextTable:
-    """Writes a table for people; `every` leaves equal neighbours apart."""
+    """Writes a table for people, but for what only a simulation finds; `every` leaves equal neighbours apart."""
 
     def __init__(self, table: Table, every: bool) -> None:
         self.table: Table = table
@@ -168,7 +168,7 @@ class TextTable:
     def head(self) -> list[str]:
         names = [name for name in IF_DIFFERENT if name not in self.constant]
         score = [self.table.score] if self.table.has_scores else []
-        return ["layer", *names, *score, *self.table.extras, "changes" if self.table.has_before else "not the default"]
+        return ["layer", *names, *score, "changes" if self.table.has_before else "not the default"]
 
     def above(self) -> str:
         """Say what is the same for all layers: `All 54 layers: Conv2D, by common_config, search_step=0.02`."""
@@ -188,7 +188,7 @@ class TextTable:
         )
 
     def key(self, row: Row) -> Any:
-        if self.every or row.extras:
+        if self.every:
             return row.layer.name
         if not row.cells:
             return "not quantizable"
@@ -202,7 +202,6 @@ class TextTable:
         return found
 
     def cells(self, run: Sequence[Row]) -> list[str]:
-        first = run[0]
         texts = [run_name([row.layer.name for row in run])]
         for name, (value_of, what) in IF_DIFFERENT.items():
             if name not in self.constant:
@@ -211,8 +210,7 @@ class TextTable:
             scores = sorted(row.score for row in run if row.score is not None)
             ends = dict.fromkeys(self.scores[score] for score in scores[:1] + scores[-1:])
             texts.append(" to ".join(ends))
-        texts += ["" if label not in first.extras else str(first.extras[label]) for label in self.table.extras]
-        return [escape_controls(text) for text in (*texts, self.words(first))]
+        return [escape_controls(text) for text in (*texts, self.words(run[0]))]
 
     def text(self, rows: Sequence[Row], width: int | None, color: bool) -> list[str]:
         """Return what all share, then a table or, where that is too wide, a paragraph for each layer."""
@@ -299,7 +297,6 @@ def summarize_table(table: Table, shown: int) -> str:
     counts = [
         (sum(row.is_quantized for row in table.rows), "quantized", True),
         (sum(row.is_skipped for row in table.rows), "not quantized" if is_read else "skipped", False),
-        (sum(row.is_refused for row in table.rows), "refused by the toolkit", False),
         (sum(row.explanation is None for row in table.rows), "not quantizable", False),
         (sum(bool(row.changed) for row in table.rows), "changed", table.has_before),
     ]
