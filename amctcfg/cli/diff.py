@@ -22,7 +22,7 @@ from .arguments import READING, flag, formats, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure
 from .opening import open_workspace, show_errors
 from .reports import json_report, origin_row
-from .show import borders_of, wrap
+from .show import UNLIMITED, borders_of, wrap
 
 OPTIONS = (
     option("before A", "a configuration or a JSON quantization config; - is stdin"),
@@ -44,7 +44,7 @@ def run(arguments: Namespace, console: Console) -> int:
     changes = diff(before.plan, after.plan)
     comparison = Comparison(changes, before, after, arguments.all)
     if arguments.format == "text":
-        console.result(comparison.text(console.width(console.stdout), console.colors(console.stdout)))
+        console.result(comparison.text(console.width(console.stdout) or UNLIMITED, console.colors(console.stdout)))
     else:
         console.result({"json": diff_json, "markdown": diff_markdown}[arguments.format](comparison))
     return EXIT_FINDINGS if changes or found else EXIT_OK
@@ -138,7 +138,7 @@ class Comparison:
             who = list_words([quote(name) for name in row.names])
         return "{}: {}".format(pluralize(len(row.names), "layer"), who)
 
-    def text(self, width: int | None, color: bool) -> str:
+    def text(self, width: int, color: bool) -> str:
         """Write a line for each change: `search_step 0.01 → 0.02 for 35 layers: Conv2D, B:14`, and a summary."""
         lines = []
         for row in self.rows():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 from argparse import Namespace
 from fnmatch import fnmatchcase
@@ -46,6 +47,7 @@ TERMINAL_COLOURS = {
 FEWEST = 3  # equal neighbours that become one row
 LAST = 24  # columns that the last column takes at least; where there are fewer, each layer takes several lines
 NARROWEST = 16
+UNLIMITED = sys.maxsize  # columns of what is no terminal
 
 
 # The columns that are there if not all layers have the same: what each says of a layer, and what several values are.
@@ -81,7 +83,7 @@ def run(arguments: Namespace, console: Console) -> int:
     if arguments.format == "text":
         console.diagnostics(view.warnings, file.text)
         every = arguments.all or arguments.sort == "score"
-        width = None if arguments.output else width_of(console)
+        width = UNLIMITED if arguments.output else width_of(console)
         shown = to_text(view, width, not arguments.output and console.colors(console.stdout), every)
     else:
         shown = FORMATS[arguments.format](view)
@@ -146,10 +148,10 @@ def chosen(table: Table, arguments: Namespace) -> list[Row]:
     return sorted(rows, key=lambda row: row.layer.name) if arguments.sort == "name" else rows
 
 
-def width_of(console: Console) -> int | None:
-    """Return the width of the terminal; elsewhere what COLUMNS says, or none."""
+def width_of(console: Console) -> int:
+    """Return the width of the terminal; elsewhere what COLUMNS says, if anything."""
     columns = os.environ.get("COLUMNS", "")
-    return console.width(console.stdout) or (int(columns) if columns.isdigit() and int(columns) else None)
+    return console.width(console.stdout) or (columns.isdigit() and int(columns)) or UNLIMITED
 
 
 class TextTable:
@@ -212,21 +214,19 @@ class TextTable:
             texts.append(" to ".join(ends))
         return [escape_controls(text) for text in (*texts, self.words(run[0]))]
 
-    def text(self, rows: Sequence[Row], width: int | None, color: bool) -> list[str]:
+    def text(self, rows: Sequence[Row], width: int, color: bool) -> list[str]:
         """Return what all share, then a table or, where that is too wide, a paragraph for each layer."""
         above = wrap(escape_controls(self.above()), width, "  ")
         runs = self.runs(rows)
         cells = [self.cells(run) for run in runs]
         head = self.head()
         widths = [max(len(row[column]) for row in [head, *cells]) for column in range(len(head) - 1)]
-        stacked = False
-        if width is not None:  # the names give way first
-            rest = sum(widths[1:]) + 2 * len(widths) + LAST
-            stacked = width - rest < min(NARROWEST, widths[0])
-            widths[0] = min(widths[0], max(width - rest, 1))
+        rest = sum(widths[1:]) + 2 * len(widths) + LAST
+        stacked = width - rest < min(NARROWEST, widths[0])
+        widths[0] = min(widths[0], max(width - rest, 1))  # the names give way first
         lines = [] if stacked else [place_cells(head, widths)]
         for run, texts in zip(runs, cells):
-            found = stacked_row(texts, head, width or 0) if stacked else table_row(texts, widths, width)
+            found = stacked_row(texts, head, width) if stacked else table_row(texts, widths, width)
             colour = colour_of(run[0]) if color else ""
             lines += [colour + line + PLAIN if colour else line for line in found]
         return above + lines
@@ -241,9 +241,9 @@ def place_cells(texts: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*["{:<{}}".format(t, w) for t, w in zip(texts, widths)], texts[-1]]).rstrip()
 
 
-def wrap(text: str, width: int | None, indent: str = "") -> list[str]:
+def wrap(text: str, width: int, indent: str = "") -> list[str]:
     """Break a text into lines of at most a width, those after the first indented."""
-    if width is None or len(text) <= width:
+    if len(text) <= width:
         return [text] if text else []
     indent = indent if width > 2 * len(indent) else ""
     return textwrap.wrap(text, max(width, 1), subsequent_indent=indent, break_on_hyphens=False)
@@ -259,9 +259,7 @@ def break_name(name: str, width: int) -> list[str]:
     return [*lines, name]
 
 
-def table_row(texts: list[str], widths: Sequence[int], width: int | None) -> list[str]:
-    if width is None:
-        return [place_cells(texts, widths)]
+def table_row(texts: list[str], widths: Sequence[int], width: int) -> list[str]:
     left = sum(widths) + 2 * len(widths)
     last = wrap(texts[-1], max(width - left, 1)) or [""]
     lines = []
@@ -307,7 +305,7 @@ def summarize_table(table: Table, shown: int) -> str:
     return ", ".join(words) + ("; {} shown".format(shown) if shown != len(table.rows) else "")
 
 
-def to_text(view: View, width: int | None, color: bool, every: bool) -> str:
+def to_text(view: View, width: int, color: bool, every: bool) -> str:
     lines = TextTable(view.table, every).text(view.rows, width, color)
     lines += wrap(summarize_table(view.table, len(view.rows)), width)
     return "".join(line + "\n" for line in lines)
