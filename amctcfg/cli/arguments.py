@@ -195,11 +195,9 @@ def parse_arguments(argv: list[str], console: Console) -> argparse.Namespace:
     if not argv:
         raise Failure("which command? `amctcfg help` lists them")
     if argv[0] in ("-h", "--help"):
-        console.result(help_text())
-        raise SystemExit
+        argv = ["help"]
     if argv[0] in ("-V", "--version"):
-        console.lines(["amctcfg " + __version__])
-        raise SystemExit
+        argv = ["help", "--version"]
     require_command(argv[0], "option" if argv[0].startswith("-") else "command")
     parser = parser_of(argv[0], console)
     arguments = parser.parse_args(put_options_first(argv[1:], parser))

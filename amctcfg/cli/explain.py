@@ -33,13 +33,9 @@ OPTIONS = (
 
 def run(arguments: Namespace, console: Console) -> int:
     file = open_workspace(arguments, console).open(arguments.config)
-    if file.model is None and (not arguments.type or arguments.all or not arguments.layers):
-        raise Failure("explain needs --graph, or the names of layers and their --type")
-    if file.model is not None and arguments.type:
-        raise Failure("--type is for layers without a graph; leave it out, the graph has their types")
-    if arguments.all and arguments.layers:
-        raise Failure("give the names of layers or --all, not both")
     if file.model is None:
+        if not arguments.type or arguments.all or not arguments.layers:
+            raise Failure("explain needs --graph, or the names of layers and their --type")
         chosen = [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
     else:
         chosen = choose_layers(file.model, arguments, file.flavour)
@@ -62,6 +58,10 @@ def run(arguments: Namespace, console: Console) -> int:
 
 def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> list[Examined]:
     """Find the layers meant; all words that mean none are reported."""
+    if arguments.type:
+        raise Failure("--type is for layers without a graph; leave it out, the graph has their types")
+    if arguments.all and arguments.layers:
+        raise Failure("give the names of layers or --all, not both")
     if arguments.all:
         return [e for e in model.examined if flavour.quantizes(e.layer)]
     if not arguments.layers:
