@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from argparse import Namespace
+from contextlib import suppress
 from typing import IO, Any, Iterable, Sequence
 
 from ..diagnostics.diagnostic import BOLD, ERROR, PLAIN, RED, WIDTH, Diagnostic, render
@@ -180,7 +181,12 @@ class ProgressBar:
         if not self.console.shows_progress():
             return
         if total != self.total or done == 0:
-            self.begin(total)
+            self.close()
+            self.total, self.started = total, time.monotonic()
+            with suppress(ImportError):  # without tqdm, a line says the same
+                from tqdm import tqdm
+
+                self.bar = tqdm(total=total, file=self.console.stderr, leave=False, unit="layer")
         if self.bar is not None:
             self.bar.set_description_str(what, refresh=False)
             self.bar.update(done - self.bar.n)
@@ -188,15 +194,6 @@ class ProgressBar:
         left = (time.monotonic() - self.started) / done * (total - done) if done else None
         words = "" if left is None else ", {} left".format(duration(left))
         self.console.progress("{} of {}{}: {}".format(done, total, words, what))
-
-    def begin(self, total: int) -> None:
-        self.close()
-        self.total, self.started = total, time.monotonic()
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            return
-        self.bar = tqdm(total=total, file=self.console.stderr, leave=False, unit="layer")
 
     def close(self) -> None:
         if self.bar is not None:
