@@ -50,13 +50,13 @@ def run(arguments: Namespace, console: Console) -> None:
 
 def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour) -> str:
     """Return the template with `false` for each `true` in a comment that would be an error on these layers."""
-    for match in re.finditer(r"^( *)# (\w+): true$", text, re.MULTILINE):
-        line = "{}  {}: {{}}".format(match[1], match[2])  # as long as the comment
-        trial = text[: match.start()] + line.format("true") + text[match.end() :]
-        if any(diagnostic.severity == ERROR for diagnostic in check(trial, layers=layers, flavour=flavour)):
-            text = "{}# {}: false{}".format(text[: match.start()] + match[1], match[2], text[match.end() :])
-            return correct_examples(text, layers, flavour)
-    return text
+
+    def correct(comment: re.Match[str]) -> str:
+        trial = text[: comment.start()] + comment[0].replace("# ", "") + text[comment.end() :]
+        is_wrong = any(diagnostic.severity == ERROR for diagnostic in check(trial, layers=layers, flavour=flavour))
+        return comment[0].replace(": true", ": false") if is_wrong else comment[0]
+
+    return re.sub(r"^ *# \w+: true$", correct, text, flags=re.MULTILINE)
 
 
 def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
