@@ -112,7 +112,6 @@ def view_plan(file: ConfigFile, old: ConfigFile | None, measured: Measured, note
         plan=file.plan,
         table=table,
         rows=table.rows,
-        file=file.name,
         model=model.path,
         rules=file.rules,
         text=None if file.is_json else file.text,
@@ -328,7 +327,7 @@ def flat_rows(view: View) -> list[dict[str, Any]]:
 
 
 def to_json(view: View) -> str:
-    return json_report(file=view.file, layers=flat_rows(view), borders=view.table.borders)
+    return json_report(file=view.plan.name, layers=flat_rows(view), borders=view.table.borders)
 
 
 def to_csv(view: View) -> str:

@@ -180,7 +180,7 @@ def decibels(value: float | None) -> str:
 
 def to_json(view: View, rows: Rows, sim: Any) -> str:
     return json_report(
-        file=view.file,
+        file=view.plan.name,
         model=view.model,
         layers=[dict(row, **{name: finite(row[name]) for name in ("cosine", "sqnr", "output")}) for row in rows],
         borders=view.table.borders,

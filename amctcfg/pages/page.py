@@ -52,7 +52,7 @@ def write_page(view: View) -> str:
         '<meta http-equiv=Content-Security-Policy content="{}">'.format(policy.format(digest(style), digest(SCRIPT))),
         '<meta name=viewport content="width=device-width,initial-scale=1">',
         '<link rel=icon href="data:,">',  # or the browser asks for one
-        "<title>{}: what each layer gets</title>".format(text(view.file)),
+        "<title>{}: what each layer gets</title>".format(text(view.plan.name)),
         "<style>{}</style></head><body>".format(style),
     ]
     return "\n".join([*head, *filter(None, body)])
@@ -108,7 +108,7 @@ def classes_of(row: Row, warnings: set[tuple[Any, ...]]) -> list[str]:
 def header(view: View, writer: HtmlTable, counts: Mapping[str, int]) -> Iterator[str]:
     table = writer.table
     before = "{} → ".format(text(view.against)) if view.against else ""
-    yield "<header><h1>{}{}</h1>".format(before, text(view.file))
+    yield "<header><h1>{}{}</h1>".format(before, text(view.plan.name))
     yield "<p class=dim>{}; read as {}, {} rules</p></header>".format(
         text(view.model), text(view.plan.flavour.name), text(view.rules)
     )
@@ -216,7 +216,7 @@ def rest(view: View, explanations: Iterable[str]) -> Iterator[str]:
         yield from ("<li id=e{}>{}".format(number, words) for number, words in enumerate(explanations, 1))
         yield "</ol></details></section>"
     if view.text is not None:
-        yield "<section><h2 id=configuration>{}</h2><ol class=text>".format(text(view.file))
+        yield "<section><h2 id=configuration>{}</h2><ol class=text>".format(text(view.plan.name))
         lines = view.text.split("\n")
         yield from ("<li id=L{}>{}".format(number, text(line.rstrip("\r"))) for number, line in enumerate(lines, 1))
         yield "</ol></section>"

@@ -108,7 +108,6 @@ class View(NamedTuple):
     plan: Plan
     table: Table
     rows: list[Row]
-    file: str
     model: str
     rules: Rules
     text: str | None
