@@ -95,8 +95,8 @@ def rewrite_head_paths(text: str, original: str, copy: str | None) -> str:
 
     `original` is its path, or a name such as `<stdin>`; where the place `copy` is None, the paths become absolute.
     """
-    source = os.path.realpath(os.path.dirname(original) or ".")
-    target = None if copy is None else os.path.realpath(os.path.dirname(copy) or ".")
+    source = os.path.realpath(os.path.dirname(original))
+    target = None if copy is None else os.path.realpath(os.path.dirname(copy))
     if source == target:
         return text
     for start, end in reversed(Settings(text, original).paths):
@@ -110,8 +110,7 @@ def rewrite_head_paths(text: str, original: str, copy: str | None) -> str:
 
 def head_line(graph: str, flavour: str, output: str | None, ignore: Sequence[str] = ()) -> str:
     """Make the head of a new file at `output`, or in the current folder; without a model whose path no comment can hold."""
-    folder = os.path.dirname(output or "") or os.curdir
-    path = relative_path(graph, os.path.realpath(folder)).replace(os.sep, "/")
+    path = relative_path(graph, os.path.realpath(os.path.dirname(output or ""))).replace(os.sep, "/")
     words = [] if re.search('"|' + CONTROL, path) else ["graph=" + quote_path(path)]
     words.append("flavour=" + flavour)
     words += ["ignore=" + ",".join(ignore)] if ignore else []
