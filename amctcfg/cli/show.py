@@ -124,12 +124,11 @@ def view_plan(file: ConfigFile, old: ConfigFile | None, measured: Measured, note
 
 def borders_of(file: ConfigFile, links: Links | None, refused: Container[str] = ()) -> int:
     """Count the borders between a plan's quantized and float layers."""
-    plan, model = file.plan, file.require_model()
-    others = {layer.name for layer, _ in find_unquantizable(model.examined, file.flavour)}
+    plan = file.plan
     is_quantized = {
-        name: name in plan and plan[name].quant_enable and name not in refused
-        for name in (layer.name for layer in model.layers)
-        if name in plan or name in others
+        layer.name: layer.name in plan and plan[layer.name].quant_enable and layer.name not in refused
+        for layer in file.require_model().layers
+        if layer.type in file.flavour.quantizable_types
     }
     return count_borders(is_quantized, links.inputs if links else None)
 
