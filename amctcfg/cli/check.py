@@ -60,6 +60,7 @@ class Report:
         self.arguments: Namespace = arguments
         self.console: Console = console
         self.format: str = "text" if arguments.diff else arguments.format
+        self.is_summed_up: bool = self.format == "text" and not arguments.quiet and not arguments.diff
         self.on_stdout: bool = not (arguments.diff or (arguments.fix and "-" in arguments.configs))  # where a text is
         most = MOST_SHOWN if arguments.max_errors is None and self.format == "text" else arguments.max_errors
         self.most: int | None = None if arguments.diff else most or None
@@ -70,10 +71,6 @@ class Report:
         self.fixed: int = 0
         self.fixable: int = 0
         self.hidden: int = 0
-
-    @property
-    def is_summed_up(self) -> bool:
-        return self.format == "text" and not self.arguments.quiet and not self.arguments.diff
 
     def say(self, line: str) -> None:
         if self.on_stdout and self.format == "text":

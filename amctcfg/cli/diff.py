@@ -111,8 +111,8 @@ class Comparison:
             if c.after_origin.tier != "default" and c.after != defaults[c.field.rpartition(".")[2]].default
         ]
         change = next((c for c in inside if c.after_origin.span), inside[0])
-        after = algorithm(new) + (" ({})".format(", ".join(special)) if special else "")
-        return ("", algorithm(old), after), change
+        old, new = (re.sub("_quantize$", "", name) for name in (old, new))
+        return ("", old, "{} ({})".format(new, ", ".join(special)) if special else new), change
 
     def place(self, change: Change) -> str:
         """Name the line that brought the new value or, where that is a default, had the old one."""
@@ -166,10 +166,6 @@ class Comparison:
         borders = [borders_of(file, link_nodes(file.require_model().examined)) for file in (self.before, self.after)]
         words = "; borders between quantized and float layers: {} before, {} after".format(*borders)
         return "{} {}{}".format(" and ".join(parts), verb, words if borders[0] != borders[1] else "")
-
-
-def algorithm(field: str) -> str:
-    return field[: -len("_quantize")] if field.endswith("_quantize") else field
 
 
 def find_choice(file: ConfigFile, change: Change) -> Span | None:

@@ -205,7 +205,8 @@ class TextTable:
         texts = [run_name([row.layer.name for row in run])]
         for name, (value_of, what) in IF_DIFFERENT.items():
             if name not in self.constant:
-                texts.append(join_different(list(map(value_of, run)), what))
+                values = list(dict.fromkeys(map(value_of, run)))
+                texts.append(", ".join(values) if len(values) < 3 else "{} {}".format(len(values), what))
         if self.table.has_scores:
             scores = sorted(row.score for row in run if row.score is not None)
             ends = dict.fromkeys(self.scores[score] for score in scores[:1] + scores[-1:])
@@ -228,11 +229,6 @@ class TextTable:
             colour = colour_of(run[0]) if color else ""
             lines += [colour + line + PLAIN if colour else line for line in found]
         return above + lines
-
-
-def join_different(values: Sequence[str], what: str) -> str:
-    different = list(dict.fromkeys(values))
-    return ", ".join(different) if len(different) < 3 else "{} {}".format(len(different), what)
 
 
 def place_cells(texts: Sequence[str], widths: Sequence[int]) -> str:
