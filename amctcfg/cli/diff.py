@@ -71,8 +71,7 @@ class Comparison:
     every: bool
 
     def __post_init__(self) -> None:
-        layers, quantizes = self.after.layers or (), self.after.flavour.quantizes
-        self.types: dict[str, str] = {layer.name: layer.type for layer in layers if quantizes(layer)}
+        self.types: dict[str, str] = {name: found.layer.type for name, found in self.after.plan.items()}
         self.sizes: dict[str, int] = Counter(self.types.values())
 
     def rows(self) -> Iterator[ChangeGroup]:

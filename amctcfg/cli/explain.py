@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from typing import Collection
 
 from ..checks.context import index_names
-from ..diagnostics.diagnostic import Diagnostic
 from ..diagnostics.suggestions import did_you_mean
 from ..diagnostics.words import escape_controls, quote_names
 from ..flavours.flavour import Flavour
@@ -39,15 +38,13 @@ def run(arguments: Namespace, console: Console) -> int:
         chosen = [Examined(Layer(name, arguments.type), None) for name in arguments.layers]
     else:
         chosen = choose_layers(file.model, arguments, file.flavour)
-    found: list[Diagnostic] = []
     if file.is_json:
         plan = file.plan
         explained = [Explanation(None, plan[e.layer.name], name=file.name) for e in chosen if e.layer.name in plan]
     else:
         resolver = file.resolver
         explained = [Explanation(resolver, resolver.merge(e.layer), e.reason or "") for e in chosen]
-        if file.model:
-            found = show_errors(file, arguments, console)
+    found = [] if file.is_json or file.model is None else show_errors(file, arguments, console)
     if arguments.format == "json":
         console.result(json_report(file=file.name, layers=[one.values() for one in explained]))
     else:
