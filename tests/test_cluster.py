@@ -152,7 +152,7 @@ def test_a_command_whose_files_time_out(cluster, tmp_path):
     commands = ClusterCommands(cluster[0])
     commands._source = "def run_with_files(*given):\n    raise TimeoutError(110, 'Connection timed out')\n"
     with pytest.raises(CommandError, match="Connection timed out"):
-        commands.run(["true"], {}, {}, 0, str(tmp_path / "log.txt"))
+        commands.run(["true"], {}, {"worker": "0"}, str(tmp_path / "log.txt"))
     commands.stop()
 
 
@@ -161,12 +161,12 @@ def test_a_scheduler_that_dies_between_two_runs(cluster, tmp_path):
     """Its client tries to find it again, then closes itself: each run meanwhile ends with the sentence."""
     address, _, scheduler = cluster
     commands = ClusterCommands(address)
-    files, log = {"": (".cfg", b"")}, str(tmp_path / "log.txt")
-    assert commands.run(["true", "{}"], files, {}, 0, log).status == 0
+    files, values, log = {"": b""}, {"worker": "0"}, str(tmp_path / "log.txt")
+    assert commands.run(["true", "{}"], files, values, log).status == 0
     scheduler.kill()
     for _ in range(3):
         with pytest.raises(CommandError, match="the Dask scheduler at {} is gone".format(address)):
-            commands.run(["true", "{}"], files, {}, 0, log)
+            commands.run(["true", "{}"], files, values, log)
     commands.stop()
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import queue
 import re
 import shlex
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Sequence
 
@@ -142,9 +142,6 @@ def open_journal(search: Bisection, folder: StateFolder, arguments: argparse.Nam
 # ---------------------------------------------------------------- the files of candidates
 
 
-FILE_ENDINGS = {"": ".cfg", "json": ".json", "skip-file": ".txt", "onnx": ".onnx"}  # of the placeholders' files
-
-
 class CandidateFiles:
     def __init__(self, file: ConfigFile, command: Sequence[str], data: Sequence[str]) -> None:
         self.file: ConfigFile = file
@@ -162,12 +159,12 @@ class CandidateFiles:
             with simulating() as simulation:
                 self._batches = simulation.load_batches(data, file.require_model().path)
 
-    def values(self, candidate: Candidate, worker: int) -> dict[str, str]:
+    def values(self, candidate: Candidate, worker: str) -> dict[str, str]:
         """Return what the placeholders without a file stand for."""
-        return {"skip": ",".join(skipped_layers(candidate)), "worker": str(worker)}
+        return {"skip": ",".join(skipped_layers(candidate)), "worker": worker}
 
-    def contents(self, candidate: Candidate, place: str | None) -> dict[str, tuple[str, bytes]]:
-        """Return each placeholder's ending and contents; `place` is the configuration's path."""
+    def contents(self, candidate: Candidate, place: str | None) -> dict[str, bytes]:
+        """Return what is in the placeholders' files; `place` is the configuration's path."""
         text = rewrite_head_paths(candidate.text, self.file.name, place)
         found = {"": text.encode("utf-8")}
         if candidate.plan.flavour.layout is not None:
@@ -176,7 +173,7 @@ class CandidateFiles:
             found["skip-file"] = "".join("{}\n".format(name) for name in skipped_layers(candidate)).encode("utf-8")
         if "{onnx}" in self.asked:
             found["onnx"] = self.simulate(candidate)
-        return {placeholder: (FILE_ENDINGS[placeholder], contents) for placeholder, contents in found.items()}
+        return found
 
     def simulate(self, candidate: Candidate) -> bytes:
         with self._lock, simulating("a candidate can't be simulated: ") as simulation:
@@ -193,13 +190,15 @@ def skipped_layers(candidate: Candidate) -> list[str]:
 
 
 def write_next(report: SearchReport, files: CandidateFiles) -> int:
+    from ..tuning.worker import FILE_ENDINGS
+
     candidate = report.upcoming()
     if candidate is None:
         report.folder.remove(NEXT_FILES)
         return report.finish()
     folder = report.folder
-    for ending, contents in files.contents(candidate, folder.file(NEXT_FILE)).values():
-        replace(contents, folder.file(NEXT + ending), None)
+    for placeholder, contents in files.contents(candidate, folder.file(NEXT_FILE)).items():
+        replace(contents, folder.file(NEXT + FILE_ENDINGS[placeholder]), None)
     report.console.lines([folder.shown(NEXT_FILE)])
     return EXIT_OK
 
@@ -248,9 +247,7 @@ class CommandLoop:
     def __post_init__(self) -> None:
         self.search: Bisection = self.report.search
         self.console: Console = self.report.console
-        self.workers: queue.Queue[int] = queue.Queue()
-        for worker in range(self.arguments.jobs):
-            self.workers.put(worker)
+        self.workers: deque[str] = deque(map(str, range(self.arguments.jobs)))  # those that run nothing
 
     def run(self) -> int:
         from ..tuning.commands import CommandError
@@ -289,9 +286,8 @@ class CommandLoop:
 
     def announce(self, candidate: Candidate) -> None:
         """Say what is going to be run, before the first run has ended."""
-        values = self.files.values(candidate, 0)
-        files = {placeholder: (ending, b"") for placeholder, ending in FILE_ENDINGS.items()}
-        words = " ".join(map(shlex.quote, self.commands.fill_in(self.arguments.run, files, values, 0)))
+        filled = self.commands.fill_in(self.arguments.run, self.files.values(candidate, self.workers[0]))
+        words = " ".join(map(shlex.quote, filled))
         number = self.search.runs + 1
         self.console.note("run {} of about {}: {}".format(number, max(self.search.expected, number), words))
 
@@ -317,16 +313,16 @@ class CommandLoop:
         """Run the command on a candidate, and record its end."""
         from ..tuning.commands import verdict_of
 
-        command, worker = self.arguments.run, self.workers.get()
+        command, worker = self.arguments.run, self.workers.popleft()
         try:
-            place = None if self.arguments.dask else self.commands.place(worker, ".cfg")
+            place = None if self.arguments.dask else self.commands.places(worker)[""]
             files, values = self.files.contents(candidate, place), self.files.values(candidate, worker)
             log = self.report.folder.next_log()
             began = time.monotonic()
-            ended = self.commands.run(command, files, values, worker, log)
+            ended = self.commands.run(command, files, values, log)
             seconds = round(time.monotonic() - began, 3)
         finally:
-            self.workers.put(worker)
+            self.workers.append(worker)
         verdict = verdict_of(ended, command[0], self.arguments.target, log)
         output = os.path.basename(log)
         self.report.journal.write(candidate, verdict, status=ended.status, seconds=seconds, output=output)

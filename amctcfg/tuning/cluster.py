@@ -10,7 +10,7 @@ import logging
 from typing import Any, Mapping, Sequence
 
 from . import worker as worker_module
-from .commands import CommandError, Ended, Files
+from .commands import CommandError, Ended
 
 TIMEOUT = 4  # seconds until a scheduler that does not answer is not there, or is gone
 CALL = "(lambda names: (exec(source, names), names['run_with_files'](source, *arguments))[1])({'__name__': 'amctcfg_worker'})"
@@ -45,14 +45,13 @@ class ClusterCommands:
         except Exception as error:
             raise CommandError("there is no Dask scheduler at {}: {}".format(address, error_headline(error))) from None
 
-    def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> list[str]:
+    def fill_in(self, words: Sequence[str], values: Mapping[str, str]) -> list[str]:
         """Return a command as it is shown: where its files will lie is up to the worker."""
         return list(words)
 
-    def run(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int, log: str) -> Ended:
-        arguments = (list(words), {"AMCTCFG_WORKER": str(worker)}, dict(files), dict(values))
+    def run(self, words: Sequence[str], files: Mapping[str, bytes], values: Mapping[str, str], log: str) -> Ended:
         try:
-            answers = self._wait_for({"source": self._source, "arguments": arguments})
+            answers = self._wait_for({"source": self._source, "arguments": (list(words), dict(files), dict(values))})
         except Exception as error:
             raise CommandError(self._explain(error)) from None
         if self._stopped:

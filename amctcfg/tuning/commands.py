@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import threading
-from typing import Any, Iterator, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from ..diagnostics.words import quote_name
 from ..documents.files import replace
@@ -16,9 +16,7 @@ from . import worker as worker_module
 from .journal import CANT_TELL
 from .scores import parse_number
 from .strategy import Verdict
-from .worker import LIMIT, fill_in, supervise
-
-Files = Mapping[str, Tuple[str, bytes]]  # for a placeholder the ending of its file, and the contents
+from .worker import FILE_ENDINGS, LIMIT, fill_in, supervise
 
 SCORE = re.compile(r"^amctcfg-score:[ \t]*(\S+)[ \t]*\r?$", re.MULTILINE)
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
@@ -44,23 +42,24 @@ class LocalCommands:
         self.jobs: int = jobs
         self._stopped: bool = False
 
-    def place(self, worker: int, ending: str) -> str:
-        stem = "candidate" if self.jobs == 1 else "candidate-{}".format(worker)
-        return os.path.join(self.folder, stem + ending)
+    def places(self, worker: str) -> dict[str, str]:
+        """Return where the files of the placeholders lie for a worker."""
+        stem = os.path.join(self.folder, "candidate" if self.jobs == 1 else "candidate-" + worker)
+        return {placeholder: stem + ending for placeholder, ending in FILE_ENDINGS.items()}
 
-    def fill_in(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int) -> list[str]:
-        places: dict[str, str] = {key: self.place(worker, ending) for key, (ending, _) in files.items()}
-        return [fill_in(word, {**values, **places}) for word in words]
+    def fill_in(self, words: Sequence[str], values: Mapping[str, str]) -> list[str]:
+        return [fill_in(word, {**values, **self.places(values["worker"])}) for word in words]
 
-    def run(self, words: Sequence[str], files: Files, values: Mapping[str, str], worker: int, log: str) -> Ended:
+    def run(self, words: Sequence[str], files: Mapping[str, bytes], values: Mapping[str, str], log: str) -> Ended:
         """Run a command to its end; `log` gets its output. Raises `CommandError` where it can't be run, or is stopped."""
-        for ending, contents in files.values():
-            replace(contents, self.place(worker, ending), None)
-        filled = self.fill_in(words, files, values, worker)
+        worker = values["worker"]
+        places = self.places(worker)
+        for placeholder, contents in files.items():
+            replace(contents, places[placeholder], None)
+        filled = self.fill_in(words, values)
         answers: dict[str, Any] = {}
         if not self._stopped:
-            environment = {"AMCTCFG_WORKER": str(worker)}
-            answers = supervise([worker_module.__file__], filled, environment, log, lambda: not self._stopped)
+            answers = supervise([worker_module.__file__], filled, worker, log, lambda: not self._stopped)
         if self._stopped:
             raise CommandError("the search was stopped")
         if "error" in answers:

@@ -23,6 +23,7 @@ GRACE = 2.0  # seconds between the request to end and the end by force
 PR_SET_CHILD_SUBREAPER, THREADS = 36, "/proc/self/task"  # of Linux
 
 PLACEHOLDER = re.compile(r"\{(json|skip|skip-file|onnx|worker)?\}")
+FILE_ENDINGS = {"": ".cfg", "json": ".json", "skip-file": ".txt", "onnx": ".onnx"}  # of the placeholders' files
 
 
 def fill_in(word: str, values: Mapping[str, str]) -> str:
@@ -84,7 +85,7 @@ def list_children() -> list[int]:
 
 
 def supervise(
-    script: Sequence[str], words: Sequence[str], environment: Mapping[str, str], log: str, is_wanted: Callable[[], bool]
+    script: Sequence[str], words: Sequence[str], worker: str, log: str, is_wanted: Callable[[], bool]
 ) -> dict[str, Any]:
     """Run a command below a process of its own, this module as Python's `script`, which ends it when this process dies.
 
@@ -97,7 +98,7 @@ def supervise(
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # an interrupt from the terminal reaches us alone
     )
-    job = {"words": list(words), "environment": dict(environment), "log": log}
+    job = {"words": list(words), "worker": worker, "log": log}
     answers: dict[str, Any] = {}
 
     def read() -> None:
@@ -129,13 +130,9 @@ def supervise(
 
 
 def run_with_files(
-    source: str,
-    words: Sequence[str],
-    environment: Mapping[str, str],
-    files: Mapping[str, tuple[str, bytes]],
-    values: Mapping[str, str],
+    source: str, words: Sequence[str], files: Mapping[str, bytes], values: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Run a command on a worker of a cluster, on `files`: for a placeholder ending and contents.
+    """Run a command on a worker of a cluster, on the placeholders' `files`.
 
     Returns `status` and `output`, or the `error` that kept it from running; and the `worker`.
     """
@@ -144,13 +141,13 @@ def run_with_files(
     name, is_wanted = dask_task()
     with tempfile.TemporaryDirectory(prefix="amctcfg-") as folder:
         places = dict(values)
-        for placeholder, (ending, contents) in files.items():
-            places[placeholder] = os.path.join(folder, "candidate" + ending)
+        for placeholder, contents in files.items():
+            places[placeholder] = os.path.join(folder, "candidate" + FILE_ENDINGS[placeholder])
             with open(places[placeholder], "wb") as file:
                 file.write(contents)
         log = os.path.join(folder, "output.txt")
         filled = [fill_in(word, places) for word in words]
-        answers = supervise(["-c", source], filled, environment, log, is_wanted)
+        answers = supervise(["-c", source], filled, values["worker"], log, is_wanted)
         with contextlib.suppress(FileNotFoundError), open(log, "rb") as file:
             answers["output"] = file.read(LIMIT)
         return dict(answers, worker=name)
@@ -199,7 +196,7 @@ def main() -> NoReturn:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=dict(os.environ, **job["environment"]),
+                env=dict(os.environ, AMCTCFG_WORKER=job["worker"]),
                 start_new_session=True,
             )
         except OSError as error:
