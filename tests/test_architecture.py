@@ -51,7 +51,6 @@ DELETABLE = {
 DOORS = {
     "cli.bisect": {"tuning"},
     "cli.opening": {"tuning"},
-    "cli.search_report": {"tuning"},
     "cli.lsp": {"editor"},
     "cli.show": {"pages"},
     "cli.simulate": {"simulation"},
