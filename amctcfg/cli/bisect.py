@@ -441,8 +441,6 @@ class CommandLoop:
 
     def evaluate(self, candidate: Candidate) -> Verdict:
         """Run the command on a candidate, and record its end."""
-        from ..tuning.commands import verdict_of
-
         command, worker = self.arguments.run, self.workers.popleft()
         try:
             place = None if self.arguments.dask else self.commands.places(worker)[""]
@@ -453,7 +451,7 @@ class CommandLoop:
             seconds = round(time.monotonic() - began, 3)
         finally:
             self.workers.append(worker)
-        verdict = verdict_of(ended, command[0], self.arguments.target, log)
+        verdict: Verdict = ended.verdict(command[0], self.arguments.target, log)
         output = os.path.basename(log)
         self.report.journal.write(candidate, verdict, status=ended.status, seconds=seconds, output=output)
         return verdict

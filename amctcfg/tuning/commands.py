@@ -33,6 +33,25 @@ class Ended(NamedTuple):
     output: bytes
     where: str = ""
 
+    def verdict(self, program: str, target: float | None, log: str) -> Verdict:
+        """Return the verdict by git's protocol or the printed score. Raises `CommandError`, with program and log, for none."""
+        if self.status == CANT_TELL:
+            return None
+        if self.status in (NOT_EXECUTABLE, NOT_FOUND):
+            what = "the command {}".format(
+                "could not be executed" if self.status == NOT_EXECUTABLE else "was not found"
+            )
+            what += " by the {}".format(self.where) if self.where else ""
+        elif target is not None:
+            return score_in(self.output, log)
+        elif self.status < 0:
+            what = "{} was ended by signal {}".format(quote_name(program), -self.status)
+        elif self.status > CANT_TELL:
+            what = "the command exited with {}".format(self.status)
+        else:
+            return self.status == 0
+        raise CommandError("{}, which is not a verdict; its output is in {}".format(what, log))
+
 
 class LocalCommands:
     """Runs commands on files of a folder."""
@@ -88,28 +107,6 @@ def one_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-# ---------------------------------------------------------------- git's protocol, or the score that it printed
-
-
-def verdict_of(ended: Ended, program: str, target: float | None, log: str) -> Verdict:
-    """Return the verdict of a run. Raises `CommandError`, which names the program and the log, where it has none."""
-    status = ended.status
-    if status == CANT_TELL:
-        return None
-    if status in (NOT_EXECUTABLE, NOT_FOUND):
-        what = "the command {}".format("could not be executed" if status == NOT_EXECUTABLE else "was not found")
-        what += " by the {}".format(ended.where) if ended.where else ""
-    elif target is not None:
-        return score_in(ended.output, log)
-    elif status < 0:
-        what = "{} was ended by signal {}".format(quote_name(program), -status)
-    elif status > CANT_TELL:
-        what = "the command exited with {}".format(status)
-    else:
-        return status == 0
-    raise CommandError("{}, which is not a verdict; its output is in {}".format(what, log))
 
 
 def score_in(output: bytes, log: str) -> Verdict:
