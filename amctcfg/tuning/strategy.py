@@ -78,22 +78,14 @@ class Strategy:
         return min((names for names in good if len(names) == least), key=key, default=None)
 
     def is_hopeless(self, verdicts: Verdicts) -> bool:
-        """Return whether neither the first sets nor the largest were better than no set at all."""
-        first = list(verdicts)[: FIRST_RUNS + 1]
-        if len(first) <= FIRST_RUNS or len(self.order) <= SMALL or self.largest(first[:FIRST_RUNS]) != first[-1]:
-            return False
-        return self._has_gained_nothing({names: verdicts[names] for names in first})
+        """Return whether neither the first sets nor the largest, which is asked next then, were better than no set."""
+        first = dict(itertools.islice(verdicts.items(), FIRST_RUNS + 1))
+        return len(first) > FIRST_RUNS and len(self.order) > SMALL and self._has_gained_nothing(first)
 
     def _has_gained_nothing(self, verdicts: Verdicts) -> bool:
         found = list(verdicts.values())
         scores = [-math.inf if verdict is None or isinstance(verdict, bool) else verdict for verdict in found]
         return not any(map(self.is_good, found)) and max(scores) == scores[0]
-
-    def largest(self, bad: Sequence[frozenset[str]]) -> frozenset[str] | None:
-        """Return all layers but the least likely one, such that this set was not bad."""
-        everything = frozenset(self.order)
-        choices = (everything - {name} for name in reversed(self.order))
-        return next((names for names in choices if names not in bad), None)
 
     # ------------------------------------------------------------ the search
 
@@ -134,7 +126,8 @@ class Strategy:
                 if best is not None and self.is_proven(best, reached):
                     return
             if len(reached) == FIRST_RUNS and self._has_gained_nothing(reached):
-                largest = self.largest(list(reached))
+                without_one = (frozenset(self.order) - {name} for name in reversed(self.order))
+                largest = next((names for names in without_one if names not in reached), None)
                 if largest is not None:
                     yield from wait_for(self._asked(self._in_order(largest), 0.9), known, reached)
                     best = self.smallest(reached)
