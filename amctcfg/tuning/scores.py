@@ -144,15 +144,13 @@ def score_column(header: list[str], keys: list[str], of_name: int, column: str |
             hint = did_you_mean(nearest(column, header)) or "there are {}".format(join_words(header, "and"))
             raise problem("there is no column '{}'".format(column), name, hint)
         return header.index(column)
-    known = next((keys.index(key) for key in (*SIMILARITIES, "score") if key in keys), None)
-    if known is not None:
-        return known
-    others = [index for index in range(len(header)) if index != of_name]
-    if len(others) == 1:
-        return others[0]
-    if not others:
+    known = [keys.index(key) for key in (*SIMILARITIES, "score") if key in keys]
+    choices = known[:1] or [index for index in range(len(header)) if index != of_name]
+    if len(choices) == 1:
+        return choices[0]
+    if not choices:
         raise problem("no column holds a score", name, "its first line is a header such as name,score")
-    hint = "choose a column: {}".format(join_words([header[i] for i in others], "or"))
+    hint = "choose a column: {}".format(join_words([header[i] for i in choices], "or"))
     raise problem("several columns could hold the score", name, hint)
 
 
