@@ -174,13 +174,10 @@ class CandidateFiles:
         if "{skip-file}" in self.asked or not self.asked:
             found["skip-file"] = "".join("{}\n".format(name) for name in skipped_layers(candidate)).encode("utf-8")
         if "{onnx}" in self.asked:
-            found["onnx"] = self.simulate(candidate)
+            with self._lock, simulating("a candidate can't be simulated: ") as simulation:
+                model = simulation.simulate(candidate.plan, self.file.require_model().path, self._batches).model
+            found["onnx"] = model.SerializeToString()
         return found
-
-    def simulate(self, candidate: Candidate) -> bytes:
-        with self._lock, simulating("a candidate can't be simulated: ") as simulation:
-            model = simulation.simulate(candidate.plan, self.file.require_model().path, self._batches).model
-        return bytes(model.SerializeToString())
 
 
 def skipped_layers(candidate: Candidate) -> list[str]:

@@ -165,12 +165,10 @@ def list_names(names: list[str], form: str) -> str:
 def by_score(arguments: Namespace, console: Console, file: ConfigFile) -> dict[str, str | None]:
     """Return the layers that the scores choose, the most sensitive first, each with its score."""
     scores = read_scores(arguments, console)
-    plan = file.plan
     if arguments.worst is not None:
         order = require_tuning().scores.ranked(require_direction(scores, arguments))
-        known = [name for name in order if name in plan]
-        cut = known[: arguments.worst]
-        chosen = order[: order.index(cut[-1]) + 1] if cut else []
+        known = [name for name in order if name in file.plan][: arguments.worst]
+        chosen = order[: order.index(known[-1]) + 1] if known else []
     elif arguments.below is not None:
         chosen = sorted((name for name in scores if scores[name] < arguments.below), key=scores.__getitem__)
     else:
