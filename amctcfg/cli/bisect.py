@@ -151,10 +151,9 @@ class CandidateFiles:
         if "{json}" in self.asked and file.flavour.layout is None:
             raise Failure("{} has no JSON quantization config; use {{}}".format(file.flavour.name))
         names = list(file.plan)
-        if "{skip}" in self.asked:
-            check_separable(names, ",", "{skip}", "{} or {json}")
-        if "{skip-file}" in self.asked:
-            check_separable(names, "\n", "{skip-file}", "{} or {json}")
+        for placeholder, between in (("{skip}", ","), ("{skip-file}", "\n")):
+            if placeholder in self.asked:
+                check_separable(names, between, placeholder, "{} or {json}")
         self._batches: list[Any] = []
         self._lock: threading.Lock = threading.Lock()  # one at a time: each may take all of the memory
         if "{onnx}" in self.asked:
@@ -432,7 +431,7 @@ class CommandLoop:
             threads = stack.enter_context(ThreadPoolExecutor(jobs)) if jobs > 1 else None
             stack.callback(self.commands.stop)  # before the threads are waited for
             for step in stack.enter_context(contextlib.closing(run_steps(self.search, self.evaluate, threads, jobs))):
-                self.report.show_progress(step.candidate, step.verdict, step.running)
+                self.report.show_progress(*step)
                 if self.report.upcoming() is None:
                     return
 

@@ -254,14 +254,6 @@ def summarize(verdicts: list[Verdict]) -> Verdict:
 Evaluate = Callable[[Candidate], Verdict]
 
 
-class Step(NamedTuple):
-    """A verdict that was taken, and how many candidates are being evaluated meanwhile."""
-
-    candidate: Candidate
-    verdict: Verdict
-    running: int
-
-
 def search(
     bisection: Bisection, evaluate: Evaluate, executor: Executor | None = None, jobs: int = 1
 ) -> Candidate | None:
@@ -293,8 +285,8 @@ def search(
 
 def run_steps(
     bisection: Bisection, evaluate: Evaluate, executor: Executor | None = None, jobs: int = 1
-) -> Generator[Step, None, None]:
-    """Run a search as `search` does, and yield each verdict after it was taken."""
+) -> Generator[tuple[Candidate, Verdict, int], None, None]:
+    """Run a search as `search` does; yield each candidate whose verdict was taken, that, and how many others are running."""
     if jobs < 1:
         raise ValueError("jobs has to be at least 1")
     if executor is None and jobs == 1:
@@ -302,7 +294,7 @@ def run_steps(
         while candidate is not None:
             verdict = evaluate(candidate)
             bisection.tell(candidate, verdict)
-            yield Step(candidate, verdict, 0)
+            yield candidate, verdict, 0
             candidate = bisection.ask()
         return
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -320,7 +312,7 @@ def run_steps(
                 for future in [future for future in pending if future in done]:
                     candidate, verdict = pending.pop(future), future.result()
                     bisection.tell(candidate, verdict)
-                    yield Step(candidate, verdict, len(pending))
+                    yield candidate, verdict, len(pending)
         finally:
             bisection.drop_pending()
             for future in pending:
