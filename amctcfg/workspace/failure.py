@@ -26,10 +26,8 @@ def using(path: str, what: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise Failure("can't use {} as {}".format(path, what), str(error)) from None
-    except OSError as error:
-        raise Failure("can't read {}: {}".format(path, error.strerror or error)) from None
-    except ImportError as error:  # the package that reads such a file
-        raise Failure("can't read {}: {}".format(path, error)) from None
+    except (OSError, ImportError) as error:  # also of the package that reads such a file
+        raise Failure("can't read {}: {}".format(path, getattr(error, "strerror", None) or error)) from None
 
 
 def require_known(name: str, known: Collection[str], what: str, otherwise: str, where: str = "") -> None:
