@@ -206,13 +206,10 @@ class Strategy:
             middle = min(self._middle(start, end), start + self._most(known))
             right = None
             # The larger part first, as it is not asked once the other one is good.
-            if gain == math.inf and middle < end:
+            if gain == math.inf:
                 right = gain_of((yield self._split(middle, end, end, base, missing, gain)), base)
             left = gain_of((yield self._split(start, middle, end, base, missing, gain)), base)
-            right = gain - left if right is None else right
-            groups.append((left, start, middle))
-            if middle < end:
-                groups.append((right, middle, end))
+            groups += [(left, start, middle), (gain - left if right is None else right, middle, end)]
         return (*taken, *[name for name in order if name not in taken])
 
     def _most(self, verdicts: Verdicts) -> int:
@@ -228,13 +225,13 @@ class Strategy:
         return Question(names, ((base + 0.9 * gain, share), (base + 0.1 * gain, 1 - share)))
 
     def _middle(self, start: int, end: int) -> int:
-        """Return where a group is split: half of the likelihood on either side."""
+        """Return where a group of several layers is split: half of the likelihood on either side."""
         half, total = sum(self._guesses[start:end]) / 2, 0.0
-        for middle in range(start + 1, end):
+        for middle in range(start + 1, end - 1):
             total += self._guesses[middle - 1]
             if total + self._guesses[middle] / 2 >= half:
                 return middle
-        return end if end - start == 1 else end - 1
+        return end - 1
 
     def _prove(self, verdicts: Verdicts) -> Search:
         """Quantize each layer of the smallest good set again once, the least sensitive first, until none can be."""
