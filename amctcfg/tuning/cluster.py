@@ -53,7 +53,9 @@ class ClusterCommands:
         try:
             answers = self._wait_for({"source": self._source, "arguments": (list(words), dict(files), dict(values))})
         except Exception as error:
-            raise CommandError(self._explain(error)) from None
+            if self._client.status != "running":
+                raise CommandError("the Dask scheduler at {} is gone".format(self._address)) from None
+            raise CommandError("the cluster can't run it: {}".format(error_headline(error))) from None
         if self._stopped:
             raise CommandError("the search was stopped")
         if "error" in answers:
@@ -78,13 +80,6 @@ class ClusterCommands:
                         raise
         finally:
             self._pending.remove(future)
-
-    def _explain(self, error: Exception) -> str:
-        if self._stopped:
-            return "the search was stopped"
-        if self._client.status != "running":
-            return "the Dask scheduler at {} is gone".format(self._address)
-        return "the cluster can't run it: {}".format(error_headline(error))
 
     def stop(self) -> None:
         """End all commands; their workers notice that nobody waits for them."""
