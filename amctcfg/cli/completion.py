@@ -94,9 +94,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 def complete_words(words: Sequence[str]) -> list[Completion]:
     """Return what could be the last word; nothing where only the shell knows, as for files."""
-    words = join_assignments(words)
-    if not words:
-        return list(COMMANDS.items())
+    words = join_assignments(words) or [""]
     current, lead = words[-1], ""
     if current.startswith("--") and "=" in current:
         name, _, current = current.partition("=")
