@@ -101,8 +101,7 @@ class Workspace:
         """Return the path of a file's model, which options or its head name."""
         if self.options.graph is not None or "graph" not in file.settings.values:
             return self.options.graph
-        folder = os.path.dirname("" if file.name == "<stdin>" else file.name)
-        return os.path.join(folder, file.settings.values["graph"])
+        return os.path.join(os.path.dirname(file.name), file.settings.values["graph"])
 
     def complete(self, file: ConfigFile, graph: str | None) -> ConfigFile:
         """Give a file what options and its head say, and its model."""
@@ -140,7 +139,7 @@ class Workspace:
     def flavour_of(self, file: ConfigFile) -> Flavour:
         """Return the flavour that options or head name, else the one that suits text and model best."""
         own = file.settings.values.get("flavour", AUTO) if self.options.flavour is None else AUTO
-        flavour = self.wanted or (flavour_by_name(own, file.name) if own != AUTO else None)
+        flavour = self.wanted or (flavour_by_name(own, file.name + ": ") if own != AUTO else None)
         if flavour is not None:
             if flavour.graphs not in ("onnx", "torch") and kind_of_model(file.graph) == "onnx":
                 words = "{} is an ONNX model; its node types are checked against flavour {}"
@@ -212,9 +211,8 @@ def holds_json(contents: str | bytes, name: str) -> bool:
     return name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, as_text(contents)) is not None)
 
 
-def flavour_by_name(name: str, file: str = "") -> Flavour:
-    """Return the flavour of a name, which may stand in the head of a file."""
-    where = file + ": " if file else ""
+def flavour_by_name(name: str, where: str = "") -> Flavour:
+    """Return the flavour of a name. Raises `Failure`, which begins with the place of the name."""
     require_known(name, FLAVOURS, "flavour", "there are {}".format(", ".join(FLAVOURS)), where)
     return FLAVOURS[name]
 
