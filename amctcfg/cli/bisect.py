@@ -233,12 +233,8 @@ class SearchReport:
         return good if isinstance(verdict, bool) else "{:.6g} ({})".format(verdict, good)
 
     def finish(self) -> int:
-        best = self.search.best
-        if best is not None and not best.skip:
-            self.console.lines(["{} is good as it is: nothing has to be skipped".format(self.file.name)])
-            return EXIT_OK
         self.write()
-        if best is not None:
+        if self.search.best is not None:
             return EXIT_OK
         if all(verdict is None for verdict in self.search.verdicts.values()):
             words = "no run gave a verdict"
@@ -267,6 +263,8 @@ class SearchReport:
             path = self.folder.file(BEST_FILE)
             write(rewrite_head_paths(best.text, self.file.name, path), path)
             self.console.lines([*self.list_needed(best, runs), "written to {}".format(self.folder.shown(BEST_FILE))])
+        else:
+            self.console.lines(["{} is good as it is: nothing has to be skipped".format(self.file.name)])
 
     def list_needed(self, best: Candidate, runs: str) -> list[str]:
         lines = ["skip {} after {}:".format(pluralize(len(best.skip), "layer"), runs)]
