@@ -143,8 +143,7 @@ def offer_values(name: str, settings: dict[str, Any], words: Sequence[str]) -> I
         own = [(AUTO, "what fits model and file")] if name == "--flavour" else []
         return [*[(flavour.name, flavour.title) for flavour in FLAVOURS.values()], *own]
     if name in ("--ignore", "code"):
-        kinds = ("warning",) if name == "--ignore" else ("error", "warning")
-        return [(code, described.summary) for code, described in CODES.items() if described.severity in kinds]
+        return [(code, d.summary) for code, d in CODES.items() if name == "code" or d.severity == "warning"]
     if name == "command_name":
         from .schema import SCHEMAS
 

@@ -134,14 +134,13 @@ def make_view(file: ConfigFile, sim: Any, alone: bool, old: ConfigFile | None) -
     weights = {name: list(map(float, factors.scale_w)) for name, factors in sim.factors.items()}
     rows = [dict(r, weight_scales=weights[r["layer"]], output=outputs.get(r["layer"])) for r in sim.to_rows()]
     extras = {row["layer"]: {label: text_cells(row)[label] for label in ("scale", "offset", "SQNR")} for row in rows}
-    refusals, warnings = {}, list(file.plan.warnings)
+    warnings = list(file.plan.warnings)
     for layer, reason in sim.refused:
-        refusals[layer] = reason
         hint = "the toolkit stops at this layer: skip it (skip_layers: {})".format(dump_json(layer))
         message = "{}: {}".format(quote_name(layer), reason)
         warnings.append(Diagnostic(WARNING, "refused-by-toolkit", message, hint=hint, name=file.name))
     notes = ("The output of the quantized model: " + decibels(sim.output_sqnr), *sim.notes)
-    view = view_plan(file, old, Measured(sim.sensitivity("cosine"), "cosine", extras, refusals), notes)
+    view = view_plan(file, old, Measured(sim.sensitivity("cosine"), "cosine", extras, dict(sim.refused)), notes)
     return view._replace(warnings=file.without_ignored(warnings)), rows
 
 

@@ -15,15 +15,14 @@ from .opening import check_in_place, open_workspace, write_changed
 from .reports import align, json_report
 from .simulate import DATA, JOBS, MEMORY_LIMIT, decibels, files_of, simulating
 
-CHANGE_KINDS = ("settings", "balancer", "int16", "skip")
+CHANGE_KINDS = ["settings", "balancer", "int16", "skip"]
 
 
 def kinds(argument: str) -> list[str]:
     found = argument.split(",")
     for kind in found:
         if kind not in CHANGE_KINDS:
-            known = join_words(list(CHANGE_KINDS), "and")
-            raise argparse.ArgumentTypeError("'{}' is not one of {}".format(kind, known))
+            raise argparse.ArgumentTypeError("'{}' is not one of {}".format(kind, join_words(CHANGE_KINDS, "and")))
     return found
 
 
