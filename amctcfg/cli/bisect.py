@@ -110,10 +110,8 @@ def refuse_wrong_usage(arguments: argparse.Namespace) -> None:
 
 def refuse_inputs(folder: StateFolder, console: Console) -> None:
     """Refuse a folder in which the search would replace one of its inputs."""
-    from ..tuning.journal import OURS
-
     for name in os.listdir(folder.path):
-        if OURS.match(name) and console.is_input(folder.file(name)):
+        if folder.OURS.match(name) and console.is_input(folder.file(name)):
             words = (
                 "{} is one of the inputs, and the search writes such a file there; choose another folder with --state"
             )
@@ -297,12 +295,10 @@ class SearchReport:
         return lines
 
     def last_lines(self, names: frozenset[str]) -> list[str]:
-        from ..tuning.journal import RUNS
-
         logs = [entry.get("output") for entry in self.journal.entries if frozenset(entry["skip"]) == names]
         if not logs or not isinstance(logs[-1], str):
             return []
-        path = self.folder.shown(os.path.join(RUNS, os.path.basename(logs[-1])))
+        path = self.folder.shown(os.path.join(self.folder.RUNS, os.path.basename(logs[-1])))
         text = ""
         with contextlib.suppress(OSError), open(path, "rb") as file:
             text = file.read().decode("utf-8", "replace").rstrip()

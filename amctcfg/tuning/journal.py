@@ -18,11 +18,6 @@ from .strategy import Verdict
 NAME = "journal.jsonl"
 CANT_TELL = 125  # the exit status
 
-LOCK, BEGUN, RUNS = "lock", "search.json", "runs"
-OURS = re.compile(r"(journal\.jsonl|search\.json|(best|next|candidate(-\d+)?)\.(cfg|json|txt|onnx))\Z")
-BEGINNING = re.compile(r"(journal\.jsonl|search\.json)\Z")
-TEMPORARY = re.compile(r"\.amctcfg-")  # what a killed search was writing
-
 
 class Journal:
     """The runs of a search, in `journal.jsonl` of a folder.
@@ -128,12 +123,17 @@ class Locked(Exception):
 class StateFolder:
     """The folder of a search, made where it is missing. None of its files may be a pipe, which would be waited for."""
 
+    LOCK, BEGUN, RUNS = "lock", "search.json", "runs"
+    OURS = re.compile(r"(journal\.jsonl|search\.json|(best|next|candidate(-\d+)?)\.(cfg|json|txt|onnx))\Z")
+    BEGINNING = re.compile(r"(journal\.jsonl|search\.json)\Z")
+    TEMPORARY = re.compile(r"\.amctcfg-")  # what a killed search was writing
+
     def __init__(self, path: str) -> None:
         self.given: str = path
         self.path: str = os.path.abspath(path)
         os.makedirs(self.path, exist_ok=True)
         for name in os.listdir(self.path):
-            if (name == LOCK or OURS.match(name)) and not os.path.isfile(self.file(name)):
+            if (name == self.LOCK or self.OURS.match(name)) and not os.path.isfile(self.file(name)):
                 raise OSError(22, "it is not a file", self.file(name))
 
     def file(self, name: str) -> str:
@@ -146,28 +146,28 @@ class StateFolder:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other searches out, or raise `Locked`; the system ends that when this process dies, however it dies."""
-        descriptor = os.open(self.file(LOCK), os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(self.file(self.LOCK), os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if not try_lock(descriptor):
                 digits = os.read(descriptor, 20).strip()
                 raise Locked(int(digits) if digits.isdigit() else "")
             os.ftruncate(descriptor, 0)
             os.write(descriptor, b"%d\n" % os.getpid())
-            self.remove(TEMPORARY)
+            self.remove(self.TEMPORARY)
             yield
         finally:
             os.close(descriptor)
 
     def reset(self) -> None:
-        self.remove(OURS)
-        runs = self.file(RUNS)
+        self.remove(self.OURS)
+        runs = self.file(self.RUNS)
         for name in os.listdir(runs) if os.path.isdir(runs) else ():
             if re.match(r"\d+\.txt\Z", name):
                 os.unlink(os.path.join(runs, name))
 
     def forget(self) -> None:
         """Forget the verdicts and how their search was begun; what its runs printed stays."""
-        self.remove(BEGINNING)
+        self.remove(self.BEGINNING)
 
     def remove(self, names: Pattern[str]) -> None:
         for name in filter(names.match, os.listdir(self.path)):
@@ -175,17 +175,17 @@ class StateFolder:
 
     def begin(self, search: dict[str, Any]) -> str | None:
         """Begin a search or go on with one; return what differs from the one that was begun."""
-        begun: Any = None
-        with contextlib.suppress(FileNotFoundError, ValueError, RecursionError), open(self.file(BEGUN), "rb") as file:
+        path, begun = self.file(self.BEGUN), None
+        with contextlib.suppress(FileNotFoundError, ValueError, RecursionError), open(path, "rb") as file:
             begun = json.loads(file.read().decode("utf-8"))
         if isinstance(begun, dict):
             return next((key for key, value in search.items() if begun.get(key) != value), None)
-        write(json.dumps(search, indent=2) + "\n", self.file(BEGUN))
+        write(json.dumps(search, indent=2) + "\n", path)
         return None
 
     def next_log(self) -> str:
         """Make the file for the output of the next run, such as `runs/0001.txt`; return its path."""
-        runs = self.file(RUNS)
+        runs = self.file(self.RUNS)
         os.makedirs(runs, exist_ok=True)
         while True:
             numbers = [int(name[:-4]) for name in os.listdir(runs) if re.match(r"\d+\.txt\Z", name)]
