@@ -46,8 +46,7 @@ class Journal:
         whole = data[: data.rfind(b"\n") + 1]
         self.entries += filter(None, map(entry_of, whole.splitlines()))
         if whole != data:
-            with open(self.path, "r+b") as file:
-                file.truncate(len(whole))
+            os.truncate(self.path, len(whole))
 
     def verdicts(self) -> dict[frozenset[str], list[Verdict]]:
         """Return the verdicts on each set of layers, in the order of their first runs."""
@@ -146,17 +145,15 @@ class StateFolder:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other searches out, or raise `Locked`; the system ends that when this process dies, however it dies."""
-        descriptor = os.open(self.file(self.LOCK), os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            if not try_lock(descriptor):
-                digits = os.read(descriptor, 20).strip()
+        with open(self.file(self.LOCK), "a+b", buffering=0) as file:
+            file.seek(0)
+            if not try_lock(file.fileno()):
+                digits = file.read(20).strip()
                 raise Locked(int(digits) if digits.isdigit() else "")
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, b"%d\n" % os.getpid())
+            file.truncate()
+            file.write(b"%d\n" % os.getpid())
             self.remove(self.TEMPORARY)
             yield
-        finally:
-            os.close(descriptor)
 
     def reset(self) -> None:
         self.remove(self.OURS)
