@@ -300,8 +300,7 @@ def run_steps(
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
     pending: dict[Any, Candidate] = {}
-    with contextlib.ExitStack() as stack:
-        workers = stack.enter_context(ThreadPoolExecutor(jobs)) if executor is None else executor
+    with ThreadPoolExecutor(jobs) if executor is None else contextlib.nullcontext(executor) as workers:
         try:
             while True:
                 for candidate in bisection.ask_many(jobs - len(pending)):
