@@ -110,12 +110,10 @@ def refuse_wrong_usage(arguments: argparse.Namespace) -> None:
 
 def refuse_inputs(folder: StateFolder, console: Console) -> None:
     """Refuse a folder in which the search would replace one of its inputs."""
-    for name in os.listdir(folder.path):
-        if folder.OURS.match(name) and console.is_input(folder.file(name)):
-            words = (
-                "{} is one of the inputs, and the search writes such a file there; choose another folder with --state"
-            )
-            raise Failure(words.format(folder.file(name)))
+    words = "{} is one of the inputs, and the search writes such a file there; choose another folder with --state"
+    for path in map(folder.file, filter(folder.OURS.match, os.listdir(folder.path))):
+        if console.is_input(path):
+            raise Failure(words.format(path))
 
 
 def open_journal(search: Bisection, folder: StateFolder, arguments: argparse.Namespace) -> Journal:
