@@ -290,12 +290,10 @@ def run_steps(
     if jobs < 1:
         raise ValueError("jobs has to be at least 1")
     if executor is None and jobs == 1:
-        candidate = bisection.ask()
-        while candidate is not None:
+        for candidate in iter(bisection.ask, None):
             verdict = evaluate(candidate)
             bisection.tell(candidate, verdict)
             yield candidate, verdict, 0
-            candidate = bisection.ask()
         return
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
