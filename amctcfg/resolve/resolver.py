@@ -326,15 +326,7 @@ class Resolver:
         self, field: Field, inside: tuple[str, ...], parts: Parts, layer: Layer, tiers: list[Tier]
     ) -> Origin:
         """Decide one field of the messages that the blocks hold `inside`, None for a block without one."""
-        name = field.name
-        if cascade_of(field) is not None:
-            winner = self.decide_cascade(field, inside, parts, tiers)
-        else:
-            value = getattr(parts[0], name, None) if parts else None
-            if value is not None:
-                winner = Origin(tiers[0].name, value, (*tiers[0].path, *inside, name))
-            else:
-                winner = Origin(DEFAULT, self.default(field, layer))
+        winner = self.find_setting(field, inside, parts, layer, tiers)
         value = self.fallback(requirements_of(field), winner.value, layer, tiers)
         return winner if value is winner.value else Origin(BY_LAYER_TYPE, value)
 
@@ -345,15 +337,18 @@ class Resolver:
                 value = requirement.instead
         return value
 
-    def decide_cascade(self, field: Field, inside: tuple[str, ...], parts: Parts, tiers: list[Tier]) -> Origin:
-        """Take the first block that sets a field, else the global field of its cascade, else the default."""
-        for tier, part in zip(tiers, parts):
+    def find_setting(
+        self, field: Field, inside: tuple[str, ...], parts: Parts, layer: Layer | None, tiers: list[Tier]
+    ) -> Origin:
+        """Take the first block that sets a field, of those that count, else the global field of its cascade, else the default."""
+        cascades = cascade_of(field) is not None
+        for tier, part in zip(tiers if cascades else tiers[:1], parts):
             if self.rules == TOOLKIT and tier.name == OF_TYPE and tiers[0].name == OF_LAYER:
                 continue
             value = getattr(part, field.name, None)
             if value is not None:
                 return Origin(tier.name, value, (*tier.path, *inside, field.name))
-        return self.overall(field) or Origin(DEFAULT, field.default)
+        return self.overall(field) or Origin(DEFAULT, self.default(field, layer))
 
     def overall(self, field: Field) -> Origin | None:
         """Return the global field that decides where no block does, if it is set."""
@@ -387,16 +382,10 @@ class Resolver:
 
     def tensor_values(self, entry: Message, member: str) -> dict[str, Any]:
         """Return the values of a tensor's algorithm; what cascades does so as for a layer without other blocks."""
-        part, common = getattr(entry, member), self.common and getattr(self.common.block, member)
-        found: dict[str, Any] = {}
-        for field in entry.__schema__.fields[member].kind.__schema__.fields.values():
-            value = getattr(part, field.name, None)
-            if value is None and cascade_of(field) is not None:
-                value = getattr(common, field.name, None)
-                overall = self.overall(field)
-                value = overall.value if value is None and overall else value
-            found[field.name] = field.default if value is None else value
-        return found
+        tiers = [Tier(OF_LAYER, entry, ()), *([self.common] if self.common else [])]
+        parts = [getattr(tier.block, member) for tier in tiers]
+        fields = entry.__schema__.fields[member].kind.__schema__.fields.values()
+        return {field.name: self.find_setting(field, (member,), parts, None, tiers).value for field in fields}
 
     # ------------------------------------------------------------ where values come from
 
