@@ -95,7 +95,7 @@ def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Layer | None
     if layer is None:  # it may be one that can't have them
         return []
     resolver, below, found = context.resolver, list(tiers[1:]), []
-    for names, default in resolver.members.groups:
+    for names, default in resolver.groups:
         lost = member_in(below[0].block, names)
         if member_in(tiers[0].block, names) is None and lost not in (None, default):
             if not resolver.is_dropped(lost, layer, below):
@@ -108,7 +108,7 @@ def lost_values(context: Context, tiers: Sequence[Tier], layer: Layer | None) ->
     """Word what becomes of values that lower blocks set, in the algorithms of the highest one, which leaves them out."""
     resolver, block = context.resolver, tiers[0].block
     own = values_of(block)
-    chosen = [member_in(block, names) or default for names, default in resolver.members.groups]
+    chosen = [member_in(block, names) or default for names, default in resolver.groups]
     below: dict[str, tuple[str, Any]] = {}
     for tier in reversed(tiers[1:]):
         below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})

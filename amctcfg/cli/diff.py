@@ -174,7 +174,7 @@ def find_choice(file: ConfigFile, change: Change) -> Span | None:
     if effective is None or not (change.before is None or change.after is None):
         return None
     tiers = file.resolver.tiers(effective.layer)
-    kind = next((names for names, _ in file.resolver.members.groups if part in names), ())
+    kind = next((names for names, _ in file.resolver.groups if part in names), ())
     chosen = member_in(tiers[0].block, kind) if tiers else None
     return file.document.span((*tiers[0].path, chosen)) if chosen else None
 

@@ -7,7 +7,7 @@ The rules are those of the vendor's page, "Parameter priority"; what the page le
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Optional, Sequence, cast
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Optional, Sequence, Tuple, cast
 
 from ..diagnostics.diagnostic import Path
 from ..documents.document import Document
@@ -62,28 +62,20 @@ DEFAULT: TierName = "default"
 BY_LAYER_TYPE: TierName = "layer_type"
 
 
-class Members(NamedTuple):
-    """The members of a block: for each group of algorithms its members, and the default if it has one; what each requires."""
-
-    groups: tuple[tuple[tuple[str, ...], str | None], ...]
-    scalars: tuple[Field, ...]
-    requirements: dict[str, tuple[Requirement, ...]]
+# The members of each group of algorithms in a block, and the default if the group has one.
+Groups = Tuple[Tuple[Tuple[str, ...], Optional[str]], ...]
 
 
-def members_of(block: type[Message]) -> Members:
+def group_algorithms(block: type[Message]) -> Groups:
     groups: dict[str, list[Field]] = {}
-    scalars = []
     for name, field in block.__schema__.fields.items():
         if field.is_message:
             groups.setdefault(field.oneof or name, []).append(field)
-        else:
-            scalars.append(field)
-    chosen = []
+    found = []
     for fields in groups.values():
         default = next((field.name for field in fields if field.default is not None), None)
-        chosen.append((tuple(field.name for field in fields), default))
-    requirements = {name: requirements_of(field) for name, field in block.__schema__.fields.items()}
-    return Members(tuple(chosen), tuple(scalars), requirements)
+        found.append((tuple(field.name for field in fields), default))
+    return tuple(found)
 
 
 def member_in(block: Message, names: Sequence[str]) -> str | None:
@@ -165,7 +157,8 @@ class Resolver:
         self.config: Configuration = root
         self.rules: Rules = rules
         self.block_class: type[Message] = root.__schema__.fields[COMMON].kind
-        self.members: Members = members_of(self.block_class)
+        self.groups: Groups = group_algorithms(self.block_class)
+        self.scalars: list[Field] = [f for f in self.block_class.__schema__.fields.values() if not f.is_message]
         self.skipped_names: dict[str, int] = indices(root.skip_layers)
         self.skipped_types: dict[str, int] = indices(root.skip_layer_types)
         self.unfused_names: dict[str, int] = indices(root.skip_fusion_layers)
@@ -241,7 +234,7 @@ class Resolver:
         """Return what `decide` decides, as a block; its values are those of messages that were validated."""
         values: dict[str, Any] = dict(self.block_class.__schema__.blank)
         blocks = [tier.block for tier in tiers]
-        for field in self.members.scalars:
+        for field in self.scalars:
             values[field.name] = self.decide_field(field, (), blocks, layer, tiers).value
         for chosen, parts in self.chosen_parts(layer, tiers):
             kind = self.block_class.__schema__.fields[chosen].kind
@@ -301,7 +294,7 @@ class Resolver:
 
     def fields_of(self, layer: Layer, tiers: list[Tier]) -> Iterator[tuple[str, Field, tuple[str, ...], Parts]]:
         """Yield the fields that a layer gets: dotted name, field, the name of the part that holds it, and the parts of the blocks."""
-        for field in self.members.scalars:
+        for field in self.scalars:
             yield field.name, field, (), [tier.block for tier in tiers]
         for chosen, parts in self.chosen_parts(layer, tiers):
             for field in self.block_class.__schema__.fields[chosen].kind.__schema__.fields.values():
@@ -310,14 +303,14 @@ class Resolver:
     def chosen_parts(self, layer: Layer, tiers: list[Tier]) -> Iterator[tuple[str, Parts]]:
         """Yield the algorithm of each group that the layer gets, with what the blocks have of it."""
         top = tiers[0].block if tiers else None
-        for names, default in self.members.groups:
+        for names, default in self.groups:
             chosen = (None if top is None else member_in(top, names)) or default
             if chosen is not None and not self.is_dropped(chosen, layer, tiers):
                 yield chosen, [getattr(tier.block, chosen, None) for tier in tiers]
 
     def is_dropped(self, part: str, layer: Layer, tiers: list[Tier]) -> bool:
         """Return whether the layer can't have an algorithm that its block asks for."""
-        requirements = self.members.requirements[part]
+        requirements = requirements_of(self.block_class.__schema__.fields[part])
         if not requirements or not tiers or getattr(tiers[0].block, part) is None:
             return False
         return any(self.falls_back(requirement, layer, tiers) for requirement in requirements)

@@ -19,7 +19,7 @@ from ..messages.message import Message, construct
 from ..messages.printing import print_message
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
-from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Members, Resolver, Tier, member_in, members_of
+from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Groups, Resolver, Tier, member_in
 
 # A cost to be minimized is a number of lines; a block counts as more lines than any text has.
 BLOCK = 1 << 32
@@ -39,7 +39,6 @@ class BlockSearch:
         self.flavour: Flavour = read.flavour
         self.supported: list[Layer] = supported
         self.block_class: type[Message] = read.block_class
-        self.members: Members = members_of(self.block_class)
         self.globals: dict[str, Any] = {
             key: read.messages.get(key, value)
             for key, value in read.globals.items()
@@ -160,7 +159,7 @@ class BlockSearch:
     def common_variants(self, block: Message) -> Iterator[Message]:
         """Iterate over ways to write a block as common_config."""
         parts: list[list[tuple[str, Any]]] = []
-        for names, default in self.members.groups:
+        for names, default in self.resolver.groups:
             name = member_in(block, names)
             if name is not None:
                 parts.append([(name, part) for part in self.part_variants(getattr(block, name), name == default)])
@@ -276,7 +275,7 @@ class BlockSearch:
     def shortest_block(self, wanted: Message, layer: Layer, fallbacks: Fallback) -> Message | None:
         """Return the shortest block of its own that gives a layer what is wanted; None where none does."""
         parts: dict[str, Any] = {}
-        for names, default in self.members.groups:
+        for names, default in self.resolver.groups:
             name = member_in(wanted, names)
             if name is None:
                 if default is not None:
@@ -309,14 +308,15 @@ class LowerBounds:
     def __init__(self, search: BlockSearch) -> None:
         self.search: BlockSearch = search
         # The groups that no layer does without, and the fields that are the same for all layers that have a block.
-        self.groups: list[tuple[tuple[str, ...], str | None]] = [
-            group for group in search.members.groups if not any(map(search.members.requirements.get, group[0]))
-        ]
+        fields = search.block_class.__schema__.fields
+        self.groups: Groups = tuple(
+            group for group in search.resolver.groups if not any(requirements_of(fields[name]) for name in group[0])
+        )
         self.plain: set[str] = {
             "{}.{}".format(name, field.name)
             for names, _ in self.groups
             for name in names
-            for field in search.block_class.__schema__.fields[name].kind.__schema__.fields.values()
+            for field in fields[name].kind.__schema__.fields.values()
             if is_plain(field)
         }
         self.alone: dict[Layer, int] = {}  # where each layer has a block of its own
