@@ -97,10 +97,6 @@ class Context:
     def is_whole(self, tiers: Sequence[Tier]) -> bool:
         return self.incomplete.isdisjoint(tier.path for tier in tiers)
 
-    def is_quantized(self, layer: Layer) -> bool:
-        skipped = layer.name in self.resolver.skipped_names or layer.type in self.resolver.skipped_types
-        return not skipped and self.flavour.quantizes(layer)
-
     def nearest_layers(self, name: str) -> tuple[str | None, str | None]:
         """Return what a name could have meant, in words, and the literal to write where it is a single layer."""
         if self._names is None:

@@ -152,7 +152,8 @@ def check_types(context: Context) -> Iterator[Diagnostic]:
             ability = asked.requirement.ability_in(tier.block, by_type=True)
             if layer_type.has(ability):
                 others = without_own_override(context, name)
-                lack = [layer for layer in others if not context.resolver.can(layer, asked.requirement, tier)]
+                needed = asked.requirement.ability_in(tier.block)
+                lack = [layer for layer in others if not context.flavour.can(layer, needed)]
                 if lack and asked.requirement.by_type == SOFTEN:
                     yield report_softened(context, asked, lack)
                 elif lack:
@@ -217,7 +218,7 @@ def check_common(context: Context) -> Iterator[Diagnostic]:
             and not context.flavour.can(layer, asked.requirement.ability_in(tier.block))
         ]
         if asked.requirement.common != IS_ERROR:
-            quantized = [layer for layer in hit if context.is_quantized(layer)]
+            quantized = [layer for layer in hit if context.resolver.is_quantized(layer)]
             if quantized:
                 yield report_softened(context, asked, quantized)
         elif hit and overrides_are_read:
@@ -231,7 +232,7 @@ def report_common_error(context: Context, asked: Occurrence, hit: list[Layer]) -
         " and ".join(types),
         "which" if len(hit) == 1 else "all of which",
         asked.path[0],
-        " even though skipped" if not any(context.is_quantized(layer) for layer in hit) else "",
+        " even though skipped" if not any(context.resolver.is_quantized(layer) for layer in hit) else "",
     )
     name = asked.path[-1]
     hint = "leave {0} out here, or add override_layer_types with {0}: false for {1}".format(name, " and ".join(types))
@@ -282,7 +283,7 @@ def check_anything_quantized(context: Context) -> Iterator[Diagnostic]:
         hint = "the quantizable types are {}".format(", ".join(sorted(quantizable)))
     elif quantizable <= set(context.config.skip_layer_types):
         message, hint = "skip_layer_types skips every quantizable type", "leave at least one type out of it"
-    elif not any(map(context.is_quantized, context.supported)):
+    elif not any(map(context.resolver.is_quantized, context.supported)):
         message, hint = "skip_layers and skip_layer_types leave no layer to quantize", "leave at least one layer"
     else:
         return

@@ -11,7 +11,7 @@ from ..flavours.common import OverrideLayerType
 from ..flavours.layer import Layer
 from ..flavours.requirement import ERROR, cascade_of, requirements_in, requirements_of
 from ..resolve.effective import Origin, values_of
-from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Rules, Tier, member_in
+from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Resolver, Tier, member_in
 from .context import OVERRIDES, Context
 
 
@@ -64,7 +64,7 @@ def check_partial_overrides(context: Context) -> Iterator[Diagnostic]:
             yield from check_partial_override(context, path, resolver.tiers_of(None, entry.layer_type), some)
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
-        if entry.layer_name in resolver.skipped_names or (layer is not None and not context.is_quantized(layer)):
+        if entry.layer_name in resolver.skipped_names or (layer is not None and not resolver.is_quantized(layer)):
             continue
         if layer is not None or not context.has_layers:
             yield from check_partial_override(
@@ -159,27 +159,27 @@ def affected_by_type_override(context: Context, layer_type: str) -> list[Layer]:
         layer
         for layer in context.by_type.get(layer_type, ())
         if layer.name not in context.resolver.names
-        or any(setting.tier == OF_TYPE for setting in decide_cascading(context, layer).values())
+        or any(setting.tier == OF_TYPE for setting in decide_cascading(context.resolver, layer).values())
     ]
 
 
-def decide_cascading(context: Context, layer: Layer, rules: Rules | None = None) -> dict[str, Origin]:
+def decide_cascading(resolver: Resolver, layer: Layer) -> dict[str, Origin]:
     """Return what decides the fields of a layer that are looked for below its block."""
-    resolver = context.resolver if rules is None else context.resolver.with_rules(rules)
     decisions, schema = resolver.decide(layer, resolver.tiers(layer)), resolver.block_class.__schema__
     return {name: winner for name, winner in decisions.items() if cascade_of(schema.along(name)[-1]) is not None}
 
 
 def check_cascades(context: Context) -> Iterator[Diagnostic]:
     """Report where the page and the toolkit differ."""
+    documented, as_toolkit = (context.resolver.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT))
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None or not context.flavour.quantizes(layer) or layer.type not in context.resolver.types:
             continue
         if not context.is_whole(context.resolver.tiers(layer)):
             continue
-        toolkit = decide_cascading(context, layer, TOOLKIT)
-        for field, page in decide_cascading(context, layer, DOCUMENTED).items():
+        toolkit = decide_cascading(as_toolkit, layer)
+        for field, page in decide_cascading(documented, layer).items():
             tool = toolkit[field]
             if page.value != tool.value:
                 message = "{} of '{}' is {} by the documented rules ({}), but {} for the toolkit ({})".format(
@@ -205,13 +205,14 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
         layers = context.by_type.get(name, [])
         whole = all(context.is_whole(resolver.tiers(layer)) for layer in layers)
         if whole and not would_forbid(context, resolver.common, layers):
-            pairs = [(one, one.without_type(name)) for one in resolvers]
+            types = {other: tier for other, tier in resolver.types.items() if other != name}
+            pairs = [(one, one.replace(types=types)) for one in resolvers]
             if all(a.calibration(layer) == b.calibration(layer) for a, b in pairs for layer in layers):
                 yield report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(name))
-    without = [one.without_layers() for one in resolvers]
+    without = [one.replace(names={}) for one in resolvers]
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
-        if path in context.wrong or layer is None or not context.is_quantized(layer):
+        if path in context.wrong or layer is None or not resolver.is_quantized(layer):
             continue
         below = resolver.types.get(layer.type, resolver.common)
         if not context.is_whole(resolver.tiers(layer)) or would_forbid(context, below, [layer]):
@@ -223,8 +224,9 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
 def would_forbid(context: Context, below: Tier | None, layers: Sequence[Layer]) -> bool:
     """Return whether the block below an override, which is needed then, would be an error on its layers."""
     return below is not None and any(
-        requirement.common == ERROR and not all(context.resolver.can(layer, requirement, below) for layer in layers)
+        requirement.common == ERROR and not context.flavour.can(layer, requirement.ability_in(below.block))
         for requirement in requirements_in(below.block)
+        for layer in layers
     )
 
 

@@ -206,7 +206,7 @@ def check_soc(context: Context) -> Iterator[Diagnostic]:
     if refused is not None:
         yield context.report(WARNING, "soc-unsuited", "{}: {}".format(context.soc, refused))
     products = [] if soc.gains_by_products else [x for x in context.supported if is_variable_product(context, x)]
-    names = [layer.name for layer in products if context.is_quantized(layer)]
+    names = [layer.name for layer in products if context.resolver.is_quantized(layer)]
     if names:
         message = "on {} a quantized product of two variables loses accuracy: {}"
         hint = "`amctcfg suggest --where two-variable` skips them"

@@ -196,15 +196,9 @@ class Resolver:
                 self.common = Tier(COMMON, block, (field,))
 
     def with_rules(self, rules: Rules) -> Resolver:
-        return self if rules == self.rules else self._replace(rules=rules)
+        return self if rules == self.rules else self.replace(rules=rules)
 
-    def without_type(self, layer_type: str) -> Resolver:
-        return self._replace(types={name: tier for name, tier in self.types.items() if name != layer_type})
-
-    def without_layers(self) -> Resolver:
-        return self._replace(names={})
-
-    def _replace(self, **attributes: Any) -> Resolver:
+    def replace(self, **attributes: Any) -> Resolver:
         other = copy.copy(self)
         other.cached = {}
         other.__dict__.update(attributes)
@@ -212,14 +206,17 @@ class Resolver:
 
     def merge(self, layer: Layer) -> EffectiveConfig:
         """Return the effective configuration of a layer; a fast path of `quant_enable`, `fuse` and `decide`."""
-        skipped = layer.name in self.skipped_names or layer.type in self.skipped_types
         return EffectiveConfig(
             layer,
-            not skipped and self.flavour.quantizes(layer),
+            self.is_quantized(layer),
             layer.name not in self.unfused_names and self.config.do_fusion is not False,
             self.calibration(layer),
             Origins(self, layer),
         )
+
+    def is_quantized(self, layer: Layer) -> bool:
+        skipped = layer.name in self.skipped_names or layer.type in self.skipped_types
+        return not skipped and self.flavour.quantizes(layer)
 
     def calibration(self, layer: Layer) -> Message:
         index = self.names.get(layer.name)
@@ -354,9 +351,6 @@ class Resolver:
         if field.default is not BY_TYPE:
             return field.default
         return None if layer is None else self.flavour.can(layer, requirements_of(field)[0].ability)
-
-    def can(self, layer: Layer, requirement: Requirement, tier: Tier) -> bool:
-        return self.flavour.can(layer, requirement.ability_in(tier.block))
 
     def falls_back(self, requirement: Requirement, layer: Layer, tiers: list[Tier]) -> bool:
         """Return whether a layer cannot satisfy a requirement of its highest block and gets its fallback."""
