@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping
 
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
@@ -19,6 +19,8 @@ from .resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
 if TYPE_CHECKING:
     from ..flavours.json_layout import Items
     from ..messages.sharing import IdentityCache
+
+    Template = Callable[[Message], str]  # writes a layer with this block
 
 # The fields of a configuration that say what single layers get.
 OF_LAYERS = ("skip_layers", "skip_layer_types", COMMON, OF_TYPE, OF_LAYER)
@@ -86,7 +88,7 @@ def write_part(template: Items, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def layer_dict(effective: EffectiveConfig, layout: Layout) -> dict[str, Any]:
-    """Return the entry of a layer as Python values: what a `Writer` writes, said plainly."""
+    """Return the entry of a layer as Python values: what `write_layers` writes, said plainly."""
     block = effective.calibration_config
     found: dict[str, Any] = {"quant_enable": effective.quant_enable}
     for key, member, field in layout.switches:
@@ -100,40 +102,30 @@ def layer_dict(effective: EffectiveConfig, layout: Layout) -> dict[str, Any]:
     return found
 
 
-class Writer:
-    """Writes the entries of layers as `json.dumps(indent=4, separators=(",", ":"))` does, which is slow with indents.
+def write_layers(layers: Iterable[EffectiveConfig], layout: Layout) -> Iterator[str]:
+    """Write the entries of layers as `json.dumps(indent=4, separators=(",", ":"))` does, which is slow with indents.
 
-    It is the fast path of `layer_dict`: layers that differ in numbers only share a text for the `%` operator.
+    It is the fast path of `layer_dict`: layers that differ in numbers only share a template.
     """
-
-    def __init__(self, layout: Layout) -> None:
-        self.layout: Layout = layout
-        self.templates: dict[tuple[Any, ...], Template] = {}
-        self.texts: IdentityCache[str] = {}  # of blocks: many layers have the same
-
-    def write(self, effective: EffectiveConfig) -> str:
-        return by_identity(self.texts, effective.calibration_config, effective.quant_enable, self.fill, effective)
-
-    def fill(self, effective: EffectiveConfig) -> str:
-        block = effective.calibration_config
-        parts = [part for part in vars(block).values() if isinstance(part, Message)]
-        words = [value for part in parts for value in vars(part).values() if type(value) not in NUMERIC]
-        key = (effective.quant_enable, *map(type, parts), *words)
-        if key not in self.templates:
-            self.templates[key] = make_template(effective, self.layout)
-        template = self.templates[key]
-        return template.text % template.numbers(block)
+    texts: IdentityCache[str] = {}  # of blocks: many layers have the same
+    templates: dict[tuple[Any, ...], Template] = {}
+    for effective in layers:
+        block, enabled = effective.calibration_config, effective.quant_enable
+        yield by_identity(texts, block, enabled, write_layer, effective, layout, templates)
 
 
-class Template(NamedTuple):
-    """The text of some layers, and the function that takes the numbers in it from a block."""
-
-    text: str
-    numbers: Callable[[Message], object]
+def write_layer(effective: EffectiveConfig, layout: Layout, templates: dict[tuple[Any, ...], Template]) -> str:
+    block = effective.calibration_config
+    parts = [part for part in vars(block).values() if isinstance(part, Message)]
+    words = [value for part in parts for value in vars(part).values() if type(value) not in NUMERIC]
+    key = (effective.quant_enable, *map(type, parts), *words)
+    if key not in templates:
+        templates[key] = make_template(effective, layout)
+    return templates[key](block)
 
 
 def make_template(effective: EffectiveConfig, layout: Layout) -> Template:
-    """Write a layer with marks, the dotted names, in the place of its numbers."""
+    """Write a layer with marks, the dotted names, in the place of its numbers; a template puts those of a block there."""
     import json
 
     marked = dict(vars(effective.calibration_config))
@@ -147,4 +139,5 @@ def make_template(effective: EffectiveConfig, layout: Layout) -> Template:
     text = json.dumps(shape, indent=4, separators=(",", ":"))
     names = MARKED.findall(text)
     text = MARKED.sub("%r", text[text.index(":") + 1 : text.rindex("\n")].replace("%", "%%"))
-    return Template(text, attrgetter(*names) if names else lambda block: ())
+    numbers: Callable[[Message], object] = attrgetter(*names) if names else lambda block: ()
+    return lambda block: text % numbers(block)

@@ -11,7 +11,7 @@ from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from .effective import EffectiveConfig
-from .json_writing import Writer, global_values, settings_beside
+from .json_writing import global_values, settings_beside, write_layers
 from .resolver import Resolver
 
 Warnings = Callable[[], Tuple[Diagnostic, ...]]
@@ -116,10 +116,10 @@ class Plan(Mapping[str, EffectiveConfig]):
         import json
         from json.encoder import encode_basestring_ascii as quote
 
-        writer = Writer(self.flavour.layout)
+        layers = [self._layers[name] for name in sorted(self._layers)]
         pieces = [json.dumps(self._globals, indent=4, separators=(",", ":"))[: -len("\n}")]]
-        for name in sorted(self._layers):
-            pieces += ",\n    ", quote(name), ":", writer.write(self._layers[name])
+        for effective, entry in zip(layers, write_layers(layers, self.flavour.layout)):
+            pieces += ",\n    ", quote(effective.layer.name), ":", entry
         return "".join([*pieces, "\n}"])
 
     def to_dict(self) -> dict[str, Any]:
