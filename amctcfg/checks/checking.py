@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Iterable
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
+from ..diagnostics.diagnostic import ConfigError, Diagnostic
 from ..documents.document import read_text
 from ..documents.files import display_name
 from ..documents.settings import Settings
@@ -14,7 +14,7 @@ from ..flavours.layer import Layer
 from ..resolve.resolver import DOCUMENTED, Rules
 from .context import Context, check_layers
 from .errors import find_errors
-from .warnings import find_warnings
+from .warnings import add_warnings
 
 
 def check(
@@ -58,12 +58,4 @@ def check(
         return document.diagnostics
     settings = Settings(document.text, document.name)
     context = Context(document, layers, rules, None, reading.broken, settings.values.get("soc"))
-    return settings.without_ignored(check_document(context))
-
-
-def check_document(context: Context) -> tuple[Diagnostic, ...]:
-    """Return the diagnostics of reading and of all rules."""
-    read = context.document.diagnostics if context.document else ()
-    found = find_errors(context)
-    context.wrong = {d.path[:2] for d in (*read, *found) if d.severity == ERROR and d.path}
-    return tuple(sorted((*read, *found, *find_warnings(context)), key=position))
+    return settings.without_ignored(add_warnings(context, find_errors(context)))

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 from typing import Any, Iterable
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..documents.document import Document
 from ..documents.settings import Settings
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..messages.message import Message
-from ..resolve.plan import Plan, build_plan
+from ..resolve.json_writing import global_values
+from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED, Rules
 from .context import Context
 from .errors import find_errors
-from .warnings import find_warnings
+from .warnings import add_warnings
 
 
 def expand(
@@ -56,15 +57,18 @@ def expand_context(context: Context) -> Plan:
         raise ConfigError([d for d in found if d.severity == ERROR], text)
 
     def make_warnings() -> tuple[Diagnostic, ...]:
-        read = context.document.diagnostics if context.document else ()
-        everything = tuple(sorted((*read, *found, *find_warnings(context)), key=position))
+        everything = add_warnings(context, found)
         return everything if text is None else Settings(text, "").without_ignored(everything)
 
     def remake(_: Plan) -> tuple[Any, ...]:
         given = context.document or context.config
         return unpickle_plan, (given, context.layers, context.rules, context.flavour, context.soc)
 
-    return build_plan(context.resolver, context.supported, make_warnings, remake)
+    effective = map(context.resolver.merge, context.supported)
+    layout = context.flavour.layout
+    global_keys = global_values(context.resolver, layout) if layout else {}
+    name = context.document.name if context.document else ""
+    return Plan(effective, context.config, context.flavour, global_keys, remake, make_warnings, context.resolver, name)
 
 
 def unpickle_plan(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, Sequence
 
-from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
+from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path, position
 from ..diagnostics.words import quote_names
 from ..documents.foreign import PLACEHOLDERS
 from ..flavours.common import DEFAULTS, SEARCH, width
@@ -28,10 +28,16 @@ MANY_STEPS = 10000
 COARSE = 0.9999
 
 
-def find_warnings(context: Context) -> Iterator[Diagnostic]:
-    """Find all warnings, in any order. Without layers, those that the configuration alone shows."""
+def add_warnings(context: Context, errors: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return what reading found, what `find_errors` did, and all warnings, in the order of their places.
+
+    Without layers, the warnings are those that the configuration alone shows.
+    """
+    found = [*(context.document.diagnostics if context.document else ()), *errors]
+    context.wrong = {d.path[:2] for d in found if d.severity == ERROR and d.path}
     for check in FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()):
-        yield from check(context)
+        found += check(context)
+    return tuple(sorted(found, key=position))
 
 
 # ---------------------------------------------------------------- shown by the configuration alone

@@ -9,9 +9,8 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Tuple
 from ..diagnostics.diagnostic import Diagnostic
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
-from ..flavours.layer import Layer
 from .effective import EffectiveConfig
-from .json_writing import global_values, settings_beside, write_layers
+from .json_writing import settings_beside, write_layers
 from .resolver import Resolver
 
 Warnings = Callable[[], Tuple[Diagnostic, ...]]
@@ -168,11 +167,3 @@ class Plan(Mapping[str, EffectiveConfig]):
         JSON has."""
         beside = {} if self.config is None else settings_beside(self.config, self.flavour, self._globals)
         return dict(self._globals, **beside)
-
-
-def build_plan(resolver: Resolver, supported: Iterable[Layer], make_warnings: Warnings, remake: Remake) -> Plan:
-    layout = resolver.flavour.layout
-    global_keys = global_values(resolver, layout) if layout else {}
-    name = resolver.document.name if resolver.document else ""
-    effective = map(resolver.merge, supported)
-    return Plan(effective, resolver.config, resolver.flavour, global_keys, remake, make_warnings, resolver, name)

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional, Sequence
 
-from ..checks.checking import check_document
 from ..checks.context import Context
 from ..checks.errors import find_errors
 from ..checks.expanding import expand
+from ..checks.warnings import add_warnings
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, decode
 from ..diagnostics.words import pluralize, shorten
@@ -333,7 +333,7 @@ def slip_fix(source: Source, found: str, meant: str, edits: tuple[Edit, ...]) ->
 
 def find_fixes(state: FixableText) -> list[Fix]:
     if state.context is not None and not state.diagnostics:
-        state.diagnostics = check_document(state.context)
+        state.diagnostics = add_warnings(state.context, find_errors(state.context))
     found = []
     for one in state.diagnostics:
         make = FIX_MAKERS.get(one.code) if one.replacement is None else replace_span

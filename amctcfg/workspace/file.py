@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Generic, Iterable, TypeVar
 
-from ..checks.checking import check_document
 from ..checks.context import Context
-from ..checks.errors import note_other_model
+from ..checks.errors import find_errors, note_other_model
 from ..checks.expanding import expand_context
+from ..checks.warnings import add_warnings
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import Document, parse_tree, read_tree
 from ..documents.settings import Settings
@@ -130,7 +130,8 @@ class ConfigFile:
         if reading.foreign:
             return document.diagnostics
         self.note_other_model(reading.config)
-        return check_document(Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc))
+        context = Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc)
+        return add_warnings(context, find_errors(context))
 
     def diagnostics_of_json(self) -> tuple[Diagnostic, ...]:
         if self.layers is None:
