@@ -7,7 +7,7 @@ The rules are those of the vendor's page, "Parameter priority"; what the page le
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Optional, Sequence, Tuple, cast
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple, cast
 
 from ..diagnostics.diagnostic import Path
 from ..documents.document import Document
@@ -80,10 +80,7 @@ def group_algorithms(block: type[Message]) -> Groups:
 
 def member_in(block: Message, names: Sequence[str]) -> str | None:
     """Return which member of a group a block has; None where it has none."""
-    for name in names:
-        if getattr(block, name) is not None:
-            return name
-    return None
+    return next((name for name in names if getattr(block, name) is not None), None)
 
 
 def merge(
@@ -163,15 +160,9 @@ class Resolver:
         self.skipped_types: dict[str, int] = indices(root.skip_layer_types)
         self.unfused_names: dict[str, int] = indices(root.skip_fusion_layers)
         # Where the block of a layer (by its index: there may be many), of a type and of the rest is.
-        entries = enumerate(root.override_layer_configs)
-        self.names: dict[str, int] = {
-            entry.layer_name: index for index, entry in entries if getattr(entry, "layer_name", None) is not None
-        }
-        self.types: dict[str, Tier] = {
-            entry.layer_type: Tier(OF_TYPE, entry.calibration_config, (OF_TYPE, index, "calibration_config"))
-            for index, entry in enumerate(root.override_layer_types)
-            if getattr(entry, "layer_type", None) is not None
-        }
+        self.names: dict[str, int] = indices(getattr(x, "layer_name", None) for x in root.override_layer_configs)
+        of_types = indices(getattr(entry, "layer_type", None) for entry in root.override_layer_types)
+        self.types: dict[str, Tier] = {name: self.override(OF_TYPE, index) for name, index in of_types.items()}
         common = root.common_config
         self.common: Tier | None = None if common is None else Tier(COMMON, common, (COMMON,))
         self.apply_deprecated_blocks()
@@ -179,10 +170,11 @@ class Resolver:
 
     def own(self, name: str) -> Tier | None:
         index = self.names.get(name)
-        if index is None:
-            return None
-        block = self.config.override_layer_configs[index].calibration_config
-        return Tier(OF_LAYER, block, (OF_LAYER, index, "calibration_config"))
+        return None if index is None else self.override(OF_LAYER, index)
+
+    def override(self, field: TierName, index: int) -> Tier:
+        block = getattr(self.config, field)[index].calibration_config
+        return Tier(field, block, (field, index, "calibration_config"))
 
     def apply_deprecated_blocks(self) -> None:
         """Let deprecated fields count where the configuration has neither common_config nor overrides of types."""
@@ -413,5 +405,5 @@ def first(settings: list[Origin], default: Origin) -> Origin:
     return settings[0]._replace(shadowed=tuple(settings[1:])) if settings else default
 
 
-def indices(names: tuple[str, ...]) -> dict[str, int]:
+def indices(names: Iterable[str | None]) -> dict[str, int]:
     return {name: index for index, name in enumerate(names) if name is not None}
