@@ -10,8 +10,8 @@ from ..diagnostics.words import format_value, quote_names
 from ..flavours.common import OverrideLayerType
 from ..flavours.layer import Layer
 from ..flavours.requirement import ERROR, cascade_of, requirements_in, requirements_of
-from ..resolve.effective import Origin, values_of
-from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Resolver, Tier, member_in
+from ..resolve.effective import values_of
+from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Tier, member_in
 from .context import OVERRIDES, Context
 
 
@@ -47,9 +47,10 @@ def report_skipped_overrides(context: Context, path: Path, names: Sequence[str],
 
 
 def iter_type_overrides(context: Context) -> Iterator[tuple[Path, OverrideLayerType]]:
-    """Yield the overrides of types; of several for one type, which are an error, the one that counts."""
+    """Yield the overrides of types that aren't skipped; of several for one type, which are an error, the one that counts."""
+    resolver = context.resolver
     for path, entry in context.entries(OF_TYPE):
-        if context.resolver.types[entry.layer_type].path[1] == path[1]:
+        if entry.layer_type not in resolver.skipped_types and resolver.types[entry.layer_type].path[1] == path[1]:
             yield path, entry
 
 
@@ -57,9 +58,7 @@ def check_partial_overrides(context: Context) -> Iterator[Diagnostic]:
     """Report what a block leaves out: it takes its default, where people expect it to be inherited."""
     resolver = context.resolver
     for path, entry in iter_type_overrides(context):
-        if entry.layer_type not in resolver.skipped_types and (
-            affected_by_type_override(context, entry.layer_type) or not context.has_layers
-        ):
+        if affected_by_type_override(context, entry.layer_type) or not context.has_layers:
             some = Layer("", entry.layer_type)
             yield from check_partial_override(context, path, resolver.tiers_of(None, entry.layer_type), some)
     for path, entry in context.entries(OF_LAYER):
@@ -123,9 +122,8 @@ def lost_values(context: Context, tiers: Sequence[Tier], layer: Layer | None) ->
         fallback = resolver.default(steps[-1], layer)
         if fallback != value:  # else it is the same, inherited or not
             words = "the type's default" if fallback is None else format_value(fallback)
-            found.append(
-                "{} falls back to {} ({} has {})".format(last_part(field), words, tier_name, format_value(value))
-            )
+            what = "{} falls back to {} ({} has {})"
+            found.append(what.format(steps[-1].name, words, tier_name, format_value(value)))
     return found
 
 
@@ -143,9 +141,7 @@ def check_ignored_overrides(context: Context) -> Iterator[Diagnostic]:
 def check_unused_overrides(context: Context) -> Iterator[Diagnostic]:
     for path, entry in iter_type_overrides(context):
         name = entry.layer_type
-        if name not in context.flavour.quantizable_types or name in context.resolver.skipped_types:
-            continue
-        if not affected_by_type_override(context, name):
+        if name in context.flavour.quantizable_types and not affected_by_type_override(context, name):
             why = "the model has no quantizable layer of type {}"
             if context.by_type.get(name):
                 why = "each layer of type {} has an override of its own"
@@ -159,14 +155,8 @@ def affected_by_type_override(context: Context, layer_type: str) -> list[Layer]:
         layer
         for layer in context.by_type.get(layer_type, ())
         if layer.name not in context.resolver.names
-        or any(setting.tier == OF_TYPE for setting in decide_cascading(context.resolver, layer).values())
+        or any(setting.tier == OF_TYPE for setting in context.resolver.decide_cascades(layer).values())
     ]
-
-
-def decide_cascading(resolver: Resolver, layer: Layer) -> dict[str, Origin]:
-    """Return what decides the fields of a layer that are looked for below its block."""
-    decisions, schema = resolver.decide(layer, resolver.tiers(layer)), resolver.block_class.__schema__
-    return {name: winner for name, winner in decisions.items() if cascade_of(schema.along(name)[-1]) is not None}
 
 
 def check_cascades(context: Context) -> Iterator[Diagnostic]:
@@ -178,19 +168,19 @@ def check_cascades(context: Context) -> Iterator[Diagnostic]:
             continue
         if not context.is_whole(context.resolver.tiers(layer)):
             continue
-        toolkit = decide_cascading(as_toolkit, layer)
-        for field, page in decide_cascading(documented, layer).items():
-            tool = toolkit[field]
+        toolkit = as_toolkit.decide_cascades(layer)
+        for field, page in documented.decide_cascades(layer).items():
+            name, tool = field.rpartition(".")[2], toolkit[field]
             if page.value != tool.value:
                 message = "{} of '{}' is {} by the documented rules ({}), but {} for the toolkit ({})".format(
-                    last_part(field),
+                    name,
                     layer.name,
                     format_value(page.value),
                     page.tier,
                     format_value(tool.value),
                     tool.tier,
                 )
-                hint = "set {} in this override".format(last_part(field))
+                hint = "set {} in this override".format(name)
                 yield context.report(WARNING, "asymmetric-cascade", message, (*path, "layer_name"), hint)
 
 
@@ -200,7 +190,7 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
     resolvers = [resolver.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
     for path, entry in iter_type_overrides(context):
         name = entry.layer_type
-        if path in context.wrong or name in resolver.skipped_types or not affected_by_type_override(context, name):
+        if path in context.wrong or not affected_by_type_override(context, name):
             continue
         layers = context.by_type.get(name, [])
         whole = all(context.is_whole(resolver.tiers(layer)) for layer in layers)
@@ -233,8 +223,3 @@ def would_forbid(context: Context, below: Tier | None, layers: Sequence[Layer]) 
 def report_redundant_override(context: Context, path: Path, whom: str) -> Diagnostic:
     message = "this override changes nothing for {}".format(whom)
     return context.report(WARNING, "redundant-override", message, path, "delete it")
-
-
-def last_part(field: str) -> str:
-    """Return `search_step` of `ifmr_quantize.search_step`."""
-    return field.rpartition(".")[2]

@@ -197,7 +197,7 @@ class Resolver:
         return other
 
     def merge(self, layer: Layer) -> EffectiveConfig:
-        """Return the effective configuration of a layer; a fast path of `quant_enable`, `fuse` and `decide`."""
+        """Return the effective configuration of a layer; a fast path of `quant_enable`, `fuse` and `decide_field`."""
         return EffectiveConfig(
             layer,
             self.is_quantized(layer),
@@ -213,14 +213,11 @@ class Resolver:
     def calibration(self, layer: Layer) -> Message:
         index = self.names.get(layer.name)
         own = None if index is None else self.config.override_layer_configs[index].calibration_config
-
-        return by_identity(self.cached, own, (index is None, layer.type, layer.lacks), self.block_for, layer)
-
-    def block_for(self, layer: Layer) -> Message:
-        return self.block_of(layer, self.tiers(layer))
+        key = (index is None, layer.type, layer.lacks)
+        return by_identity(self.cached, own, key, lambda: self.block_of(layer, self.tiers(layer)))
 
     def block_of(self, layer: Layer, tiers: list[Tier]) -> Message:
-        """Return what `decide` decides, as a block; its values are those of messages that were validated."""
+        """Return what `decide_field` decides, as a block; its values are those of messages that were validated."""
         values: dict[str, Any] = dict(self.block_class.__schema__.blank)
         blocks = [tier.block for tier in tiers]
         for field in self.scalars:
@@ -270,15 +267,13 @@ class Resolver:
         tiers = self.tiers(layer)
         return tiers[0].name if tiers else DEFAULT
 
-    def decide(self, layer: Layer, tiers: list[Tier]) -> dict[str, Origin]:
-        """Return the winning setting of each field of a layer's block.
-
-        The highest block counts as a whole: what it leaves out has its default. Only fields that cascade are looked for
-        further down, in blocks with the same algorithm. What the layer can't have falls back.
-        """
+    def decide_cascades(self, layer: Layer) -> dict[str, Origin]:
+        """Return the winning settings of the fields that are looked for below a layer's block."""
+        tiers = self.tiers(layer)
         return {
             name: self.decide_field(field, inside, parts, layer, tiers)
             for name, field, inside, parts in self.fields_of(layer, tiers)
+            if cascade_of(field) is not None
         }
 
     def fields_of(self, layer: Layer, tiers: list[Tier]) -> Iterator[tuple[str, Field, tuple[str, ...], Parts]]:
@@ -307,7 +302,11 @@ class Resolver:
     def decide_field(
         self, field: Field, inside: tuple[str, ...], parts: Parts, layer: Layer, tiers: list[Tier]
     ) -> Origin:
-        """Decide one field of the messages that the blocks hold `inside`, None for a block without one."""
+        """Decide one field of the messages that the blocks hold `inside`, None for a block without one.
+
+        The highest block counts as a whole: what it leaves out has its default. Only fields that cascade are looked for
+        further down, in blocks with the same algorithm. What the layer can't have falls back.
+        """
         winner = self.find_setting(field, inside, parts, layer, tiers)
         value = self.fallback(requirements_of(field), winner.value, layer, tiers)
         return winner if value is winner.value else Origin(BY_LAYER_TYPE, value)
@@ -323,8 +322,7 @@ class Resolver:
         self, field: Field, inside: tuple[str, ...], parts: Parts, layer: Layer | None, tiers: list[Tier]
     ) -> Origin:
         """Take the first block that sets a field, of those that count, else the global field of its cascade, else the default."""
-        cascades = cascade_of(field) is not None
-        for tier, part in zip(tiers if cascades else tiers[:1], parts):
+        for tier, part in zip(tiers[:1] if cascade_of(field) is None else tiers, parts):
             if self.rules == TOOLKIT and tier.name == OF_TYPE and tiers[0].name == OF_LAYER:
                 continue
             value = getattr(part, field.name, None)
