@@ -53,14 +53,10 @@ class Origins(Mapping[str, Origin]):
 
     __slots__ = ("_found", "_layer", "_source")
 
-    _source: Provenance | None
-    _layer: Layer
-    _found: dict[str, Origin] | None
-
     def __init__(self, source: Provenance | None, layer: Layer, found: dict[str, Origin] | None = None) -> None:
-        self._source = source  # None where all are given
-        self._layer = layer
-        self._found = found  # made when it is needed: there may be many layers
+        self._source: Provenance | None = source  # None where all are given
+        self._layer: Layer = layer
+        self._found: dict[str, Origin] | None = found  # made when it is needed: there may be many layers
 
     def __getitem__(self, field: str) -> Origin:
         found = self._found
@@ -135,12 +131,9 @@ def values_of(block: Message | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, field in block.__schema__.fields.items() if block is not None else ():
         value = getattr(block, name)
-        if value is None:
-            continue
-        if not field.is_message:
+        if field.is_message:
+            for inner, held in values_of(value).items():
+                found[name + "." + inner] = held
+        elif value is not None:
             found[name] = value
-            continue
-        for inner in value.__schema__.fields:
-            if getattr(value, inner) is not None:
-                found[name + "." + inner] = getattr(value, inner)
     return found

@@ -34,7 +34,18 @@ class Cursor(NamedTuple):
 
     @property
     def words(self) -> str:
-        return word_value(self.json)
+        """The value, as a message shows it."""
+        if isinstance(self.value, dict):
+            return "an object"
+        if isinstance(self.value, list):
+            return "a list"
+        if isinstance(self.value, int) and not isinstance(self.value, bool) and abs(self.value) > 10**20:
+            return "a number of {} bits".format(self.value.bit_length())
+        if isinstance(self.value, float) and self.value != self.value:
+            return "NaN"
+        if self.value is None or isinstance(self.value, bool):
+            return {True: "true", False: "false", None: "null"}[self.value]
+        return shorten(repr(self.value))
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -87,21 +98,6 @@ class Cursor(NamedTuple):
             for start, end in entry.repeated:
                 again = Cursor(self.reporter, Json(None, start, end), (*self.path, key))
                 again.report("duplicate-field", "the key is there twice in one object", "keep one of the two")
-
-
-def word_value(value: Json) -> str:
-    plain = value.value
-    if isinstance(plain, dict):
-        return "an object"
-    if isinstance(plain, list):
-        return "a list"
-    if isinstance(plain, int) and not isinstance(plain, bool) and abs(plain) > 10**20:
-        return "a number of {} bits".format(plain.bit_length())
-    if isinstance(plain, float) and plain != plain:
-        return "NaN"
-    if plain is None or isinstance(plain, bool):
-        return {True: "true", False: "false", None: "null"}[plain]
-    return shorten(repr(plain))
 
 
 def has_constants(part: Cursor, template: Items) -> bool:

@@ -150,7 +150,9 @@ class QuantConfig:
             if at is not None:
                 self.extents[key] = at.extent
             if key == "version":
-                self.globals[key] = self.version(at)
+                self.globals[key] = VERSION
+                if at is not None and not is_same(at.value, VERSION):
+                    at.report("out-of-range", "it is {}, and only {} is known".format(at.words, VERSION))
             elif at is None and key not in self.layout.when_set:
                 field = self.config_fields[key]
                 self.globals[key] = [] if field.label == REPEATED else field.default
@@ -162,11 +164,6 @@ class QuantConfig:
             if key not in self.layout.globals and self.is_layer(key, at):
                 layer = self.by_name[key]
                 self.layers[layer.name] = self.layer(layer, at, alike)
-
-    def version(self, at: Cursor | None) -> int:
-        if at is not None and not is_same(at.value, VERSION):
-            at.report("out-of-range", "it is {}, and only {} is known".format(at.words, VERSION))
-        return VERSION
 
     def global_value(self, key: str, at: Cursor) -> Any:
         field = self.config_fields[key]
