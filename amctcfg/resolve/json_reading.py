@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
@@ -26,7 +27,7 @@ from .plan import Plan
 from .resolver import DOCUMENTED, Resolver
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Mapping, Optional
+    from typing import Any, Callable, Dict, Iterable, Mapping, Optional
 
     from ..flavours.json_layout import Items
     from ..messages.sharing import IdentityCache
@@ -121,7 +122,8 @@ class QuantConfig:
         self.messages: dict[str, list[Message]] = {}
         self.extents: dict[str, tuple[int, int]] = {}  # of the global keys that are there
         self.unfused: frozenset[str] = frozenset()
-        self.last_origins: tuple[str, dict[str, Origin]] = ("", {})  # of the layer that was asked about last
+        # Those of the layer that was asked about last are kept.
+        self.origins_of: Callable[[Layer], dict[str, Origin]] = lru_cache(maxsize=1)(self.read_origins)
         self.read(Cursor(self.report, root, ()))
         self.errors.sort(key=lambda error: error.span or (1 << 62,))
 
@@ -161,9 +163,8 @@ class QuantConfig:
         self.unfused = frozenset(self.globals.get("skip_fusion_layers", ()))
         alike: IdentityCache[LayerEntry | None] = {}
         for key, at in root.children():
-            if key not in self.layout.globals and self.is_layer(key, at):
-                layer = self.by_name[key]
-                self.layers[layer.name] = self.layer(layer, at, alike)
+            if key not in self.layout.globals:
+                self.layer(key, at, alike)
 
     def global_value(self, key: str, at: Cursor) -> Any:
         field = self.config_fields[key]
@@ -222,19 +223,6 @@ class QuantConfig:
                 values[member] = self.part_values(None, member, fields[member].kind, templates[member], part, {})
         return values
 
-    def is_layer(self, key: str, at: Cursor) -> bool:
-        layer = self.by_name.get(key)
-        if layer is None:
-            self.unknown[key] = at.json
-            self.unknown_layer(key, at.key())
-        elif not self.flavour.quantizes(layer):
-            at.key().report("not-quantizable", "this layer can't be quantized", "delete its entry")
-        elif not at.json.is_object:
-            at.report("wrong-type", "a layer has an object, not {}".format(at.words))
-        else:
-            return True
-        return False
-
     def unknown_layer(self, name: str, at: Cursor) -> None:
         if self.names is None:
             self.names = NameIndex(layer.name for layer in self.known if self.flavour.quantizes(layer))
@@ -245,11 +233,21 @@ class QuantConfig:
 
     # ------------------------------------------------------------ a layer
 
-    def layer(self, layer: Layer, at: Cursor, alike: IdentityCache[LayerEntry | None]) -> LayerEntry:
-        """Read the entry of a layer; of those that are written alike, one without errors for each type of layers."""
-        place = at.json._replace(value=None) if self.source else at.json
-        entry = by_identity(alike, at.value, (layer.type, layer.lacks), self.entry_without_errors, layer, at)
-        return (entry or self.entry(layer, self.entry_at(layer, place), {}))._replace(json=place)
+    def layer(self, name: str, at: Cursor, alike: IdentityCache[LayerEntry | None]) -> None:
+        """Read what stands at the name of a layer; of entries that are written alike, one without errors for each type."""
+        layer = self.by_name.get(name)
+        if layer is None:
+            self.unknown[name] = at.json
+            self.unknown_layer(name, at.key())
+        elif not self.flavour.quantizes(layer):
+            at.key().report("not-quantizable", "this layer can't be quantized", "delete its entry")
+        elif not at.json.is_object:
+            at.report("wrong-type", "a layer has an object, not {}".format(at.words))
+        else:
+            place = at.json._replace(value=None) if self.source else at.json
+            entry = by_identity(alike, at.value, (layer.type, layer.lacks), self.entry_without_errors, layer, at)
+            entry = entry or self.entry(layer, self.entry_at(layer, place), {})
+            self.layers[name] = entry._replace(json=place)
 
     def entry_without_errors(self, layer: Layer, at: Cursor) -> LayerEntry | None:
         """Read an entry; None for one with errors, which each layer has at a place of its own."""
@@ -426,24 +424,18 @@ class QuantConfig:
         enabled, block = (entry.enabled, entry.block) if entry else (False, self.defaults.calibration(layer))
         return EffectiveConfig(layer, enabled, self.is_fused(layer), block, Origins(self, layer))
 
-    def origins_of(self, layer: Layer) -> dict[str, Origin]:
-        name, origins = self.last_origins
-        if name == layer.name and origins:
-            return origins
+    def read_origins(self, layer: Layer) -> dict[str, Origin]:
         entry = self.layers.get(layer.name)
         if entry is None:
-            origins = dict(Origins(self.defaults, layer), quant_enable=Origin("default", False), fuse=self.fuse(layer))
-        else:
-            places: Places = {}
-            read = self.entry(layer, self.entry_at(layer, entry.json), places)
-            values = values_of(read.block)
-            origins = {
-                "quant_enable": self.origin(read.enabled, places.pop("quant_enable")),
-                "fuse": self.fuse(layer),
-                **{name: self.origin(values.get(name), at) for name, at in places.items()},
-            }
-        self.last_origins = layer.name, origins
-        return origins
+            return dict(Origins(self.defaults, layer), quant_enable=Origin("default", False), fuse=self.fuse(layer))
+        places: Places = {}
+        read = self.entry(layer, self.entry_at(layer, entry.json), places)
+        values = values_of(read.block)
+        return {
+            "quant_enable": self.origin(read.enabled, places.pop("quant_enable")),
+            "fuse": self.fuse(layer),
+            **{name: self.origin(values.get(name), at) for name, at in places.items()},
+        }
 
     def names_of(self, layer: Layer) -> Iterable[str]:
         return self.origins_of(layer)
