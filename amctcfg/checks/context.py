@@ -52,7 +52,6 @@ class Context:
         self.config: Configuration = self.resolver.config
         self.document: Document[Configuration] | None = self.resolver.document
         self.flavour: Flavour = self.resolver.flavour
-        self.rules: Rules = rules
         self.soc: str | None = soc  # the processor that the model is for
         self.has_layers: bool = layers is not None
         self.layers: Layers = check_layers(layers or ())

@@ -166,7 +166,7 @@ def check_types(context: Context) -> Iterator[Diagnostic]:
 
 def report_lack(context: Context, asked: Occurrence, lack: list[Layer], layer_type: str) -> Diagnostic:
     severity, why = ERROR, ", of type {}".format(layer_type)
-    if context.rules == TOOLKIT:
+    if context.resolver.rules == TOOLKIT:
         severity, why = WARNING, "; the toolkit writes it and refuses it later"
     whom = quote_names(layer.name for layer in lack) + why
     return report_asked(context, asked, whom, "give these layers overrides of their own", severity)

@@ -62,7 +62,7 @@ def expand_context(context: Context) -> Plan:
 
     def remake(_: Plan) -> tuple[Any, ...]:
         given = context.document or context.config
-        return unpickle_plan, (given, context.layers, context.rules, context.flavour, context.soc)
+        return unpickle_plan, (given, context.layers, context.resolver.rules, context.flavour, context.soc)
 
     effective = map(context.resolver.merge, context.supported)
     layout = context.flavour.layout
@@ -71,7 +71,5 @@ def expand_context(context: Context) -> Plan:
     return Plan(effective, context.config, context.flavour, global_keys, remake, make_warnings, context.resolver, name)
 
 
-def unpickle_plan(
-    config: Any, layers: tuple[Layer, ...], rules: Rules, flavour: Flavour, soc: str | None = None
-) -> Plan:
+def unpickle_plan(config: Any, layers: tuple[Layer, ...], rules: Rules, flavour: Flavour, soc: str | None) -> Plan:
     return expand_context(Context(config, layers, rules, flavour, soc=soc))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Iterable, Iterator, Mapping, Tuple
+from typing import Any, Callable, Iterable, Iterator, Mapping
 
 from ..diagnostics.diagnostic import Diagnostic
 from ..flavours.common import Configuration
@@ -12,10 +12,6 @@ from ..flavours.flavour import Flavour
 from .effective import EffectiveConfig
 from .json_writing import settings_beside, write_layers
 from .resolver import Resolver
-
-Warnings = Callable[[], Tuple[Diagnostic, ...]]
-# Gives the function that makes a plan again, and its arguments, for pickle.
-Remake = Callable[["Plan"], Tuple[Any, ...]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -38,8 +34,9 @@ class Plan(Mapping[str, EffectiveConfig]):
     config: Configuration | None
     flavour: Flavour
     _globals: dict[str, Any]
-    _remake: Remake | None = None
-    _make_warnings: Warnings | None = None
+    # Gives the function that makes a plan again, and its arguments, for pickle.
+    _remake: Callable[[Plan], tuple[Any, ...]] | None = None
+    _make_warnings: Callable[[], tuple[Diagnostic, ...]] | None = None
     resolver: Resolver | None = None
     name: str = ""
     _layers: dict[str, EffectiveConfig] = dataclasses.field(init=False)
