@@ -267,17 +267,15 @@ def check_reserved_names(context: Context) -> Iterator[Diagnostic]:
     layout = context.flavour.layout
     for layer in context.supported:
         if layout is not None and layer.name in (*layout.globals, *layout.reserved):
-            message = "the model has a layer named '{}', which the toolkit takes for a global key of the JSON".format(
-                layer.name
-            )
-            yield context.report(ERROR, "reserved-name", message, None, "rename that node of the graph")
+            words = "the model has a layer named '{}', which the toolkit takes for a global key of the JSON"
+            hint = "rename that node of the graph"
+            yield context.report(ERROR, "reserved-name", words.format(layer.name), None, hint)
 
 
 def check_anything_quantized(context: Context) -> Iterator[Diagnostic]:
     if getattr(context.config, "tensor_quantize", ()):
         return
     quantizable = context.flavour.quantizable_types
-    hint: str | None
     if not context.supported:
         message = "the model has no layer that can be quantized"
         hint = "the quantizable types are {}".format(", ".join(sorted(quantizable)))

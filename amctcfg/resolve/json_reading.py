@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..diagnostics.source import Source, Span
 from ..diagnostics.suggestions import NameIndex, did_you_mean, nearest
 from ..diagnostics.words import quote_name
@@ -125,7 +125,7 @@ class QuantConfig:
         # Those of the layer that was asked about last are kept.
         self.origins_of: Callable[[Layer], dict[str, Origin]] = lru_cache(maxsize=1)(self.read_origins)
         self.read(Cursor(self.report, root, ()))
-        self.errors.sort(key=lambda error: error.span or (1 << 62,))
+        self.errors.sort(key=position)
 
     @property
     def text(self) -> str | None:
