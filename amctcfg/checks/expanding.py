@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Iterable
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
@@ -56,6 +57,7 @@ def expand_context(context: Context) -> Plan:
     if any(diagnostic.severity == ERROR for diagnostic in found):
         raise ConfigError([d for d in found if d.severity == ERROR], text)
 
+    @lru_cache(maxsize=None)
     def make_warnings() -> tuple[Diagnostic, ...]:
         everything = add_warnings(context, found)
         return everything if text is None else Settings(text, "").without_ignored(everything)

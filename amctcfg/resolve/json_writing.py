@@ -8,22 +8,17 @@ import re
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping
 
-from ..flavours.common import Configuration
-from ..flavours.flavour import Flavour
 from ..flavours.json_layout import Layout
 from ..messages.message import Message, construct
 from ..messages.sharing import by_identity
 from .effective import EffectiveConfig
-from .resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
+from .resolver import Resolver
 
 if TYPE_CHECKING:
     from ..flavours.json_layout import Items
     from ..messages.sharing import IdentityCache
 
     Template = Callable[[Message], str]  # writes a layer with this block
-
-# The fields of a configuration that say what single layers get.
-OF_LAYERS = ("skip_layers", "skip_layer_types", COMMON, OF_TYPE, OF_LAYER)
 
 VERSION = 1  # of the JSON quantization config
 
@@ -47,17 +42,6 @@ def global_values(resolver: Resolver, layout: Layout) -> dict[str, Any]:
             found[key] = [tensor_values(resolver, layout, entry) for entry in value]
         else:
             found[key] = plain(field.default if value is None else value)
-    return found
-
-
-def settings_beside(config: Configuration, flavour: Flavour, keys: Iterable[str]) -> dict[str, Any]:
-    """Return what a configuration says of the model as a whole that is not among the keys; absent fields have their default."""
-    blocks = (*OF_LAYERS, *(name for name, _ in flavour.deprecated_blocks))
-    found: dict[str, Any] = {}
-    for name, field in config.__schema__.fields.items():
-        if name not in keys and name not in blocks:
-            value = getattr(config, name)
-            found[name] = plain(field.default if value is None else value)
     return found
 
 

@@ -10,8 +10,11 @@ from ..diagnostics.diagnostic import Diagnostic
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from .effective import EffectiveConfig
-from .json_writing import settings_beside, write_layers
-from .resolver import Resolver
+from .json_writing import plain, write_layers
+from .resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
+
+# The fields of a configuration that say what single layers get.
+OF_LAYERS = ("skip_layers", "skip_layer_types", COMMON, OF_TYPE, OF_LAYER)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -36,7 +39,7 @@ class Plan(Mapping[str, EffectiveConfig]):
     _globals: dict[str, Any]
     # Gives the function that makes a plan again, and its arguments, for pickle.
     _remake: Callable[[Plan], tuple[Any, ...]] | None = None
-    _make_warnings: Callable[[], tuple[Diagnostic, ...]] | None = None
+    _make_warnings: Callable[[], tuple[Diagnostic, ...]] = tuple
     resolver: Resolver | None = None
     name: str = ""
     _layers: dict[str, EffectiveConfig] = dataclasses.field(init=False)
@@ -47,10 +50,7 @@ class Plan(Mapping[str, EffectiveConfig]):
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """All warnings: from reading, from the configuration alone, and on these layers. Computed on first access."""
-        if "_warnings" not in self.__dict__:
-            self.__dict__["_warnings"] = self._make_warnings() if self._make_warnings else ()
-        found: tuple[Diagnostic, ...] = self.__dict__["_warnings"]
-        return found
+        return self._make_warnings()
 
     def __getitem__(self, name: str) -> EffectiveConfig:
         return self._layers[name]
@@ -162,5 +162,11 @@ class Plan(Mapping[str, EffectiveConfig]):
     def model_settings(self) -> dict[str, Any]:
         """The settings that hold for the model as a whole: the global keys, and fields of the configuration that no
         JSON has."""
-        beside = {} if self.config is None else settings_beside(self.config, self.flavour, self._globals)
-        return dict(self._globals, **beside)
+        found = dict(self._globals)
+        if self.config is not None:
+            of_layers = (*OF_LAYERS, *(name for name, _ in self.flavour.deprecated_blocks))
+            for name, field in self.config.__schema__.fields.items():
+                if name not in found and name not in of_layers:
+                    value = getattr(self.config, name)
+                    found[name] = plain(field.default if value is None else value)
+        return found
