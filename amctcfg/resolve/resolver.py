@@ -56,8 +56,6 @@ class Tier(NamedTuple):
     path: Path
 
 
-Parts = Sequence[Optional[Message]]  # what the blocks of a layer have of an algorithm
-
 DEFAULT: TierName = "default"
 BY_LAYER_TYPE: TierName = "layer_type"
 
@@ -219,17 +217,17 @@ class Resolver:
     def block_of(self, layer: Layer, tiers: list[Tier]) -> Message:
         """Return what `decide_field` decides, as a block; its values are those of messages that were validated."""
         values: dict[str, Any] = dict(self.block_class.__schema__.blank)
-        blocks = [tier.block for tier in tiers]
         for field in self.scalars:
-            values[field.name] = self.decide_field(field, (), blocks, layer, tiers).value
-        for chosen, parts in self.chosen_parts(layer, tiers):
+            values[field.name] = self.decide_field(field, (field.name,), layer, tiers).value
+        for chosen in self.algorithms(layer, tiers):
             kind = self.block_class.__schema__.fields[chosen].kind
-            found = dict(kind.__schema__.blank if not parts or parts[0] is None else parts[0].__dict__)
+            top = getattr(tiers[0].block, chosen, None) if tiers else None
+            found = dict(kind.__schema__.blank if top is None else top.__dict__)
             for field, requirements in requiring_fields(kind):  # of others the layer gets what its highest block says
                 found[field.name] = self.fallback(requirements, found[field.name], layer, tiers)
             for name in [name for name, value in found.items() if value is None]:
                 field = kind.__schema__.fields[name]
-                found[name] = self.decide_field(field, (chosen,), parts, layer, tiers).value
+                found[name] = self.decide_field(field, (chosen, name), layer, tiers).value
             values[chosen] = construct(kind, found)
         return construct(self.block_class, values)
 
@@ -271,26 +269,26 @@ class Resolver:
         """Return the winning settings of the fields that are looked for below a layer's block."""
         tiers = self.tiers(layer)
         return {
-            name: self.decide_field(field, inside, parts, layer, tiers)
-            for name, field, inside, parts in self.fields_of(layer, tiers)
+            ".".join(path): self.decide_field(field, path, layer, tiers)
+            for path, field in self.fields_of(layer, tiers)
             if cascade_of(field) is not None
         }
 
-    def fields_of(self, layer: Layer, tiers: list[Tier]) -> Iterator[tuple[str, Field, tuple[str, ...], Parts]]:
-        """Yield the fields that a layer gets: dotted name, field, the name of the part that holds it, and the parts of the blocks."""
+    def fields_of(self, layer: Layer, tiers: list[Tier]) -> Iterator[tuple[tuple[str, ...], Field]]:
+        """Yield the fields that a layer gets, each with its path in a block."""
         for field in self.scalars:
-            yield field.name, field, (), [tier.block for tier in tiers]
-        for chosen, parts in self.chosen_parts(layer, tiers):
+            yield (field.name,), field
+        for chosen in self.algorithms(layer, tiers):
             for field in self.block_class.__schema__.fields[chosen].kind.__schema__.fields.values():
-                yield chosen + "." + field.name, field, (chosen,), parts
+                yield (chosen, field.name), field
 
-    def chosen_parts(self, layer: Layer, tiers: list[Tier]) -> Iterator[tuple[str, Parts]]:
-        """Yield the algorithm of each group that the layer gets, with what the blocks have of it."""
+    def algorithms(self, layer: Layer, tiers: list[Tier]) -> Iterator[str]:
+        """Yield the algorithm of each group that the layer gets."""
         top = tiers[0].block if tiers else None
         for names, default in self.groups:
             chosen = (None if top is None else member_in(top, names)) or default
             if chosen is not None and not self.is_dropped(chosen, layer, tiers):
-                yield chosen, [getattr(tier.block, chosen, None) for tier in tiers]
+                yield chosen
 
     def is_dropped(self, part: str, layer: Layer, tiers: list[Tier]) -> bool:
         """Return whether the layer can't have an algorithm that its block asks for."""
@@ -299,15 +297,13 @@ class Resolver:
             return False
         return any(self.falls_back(requirement, layer, tiers) for requirement in requirements)
 
-    def decide_field(
-        self, field: Field, inside: tuple[str, ...], parts: Parts, layer: Layer, tiers: list[Tier]
-    ) -> Origin:
-        """Decide one field of the messages that the blocks hold `inside`, None for a block without one.
+    def decide_field(self, field: Field, path: tuple[str, ...], layer: Layer, tiers: list[Tier]) -> Origin:
+        """Decide the field at a path in the blocks.
 
         The highest block counts as a whole: what it leaves out has its default. Only fields that cascade are looked for
         further down, in blocks with the same algorithm. What the layer can't have falls back.
         """
-        winner = self.find_setting(field, inside, parts, layer, tiers)
+        winner = self.find_setting(field, path, layer, tiers)
         value = self.fallback(requirements_of(field), winner.value, layer, tiers)
         return winner if value is winner.value else Origin(BY_LAYER_TYPE, value)
 
@@ -318,17 +314,25 @@ class Resolver:
                 value = requirement.instead
         return value
 
-    def find_setting(
-        self, field: Field, inside: tuple[str, ...], parts: Parts, layer: Layer | None, tiers: list[Tier]
-    ) -> Origin:
-        """Take the first block that sets a field, of those that count, else the global field of its cascade, else the default."""
-        for tier, part in zip(tiers[:1] if cascade_of(field) is None else tiers, parts):
-            if self.rules == TOOLKIT and tier.name == OF_TYPE and tiers[0].name == OF_LAYER:
-                continue
-            value = getattr(part, field.name, None)
+    def find_setting(self, field: Field, path: tuple[str, ...], layer: Layer | None, tiers: list[Tier]) -> Origin:
+        """Take the first setting in the blocks that count for a field, else the default."""
+        if cascade_of(field) is None:
+            tiers = tiers[:1]
+        elif self.rules == TOOLKIT and tiers and tiers[0].name == OF_LAYER:
+            tiers = [tier for tier in tiers if tier.name != OF_TYPE]
+        return next(self.settings(field, path, tiers), None) or Origin(DEFAULT, self.default(field, layer))
+
+    def settings(self, field: Field, path: tuple[str, ...], tiers: list[Tier]) -> Iterator[Origin]:
+        """Yield what the blocks set at a path, and last what the global field of its cascade does."""
+        for tier in tiers:
+            value: Any = tier.block
+            for step in path:
+                value = getattr(value, step, None)
             if value is not None:
-                return Origin(tier.name, value, (*tier.path, *inside, field.name))
-        return self.overall(field) or Origin(DEFAULT, self.default(field, layer))
+                yield Origin(tier.name, value, (*tier.path, *path))
+        overall = self.overall(field)
+        if overall:
+            yield overall
 
     def overall(self, field: Field) -> Origin | None:
         """Return the global field that decides where no block does, if it is set."""
@@ -360,38 +364,25 @@ class Resolver:
     def tensor_values(self, entry: Message, member: str) -> dict[str, Any]:
         """Return the values of a tensor's algorithm; what cascades does so as for a layer without other blocks."""
         tiers = [Tier(OF_LAYER, entry, ()), *([self.common] if self.common else [])]
-        parts = [getattr(tier.block, member) for tier in tiers]
-        fields = entry.__schema__.fields[member].kind.__schema__.fields.values()
-        return {field.name: self.find_setting(field, (member,), parts, None, tiers).value for field in fields}
+        fields = entry.__schema__.fields[member].kind.__schema__.fields.items()
+        return {name: self.find_setting(field, (member, name), None, tiers).value for name, field in fields}
 
     # ------------------------------------------------------------ where values come from
 
     def names_of(self, layer: Layer) -> list[str]:
-        return [*SWITCHES, *[name for name, _, _, _ in self.fields_of(layer, self.tiers(layer))]]
+        return [*SWITCHES, *(".".join(path) for path, _ in self.fields_of(layer, self.tiers(layer)))]
 
     def origin_of(self, layer: Layer, wanted: str) -> Origin:
         """Return the origin of a field of a layer, by dotted name. Raises `KeyError` for one that the layer does not get."""
         if wanted in SWITCHES:
             return self.quant_enable(layer) if wanted == "quant_enable" else self.fuse(layer)
         tiers = self.tiers(layer)
-        for name, field, inside, parts in self.fields_of(layer, tiers):
-            if name == wanted:
-                winner = self.decide_field(field, inside, parts, layer, tiers)
-                losers = [self.place(setting) for setting in self.settings(name, tiers) if setting != winner]
+        for path, field in self.fields_of(layer, tiers):
+            if ".".join(path) == wanted:
+                winner = self.decide_field(field, path, layer, tiers)
+                losers = [self.place(setting) for setting in self.settings(field, path, tiers) if setting != winner]
                 return self.place(winner)._replace(shadowed=tuple(losers))
         raise KeyError(wanted)
-
-    def settings(self, name: str, tiers: list[Tier]) -> Iterator[Origin]:
-        steps = name.split(".")
-        for tier in tiers:
-            value: Any = tier.block
-            for step in steps:
-                value = getattr(value, step, None)
-            if value is not None:
-                yield Origin(tier.name, value, (*tier.path, *steps))
-        overall = self.overall(self.block_class.__schema__.along(name)[-1])
-        if overall:
-            yield overall
 
     def place(self, setting: Origin) -> Origin:
         """Return a setting with its place in the text."""
