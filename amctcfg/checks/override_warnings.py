@@ -7,7 +7,6 @@ from typing import Any, Iterator, Sequence
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
-from ..flavours.common import OverrideLayerType
 from ..flavours.layer import Layer
 from ..flavours.requirement import ERROR, cascade_of, requirements_in, requirements_of
 from ..resolve.effective import values_of
@@ -46,21 +45,20 @@ def report_skipped_overrides(context: Context, path: Path, names: Sequence[str],
     return context.report(WARNING, "skipped-override", words, path, hint.format(by))
 
 
-def iter_type_overrides(context: Context) -> Iterator[tuple[Path, OverrideLayerType]]:
+def iter_type_overrides(context: Context) -> Iterator[tuple[Path, str]]:
     """Yield the overrides of types that aren't skipped; of several for one type, which are an error, the one that counts."""
     resolver = context.resolver
     for path, entry in context.entries(OF_TYPE):
         if entry.layer_type not in resolver.skipped_types and resolver.types[entry.layer_type].path[1] == path[1]:
-            yield path, entry
+            yield path, entry.layer_type
 
 
 def check_partial_overrides(context: Context) -> Iterator[Diagnostic]:
     """Report what a block leaves out: it takes its default, where people expect it to be inherited."""
     resolver = context.resolver
-    for path, entry in iter_type_overrides(context):
-        if affected_by_type_override(context, entry.layer_type) or not context.has_layers:
-            some = Layer("", entry.layer_type)
-            yield from check_partial_override(context, path, resolver.tiers_of(None, entry.layer_type), some)
+    for path, name in iter_type_overrides(context):
+        if affected_by_type_override(context, name) or not context.has_layers:
+            yield from check_partial_override(context, path, resolver.tiers_of(None, name), Layer("", name))
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if entry.layer_name in resolver.skipped_names or (layer is not None and not resolver.is_quantized(layer)):
@@ -139,8 +137,7 @@ def check_ignored_overrides(context: Context) -> Iterator[Diagnostic]:
 
 
 def check_unused_overrides(context: Context) -> Iterator[Diagnostic]:
-    for path, entry in iter_type_overrides(context):
-        name = entry.layer_type
+    for path, name in iter_type_overrides(context):
         if name in context.flavour.quantizable_types and not affected_by_type_override(context, name):
             why = "the model has no quantizable layer of type {}"
             if context.by_type.get(name):
@@ -188,8 +185,7 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
     """Report overrides with and without which every layer has the same, under both sets of rules."""
     resolver = context.resolver
     resolvers = [resolver.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
-    for path, entry in iter_type_overrides(context):
-        name = entry.layer_type
+    for path, name in iter_type_overrides(context):
         if path in context.wrong or not affected_by_type_override(context, name):
             continue
         layers = context.by_type.get(name, [])

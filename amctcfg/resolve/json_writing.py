@@ -12,7 +12,7 @@ from ..flavours.json_layout import Layout
 from ..messages.message import Message, construct
 from ..messages.sharing import by_identity
 from .effective import EffectiveConfig
-from .resolver import Resolver
+from .resolver import Resolver, member_in
 
 if TYPE_CHECKING:
     from ..flavours.json_layout import Items
@@ -61,8 +61,8 @@ def tensor_values(resolver: Resolver, layout: Layout, entry: Message) -> dict[st
     found = {name: getattr(entry, name) for name, field in fields.items() if not field.is_message}
     for key, templates in layout.parts.items():
         members = [name for name in templates if name in fields]
-        member = next((name for name in members if getattr(entry, name) is not None), members[0] if members else None)
-        if member is not None:
+        if members:
+            member = member_in(entry, members) or members[0]
             found[key] = write_part(templates[member], resolver.tensor_values(entry, member))
     return found
 
