@@ -233,23 +233,23 @@ class Resolver:
 
     # ------------------------------------------------------------ the rules
 
-    def quant_enable(self, layer: Layer) -> Origin:
-        """Decide whether a layer is quantized: not if its name is skipped, or its type, or it can't be."""
+    def quant_enable(self, layer: Layer) -> list[Origin]:
+        """List what decides whether a layer is quantized: not if its name is skipped, or its type, or it can't be."""
         reasons = self.in_list("skip_layers", self.skipped_names, layer.name)
         reasons += self.in_list("skip_layer_types", self.skipped_types, layer.type)
         if not self.flavour.quantizes(layer):
             reasons.append(Origin("unsupported", False))
-        return first(reasons, Origin(DEFAULT, True))
+        return reasons or [Origin(DEFAULT, True)]
 
-    def fuse(self, layer: Layer) -> Origin:
-        """Decide whether BN is fused: unless `skip_fusion_layers` names the layer, or `do_fusion` is false."""
+    def fuse(self, layer: Layer) -> list[Origin]:
+        """List what decides whether BN is fused: unless `skip_fusion_layers` names the layer, or `do_fusion` is false."""
         settings = self.in_list("skip_fusion_layers", self.unfused_names, layer.name)
         if self.config.do_fusion is not None:
-            settings.append(self.place(Origin("do_fusion", self.config.do_fusion, ("do_fusion",))))
-        return first(settings, Origin(DEFAULT, True))
+            settings.append(Origin("do_fusion", self.config.do_fusion, ("do_fusion",)))
+        return settings or [Origin(DEFAULT, True)]
 
     def in_list(self, field: TierName, names: dict[str, int], name: str) -> list[Origin]:
-        return [self.place(Origin(field, False, (field, names[name])))] if name in names else []
+        return [Origin(field, False, (field, names[name]))] if name in names else []
 
     def tiers(self, layer: Layer) -> list[Tier]:
         return self.tiers_of(layer.name, layer.type)
@@ -374,24 +374,23 @@ class Resolver:
 
     def origin_of(self, layer: Layer, wanted: str) -> Origin:
         """Return the origin of a field of a layer, by dotted name. Raises `KeyError` for one that the layer does not get."""
+        winner, *losers = map(self.place, self.contest(layer, wanted))
+        return winner._replace(shadowed=tuple(losers))
+
+    def contest(self, layer: Layer, wanted: str) -> list[Origin]:
+        """List what sets a field of a layer, the winner first."""
         if wanted in SWITCHES:
             return self.quant_enable(layer) if wanted == "quant_enable" else self.fuse(layer)
         tiers = self.tiers(layer)
         for path, field in self.fields_of(layer, tiers):
             if ".".join(path) == wanted:
                 winner = self.decide_field(field, path, layer, tiers)
-                losers = [self.place(setting) for setting in self.settings(field, path, tiers) if setting != winner]
-                return self.place(winner)._replace(shadowed=tuple(losers))
+                return [winner, *(setting for setting in self.settings(field, path, tiers) if setting != winner)]
         raise KeyError(wanted)
 
     def place(self, setting: Origin) -> Origin:
         """Return a setting with its place in the text."""
         return setting._replace(span=self.document.span(setting.path)) if self.document and setting.path else setting
-
-
-def first(settings: list[Origin], default: Origin) -> Origin:
-    """Return the first setting, which shadows the others, or the default."""
-    return settings[0]._replace(shadowed=tuple(settings[1:])) if settings else default
 
 
 def indices(names: Iterable[str | None]) -> dict[str, int]:
