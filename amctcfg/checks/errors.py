@@ -130,10 +130,6 @@ def check_type_names(context: Context) -> Iterator[Diagnostic]:
 # ---------------------------------------------------------------- requirements that a layer can't satisfy
 
 
-def occurrences_at(path: Path, block: Message) -> Iterator[Occurrence]:
-    return (asked._replace(path=(*path, *asked.path)) for asked in occurrences(block))
-
-
 def report_asked(
     context: Context, asked: Occurrence, whom: str, hint: str, severity: Severity = ERROR, code: str | None = None
 ) -> Diagnostic:
@@ -148,7 +144,7 @@ def check_types(context: Context) -> Iterator[Diagnostic]:
         layer_type = context.flavour.types.get(name)
         if layer_type is None or not layer_type.quantizable or tier.block is None:  # which could not be read
             continue
-        for asked in occurrences_at(tier.path, tier.block):
+        for asked in occurrences(tier.block, tier.path):
             ability = asked.requirement.ability_in(tier.block, by_type=True)
             if layer_type.has(ability):
                 others = without_own_override(context, name)
@@ -209,7 +205,7 @@ def check_common(context: Context) -> Iterator[Diagnostic]:
     if tier is None:
         return
     overrides_are_read = not {(OF_LAYER,), (OF_TYPE,)} & context.incomplete
-    for asked in occurrences_at(tier.path, tier.block):
+    for asked in occurrences(tier.block, tier.path):
         hit = [
             layer
             for layer in context.supported

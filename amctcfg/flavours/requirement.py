@@ -115,8 +115,8 @@ def requiring_fields(cls: Any) -> tuple[tuple[Field, tuple[Requirement, ...]], .
     )
 
 
-def occurrences(block: Message) -> Iterator[Occurrence]:
-    """Yield what a block asks for that not every layer can have."""
+def occurrences(block: Message, path: tuple[str | int, ...] = ()) -> Iterator[Occurrence]:
+    """Yield what the block at a path asks for that not every layer can have."""
     cls: Any = type(block)
     for field, requirements in requiring_fields(cls):
         part = getattr(block, field.name)
@@ -124,12 +124,12 @@ def occurrences(block: Message) -> Iterator[Occurrence]:
             continue
         for requirement in requirements:
             if field.is_message or part in requirement.values:
-                yield Occurrence(requirement, None if field.is_message else part, (field.name,))
+                yield Occurrence(requirement, None if field.is_message else part, (*path, field.name))
         for inner, asked in requiring_fields(field.kind) if field.is_message else ():
             value = getattr(part, inner.name)
             for requirement in asked:
                 if value is not None and value in requirement.values:
-                    yield Occurrence(requirement, value, (field.name, inner.name))
+                    yield Occurrence(requirement, value, (*path, field.name, inner.name))
 
 
 def requirements_in(block: Message) -> list[Requirement]:
