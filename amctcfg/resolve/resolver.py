@@ -225,9 +225,9 @@ class Resolver:
             found = dict(kind.__schema__.blank if top is None else top.__dict__)
             for field, requirements in requiring_fields(kind):  # of others the layer gets what its highest block says
                 found[field.name] = self.fallback(requirements, found[field.name], layer, tiers)
-            for name in [name for name, value in found.items() if value is None]:
-                field = kind.__schema__.fields[name]
-                found[name] = self.decide_field(field, (chosen, name), layer, tiers).value
+            for name, field in kind.__schema__.fields.items():
+                if found[name] is None:
+                    found[name] = self.decide_field(field, (chosen, name), layer, tiers).value
             values[chosen] = construct(kind, found)
         return construct(self.block_class, values)
 
@@ -330,15 +330,10 @@ class Resolver:
                 value = getattr(value, step, None)
             if value is not None:
                 yield Origin(tier.name, value, (*tier.path, *path))
-        overall = self.overall(field)
-        if overall:
-            yield overall
-
-    def overall(self, field: Field) -> Origin | None:
-        """Return the global field that decides where no block does, if it is set."""
         name: Any = cascade_of(field)
         value = getattr(self.config, name) if name else None
-        return None if value is None else Origin(name, value, (name,))
+        if value is not None:
+            yield Origin(name, value, (name,))
 
     def default(self, field: Field, layer: Layer | None) -> Any:
         """Return the default of an absent field; None if it depends on a type that is not known."""
