@@ -116,13 +116,8 @@ def merge(
     return Resolver(config, rules, flavour).merge(layer)
 
 
-def flavour_of(config: Any, flavour: Flavour | None) -> Flavour:
-    """Return the flavour that a configuration is in: the one given, the document's, or the one that its class is of."""
-    if isinstance(config, Document):
-        root = type(config.config)
-        flavour = flavour or config.flavour
-    else:
-        root = type(config)
+def flavour_of(root: type[Message], flavour: Flavour | None, given: str) -> Flavour:
+    """Return the flavour that configurations of a class are in; `given` says in an error what there is instead of one."""
     if flavour is None:
         from ..flavours import FLAVOURS
 
@@ -131,7 +126,7 @@ def flavour_of(config: Any, flavour: Flavour | None) -> Flavour:
         require_flavour(flavour)
     if flavour is None or root is not flavour.config:
         wanted = "an AMCTConfig or a Document" + (" of flavour {}".format(flavour.name) if flavour else "")
-        raise TypeError("{} is needed, not {}".format(wanted, type(config).__name__))
+        raise TypeError("{} is needed, not {}".format(wanted, given))
     return flavour
 
 
@@ -146,9 +141,11 @@ class Resolver:
     ) -> None:
         if rules not in (DOCUMENTED, TOOLKIT):
             raise ValueError("rules is {!r}; it has to be 'documented' or 'toolkit'".format(rules))
-        self.flavour: Flavour = flavour_of(config, flavour)
         self.document: Document[Configuration] | None = config if isinstance(config, Document) else None
-        root = cast(Configuration, config.config if isinstance(config, Document) else config)
+        root = cast(Configuration, self.document.config if self.document else config)
+        if self.document:
+            flavour = flavour or self.document.flavour
+        self.flavour: Flavour = flavour_of(type(root), flavour, type(config).__name__)
         self.config: Configuration = root
         self.rules: Rules = rules
         self.block_class: type[Message] = root.__schema__.fields[COMMON].kind
