@@ -114,7 +114,7 @@ class Layout(NamedTuple):
     written only where the configuration has them. switches -- members of a block that stand beside the parts as a single
     value: key, member and field. parts -- the key of each part of a layer, and for each member of the block that may stand
     there, what stands at its keys. needed -- parts without which the toolkit can't read a layer, quantized or not.
-    tolerated -- keys that are accepted with this value and not written. same_as_unset -- global keys with a value that means
+    tolerated -- what stands at keys that are accepted and not written. same_as_unset -- global keys with a value that means
     the same as none. wider -- members of a block that the toolkit reads from JSON with more than a configuration can say: the
     message that holds it, and what stands at its keys. reserved -- other names that the toolkit takes for its own, so that
     no layer may have them.
@@ -125,7 +125,7 @@ class Layout(NamedTuple):
     when_set: tuple[str, ...] = ()
     switches: tuple[tuple[str, str, str], ...] = ()
     needed: tuple[str, ...] = ("activation_quant_params",)
-    tolerated: Mapping[str, Any] = {}
+    tolerated: Mapping[str, Item] = {}
     same_as_unset: Mapping[str, Any] = {}
     wider: Mapping[str, tuple[Any, Items]] = {}
     reserved: tuple[str, ...] = ()

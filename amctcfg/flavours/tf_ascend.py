@@ -103,6 +103,6 @@ TF_ASCEND: Flavour[AMCTConfig] = Flavour(
                 "arq_quantize": {"wts_algo": Constant("arq_quantize"), "channel_wise": Value("channel_wise")}
             },
         },
-        tolerated={"num_bits": 8},
+        tolerated={"num_bits": Constant(8)},
     ),
 )

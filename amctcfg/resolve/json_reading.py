@@ -326,8 +326,7 @@ class QuantConfig:
         kind, template = self.block_fields[member].kind, templates[member]
         if member in self.layout.wider and not has_constants(part, template):
             kind, template = self.layout.wider[member]
-        tolerated = {name: Constant(only) for name, only in self.layout.tolerated.items()}
-        with_tolerated = {**tolerated, **template}
+        with_tolerated = {**self.layout.tolerated, **template}
         part.check_keys(with_tolerated)
         return member, self.part_values(layer, member, kind, with_tolerated, part, places)
 
