@@ -31,18 +31,14 @@ def check_skipped_overrides(context: Context) -> Iterator[Diagnostic]:
             elif by:
                 runs.append(((*path, key), by, [name]))
             following = (int(path[1]) + 1, by) if by else None
-    for path, by, names in runs:
-        yield report_skipped_overrides(context, path, names, by)
-
-
-def report_skipped_overrides(context: Context, path: Path, names: Sequence[str], by: str) -> Diagnostic:
-    names = list(dict.fromkeys(names))
-    words = "{} {} not quantized, {} skips {}; {} no effect".format(
-        quote_names(names),
-        *(("is", by, "it", "this override has") if len(names) == 1 else ("are", by, "them", "these overrides have")),
-    )
-    hint = "delete the override, or take it out of {}" if len(names) == 1 else "delete them, or take them out of {}"
-    return context.report(WARNING, "skipped-override", words, path, hint.format(by))
+    for path, by, found in runs:
+        names = list(dict.fromkeys(found))
+        words = "{} is not quantized, {} skips it; this override has no effect"
+        hint = "delete the override, or take it out of {}"
+        if len(names) > 1:
+            words = "{} are not quantized, {} skips them; these overrides have no effect"
+            hint = "delete them, or take them out of {}"
+        yield context.report(WARNING, "skipped-override", words.format(quote_names(names), by), path, hint.format(by))
 
 
 def iter_type_overrides(context: Context) -> Iterator[tuple[Path, str]]:

@@ -168,8 +168,7 @@ def iter_blocks(context: Context) -> Iterator[tuple[Path, Message]]:
         for index, entry in enumerate(getattr(context.config, field)):
             if entry is not None and entry.calibration_config is not None:
                 yield (field, index, "calibration_config"), entry.calibration_config
-    for path, entry in context.entries("tensor_quantize"):
-        yield path, entry
+    yield from context.entries("tensor_quantize")
 
 
 # ---------------------------------------------------------------- shown by the layers
