@@ -276,9 +276,7 @@ class QuantConfig:
                 places["{}.{}".format(member, field_name)] = switch
                 block[member] = self.switch(self.block_fields[member].kind, field_name, switch)
         for key, templates in self.layout.parts.items():
-            found = self.part(layer, key, templates, at, places)
-            if found is not None:
-                block[found[0]] = found[1]
+            block.update(self.part(layer, key, templates, at, places))
         return LayerEntry(enabled, construct(self.block_class, block), at.json)
 
     def origin(self, value: Any, at: Cursor | None) -> Origin:
@@ -310,25 +308,25 @@ class QuantConfig:
 
     def part(
         self, layer: Layer, key: str, templates: Mapping[str, Items], at: Cursor, places: Places
-    ) -> tuple[str, Message] | None:
-        """Read a part of a layer: the member of the block that it is, with its values."""
+    ) -> dict[str, Message]:
+        """Read a part of a layer: the member of the block that it is, with its values; none that is left out or wrong."""
         part = at.child(key)
         if part is None:
             requirements = [r for member in templates for r in requirements_of(self.block_fields[member])]
             if not all(self.flavour.can(layer, requirement.ability) for requirement in requirements):
-                return None  # the toolkit leaves it out where a layer can't have what was asked
+                return {}  # the toolkit leaves it out where a layer can't have what was asked
             if key in self.layout.needed:
                 at.report("missing-field", "a layer has '{}'".format(key))
             part = Cursor(self.report, Json({}, at.json.start, at.json.start), (*at.path, key))
         elif not part.check_object():
-            return None
+            return {}
         member = self.member(key, templates, part)
         kind, template = self.block_fields[member].kind, templates[member]
         if member in self.layout.wider and not has_constants(part, template):
             kind, template = self.layout.wider[member]
         with_tolerated = {**self.layout.tolerated, **template}
         part.check_keys(with_tolerated)
-        return member, self.part_values(layer, member, kind, with_tolerated, part, places)
+        return {member: self.part_values(layer, member, kind, with_tolerated, part, places)}
 
     def member(self, key: str, templates: Mapping[str, Items], part: Cursor) -> str:
         """Return the algorithm that a part is of: the one it names, else of activations one whose keys it has, else the default."""

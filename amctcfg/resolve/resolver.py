@@ -344,10 +344,7 @@ class Resolver:
             return False
         if self.flavour.can(layer, requirement.ability):
             return False
-        if requirement.ability == ASYMMETRIC or not tiers:
-            return True
-        tier = tiers[0]
-        if tier.name != OF_TYPE or requirement.by_type == SOFTEN:
+        if requirement.ability == ASYMMETRIC or requirement.by_type == SOFTEN or not tiers or tiers[0].name != OF_TYPE:
             return True
         # The toolkit writes what a type asks for also where a layer of it can't have it, unless common_config asks, too.
         type_can = self.flavour.types[layer.type].has(requirement.ability)
