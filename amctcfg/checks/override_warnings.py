@@ -41,19 +41,28 @@ def check_skipped_overrides(context: Context) -> Iterator[Diagnostic]:
         yield context.report(WARNING, "skipped-override", words.format(quote_names(names), by), path, hint.format(by))
 
 
-def iter_type_overrides(context: Context) -> Iterator[tuple[Path, str]]:
-    """Yield the overrides of types that aren't skipped; of several for one type, which are an error, the one that counts."""
+def iter_type_overrides(context: Context) -> Iterator[tuple[Path, str, bool]]:
+    """Yield the overrides of types that aren't skipped, and whether a layer takes anything from each.
+
+    Of several for one type, which are an error, the one that counts.
+    """
     resolver = context.resolver
     for path, entry in context.entries(OF_TYPE):
-        if entry.layer_type not in resolver.skipped_types and resolver.types[entry.layer_type].path[1] == path[1]:
-            yield path, entry.layer_type
+        name = entry.layer_type
+        if name not in resolver.skipped_types and resolver.types[name].path[1] == path[1]:
+            is_used = any(
+                layer.name not in resolver.names
+                or any(setting.tier == OF_TYPE for setting in resolver.decide_cascades(layer).values())
+                for layer in context.by_type.get(name, ())
+            )
+            yield path, name, is_used
 
 
 def check_partial_overrides(context: Context) -> Iterator[Diagnostic]:
     """Report what a block leaves out: it takes its default, where people expect it to be inherited."""
     resolver = context.resolver
-    for path, name in iter_type_overrides(context):
-        if affected_by_type_override(context, name) or not context.has_layers:
+    for path, name, is_used in iter_type_overrides(context):
+        if is_used or not context.has_layers:
             yield from check_partial_override(context, path, resolver.tiers_of(None, name), Layer("", name))
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
@@ -133,23 +142,13 @@ def check_ignored_overrides(context: Context) -> Iterator[Diagnostic]:
 
 
 def check_unused_overrides(context: Context) -> Iterator[Diagnostic]:
-    for path, name in iter_type_overrides(context):
-        if name in context.flavour.quantizable_types and not affected_by_type_override(context, name):
+    for path, name, is_used in iter_type_overrides(context):
+        if name in context.flavour.quantizable_types and not is_used:
             why = "the model has no quantizable layer of type {}"
             if context.by_type.get(name):
                 why = "each layer of type {} has an override of its own"
             message = "{}; this override has no effect".format(why.format(name))
             yield context.report(WARNING, "unused-override", message, (*path, "layer_type"), "delete the override")
-
-
-def affected_by_type_override(context: Context, layer_type: str) -> list[Layer]:
-    """Return the layers that take anything from the block of their type."""
-    return [
-        layer
-        for layer in context.by_type.get(layer_type, ())
-        if layer.name not in context.resolver.names
-        or any(setting.tier == OF_TYPE for setting in context.resolver.decide_cascades(layer).values())
-    ]
 
 
 def check_cascades(context: Context) -> Iterator[Diagnostic]:
@@ -181,8 +180,8 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
     """Report overrides with and without which every layer has the same, under both sets of rules."""
     resolver = context.resolver
     resolvers = [resolver.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT)]
-    for path, name in iter_type_overrides(context):
-        if path in context.wrong or not affected_by_type_override(context, name):
+    for path, name, is_used in iter_type_overrides(context):
+        if path in context.wrong or not is_used:
             continue
         layers = context.by_type.get(name, [])
         whole = all(context.is_whole(resolver.tiers(layer)) for layer in layers)

@@ -187,8 +187,7 @@ class Resolver:
 
     def replace(self, **attributes: Any) -> Resolver:
         other = copy.copy(self)
-        other.cached = {}
-        other.__dict__.update(attributes)
+        other.__dict__.update(attributes, cached={})
         return other
 
     def merge(self, layer: Layer) -> EffectiveConfig:
