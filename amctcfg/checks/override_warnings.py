@@ -10,7 +10,7 @@ from ..diagnostics.words import format_value, quote_names
 from ..flavours.layer import Layer
 from ..flavours.requirement import ERROR, cascade_of, requirements_in, requirements_of
 from ..resolve.effective import values_of
-from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Tier, member_in
+from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Resolver, Tier, member_in
 from .context import OVERRIDES, Context
 
 
@@ -183,32 +183,30 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
     for path, name, is_used in iter_type_overrides(context):
         if path in context.wrong or not is_used:
             continue
-        layers = context.by_type.get(name, [])
-        whole = all(context.is_whole(resolver.tiers(layer)) for layer in layers)
-        if whole and not would_forbid(context, resolver.common, layers):
-            types = {other: tier for other, tier in resolver.types.items() if other != name}
-            pairs = [(one, one.replace(types=types)) for one in resolvers]
-            if all(a.calibration(layer) == b.calibration(layer) for a, b in pairs for layer in layers):
-                yield report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(name))
-    without = [one.replace(names={}) for one in resolvers]
+        types = {other: tier for other, tier in resolver.types.items() if other != name}
+        pairs = [(one, one.replace(types=types)) for one in resolvers]
+        if all(is_redundant(context, layer, resolver.common, pairs) for layer in context.by_type[name]):
+            yield report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(name))
+    pairs = [(one, one.replace(names={})) for one in resolvers]
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if path in context.wrong or layer is None or not resolver.is_quantized(layer):
             continue
-        below = resolver.types.get(layer.type, resolver.common)
-        if not context.is_whole(resolver.tiers(layer)) or would_forbid(context, below, [layer]):
-            continue
-        if all(a.calibration(layer) == b.calibration(layer) for a, b in zip(resolvers, without)):
+        if is_redundant(context, layer, resolver.types.get(layer.type, resolver.common), pairs):
             yield report_redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
 
 
-def would_forbid(context: Context, below: Tier | None, layers: Sequence[Layer]) -> bool:
-    """Return whether the block below an override, which is needed then, would be an error on its layers."""
-    return below is not None and any(
+def is_redundant(
+    context: Context, layer: Layer, below: Tier | None, pairs: Sequence[tuple[Resolver, Resolver]]
+) -> bool:
+    """Return whether a layer has the same with and without an override, and the block below that may be on it."""
+    if not context.is_whole(context.resolver.tiers(layer)):
+        return False
+    is_forbidden = below is not None and any(
         requirement.common == ERROR and not context.flavour.can(layer, requirement.ability_in(below.block))
         for requirement in requirements_in(below.block)
-        for layer in layers
     )
+    return not is_forbidden and all(one.calibration(layer) == other.calibration(layer) for one, other in pairs)
 
 
 def report_redundant_override(context: Context, path: Path, whom: str) -> Diagnostic:
