@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
@@ -22,44 +21,36 @@ from ..textformat.tree import Field, Tree, iter_raw_fields, split
 if TYPE_CHECKING:
     from ..messages.kinds import Wording
 
-# Other kinds of AMCT configurations in text format: what each is, and the fields that only it has.
-FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "a configuration for retraining or pruning (AMCTRetrainConfig)",
-        (
-            "retrain_data_quant_config", "retrain_weight_quant_config", "prune_config", "regular_prune_skip_layers",
-            "regular_prune_skip_types", "quant_skip_layers", "quant_skip_types", "regular_prune_skip_layer_types",
-        ),
+# Other kinds of AMCT configurations in text format: what each is, and the fields that only it has; `retrain_` is the
+# beginning of several.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "a configuration for retraining or pruning (AMCTRetrainConfig)": (
+        "retrain_", "regular_prune_", "prune_config", "quant_skip_layers", "quant_skip_types",
     ),
-    (
-        "a configuration for distillation (AMCTDistillConfig)",
-        (
-            "distill_group", "distill_data_quant_config", "distill_weight_quant_config", "group_size", "data_dump",
-            "quant_skip_layer_types",
-        ),
+    "a configuration for distillation (AMCTDistillConfig)": (
+        "distill_", "group_size", "data_dump", "quant_skip_layer_types",
     ),
-    (
-        "a configuration for the KV cache (AMCTQuantCaliConfig)",
-        ("kv_cache_quant_config", "override_layers_configs", "quant_layers", "quant_granularity"),
+    "a configuration for the KV cache (AMCTQuantCaliConfig)": (
+        "kv_cache_quant_config", "override_layers_configs", "quant_layers", "quant_granularity",
     ),
-    (
-        "a configuration for automatic channel pruning (AutoChannelPruneConfig)",
-        ("max_prune_ratio", "override_prune_cfg", "ascend_optimized"),
+    "a configuration for automatic channel pruning (AutoChannelPruneConfig)": (
+        "max_prune_ratio", "override_prune_cfg", "ascend_optimized",
     ),
-    (
-        "a configuration for automatic mixed precision (AutoMixedPrecisionConfig)",
-        ("quant_bit_limit", "ptq_cfg", "override_qat_cfg"),
+    "a configuration for automatic mixed precision (AutoMixedPrecisionConfig)": (
+        "quant_bit_limit", "ptq_cfg", "override_qat_cfg",
     ),
-    ("a configuration for automatic compression (AutoChannelPruneConfig or AutoMixedPrecisionConfig)",
-     ("compress_ratio", "test_iteration")),
-    ("a configuration for the sampler (SamplerConfig)", ("ascend_sampler_config",)),
-    ("a file with options of ATC (compression_optimize_conf)", ("calibration", "input_data_dir", "input_shape", "config_file")),
-    (
-        "an older configuration for large language models (quantization.cfg)",
-        ("weight_only_config", "wts_type", "weight_granularity", "round_mode", "lut_quantize"),
+    "a configuration for automatic compression (AutoChannelPruneConfig or AutoMixedPrecisionConfig)": (
+        "compress_ratio", "test_iteration",
     ),
-    ("a configuration of HiSilicon's AMCT for Caffe", ("snq_quantize", "update_bn")),
-)  # fmt: skip
+    "a configuration for the sampler (SamplerConfig)": ("ascend_sampler_config",),
+    "a file with options of ATC (compression_optimize_conf)": (
+        "calibration", "input_data_dir", "input_shape", "config_file",
+    ),
+    "an older configuration for large language models (quantization.cfg)": (
+        "weight_only_config", "wts_type", "weight_granularity", "round_mode", "lut_quantize",
+    ),
+    "a configuration of HiSilicon's AMCT for Caffe": ("snq_quantize", "update_bn"),
+}  # fmt: skip
 
 MOST_HEAD_LINES = 50  # of a text's beginning that are looked through for its head
 
@@ -68,8 +59,6 @@ INSTEAD = "amctcfg reads the simplified configuration of post-training quantizat
 # ATC's options are `key: value` lines, bare to the end of the line, one of which names the configuration.
 ATC_OPTIONS = r"^[ \t]*calibration[ \t]*:[ \t\r\n]*\{"
 ATC_OPTION = r"^[ \t]*(input_data_dir|input_shape|config_file)[ \t]*:[ \t]*([^\n]*)"
-
-FAMILY_PREFIXES = (("distill_", 1), ("retrain_", 0), ("regular_prune_", 0))
 
 PLACEHOLDERS = ("Opname", "Optype")  # for any layer and any type, on the vendor's pages
 
@@ -101,13 +90,11 @@ def iter_top_fields(fields: Iterable[Any], depth: int = 0) -> Iterator[Field]:
 
 
 def find_family(tree: Tree) -> tuple[str, Field] | None:
-    """Return the other kind of configuration that a text is, and the field that shows it."""
-    numbers = ((family_with_field(field[0]), field) for field in iter_top_fields(tree.fields))
-    found = [(number, field) for number, field in numbers if number is not None]
-    if not found:
-        return None
-    number, field = min(found, key=itemgetter(0))  # of the first family the first field
-    return FAMILIES[number][0], field
+    """Return the other kind of configuration that a text is, and the field that shows it: the first of the first family."""
+    shown: dict[str | None, Field] = {}
+    for field in iter_top_fields(tree.fields):
+        shown.setdefault(family_with_field(field[0]), field)
+    return next(((family, shown[family]) for family in FAMILIES if family in shown), None)
 
 
 def head_value(tree: Tree, wanted: str) -> str:
@@ -143,9 +130,11 @@ def recognize_options(error: ConfigError) -> ConfigError:
 
 
 @lru_cache(maxsize=512)  # a wrong file has the same names again and again
-def family_with_field(name: str) -> int | None:
-    by_name = (number for number, (_, fields) in enumerate(FAMILIES) if name in fields)
-    return next(by_name, next((number for start, number in FAMILY_PREFIXES if name.startswith(start)), None))
+def family_with_field(name: str) -> str | None:
+    for family, fields in FAMILIES.items():
+        if name in fields or name.startswith(tuple(field for field in fields if field.endswith("_"))):
+            return family
+    return None
 
 
 def make_family_error(tree: Tree, reading: Reading) -> Diagnostic | None:
