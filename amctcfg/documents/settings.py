@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MARK = "amctcfg:"
 KEYS = ("graph", "flavour", "rules", "soc", "ignore")
 
-COMMENT_OR_STRING = r"#([^\n]*)|" + STRING_OR_REST
+# A comment with settings (a selection is compared with the model instead), another one, or a part of a field.
+COMMENT_OR_PART = r"#+[^\S\n]*{}(?![^\S\n]*where=)([^\n]*)|#[^\n]*|{}|[^\s#\"'][^#\"']*".format(MARK, STRING_OR_REST)
 SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
 
 
@@ -43,30 +44,22 @@ class Settings:
             self.read(text)
 
     def read(self, text: str) -> None:
-        head, not_blank = True, re.compile(r"\S")
-        behind = 1 if text.startswith("\ufeff") else 0  # an error of its own
-        for match in re.finditer(COMMENT_OR_STRING, text):
-            field = not_blank.search(text, behind)
-            if field is not None and (match[1] is None or field.start() < match.start()):
+        head = True
+        begin = 1 if text.startswith("\ufeff") else 0  # an error of its own
+        for match in re.compile(COMMENT_OR_PART).finditer(text, begin):
+            if not match[0].startswith("#"):
                 head = False
-                self.ignore_waiting(field.start())
-            behind = match.end()
-            words = (match[1] or "").lstrip("#").strip()
-            if not words.startswith(MARK):
-                continue
-            if words[len(MARK) :].lstrip().startswith("where="):  # of a selection, which is compared with the model
-                continue
-            start = match.start() + match[0].index(MARK) + len(MARK)
-            for setting in re.compile(SETTING).finditer(text, start, match.end()):
-                if setting[0] in KEYS or setting[0].startswith("="):
-                    self.report("a setting has no blanks around its '='", setting, "such as graph=frozen.pb")
-                    break
-                self.setting(setting, head)
-            in_front = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-            if in_front.strip():  # the field of its own line, then
                 self.ignore_waiting(match.start())
-        field = not_blank.search(text, behind)
-        self.ignore_waiting(None if field is None else field.start())
+            elif match[1] is not None:
+                for setting in re.compile(SETTING).finditer(text, *match.span(1)):
+                    if setting[0] in KEYS or setting[0].startswith("="):
+                        self.report("a setting has no blanks around its '='", setting, "such as graph=frozen.pb")
+                        break
+                    self.setting(setting, head)
+                in_front = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+                if in_front.strip():  # the field of its own line, then
+                    self.ignore_waiting(match.start())
+        self.ignore_waiting(None)
 
     def ignore_waiting(self, offset: int | None) -> None:
         """Leave the codes that wait for a field out of its line; out of none, where no field follows."""
