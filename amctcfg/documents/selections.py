@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from typing import Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 from ..diagnostics.words import CONTROL, shorten
@@ -209,7 +210,8 @@ def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour) -> list[
     blocks = find_blocks(tree)
     if not blocks:
         return []
-    taken: set[str | None] = set(names_outside(tree, blocks))
+    inside = Counter(name for block in blocks for name in block.names)
+    taken = set(Counter(map(read_name, tree.find_all((SKIP_LAYERS,)))) - inside)
     found = []
     for block in blocks:
         try:
@@ -222,12 +224,3 @@ def judge_blocks(tree: Tree, layers: Sequence[Layer], flavour: Flavour) -> list[
         taken.update(wanted)
         found.append(Judged(block, wanted, None))
     return found
-
-
-def names_outside(tree: Tree, blocks: Sequence[Block]) -> Iterator[str | None]:
-    """Give the names in `skip_layers` that stand in none of these blocks."""
-    starts = [block.end for block in blocks]
-    for element in tree.find_all((SKIP_LAYERS,)):
-        index = bisect_right(starts, element[2]) - 1
-        if index < 0 or element[2] >= blocks[index].stop:
-            yield read_name(element)
