@@ -6,7 +6,8 @@ Which nodes can be quantized: the vendor's page "Layers that support quantizatio
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, Iterable, Iterator
 
 from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layers, Traits
@@ -129,10 +130,12 @@ def read_nodes(graph: Any) -> Iterator[Node]:
     if hasattr(graph, "get_operations"):
         for operation in graph.get_operations():
             inputs = [tensor_node(tensor) for tensor in getattr(operation, "inputs", ())]
-            yield Node(operation.name, operation.type, inputs, [operation.name], operation_attribute(operation))
+            yield Node(
+                operation.name, operation.type, inputs, [operation.name], partial(operation_attribute, operation)
+            )
     elif hasattr(graph, "node") and all(hasattr(node, "op") for node in graph.node):
         for node in graph.node:
-            yield Node(node.name, node.op, data_inputs(node), [node.name], node_attribute(node))
+            yield Node(node.name, node.op, data_inputs(node), [node.name], partial(node_attribute, node))
     else:
         wanted = "a tf.Graph, a GraphDef or something shaped like them"
         raise TypeError("a graph has to be {}, not {!r}".format(wanted, type(graph).__name__))
@@ -146,7 +149,7 @@ def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
     while pending:
         node, prefix, callers = pending.pop()
         inputs = [prefix + source for source in data_inputs(node)]
-        yield Node(prefix + node.name, node.op, inputs, [prefix + node.name], node_attribute(node))
+        yield Node(prefix + node.name, node.op, inputs, [prefix + node.name], partial(node_attribute, node))
         allowance.take(Allowance.PER_NODE + len(prefix) * (1 + len(inputs)) + len(node.name))
         for key, called in find_called_functions(node, functions):
             if called in callers:
@@ -183,33 +186,27 @@ def node_of(tensor_name: str) -> str:
     return tensor_name.partition(":")[0]
 
 
-def operation_attribute(operation: Any) -> Callable[[str], Any]:
-    def attribute(name: str) -> Any:
-        try:
-            found = operation.get_attr(name)
-        except (AttributeError, KeyError, ValueError):  # TensorFlow raises ValueError for one that is not there
-            return None
-        return shape_of(found) if name == "value" else found
-
-    return attribute
+def operation_attribute(operation: Any, name: str) -> Any:
+    try:
+        found = operation.get_attr(name)
+    except (AttributeError, KeyError, ValueError):  # TensorFlow raises ValueError for one that is not there
+        return None
+    return shape_of(found) if name == "value" else found
 
 
-def node_attribute(node: Any) -> Callable[[str], Any]:
-    def attribute(name: str) -> Any:
-        attributes = getattr(node, "attr", {})
-        if hasattr(attributes, "keys"):  # TensorFlow's messages have a map, ours a list
-            value = attributes.get(name)
-        else:
-            value = next((entry.value for entry in attributes if entry.key == name), None)
-        if value is None:
-            return None
-        if name == "value":
-            return shape_of(getattr(value, "tensor", None))
-        if name == "dilations":
-            return list(value.list.i)
-        return value.s if name == "data_format" else value.b
-
-    return attribute
+def node_attribute(node: Any, name: str) -> Any:
+    attributes = getattr(node, "attr", {})
+    if hasattr(attributes, "keys"):  # TensorFlow's messages have a map, ours a list
+        value = attributes.get(name)
+    else:
+        value = next((entry.value for entry in attributes if entry.key == name), None)
+    if value is None:
+        return None
+    if name == "value":
+        return shape_of(getattr(value, "tensor", None))
+    if name == "dilations":
+        return list(value.list.i)
+    return value.s if name == "data_format" else value.b
 
 
 def shape_of(tensor: Any) -> Shape:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Iterable, Iterator
 
 from ..flavours.layer import Traits
@@ -21,7 +22,7 @@ class OnnxGraph(Graph):
 
     def __init__(self, graph: Any) -> None:
         nodes = [
-            Node(name, node.op_type, list(node.input), list(node.output), attributes_of(node), raw=node)
+            Node(name, node.op_type, list(node.input), list(node.output), partial(attribute_of, node), raw=node)
             for node, name in node_names(graph.node)
         ]
         makers = {value: node for node in nodes for value in node.outputs if value}
@@ -105,13 +106,9 @@ def integer(value: Any, default: int = 0) -> int:
     return value if isinstance(value, int) and value else default
 
 
-def attributes_of(node: Any) -> Any:
-    """Make a look-up of a node's attributes: numbers, lists of integers, bytes; None for one that is not there."""
-
-    def attribute(name: str) -> Any:
-        found = next((entry for entry in node.attribute if entry.name == name), None)
-        if found is None:
-            return None
-        return {1: found.f, 2: found.i, 3: found.s, 7: list(found.ints)}.get(found.type, found.i)
-
-    return attribute
+def attribute_of(node: Any, name: str) -> Any:
+    """Look up an attribute of a node: a number, a list of integers, bytes; None for one that is not there."""
+    found = next((entry for entry in node.attribute if entry.name == name), None)
+    if found is None:
+        return None
+    return {1: found.f, 2: found.i, 3: found.s, 7: list(found.ints)}.get(found.type, found.i)

@@ -9,7 +9,7 @@ from typing import Container, List, Tuple
 import numpy as np
 import onnx
 
-from ..models.values import attributes_of, integer
+from ..models.values import attribute_of, integer
 from .network import Network, unused_name
 
 
@@ -69,14 +69,13 @@ def normalization(network: Network, node: onnx.NodeProto, users: dict[str, list[
 
 
 def batch_normalization(network: Network, node: onnx.NodeProto, value: str) -> Found | None:
-    attribute = attributes_of(node)
-    if node.input[0] != value or attribute("training_mode") or sum(map(bool, node.output)) != 1:
+    if node.input[0] != value or attribute_of(node, "training_mode") or sum(map(bool, node.output)) != 1:
         return None
     parts = [part.astype(np.float32) for part in map(network.constant, node.input[1:5]) if part is not None]
     if len(parts) != 4:
         return None
     gamma, beta, mean, variance = parts
-    epsilon = np.float32(1e-5 if attribute("epsilon") is None else attribute("epsilon"))
+    epsilon = np.float32(1e-5 if attribute_of(node, "epsilon") is None else attribute_of(node, "epsilon"))
     with np.errstate(invalid="ignore", divide="ignore"):
         scale = gamma * (np.float32(1) / np.sqrt(variance + epsilon))
     return [node.output[0]], scale, mean, beta
@@ -106,7 +105,7 @@ def constant_bias(network: Network, node: onnx.NodeProto) -> np.ndarray | None:
 
 
 def groups_of(node: onnx.NodeProto) -> int:
-    return integer(attributes_of(node)("group"), 1)
+    return integer(attribute_of(node, "group"), 1)
 
 
 def by_output(scale: np.ndarray, node: onnx.NodeProto, weight: np.ndarray) -> np.ndarray:

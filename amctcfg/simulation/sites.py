@@ -13,7 +13,7 @@ import onnx
 
 from ..flavours.flavour import Flavour
 from ..models.modules import find_modules
-from ..models.values import OnnxGraph, attributes_of, node_names
+from ..models.values import OnnxGraph, attribute_of, node_names
 from ..resolve.effective import EffectiveConfig
 from .algorithms import EPSILON, arq, dmq, fake_quantize
 from .fusion import groups_of
@@ -160,7 +160,7 @@ class Site:
         assert self.weight is not None
         shape = self.weight.shape
         if self.kind == LINEAR:
-            transposed = attributes_of(self.node)("transB")
+            transposed = attribute_of(self.node, "transB")
             return shape, ((1,) if transposed else (0,)), ((0,) if transposed else (1,))
         groups = groups_of(self.node)
         whole = (groups, shape[0] // groups, *shape[1:])
@@ -265,8 +265,8 @@ def site_of(
         return "its weight is not a constant"
     if kind == LINEAR and weight.ndim != 2:
         return "its weight has {} dimensions".format(weight.ndim)
-    attribute = attributes_of(node)
-    is_plain = not attribute("transA") and all(attribute(name) in (None, 1) for name in ("alpha", "beta"))
+    factors = [attribute_of(node, name) for name in ("alpha", "beta")]
+    is_plain = not attribute_of(node, "transA") and all(factor in (None, 1) for factor in factors)
     if operation == "Gemm" and not is_plain:
         return "its Gemm has transA, alpha or beta"
     site = Site(effective, node, kind)
