@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from typing import Iterable, NamedTuple
 
 from ..diagnostics.source import Source, decode
@@ -16,6 +17,15 @@ from ..flavours.onnx import ONNX
 from ..flavours.tf_ascend import TF_ASCEND
 from .graphs import Examined, graph_error, with_traits
 from .tables import read_table
+
+# An ONNX ModelProto begins with an IR version from 3 to 99, where a SavedModel has 1, and the tag of another field.
+ONNX_BEGINNING = rb"\x08[\x03-\x63][\x12\x1A\x22\x28\x32\x3A\x42]"
+
+# What keeps the names in an export, for those who read that one is not certain.
+KEEPS_NAMES = (
+    "torch.onnx.export(..., dynamo=True) keeps them;"
+    " the older exporter does with do_constant_folding=False, training=TrainingMode.PRESERVE"
+)
 
 
 def load_layers(path: PathLike, flavour: Flavour | None = None) -> Layers:
@@ -105,9 +115,7 @@ def graph_kind(path: PathLike) -> str:
 
 
 def kind_of(data: bytes, name: str) -> str:
-    from . import onnx
-
-    if onnx.is_onnx(data):
+    if re.match(ONNX_BEGINNING, data):
         return "onnx"
     begins_with_node = data.startswith(b"\n")  # as a GraphDef does
     return "onnx" if name.lower().endswith(".onnx") and not begins_with_node else "tensorflow"
@@ -115,8 +123,6 @@ def kind_of(data: bytes, name: str) -> str:
 
 def doubt_names(examined: Iterable[Examined]) -> str | None:
     """Say which names of layers are not certain, and how to export them; None where all are."""
-    from .modules import KEEPS_NAMES
-
     names = [found.layer.name for found in examined if not found.certain]
     if not names:
         return None

@@ -18,12 +18,6 @@ from .values import CONVOLUTIONS, OnnxGraph, integer, integers
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
-# What keeps the names in an export, for those who read that one is not certain.
-KEEPS_NAMES = (
-    "torch.onnx.export(..., dynamo=True) keeps them;"
-    " the older exporter does with do_constant_folding=False, training=TrainingMode.PRESERVE"
-)
-
 RECURRENT = ("LSTM", "GRU")
 MODULES = (
     *("{}{}d".format(kind, rank) for kind in (*CONVOLUTIONS, "AvgPool") for rank in (1, 2, 3)),

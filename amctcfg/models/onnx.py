@@ -55,15 +55,6 @@ message ModelProto { int64 ir_version = 1; GraphProto graph = 7; }
 DEPTH = 50  # of subgraphs in subgraphs
 
 
-# The tags of the fields that may follow the IR version with which an ONNX model begins.
-SECOND_FIELDS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
-
-
-def is_onnx(data: bytes) -> bool:
-    """Tell whether bytes begin as an ONNX ModelProto: with an IR version from 3 to 99. A SavedModel has version 1."""
-    return len(data) > 2 and data[0] == 0x08 and 3 <= data[1] < 100 and data[2] in SECOND_FIELDS
-
-
 def read_onnx(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     """Read the nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
     model = decode_message(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
