@@ -88,13 +88,9 @@ def gather_calls(found: Sequence[Module], certain: dict[str, Module]) -> dict[st
 
 def read_module(node: Node, values: OnnxGraph, containers: set[str]) -> Module | None:
     """Read what a node tells of its module; None for one that computes no module that the toolkit quantizes."""
-    weight = None
-    if node.type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul"):
-        weight = values.input_origin(node, 1)
-        if weight is not None and not weight.constant:
-            weight = None
-        if weight is None and node.type not in RECURRENT:
-            return None
+    weight = values.input_origin(node, 1) if node.type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul") else None
+    if weight is not None and not weight.constant:
+        weight = None
     kind = module_type(node, weight)
     if kind is None:
         return None
@@ -128,10 +124,12 @@ def bias_of(node: Node, values: OnnxGraph) -> tuple[str | None, Node | None]:
     others = [value for value in add.inputs if value != node.outputs[0]]
     if len(others) != 1 or not values.origin(others[0]).constant:
         return None, None
-    same_place = (
-        module_path(node.raw.name) == module_path(add.raw.name) and scope_of(node.raw)[0] == scope_of(add.raw)[0]
-    )
-    return (others[0], add) if same_place else (None, None)
+    return (others[0], add) if place_of(node) == place_of(add) else (None, None)
+
+
+def place_of(node: Node) -> tuple[str | None, str | None]:
+    """Return the path and the scope that a node is in."""
+    return module_path(node.raw.name), scope_of(node.raw)[0]
 
 
 def module_path(name: str) -> str | None:
@@ -304,12 +302,8 @@ def is_padded(one: Module, values: OnnxGraph) -> bool:
         return False
     if maker.type == "Pad" and maker.attribute("mode") in (None, b"constant", "constant"):
         return False
-    scope = scope_of(maker.raw)[0]
-    return (
-        module_path(maker.raw.name) == one.path
-        and scope == scope_of(one.node.raw)[0]
-        and (one.path or scope) is not None
-    )
+    path, scope = place_of(maker)
+    return (path, scope) == place_of(one.node) and (path or scope) is not None
 
 
 def find_lacks(kind: str, has_bias: bool, group: int, widths: Iterable[int]) -> tuple[str, ...]:
