@@ -257,21 +257,20 @@ def test_a_layer_is_shown_where_its_node_has_a_name(write):
 
 
 def test_edges_of_a_graph_by_the_names_of_layers(model):
-    links = link_nodes(examine_file(model, PYTORCH))
-    assert links.inputs["layer2.conv"] == ("Relu_1",) and links.inputs["Relu_1"] == ("layer1.conv",)
-    assert links.names["layer2.conv"] == "/layer2/conv/Conv" and links.names["Relu_1"] == ""
-    assert link_nodes(examine_file(model, ONNX)).inputs["/relu2"] == ("/layer2/conv/Conv",)
+    examined = examine_file(model, PYTORCH)
+    links, nodes = link_nodes(examined), {found.layer.name: found.node for found in examined}
+    assert links["layer2.conv"] == ("Relu_1",) and links["Relu_1"] == ("layer1.conv",)
+    assert nodes["layer2.conv"] == "/layer2/conv/Conv" and nodes["Relu_1"] == ""
+    assert link_nodes(examine_file(model, ONNX))["/relu2"] == ("/layer2/conv/Conv",)
     assert link_nodes(examine_file(DATA / "models" / "constraints_a.csv", TF_ASCEND)) is None
 
 
 def test_edges_of_a_frozen_graph():
     pytest.importorskip("google.protobuf", reason="reads a graph")
-    links = link_nodes(examine_file(MODELS / "mobilenet_v1.pb", TF_ASCEND))
-    assert set(links.inputs) == {layer.name for layer in load_layers(MODELS / "mobilenet_v1.pb")}
-    assert (
-        links.inputs[FIRST] == ("x", "mobilenet_1.00_224_1/conv1_1/convolution/ReadVariableOp")
-        and links.names[FIRST] == FIRST
-    )
+    examined = examine_file(MODELS / "mobilenet_v1.pb", TF_ASCEND)
+    links, nodes = link_nodes(examined), {found.layer.name: found.node for found in examined}
+    assert set(links) == {layer.name for layer in load_layers(MODELS / "mobilenet_v1.pb")}
+    assert links[FIRST] == ("x", "mobilenet_1.00_224_1/conv1_1/convolution/ReadVariableOp") and nodes[FIRST] == FIRST
 
 
 @st.composite

@@ -13,7 +13,6 @@ from typing import Any, Callable, Iterator, NamedTuple, Sequence, Tuple
 from ..diagnostics.diagnostic import ERROR, PLAIN, RED
 from ..diagnostics.source import Span
 from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
-from ..models.loading import link_nodes
 from ..resolve.resolver import member_in
 from ..tools.diffing import Change, diff
 from ..tools.tabulating import show_value
@@ -162,7 +161,7 @@ class Comparison:
         parts = ["{} of {}".format(layers, pluralize(len(self.types), "layer"))] if layers else []
         parts += [pluralize(settings, "global setting")] if settings else []
         verb = "change" if len(parts) > 1 or layers + settings > 1 else "changes"
-        borders = [borders_of(file, link_nodes(file.require_model().examined)) for file in (self.before, self.after)]
+        borders = [borders_of(file) for file in (self.before, self.after)]
         words = "; borders between quantized and float layers: {} before, {} after".format(*borders)
         return "{} {}{}".format(" and ".join(parts), verb, words if borders[0] != borders[1] else "")
 

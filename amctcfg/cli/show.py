@@ -14,7 +14,7 @@ from typing import Any, Callable, Container, Iterable, Sequence
 
 from ..diagnostics.diagnostic import PLAIN
 from ..diagnostics.words import escape_controls, pluralize
-from ..models.loading import Links, link_nodes
+from ..models.loading import link_nodes
 from ..resolve.effective import READ
 from ..tools.overlays import OVERLAYS, count_borders
 from ..tools.tabulating import (
@@ -105,8 +105,8 @@ def open_compared(arguments: Namespace, console: Console) -> tuple[ConfigFile, C
 def view_plan(file: ConfigFile, old: ConfigFile | None, measured: Measured, notes: tuple[str, ...] = ()) -> View:
     """View a file's plan, beside another's, with what can't be quantized and the borders."""
     model = file.require_model()
-    links, others = link_nodes(model.examined), find_unquantizable(model.examined, file.flavour)
-    borders = borders_of(file, links, measured.refusals)
+    others = find_unquantizable(model.examined, file.flavour)
+    borders = borders_of(file, measured.refusals)
     table = tabulate(file.plan, None if old is None else old.plan, measured, others, borders)
     return View(
         plan=file.plan,
@@ -117,20 +117,20 @@ def view_plan(file: ConfigFile, old: ConfigFile | None, measured: Measured, note
         text=None if file.is_json else file.text,
         warnings=file.without_ignored(file.plan.warnings),
         against="" if old is None else old.name,
-        nodes=links.names if links else {},
+        nodes={found.layer.name: found.node for found in model.examined if found.sources is not None},
         notes=notes,
     )
 
 
-def borders_of(file: ConfigFile, links: Links | None, refused: Container[str] = ()) -> int:
+def borders_of(file: ConfigFile, refused: Container[str] = ()) -> int:
     """Count the borders between a plan's quantized and float layers."""
-    plan = file.plan
+    plan, model = file.plan, file.require_model()
     is_quantized = {
         layer.name: layer.name in plan and plan[layer.name].quant_enable and layer.name not in refused
-        for layer in file.require_model().layers
+        for layer in model.layers
         if layer.type in file.flavour.quantizable_types
     }
-    return count_borders(is_quantized, links.inputs if links else None)
+    return count_borders(is_quantized, link_nodes(model.examined))
 
 
 def chosen(table: Table, arguments: Namespace) -> list[Row]:

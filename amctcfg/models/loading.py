@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import Iterable, NamedTuple
+from typing import Iterable
 
 from ..diagnostics.source import Source, decode
 from ..diagnostics.words import quote_names
@@ -85,21 +85,9 @@ def examine_file(path: PathLike, flavour: Flavour | None = None) -> list[Examine
     return tensorflow.read_tensorflow(data, name, flavour or TF_ASCEND)
 
 
-class Links(NamedTuple):
-    """The edges of a graph, and the names that its nodes have in the file: for pictures.
-
-    inputs -- for each node the nodes that it reads. names -- what each node is called in the file.
-    """
-
-    inputs: dict[str, tuple[str, ...]]
-    names: dict[str, str]
-
-
-def link_nodes(examined: Iterable[Examined]) -> Links | None:
-    """Return the edges of a graph by the names of layers; None for a table or a SavedModel."""
-    nodes = {found.layer.name: found for found in examined if found.sources is not None}
-    inputs = {name: found.sources or () for name, found in nodes.items()}
-    return Links(inputs, {name: found.node for name, found in nodes.items()}) if nodes else None
+def link_nodes(examined: Iterable[Examined]) -> dict[str, tuple[str, ...]] | None:
+    """Return the nodes that each node of a graph reads, by the names of layers; None for a table or a SavedModel."""
+    return {found.layer.name: found.sources for found in examined if found.sources is not None} or None
 
 
 def graph_kind(path: PathLike) -> str:
