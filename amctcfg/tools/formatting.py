@@ -100,9 +100,8 @@ class Layout:
         found = (match for match in STRING_OR_COMMENT.finditer(self.text) if match.group(1))
         self.comments: list[Comment] = [Comment(match.start(), match.group(1).rstrip()) for match in found]
         self.next: int = 0  # the first comment that is not written yet
-        self.last: int = 0  # the offset behind what was written last
+        self.last: int | None = None  # the offset behind what was written last; None behind an opening bracket
         self.lines: list[str] = []
-        self.fresh: bool = True  # nothing is written since the last opening bracket
 
     def whole(self) -> str:
         walks: list[Steps] = [self.fields(self.tree.fields, "", len(self.text))]
@@ -163,7 +162,7 @@ class Layout:
                     self.write(line, end)
                     return
         self.write(head, opening + 1)
-        self.fresh = True
+        self.last = None
         yield self.fields(value, deeper(indent), end - 1, comma)
         self.write(indent + right + behind, end)
 
@@ -188,19 +187,16 @@ class Layout:
                 self.gap(comment.offset)
             self.lines.append(indent + comment.text)
             self.last = comment.offset + len(comment.text)
-            self.fresh = False
 
     def gap(self, offset: int) -> None:
         """Write an empty line for those in front of an offset, but not behind an opening bracket."""
-        if not self.fresh and EMPTY_LINE.search(self.text, self.last, offset):
+        if self.last is not None and EMPTY_LINE.search(self.text, self.last, offset):
             self.lines.append("")
-        self.fresh = False
-        self.last = max(self.last, offset)
+        self.last = offset
 
     def write(self, line: str, end: int) -> None:
         """Write a line for what ends at an offset, with the comment that stands behind it on the same line."""
         self.last = end
-        self.fresh = False
         if self.next < len(self.comments):
             comment = self.comments[self.next]
             if BLANKS_AND_SEPARATORS.match(self.text, end).end() == comment.offset:  # type: ignore[union-attr]
