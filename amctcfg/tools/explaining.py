@@ -15,7 +15,7 @@ from ..messages.field import Field
 from ..messages.message import Message
 from ..resolve.effective import SWITCHES, EffectiveConfig, Origin
 from ..resolve.plan import Plan
-from ..resolve.resolver import DEFAULT, DOCUMENTED, OF_TYPE, TOOLKIT, Resolver, Rules
+from ..resolve.resolver import DEFAULT, DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Resolver, Rules
 
 
 def explain(
@@ -117,16 +117,14 @@ class Explanation:
             return "skip_fusion_layers names the layer"
         if origin.tier == "layer_type":
             return "a layer of type {} can't have it".format(self.layer.type)
-        own = self.resolver is not None and self.layer.name in self.resolver.names
-        if lost.tier in (self.block(), "activation_offset", origin.tier):
-            return "{} comes first".format(origin.tier)
-        found = self.field(field)
-        if found is not None and cascade_of(found) is not None:
-            if lost.tier == OF_TYPE and own and self.resolver is not None and self.resolver.rules == TOOLKIT:
+        block, found = self.block(), self.field(field)
+        if lost.tier not in (block, "activation_offset", origin.tier):
+            if found is None or cascade_of(found) is None:
+                owner = "its type has an override" if block == OF_TYPE else "the layer has an override of its own"
+                return "{} is not used, {}".format(lost.tier, owner)
+            if lost.tier == OF_TYPE and block == OF_LAYER and self.resolver and self.resolver.rules == TOOLKIT:
                 return "the toolkit skips {} for a layer with an override of its own".format(lost.tier)
-            return "{} comes first".format(origin.tier)
-        owner = "its type has an override" if self.block() == OF_TYPE else "the layer has an override of its own"
-        return "{} is not used, {}".format(lost.tier, owner)
+        return "{} comes first".format(origin.tier)
 
     def lost_settings(self, origin: Origin) -> list[Origin]:
         return [lost for lost in origin.shadowed if lost.path is not None]
