@@ -44,8 +44,7 @@ class BlockSearch:
             for key, value in read.globals.items()
             if key in read.config_fields and value != read.config_fields[key].default and value != []
         }
-        same: dict[Message, Message] = {}  # one object for equal blocks
-        self.blocks: dict[str, Message] = {name: same.setdefault(x.block, x.block) for name, x in read.layers.items()}
+        self.blocks: dict[str, Message] = {name: entry.block for name, entry in read.layers.items()}
         self.wanted: dict[Layer, Counter[Message]] = {}
         for layer in supported:
             counts = self.wanted.setdefault(class_of(layer), Counter())
