@@ -87,8 +87,7 @@ def diff(
         texts = {side.text for side in (a, b) if isinstance(side, Document)}
         raise ConfigError(errors, texts.pop() if len(texts) == 1 else None)
     before, after = plans
-    found = list(global_changes(before, after))
-    return tuple(found + list(layer_changes(before, after)))
+    return (*global_changes(before, after), *layer_changes(before, after))
 
 
 def global_changes(before: Plan, after: Plan) -> Iterator[Change]:

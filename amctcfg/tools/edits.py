@@ -94,9 +94,7 @@ def remove_field(text: str, start: int, end: int) -> Edit:
     line = start
     while text[line - 1 : line] and text[line - 1] in BLANK_CHARACTERS:
         line -= 1
-    rest = REST_OF_LINE.match(text, end)
-    assert rest is not None  # it may be empty
-    stop = rest.end()
+    stop = REST_OF_LINE.match(text, end).end()  # type: ignore[union-attr]  # it may be empty
     if text[line - 1 : line] in ("", "\n") and text[stop : stop + 1] in ("", "\n"):
         return Edit(line, stop + 1 if stop < len(text) else stop)
     if text[end : end + 1] in (" ", "\t") and text[start - 1 : start] in (" ", "\t", "\n", ""):
@@ -206,9 +204,8 @@ def end_of_entries(tree: Tree) -> int:
     ends = [field[3] for field in fields if field[0] == SKIP_LAYERS]
     end = line_end(text, behind_separator(text, ends[-1])) if ends else len(text)
     for _, _, start, behind in fields:
-        stop = behind_separator(text, behind) if start < end else behind
-        if start < end < stop:
-            end = line_end(text, stop)
+        if start < end < behind_separator(text, behind):
+            end = line_end(text, behind_separator(text, behind))
     return min(end + 1, len(text))
 
 
@@ -241,14 +238,14 @@ def unskip(text: str | bytes, names: Iterable[str], flavour: Flavour | None = No
     edits: list[Edit] = []
     for field in split(tree.fields):
         if field[0] == SKIP_LAYERS:
-            indices = [index for index, element in enumerate(elements_of(field)) if read_name(element) in gone]
+            indices = {index for index, element in enumerate(elements_of(field)) if read_name(element) in gone}
             edits += remove_elements(whole, field, indices)
-    return apply_edits(whole, keep_apart(whole, join_edits(take_lines(whole, edits))))
+    return apply_edits(whole, keep_apart(whole, join_edits(take_lines(tree.source, edits))))
 
 
-def remove_elements(text: str, field: Field, indices: Iterable[int]) -> list[Edit]:
+def remove_elements(text: str, field: Field, gone: set[int]) -> list[Edit]:
     """Remove elements of a field, from a list each with one of its commas; the whole field where nothing is left."""
-    elements, gone = elements_of(field), set(indices)
+    elements = elements_of(field)
     kept = [index for index in range(len(elements)) if index not in gone]
     if gone and not kept:
         return [remove_field(text, field[2], field[3])]
@@ -277,9 +274,9 @@ def comments_between(text: str, left: Field, right: Field) -> str:
     return kept if "#" in kept else ""
 
 
-def take_lines(text: str, edits: list[Edit]) -> list[Edit]:
+def take_lines(source: Source, edits: list[Edit]) -> list[Edit]:
     """Let edits that leave only blanks of a line between them take the line as well."""
-    starts = Source(text, "").line_starts()
+    text, starts = source.text, source.line_starts()
     by_line: dict[int, list[Edit]] = {}
     result = []
     for edit in edits:
