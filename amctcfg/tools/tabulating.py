@@ -135,13 +135,12 @@ def tabulate(
 ) -> Table:
     """Return the table of a plan; `others` are layers that can't be quantized, each with the reason."""
     usual = Resolver(plan.flavour.config(), flavour=plan.flavour)
-    old: Mapping[str, EffectiveConfig] = {} if before is None else before
     measured = measured or Measured()
     scores = measured.scores or {}
     rows = []
     for effective in plan.values():
         layer = effective.layer
-        cells = compare_cells(effective, usual, old.get(layer.name), before is not None)
+        cells = compare_cells(effective, usual, before)
         skipped = SKIPPED_BY.get(cells["quant_enable"].origin.tier, "not quantized")
         state = measured.refusals.get(layer.name, QUANTIZED if effective.quant_enable else skipped)
         explanation = Explanation(plan.resolver, effective, name=plan.name)
@@ -186,16 +185,15 @@ def scope_in_name(name: str) -> str:
     return name[: max(name.rfind("/"), -1 if "/" in name else name.rfind(".")) + 1]
 
 
-def compare_cells(
-    effective: EffectiveConfig, usual: Resolver, old: EffectiveConfig | None, compared: bool
-) -> dict[str, Cell]:
+def compare_cells(effective: EffectiveConfig, usual: Resolver, old_plan: Plan | None) -> dict[str, Cell]:
     """Return the settings of a layer by dotted name, beside the defaults and what it had before."""
+    old = None if old_plan is None else old_plan.get(effective.layer.name)
     defaults = dict({"quant_enable": True, "fuse": True}, **values_of(usual.calibration(effective.layer)))
     before = {} if old is None else old.settings()
     cells = {}
     for field, origin in effective.origins.items():
         is_default = field in defaults and origin.value == defaults[field]  # a field of another algorithm is none
-        changed = compared and before.get(field) != origin.value
+        changed = old_plan is not None and before.get(field) != origin.value
         cells[field] = Cell(origin.value, origin, is_default, before.get(field), changed)
     for field, value in before.items():
         if field not in cells:  # an algorithm that the layer had before
