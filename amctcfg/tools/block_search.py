@@ -136,10 +136,9 @@ class BlockSearch:
     def choose_skips(self) -> tuple[list[str], list[str]]:
         """Return the types to skip, where that is shorter, and the remaining layers."""
         enabled = {name for name, layer in self.read.layers.items() if layer.enabled}
-        by_type: dict[str, list[str]] = {}
-        for layer in self.supported:
-            by_type.setdefault(layer.type, []).append(layer.name)
-        off = [t for t, names in by_type.items() if len(names) > 1 and not enabled.intersection(names)]
+        on = {layer.type for layer in self.supported if layer.name in enabled}
+        counts = Counter(layer.type for layer in self.supported)
+        off = [layer_type for layer_type, count in counts.items() if count > 1 and layer_type not in on]
         return off, [x.name for x in self.supported if x.type not in off and x.name not in enabled]
 
     def find_impossible(self) -> Iterator[Diagnostic]:
@@ -359,5 +358,4 @@ def class_of(layer: Layer) -> Layer:
 
 
 def value_in(block: Message | None, member: str, field: str) -> Any:
-    part = None if block is None else getattr(block, member)
-    return None if part is None else getattr(part, field)
+    return getattr(getattr(block, member, None), field, None)

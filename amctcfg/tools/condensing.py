@@ -96,10 +96,8 @@ def find_unsayable(read: QuantConfig) -> Iterator[Diagnostic]:
 
 def is_sayable(read: QuantConfig, name: str, value: Any) -> bool:
     """Return whether a configuration has the field of this dotted name, and the value among its names."""
-    member, _, inner = name.partition(".")
-    field = read.block_fields[member]
-    field = field.kind.__schema__.fields.get(inner) if inner else field
-    return field is not None and (not isinstance(field.kind, Enum) or value in field.kind.names)
+    path = read.block_class.__schema__.along(name)
+    return bool(path) and (not isinstance(path[-1].kind, Enum) or value in path[-1].kind.names)
 
 
 def verify(config: Configuration, read: QuantConfig, layers: tuple[Layer, ...]) -> None:
