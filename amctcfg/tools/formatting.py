@@ -17,7 +17,7 @@ from ..textformat.tree import List as ListValue
 from .edits import ending_before
 
 LINE_WIDTH = 80
-DEEPEST_INDENT = 40  # levels of indentation: a text that is nested n times must not get n * n blanks
+DEEPEST_INDENT = 80  # blanks: a text that is nested n times must not get n * n blanks
 
 DISABLE = re.compile(r"# *txtpbfmt: *disable\b")
 
@@ -163,7 +163,8 @@ class Layout:
                     return
         self.write(head, opening + 1)
         self.last = None
-        yield self.fields(value, deeper(indent), end - 1, comma)
+        deeper = indent + INDENT if len(indent) < DEEPEST_INDENT else indent
+        yield self.fields(value, deeper, end - 1, comma)
         self.write(indent + right + behind, end)
 
     def opening(self, field: Field, indent: str) -> int:
@@ -204,10 +205,6 @@ class Layout:
                 self.last = comment.offset + len(comment.text)
                 self.next += 1
         self.lines.append(line)
-
-
-def deeper(indent: str) -> str:
-    return indent + INDENT if len(indent) < DEEPEST_INDENT * len(INDENT) else indent
 
 
 def literals(value: str) -> list[str]:
