@@ -148,7 +148,7 @@ def generate(grammar: str) -> str:
         "PASS": repr(PASS),
         "CLOSE": repr(CLOSE),
         "ACTIONS": block("()", map(repr, actions)),
-        "GOTOS": block("()", map(repr, gotos)),
+        "GOTOS": block("{}", ("{}: {}".format(state, goto) for state, goto in gotos.items())),
         "RULES": block("()", map(repr, reductions)),
     }
     header = HEADER.format(version=lark.__version__, sha256=hashlib.sha256(grammar.encode()).hexdigest())
@@ -263,47 +263,55 @@ def merge_tries(into: Trie, other: Trie) -> None:
             merge_tries(into.setdefault(token, {}), following)
 
 
-def number_states(rules: list[Rule], scanner: Scanner) -> tuple[tuple[Any, ...], ...]:
-    """Actions, gotos and rules, with states numbered breadth-first.
+def number_states(rules: list[Rule], scanner: Scanner) -> tuple[tuple[Any, ...], dict[int, Any], list[Any]]:
+    """Actions, gotos by state, and the different reductions by rules.
 
-    An action, one for each group of the scanner, is a state to shift to, or the complement (`~`) of a rule's number
-    to reduce by, or ACCEPT. Where a shift would lead to a state that can do nothing but reduce, it does both at once:
-    APPEND appends what was shifted to the sequence before it, CLOSE and more makes a node by the rule `action - CLOSE`.
-    PASS stands for comments.
+    States are numbered breadth-first; those that no action leads to are left out.
+
+    An action, one for each group of the scanner, is a state to shift to, or the complement (`~`) of a reduction's number
+    in the last of these, or ACCEPT. Where a shift would lead to a state that can do nothing but reduce, it does both at
+    once: APPEND appends what was shifted to the sequence before it, CLOSE and more makes a node by the reduction
+    `action - CLOSE`. PASS stands for comments.
     """
     analyzer = LALR_Analyzer(ParserConf(rules, {}, ["text"]))
     analyzer.compute_lalr()  # type: ignore[no-untyped-call]
     table = analyzer.parse_table.states
-    numbers = {rule: number for number, rule in enumerate(rules)}
+    reductions = list(dict.fromkeys(map(reduction, rules)))
+    numbers = {rule: reductions.index(reduction(rule)) for rule in rules}
     groups: dict[str, list[int]] = {}
     for group, symbol in enumerate(scanner.symbols):
         groups.setdefault(symbol, []).append(group)
 
-    states = list(breadth_first(analyzer.parse_table.start_states["text"], table))
-    index = {state: number for number, state in enumerate(states)}
-    actions: list[tuple[int, ...]] = []
-    gotos: list[dict[str, int]] = []
-    for state in states:
-        row, goto = [ERROR] * len(scanner.symbols), {}
-        for symbol, (kind, target) in sorted(table[state].items()):
-            if symbol not in groups:
-                goto[str(symbol)] = index[target]
-                continue
-            action = index[target] if kind is Shift else ~numbers[target]
-            rule = only_reduction(table[target], groups) if kind is Shift else None
+    ends: dict[Any, dict[str, int]] = {state: {} for state in table}  # by symbol: actions that are no states
+    moves: dict[Any, dict[str, Any]] = {state: {} for state in table}  # by symbol: the states that it leads to
+    for state, own in table.items():
+        for symbol, (kind, target) in own.items():
+            rule = only_reduction(table[target], groups) if kind is Shift and symbol in groups else None
             effect, length = reduction(rule)[:2] if rule else ("", 0)
             if (effect, length) == ("append", 2):
-                action = APPEND
+                ends[state][symbol] = APPEND
             elif rule and effect == "node":
-                action = CLOSE + numbers[rule]
-            elif kind is not Shift and target.origin.name == "text":
-                action = ACCEPT
-            for group in groups[symbol]:
+                ends[state][symbol] = CLOSE + numbers[rule]
+            elif kind is not Shift:
+                ends[state][symbol] = ACCEPT if target.origin.name == "text" else ~numbers[target]
+            elif symbol != "text":  # the text is accepted before
+                moves[state][symbol] = target
+
+    states = list(breadth_first(analyzer.parse_table.start_states["text"], moves))
+    index = {state: number for number, state in enumerate(states)}
+    actions: list[tuple[int, ...]] = []
+    gotos: dict[int, dict[str, int]] = {}
+    for state in states:
+        row = [ERROR] * len(scanner.symbols)
+        for symbol, action in [*ends[state].items(), *((symbol, index[to]) for symbol, to in moves[state].items())]:
+            for group in groups.get(symbol, ()):
                 row[group] = action
         row[groups[COMMENTS][0]] = PASS
         actions.append(tuple(row))
-        gotos.append(goto)
-    return tuple(actions), tuple(gotos), tuple(map(reduction, rules))
+        goto = {str(symbol): index[to] for symbol, to in sorted(moves[state].items()) if symbol not in groups}
+        if goto:
+            gotos[index[state]] = goto
+    return tuple(actions), gotos, reductions
 
 
 def only_reduction(actions: dict[str, tuple[Any, Any]], terminals: Iterable[str]) -> Rule | None:
@@ -313,14 +321,14 @@ def only_reduction(actions: dict[str, tuple[Any, Any]], terminals: Iterable[str]
     return rules.pop() if len(rules) == 1 and all(kind is not Shift for kind, _ in possible) else None
 
 
-def breadth_first(start: Any, table: dict[Any, dict[str, tuple[Any, Any]]]) -> Iterator[Any]:
+def breadth_first(start: Any, moves: dict[Any, dict[str, Any]]) -> Iterator[Any]:
     queue: deque[Any] = deque([start])
     seen: set[Any] = {start}
     while queue:
         state = queue.popleft()
         yield state
-        for _, (kind, target) in sorted(table[state].items()):
-            if kind is Shift and target not in seen:
+        for _, target in sorted(moves[state].items()):
+            if target not in seen:
                 seen.add(target)
                 queue.append(target)
 
