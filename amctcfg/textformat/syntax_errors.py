@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source
@@ -62,11 +62,6 @@ def syntax_error(source: Source, offset: int, states: Sequence[int], values: Seq
     return ConfigError.single("syntax", message, source.span(start, end), hint, source.name, source.text)
 
 
-def acceptable_symbols(states: Sequence[int]) -> set[str]:
-    """Return the symbols that the parser can go on with; the table allows reductions that lead nowhere, so each is tried."""
-    return {symbol for group, symbol in enumerate(tables.SYMBOLS) if shift_symbol(states, group)}
-
-
 def shift_symbol(states: Sequence[int], group: int) -> list[int] | None:
     """Return the stack of states after shifting a symbol, with the reductions in front of it; None where it can't be."""
     stack = list(states)
@@ -89,34 +84,32 @@ def shift_symbol(states: Sequence[int], group: int) -> list[int] | None:
 def find_stuck(text: str, offset: int, states: Sequence[int]) -> Stuck:
     """Follow the phrases token by token from `offset` to where the parser can't go on."""
     skip = re.compile(tables.SKIP)
-    following = phrases_of(acceptable_symbols(states))
+    phrases = begin_phrases(states)
     before = ""
     while True:
-        for token in following:
+        expected = dict.fromkeys(token for phrase in phrases for token in phrase)
+        for token in expected:
             match = re.compile(tables.TOKENS[token]).match(text, offset) if token in tables.TOKENS else None
             if match:
                 break
         else:
-            if DONE not in following:
-                return Stuck(offset, set(following), before)
-            states = shift_symbol(states, tables.SYMBOLS.index(following[DONE])) or states
-            following = phrases_of(acceptable_symbols(states))
+            done = [phrase[DONE] for phrase in phrases if DONE in phrase]
+            if not done:
+                return Stuck(offset, set(expected), before)
+            states = shift_symbol(states, tables.SYMBOLS.index(done[0])) or states
+            phrases = begin_phrases(states)
             continue
-        before, following = match[0], following[token]
+        before, phrases = match[0], [phrase[token] for phrase in phrases if token in phrase]
         offset = skip.match(text, match.end()).end()  # type: ignore[union-attr]  # SKIP may be empty
 
 
-def phrases_of(symbols: set[str]) -> dict[str, Any]:
-    """Return the tokens that symbols begin with, and what may follow each; DONE where a phrase can end."""
-    return merge_tries([tables.PHRASES.get(symbol, {symbol: {DONE: symbol}}) for symbol in sorted(symbols)])
+def begin_phrases(states: Sequence[int]) -> list[dict[str, Any]]:
+    """Return by what each symbol that the parser can go on with begins: tokens, and what may follow each; DONE at its end.
 
-
-def merge_tries(tries: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for trie in tries:
-        for token, following in trie.items():
-            result[token] = following if token == DONE else merge_tries([result.get(token, {}), following])
-    return result
+    The table allows reductions that lead nowhere, so each symbol is tried.
+    """
+    symbols = {symbol for group, symbol in enumerate(tables.SYMBOLS) if shift_symbol(states, group)}
+    return [tables.PHRASES.get(symbol, {symbol: {DONE: symbol}}) for symbol in sorted(symbols)]
 
 
 def find_cause(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> Cause:
