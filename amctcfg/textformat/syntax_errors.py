@@ -41,6 +41,20 @@ INVISIBLE = {
 }
 
 
+# What people bring along from other languages: what stands where the parser is stuck, the tokens that have to be expected
+# there, those that must not be, and the cure.
+SLIPS: tuple[tuple[str, set[str], set[str], str], ...] = (
+    (r"//|/\*", set(), set(), "a comment begins with '#'"),
+    (r"\+", set(), set(), "leave out the '+'"),
+    (r"-", set(), set(), "'-' stands before a number, inf or nan only"),
+    (r"\(", set(), set(), "lists stand in [ ], messages in { }"),
+    (r"\]", {"NUMBER"}, {"RSQB"}, "a list has no comma after its last element"),
+    (r".", {"RSQB"}, {"COMMA"}, "write a ':' in front of a list of values"),
+    (r"(['\"])\w+\1\s*:", {"FIELD_NAME"}, set(), "the name of a field has no quotes"),
+    (r"(?<=[0-9],)[0-9]", set(), set(), "a decimal number has a point, not a comma"),
+)
+
+
 class Stuck(NamedTuple):
     offset: int
     expected: set[str]
@@ -125,10 +139,18 @@ def find_cause(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> C
 
 def find_cure(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> str | None:
     """Return what to do about a token that is out of place, where that is clear."""
-    slip = find_slip(source.text, stuck)
-    if slip is not None:
-        return slip
-    expected, here = stuck.expected, source.text[stuck.offset : stuck.offset + 1]
+    text, expected, here = source.text, stuck.expected, source.text[stuck.offset : stuck.offset + 1]
+    for pattern, needed, excluded, cure in SLIPS:
+        if expected >= needed and not expected & excluded and re.compile(pattern).match(text, stuck.offset):
+            return cure
+    before = text[: stuck.offset].rstrip()
+    if "FIELD_NAME" in expected:
+        is_list = here in ("'", '"') and re.search(r"['\"]\s*[,;]\Z|\{\Z", before)
+    else:  # a name where the next field would have to begin
+        before = before[: len(before) - len(stuck.before)]
+        is_list = here in ("", ",", ";") and re.search(r":\s*[\w./]+\s*[,;]\s*\Z", before)
+    if is_list:
+        return 'several values stand in brackets, names in quotes: ["a", "b"]'
     if here in ("", "}", ">", "]"):
         return describe_unclosed(source, here, opened)
     if "RSQB" in expected:
@@ -140,33 +162,6 @@ def find_cure(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> st
     if {"COLON", "LBRACE"} <= expected:
         return "write '{}: ...'".format(shorten(stuck.before))
     return None
-
-
-def find_slip(text: str, stuck: Stuck) -> str | None:
-    """Return the cure of what people bring along from other languages: comments, signs, lists, names in quotes."""
-    expected, here, before = stuck.expected, text[stuck.offset : stuck.offset + 1], text[: stuck.offset].rstrip()
-    if text[stuck.offset : stuck.offset + 2] in ("//", "/*"):
-        return "a comment begins with '#'"
-    if here == "+":
-        return "leave out the '+'"
-    if here == "-":
-        return "'-' stands before a number, inf or nan only"
-    if here == "(":
-        return "lists stand in [ ], messages in { }"
-    if here == "]" and "NUMBER" in expected and "RSQB" not in expected:
-        return "a list has no comma after its last element"
-    if here and "RSQB" in expected and "COMMA" not in expected:
-        return "write a ':' in front of a list of values"
-    if "FIELD_NAME" in expected and re.compile(r"(['\"])\w+\1\s*:").match(text, stuck.offset):
-        return "the name of a field has no quotes"
-    if re.match("[0-9]", here) and re.search("[0-9],\\Z", text[: stuck.offset]):
-        return "a decimal number has a point, not a comma"
-    if "FIELD_NAME" in expected:
-        is_list = here in ("'", '"') and re.search(r"['\"]\s*[,;]\Z|\{\Z", before)
-    else:  # a name where the next field would have to begin
-        before = before[: len(before) - len(stuck.before)]
-        is_list = here in ("", ",", ";") and re.search(r":\s*[\w./]+\s*[,;]\s*\Z", before)
-    return 'several values stand in brackets, names in quotes: ["a", "b"]' if is_list else None
 
 
 def describe_unclosed(source: Source, found: str, opened: list[tuple[Any, ...]]) -> str | None:
