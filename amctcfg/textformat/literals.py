@@ -7,13 +7,12 @@ Rules: Text Format Language Specification, "Literals" and "Semantics".
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from .._typing import TYPE_CHECKING
 from .lexis import BLANK, COMMENT, DOUBLE, SINGLE
 
 if TYPE_CHECKING:
-    from typing import Any, Match
+    from typing import Match
 
     from .tree import Field
 
@@ -21,21 +20,13 @@ __all__ = ["parse_bool", "parse_float", "read_name", "round_float32", "unescape"
 
 LARGEST = 3.4028235677973366e38  # what is nearer to the largest float32 than to infinity
 
-DIGITS_OR_POINT = tuple("0123456789.")
-
-TRUE, FALSE = ("true", "True", "t"), ("false", "False", "f")
-BOOLS = dict.fromkeys(TRUE, True)
-BOOLS.update(dict.fromkeys(FALSE, False))
-
+BLANK_OR_COMMENT = "{}+|{}".format(BLANK, COMMENT)
+# What is not closed ends with its line.
+LITERAL_OR_BETWEEN = "\"({})\"?|'({})'?|{}".format(DOUBLE, SINGLE, BLANK_OR_COMMENT)
+ESCAPE = rb"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))"
 SIMPLE_ESCAPES = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v"))
 
-
-@lru_cache(maxsize=1)
-def patterns() -> tuple[Any, Any, Any]:
-    blank_or_comment = "{}+|{}".format(BLANK, COMMENT)
-    literal = "\"({})\"?|'({})'?".format(DOUBLE, SINGLE)  # one that is not closed ends with its line
-    escape = rb"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))"
-    return re.compile(blank_or_comment), re.compile("{}|{}".format(blank_or_comment, literal)), re.compile(escape)
+BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 
 
 def unescape(raw: str) -> bytes:
@@ -56,10 +47,9 @@ def unescape(raw: str) -> bytes:
 
 def unescape_each(raw: str) -> list[bytes]:
     """Return the same of each literal by itself: an escape at the end of one does not go on in the next."""
-    _, literals, escapes = patterns()
-    strings = (match for match in literals.finditer(raw) if match[0][0] in "\"'")  # not what lies between them
+    strings = (match for match in re.finditer(LITERAL_OR_BETWEEN, raw) if match[0][0] in "\"'")
     contents = [(match[1] or match[2] or "").encode("utf-8") for match in strings]
-    return [escapes.sub(_unescape_one, content) if b"\\" in content else content for content in contents]
+    return [re.sub(ESCAPE, _unescape_one, content) if b"\\" in content else content for content in contents]
 
 
 def _unescape_one(match: Match[bytes]) -> bytes:
@@ -127,9 +117,8 @@ def parse_float(raw: str) -> float | None:
     except ValueError:  # no number, or one that Python writes otherwise
         pass
     if raw[0] == "-" and not raw[1].isalnum() and raw[1] != ".":  # blanks or comments behind the sign
-        blanks, _, _ = patterns()
-        return parse_float("-" + blanks.sub("", raw[1:]))
-    if raw[-1] in "fF" and raw[-2:-1] in DIGITS_OR_POINT:  # a suffix, not the end of "inf"
+        return parse_float("-" + re.sub(BLANK_OR_COMMENT, "", raw[1:]))
+    if raw[-1] in "fF" and re.match("[0-9.]", raw[-2:-1]):  # a suffix, not the end of "inf"
         return parse_float(raw[:-1])
     return None
 
