@@ -62,10 +62,9 @@ class OutlineNode:
     def text(self) -> str | None:
         if self.value is None or self.value[0] not in "\"'":
             return None
-        closed = len(self.value) > 1 and self.value[-1] == self.value[0]
         try:
-            return unescape(self.value if closed else self.value + self.value[0]).decode("utf-8", "replace")
-        except (ValueError, IndexError):
+            return unescape(self.value).decode("utf-8", "replace")
+        except ValueError:
             return self.value[1:]
 
     def first(self, name: str) -> OutlineNode | None:
