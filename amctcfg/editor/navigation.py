@@ -110,10 +110,6 @@ def name_at(analysis: Analysis, offset: int) -> OutlineNode | None:
     return node if node.value_start <= offset else None
 
 
-def make_location(analysis: Analysis, place: dict[str, Any]) -> dict[str, Any]:
-    return {"uri": analysis.uri, "range": place}
-
-
 def definition(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
     """Go from an override to the blocks that it shadows, from a layer's name to the blocks that it could have."""
     override: OutlineNode | None = analysis.outline.at(offset) or analysis.outline.inside(offset)
@@ -133,7 +129,7 @@ def definition(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
     layer = analysis.layer(name)
     tiers = resolver.tiers_of(name, layer_type if layer is None else layer.type)
     spans = [document.mark(tier.path[:2]) for tier in (tiers if override is None else tiers[1:])]
-    return [make_location(analysis, analysis.text.span_range(span)) for span in spans]
+    return [{"uri": analysis.uri, "range": analysis.text.span_range(span)} for span in spans]
 
 
 def references(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
@@ -143,7 +139,7 @@ def references(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
         return []
     group = NAMES_OF_LAYERS if node.field in NAMES_OF_LAYERS else NAMES_OF_TYPES
     return [
-        make_location(analysis, analysis.text.range(other.value_start, other.value_end))
+        {"uri": analysis.uri, "range": analysis.text.range(other.value_start, other.value_end)}
         for other in analysis.outline.strings
         if other.field in group and other.text == node.text
     ]
