@@ -16,23 +16,15 @@ LARGEST_BODY = 1 << 28  # bytes
 END_OF_INPUT = object()  # what is read at the end of the input
 
 
-class NotJson(Exception):
-    """The body of a frame is not JSON; the session goes on."""
-
-
 class ResponseError(Exception):
-    """The answer to a request that has no result."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code: int = code
-        self.message: str = message
+    """The answer to a message that has no result: a code, and words."""
 
 
 def read_frame(stream: IO[bytes]) -> Any:
     """Read the body of the next frame, `END_OF_INPUT` at the end of the input.
 
-    Raises `NotJson`; `ValueError` for a broken header, behind which nobody knows where the next frame begins.
+    Raises `ResponseError` for one that is not JSON; `ValueError` for a broken header, behind which nobody knows where the next
+    frame begins.
     """
     length = LARGEST_BODY + 1
     while True:
@@ -59,23 +51,10 @@ def read_frame(stream: IO[bytes]) -> Any:
     try:
         return json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise NotJson(str(error)) from None
+        raise ResponseError(PARSE_ERROR, "the body is not JSON: {}".format(error)) from None
 
 
-class FrameWriter:
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream: IO[bytes] = stream
-
-    def send(self, message: dict[str, Any]) -> None:
-        body = json.dumps(dict({"jsonrpc": "2.0"}, **message), separators=(",", ":")).encode("ascii", "replace")
-        self.stream.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        self.stream.flush()
-
-    def result(self, identifier: Any, result: Any) -> None:
-        self.send({"id": identifier, "result": result})
-
-    def error(self, identifier: Any, code: int, message: str) -> None:
-        self.send({"id": identifier, "error": {"code": code, "message": message}})
-
-    def notify(self, method: str, params: Any) -> None:
-        self.send({"method": method, "params": params})
+def write_frame(stream: IO[bytes], message: dict[str, Any]) -> None:
+    body = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode("ascii", "replace")
+    stream.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    stream.flush()

@@ -25,7 +25,7 @@ from .analysis import Analysis, EditorWorkspace, diagnostic_of, read_settings
 from .completion import completion
 from .hover import hover, inlay_hints
 from .navigation import LEGEND, definition, document_symbols, folding_ranges, references, semantic_tokens
-from .protocol import END_OF_INPUT, FrameWriter, NotJson, ResponseError, read_frame
+from .protocol import END_OF_INPUT, ResponseError, read_frame, write_frame
 from .text import ENCODINGS, Text
 
 DEBOUNCE = 0.15  # seconds without an edit before a file is checked
@@ -45,7 +45,7 @@ WARNING, INFO = 2, 3  # types of messages
 def serve(stdin: IO[bytes], stdout: IO[bytes]) -> int:
     """Serve a client until it leaves. Gives the exit status: 0 after `shutdown`, else 1."""
     printed, sys.stdout = sys.stdout, sys.stderr  # nothing but frames may get into the output
-    server = Server(stdin, FrameWriter(stdout))
+    server = Server(stdin, stdout)
     try:
         return server.run()
     except (BrokenPipeError, ValueError):
@@ -83,9 +83,9 @@ class File:
 class Server:
     """A session with one client."""
 
-    def __init__(self, stdin: IO[bytes], writer: FrameWriter) -> None:
+    def __init__(self, stdin: IO[bytes], stdout: IO[bytes]) -> None:
         self.stdin: IO[bytes] = stdin
-        self.writer: FrameWriter = writer
+        self.stdout: IO[bytes] = stdout
         self.incoming: queue.Queue[Any] = queue.Queue()
         self.waiting: dict[Any, bool] = {}  # the requests in the queue, by id, and whether each was cancelled
         self.ended: threading.Event = threading.Event()
@@ -110,10 +110,9 @@ class Server:
             if message is LOADED:
                 self.recheck()
                 continue
-            if message is END_OF_INPUT or message is BROKEN:
-                return 0 if self.shut_down and message is END_OF_INPUT else 1
-            if isinstance(message, dict) and message.get("method") == "exit" and "id" not in message:
-                return 0 if self.shut_down else 1
+            is_exit = isinstance(message, dict) and message.get("method") == "exit" and "id" not in message
+            if is_exit or message is END_OF_INPUT or message is BROKEN:
+                return 0 if self.shut_down and message is not BROKEN else 1
             self.handle(message)
 
     def read(self) -> None:
@@ -121,7 +120,7 @@ class Server:
         while True:
             try:
                 message = read_frame(self.stdin)
-            except NotJson as error:
+            except ResponseError as error:
                 message = error
             except (OSError, ValueError):
                 message = BROKEN
@@ -188,7 +187,7 @@ class Server:
         params = {"uri": file.uri, "diagnostics": found}
         if file.version is not None:
             params["version"] = file.version
-        self.writer.notify("textDocument/publishDiagnostics", params)
+        self.notify("textDocument/publishDiagnostics", params)
 
     def analysis(self, file: File) -> Analysis:
         if file.analysis is None:
@@ -198,23 +197,30 @@ class Server:
         return file.analysis
 
     def log(self, text: str) -> None:
-        self.writer.notify("window/logMessage", {"type": INFO, "message": text})
+        self.notify("window/logMessage", {"type": INFO, "message": text})
 
     def show_problem(self, problem: str | None) -> None:
         """Say once why a file can't be looked at on its model."""
         if problem is not None and problem not in self.problems:
             self.problems.add(problem)
-            self.writer.notify("window/showMessage", {"type": WARNING, "message": "amctcfg: " + problem})
+            self.notify("window/showMessage", {"type": WARNING, "message": "amctcfg: " + problem})
+
+    def notify(self, method: str, params: Any) -> None:
+        write_frame(self.stdout, {"method": method, "params": params})
+
+    def refuse(self, identifier: Any, error: ResponseError) -> None:
+        code, message = error.args
+        write_frame(self.stdout, {"id": identifier, "error": {"code": code, "message": message}})
 
     # ------------------------------------------------------------ messages
 
     def handle(self, message: Any) -> None:
-        if isinstance(message, NotJson):
-            self.writer.error(None, protocol.PARSE_ERROR, "the body is not JSON: {}".format(message))
+        if isinstance(message, ResponseError):
+            self.refuse(None, message)
             return
         if not isinstance(message, dict) or not isinstance(message.get("method"), str):
             if not (isinstance(message, dict) and ("result" in message or "error" in message)):  # answers are ignored
-                self.writer.error(None, protocol.INVALID_REQUEST, "a message is an object with a method")
+                self.refuse(None, ResponseError(protocol.INVALID_REQUEST, "a message is an object with a method"))
             return
         if "id" in message:
             self.request(message)
@@ -232,16 +238,16 @@ class Server:
         try:
             result = self.answer(message["method"], message.get("params"), is_cancelled)
         except ResponseError as error:
-            self.writer.error(identifier, error.code, error.message)
+            self.refuse(identifier, error)
         except PARAMETERS as error:
             sys.stderr.write("amctcfg lsp: {!a} has parameters that don't fit\n".format(message["method"][:80]))
             words = "the parameters don't fit: {!r}".format(error)
-            self.writer.error(identifier, protocol.INVALID_PARAMS, words)
+            self.refuse(identifier, ResponseError(protocol.INVALID_PARAMS, words))
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
-            self.writer.error(identifier, protocol.INTERNAL_ERROR, repr(error))
+            self.refuse(identifier, ResponseError(protocol.INTERNAL_ERROR, repr(error)))
         else:
-            self.writer.result(identifier, result)
+            write_frame(self.stdout, {"id": identifier, "result": result})
 
     def answer(self, method: str, params: Any, is_cancelled: bool) -> Any:
         if is_cancelled:
@@ -270,7 +276,7 @@ class Server:
             file.change(file.text.changed(params["contentChanges"]), params["textDocument"].get("version"))
         elif method == "textDocument/didClose":
             file = self.files.pop(params["textDocument"]["uri"])
-            self.writer.notify("textDocument/publishDiagnostics", {"uri": file.uri, "diagnostics": []})
+            self.notify("textDocument/publishDiagnostics", {"uri": file.uri, "diagnostics": []})
         elif method == "workspace/didChangeConfiguration":
             self.configure(params.get("settings"))
         elif method == "workspace/didChangeWatchedFiles":
