@@ -127,13 +127,15 @@ def begin_phrases(states: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def find_cause(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> Cause:
-    for explain in (explain_invisible, explain_string, explain_number, explain_lookalike):
+    for explain in (explain_character, explain_string, explain_number):
         explanation = explain(source.text, stuck)
         if explanation:
             return explanation
-    found, end = describe_found(source.text, stuck.offset)
+    word = re.compile(r"[A-Za-z0-9_.]+|.", re.DOTALL).match(source.text, stuck.offset)
+    found, end = ("'{}'".format(shorten(word[0])), word.end()) if word else ("the end of the file", stuck.offset)
+    expected = sorted({WORDS[token] for token in stuck.expected if RARE.get(token) not in stuck.expected})
     after = " after '{}'".format(shorten(stuck.before)) if stuck.before else ""
-    message = "expected {}{}, found {}".format(list_expected(stuck.expected), after, found)
+    message = "expected {}{}, found {}".format(join_words(expected, "or"), after, found)
     return Cause(message, stuck.offset, end, find_cure(source, stuck, opened))
 
 
@@ -176,24 +178,18 @@ def describe_unclosed(source: Source, found: str, opened: list[tuple[Any, ...]])
     return "{}, opened at {}:{}, is not closed with {} yet".format(what, line, column, WORDS[CLOSING[bracket]])
 
 
-def explain_invisible(text: str, stuck: Stuck) -> Cause | None:
-    offset = stuck.offset
-    comment = re.compile(r"#[^\n\0]*\0").match(text, offset)
-    if comment:
-        offset = comment.end() - 1
-    if text[offset : offset + 1] not in INVISIBLE:
-        return None
-    what, hint = INVISIBLE[text[offset]]
-    return Cause("{} is not allowed here".format(what), offset, offset + 1, hint)
-
-
-def explain_lookalike(text: str, stuck: Stuck) -> Cause | None:
-    character = text[stuck.offset : stuck.offset + 1]
-    if character not in LOOKALIKES:
-        return None
-    message = "'{}' is not the character that belongs here".format(character)
-    hint = "write the ASCII one: {}".format(LOOKALIKES[character])
-    return Cause(message, stuck.offset, stuck.offset + 1, hint)
+def explain_character(text: str, stuck: Stuck) -> Cause | None:
+    """Explain a character that nobody sees, or that only looks like the one that belongs there."""
+    comment = re.compile(r"#[^\n\0]*\0").match(text, stuck.offset)
+    offset = comment.end() - 1 if comment else stuck.offset
+    character = text[offset : offset + 1]
+    if character in INVISIBLE:
+        what, hint = INVISIBLE[character]
+        return Cause("{} is not allowed here".format(what), offset, offset + 1, hint)
+    if character in LOOKALIKES:
+        message = "'{}' is not the character that belongs here".format(character)
+        return Cause(message, offset, offset + 1, "write the ASCII one: {}".format(LOOKALIKES[character]))
+    return None
 
 
 def explain_string(text: str, stuck: Stuck) -> Cause | None:
@@ -246,14 +242,3 @@ def explain_number(text: str, stuck: Stuck) -> Cause | None:
     else:
         hint = "a name that begins with a digit has to be in quotes"
     return Cause("'{}' is not a number".format(shorten(written)), match.start(), match.end(), hint)
-
-
-def describe_found(text: str, offset: int) -> tuple[str, int]:
-    """Return what stands at an offset, in quotes, and its end."""
-    word = re.compile(r"[A-Za-z0-9_.]+|.", re.DOTALL).match(text, offset)
-    return ("'{}'".format(shorten(word[0])), word.end()) if word else ("the end of the file", offset)
-
-
-def list_expected(expected: set[str]) -> str:
-    words = sorted({WORDS[token] for token in expected if RARE.get(token) not in expected})
-    return join_words(words, "or")
