@@ -210,12 +210,9 @@ def explain_string(text: str, stuck: Stuck) -> Cause | None:
 
 
 def explain_escape(text: str, start: int, end: int) -> Cause:
-    good = re.compile(r"[^\\]+|" + tables.ESCAPE)
-    offset, match = start, good.match(text, start, end)
-    while match:
-        offset = match.end()
-        match = good.match(text, offset, end)
-    bad = re.compile(r"\\(?:u[0-9A-Fa-f]{0,4}|U[0-9A-Fa-f]{0,8}|[0-7]{1,3}|.)").match(text, offset)
+    good = re.compile(r"(?:[^\\]+|{})*".format(tables.ESCAPE)).match(text, start, end)
+    assert good is not None  # it may be empty
+    bad = re.compile(r"\\(?:u[0-9A-Fa-f]{0,4}|U[0-9A-Fa-f]{0,8}|[0-7]{1,3}|.)").match(text, good.end())
     assert bad is not None
     hint = "a backslash itself is written \\\\"
     if bad[0][1] in "01234567":
