@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from .tree import Field
 
-__all__ = ["parse_bool", "parse_float", "read_name", "round_float32", "unescape"]
-
 LARGEST = 3.4028235677973366e38  # what is nearer to the largest float32 than to infinity
 
 BLANK_OR_COMMENT = "{}+|{}".format(BLANK, COMMENT)

@@ -15,8 +15,6 @@ from .tree import List, MessageList, Tree
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["parse"]
-
 ACCEPT, APPEND, CLOSE, ERROR, PASS = tables.ACCEPT, tables.APPEND, tables.CLOSE, tables.ERROR, tables.PASS
 
 # What a rule of the grammar collects its parts in; the fields of a message become a tuple when it is closed.

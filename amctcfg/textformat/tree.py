@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 else:
     AnyList, Field = list, tuple
 
-__all__ = ["Element", "Field", "List", "MessageList", "Tree", "elements_of", "mark_offsets", "name_offsets", "split"]
-
 
 class List(AnyList):
     """The elements of a list written as `name: [...]`."""
