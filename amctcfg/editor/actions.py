@@ -94,8 +94,9 @@ def extraction(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
     resolver = analysis.resolver
     if node is None or node.opening is None or node.name is None or resolver is None:
         return
-    named, layer = node.first("layer_name"), analysis.layer(child_text(node, "layer_name"))
-    if named is None or named.value is None or layer is None or layer.type in resolver.types:
+    named = next((child for child in node.children if child.name == "layer_name"), None)
+    layer = analysis.layer(named.text) if named is not None else None
+    if named is None or layer is None or layer.type in resolver.types:
         return
     edits = [
         Edit(node.start, node.start + len(OF_LAYER), OF_TYPE),

@@ -67,9 +67,6 @@ class OutlineNode:
         except ValueError:
             return self.value[1:]
 
-    def first(self, name: str) -> OutlineNode | None:
-        return next((child for child in self.children if child.name == name), None)
-
 
 class Outline:
     """The nodes of a text under one root, each with what the flavour says of it."""
@@ -174,5 +171,4 @@ class Outline:
 
 
 def child_text(node: OutlineNode, field: str) -> str | None:
-    child = node.first(field)
-    return child.text if child is not None else None
+    return next((child.text for child in node.children if child.name == field), None)
