@@ -136,14 +136,11 @@ def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) ->
     end = span.end_column if span.end_line == span.line else span.column + room
     line, start, end = _cut(line, span.column - 1 - skipped, max(end - 1, span.column) - skipped, room, skipped > 0)
     before, marked = _cells(line[:start]), _cells(line[start:end])
-    bar, caret, hint = " | ", "^" * max(_columns(marked), 1), escape_controls(diagnostic.hint or "")
+    bar, caret = " | ", "^" * max(_columns(marked), 1)
     if color:
         bar, caret = BLUE + bar + PLAIN, (RED if diagnostic.severity == ERROR else YELLOW) + caret + PLAIN
-    pointer = " " * _columns(before) + caret
-    shown = [blank + bar.rstrip(), number + bar + _cells(line), blank + bar + pointer]
-    if hint:
-        shown[-1] += " " + hint
-    return [text.rstrip() for text in shown]
+    pointer = "{}{} {}".format(" " * _columns(before), caret, escape_controls(diagnostic.hint or ""))
+    return [text.rstrip() for text in (blank + bar, number + bar + _cells(line), blank + bar + pointer)]
 
 
 def _cut(line: str, start: int, end: int, room: int, more: bool) -> tuple[str, int, int]:

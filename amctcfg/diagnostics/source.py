@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import sys
 
 from .._typing import TYPE_CHECKING, NamedTuple
 
@@ -51,8 +50,8 @@ class Source:
         """Return the offset of a line and a column."""
         return self.line_starts()[line - 1] + column - 1
 
-    def line(self, number: int, first: int = 0, last: int = sys.maxsize) -> str:
-        """Return a line without its end, or the part of it between two of its columns, counted from 0."""
+    def line(self, number: int, first: int, last: int) -> str:
+        """Return the part of a line between two of its columns, counted from 0, without the line's end."""
         starts = self.line_starts()
         start = starts[number - 1]
         end = starts[number] - 1 if number < len(starts) else len(self.text)
