@@ -27,14 +27,8 @@ warning: Callable[..., Code] = partial(Code, WARNING)
 
 OVERRIDE = '{} {{\n  {}: "{}"\n  calibration_config {{ ifmr_quantize {{ {} }} }}\n}}\n'
 
-
-def layer_override(name: str, setting: str) -> str:
-    return OVERRIDE.format("override_layer_configs", "layer_name", name, setting)
-
-
-def type_override(name: str, setting: str) -> str:
-    return OVERRIDE.format("override_layer_types", "layer_type", name, setting)
-
+layer_override: Callable[..., str] = partial(OVERRIDE.format, "override_layer_configs", "layer_name")
+type_override: Callable[..., str] = partial(OVERRIDE.format, "override_layer_types", "layer_type")
 
 CODES: dict[str, Code] = {
     "syntax": error(
@@ -96,7 +90,6 @@ CODES: dict[str, Code] = {
     "unreadable": error(
         "The file, or the model that its settings name, can't be read. Only in reports for programs; the exit status is 2.",
         "Check the path and its permissions.",
-        "",
     ),
     "unknown-layer": error(
         "The model has no layer of that name.",
