@@ -72,7 +72,8 @@ def syntax_error(source: Source, offset: int, states: Sequence[int], values: Seq
     """Make the error for a text whose step at `offset` has no action in the current state."""
     opened = [v for v in values if type(v) is tuple and v[1] == "" and source.text[v[3] - 1] in CLOSING]
     stuck = find_stuck(source.text, offset, states)
-    message, start, end, hint = find_cause(source, stuck, opened)
+    causes = (explain(source.text, stuck) for explain in (explain_character, explain_string, explain_number))
+    message, start, end, hint = next(filter(None, causes), None) or explain_token(source, stuck, opened)
     return ConfigError.single("syntax", message, source.span(start, end), hint, source.name, source.text)
 
 
@@ -126,11 +127,7 @@ def begin_phrases(states: Sequence[int]) -> list[dict[str, Any]]:
     return [tables.PHRASES.get(symbol, {symbol: {DONE: symbol}}) for symbol in sorted(symbols)]
 
 
-def find_cause(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> Cause:
-    for explain in (explain_character, explain_string, explain_number):
-        explanation = explain(source.text, stuck)
-        if explanation:
-            return explanation
+def explain_token(source: Source, stuck: Stuck, opened: list[tuple[Any, ...]]) -> Cause:
     word = re.compile(r"[A-Za-z0-9_.]+|.", re.DOTALL).match(source.text, stuck.offset)
     found, end = ("'{}'".format(shorten(word[0])), word.end()) if word else ("the end of the file", stuck.offset)
     expected = sorted({WORDS[token] for token in stuck.expected if RARE.get(token) not in stuck.expected})
