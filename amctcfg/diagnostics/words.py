@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words that messages share: lists, shortened and neutralised names, and the nearest existing names."""
+"""Words that messages share: lists, numbers with their nouns, shortened and neutralised names."""
 
 from __future__ import annotations
 

@@ -67,8 +67,7 @@ def labels_of(head: list[str]) -> str:
     """Write the style of cards: each cell names its column."""
     return "".join(
         '.amctcfg td:nth-child({})::before{{content:"{} "}}\n'.format(number, css_text(label))
-        for number, label in enumerate(head, 1)
-        if number > 3
+        for number, label in enumerate(head[3:], 4)
     )
 
 
