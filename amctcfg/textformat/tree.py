@@ -195,7 +195,14 @@ class Tree:
             for field in split(self.fields):
                 index.setdefault(field[0], []).extend(elements_of(field))
             self._index = index
-        return follow_path(self._index.get(path[0], ()), path[1:]) if path else ()
+        elements: Sequence[Field] = self._index.get(path[0], ()) if path else ()
+        for step in path[1:]:
+            if isinstance(step, int):
+                elements = elements[step : step + 1] if step >= 0 else ()
+            else:
+                inside = [f for e in elements if type(e[1]) is tuple for f in iter_raw_fields(e[1]) if f[0] == step]
+                elements = [element for field in map(expand_field, inside) for element in elements_of(field)]
+        return elements
 
     def elements(self, value: Sequence[Any] | None = None) -> Iterator[Element]:
         """Iterate over the top-level fields, or those of the value of an element met on the way, with lines and columns.
@@ -243,14 +250,3 @@ def mark_offsets(field: Field) -> tuple[int, int]:
     """Return what a diagnostic about a field points at: the literal of a scalar, the name of anything else."""
     value, end = field[1], field[3]
     return (end - len(value), end) if isinstance(value, str) else name_offsets(field)
-
-
-def follow_path(elements: Sequence[Field], path: Path) -> Sequence[Field]:
-    """Return what a path leads to from some elements on."""
-    for step in path:
-        if isinstance(step, int):
-            elements = elements[step : step + 1] if step >= 0 else ()
-        else:
-            inside = [f for e in elements if type(e[1]) is tuple for f in iter_raw_fields(e[1]) if f[0] == step]
-            elements = [element for field in map(expand_field, inside) for element in elements_of(field)]
-    return elements
