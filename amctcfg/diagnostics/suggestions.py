@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .words import join_words, quote_name
 
 if TYPE_CHECKING:
-    from typing import Callable, Iterable
+    from typing import Any, Callable, Iterable
 
 
 def did_you_mean(names: Iterable[str]) -> str | None:
@@ -120,9 +120,7 @@ class NameIndex:
             self.own_parts.append(parts)
             for part in parts:
                 self.counts[part] = self.counts.get(part, 0) + 1
-                indices = self.parts.setdefault(part, [])
-                if len(indices) < self.FEW:
-                    indices.append(index)
+                add(self.parts, part, index)
             for word in words:
                 group = self.initials.setdefault(word[0], [])
                 if self.counts[word] == 1 and len(group) < self.WIDEST:
@@ -146,8 +144,8 @@ class NameIndex:
         return self.corrected[word]
 
 
-def add(groups: dict[str, list[str]], key: str, name: str) -> None:
-    """Keep a name under a key, but not the thousandth of a kind."""
+def add(groups: dict[str, list[Any]], key: str, name: Any) -> None:
+    """Keep a name, or its index, under a key, but not the thousandth of a kind."""
     group = groups.setdefault(key, [])
     if len(group) < NameIndex.FEW and (not group or group[-1] is not name):
         group.append(name)
