@@ -156,13 +156,10 @@ class Server:
                 self.show_problem(self.analysis(file).problem)
         if now >= self.watched + WATCH:
             self.watched = now
-            self.workspace.keep(self.models_in_use())
+            analyses = [file.analysis for file in self.files.values() if file.analysis is not None]
+            self.workspace.keep({analysis.file.model.path for analysis in analyses if analysis.file.model is not None})
             if self.workspace.changed():
                 self.recheck()
-
-    def models_in_use(self) -> set[str]:
-        analyses = [file.analysis for file in self.files.values() if file.analysis is not None]
-        return {analysis.file.model.path for analysis in analyses if analysis.file.model is not None}
 
     def recheck(self) -> None:
         """Look at all files again: a model or the settings have changed."""
