@@ -32,7 +32,8 @@ def write_page(view: View) -> str:
     """Return the page as HTML: no network, readable without its script, nothing of a name is run."""
     table = view.table._replace(rows=view.rows)
     writer = HtmlTable(table, is_page=True, has_lines=view.text is not None)
-    warned = find_warned(view.warnings)
+    # The blocks and entries about layers that a diagnostic is about, as the first two steps of their paths.
+    warned = {d.path[:2] for d in view.warnings if d.path and len(d.path) > 1 and isinstance(d.path[1], int)}
     rows = [(row, classes_of(row, warned)) for row in table.rows]
     counts = Counter(name for _, classes in rows for name in set(classes))
     body = [
@@ -76,11 +77,6 @@ def css_text(words: str) -> str:
 
 
 # ---------------------------------------------------------------- which rows are what
-
-
-def find_warned(diagnostics: Iterable[Diagnostic]) -> set[tuple[Any, ...]]:
-    """Find the blocks and entries about layers that a diagnostic is about, as the first two steps of their paths."""
-    return {d.path[:2] for d in diagnostics if d.path and len(d.path) > 1 and isinstance(d.path[1], int)}
 
 
 def classes_of(row: Row, warnings: set[tuple[Any, ...]]) -> list[str]:
