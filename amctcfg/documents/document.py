@@ -156,7 +156,7 @@ def read_tree(tree: Tree, strict: bool, flavour: Flavour) -> tuple[Document[Conf
         return unknown_field(flavour, cls, name)  # type: ignore[arg-type]  # a class has a hash
 
     reading = Reading(tree, flavour.config, strict, unknown)
-    if reading.errors:
+    if reading.broken:
         from .foreign import refine_errors
 
         refine_errors(tree, reading)
@@ -194,7 +194,7 @@ def parse(
         False
     """
     document, reading = read_text(text, name, strict, flavour)
-    if reading.errors:
+    if reading.broken:
         from ..diagnostics.diagnostic import ConfigError
 
         raise ConfigError(document.diagnostics, document.text)

@@ -42,8 +42,8 @@ class Reading:
     """A tree read as a message of a class.
 
     config -- the message. Where something in the text has an error it is partial: an optional field that could not be read
-    is absent, and a required one or an element None. broken -- the paths of what could not be read. errors -- their
-    number. diagnostics -- all errors and warnings, in order.
+    is absent, and a required one or an element None. broken -- the paths of the errors. diagnostics -- all errors and
+    warnings, in order.
 
     With `strict=False`, as the toolkit reads: the last of several scalars and the last member of a oneof win, messages
     given twice are merged, a missing name is empty and a missing block is an empty one; each such leniency is a warning.
@@ -54,7 +54,6 @@ class Reading:
         self.text: str = tree.source.text
         self.strict: bool = strict
         self.unknown: Unknown = unknown
-        self.errors: int = 0
         self.foreign: bool = False  # whether it is another kind of file altogether
         self.broken: set[Path] = set()
         self.diagnostics: list[Diagnostic] = []
@@ -229,23 +228,12 @@ class Reading:
         path: Path,
         hint: str | None = None,
         replacement: str | None = None,
-    ) -> None:
-        self.errors += 1
-        self.broken.add(path)
-        self.diagnose(ERROR, code, message, offsets, path, hint, replacement)
-
-    def diagnose(
-        self,
-        severity: Severity,
-        code: str,
-        message: str,
-        offsets: tuple[int, int],
-        path: Path,
-        hint: str | None,
-        replacement: str | None = None,
+        severity: Severity = ERROR,
     ) -> None:
         from ..diagnostics.diagnostic import Diagnostic  # only where there is something to report
 
+        if severity == ERROR:
+            self.broken.add(path)
         span, name = self.tree.source.span(*offsets), self.tree.source.name
         self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint or None, name, replacement))
 
@@ -263,17 +251,16 @@ class Reading:
     def duplicate_field(self, spec: Field, field: TreeField, fields: Any, path: Path) -> None:
         path = (*path, spec.name)
         hint = "keep one of the two; " + self.first_place(fields, path)
-        if self.strict:
-            self.report("duplicate-field", "'{}' is given twice".format(spec.name), name_offsets(field), path, hint)
-        else:
-            rule = "its fields are merged" if spec.is_message else "the last value counts"
-            message = "'{}' is given twice; {}".format(spec.name, rule)
-            self.diagnose(WARNING, "duplicate-field", message, name_offsets(field), path, hint)
+        message, severity = "'{}' is given twice".format(spec.name), ERROR
+        if not self.strict:
+            message += "; its fields are merged" if spec.is_message else "; the last value counts"
+            severity = WARNING
+        self.report("duplicate-field", message, name_offsets(field), path, hint, severity=severity)
 
     def conflicting_field(self, lost: str, field: TreeField, path: Path) -> None:
         message = "{} and {} exclude each other; the last one counts".format(lost, field[0])
-        path = (*path, field[0])
-        self.diagnose(WARNING, "conflicting-fields", message, name_offsets(field), path, "delete {}".format(lost))
+        hint = "delete {}".format(lost)
+        self.report("conflicting-fields", message, name_offsets(field), (*path, field[0]), hint, severity=WARNING)
 
     def missing_field(
         self, cls: type[Message], spec: Field, field: TreeField, path: Path, values: dict[str, Any]
@@ -286,12 +273,10 @@ class Reading:
             example = "{}: {}".format(spec.name, spec.kind.example)
             counts_as, empty = ("the empty string", "") if spec.kind is STRING else ("0", 0)
             values[spec.name] = None if self.strict else empty
-        message = "{} has no '{}'".format(field[0] or cls.__name__, spec.name)
-        if self.strict:
-            self.report("missing-field", message, name_offsets(field), path, "add " + example)
-        else:
-            message += "; it counts as {}".format(counts_as)
-            self.diagnose(WARNING, "missing-field", message, name_offsets(field), path, "add " + example)
+        message, severity = "{} has no '{}'".format(field[0] or cls.__name__, spec.name), ERROR
+        if not self.strict:
+            message, severity = "{}; it counts as {}".format(message, counts_as), WARNING
+        self.report("missing-field", message, name_offsets(field), path, "add " + example, severity=severity)
 
     def problems(self, found: list[Problem], fields: tuple[Any, ...], path: Path) -> None:
         places = Tree(self.tree.source, fields)

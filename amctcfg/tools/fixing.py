@@ -149,7 +149,7 @@ class FixableText:
             self.tree, self.errors = Tree(Source(str(text), ""), ()), len(error.diagnostics)
             return
         document, reading = read_tree(self.tree, False, flavour)
-        self.document = None if reading.errors else document
+        self.document = None if reading.broken else document
         context = Context(document, layers, DOCUMENTED, flavour, reading.broken)
         self.errors = sum(one.severity == ERROR for one in (*document.diagnostics, *find_errors(context)))
         self.context = None if reading.foreign else context

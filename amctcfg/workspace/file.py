@@ -153,7 +153,7 @@ class ConfigFile:
     def document(self) -> Document[Configuration]:
         """Return the configuration. Raises `ConfigError` with all diagnostics where it has errors."""
         document, reading = self.read
-        if reading.errors:
+        if reading.broken:
             raise ConfigError(self.check(), self.text)
         return document
 
