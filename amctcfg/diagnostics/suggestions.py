@@ -49,6 +49,8 @@ class NameIndex:
         self.parts: dict[str, list[int]] = {}  # of names: the indices of those that have a word or a pair of words
         self.counts: dict[str, int] = {}
         self.own_parts: list[dict[str, None]] = []  # of names: the words and pairs in them
+        self.weights: dict[str, float] = {}  # of words and pairs: the rarer, the more it tells
+        self.own_weights: list[float] = []  # of names
         self.initials: dict[str, list[str]] = {}  # words by their first letter
         self.corrected: dict[str, str] = {}
         for name in self.known:
@@ -94,7 +96,8 @@ class NameIndex:
         if not self.counts:
             self.count_words()
         wanted = word_parts([self.correct(word) for word in split_words(name[: self.LONGEST])])
-        total = sum(map(self.weight, wanted))
+        weights = {part: self.weights.get(part, math.log(1 + len(self.known))) for part in wanted}
+        total = sum(weights.values())
         rarest = sorted((part for part in wanted if part in self.parts), key=lambda part: self.counts[part])
         candidates: dict[int, None] = {}
         for part in rarest:
@@ -104,9 +107,9 @@ class NameIndex:
         scored = []
         for index in candidates:
             own = self.own_parts[index]
-            shared = sum([self.weight(part) for part in wanted if part in own])
+            shared = sum([weight for part, weight in weights.items() if part in own])
             if shared >= self.CLOSE * total:
-                scored.append((shared - 0.05 * (sum(map(self.weight, own)) - shared), index))
+                scored.append((shared - 0.05 * (self.own_weights[index] - shared), index))
         if not scored:
             return []
         best = max(scored)[0]
@@ -125,10 +128,8 @@ class NameIndex:
                 group = self.initials.setdefault(word[0], [])
                 if self.counts[word] == 1 and len(group) < self.WIDEST:
                     group.append(word)
-
-    def weight(self, part: str) -> float:
-        """Return the weight of a word or a pair: the rarer, the more it tells."""
-        return math.log(1 + len(self.known) / self.counts.get(part, 1))
+        self.weights = {part: math.log(1 + len(self.known) / count) for part, count in self.counts.items()}
+        self.own_weights = [sum([self.weights[part] for part in parts]) for parts in self.own_parts]
 
     def correct(self, word: str) -> str:
         """Return the known word that is meant by an unknown one; numbers are what they are."""
