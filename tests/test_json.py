@@ -840,3 +840,19 @@ def test_what_the_json_leaves_out_is_a_default(gone):
     defaults = {field.rpartition(".")[2] for field, origin in origins.items() if origin.tier == "default"}
     assert defaults == {gone[-1]}
     assert origins["ifmr_quantize.max_percentile"].tier == "quant_config"
+
+
+def test_a_plan_of_json_is_freed_with_its_last_reference():
+    """Without waiting for the garbage collector, which some programs switch off."""
+    plan = amctcfg.read_plan(
+        amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), LAYERS).to_json(), LAYERS, flavour=PYTORCH
+    )
+    origins = plan[LAYERS[0].name].origins
+    assert origins["quant_enable"].tier
+    source = weakref.ref(origins._source)
+    gc.disable()
+    try:
+        del plan, origins
+        assert source() is None
+    finally:
+        gc.enable()

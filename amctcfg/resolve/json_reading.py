@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
@@ -27,7 +26,7 @@ from .plan import Plan
 from .resolver import DOCUMENTED, Resolver
 
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, Mapping, Optional
+    from typing import Any, Dict, Iterable, Mapping, Optional
 
     from ..flavours.json_layout import Items
     from ..messages.sharing import IdentityCache
@@ -122,8 +121,7 @@ class QuantConfig:
         self.messages: dict[str, list[Message]] = {}
         self.extents: dict[str, tuple[int, int]] = {}  # of the global keys that are there
         self.unfused: frozenset[str] = frozenset()
-        # Those of the layer that was asked about last are kept.
-        self.origins_of: Callable[[Layer], dict[str, Origin]] = lru_cache(maxsize=1)(self.read_origins)
+        self.last_origins: tuple[Layer | None, dict[str, Origin]] = (None, {})  # of the layer that was asked about last
         self.read(Cursor(self.report, root, ()))
         self.errors.sort(key=position)
 
@@ -420,6 +418,11 @@ class QuantConfig:
         entry = self.layers.get(layer.name)
         enabled, block = (entry.enabled, entry.block) if entry else (False, self.defaults.calibration(layer))
         return EffectiveConfig(layer, enabled, self.is_fused(layer), block, Origins(self, layer))
+
+    def origins_of(self, layer: Layer) -> dict[str, Origin]:
+        if self.last_origins[0] != layer:
+            self.last_origins = layer, self.read_origins(layer)
+        return self.last_origins[1]
 
     def read_origins(self, layer: Layer) -> dict[str, Origin]:
         entry = self.layers.get(layer.name)
