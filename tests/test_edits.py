@@ -581,8 +581,8 @@ def test_fixes_do_not_read_the_words_of_a_hint(monkeypatch):
     def reworded(diagnostics):
         return [d._replace(hint="other words", message="other words") for d in diagnostics]
 
-    whole = fixing.add_warnings
-    monkeypatch.setattr(fixing, "add_warnings", lambda context, errors: reworded(whole(context, errors)))
+    whole = fixing.gather_diagnostics
+    monkeypatch.setattr(fixing, "gather_diagnostics", lambda context, errors: reworded(whole(context, errors)))
     assert amctcfg.fix(WRONG, layers, unsafe=True) == wanted
 
 

@@ -14,7 +14,7 @@ from ..flavours.layer import Layer
 from ..resolve.resolver import DOCUMENTED, Rules
 from .context import Context, check_layers
 from .errors import find_errors
-from .warnings import add_warnings
+from .warnings import gather_diagnostics
 
 
 def check(
@@ -58,4 +58,4 @@ def check(
         return document.diagnostics
     settings = Settings(document.text, document.name)
     context = Context(document, layers, rules, None, reading.broken, settings.values.get("soc"))
-    return settings.without_ignored(add_warnings(context, find_errors(context)))
+    return settings.without_ignored(gather_diagnostics(context, find_errors(context)))

@@ -18,7 +18,7 @@ from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED, Rules
 from .context import Context
 from .errors import find_errors
-from .warnings import add_warnings
+from .warnings import gather_diagnostics
 
 
 def expand(
@@ -59,7 +59,7 @@ def expand_context(context: Context) -> Plan:
 
     @lru_cache(maxsize=None)
     def make_warnings() -> tuple[Diagnostic, ...]:
-        everything = add_warnings(context, found)
+        everything = gather_diagnostics(context, found)
         return everything if text is None else Settings(text, "").without_ignored(everything)
 
     def remake(_: Plan) -> tuple[Any, ...]:

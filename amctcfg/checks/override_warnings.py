@@ -185,28 +185,33 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
             continue
         types = {other: tier for other, tier in resolver.types.items() if other != name}
         pairs = [(one, one.replace(types=types)) for one in resolvers]
-        if all(is_redundant(context, layer, resolver.common, pairs) for layer in context.by_type[name]):
+        if is_redundant(context, context.by_type[name], resolver.common, pairs):
             yield report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(name))
     pairs = [(one, one.replace(names={})) for one in resolvers]
     for path, entry in context.entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if path in context.wrong or layer is None or not resolver.is_quantized(layer):
             continue
-        if is_redundant(context, layer, resolver.types.get(layer.type, resolver.common), pairs):
+        if is_redundant(context, [layer], resolver.types.get(layer.type, resolver.common), pairs):
             yield report_redundant_override(context, (*path, "layer_name"), quote_names([layer.name]))
 
 
 def is_redundant(
-    context: Context, layer: Layer, below: Tier | None, pairs: Sequence[tuple[Resolver, Resolver]]
+    context: Context, layers: Sequence[Layer], below: Tier | None, pairs: Sequence[tuple[Resolver, Resolver]]
 ) -> bool:
-    """Return whether a layer has the same with and without an override, and the block below that may be on it."""
-    if not context.is_whole(context.resolver.tiers(layer)):
-        return False
-    is_forbidden = below is not None and any(
-        requirement.common == ERROR and not context.flavour.can(layer, requirement.ability_in(below.block))
-        for requirement in requirements_in(below.block)
+    """Return whether layers have the same with an override and without it, as resolvers in pairs say.
+
+    It is needed where the block below it would be an error on one of them, or where a block could not be read.
+    """
+    needed = (
+        [] if below is None else [r.ability_in(below.block) for r in requirements_in(below.block) if r.common == ERROR]
     )
-    return not is_forbidden and all(one.calibration(layer) == other.calibration(layer) for one, other in pairs)
+    return all(
+        context.is_whole(context.resolver.tiers(layer))
+        and all(context.flavour.can(layer, ability) for ability in needed)
+        and all(one.calibration(layer) == other.calibration(layer) for one, other in pairs)
+        for layer in layers
+    )
 
 
 def report_redundant_override(context: Context, path: Path, whom: str) -> Diagnostic:

@@ -28,10 +28,11 @@ MANY_STEPS = 10000
 COARSE = 0.9999
 
 
-def add_warnings(context: Context, errors: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Return what reading found, what `find_errors` did, and all warnings, in the order of their places.
+def gather_diagnostics(context: Context, errors: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Gather what reading found, what `find_errors` did, and all warnings, in the order of their places.
 
-    Without layers, the warnings are those that the configuration alone shows.
+    The warnings leave alone what has an error, which they find in the context (`wrong`). Without layers they are those that
+    the configuration alone shows.
     """
     found = [*(context.document.diagnostics if context.document else ()), *errors]
     context.wrong = {d.path[:2] for d in found if d.severity == ERROR and d.path}

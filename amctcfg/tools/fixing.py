@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional, Sequ
 from ..checks.context import Context
 from ..checks.errors import find_errors
 from ..checks.expanding import expand
-from ..checks.warnings import add_warnings
+from ..checks.warnings import gather_diagnostics
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, decode
 from ..diagnostics.words import pluralize, shorten
@@ -333,7 +333,7 @@ def slip_fix(source: Source, found: str, meant: str, edits: tuple[Edit, ...]) ->
 
 def find_fixes(state: FixableText) -> list[Fix]:
     if state.context is not None and not state.diagnostics:
-        state.diagnostics = add_warnings(state.context, find_errors(state.context))
+        state.diagnostics = gather_diagnostics(state.context, find_errors(state.context))
     found = []
     for one in state.diagnostics:
         make = FIX_MAKERS.get(one.code) if one.replacement is None else replace_span

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generic, Iterable, TypeVar
 from ..checks.context import Context
 from ..checks.errors import find_errors, note_other_model
 from ..checks.expanding import expand_context
-from ..checks.warnings import add_warnings
+from ..checks.warnings import gather_diagnostics
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
 from ..documents.document import Document, parse_tree, read_tree
 from ..documents.settings import Settings
@@ -131,7 +131,7 @@ class ConfigFile:
             return document.diagnostics
         self.note_other_model(reading.config)
         context = Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc)
-        return add_warnings(context, find_errors(context))
+        return gather_diagnostics(context, find_errors(context))
 
     def diagnostics_of_json(self) -> tuple[Diagnostic, ...]:
         if self.layers is None:
