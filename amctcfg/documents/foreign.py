@@ -21,8 +21,8 @@ from ..textformat.tree import Field, Tree, iter_raw_fields, split
 if TYPE_CHECKING:
     from ..messages.kinds import Wording
 
-# Other kinds of AMCT configurations in text format: what each is, and the fields that only it has; `retrain_` is the
-# beginning of several.
+# Other kinds of AMCT configurations in text format: what each is, and the fields that only it has; what ends with `_` is
+# the beginning of several.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "a configuration for retraining or pruning (AMCTRetrainConfig)": (
         "retrain_", "regular_prune_", "prune_config", "quant_skip_layers", "quant_skip_types",

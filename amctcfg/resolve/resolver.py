@@ -191,7 +191,7 @@ class Resolver:
         return other
 
     def merge(self, layer: Layer) -> EffectiveConfig:
-        """Return the effective configuration of a layer; a fast path of `quant_enable`, `fuse` and `decide_field`."""
+        """Return the effective configuration of a layer; a fast path of `origin_of`, which says why."""
         return EffectiveConfig(
             layer,
             self.is_quantized(layer),
@@ -229,7 +229,7 @@ class Resolver:
 
     # ------------------------------------------------------------ the rules
 
-    def quant_enable(self, layer: Layer) -> list[Origin]:
+    def quant_enable_settings(self, layer: Layer) -> list[Origin]:
         """List what decides whether a layer is quantized: not if its name is skipped, or its type, or it can't be."""
         reasons = self.in_list("skip_layers", self.skipped_names, layer.name)
         reasons += self.in_list("skip_layer_types", self.skipped_types, layer.type)
@@ -237,7 +237,7 @@ class Resolver:
             reasons.append(Origin("unsupported", False))
         return reasons or [Origin(DEFAULT, True)]
 
-    def fuse(self, layer: Layer) -> list[Origin]:
+    def fuse_settings(self, layer: Layer) -> list[Origin]:
         """List what decides whether BN is fused: unless `skip_fusion_layers` names the layer, or `do_fusion` is false."""
         settings = self.in_list("skip_fusion_layers", self.unfused_names, layer.name)
         if self.config.do_fusion is not None:
@@ -368,7 +368,7 @@ class Resolver:
     def contest(self, layer: Layer, wanted: str) -> list[Origin]:
         """List what sets a field of a layer, the winner first."""
         if wanted in SWITCHES:
-            return self.quant_enable(layer) if wanted == "quant_enable" else self.fuse(layer)
+            return self.quant_enable_settings(layer) if wanted == "quant_enable" else self.fuse_settings(layer)
         tiers = self.tiers(layer)
         for path, field in self.fields_of(layer, tiers):
             if ".".join(path) == wanted:

@@ -53,6 +53,8 @@ class ClusterCommands:
         try:
             answers = self._wait_for({"source": self._source, "arguments": (list(words), dict(files), dict(values))})
         except Exception as error:
+            if self._stopped:
+                raise CommandError("the search was stopped") from None
             if self._client.status != "running":
                 raise CommandError("the Dask scheduler at {} is gone".format(self._address)) from None
             raise CommandError("the cluster can't run it: {}".format(error_headline(error))) from None

@@ -26,7 +26,7 @@ def using(path: str, what: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise Failure("can't use {} as {}".format(path, what), str(error)) from None
-    except (OSError, ImportError) as error:  # also of the package that reads such a file
+    except (OSError, ImportError) as error:  # ImportError: of the package that reads such a file
         raise Failure("can't read {}: {}".format(path, getattr(error, "strerror", None) or error)) from None
 
 
