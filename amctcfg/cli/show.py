@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any, Callable, Container, Iterable, Sequence
 
 from ..diagnostics.diagnostic import PLAIN
-from ..diagnostics.words import escape_controls, pluralize
+from ..diagnostics.words import escape_controls, finite_or_none, pluralize
 from ..models.loading import link_nodes
 from ..resolve.effective import READ
 from ..tools.overlays import OVERLAYS, count_borders
@@ -23,7 +23,6 @@ from ..tools.tabulating import (
     Table,
     View,
     find_unquantizable,
-    finite,
     run_name,
     score_texts,
     tabulate,
@@ -314,7 +313,7 @@ def flat_rows(view: View) -> list[dict[str, Any]]:
             continue  # it can't be quantized
         values = flat[row.layer.name]
         if view.table.has_scores:
-            values["score"] = finite(row.score)
+            values["score"] = finite_or_none(row.score)
         if view.table.has_before:
             values["before"] = {field: cell.before for field, cell in row.changed.items()}
         found.append(values)

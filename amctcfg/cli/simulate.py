@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
-from ..diagnostics.words import dump_json, pluralize, quote_name
-from ..tools.tabulating import Measured, View, finite
+from ..diagnostics.words import dump_json, finite_or_none, pluralize, quote_name
+from ..tools.tabulating import Measured, View
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, ProgressBar, text_of, verdict
@@ -181,11 +181,13 @@ def to_json(view: View, rows: Rows, sim: Any) -> str:
     return json_report(
         file=view.plan.name,
         model=view.model,
-        layers=[dict(row, **{name: finite(row[name]) for name in ("cosine", "sqnr", "output")}) for row in rows],
+        layers=[
+            dict(row, **{name: finite_or_none(row[name]) for name in ("cosine", "sqnr", "output")}) for row in rows
+        ],
         borders=view.table.borders,
         refused=[refusal._asdict() for refusal in sim.refused],
         notes=list(sim.notes),
-        output_sqnr=finite(sim.output_sqnr),
+        output_sqnr=finite_or_none(sim.output_sqnr),
     )
 
 

@@ -7,8 +7,7 @@ import argparse
 from contextlib import closing
 from typing import Any
 
-from ..diagnostics.words import join_words, pluralize
-from ..tools.tabulating import finite
+from ..diagnostics.words import finite_or_none, join_words, pluralize
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, finite_number, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, ProgressBar
 from .opening import check_in_place, open_workspace, write_changed
@@ -83,10 +82,10 @@ def to_json(tuned: Any, name: str, model: str) -> str:
     return json_report(
         file=name,
         model=model,
-        before=finite(tuned.before),
-        after=finite(tuned.after),
+        before=finite_or_none(tuned.before),
+        after=finite_or_none(tuned.after),
         reached=tuned.reached,
-        changes=[dict(change._asdict(), without=finite(change.without)) for change in tuned.changes],
-        left=[{"layer": layer, "output": finite(value)} for layer, value in tuned.left],
+        changes=[dict(change._asdict(), without=finite_or_none(change.without)) for change in tuned.changes],
+        left=[{"layer": layer, "output": finite_or_none(value)} for layer, value in tuned.left],
         notes=list(tuned.notes),
     )

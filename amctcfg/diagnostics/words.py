@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from .._typing import TYPE_CHECKING
@@ -44,6 +45,11 @@ def dump_json(value: Any, **options: Any) -> str:
 
     text = json.dumps(value, ensure_ascii=False, **options)
     return re.sub("(?!\n)" + UNSAFE, lambda match: json.dumps(match[0])[1:-1], text)  # line feeds are of the layout
+
+
+def finite_or_none(number: float | None) -> float | None:
+    """Return a number that JSON can hold; None for infinity and NaN, and for none."""
+    return number if number is not None and math.isfinite(number) else None
 
 
 def pluralize(number: int, what: str) -> str:

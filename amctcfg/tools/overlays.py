@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from ..diagnostics.words import dump_json
-from .tabulating import Row, Table, finite, show_value, word_cell
+from ..diagnostics.words import dump_json, finite_or_none
+from .tabulating import Row, Table, show_value, word_cell
 
 SKIPPED_STATE = "skip"
 MOST_BITS = 1 << 31  # of all sets of layers together, after which the order of the layers has to do
@@ -48,7 +48,7 @@ def netron(table: Table, names: Mapping[str, str]) -> str:
             before = "{} → ".format(show_value(cell.before)) if cell.is_changed else ""
             texts[table.columns[field]] = before + show_value(cell.value)
         metadata += [dict(entry, name=name, value=value) for name, value in texts.items()]
-        score = finite(row.score)
+        score = finite_or_none(row.score)
         numbers = dict(row.extras) if score is None else {table.score: score, **row.extras}
         metrics += [dict(entry, name=name, value=value) for name, value in numbers.items()]
     return overlay_text({"signature": "netron:attachment", "metadata": metadata, "metrics": metrics})
@@ -70,7 +70,7 @@ def model_explorer(table: Table, names: Mapping[str, str]) -> str:
 
 def node_data(row: Row, table: Table) -> dict[str, Any]:
     """Return what is written on a node, and its colours; a mere score gets its colour from the gradient."""
-    score = finite(row.score)
+    score = finite_or_none(row.score)
     if row.is_quantized and score is not None and not row.changed:
         return {"value": score}
     words = [state_of(row)]

@@ -236,10 +236,6 @@ def score_texts(scores: Iterable[float]) -> dict[float, str]:
     return texts
 
 
-def finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
-
-
 def score_text(score: float, neighbours: Sequence[float]) -> str:
     if not math.isfinite(score) or (score != 0 and not 1e-4 <= abs(score) < 1e9):
         return "{:.4g}".format(score)
