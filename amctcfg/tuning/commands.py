@@ -67,7 +67,8 @@ class LocalCommands:
         return {placeholder: stem + ending for placeholder, ending in FILE_ENDINGS.items()}
 
     def fill_in(self, words: Sequence[str], values: Mapping[str, str]) -> list[str]:
-        return [fill_in(word, {**values, **self.places(values["worker"])}) for word in words]
+        filled = {**values, **self.places(values["worker"])}
+        return [fill_in(word, filled) for word in words]
 
     def run(self, words: Sequence[str], files: Mapping[str, bytes], values: Mapping[str, str], log: str) -> Ended:
         """Run a command to its end; `log` gets its output. Raises `CommandError` where it can't be run, or is stopped."""
