@@ -88,7 +88,6 @@ class Bisection:
         plan = expand(document, self.layers, rules)
         quantized = [name for name, layer in plan.items() if layer.quant_enable]
         self.strategy: Strategy = Strategy(quantized, scores, target)
-        self.order: Names = self.strategy.order  # the layers that can be skipped, the most sensitive first
         self._verdicts: dict[frozenset[str], Verdict] = {}  # every verdict
         self._reached: dict[frozenset[str], Verdict] = {}  # those that the search asked for, in its order
         self._parts: dict[frozenset[str], list[Verdict]] = {}  # the verdicts on candidates that are run repeatedly
@@ -96,6 +95,11 @@ class Bisection:
         self._made: dict[frozenset[str], Candidate] = {}  # since the last verdict on them
         self._questions: Iterator[Question] = self.strategy.questions(self._verdicts, self._reached)
         self._question: Question | None = next(self._questions, None)
+
+    @property
+    def order(self) -> Names:
+        """The layers that can be skipped, the most sensitive first."""
+        return self.strategy.order
 
     # ------------------------------------------------------------ asking and telling
 
