@@ -14,7 +14,7 @@ from .opening import check_in_place, open_workspace, write_changed
 from .reports import align, json_report
 from .simulate import DATA, JOBS, MEMORY_LIMIT, decibels, files_of, simulating
 
-CHANGE_KINDS = ["settings", "balancer", "int16", "skip"]
+CHANGE_KINDS = ("settings", "balancer", "int16", "skip")
 
 
 def kinds(argument: str) -> list[str]:

@@ -9,7 +9,7 @@ import re
 from .._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any, Iterable
+    from typing import Any, Iterable, Sequence
 
 
 MOST_NAMED = 3
@@ -57,7 +57,7 @@ def pluralize(number: int, what: str) -> str:
     return "{} {}{}".format(number, what, "" if number == 1 else "s")
 
 
-def join_words(words: list[str], last: str) -> str:
+def join_words(words: Sequence[str], last: str) -> str:
     """Return `a, b or c`, with the word in front of the last."""
     return " {} ".format(last).join(filter(None, (", ".join(words[:-1]), words[-1])))
 

@@ -133,7 +133,7 @@ class Explanation:
         lines = ["{} ({})".format(self.layer.name, self.layer.type)]
         lines += ["  " + line for line in self.headline()]
         if self.layer.lacks:
-            lines.append("  can't have: {}".format(join_words(list(self.layer.lacks), "and")))
+            lines.append("  can't have: {}".format(join_words(self.layer.lacks, "and")))
         names = labels(self.effective.origins)
         width = max([19, *map(len, names.values())])
         for field, origin in self.effective.origins.items():
