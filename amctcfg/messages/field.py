@@ -70,44 +70,26 @@ POSITIVE = Interval("greater than 0 and finite", 0)
 FRACTION = Interval("greater than 0 and less than 1", 0, 1)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class Field:
     """A field's label, kind and range, what it means when it is absent, and what others know about it (`metadata`)."""
 
-    __slots__ = (
-        "default",  # when absent; of a message field the message that counts
-        "is_message",
-        "kind",
-        "label",
-        "metadata",
-        "name",
-        "oneof",
-        "read",  # a scalar's literal's value; None for one that is of another kind, a string or out of range
-        "unique",  # of a repeated field: what may not occur twice: a field of its messages, "" itself, None nothing
-        "within",
-    )
+    label: str
+    kind: Any
+    default: Any = None  # when absent; of a message field the message that counts
+    within: Any = None
+    oneof: str | None = None
+    # Of a repeated field: what may not occur twice: a field of its messages, "" itself, None nothing.
+    unique: str | None = None
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def __init__(
-        self,
-        label: str,
-        kind: Any,
-        default: Any = None,
-        within: Any = None,
-        oneof: str | None = None,
-        unique: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __post_init__(self) -> None:
         self.name: str = ""
-        self.label: str = label
-        self.kind: Any = kind
-        self.is_message: bool = isinstance(kind, type)
-        self.default: Any = default
-        self.within: Any = within
-        self.oneof: str | None = oneof
-        self.unique: str | None = unique
-        self.metadata: Mapping[str, Any] = metadata or {}
+        self.is_message: bool = isinstance(self.kind, type)
+        # A scalar's literal's value; None for one that is of another kind, a string or out of range.
         self.read: Callable[[str], Any] = LiteralCache(self).__getitem__
-        if not self.is_message and not isinstance(kind, Kind):
-            raise TypeError("a field's kind is a Kind or a Message, not {!r}".format(kind))
+        if not self.is_message and not isinstance(self.kind, Kind):
+            raise TypeError("a field's kind is a Kind or a Message, not {!r}".format(self.kind))
 
     def __repr__(self) -> str:
         return "<{} {} {}>".format(self.label, self.kind_name, self.name)
@@ -150,8 +132,8 @@ def optional(
     metadata: Mapping[str, Any] | None = None,
 ) -> T | None:
     """Declare a field that may be absent, which means `default`; a member of `oneof` excludes its other members."""
-    facts = Field(OPTIONAL, kind, default, within, oneof, None, metadata)
-    return dataclasses.field(default=None, metadata={FACTS: facts, **facts.metadata})
+    facts = Field(OPTIONAL, kind, default, within, oneof, metadata=metadata or {})
+    return dataclasses.field(default=None, metadata={FACTS: facts})
 
 
 def required(kind: Kind[T] | type[T]) -> Any:
