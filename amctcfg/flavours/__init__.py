@@ -20,21 +20,9 @@ else:
 
 __all__ = ["FLAVOURS", "flavour_named"]
 
-# name -> module and attribute; TF-Ascend first, then by how many files there are, older versions last.
-HOMES = {
-    "tf-ascend": ("tf_ascend", "TF_ASCEND"),
-    "tensorflow": ("tensorflow", "TENSORFLOW"),
-    "onnx": ("onnx", "ONNX"),
-    "pytorch": ("pytorch", "PYTORCH"),
-    "caffe": ("caffe", "CAFFE"),
-    "mindspore": ("mindspore", "MINDSPORE"),
-    "ge": ("ge", "GE"),
-    "pytorch-9.1": ("pytorch_9_1", "PYTORCH_9_1"),
-    "pytorch-9.0": ("pytorch_9_0", "PYTORCH_9_0"),
-    "onnx-8.5": ("onnx_8_5", "ONNX_8_5"),
-    "tensorflow-8.5": ("tensorflow_8_5", "TENSORFLOW_8_5"),
-    "caffe-8.5": ("caffe_8_5", "CAFFE_8_5"),
-}
+# TF-Ascend first, then by how many files there are. Each has a module of its name, which holds a constant of its name.
+NEWEST = ("tf-ascend", "tensorflow", "onnx", "pytorch", "caffe", "mindspore", "ge")
+OLDER = ("pytorch-9.1", "pytorch-9.0", "onnx-8.5", "tensorflow-8.5", "caffe-8.5")
 
 
 class Registry(Base):
@@ -42,14 +30,12 @@ class Registry(Base):
 
     def __init__(self) -> None:
         self.found: dict[str, Flavour] = {}
-        self.names: list[str] = []  # found out when they are first asked for, as nothing in a package changes then
+        self.modules: dict[str, str] = {}  # found out when one is first asked for, as nothing in a package changes then
 
     def __getitem__(self, name: str) -> Flavour:
         if name not in self.found:
-            if name not in self.present():
-                raise KeyError(name)
-            module, attribute = HOMES[name]
-            self.found[name] = getattr(importlib.import_module("." + module, __name__), attribute)
+            module = self.present()[name]
+            self.found[name] = getattr(importlib.import_module("." + module, __name__), module.upper())
         return self.found[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -63,14 +49,15 @@ class Registry(Base):
 
     def newest(self) -> list[Flavour]:
         """Return the flavours without their older versions, which have no types of their own."""
-        return [self[name] for name in self if name.rpartition("-")[0] not in HOMES]
+        return [self[name] for name in self if name in NEWEST]
 
-    def present(self) -> list[str]:
-        if not self.names:
+    def present(self) -> dict[str, str]:
+        if not self.modules:
             from importlib.util import find_spec
 
-            self.names = [name for name, (module, _) in HOMES.items() if find_spec("." + module, __name__)]
-        return self.names
+            modules = {name: name.replace("-", "_").replace(".", "_") for name in (*NEWEST, *OLDER)}
+            self.modules = {name: module for name, module in modules.items() if find_spec("." + module, __name__)}
+        return self.modules
 
 
 FLAVOURS = Registry()
