@@ -54,8 +54,6 @@ class Interval:
 
 class Among:
     def __init__(self, *values: int) -> None:
-        self.low: float = INFINITY  # there are no bounds between which every number is one of them
-        self.high: float = INFINITY
         self.values: tuple[int, ...] = values
         self.words: str = "{} or {}".format(", ".join(map(str, values[:-1])), values[-1])
 

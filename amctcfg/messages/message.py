@@ -16,15 +16,7 @@ from .._typing import TYPE_CHECKING, NamedTuple, dataclass_transform
 from .field import FACTS, OPTIONAL, REPEATED, REQUIRED, Field, required
 
 if TYPE_CHECKING:
-    from typing import (
-        Any,
-        Callable,
-        ClassVar,
-        Iterable,
-        Iterator,
-        Mapping,
-        TypeVar,
-    )
+    from typing import Any, Callable, ClassVar, Iterable, Iterator, Mapping, TypeVar
 
     M = TypeVar("M", bound="Message")
 
@@ -43,27 +35,21 @@ class Problem(NamedTuple):
 class Schema:
     """The fields of a message, and what reading looks up in them."""
 
-    def __init__(self, fields: dict[str, Field], has_rules: bool) -> None:
+    def __init__(self, fields: dict[str, Field]) -> None:
         self.fields: dict[str, Field] = fields
         self.required: tuple[str, ...] = tuple(n for n, f in fields.items() if f.label == REQUIRED)
         self.repeated: tuple[str, ...] = tuple(n for n, f in fields.items() if f.label == REPEATED)
         self.blank: dict[str, Any] = {n: () if f.label == REPEATED else None for n, f in fields.items()}
+        oneofs: dict[str, list[str]] = {}
+        for name, field in fields.items():
+            if field.oneof is not None:
+                oneofs.setdefault(field.oneof, []).append(name)
         # The members of each oneof; one alone excludes nothing.
-        oneofs = [
-            [n for n, f in fields.items() if f.oneof == o] for o in dict.fromkeys(f.oneof for f in fields.values())
-        ]
-        self.oneofs: tuple[list[str], ...] = tuple(
-            members for members in oneofs if fields[members[0]].oneof and len(members) > 1
-        )
+        self.oneofs: tuple[list[str], ...] = tuple(members for members in oneofs.values() if len(members) > 1)
         # How the literals of the scalars are read.
         self.readers: dict[str, Callable[[str], Any]] = {n: f.read for n, f in fields.items() if not f.is_message}
         self.only_optional: bool = not self.required and not self.repeated
-        self.has_rules: bool = has_rules
-        self.has_relations: bool = has_rules or bool(self.oneofs)  # between optional fields
-        # What has a range, with the bounds between which no more has to be asked.
-        self.ranged: tuple[tuple[str, float, float, Any], ...] = tuple(
-            (n, f.within.low, f.within.high, f.within) for n, f in fields.items() if f.within is not None
-        )
+        self.ranged: tuple[Field, ...] = tuple(f for f in fields.values() if f.within is not None)
         self.unique: tuple[Field, ...] = tuple(
             f for f in fields.values() if f.label == REPEATED and f.unique is not None
         )
@@ -129,8 +115,7 @@ def message(cls: type[M]) -> type[M]:
     fields: dict[str, Field] = {field.name: field.metadata[FACTS] for field in dataclasses.fields(made)}
     for name, field in fields.items():
         field.name = name
-    own = [base for base in made.__mro__ if base not in (Message, object)]
-    made.__schema__ = Schema(fields, any("__rules__" in base.__dict__ for base in own))
+    made.__schema__ = Schema(fields)
     return made
 
 
@@ -173,18 +158,17 @@ def problems(cls: type[Message], values: Mapping[str, Any], in_range: bool = Fal
         if len(given) > 1:
             message = "{} and {} exclude each other".format(", ".join(given[:-1]), given[-1])
             found.append(Problem("conflicting-fields", (given[-1],), message, "keep one of them"))
-    for name, low, high, within in () if in_range else schema.ranged:
-        value = values.get(name)
-        if value is not None and not low < value < high and value not in within:
-            found.append(out_of_range(name, value, within.words))
+    for field in () if in_range else schema.ranged:
+        value = values.get(field.name)
+        if value is not None and value not in field.within:
+            found.append(out_of_range(field.name, value, field.within.words))
     for field in schema.unique:
         if len(values.get(field.name, ())) > 1:
             found += duplicates(field, values[field.name])
-    if schema.has_rules:
-        if found:
-            wrong = {problem.path[0] for problem in found}
-            values = {name: None if name in wrong else value for name, value in values.items()}
-        found += cls.__rules__(values)
+    if found:
+        wrong = {problem.path[0] for problem in found}
+        values = {name: None if name in wrong else value for name, value in values.items()}
+    found += cls.__rules__(values)
     return found
 
 

@@ -100,7 +100,7 @@ class Reading:
             if value is None:
                 return None
             values[name] = value
-        if len(values) < len(given) or (schema.has_relations and problems(cls, values, in_range=True)):
+        if len(values) < len(given) or problems(cls, values, in_range=True):
             return None
         message = blocks[text] = construct(cls, {**schema.blank, **values})
         return message
