@@ -110,7 +110,7 @@ class Reading:
         specs = schema.fields
         fields = field[1] if self.strict else self.unified(cls, field[1], path)
         values: dict[str, Any] = {}
-        repeats = False
+        given: dict[str, TreeField] = {}  # the last of each singular field
         for element in iter_raw_fields(fields):
             name, raw, _, _ = element
             spec = specs.get(name)
@@ -119,16 +119,15 @@ class Reading:
             elif spec.label == REPEATED:
                 self.extend(spec, values.setdefault(name, []), element, path)
             else:
-                if name in values:
-                    repeats = True
+                if name in given:
                     self.duplicate_field(spec, element, fields, path)
+                    self.replaced_value(spec, values[name], given[name], path)
+                given[name] = element
                 value = spec.read(raw) if type(raw) is str and not spec.is_message else None  # the common case
                 values[name] = self.value(spec, element, (*path, name)) if value is None else value
         for name in schema.required:
             if name not in values:
                 self.missing_field(cls, specs[name], field, path, values)
-        if repeats and self.strict:
-            self.earlier_values(cls, fields, path)
         found = problems(cls, values) if self.in_force else []
         if found:
             self.problems(found, fields, path)
@@ -170,19 +169,10 @@ class Reading:
         self._cached_message(spec.kind, (field[0], tuple(fields), field[2], field[3]), (*path, spec.name))
         self.in_force = before
 
-    def earlier_values(self, cls: type[Message], fields: tuple[Any, ...], path: Path) -> None:
-        """Report values out of range of scalars that are given again; `problems` sees the last of them alone."""
-        last: dict[str, TreeField] = {}
-        for element in split(fields):
-            spec = cls.__schema__.fields.get(element[0])
-            if spec is None or spec.within is None:
-                continue
-            field = last.get(spec.name)
-            last[spec.name] = element
-            value = spec.kind.read(field[1]) if field is not None and type(field[1]) is str else None
-            if field is not None and value is not None and value not in spec.within:
-                found = out_of_range(spec.name, value, spec.within.words)
-                self.report(found.code, found.message, mark_offsets(field), (*path, spec.name), found.hint)
+    def replaced_value(self, spec: Field, value: Any, field: TreeField, path: Path) -> None:
+        """Report a value out of range of a scalar that is given again; the rules see the last one alone."""
+        if self.strict and value is not None and spec.within is not None and value not in spec.within:
+            self.problems([out_of_range(spec.name, value, spec.within.words)], field, path)
 
     def extend(self, spec: Field, elements: list[Any], field: TreeField, path: Path) -> None:
         value = field[1]
