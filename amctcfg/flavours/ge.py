@@ -12,7 +12,7 @@ from ..messages.kinds import BOOL, INT32, STRING, UINT32, enum
 from ..messages.message import Message, Problem, message
 from . import common
 from .flavour import Flavour, LayerType, Types
-from .requirement import BY_TYPE, CHANNEL_WISE, ERROR, KEEP, Requirement, facts
+from .requirement import BY_TYPE, Requirement, facts
 
 if TYPE_CHECKING:
     from typing import Any, Iterator, Mapping
@@ -35,14 +35,7 @@ DST_TYPE = enum("DataType", "INT8", "INT16")
 
 # Weight-only quantization lets products have a factor for each channel, which they can't have otherwise.
 WEIGHTS_ONLY = "weight_compress_only"
-CHANNELS = Requirement(
-    CHANNEL_WISE,
-    (True,),
-    KEEP,
-    common=ERROR,
-    unless=(WEIGHTS_ONLY, "channel_wise alone"),
-    code="channel-wise-unsupported",
-)
+CHANNELS = common.CHANNELS._replace(unless=(WEIGHTS_ONLY, "channel_wise alone"))
 LOW_BITS = Requirement("low bits", (6, 7), 8)
 COMPRESSION = Requirement(WEIGHTS_ONLY, (True,), False)
 

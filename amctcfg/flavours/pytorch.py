@@ -8,11 +8,11 @@ from ..messages.field import FRACTION, POSITIVE, Among, Interval, optional, repe
 from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
 from ..messages.message import Message, Problem, message, out_of_range
 from . import algorithms, common
-from .algorithms import FAKEQUANT, DMQBalancer
-from .common import CHANNELS, IFMR_JSON
+from .algorithms import ARQ_JSON_8, FAKEQUANT, HFMG_JSON, IFMR_JSON_8, DMQBalancer
+from .common import CHANNELS
 from .flavour import Flavour, LayerType, Types
 from .json_layout import Constant, Layout, Value, Values
-from .requirement import BY_TYPE, CHANNEL_WISE, ERROR, KEEP, SOFTEN, WHERE_USED, Requirement, facts
+from .requirement import BY_TYPE, SOFTEN, WHERE_USED, Requirement, facts
 
 if TYPE_CHECKING:
     from typing import Any, Iterator, Mapping
@@ -41,9 +41,7 @@ INT4 = Requirement("int4", (4,), 8, by_type=SOFTEN, by_layer=SOFTEN)
 ADA = Requirement("ada_quantize", supported=True)
 BALANCER = Requirement("dmq_balancer", of_type="dmq_balancer by type", supported=True)
 # AdaRound is dropped on a layer that can't have it, but its channel_wise is checked all the same.
-ADA_CHANNELS = Requirement(
-    CHANNEL_WISE, (True,), KEEP, common=ERROR, by_type=WHERE_USED, code="channel-wise-unsupported"
-)
+ADA_CHANNELS = CHANNELS._replace(by_type=WHERE_USED)
 
 
 @message
@@ -150,13 +148,8 @@ class AMCTConfig(common.Configuration):
     """The precision of fake quantization; absent: the toolkit's own choice."""
 
 
-WIDTH = {"INT4": 4, "INT8": 8, "INT16": 16}  # INT4 is read from JSON alone
-
-ARQ_JSON: Items = {
-    "num_bits": Value("quant_bits"),
-    "channel_wise": Value("channel_wise"),
-    "wts_algo": Constant("arq_quantize"),
-}
+WEIGHT_BITS: Items = {"num_bits": Value("quant_bits")}
+ACTIVATION_BITS: Items = {"num_bits": Value("dst_type", {"INT4": 4, "INT8": 8, "INT16": 16})}  # INT4: of JSON alone
 ADA_JSON: Items = {
     "num_bits": Constant(8),
     "reg_param": Value("reg_param"),
@@ -166,12 +159,6 @@ ADA_JSON: Items = {
     "channel_wise": Value("channel_wise"),
     "wts_algo": Constant("ada_quantize"),
 }
-HFMG_JSON: Items = {
-    "num_bits": Value("dst_type", WIDTH),
-    "act_algo": Constant("hfmg"),
-    "asymmetric": Value("asymmetric"),
-    "num_of_bins": Value("num_of_bins"),
-}
 
 LAYOUT = Layout(
     globals=(
@@ -180,14 +167,14 @@ LAYOUT = Layout(
     when_set=("fakequant_precision_mode",),
     same_as_unset={"fakequant_precision_mode": "DEFAULT"},
     reserved=("tensor_quantize",),
-    wider={"ada_quantize": (WideADAquantize, {**ADA_JSON, "num_bits": Value("quant_bits")})},
+    wider={"ada_quantize": (WideADAquantize, {**ADA_JSON, **WEIGHT_BITS})},
     switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
     parts={
         "activation_quant_params": {
-            "ifmr_quantize": {"num_bits": Value("dst_type", WIDTH), **IFMR_JSON},
-            "hfmg_quantize": HFMG_JSON,
+            "ifmr_quantize": {**IFMR_JSON_8, **ACTIVATION_BITS},
+            "hfmg_quantize": {**HFMG_JSON, **ACTIVATION_BITS},
         },
-        "weight_quant_params": {"arq_quantize": ARQ_JSON, "ada_quantize": ADA_JSON},
+        "weight_quant_params": {"arq_quantize": {**ARQ_JSON_8, **WEIGHT_BITS}, "ada_quantize": ADA_JSON},
     },
 )  # fmt: skip
 
