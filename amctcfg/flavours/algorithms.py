@@ -13,6 +13,8 @@ from .requirement import facts
 from .tf_ascend import ARQuantize
 
 if TYPE_CHECKING:
+    from typing import Mapping
+
     from .json_layout import Items
 
 FAKEQUANT = enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
@@ -96,6 +98,10 @@ ARQ_JSON_8: Items = {
     "num_bits": Constant(8),
     "channel_wise": Value("channel_wise"),
     "wts_algo": Constant("arq_quantize"),
+}
+PARTS_8: Mapping[str, Mapping[str, Items]] = {
+    "activation_quant_params": {"ifmr_quantize": IFMR_JSON_8, "hfmg_quantize": HFMG_JSON},
+    "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
 }
 
 

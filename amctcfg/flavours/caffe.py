@@ -8,7 +8,7 @@ from ..messages.field import Interval, optional, repeated, required
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import message
 from . import algorithms, common
-from .algorithms import ARQ_JSON_8, HFMG_JSON, IFMR_JSON_8, HFMGQuantize, removed_nuq
+from .algorithms import PARTS_8, HFMGQuantize, removed_nuq
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .json_layout import Layout
@@ -68,18 +68,12 @@ class AMCTConfig(common.Configuration):
     """Deprecated: counts as an override of InnerProduct and of Pooling, as conv_calibration_config does."""
 
 
-DEPRECATED = (
-    ("conv_calibration_config", "write common_config"),
-    ("fc_calibration_config", "write an override_layer_types for InnerProduct, and one for Pooling"),
-)
-
 CAFFE: Flavour[AMCTConfig] = Flavour(
     name="caffe",
     proto="calibration_config_caffe.proto",
     config=AMCTConfig,
     title="Caffe",
     versions="9.0 and newer",
-    deprecated_fields=DEPRECATED,
     types=Types(
         (
             LayerType("Convolution", "conv2d", channel_wise=True, fusible=True),
@@ -90,11 +84,12 @@ CAFFE: Flavour[AMCTConfig] = Flavour(
     ),
     layout=Layout(
         globals=("version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "skip_fusion_layers"),
-        parts={
-            "activation_quant_params": {"ifmr_quantize": IFMR_JSON_8, "hfmg_quantize": HFMG_JSON},
-            "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
-        },
+        parts=PARTS_8,
     ),
     removed_fields=removed_nuq("caffe-8.5"),
+    deprecated_fields=(
+        ("conv_calibration_config", "write common_config"),
+        ("fc_calibration_config", "write an override_layer_types for InnerProduct, and one for Pooling"),
+    ),
     deprecated_blocks=(("conv_calibration_config", ()), ("fc_calibration_config", ("InnerProduct", "Pooling"))),
 )

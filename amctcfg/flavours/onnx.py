@@ -8,17 +8,7 @@ from ..messages.field import Interval, optional, repeated, required
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import message
 from . import algorithms, common
-from .algorithms import (
-    ARQ_JSON_8,
-    FAKEQUANT,
-    HFMG_JSON,
-    IFMR_JSON_8,
-    DMQBalancer,
-    HFMGQuantize,
-    TensorQuantize,
-    removed_nuq,
-    undocumented,
-)
+from .algorithms import FAKEQUANT, PARTS_8, DMQBalancer, HFMGQuantize, TensorQuantize, removed_nuq, undocumented
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .json_layout import Layout
@@ -87,10 +77,7 @@ LAYOUT = Layout(
     when_set=("fakequant_precision_mode",),
     same_as_unset={"fakequant_precision_mode": "DEFAULT"},
     switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
-    parts={
-        "activation_quant_params": {"ifmr_quantize": IFMR_JSON_8, "hfmg_quantize": HFMG_JSON},
-        "weight_quant_params": {"arq_quantize": ARQ_JSON_8},
-    },
+    parts=PARTS_8,
 )  # fmt: skip
 
 ONNX: Flavour[AMCTConfig] = Flavour(

@@ -202,11 +202,6 @@ TYPES = (
     LayerType("GRU", "gru", channel_wise=True, abilities=("int16", "int4", "dmq_balancer"), conditions=("plain rnn",)),
 )  # fmt: skip
 
-REMOVED = (
-    ("nuq_config", "non-uniform quantization is gone from 9.0 on; delete it"),
-    ("enable_auto_nuq", "non-uniform quantization is gone from 9.0 on; delete it"),
-)
-
 PYTORCH: Flavour[AMCTConfig] = Flavour(
     name="pytorch",
     proto="calibration_config_pytorch.proto",
@@ -217,5 +212,8 @@ PYTORCH: Flavour[AMCTConfig] = Flavour(
     graphs="torch",
     title="PyTorch",
     versions="9.2 and newer",
-    removed_fields=REMOVED,
+    removed_fields=(
+        ("nuq_config", "non-uniform quantization is gone from 9.0 on; delete it"),
+        ("enable_auto_nuq", "non-uniform quantization is gone from 9.0 on; delete it"),
+    ),
 )
