@@ -27,15 +27,7 @@ KEEP = "keep"  # in place of another value: the value stays as it is
 
 CHANNEL_WISE, ASYMMETRIC = "channel_wise", "asymmetric"  # abilities that a type's own facts decide
 
-
-class ByType:
-    """The default of a switch that the type of the layer decides."""
-
-    def __repr__(self) -> str:
-        return "by the layer's type"
-
-
-BY_TYPE: Any = ByType()
+BY_TYPE: Any = "by the layer's type"  # the default of a switch that the type of the layer decides
 
 
 class Requirement(NamedTuple):
@@ -97,7 +89,7 @@ def default_words(field: Field) -> str:
     """Write the default of a field; "" for a message, and where there is none."""
     if field.is_message or field.default is None:
         return ""
-    return repr(field.default) if field.default is BY_TYPE else field.kind.format(field.default)
+    return str(BY_TYPE) if field.default is BY_TYPE else field.kind.format(field.default)
 
 
 def requirements_of(field: Field) -> tuple[Requirement, ...]:
@@ -119,17 +111,14 @@ def occurrences(block: Message, path: tuple[str | int, ...] = ()) -> Iterator[Oc
     """Yield what the block at a path asks for that not every layer can have."""
     cls: Any = type(block)
     for field, requirements in requiring_fields(cls):
-        part = getattr(block, field.name)
-        if part is None:
+        value, place = getattr(block, field.name), (*path, field.name)
+        if value is None:
             continue
         for requirement in requirements:
-            if field.is_message or part in requirement.values:
-                yield Occurrence(requirement, None if field.is_message else part, (*path, field.name))
-        for inner, asked in requiring_fields(field.kind) if field.is_message else ():
-            value = getattr(part, inner.name)
-            for requirement in asked:
-                if value is not None and value in requirement.values:
-                    yield Occurrence(requirement, value, (*path, field.name, inner.name))
+            if field.is_message or value in requirement.values:
+                yield Occurrence(requirement, None if field.is_message else value, place)
+        if field.is_message:
+            yield from occurrences(value, place)
 
 
 def requirements_in(block: Message) -> list[Requirement]:
