@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
 from ..messages.field import Among, Interval, optional, required
-from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
+from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, Enum
 from ..messages.message import Message, message
 from .common import IFMR_JSON, OFFSET, FMRQuantize
 from .json_layout import Constant, Value
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .json_layout import Items
 
-FAKEQUANT = enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
+FAKEQUANT = Enum("FakequantPrecisionMode", "FORCE_FP16_QUANT")
 
 
 @message

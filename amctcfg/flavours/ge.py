@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
 from ..messages.field import Among, optional, repeated, required
-from ..messages.kinds import BOOL, INT32, STRING, UINT32, enum
+from ..messages.kinds import BOOL, INT32, STRING, UINT32, Enum
 from ..messages.message import Message, Problem, message
 from . import common
 from .flavour import Flavour, LayerType, Types
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-DST_TYPE = enum("DataType", "INT8", "INT16")
+DST_TYPE = Enum("DataType", "INT8", "INT16")
 
 # Weight-only quantization lets products have a factor for each channel, which they can't have otherwise.
 WEIGHTS_ONLY = "weight_compress_only"

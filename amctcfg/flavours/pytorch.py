@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
 from ..messages.field import FRACTION, POSITIVE, Among, Interval, optional, repeated, required
-from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, enum
+from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, Enum
 from ..messages.message import Message, Problem, message, out_of_range
 from . import algorithms, common
 from .algorithms import ARQ_JSON_8, FAKEQUANT, HFMG_JSON, IFMR_JSON_8, DMQBalancer
@@ -33,7 +33,7 @@ __all__ = [
     "OverrideLayerType",
 ]
 
-DST_TYPE = enum("DataType", "INT8", "INT16")
+DST_TYPE = Enum("DataType", "INT8", "INT16")
 
 INT16 = Requirement("int16", ("INT16",), "INT8", supported=True)
 LOW_BITS = Requirement("low bits", (6, 7), 8)

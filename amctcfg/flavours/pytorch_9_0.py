@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from .._typing import TYPE_CHECKING
 from ..messages.field import optional, repeated, required
-from ..messages.kinds import enum
+from ..messages.kinds import Enum
 from ..messages.message import message
 from . import pytorch, pytorch_9_1
 from .flavour import Flavour, Types, older_version
@@ -28,7 +28,7 @@ __all__ = [
     "OverrideLayerType",
 ]
 
-DST_TYPE = enum("DataType", "INT8")
+DST_TYPE = Enum("DataType", "INT8")
 
 
 @message

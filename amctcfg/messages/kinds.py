@@ -105,9 +105,7 @@ class Float(Kind[float]):
         return repr(value)
 
     def mismatch(self, name: str, raw: str) -> Wording:
-        quoted = raw[0] in "\"'"
-        hint = "write the number without quotes" if quoted else "write a decimal number such as 0.7"
-        return "wrong-type", "{} is a decimal number, not {}".format(name, raw), hint, self.without_quotes(raw)
+        return word_not_a_number(self, "a decimal number", name, raw)
 
 
 class Integer(Kind[int]):
@@ -134,15 +132,10 @@ class Integer(Kind[int]):
         return int(value)
 
     def mismatch(self, name: str, raw: str) -> Wording:
-        if whole_number(raw) is not None:
-            return (
-                "out-of-range",
-                "{} is {}; it has to be from {} to {}".format(name, raw, self.least, self.most),
-                "",
-                None,
-            )
-        hint = "write the number without quotes" if raw[0] in "\"'" else "write a whole number such as 1"
-        return "wrong-type", "{} is a whole number, not {}".format(name, raw), hint, self.without_quotes(raw)
+        if whole_number(raw) is None:
+            return word_not_a_number(self, self.noun, name, raw)
+        message = "{} is {}; it has to be from {} to {}".format(name, raw, self.least, self.most)
+        return "out-of-range", message, "", None
 
 
 class String(Kind[str]):
@@ -171,11 +164,11 @@ class String(Kind[str]):
 
 
 class Enum(Kind[str]):
-    """One of some names, kept as `str`. Its numbers, which are read and not written, count from 1."""
+    """One of some names, kept as `str`. Their numbers, which are read and not written, count from 1."""
 
     proto: str = "enum"
 
-    def __init__(self, names: tuple[str, ...], type_name: str) -> None:
+    def __init__(self, type_name: str, *names: str) -> None:
         self.names: tuple[str, ...] = names
         self.type_name: str = type_name
         self.numbers: dict[int, str] = dict(enumerate(names, 1))
@@ -210,11 +203,6 @@ class Enum(Kind[str]):
         return "out-of-range", message, wanted if same is None else "write {}".format(same), same
 
 
-def enum(type_name: str, *names: str) -> Enum:
-    """Make the kind of a protobuf enum whose names are numbered from 1."""
-    return Enum(names, type_name)
-
-
 def whole_number(raw: str) -> int | None:
     """Read the value of an integer literal, in any base; None for anything else."""
     match = re.match(r"\A(-?)(?:[ \t\n\v\f\r]|#[^\n]*\n)*(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)\Z", raw)
@@ -223,6 +211,11 @@ def whole_number(raw: str) -> int | None:
     digits = match[2]
     base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10
     return int(match[1] + digits, base)
+
+
+def word_not_a_number(kind: Kind[Any], noun: str, name: str, raw: str) -> Wording:
+    hint = "write the number without quotes" if raw[0] in "\"'" else "write {} such as {}".format(noun, kind.example)
+    return "wrong-type", "{} is {}, not {}".format(name, noun, raw), hint, kind.without_quotes(raw)
 
 
 def brief(value: int) -> str:
