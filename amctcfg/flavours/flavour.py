@@ -87,12 +87,6 @@ class Types(MappingBase):
     def __getitem__(self, name: str) -> LayerType:
         return self._by_name[name]
 
-    def get(self, name: str, default: Any = None) -> Any:  # Mapping's own goes a long way round
-        return self._by_name.get(name, default)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._by_name
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
 

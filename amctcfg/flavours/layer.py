@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Iterable, Mapping, NamedTuple, Tuple
+from typing import Iterable, Mapping, NamedTuple, Tuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +100,3 @@ class Layers(Tuple[Layer, ...]):
     def is_minor(self, layer: Layer) -> bool:
         """Tell whether a layer is a constant, or a read of a variable or shape."""
         return layer.name in self.minor or layer.type in MINOR_TYPES
-
-    def __getnewargs__(self) -> tuple[Any, ...]:
-        return tuple(self), self.traits, tuple(self.minor), self.is_complete
