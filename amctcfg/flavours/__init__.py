@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
     from .flavour import Flavour
 
-    class Base(Mapping[str, Flavour]):
-        """The registry as type checkers see it."""
-
+    Base = Mapping[str, Flavour]
 else:
     from collections.abc import Mapping as Base
 
