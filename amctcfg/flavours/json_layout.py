@@ -111,22 +111,20 @@ class Layout(NamedTuple):
     """The layout of the JSON quantization config, in the order of its keys.
 
     globals -- the keys before the layers: "version" and fields of the configuration. when_set -- those of them that are
-    written only where the configuration has them. switches -- members of a block that stand beside the parts as a single
-    value: key, member and field. parts -- the key of each part of a layer, and for each member of the block that may stand
-    there, what stands at its keys. needed -- parts without which the toolkit can't read a layer, quantized or not.
-    tolerated -- what stands at keys that are accepted and not written. same_as_unset -- global keys with a value that means
-    the same as none. wider -- members of a block that the toolkit reads from JSON with more than a configuration can say: the
-    message that holds it, and what stands at its keys. reserved -- other names that the toolkit takes for its own, so that
-    no layer may have them.
+    written only where the configuration has them, each with the value that means the same as none. switches -- members of a
+    block that stand beside the parts as a single value: key, member and field. parts -- the key of each part of a layer, and
+    for each member of the block that may stand there, what stands at its keys. needed -- parts without which the toolkit
+    can't read a layer, quantized or not. tolerated -- what stands at keys that are accepted and not written. wider -- members
+    of a block that the toolkit reads from JSON with more than a configuration can say: the message that holds it, and what
+    stands at its keys. reserved -- other names that the toolkit takes for its own, so that no layer may have them.
     """
 
     globals: tuple[str, ...]
     parts: Mapping[str, Mapping[str, Items]]
-    when_set: tuple[str, ...] = ()
+    when_set: Mapping[str, Any] = {}
     switches: tuple[tuple[str, str, str], ...] = ()
     needed: tuple[str, ...] = ("activation_quant_params",)
     tolerated: Mapping[str, Item] = {}
-    same_as_unset: Mapping[str, Any] = {}
     wider: Mapping[str, tuple[Any, Items]] = {}
     reserved: tuple[str, ...] = ()
 

@@ -74,8 +74,7 @@ LAYOUT = Layout(
         "version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "fakequant_precision_mode",
         "skip_fusion_layers", "tensor_quantize",
     ),
-    when_set=("fakequant_precision_mode",),
-    same_as_unset={"fakequant_precision_mode": "DEFAULT"},
+    when_set={"fakequant_precision_mode": "DEFAULT"},
     switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),
     parts=PARTS_8,
 )  # fmt: skip

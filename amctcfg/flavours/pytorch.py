@@ -164,8 +164,7 @@ LAYOUT = Layout(
     globals=(
         "version", "batch_num", "activation_offset", "do_fusion", "fakequant_precision_mode", "skip_fusion_layers",
     ),
-    when_set=("fakequant_precision_mode",),
-    same_as_unset={"fakequant_precision_mode": "DEFAULT"},
+    when_set={"fakequant_precision_mode": "DEFAULT"},
     reserved=("tensor_quantize",),
     wider={"ada_quantize": (WideADAquantize, {**ADA_JSON, **WEIGHT_BITS})},
     switches=(("dmq_balancer_param", "dmq_balancer", "migration_strength"),),

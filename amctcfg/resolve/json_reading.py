@@ -156,7 +156,7 @@ class QuantConfig:
             elif at is None and key not in self.layout.when_set:
                 field = self.config_fields[key]
                 self.globals[key] = [] if field.label == REPEATED else field.default
-            elif at is not None and not is_same(at.value, self.layout.same_as_unset.get(key, at)):
+            elif at is not None and not is_same(at.value, self.layout.when_set.get(key, at)):
                 self.globals[key] = self.global_value(key, at)
         self.unfused = frozenset(self.globals.get("skip_fusion_layers", ()))
         alike: IdentityCache[LayerEntry | None] = {}
