@@ -50,9 +50,7 @@ class Schema:
         self.readers: dict[str, Callable[[str], Any]] = {n: f.read for n, f in fields.items() if not f.is_message}
         self.only_optional: bool = not self.required and not self.repeated
         self.ranged: tuple[Field, ...] = tuple(f for f in fields.values() if f.within is not None)
-        self.unique: tuple[Field, ...] = tuple(
-            f for f in fields.values() if f.label == REPEATED and f.unique is not None
-        )
+        self.unique: tuple[Field, ...] = tuple(f for f in fields.values() if f.unique is not None)
 
     def along(self, dotted: str) -> list[Field]:
         """Return the fields that a dotted name leads through, the last one at the end; none where one is not there."""
