@@ -10,7 +10,7 @@ from ..messages.field import Among, optional, repeated, required
 from ..messages.kinds import UINT32
 from ..messages.message import message
 from . import pytorch
-from .flavour import Flavour, Types, older_version
+from .flavour import Flavour, older_version
 from .pytorch import LOW_BITS, ADAquantize, DMQBalancer, FMRQuantize, HFMGQuantize
 from .requirement import facts
 
@@ -59,13 +59,11 @@ class AMCTConfig(pytorch.AMCTConfig):
     override_layer_configs: Repeated[OverrideLayer] = repeated(OverrideLayer, unique="layer_name")
 
 
-RECURRENT = tuple(
-    dataclasses.replace(pytorch.PYTORCH.types[name], abilities=("int4", "dmq_balancer")) for name in ("LSTM", "GRU")
-)
+RECURRENT = {
+    name: dataclasses.replace(pytorch.PYTORCH.types[name], abilities=("int4", "dmq_balancer"))
+    for name in ("LSTM", "GRU")
+}
 
 PYTORCH_9_1: Flavour[AMCTConfig] = older_version(
-    pytorch.PYTORCH,
-    "9.1",
-    AMCTConfig,
-    types=Types({**pytorch.PYTORCH.types, **{known.name: known for known in RECURRENT}}.values()),
+    pytorch.PYTORCH, "9.1", AMCTConfig, types={**pytorch.PYTORCH.types, **RECURRENT}
 )
