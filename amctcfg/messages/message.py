@@ -16,7 +16,7 @@ from .._typing import TYPE_CHECKING, NamedTuple, dataclass_transform
 from .field import FACTS, OPTIONAL, REPEATED, REQUIRED, Field, required
 
 if TYPE_CHECKING:
-    from typing import Any, Callable, ClassVar, Iterable, Iterator, Mapping, TypeVar
+    from typing import Any, ClassVar, Iterable, Iterator, Mapping, TypeVar
 
     M = TypeVar("M", bound="Message")
 
@@ -46,8 +46,6 @@ class Schema:
                 oneofs.setdefault(field.oneof, []).append(name)
         # The members of each oneof; one alone excludes nothing.
         self.oneofs: tuple[list[str], ...] = tuple(members for members in oneofs.values() if len(members) > 1)
-        # How the literals of the scalars are read.
-        self.readers: dict[str, Callable[[str], Any]] = {n: f.read for n, f in fields.items() if not f.is_message}
         self.only_optional: bool = not self.required and not self.repeated
         self.ranged: tuple[Field, ...] = tuple(f for f in fields.values() if f.within is not None)
         self.unique: tuple[Field, ...] = tuple(f for f in fields.values() if f.unique is not None)

@@ -87,16 +87,13 @@ class Reading:
         blocks, schema = self.blocks[cls], cls.__schema__
         if text in blocks or not schema.only_optional:
             return blocks.get(text)
-        readers, given = schema.readers, simple_fields(text)
+        given = simple_fields(text)
         values: dict[str, Any] = {}
         for name, raw in given:
-            read = readers.get(name)
-            if read is not None:
-                value = read(raw)
-            elif raw[0] == "{" and name in schema.fields:
-                value = self._simple_message(schema.fields[name].kind, raw)
-            else:
+            spec = schema.fields.get(name)
+            if spec is None or (spec.is_message and raw[0] != "{"):
                 return None
+            value = self._simple_message(spec.kind, raw) if spec.is_message else spec.read(raw)
             if value is None:
                 return None
             values[name] = value
