@@ -186,7 +186,7 @@ class Flavour(Generic[C_co]):
     def __reduce__(self) -> Any:
         from . import FLAVOURS, flavour_named
 
-        if self.name in FLAVOURS and FLAVOURS[self.name] == self:
+        if FLAVOURS.get(self.name) == self:
             return flavour_named, (self.name,)
         return Flavour, tuple(getattr(self, field.name) for field in dataclasses.fields(self) if field.init)
 

@@ -63,8 +63,7 @@ class Reading:
         self.in_force: bool = True  # false in a member of a oneof that another one replaces
         end = len(self.text)
         self.config: Any = self._cached_message(root, (None, tree.fields, end, end), ())
-        if self.diagnostics:
-            self.diagnostics.sort(key=lambda d: d.span or ())
+        self.diagnostics.sort(key=lambda d: d.span or ())
 
     def _cached_message(self, cls: type[Message], field: TreeField, path: Path) -> Any:
         """Return the message that a field holds; one that was read before, where the same text stands again."""
