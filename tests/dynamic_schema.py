@@ -28,8 +28,8 @@ def file_descriptor(flavour=TF_ASCEND):
             if spec.is_message:
                 field.type, field.type_name = field.TYPE_MESSAGE, ".amct." + spec.kind.__name__
             elif isinstance(spec.kind, Enum):
-                field.type, field.type_name = field.TYPE_ENUM, ".amct." + spec.kind.type_name
-                enums[spec.kind.type_name] = spec.kind
+                field.type, field.type_name = field.TYPE_ENUM, ".amct." + spec.kind.proto
+                enums[spec.kind.proto] = spec.kind
             else:
                 field.type = getattr(field, "TYPE_" + spec.kind.proto.upper())
     for name, kind in enums.items():

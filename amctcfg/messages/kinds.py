@@ -166,17 +166,12 @@ class String(Kind[str]):
 class Enum(Kind[str]):
     """One of some names, kept as `str`. Their numbers, which are read and not written, count from 1."""
 
-    proto: str = "enum"
-
-    def __init__(self, type_name: str, *names: str) -> None:
+    def __init__(self, proto: str, *names: str) -> None:
+        self.proto: str = proto
         self.names: tuple[str, ...] = names
-        self.type_name: str = type_name
         self.numbers: dict[int, str] = dict(enumerate(names, 1))
         self.example: str = names[0]
         self.noun: str = "one of the names {}".format(", ".join(names)) if len(names) > 1 else names[0]
-
-    def __repr__(self) -> str:
-        return self.type_name
 
     def read(self, raw: str) -> str | None:
         if raw in self.names:

@@ -22,9 +22,7 @@ def proto(flavour: Flavour) -> str:
         True
     """
     messages = messages_of(flavour.config)
-    enums = {
-        f.kind.type_name: f.kind for m in messages for f in m.__schema__.fields.values() if isinstance(f.kind, Enum)
-    }
+    enums = {f.kind.proto: f.kind for m in messages for f in m.__schema__.fields.values() if isinstance(f.kind, Enum)}
     lines = [
         "// The simplified configuration file of AMCT, flavour {} ({}).".format(flavour.name, flavour.title),
         "// The numbers of the fields are those of this file, not the toolkit's: text format needs only the names.",
