@@ -116,7 +116,7 @@ def block_lines(block: Any, name: str) -> list[str]:
         for leaf_name, words in field_meanings(field.kind).items():
             leaf = field.kind.__schema__.fields[leaf_name]
             lines.append("    # " + words)
-            if leaf.default is BY_TYPE or cascade_of(leaf) is not None:
+            if leaf.default == BY_TYPE or cascade_of(leaf) is not None:
                 lines.append("    # {}: {}".format(leaf_name, leaf.kind.example))
             else:
                 lines.append("    {}: {}".format(leaf_name, leaf.kind.format(leaf.default)))

@@ -89,7 +89,7 @@ def default_words(field: Field) -> str:
     """Write the default of a field; "" for a message, and where there is none."""
     if field.is_message or field.default is None:
         return ""
-    return str(BY_TYPE) if field.default is BY_TYPE else field.kind.format(field.default)
+    return str(field.default) if field.default == BY_TYPE else field.kind.format(field.default)
 
 
 def requirements_of(field: Field) -> tuple[Requirement, ...]:

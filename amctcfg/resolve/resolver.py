@@ -333,7 +333,7 @@ class Resolver:
 
     def default(self, field: Field, layer: Layer | None) -> Any:
         """Return the default of an absent field; None if it depends on a type that is not known."""
-        if field.default is not BY_TYPE:
+        if field.default != BY_TYPE:
             return field.default
         return None if layer is None else self.flavour.can(layer, requirements_of(field)[0].ability)
 

@@ -171,7 +171,7 @@ class BlockSearch:
         options: list[list[tuple[str, Any]]] = []
         for field in part.__schema__.fields.values():
             value = getattr(part, field.name)
-            if field.default is BY_TYPE:
+            if field.default == BY_TYPE:
                 options.append([(field.name, v) for v in (None, False)])  # true where it can be, if nothing is said
             elif cascade_of(field) is not None:
                 options.append([(field.name, v) for v in (None, not self.overall(field))])
@@ -349,7 +349,7 @@ class LowerBounds:
 
 def is_plain(field: Field) -> bool:
     """Return whether a field is the same for all layers that have a block."""
-    return cascade_of(field) is None and field.default is not BY_TYPE and not requirements_of(field)
+    return cascade_of(field) is None and field.default != BY_TYPE and not requirements_of(field)
 
 
 def class_of(layer: Layer) -> Layer:

@@ -98,7 +98,7 @@ class Explanation:
         if origin.tier != "default":
             return origin.tier
         found = self.field(field)
-        if found is not None and found.default is BY_TYPE:
+        if found is not None and found.default == BY_TYPE:
             return "default of {}".format(self.layer.type)
         left_out = self.block() != DEFAULT and field not in SWITCHES
         return "default, {} leaves it out".format(self.block()) if left_out else "default"
