@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import DATA
-from .test_commands import ENVIRONMENT
+from .test_cli_commands import ENVIRONMENT
 
 ROOT = Path(__file__).parent.parent
 ACTION = (ROOT / "action.yml").read_text(encoding="utf-8")

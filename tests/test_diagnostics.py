@@ -22,7 +22,7 @@ FOLDER = DATA / "broken"
 FILES = sorted(FOLDER.glob("*.cfg"))
 REPORTS = DATA / "reports"  # one file in every format
 
-# About the model, the whole file or the run; `test_flavours` and `test_commands` show these.
+# About the model, the whole file or the run; `test_flavours` and `test_cli_commands` show these.
 ELSEWHERE = {"reserved-name", "conflicting-fields", "algorithm-unsupported", "softened", "invalid-json", "unreadable", "refused-by-toolkit",
              "soc-unsuited",              "unused-ignore"}  # fmt: skip
 

@@ -190,7 +190,7 @@ def assert_linear(make, run):
     pytest.fail("{} take {:.3f} s, {} {:.3f} s".format(size, before, 4 * size, after))
 
 
-# Here fixes fail one by one until the budget is spent, for half a second; test_edits.py counts what it is spent on.
+# Here fixes fail one by one until the budget is spent, for half a second; test_tools_edits.py counts what it is spent on.
 SPENDING = ("equal unknown fields", "fix, unsafe")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import amctcfg
 
-from .test_architecture import nodes_of, tree_of
+from .test_architecture import ROOMS, nodes_of, tree_of
 
 PACKAGE = Path(amctcfg.__file__).parent
 ROOMS_OF_THEIR_OWN = {"simulation", "tuning", "pages", "editor"}  # that a host may delete
@@ -133,3 +133,14 @@ def test_any_is_rare():
         if room_of(name) not in ROOMS_OF_THEIR_OWN:
             count[name] = sum(isinstance(node, ast.Name) and node.id == "Any" for node in nodes_of(path))
     assert sum(count.values()) <= ANY, count.most_common(10)
+
+
+# Files of tests that are about no single room.
+OF_NO_ROOM = {"architecture", "ci", "docs", "embedding", "golden", "growth", "house", "newcomer", "notebook", "readme", "resnet_example",
+              "translations", "witnesses"}  # fmt: skip
+
+
+def test_files_of_tests_are_named_like_rooms():
+    names = {path.stem[len("test_") :] for path in Path(__file__).parent.glob("test_*.py")}
+    assert names >= OF_NO_ROOM
+    assert {room_of(name.replace("_", "/", 1)) for name in names - OF_NO_ROOM} == set(ROOMS)

@@ -15,7 +15,7 @@ from amctcfg import Layer
 from amctcfg.pages.table import Scale
 
 from .browser import look
-from .test_show import CONFIG, folder, names_of, write_large  # noqa: F401
+from .test_cli_show import CONFIG, folder, names_of, write_large  # noqa: F401
 
 SHOW = ("show", "q.cfg", "--graph", "l.csv", "--format", "html")
 NAMES = names_of(100)
@@ -392,7 +392,7 @@ def test_simulations_in_a_notebook():
     numpy = pytest.importorskip("numpy")
     from amctcfg import simulation
 
-    from .test_overlays import exported
+    from .test_tools_overlays import exported
 
     model = exported()
     layers = [Layer("layer{}.conv".format(at), "Conv2d") for at in (1, 2, 3)]

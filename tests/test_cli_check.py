@@ -12,7 +12,7 @@ import pytest
 import amctcfg
 
 from .conftest import THOROUGH, thorough
-from .test_commands import ENVIRONMENT, process
+from .test_cli_commands import ENVIRONMENT, process
 
 
 @pytest.fixture

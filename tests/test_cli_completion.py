@@ -12,7 +12,7 @@ import pytest
 from amctcfg.flavours import FLAVOURS
 
 from .conftest import THOROUGH, thorough
-from .test_commands import ENVIRONMENT
+from .test_cli_commands import ENVIRONMENT
 
 LAYERS = "name,type\n/stem/conv1,Conv2D\n/stem/conv2,Conv2D\n/head/fc,MatMul\n/head/relu,Relu\n"
 

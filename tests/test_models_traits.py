@@ -156,7 +156,7 @@ def test_the_command_says_what_a_layer_is(path, cli):
 
 
 def test_tensorflow_tells_them_too(tmp_path):
-    from .test_graph import graph_def
+    from .test_models_graphs import graph_def
 
     def constant(name, *dims):
         return name, "Const", [], {}, dims
