@@ -22,8 +22,8 @@ from amctcfg.cli.console import Console  # noqa: E402
 from amctcfg.cli.flavours import EVIDENCE  # noqa: E402
 from amctcfg.diagnostics.codes import CODES  # noqa: E402
 from amctcfg.diagnostics.diagnostic import render  # noqa: E402
-from amctcfg.flavours.requirement import default_words  # noqa: E402
-from amctcfg.messages.meanings import field_meanings  # noqa: E402
+from amctcfg.flavours.requirement import write_default  # noqa: E402
+from amctcfg.messages.meanings import read_field_meanings  # noqa: E402
 from amctcfg.messages.message import messages_of  # noqa: E402
 
 NOTE = "<!-- Made by docs/generate.py; edit the code that it is made of. -->\n\n"
@@ -132,7 +132,7 @@ def flavour_text(flavour):
         title = (cls.__doc__ or "").strip().partition("\n")[0]
         parts.append("\n### {} ({})\n\n{}\n\n".format(cls.__name__, flavour.name, title))
         parts.append("| field | type | default | range | meaning |\n|---|---|---|---|---|\n")
-        for name, meaning in field_meanings(cls).items():
+        for name, meaning in read_field_meanings(cls).items():
             field = cls.__schema__.fields[name]
             kind = "{} {}".format(field.label, field.kind_name) + (
                 ", one of {}".format(field.oneof) if field.oneof else ""
@@ -145,7 +145,7 @@ def flavour_text(flavour):
 
 
 def default_of(field):
-    return "an empty one" if field.is_message and field.default is not None else default_words(field)
+    return "an empty one" if field.is_message and field.default is not None else write_default(field)
 
 
 def command_line():

@@ -158,7 +158,7 @@ def test_the_worst_comes_first_and_what_has_no_score_last(low_is_sensitive, orde
     table = tabulate(plan, measured=Measured({"a": 0.5, "b": -2.0, "c": 0.0}))
     assert table.has_scores and not tabulate(plan).has_scores
     assert table.score == tabulate(plan).score == "score"
-    rows = table._replace(low_is_sensitive=low_is_sensitive).worst_first(table.rows[::-1])
+    rows = table._replace(low_is_sensitive=low_is_sensitive).sort_worst_first(table.rows[::-1])
     assert "".join(row.layer.name for row in rows) == order
 
 
@@ -186,13 +186,13 @@ def test_folding_loses_no_layer_and_hides_no_difference(data):
     skipped = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=len(names) - 1))
     table = tabulate(amctcfg.expand(amctcfg.AMCTConfig(skip_layers=skipped), layers))
     writer = TextTable(table, every=False)
-    runs = writer.runs(table.rows)
+    runs = writer.group_runs(table.rows)
     assert [row.layer.name for run in runs for row in run] == names
     states = [[row.state for row in run] for run in runs]
     assert all(len(set(run)) == 1 for run in states) and all(len(run) == 1 or len(run) >= FEWEST for run in runs)
     for run, after in zip(runs, runs[1:]):
         if max(len(run), len(after)) >= FEWEST:
-            assert writer.key(run[-1]) != writer.key(after[0])
+            assert writer.grouping_key_of(run[-1]) != writer.grouping_key_of(after[0])
 
 
 # ---------------------------------------------------------------- text: the width
@@ -222,9 +222,9 @@ def test_colours_of_tiers(folder, monkeypatch):
 @often
 @given(st.lists(st.floats(allow_nan=False), unique=True, min_size=1, max_size=6))
 def test_scores_are_told_from_their_neighbours(scores):
-    from amctcfg.tools.tabulating import score_texts
+    from amctcfg.tools.tabulating import write_scores
 
-    texts = score_texts(scores)
+    texts = write_scores(scores)
     for one, other in zip(sorted(scores), sorted(scores)[1:]):
         if 1e-4 <= abs(one) < 1e9 and abs(one - other) >= 1e-8:
             assert texts[one] != texts[other]
@@ -320,9 +320,9 @@ def test_what_was_another_algorithm_has_its_values_still():
     ],
 )
 def test_scores_have_as_many_digits_as_tell_them_apart(texts):
-    from amctcfg.tools.tabulating import score_texts
+    from amctcfg.tools.tabulating import write_scores
 
-    assert score_texts(texts) == texts
+    assert write_scores(texts) == texts
 
 
 # ---------------------------------------------------------------- for programs

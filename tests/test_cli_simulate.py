@@ -232,7 +232,7 @@ def test_an_interrupt_leaves_nothing_half_written(place):
     (place / "sim.onnx").write_text("old")
     code = (
         "import os, signal, amctcfg.simulation.simulator as s\n"
-        "s.ifmr = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
+        "s.search_ifmr = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
         "from amctcfg.cli import main; main()"
     )
     done = subprocess.run(

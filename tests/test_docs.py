@@ -16,7 +16,7 @@ import amctcfg
 from amctcfg.cli.arguments import COMMANDS, options_of
 from amctcfg.cli.codes import example_of
 from amctcfg.diagnostics.codes import CODES
-from amctcfg.messages.meanings import field_meanings
+from amctcfg.messages.meanings import read_field_meanings
 from amctcfg.messages.message import messages_of
 
 from .test_readme import assert_similar, need_simulation
@@ -50,7 +50,7 @@ def test_the_example_of_a_code_has_it(code):
 @pytest.mark.parametrize("flavour", amctcfg.FLAVOURS.values(), ids=lambda flavour: flavour.name)
 def test_every_field_has_a_meaning(flavour):
     for cls in messages_of(flavour.config):
-        for name, meaning in field_meanings(cls).items():
+        for name, meaning in read_field_meanings(cls).items():
             assert len(meaning) > 5, (cls, name)
 
 

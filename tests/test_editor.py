@@ -16,10 +16,10 @@ import pytest
 
 import amctcfg
 from amctcfg.diagnostics.codes import CODES, DIAGNOSTICS_PAGE
-from amctcfg.editor.actions import formatting
+from amctcfg.editor.actions import format_stretch
 from amctcfg.editor.analysis import Analysis, EditorWorkspace, read_settings
-from amctcfg.editor.completion import completion
-from amctcfg.editor.navigation import document_symbols, folding_ranges, semantic_tokens
+from amctcfg.editor.completion import complete
+from amctcfg.editor.navigation import encode_tokens, list_folding_ranges, list_symbols
 from amctcfg.editor.text import ENCODINGS, Text
 from amctcfg.workspace.workspace import Options
 
@@ -570,7 +570,7 @@ def test_positions_in_long_lines(encoding):
     for offset in [*range(0, len(text), 61), len(text)]:
         place = one.position(offset)
         begin = text.rfind("\n", 0, offset) + 1
-        units = offset - begin if encoding == "utf-32" else sum(map(one.width, text[begin:offset]))
+        units = offset - begin if encoding == "utf-32" else sum(map(one.width_of, text[begin:offset]))
         assert place == {"line": text.count("\n", 0, offset), "character": units}
         assert one.offset(place) == offset
 
@@ -601,18 +601,18 @@ def analysed(text):
 
 def long_line(size):
     analysis = analysed("skip_layers: [{}]".format(", ".join('"卷{}"'.format(n) for n in range(size))))
-    return lambda: (document_symbols(analysis), semantic_tokens(analysis, 0, 10**9))
+    return lambda: (list_symbols(analysis), encode_tokens(analysis, 0, 10**9))
 
 
 def colons(size):
     analysis = analysed("common_config {" + "x:;" * size)
-    return lambda: completion(analysis, len(analysis.text.text), False)
+    return lambda: complete(analysis, len(analysis.text.text), False)
 
 
 def unformatted(size):
     block = "override_layer_configs {{\nlayer_name:'{}'\ncalibration_config {{\nifmr_quantize {{\n}}\n}}\n}}\n"
     analysis = analysed("".join(map(block.format, range(size))))
-    return lambda: formatting(analysis, 0, len(analysis.text.text))
+    return lambda: format_stretch(analysis, 0, len(analysis.text.text))
 
 
 @pytest.mark.parametrize("work", [long_line, colons, unformatted])
@@ -623,8 +623,8 @@ def test_answers_take_steps_that_grow_with_the_text(work):
 
 def test_deep_nests_have_symbols():
     analysis = analysed("common_config {" * 1200)  # deeper than Python's own recursion goes
-    json.dumps(document_symbols(analysis))
-    json.dumps(folding_ranges(analysis))
+    json.dumps(list_symbols(analysis))
+    json.dumps(list_folding_ranges(analysis))
 
 
 def test_a_part_is_formatted_by_whole_fields():
@@ -632,11 +632,11 @@ def test_a_part_is_formatted_by_whole_fields():
     analysis = analysed(text)
     for start in range(0, len(text), 3):
         for end in range(start, len(text) + 1, 7):
-            after = applied(text, formatting(analysis, start, end))
+            after = applied(text, format_stretch(analysis, start, end))
             assert amctcfg.format(after) == amctcfg.format(text)
-    assert applied(text, formatting(analysis, 0, len(text))) == amctcfg.format(text)
+    assert applied(text, format_stretch(analysis, 0, len(text))) == amctcfg.format(text)
     where_it_is = text.index("skip_layers")
-    after = applied(text, formatting(analysis, where_it_is, where_it_is + 1))
+    after = applied(text, format_stretch(analysis, where_it_is, where_it_is + 1))
     assert "do_fusion:true # b" in after and "activation_offset:true" in after and "skip_layers:[" not in after
 
 

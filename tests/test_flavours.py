@@ -611,7 +611,7 @@ FIELD = """
 import dataclasses, json
 from amctcfg import Layer, expand, loads, dumps, condense, check
 from amctcfg.flavours import tf_ascend
-from amctcfg.tools.exporting import proto
+from amctcfg.tools.exporting import write_proto
 layers = [Layer("a", "Conv2D"), Layer("b", "MatMul")]
 text = 'override_layer_configs { layer_name: "a" calibration_config { arq_quantize { smoothing: 0.25 } } }'
 config = loads(text)
@@ -621,7 +621,7 @@ plan = expand(config, layers)
 assert [plan.to_dict()[name]["weight_quant_params"]["smoothing"] for name in "ab"] == [0.25, 0.5]
 assert condense(plan.to_json(), layers) == config
 assert [d.code for d in check("common_config { arq_quantize { smoothing: 1 } }")] == ["out-of-range"]
-assert "optional float smoothing = 2;" in proto(tf_ascend.TF_ASCEND)
+assert "optional float smoothing = 2;" in write_proto(tf_ascend.TF_ASCEND)
 print("done")
 """
 
@@ -733,8 +733,8 @@ def test_a_flavour_is_no_name():
 
 def test_older_versions_have_no_types_of_their_own():
     """Who has a type is looked for among the newest versions alone."""
-    newest = {flavour.title: flavour for flavour in amctcfg.FLAVOURS.newest()}
-    assert len(newest) == len(amctcfg.FLAVOURS.newest()) < len(amctcfg.FLAVOURS)
+    newest = {flavour.title: flavour for flavour in amctcfg.FLAVOURS.list_newest()}
+    assert len(newest) == len(amctcfg.FLAVOURS.list_newest()) < len(amctcfg.FLAVOURS)
     for flavour in amctcfg.FLAVOURS.values():
         assert set(flavour.types) <= set(newest[flavour.title].types)
         assert flavour.quantizable_types <= newest[flavour.title].quantizable_types

@@ -87,7 +87,7 @@ READERS = {
     "fix, unsafe": lambda text: amctcfg.fix(text, layers(text.count("\n")), unsafe=True),
     "skip": lambda text: amctcfg.skip(text, ["b"]),
     "unskip": lambda text: amctcfg.unskip(text, ["l{}".format(i) for i in range(text.count('"l'))] + ["a"]),
-    "settings": lambda text: Settings(text, "a.cfg").unused(()),
+    "settings": lambda text: Settings(text, "a.cfg").find_unused(()),
     "the text of an error": rendered,
     "a document": lambda text: repr(amctcfg.parse(text, strict=False)),
 }

@@ -104,6 +104,60 @@ def test_one_word_means_one_thing():
     assert sorted((name, found) for name, found in twice.items() if name not in SAID_TWICE) == []
 
 
+# What functions and methods begin with: a verb, or a word by which one says what it makes of another thing.
+VERBS = set(
+    """
+    accepts add adopt agrees align alter analyse announce answer append apply ask assess audit balance begin belongs bound break build calibrate can capture
+    change check choose classify clip close combine compare compile complain complete compute condense configure construct contest convert copy correct count
+    create cut decide declare decode delete derive describe detect did diff display divide double doubt drop dump dumps edit encode end ends escape estimate
+    evaluate examine exceeds expand explain extend falls fill find finish fit fits fix follow forget format fulfils fuse gather get give group guess handle has
+    hash have holds hover ignore index infer initialize inline insert is iter join judge keep lay link list load loads lock log make map mark match matches may
+    measure merge multiply name note notify number offer open order override pair parse pick pickle place pluralize point portray prepare preselect price print
+    prove publish put quantize quantizes quote raise rank read recheck recognize record refine refuse remove rename render renew replace replay report require
+    reset resolve rewrite rewrites round run save say search select serve settle shift shorten show shows shutdown simulate skip sort split stay stop strip
+    subtract suggest sum summarize supervise tabulate take tell thin trace try tune unescape unify unpickle unskip update validate verify view wait walk watch weave
+    word wrap write
+    """.split()
+)
+CONVERSIONS = {"as", "by", "from", "in", "on", "to", "with", "without"}
+NOUNS = {
+    # declarations: called by what they declare
+    *("optional", "required", "repeated", "message", "facts", "option", "flag", "formats"),
+    *("array", "table", "rows", "mapping", "or_null"),
+    # places of a text, as editors and our own spans have them
+    *("span", "offset", "line", "position", "range", "value_span"),
+    # the contract's names, and what pickles of earlier versions name
+    *("settings", "sensitivity", "elements", "single", "layers_from_graph", "layers_from_module", "toolkit_strategy", "flavour_named"),
+    *("layer_dict", "layers_to_csv", "layers_to_json", "rows_to_csv"),
+    # what `with` stands in front of
+    *("importing", "simulating", "using"),
+    # argparse's own, and the entry point
+    *("error", "main"),
+}  # fmt: skip
+
+
+def methods_and_functions():
+    """Without properties, and what only type checkers read."""
+    for name, tree in trees():
+        bodies = [tree.body, *(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
+        for node in (node for body in bodies for node in body):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                decorators = " ".join(map(ast.dump, node.decorator_list))
+                if not re.search("property|overload|cached", decorators) and not node.name.startswith("__"):
+                    yield name, node.name
+
+
+def test_functions_are_verbs():
+    """Or say of what they give something: `origin_of`, `value_in`."""
+    found, unused = [], set(NOUNS)
+    for module, name in methods_and_functions():
+        first, *rest = name.strip("_").split("_")
+        unused.discard(name)
+        if first not in VERBS | CONVERSIONS and name not in NOUNS and not {"of", "in", "at"} & {first, *rest}:
+            found.append("{}:{}".format(module, name))
+    assert (found, unused) == ([], set())
+
+
 def test_docstrings_do_not_ask():
     assert [name for name, text in documented() if re.match(r"(What|Whether|How|Where|Why|Which)\b", text)] == []
 

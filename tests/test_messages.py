@@ -25,7 +25,7 @@ from amctcfg.messages.kinds import STRING
 from amctcfg.messages.message import Message, message
 from amctcfg.messages.reading import Reading
 from amctcfg.textformat.parser import parse
-from amctcfg.tools.exporting import proto
+from amctcfg.tools.exporting import write_proto
 
 from .conftest import DATA
 
@@ -242,7 +242,7 @@ def test_a_number_that_python_refuses_to_write_is_described(sign):
 
 
 def test_the_exported_schema_has_its_enums_and_says_what_messages_are():
-    text = proto(amctcfg.PYTORCH)
+    text = write_proto(amctcfg.PYTORCH)
     assert "enum DataType {\n  INT8 = 1;\n  INT16 = 2;\n}\n" in text
     config = amctcfg.PYTORCH.config
     assert "// {}\nmessage AMCTConfig {{\n".format(config.__doc__.strip().partition("\n")[0]) in text
@@ -366,7 +366,7 @@ def test_a_field_in_a_line():
     ]  # fmt: skip
     ranges = (
         fields["search_step"].within,
-        amctcfg.PYTORCH.config.__schema__.along("common_config.arq_quantize.quant_bits")[-1].within,
+        amctcfg.PYTORCH.config.__schema__.follow("common_config.arq_quantize.quant_bits")[-1].within,
     )
     assert list(map(repr, ranges)) == ["greater than 0 and finite", "4, 6, 7 or 8"]
 

@@ -312,7 +312,7 @@ def test_an_exported_model(torch, tmp_path):
     ],
 )
 def test_what_is_special_is_said(traits, notes):
-    assert Traits(**traits).notes() == notes
+    assert Traits(**traits).list_notes() == notes
     assert Traits(**traits).is_depthwise is ("depthwise" in notes)
 
 

@@ -29,7 +29,7 @@ EXPECTED = json.loads((MODELS / "expected_layers.json").read_text(encoding="utf-
 
 
 def protobuf_messages():
-    return graphs.message_classes("amctcfg_graph", FIELDS)
+    return graphs.make_message_classes("amctcfg_graph", FIELDS)
 
 
 def graph_def(*nodes):
@@ -366,7 +366,7 @@ def test_missing_files_and_missing_protobuf(cli, monkeypatch, tmp_path):
         amctcfg.load_layers(tmp_path / "nowhere.pb")
     import sys
 
-    graphs.message_classes.cache_clear()
+    graphs.make_message_classes.cache_clear()
     monkeypatch.setitem(sys.modules, "google.protobuf", None)
     result = cli("layers", MODELS / "constraints_a.pb")
     assert result.status == 2

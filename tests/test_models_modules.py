@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import amctcfg
 from amctcfg import ONNX, PYTORCH, Layer
 from amctcfg.models.loading import examine_file
-from amctcfg.models.modules import find_modules, module_path, without_counts
+from amctcfg.models.modules import find_modules, read_module_path, without_counts
 from amctcfg.models.values import OnnxGraph
 
 from .conftest import DATA, thorough
@@ -28,7 +28,7 @@ FILES = sorted(MODELS.glob("*.onnx")) + sorted((MODELS / "dynamo").glob("*.onnx"
 
 def graph_in(path):
     return graphs.decode_message(
-        graphs.message_classes("amctcfg_onnx", onnx.FIELDS)["ModelProto"], path.read_bytes()
+        graphs.make_message_classes("amctcfg_onnx", onnx.FIELDS)["ModelProto"], path.read_bytes()
     ).graph
 
 
@@ -78,7 +78,7 @@ def test_what_a_linear_without_bias_lacks():
     ],
 )
 def test_paths(name, path):
-    assert module_path(name) == path
+    assert read_module_path(name) == path
 
 
 def test_paths_that_count():
@@ -245,7 +245,7 @@ values_of = st.lists(st.sampled_from(VALUES), max_size=3)
     st.lists(st.lists(st.integers(-1, 6), max_size=5), min_size=2, max_size=2),
 )  # fmt: skip
 def test_any_graph_is_read_or_refused(tmp_path_factory, nodes, shapes):
-    model = graphs.message_classes("amctcfg_onnx", onnx.FIELDS)["ModelProto"](ir_version=8)
+    model = graphs.make_message_classes("amctcfg_onnx", onnx.FIELDS)["ModelProto"](ir_version=8)
     for name, dims in zip(("a.weight", "b.weight"), shapes):
         model.graph.initializer.add(name=name, dims=dims)
     for kind, inputs, outputs, name, attributes in nodes:

@@ -18,14 +18,14 @@ from .conftest import DATA
 pytest.importorskip("google.protobuf", reason="models are read with protobuf")
 
 from amctcfg.models.onnx import FIELDS
-from amctcfg.models.values import OnnxGraph, node_names
+from amctcfg.models.values import OnnxGraph, iter_node_names
 
 MODELS = DATA / "models"
 FLOAT, INTEGER, INTEGERS, GRAPH = 1, 2, 7, 5
 
 
 def onnx_model():
-    model = graphs.message_classes("amctcfg_onnx", FIELDS)["ModelProto"](ir_version=8)
+    model = graphs.make_message_classes("amctcfg_onnx", FIELDS)["ModelProto"](ir_version=8)
     model.graph.input.add(name="x").type.tensor_type.shape.dim.add(dim_value=1)
     return model
 
@@ -88,7 +88,7 @@ NOTES = {
 
 def test_traits(path):
     found = {e.layer.name: e for e in examine_file(path, ONNX)}
-    assert {name: e.traits.notes() for name, e in found.items() if e.traits.notes()} == NOTES
+    assert {name: e.traits.list_notes() for name, e in found.items() if e.traits.list_notes()} == NOTES
     assert found["plain"].traits.channels == (4, 8) and found["grouped"].traits.channels == (8, 8)
     assert found["depthwise"].traits == Traits(group=8, channels=(8, 8)) and found["product"].traits.channels == (6, 5)
     assert found["wide"].reason == "its constant input has 4 dimensions, not 2 or 3"
@@ -114,9 +114,9 @@ def test_a_value_is_followed_to_what_is_constant_or_not():
         add_node(graph, "Transpose", [start + "1"], start + "2")
         add_node(graph, "Identity", [start + "2"], start + "3")
     found = OnnxGraph(graph)
-    assert found.origin("w3") == ("w", ("Identity", "Transpose"), True, (3, 2))
-    assert found.origin("x3") == ("x", ("Identity", "Transpose"), False, None)
-    assert found.origin("x1") == ("x", ("Identity",), False, None)
+    assert found.trace("w3") == ("w", ("Identity", "Transpose"), True, (3, 2))
+    assert found.trace("x3") == ("x", ("Identity", "Transpose"), False, None)
+    assert found.trace("x1") == ("x", ("Identity",), False, None)
 
 
 def test_a_node_without_its_inputs_is_nothing_special(tmp_path):
@@ -199,9 +199,9 @@ def test_weights_behind_a_chain_are_walked_once():
 
     chain = [("c%d" % n, "Add", ["c%d" % (n - 1)] * 2) for n in range(1, 1000)]
     graph = graph_of(("c0", "Const", []), *chain)
-    assert [graph.runtime_operation("c999") for _ in range(1000)] == ["Add"] * 1000
+    assert [graph.find_runtime_operation("c999") for _ in range(1000)] == ["Add"] * 1000
     assert len(looked) < 5000
-    assert graph_of(("a", "Add", ["b", "b"]), ("b", "Add", ["a"])).runtime_operation("a") is None
+    assert graph_of(("a", "Add", ["b", "b"]), ("b", "Add", ["a"])).find_runtime_operation("a") is None
 
 
 # ---------------------------------------------------------------- what must not grow
@@ -223,7 +223,7 @@ def test_many_nodes_of_one_name():
         before = sys.gettrace()
         sys.settrace(trace)
         try:
-            named = [name for _, name in node_names(graph.node)]
+            named = [name for _, name in iter_node_names(graph.node)]
         finally:
             sys.settrace(before)
         assert len(set(named)) == count and named[:3] == ["a", "a_1", "a_2"]
@@ -252,7 +252,7 @@ def test_names_of_subgraphs_have_an_allowance(characters, nodes, tmp_path):
 def test_rows_on_one_line_are_not_copied():
     """Rows that carriage returns end are all on the first line of an editor, which is not copied for each of them."""
     from amctcfg.diagnostics.source import Source
-    from amctcfg.models.tables import csv_rows
+    from amctcfg.models.tables import read_csv_rows
 
     class Watched(str):
         copied = 0
@@ -263,4 +263,4 @@ def test_rows_on_one_line_are_not_copied():
             return found
 
     source = Source(Watched("name,type\r" + "a,b\r" * 5000), "l.csv")
-    assert len(list(csv_rows(source))) == 5000 and Watched.copied < 100000
+    assert len(list(read_csv_rows(source))) == 5000 and Watched.copied < 100000

@@ -424,7 +424,7 @@ def test_simulations_in_a_notebook():
 )
 def test_the_worst_score_harms_by_one_and_the_best_by_nothing(scores, low_is_sensitive, harms):
     scale = Scale(scores, low_is_sensitive)
-    assert [scale.harm(score) for score in scores] == pytest.approx(harms)
+    assert [scale.measure_harm(score) for score in scores] == pytest.approx(harms)
 
 
 def test_a_plan_has_no_page_where_the_room_was_deleted(monkeypatch):

@@ -442,7 +442,7 @@ def test_our_json_reader_agrees_with_pythons(text):
     except ValueError:
         expected, half = None, True
     try:
-        found = parse_json(text, "x")[1].plain()
+        found = parse_json(text, "x")[1].to_plain()
     except ConfigError:
         assert half
     else:
@@ -728,7 +728,7 @@ def test_how_deep_json_may_be():
     for depth, fine in ((50, True), (51, False)):
         text = "[" * depth + "1" + "]" * depth
         try:
-            assert parse_json(text, "x.json")[1].plain() == json.loads(text) and fine
+            assert parse_json(text, "x.json")[1].to_plain() == json.loads(text) and fine
         except ConfigError:
             assert not fine
 

@@ -22,20 +22,20 @@ from amctcfg import simulation  # noqa: E402
 from amctcfg.simulation.algorithms import (  # noqa: E402
     EPSILON,
     Samples,
-    arq,
-    dmq,
-    fake_quantize,
-    ifmr,
-    ifmr_losses,
-    loss_bounds,
+    bound_losses,
+    compute_arq,
+    compute_dmq,
+    measure_losses,
+    quantize_in_floats,
+    search_ifmr,
 )
 from amctcfg.simulation.histograms import (  # noqa: E402
     Histogram,
-    candidate_windows,
     clip_range,
     extend,
-    hfmg,
     histogram_of,
+    list_windows,
+    search_hfmg,
 )
 
 GOLDEN = DATA / "simulation"
@@ -198,7 +198,7 @@ def test_ifmr_takes_a_candidate_with_the_least_loss(values, bits, asymmetric, pe
     values = values[np.abs(values) < 1e18]  # beyond, squares overflow and the toolkit's loss means nothing
     if not len(values):
         return
-    scale, offset = ifmr(Samples(values), bits, asymmetric, percentiles, search)
+    scale, offset = search_ifmr(Samples(values), bits, asymmetric, percentiles, search)
     found = candidates(values, bits, asymmetric, percentiles, search)
     least = min(loss for _, loss, _ in found)
     scale_of_noise = float(np.mean(values.astype(np.float64) ** 2)) * 1e-14  # float32 at both ends
@@ -231,13 +231,13 @@ def test_counting_first_changes_nothing(seed, asymmetric, spread, percentile):
     samples = Samples(values)
     assert samples.is_countable()
     tops, bottoms, scales = candidate_arrays(values, asymmetric)
-    losses = ifmr_losses(values, bottoms, tops, scales).astype(np.float64) * len(values)
-    least, most = loss_bounds(samples.grid(), bottoms, tops, scales, 8)
+    losses = measure_losses(values, bottoms, tops, scales).astype(np.float64) * len(values)
+    least, most = bound_losses(samples.make_grid(), bottoms, tops, scales, 8)
     slack = 1e-5 * losses + 1e-10 * float(np.sum(values.astype(np.float64) ** 2))
     assert (least <= losses + slack).all() and (losses <= most + slack).all()
     assert np.median((most - least) / (losses + slack)) < 0.02
     percentiles = (percentile, percentile)
-    found = ifmr(samples, 8, asymmetric, percentiles)
+    found = search_ifmr(samples, 8, asymmetric, percentiles)
     every = candidates(values, 8, asymmetric, percentiles, (0.7, 1.3, 0.01))
     (loss,) = [loss for scale, loss, offset in every if scale == np.float32(found[0]) and offset == found[1]][:1]
     assert loss <= min(loss for _, loss, _ in every) * (1 + 1e-5)
@@ -253,7 +253,7 @@ def candidate_arrays(values, asymmetric):
 
 def test_samples_leave_the_callers_array_as_it_is():
     values = np.array([3, 1, 2], np.float32)
-    ifmr(Samples(values), 8, True, (0.6, 0.6))
+    search_ifmr(Samples(values), 8, True, (0.6, 0.6))
     assert values.tolist() == [3, 1, 2]
 
 
@@ -283,23 +283,23 @@ def window_loss_by_integration(counts, left, right, bits):
     ends=st.tuples(st.integers(0, 15), st.integers(20, 39)),
 )
 def test_the_loss_of_a_window_is_the_integral(counts, ends):
-    from amctcfg.simulation.histograms import window_loss
+    from amctcfg.simulation.histograms import measure_window
 
     counts = np.array(counts)
-    found = window_loss(counts, *ends, bits=3)
+    found = measure_window(counts, *ends, bits=3)
     assert found == pytest.approx(window_loss_by_integration(counts, *ends, 3), rel=0.02, abs=0.02)
 
 
 @given(seed=st.integers(0, 2**32 - 1), holes=st.sampled_from([0.0, 0.5, 0.99]))
 def test_the_losses_of_windows_from_integrals(seed, holes):
     """The same as bin by bin."""
-    from amctcfg.simulation.histograms import window_loss, window_losses
+    from amctcfg.simulation.histograms import measure_window, measure_windows
 
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 1000, 512) * (rng.random(512) >= holes)
-    windows = candidate_windows(counts)[:100] or [(0, 300)]
-    wanted = [window_loss(counts, left, right, 8) for left, right in windows]
-    assert window_losses(counts, windows, 8) == pytest.approx(wanted, rel=1e-6, abs=1e-6)
+    windows = list_windows(counts)[:100] or [(0, 300)]
+    wanted = [measure_window(counts, left, right, 8) for left, right in windows]
+    assert measure_windows(counts, windows, 8) == pytest.approx(wanted, rel=1e-6, abs=1e-6)
 
 
 @given(counts=st.lists(st.integers(0, 100000), min_size=16, max_size=64))
@@ -321,7 +321,7 @@ def test_the_windows_of_the_search_by_single_steps(counts):
         else:
             right = r
         wanted.append((left, right))
-    assert candidate_windows(np.array(counts)) == wanted
+    assert list_windows(np.array(counts)) == wanted
 
 
 @given(values=arrays, bits=st.sampled_from([8, 16]), asymmetric=st.booleans())
@@ -329,16 +329,16 @@ def test_hfmg_gives_factors_of_the_type(values, bits, asymmetric):
     values = values[np.abs(values) < 1e37]
     if not len(values):
         return
-    scale, offset = hfmg([values], bits, asymmetric, 1024)
+    scale, offset = search_hfmg([values], bits, asymmetric, 1024)
     assert scale > 0 and -(2 ** (bits - 1)) <= offset < 2 ** (bits - 1)
     assert asymmetric or offset == 0
 
 
 def test_a_range_without_width_is_not_searched():
     assert clip_range(Histogram(np.array([3, 0]), np.float32(2), np.float32(2)), 8) == (2, 2)
-    assert hfmg([np.full(5, -2, np.float32)], 8, True, 1024) == (pytest.approx(2 / 255), 127)
-    assert hfmg([np.zeros(5, np.float32)], 8, True, 1024) == (1.0, -128)
-    assert hfmg([np.zeros(5, np.float32)], 8, False, 1024) == (1.0, 0)
+    assert search_hfmg([np.full(5, -2, np.float32)], 8, True, 1024) == (pytest.approx(2 / 255), 127)
+    assert search_hfmg([np.zeros(5, np.float32)], 8, True, 1024) == (1.0, -128)
+    assert search_hfmg([np.zeros(5, np.float32)], 8, False, 1024) == (1.0, 0)
     grown = extend(histogram_of(np.full(5, 1, np.float32), 8), np.array([0, 4], np.float32))
     assert grown.counts.tolist() == [1, 0, 5, 0, 0, 0, 0, 1]
 
@@ -348,11 +348,11 @@ def test_a_range_without_width_is_not_searched():
 @example(values=np.array([0.98, -1.0], np.float32), bits=8)
 def test_arq_covers_the_largest_weight(values, bits):
     """Half a step is lost at most; a positive end that is nearly as large as the negative one has no step of its own."""
-    scale = arq(values, bits)
+    scale = compute_arq(values, bits)
     assert scale.shape == (1,) and scale.dtype == np.float32
     largest = np.max(np.abs(values))
     if largest / 2 ** (bits - 1) > 2 * EPSILON and largest < 1e38:
-        rounded = fake_quantize(values, scale, bits)
+        rounded = quantize_in_floats(values, scale, bits)
         highest = np.float32(2 ** (bits - 1) - 1) * scale[0]
         assert np.max(np.abs(rounded - np.minimum(values, highest))) <= float(scale[0]) * 0.5001
         assert np.max(np.abs(rounded - values)) <= float(scale[0]) * 1.0001
@@ -368,7 +368,7 @@ def test_arq_covers_the_largest_weight(values, bits):
 )
 def test_dmq_channel_by_channel(channels, strength):
     a, w = (np.array(column, np.float32) for column in zip(*channels))
-    found = dmq(a, w, strength)
+    found = compute_dmq(a, w, strength)
     usual = [(x, y, x**strength / y ** (1 - strength)) for x, y in zip(a, w) if x >= EPSILON and y >= EPSILON]
     for x, y, factor in zip(a, w, found):
         if not usual or (x < EPSILON and y < EPSILON):

@@ -223,10 +223,10 @@ def test_fewest_of_the_dearest_kinds():
 def test_nothing_is_kept_that_the_target_does_not_need_however_far_estimates_are_off(monkeypatch):
     """All but INT16 is worth less than estimated; so more is tried, and what of it is not needed is given back."""
 
-    def whole(self, state):
+    def measure_whole(self, state):
         return self.estimate(state) - 8 * sum(choice.kind != "int16" for choice in state.values())
 
-    monkeypatch.setattr(TuningSearch, "whole", whole)
+    monkeypatch.setattr(TuningSearch, "measure_whole", measure_whole)
     model, batches = network(3, ["conv", "conv", "linear"], outliers={1}), [batch(3)]
     tuned = simulation.tune(parse("batch_num: 1\n"), model, batches, target=40)
     assert tuned.reached and {change.kind for change in tuned.changes} == {"int16"}

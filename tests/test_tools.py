@@ -347,7 +347,7 @@ def test_a_block_that_could_not_be_read_says_nothing_about_other_layers():
     first, other = Layer("a", "MatMul"), Layer("b", "MatMul")
     for order in ((first, other), (other, first)):
         resolver = Resolver(config)
-        steps = {layer.name: resolver.calibration(layer).ifmr_quantize.search_step for layer in order}
+        steps = {layer.name: resolver.calibration_of(layer).ifmr_quantize.search_step for layer in order}
         assert steps == {"a": 0.01, "b": 0.02}
 
 

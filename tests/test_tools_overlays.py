@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from amctcfg import ONNX, PYTORCH, TF_ASCEND, AMCTConfig, Layer, expand, load_layers, loads
 from amctcfg.models.loading import examine_file, link_nodes
-from amctcfg.tools.overlays import REFUSED, SKIPPED, count_borders, model_explorer, netron
+from amctcfg.tools.overlays import REFUSED, SKIPPED, count_borders, make_model_explorer, make_netron
 from amctcfg.tools.tabulating import Measured, tabulate
 
 from .conftest import DATA
@@ -177,7 +177,7 @@ def test_what_the_toolkit_refuses_has_a_colour_of_its_own():
     table = tabulate(plan, others=unable)
     skipped, other, quantized, unquantizable = table.rows
     rows = [skipped, other._replace(state="refused", is_refused=True), quantized, unquantizable]
-    found = json.loads(model_explorer(table._replace(rows=rows), {}))["results"]
+    found = json.loads(make_model_explorer(table._replace(rows=rows), {}))["results"]
     assert (found["a"]["value"], found["a"]["bgColor"]) == ("skip", SKIPPED)
     assert (found["b"]["value"], found["b"]["bgColor"]) == ("refused", REFUSED) != ("refused", SKIPPED)
     assert set(found) == set("abc")  # of what can't be quantized nothing is said
@@ -227,7 +227,7 @@ def six(compared, measured):
     ids=["alone", "against", "scores", "both"],
 )  # fmt: skip
 def test_words_and_colours_of_nodes(compared, measured, nodes):
-    data = json.loads(model_explorer(six(compared, measured), {}))
+    data = json.loads(make_model_explorer(six(compared, measured), {}))
     assert data["name"] == ("amctcfg: SNR" if measured else "amctcfg: quantization")
     found = {node: (data["results"][node]["value"], data["results"][node].get("bgColor")) for node in nodes}
     assert found == nodes
@@ -236,20 +236,20 @@ def test_words_and_colours_of_nodes(compared, measured, nodes):
 
 
 def test_what_netron_shows_of_each_layer():
-    metadata, metrics = netron_panel(netron(six(True, MEASURED), {}))
+    metadata, metrics = netron_panel(make_netron(six(True, MEASURED), {}))
     assert metadata["a"] == {"quantization": "quantized", "decided by": "common_config", "search_step": "0.02"}
     assert metadata["b"]["search_step"] == "0.02 → 0.03" and metadata["f"]["search_step"] == "0.02 → 0.01"
     assert metadata["c"]["quantization"] == "skip" and metadata["c"]["quant_enable"] == "true → false"
     assert metadata["d"]["quant_enable"] == "false → true" and metadata["e"]["quantization"] == "too wide"
     assert metrics == {"a": {"SNR": 0.5, "dB": 12.0}, "c": {"SNR": 0.25, "dB": 3.0, "n": 1}, "d": {"SNR": 1 / 3}}
     odd = tabulate(expand(AMCTConfig(), [Layer("two\nlines", "Conv2D")]))  # Netron looks a node up by the first
-    assert set(netron_panel(netron(odd, {}))[0]) == {"two"}
+    assert set(netron_panel(make_netron(odd, {}))[0]) == {"two"}
 
 
-@pytest.mark.parametrize("write", [netron, model_explorer])
+@pytest.mark.parametrize("write", [make_netron, make_model_explorer])
 def test_a_layer_is_shown_where_its_node_has_a_name(write):
     table = tabulate(expand(AMCTConfig(), [Layer(name, "Conv2D") for name in "abc"]))
-    panel = {netron: lambda text: netron_panel(text)[0], model_explorer: explorer_nodes}[write]
+    panel = {make_netron: lambda text: netron_panel(text)[0], make_model_explorer: explorer_nodes}[write]
     assert set(panel(write(table, {"a": "node of a", "b": ""}))) == {"node of a", "c"}
 
 

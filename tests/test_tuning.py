@@ -227,7 +227,9 @@ def test_the_ceilings(row, mode):
         layers = [Layer("l{}".format(n), "Conv2D") for n in range(row.layers)]
         scores = None if order is None else {"l{}".format(n): place for place, n in enumerate(order)}
         search = Bisection(amctcfg.parse(""), layers, scores, target=-0.01 if mode == "scores" else None)
-        search.candidate = lambda names: Candidate(tuple(names), "", None)  # texts and plans are not looked at here
+        search.make_candidate = lambda names: Candidate(
+            tuple(names), "", None
+        )  # texts and plans are not looked at here
         candidate = search.ask()
         while candidate is not None:
             loss = total - sum(cost[int(name[1:])] for name in candidate.skip)
@@ -259,7 +261,7 @@ def test_beliefs_stay_likelihoods(count, finds):
     """Whatever is found, none from a place on is the likelier the farther behind that place is, up to certainty."""
     beliefs = Beliefs([guess_needs(count, power) for power in (None, 0.5, 2.0)], count)
     for find in finds:
-        chances = [beliefs.none_from(place) for place in range(beliefs.count + 1)]
+        chances = [beliefs.estimate_none_from(place) for place in range(beliefs.count + 1)]
         assert all(low <= high + 1e-12 for low, high in zip(chances, chances[1:]))
         assert chances[0] > 0 and chances[-1] == pytest.approx(1)
         if not beliefs.count:
@@ -475,7 +477,7 @@ def test_a_journal_cut_off_anywhere_resumes_to_the_same_answer(count, many, kept
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(folder)
         for skip in order:
-            journal.write(whole.candidate(skip), needed <= skip)
+            journal.write(whole.make_candidate(skip), needed <= skip)
         path = Path(journal.path)
         data = path.read_bytes() if order else b""
         data = data[: int(kept * len(data))]
@@ -496,9 +498,9 @@ def test_no_more_candidates_than_are_of_use(target):
     """Asked for a million, the search looks no farther ahead than what may be reached."""
     search = Bisection(amctcfg.parse(""), [Layer("l{}".format(n), "Conv2D") for n in range(54)], target=target)
     replays = []
-    questions = search.strategy.questions
-    search.strategy.questions = lambda *verdicts: replays.append(1) or questions(*verdicts)
-    search.candidate = lambda names: Candidate(tuple(names), "", None)
+    questions = search.strategy.iter_questions
+    search.strategy.iter_questions = lambda *verdicts: replays.append(1) or questions(*verdicts)
+    search.make_candidate = lambda names: Candidate(tuple(names), "", None)
     found = search.ask_many(10**6)
     assert 8 < len(found) <= len(replays) < 1000 and len({candidate.skip for candidate in found}) == len(found)
     assert search.ask_many(10**6) == ()  # all that helps is pending
@@ -509,9 +511,9 @@ def test_no_answer_is_supposed_that_is_known_to_be_another():
     names = ["l{}".format(n) for n in range(28)]
     verdicts = {}
     strategy, asked = Strategy(names, {name: n for n, name in enumerate(names)}, None), []
-    ask = strategy._asked
-    strategy._asked = lambda *question: asked.append(ask(*question)) or asked[-1]
-    for question in strategy.questions(verdicts, {}):
+    ask = strategy._find_asked
+    strategy._find_asked = lambda *question: asked.append(ask(*question)) or asked[-1]
+    for question in strategy.iter_questions(verdicts, {}):
         verdicts[frozenset(question.names)] = bool(question.names)
     first, again = [question.answers for question in asked if question.names == ()][:2]
     assert first != again == ((True, 0.0), (False, 1.0))

@@ -9,7 +9,7 @@ import amctcfg
 from amctcfg import ConfigError, Layer
 from amctcfg.tuning import Bisection, load_scores
 from amctcfg.tuning.journal import Journal, replay
-from amctcfg.tuning.scores import ranked
+from amctcfg.tuning.scores import rank
 
 from .conftest import DATA
 
@@ -84,8 +84,8 @@ def test_what_the_toolkits_own_search_ended_with():
 
 def test_the_most_sensitive_come_first():
     scores = {"a": 3.0, "b": 1.0, "c": 2.0, "d": 1.0}
-    assert ranked(scores) == ranked(scores, True) == ["b", "d", "c", "a"]
-    assert ranked(scores, False) == ["a", "c", "b", "d"]
+    assert rank(scores) == rank(scores, True) == ["b", "d", "c", "a"]
+    assert rank(scores, False) == ["a", "c", "b", "d"]
 
 
 # ---------------------------------------------------------------- the journal
@@ -125,7 +125,7 @@ def test_a_journal_that_was_cut_off_or_is_not_ours(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(b"nonsense\n[1]\n{}\n" + whole + b'{"plan": "x')
     again = Journal(str(tmp_path))
-    (verdicts,) = again.verdicts().values()
+    (verdicts,) = again.list_verdicts().values()
     assert verdicts == [True, False, None, 0.5]
     assert path.read_bytes() == b"nonsense\n[1]\n{}\n" + whole  # the rest of a line that was cut off is gone
     assert [type(verdict) for verdict in verdicts] == [bool, bool, type(None), float]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import amctcfg
 from amctcfg import TF_ASCEND, ConfigError, textformat
-from amctcfg.tools.exporting import proto
+from amctcfg.tools.exporting import write_proto
 
 from .conftest import DATA, THOROUGH, seldom
 from .corpus import CASES, text_of
@@ -330,7 +330,7 @@ def schema_folder(flavour):
     """A folder with the flavour's schema as `amctcfg flavours --proto` prints it."""
     folder = tempfile.mkdtemp(prefix="amctcfg-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    Path(folder, "flavour.proto").write_text(proto(flavour), encoding="utf-8")
+    Path(folder, "flavour.proto").write_text(write_proto(flavour), encoding="utf-8")
     return folder
 
 

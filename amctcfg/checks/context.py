@@ -86,7 +86,7 @@ class Context:
         span = self.document.mark(path) if self.document and path else None
         return Diagnostic(severity, code, message, span, path, hint, name, replacement)
 
-    def entries(self, field: str) -> Iterator[tuple[Path, Any]]:
+    def iter_entries(self, field: str) -> Iterator[tuple[Path, Any]]:
         """Iterate over the entries of a repeated field, each with its path; without those that could not be read."""
         key = dict(OVERRIDES).get(field)
         for index, entry in enumerate(getattr(self.config, field, ())):
@@ -96,13 +96,13 @@ class Context:
     def is_whole(self, tiers: Sequence[Tier]) -> bool:
         return self.incomplete.isdisjoint(tier.path for tier in tiers)
 
-    def nearest_layers(self, name: str) -> tuple[str | None, str | None]:
+    def suggest_layers(self, name: str) -> tuple[str | None, str | None]:
         """Return what a name could have meant, in words, and the literal to write where it is a single layer."""
         if self._names is None:
             self._names = index_names(self.layers, self.flavour)
         if not any(sign in name for sign in "*?["):
-            meant = [one for one in map(self.by_name.get, other_spellings(name)) if one and self.flavour.quantizes(one)]
-            close = [layer.name for layer in meant] or self._names.nearest(name)
+            meant = [one for one in map(self.by_name.get, guess_names(name)) if one and self.flavour.quantizes(one)]
+            close = [layer.name for layer in meant] or self._names.find_nearest(name)
             return did_you_mean(close), STRING.format(close[0]) if len(close) == 1 else None
         self._patterns += 1
         found = match_layers(name, self.supported) if self._patterns <= MOST_PATTERNS else []
@@ -129,16 +129,16 @@ def index_names(layers: Iterable[Layer], flavour: Flavour) -> NameIndex:
     return NameIndex(of_types or [x.name for x in layers if not layers.is_minor(x)], quantizable.__contains__)
 
 
-def other_spellings(name: str) -> list[str]:
+def guess_names(name: str) -> list[str]:
     """Return what the name of an output, a parameter, a node of an export or a wrapped module may stand for."""
     name = re.sub(AROUND_NAME, "", name)
     if not name.startswith("/"):  # not from an export: nothing to import, which takes some milliseconds
         return [name]
     try:
-        from ..models.modules import module_path
+        from ..models.modules import read_module_path
     except ImportError:  # a host that only expands may have deleted it
         return [name]
-    path = module_path(name)
+    path = read_module_path(name)
     return [name, path] if path else [name]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
-from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path, position
+from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path, sort_key_of
 from ..diagnostics.words import format_value, quote_names
 from ..flavours.layer import Layer, Layers
 from ..flavours.requirement import ERROR as IS_ERROR
-from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, occurrences
+from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, find_occurrences
 from ..messages.message import Message
 from ..messages.sharing import by_identity
 from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 def find_errors(context: Context) -> tuple[Diagnostic, ...]:
     """Find all errors, in the order of their places; without layers, those that the types decide alone."""
     checks = CHECKS if context.has_layers else CHECKS_OF_TYPES
-    return tuple(sorted((found for check in checks for found in check(context)), key=position))
+    return tuple(sorted((found for check in checks for found in check(context)), key=sort_key_of))
 
 
 # ---------------------------------------------------------------- names
 
 
 def check_skipped_layers(context: Context) -> Iterator[Diagnostic]:
-    for path, name in context.entries("skip_layers"):
+    for path, name in context.iter_entries("skip_layers"):
         layer = context.by_name.get(name)
         if layer is None:
             yield report_unknown_layer(context, name, path)
@@ -42,7 +42,7 @@ def check_skipped_layers(context: Context) -> Iterator[Diagnostic]:
 
 def check_layer_overrides(context: Context) -> Iterator[Diagnostic]:
     unmet: IdentityCache[list[Occurrence]] = {}  # many blocks are the same
-    for path, entry in context.entries(OF_LAYER):
+    for path, entry in context.iter_entries(OF_LAYER):
         layer, block = context.by_name.get(entry.layer_name), entry.calibration_config
         if layer is None:
             yield report_unknown_layer(context, entry.layer_name, (*path, "layer_name"))
@@ -56,7 +56,7 @@ def check_layer_overrides(context: Context) -> Iterator[Diagnostic]:
 def find_unmet(context: Context, layer: Layer, block: Message) -> list[Occurrence]:
     return [
         asked
-        for asked in occurrences(block)
+        for asked in find_occurrences(block)
         if not context.flavour.can(layer, asked.requirement.ability_in(block))
         or (asked.requirement.supported and not layer.supported)
     ]
@@ -64,7 +64,7 @@ def find_unmet(context: Context, layer: Layer, block: Message) -> list[Occurrenc
 
 def check_unfused_layers(context: Context) -> Iterator[Diagnostic]:
     fusible = context.flavour.fusible_types
-    for path, name in context.entries("skip_fusion_layers"):
+    for path, name in context.iter_entries("skip_fusion_layers"):
         layer = context.by_name.get(name)
         if layer is None:
             yield report_unknown_layer(context, name, path)
@@ -75,7 +75,7 @@ def check_unfused_layers(context: Context) -> Iterator[Diagnostic]:
 
 
 def report_unknown_layer(context: Context, name: str, path: Path) -> Diagnostic:
-    hint, replacement = context.nearest_layers(name)
+    hint, replacement = context.suggest_layers(name)
     hint = find_missing_comma(context, path) or hint or "`amctcfg layers` lists the layers of a graph"
     message = "the model has no layer '{}'".format(name)
     # An exported model lacks the modules that were folded away, which the toolkit knows.
@@ -111,8 +111,8 @@ def note_other_model(config: Any, layers: Sequence[Layer]) -> str | None:
 
 
 def check_type_names(context: Context) -> Iterator[Diagnostic]:
-    places = [*context.entries("skip_layer_types")]
-    places += [((*path, "layer_type"), entry.layer_type) for path, entry in context.entries(OF_TYPE)]
+    places = [*context.iter_entries("skip_layer_types")]
+    places += [((*path, "layer_type"), entry.layer_type) for path, entry in context.iter_entries(OF_TYPE)]
     for path, name in places:
         if name in context.flavour.quantizable_types:
             continue
@@ -121,9 +121,9 @@ def check_type_names(context: Context) -> Iterator[Diagnostic]:
             hint = "the quantizable types are {}".format(", ".join(sorted(context.flavour.quantizable_types)))
             yield context.report(ERROR, "not-quantizable", message, path, hint)
         else:
-            from ..documents.foreign import unknown_type
+            from ..documents.foreign import word_unknown_type
 
-            code, message, type_hint, replacement = unknown_type(context.flavour, name)
+            code, message, type_hint, replacement = word_unknown_type(context.flavour, name)
             yield context.report(ERROR, code, message, path, type_hint, replacement)
 
 
@@ -144,7 +144,7 @@ def check_types(context: Context) -> Iterator[Diagnostic]:
         layer_type = context.flavour.types.get(name)
         if layer_type is None or not layer_type.quantizable or tier.block is None:  # which could not be read
             continue
-        for asked in occurrences(tier.block, tier.path):
+        for asked in find_occurrences(tier.block, tier.path):
             ability = asked.requirement.ability_in(tier.block, by_type=True)
             if layer_type.has(ability):
                 others = without_own_override(context, name)
@@ -205,7 +205,7 @@ def check_common(context: Context) -> Iterator[Diagnostic]:
     if tier is None:
         return
     overrides_are_read = not {(OF_LAYER,), (OF_TYPE,)} & context.incomplete
-    for asked in occurrences(tier.block, tier.path):
+    for asked in find_occurrences(tier.block, tier.path):
         hit = [
             layer
             for layer in context.supported
@@ -249,7 +249,7 @@ def report_softened(context: Context, asked: Occurrence, layers: list[Layer]) ->
 
 
 def check_tensors(context: Context) -> Iterator[Diagnostic]:
-    for path, entry in context.entries("tensor_quantize"):
+    for path, entry in context.iter_entries("tensor_quantize"):
         layer = context.by_name.get(entry.layer_name)
         takes = sorted(name for name, t in context.flavour.types.items() if not t.quantizable)
         if layer is None and entry.layer_name is not None:

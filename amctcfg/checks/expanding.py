@@ -13,7 +13,7 @@ from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..messages.message import Message
-from ..resolve.json_writing import global_values
+from ..resolve.json_writing import list_global_values
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED, Rules
 from .context import Context
@@ -68,7 +68,7 @@ def expand_context(context: Context) -> Plan:
 
     effective = map(context.resolver.merge, context.supported)
     layout = context.flavour.layout
-    global_keys = global_values(context.resolver, layout) if layout else {}
+    global_keys = list_global_values(context.resolver, layout) if layout else {}
     name = context.document.name if context.document else ""
     return Plan(effective, context.config, context.flavour, global_keys, remake, make_warnings, context.resolver, name)
 

@@ -8,7 +8,7 @@ from typing import Any, Iterator, Sequence
 from ..diagnostics.diagnostic import WARNING, Diagnostic, Path
 from ..diagnostics.words import format_value, quote_names
 from ..flavours.layer import Layer
-from ..flavours.requirement import ERROR, cascade_of, requirements_in, requirements_of
+from ..flavours.requirement import ERROR, cascade_of, list_requirements, requirements_of
 from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, OF_TYPE, TOOLKIT, Resolver, Tier, member_in
 from .context import OVERRIDES, Context
@@ -20,7 +20,7 @@ def check_skipped_overrides(context: Context) -> Iterator[Diagnostic]:
     runs: list[tuple[Path, str, list[str]]] = []  # where a run begins, what skips its layers, and their names
     for field, key in OVERRIDES:
         following = None
-        for path, entry in context.entries(field):
+        for path, entry in context.iter_entries(field):
             name = getattr(entry, key)
             layer = context.by_name.get(name) if field == OF_LAYER else None
             by = "skip_layers" if field == OF_LAYER and name in resolver.skipped_names else ""
@@ -47,7 +47,7 @@ def iter_type_overrides(context: Context) -> Iterator[tuple[Path, str, bool]]:
     Of several for one type, which are an error, the one that counts.
     """
     resolver = context.resolver
-    for path, entry in context.entries(OF_TYPE):
+    for path, entry in context.iter_entries(OF_TYPE):
         name = entry.layer_type
         if name not in resolver.skipped_types and resolver.types[name].path[1] == path[1]:
             is_used = any(
@@ -63,14 +63,14 @@ def check_partial_overrides(context: Context) -> Iterator[Diagnostic]:
     resolver = context.resolver
     for path, name, is_used in iter_type_overrides(context):
         if is_used or not context.has_layers:
-            yield from check_partial_override(context, path, resolver.tiers_of(None, name), Layer("", name))
-    for path, entry in context.entries(OF_LAYER):
+            yield from check_partial_override(context, path, resolver.list_tiers_by_name(None, name), Layer("", name))
+    for path, entry in context.iter_entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if entry.layer_name in resolver.skipped_names or (layer is not None and not resolver.is_quantized(layer)):
             continue
         if layer is not None or not context.has_layers:
             yield from check_partial_override(
-                context, path, resolver.tiers_of(entry.layer_name, layer.type if layer else None), layer
+                context, path, resolver.list_tiers_by_name(entry.layer_name, layer.type if layer else None), layer
             )
 
 
@@ -80,7 +80,7 @@ def check_partial_override(
     """Compare a block, the first of the tiers, with those below it."""
     if len(tiers) < 2 or not context.is_whole(tiers):
         return
-    lost = lost_algorithms(context, tiers, layer) + lost_values(context, tiers, layer)
+    lost = word_lost_algorithms(context, tiers, layer) + word_lost_values(context, tiers, layer)
     if lost:
         lower = " and ".join(dict.fromkeys(tier.name for tier in tiers[1:]))
         yield context.report(
@@ -92,7 +92,7 @@ def check_partial_override(
         )
 
 
-def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Layer | None) -> list[str]:
+def word_lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Layer | None) -> list[str]:
     """Word what becomes of algorithms of lower blocks that the highest has no other in place of."""
     if layer is None:  # it may be one that can't have them
         return []
@@ -106,7 +106,7 @@ def lost_algorithms(context: Context, tiers: Sequence[Tier], layer: Layer | None
     return found
 
 
-def lost_values(context: Context, tiers: Sequence[Tier], layer: Layer | None) -> list[str]:
+def word_lost_values(context: Context, tiers: Sequence[Tier], layer: Layer | None) -> list[str]:
     """Word what becomes of values that lower blocks set, in the algorithms of the highest one, which leaves them out."""
     resolver, block = context.resolver, tiers[0].block
     own = values_of(block)
@@ -116,13 +116,13 @@ def lost_values(context: Context, tiers: Sequence[Tier], layer: Layer | None) ->
         below.update({field: (tier.name, value) for field, value in values_of(tier.block).items()})
     found = []
     for field, (tier_name, value) in below.items():
-        steps = block.__schema__.along(field)
+        steps = block.__schema__.follow(field)
         if field in own or cascade_of(steps[-1]) is not None or (steps[0].is_message and steps[0].name not in chosen):
             continue
         asked = [requirement.ability for requirement in requirements_of(steps[-1]) if value in requirement.values]
         if layer is not None and not all(context.flavour.can(layer, ability) for ability in asked):
             continue
-        fallback = resolver.default(steps[-1], layer)
+        fallback = resolver.default_of(steps[-1], layer)
         if fallback != value:  # else it is the same, inherited or not
             words = "the type's default" if fallback is None else format_value(fallback)
             what = "{} falls back to {} ({} has {})"
@@ -131,7 +131,7 @@ def lost_values(context: Context, tiers: Sequence[Tier], layer: Layer | None) ->
 
 
 def check_ignored_overrides(context: Context) -> Iterator[Diagnostic]:
-    for path, entry in context.entries(OF_LAYER):
+    for path, entry in context.iter_entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is not None and not context.flavour.quantizes(layer):
             why = "is of type {}, which is not quantizable".format(layer.type)
@@ -154,11 +154,11 @@ def check_unused_overrides(context: Context) -> Iterator[Diagnostic]:
 def check_cascades(context: Context) -> Iterator[Diagnostic]:
     """Report where the page and the toolkit differ."""
     documented, as_toolkit = (context.resolver.with_rules(rules) for rules in (DOCUMENTED, TOOLKIT))
-    for path, entry in context.entries(OF_LAYER):
+    for path, entry in context.iter_entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if layer is None or not context.flavour.quantizes(layer) or layer.type not in context.resolver.types:
             continue
-        if not context.is_whole(context.resolver.tiers(layer)):
+        if not context.is_whole(context.resolver.list_tiers(layer)):
             continue
         toolkit = as_toolkit.decide_cascades(layer)
         for field, page in documented.decide_cascades(layer).items():
@@ -188,7 +188,7 @@ def check_redundant_overrides(context: Context) -> Iterator[Diagnostic]:
         if is_redundant(context, context.by_type[name], resolver.common, pairs):
             yield report_redundant_override(context, (*path, "layer_type"), "layers of type {}".format(name))
     pairs = [(one, one.replace(names={})) for one in resolvers]
-    for path, entry in context.entries(OF_LAYER):
+    for path, entry in context.iter_entries(OF_LAYER):
         layer = context.by_name.get(entry.layer_name)
         if path in context.wrong or layer is None or not resolver.is_quantized(layer):
             continue
@@ -204,12 +204,14 @@ def is_redundant(
     It is needed where the block below it would be an error on one of them, or where a block could not be read.
     """
     needed = (
-        [] if below is None else [r.ability_in(below.block) for r in requirements_in(below.block) if r.common == ERROR]
+        []
+        if below is None
+        else [r.ability_in(below.block) for r in list_requirements(below.block) if r.common == ERROR]
     )
     return all(
-        context.is_whole(context.resolver.tiers(layer))
+        context.is_whole(context.resolver.list_tiers(layer))
         and all(context.flavour.can(layer, ability) for ability in needed)
-        and all(one.calibration(layer) == other.calibration(layer) for one, other in pairs)
+        and all(one.calibration_of(layer) == other.calibration_of(layer) for one, other in pairs)
         for layer in layers
     )
 

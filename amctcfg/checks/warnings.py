@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, Sequence
 
-from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path, position
+from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path, sort_key_of
 from ..diagnostics.words import quote_names
 from ..documents.foreign import PLACEHOLDERS
-from ..flavours.common import DEFAULTS, SEARCH, width
+from ..flavours.common import DEFAULTS, SEARCH, subtract_exactly
 from ..flavours.layer import Layer
 from ..messages.message import Message
 from ..resolve.effective import values_of
@@ -38,7 +38,7 @@ def gather_diagnostics(context: Context, errors: Sequence[Diagnostic]) -> tuple[
     context.wrong = {d.path[:2] for d in found if d.severity == ERROR and d.path}
     for check in FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()):
         found += check(context)
-    return tuple(sorted(found, key=position))
+    return tuple(sorted(found, key=sort_key_of))
 
 
 # ---------------------------------------------------------------- shown by the configuration alone
@@ -56,9 +56,9 @@ def check_placeholders(context: Context) -> Iterator[Diagnostic]:
 
 def iter_names(context: Context) -> Iterator[tuple[Path, str]]:
     for field in ("skip_layers", "skip_layer_types", "skip_fusion_layers"):
-        yield from context.entries(field)
+        yield from context.iter_entries(field)
     for field, key in OVERRIDES:
-        for path, entry in context.entries(field):
+        for path, entry in context.iter_entries(field):
             yield (*path, key), getattr(entry, key)
 
 
@@ -90,7 +90,7 @@ def check_rounding(context: Context) -> Iterator[Diagnostic]:
         for name, value in values_of(block).items():
             inside = (*path, *name.split("."))
             written = str(context.document.tree.find_nearest(inside)[1]) if type(value) is float else ""
-            if written and not same_number(written, value):
+            if written and not is_same_number(written, value):
                 words = "{} is {} as a 32-bit float, not {}".format(inside[-1], value, written)
                 yield context.report(WARNING, "float32-rounding", words, inside, "write {}".format(value), str(value))
 
@@ -100,7 +100,7 @@ def has_long_numbers(text: str) -> bool:
     return "0" * 20 in text or re.search(r"[1-9](?:[0-9.]{6}|[0-9.]*[eE][-+0-9])", text) is not None
 
 
-def same_number(written: str, value: float) -> bool:
+def is_same_number(written: str, value: float) -> bool:
     """Return whether a literal is the number that is kept of it; neither has a sign."""
     digits = written.rstrip("fF")
     if len(digits) < 16:  # few enough for a double to tell
@@ -143,7 +143,7 @@ def check_steps(context: Context) -> Iterator[Diagnostic]:
             continue
         from decimal import Decimal  # seldom needed, and slow to import
 
-        steps = width(start, end) / Decimal(repr(step))
+        steps = subtract_exactly(start, end) / Decimal(repr(step))
         if steps > MANY_STEPS:
             words = "the search from {} to {} by {} takes {:,.0f} steps for each layer"
             message = words.format(start, end, step, steps)
@@ -169,7 +169,7 @@ def iter_blocks(context: Context) -> Iterator[tuple[Path, Message]]:
         for index, entry in enumerate(getattr(context.config, field)):
             if entry is not None and entry.calibration_config is not None:
                 yield (field, index, "calibration_config"), entry.calibration_config
-    yield from context.entries("tensor_quantize")
+    yield from context.iter_entries("tensor_quantize")
 
 
 # ---------------------------------------------------------------- shown by the layers
@@ -203,9 +203,9 @@ def check_soc(context: Context) -> Iterator[Diagnostic]:
     """Report what the processor makes worse, or does not take."""
     if context.soc is None:  # a host that only expands may have deleted what is known of processors
         return
-    from ..flavours.socs import soc_named
+    from ..flavours.socs import find_soc
 
-    soc = soc_named(context.soc)
+    soc = find_soc(context.soc)
     if soc is None:
         return
     refused = dict(soc.lacks).get(context.flavour.name)

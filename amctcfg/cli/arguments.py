@@ -10,8 +10,8 @@ import os
 from typing import Any, NamedTuple, NoReturn
 
 from .. import __version__
-from ..diagnostics.suggestions import did_you_mean, nearest
-from ..documents.files import same_file
+from ..diagnostics.suggestions import did_you_mean, find_nearest
+from ..documents.files import is_same_file
 from ..workspace.failure import require_known
 from .console import EXIT_FAILURE, Console, Failure
 
@@ -43,9 +43,9 @@ def strip_mark(argument: str) -> str:
     return argument[len(LITERAL_MARK) :] if argument.startswith(LITERAL_MARK) else argument
 
 
-def target(argument: str) -> str | None:
+def read_target(argument: str) -> str | None:
     """Return an output's path; None for standard output, whatever it is called."""
-    return None if argument == "-" or same_file(argument, 1) else argument
+    return None if argument == "-" or is_same_file(argument, 1) else argument
 
 
 def number_from_zero(argument: str) -> int:
@@ -54,7 +54,7 @@ def number_from_zero(argument: str) -> int:
     return int(argument)
 
 
-def finite_number(argument: str) -> float:
+def read_finite_number(argument: str) -> float:
     """Read a number as people write it: no infinity, no digits of other scripts, no underscores."""
     try:
         found = float(argument)
@@ -65,13 +65,13 @@ def finite_number(argument: str) -> float:
     raise argparse.ArgumentTypeError("'{}' is not a finite number".format(argument))
 
 
-def codes(argument: str) -> list[str]:
+def read_codes(argument: str) -> list[str]:
     from ..diagnostics.codes import CODES
 
     found = [code for code in argument.split(",") if code]
     for code in found:
         if code not in CODES:
-            hint = did_you_mean(nearest(code, CODES)) or "`amctcfg codes` lists them"
+            hint = did_you_mean(find_nearest(code, CODES)) or "`amctcfg codes` lists them"
             raise argparse.ArgumentTypeError("there is no diagnostic '{}'; {}".format(code, hint))
         if CODES[code].severity == "error":
             raise argparse.ArgumentTypeError("'{}' is an error; only warnings can be ignored".format(code))
@@ -83,7 +83,7 @@ CFGS = option("configs CFG", "a configuration; - is standard input", nargs="+")
 GRAPH = option(
     "--graph G", "the model: a frozen TensorFlow graph (.pb), an ONNX model (.onnx), or a table of layers (.json, .csv)"
 )
-OUTPUT = option("-o --output OUT", "the file to replace; standard output if left out", type=target)
+OUTPUT = option("-o --output OUT", "the file to replace; standard output if left out", type=read_target)
 IN_PLACE = flag("-i --in-place", "change the file itself")
 FLAVOUR = option("--flavour NAME", "the dialect of the file, or auto (default); see `amctcfg flavours`")
 STRICT = flag("--strict-warnings", "exit with 1 for warnings, too")
@@ -98,7 +98,7 @@ READING = (
     ),
     flag("--lenient", "read as the toolkit does: the last of several values counts, and what is missing is empty"),
     STRICT,
-    option("--ignore CODE,...", "leave these kinds of warnings out", action="append", default=[], type=codes),
+    option("--ignore CODE,...", "leave these kinds of warnings out", action="append", default=[], type=read_codes),
 )
 ALWAYS = (
     flag("-q --quiet", "no notes, nothing but results and errors"),
@@ -162,7 +162,7 @@ def options_of(name: str) -> tuple[Option, ...]:
     return options
 
 
-def formatter(prog: str) -> argparse.HelpFormatter:
+def make_formatter(prog: str) -> argparse.HelpFormatter:
     """Make the help's formatter; argparse's own imports a slow module for the terminal's width."""
     columns = os.environ.get("COLUMNS", "")
     if not columns.isdigit():
@@ -179,12 +179,12 @@ class Parser(argparse.ArgumentParser):
     console: Console
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        self.console.result(message)
+        self.console.write_result(message)
 
     def error(self, message: str) -> NoReturn:
         wrong = [word for word in message.split() if word.startswith("-")]
         if wrong and message.startswith("unrecognized arguments: "):
-            hint = did_you_mean(nearest(wrong[0], self._option_string_actions))
+            hint = did_you_mean(find_nearest(wrong[0], self._option_string_actions))
             message = "there is no option {}{}".format(wrong[0], "; " + hint if hint else "")
         self.console.complain("{}; see `{} --help`".format(message.replace(LITERAL_MARK, ""), self.prog))
         raise SystemExit(EXIT_FAILURE)
@@ -239,7 +239,7 @@ def put_options_first(argv: list[str], parser: Parser) -> list[str]:
 def parser_of(name: str, console: Console) -> Parser:
     summary = COMMANDS[name][0].upper() + COMMANDS[name][1:] + "."
     parser = Parser(
-        prog="amctcfg " + name, description=summary, epilog=EPILOG, formatter_class=formatter, allow_abbrev=False
+        prog="amctcfg " + name, description=summary, epilog=EPILOG, formatter_class=make_formatter, allow_abbrev=False
     )
     parser.console = console
     parser.register("type", None, strip_mark)
@@ -248,7 +248,7 @@ def parser_of(name: str, console: Console) -> Parser:
     return parser
 
 
-def help_text() -> str:
+def write_help() -> str:
     width = max(map(len, COMMANDS)) + 2
     lines = ["Simplified configuration files of AMCT (quant.cfg): amctcfg COMMAND ..."]
     for title, commands in GROUPS.items():

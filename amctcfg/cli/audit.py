@@ -12,7 +12,7 @@ from ..tools.auditing import Finding, audit, count_invisible, read_record
 from .arguments import CFG, READING, formats, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure
 from .opening import open_workspace
-from .reports import json_report, origin_row
+from .reports import make_origin_row, write_json
 
 OPTIONS = (
     CFG,
@@ -41,10 +41,10 @@ def run(arguments: Namespace, console: Console) -> int:
         raise Failure("can't use {}".format(name), str(named)) from None
     unseen = {} if record is None else count_invisible(plan, read_record(record))
     if arguments.format == "json":
-        rows = [dict(vars(finding), origin=origin_row(finding.origin, file.name)) for finding in findings]
-        console.result(json_report(file=file.name, findings=rows, not_visible=unseen))
+        rows = [dict(vars(finding), origin=make_origin_row(finding.origin, file.name)) for finding in findings]
+        console.write_result(write_json(file=file.name, findings=rows, not_visible=unseen))
     else:
-        console.lines(audit_lines(findings, unseen, file.name))
+        console.write_lines(audit_lines(findings, unseen, file.name))
     return EXIT_FINDINGS if findings else EXIT_OK
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Sequence
 from ..diagnostics.words import pluralize, quote_name
 from ..documents.files import replace, write
 from ..workspace.file import ConfigFile
-from .arguments import CFG, READING, SENSITIVITY, finite_number, flag, option
-from .console import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, Console, Failure, check_separable, duration
+from .arguments import CFG, READING, SENSITIVITY, flag, option, read_finite_number
+from .console import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, Console, Failure, check_separable, format_duration
 from .opening import open_workspace, read_scores, require_direction, require_tuning, rewrite_head_paths
 from .simulate import count, simulating
 from .suggest import classify
@@ -37,7 +37,7 @@ OPTIONS = (
     option("run", COMMAND, nargs="*", metavar="-- COMMAND"),
     *READING,
     *SENSITIVITY,
-    option("--target X", "the score that is good; read from 'amctcfg-score: N'", type=finite_number),
+    option("--target X", "the score that is good; read from 'amctcfg-score: N'", type=read_finite_number),
     option("--budget N", "run at most N commands", type=int),
     option("--repeat K", "runs of each candidate; the majority counts", type=int, default=1),
     option("--jobs N", "runs at the same time, at most 256; {worker} is 0 to N - 1", type=count, default=1),
@@ -111,7 +111,7 @@ def refuse_wrong_usage(arguments: argparse.Namespace) -> None:
 def refuse_inputs(folder: StateFolder, console: Console) -> None:
     """Refuse a folder in which the search would replace one of its inputs."""
     words = "{} is one of the inputs, and the search writes such a file there; choose another folder with --state"
-    for path in map(folder.file, filter(folder.OURS.match, os.listdir(folder.path))):
+    for path in map(folder.path_of, filter(folder.OURS.match, os.listdir(folder.path))):
         if console.is_input(path):
             raise Failure(words.format(path))
 
@@ -121,9 +121,9 @@ def open_journal(search: Bisection, folder: StateFolder, arguments: argparse.Nam
 
     if arguments.reset:
         folder.reset()
-    elif not Journal(folder.path).verdicts() and not os.path.exists(folder.file(NEXT_FILE)):
+    elif not Journal(folder.path).list_verdicts() and not os.path.exists(folder.path_of(NEXT_FILE)):
         folder.forget()  # a command that was mistyped binds nobody
-    base = search.candidate(())
+    base = search.make_candidate(())
     begun = {"command": arguments.run or None, "target": arguments.target, "configuration": hash_plan(base)}
     other = "{} holds a search with another {}; give --reset to start over, or another folder with --state"
     changed = folder.begin(begun)
@@ -156,18 +156,18 @@ class CandidateFiles:
             with simulating() as simulation:
                 self._batches = simulation.load_batches(data, file.require_model().path)
 
-    def values(self, candidate: Candidate, worker: str) -> dict[str, str]:
+    def fill_values(self, candidate: Candidate, worker: str) -> dict[str, str]:
         """Return what the placeholders without a file stand for."""
-        return {"skip": ",".join(skipped_layers(candidate)), "worker": worker}
+        return {"skip": ",".join(list_skipped_layers(candidate)), "worker": worker}
 
-    def contents(self, candidate: Candidate, place: str | None) -> dict[str, bytes]:
+    def fill_files(self, candidate: Candidate, place: str | None) -> dict[str, bytes]:
         """Return what is in the placeholders' files; `place` is the configuration's path."""
         text = rewrite_head_paths(candidate.text, self.file.name, place)
         found = {"": text.encode("utf-8")}
         if candidate.plan.flavour.layout is not None:
             found["json"] = (candidate.plan.to_json() + "\n").encode("utf-8")
         if "{skip-file}" in self.asked or not self.asked:
-            found["skip-file"] = "".join("{}\n".format(name) for name in skipped_layers(candidate)).encode("utf-8")
+            found["skip-file"] = "".join("{}\n".format(name) for name in list_skipped_layers(candidate)).encode("utf-8")
         if "{onnx}" in self.asked:
             with self._lock, simulating("a candidate can't be simulated: ") as simulation:
                 model = simulation.simulate(candidate.plan, self.file.require_model().path, self._batches).model
@@ -175,7 +175,7 @@ class CandidateFiles:
         return found
 
 
-def skipped_layers(candidate: Candidate) -> list[str]:
+def list_skipped_layers(candidate: Candidate) -> list[str]:
     """Return the layers that a candidate keeps in floats, the document's own skips among them."""
     return [name for name, effective in candidate.plan.items() if not effective.quant_enable]
 
@@ -197,13 +197,15 @@ class SearchReport:
         self.started: float = time.monotonic()
         self.resumed: int = self.search.runs
 
-    def upcoming(self) -> Candidate | None:
+    def find_next(self) -> Candidate | None:
         return None if self.search.hopeless else self.search.ask()
 
     def note_resumed(self) -> None:
         if self.resumed:
             come = "1 verdict comes" if self.resumed == 1 else "{} verdicts come".format(self.resumed)
-            self.console.note("{} from {}; --reset starts over".format(come, self.folder.shown("journal.jsonl")))
+            self.console.note(
+                "{} from {}; --reset starts over".format(come, self.folder.shown_path_of("journal.jsonl"))
+            )
 
     def show_progress(self, candidate: Candidate, verdict: Verdict, running: int) -> None:
         best = self.search.best
@@ -216,9 +218,9 @@ class SearchReport:
             words += "; {} running".format(running)
         if runs < expected:
             seconds = (time.monotonic() - self.started) / max(runs - self.resumed, 1) * (expected - runs)
-            words += "; about {} left".format(duration(seconds))
+            words += "; about {} left".format(format_duration(seconds))
         if self.console.rewrites_lines():
-            self.console.progress(words)
+            self.console.show_progress(words)
         else:
             self.console.note(words)
 
@@ -254,13 +256,15 @@ class SearchReport:
         best = self.search.best
         runs = pluralize(self.search.runs, "run")
         if best is None:
-            self.console.lines(self.explain_nothing(runs))
+            self.console.write_lines(self.explain_nothing(runs))
         elif best.skip:
-            path = self.folder.file(BEST_FILE)
+            path = self.folder.path_of(BEST_FILE)
             write(rewrite_head_paths(best.text, self.file.name, path), path)
-            self.console.lines([*self.list_needed(best, runs), "written to {}".format(self.folder.shown(BEST_FILE))])
+            self.console.write_lines(
+                [*self.list_needed(best, runs), "written to {}".format(self.folder.shown_path_of(BEST_FILE))]
+            )
         else:
-            self.console.lines(["{} is good as it is: nothing has to be skipped".format(self.file.name)])
+            self.console.write_lines(["{} is good as it is: nothing has to be skipped".format(self.file.name)])
 
     def list_needed(self, best: Candidate, runs: str) -> list[str]:
         lines = ["skip {} after {}:".format(pluralize(len(best.skip), "layer"), runs)]
@@ -287,16 +291,16 @@ class SearchReport:
                 left = next(name for name in layers if name not in largest)
                 words = "if it does, {} has to be skipped: add it to skip_layers and start again"
                 lines.append(words.format(quote_name(left)))
-            lines += self.last_lines(largest)
+            lines += self.quote_last_lines(largest)
         elif not self.search.finished and self.search.ask() is None:
             lines.append("the search is not finished; run it again with a larger budget to continue")
         return lines
 
-    def last_lines(self, names: frozenset[str]) -> list[str]:
+    def quote_last_lines(self, names: frozenset[str]) -> list[str]:
         logs = [entry.get("output") for entry in self.journal.entries if frozenset(entry["skip"]) == names]
         if not logs or not isinstance(logs[-1], str):
             return []
-        path = self.folder.shown(os.path.join(self.folder.RUNS, os.path.basename(logs[-1])))
+        path = self.folder.shown_path_of(os.path.join(self.folder.RUNS, os.path.basename(logs[-1])))
         text = ""
         with contextlib.suppress(OSError), open(path, "rb") as file:
             text = file.read().decode("utf-8", "replace").rstrip()
@@ -310,14 +314,14 @@ class SearchReport:
 def write_next(report: SearchReport, files: CandidateFiles) -> int:
     from ..tuning.worker import FILE_ENDINGS
 
-    candidate = report.upcoming()
+    candidate = report.find_next()
     if candidate is None:
         report.folder.remove(NEXT_FILES)
         return report.finish()
     folder = report.folder
-    for placeholder, contents in files.contents(candidate, folder.file(NEXT_FILE)).items():
-        replace(contents, folder.file(NEXT + FILE_ENDINGS[placeholder]), None)
-    report.console.lines([folder.shown(NEXT_FILE)])
+    for placeholder, contents in files.fill_files(candidate, folder.path_of(NEXT_FILE)).items():
+        replace(contents, folder.path_of(NEXT + FILE_ENDINGS[placeholder]), None)
+    report.console.write_lines([folder.shown_path_of(NEXT_FILE)])
     return EXIT_OK
 
 
@@ -325,7 +329,7 @@ def take_verdict(report: SearchReport, word: str) -> int:
     candidate = report.search.ask()
     if candidate is None:
         raise Failure("the search has finished; no candidate is waiting for a verdict")
-    path, text = report.folder.file(NEXT_FILE), None
+    path, text = report.folder.path_of(NEXT_FILE), None
     with contextlib.suppress(OSError), open(path, "rb") as file:
         text = file.read()
     if text != rewrite_head_paths(candidate.text, report.file.name, path).encode("utf-8"):
@@ -372,7 +376,7 @@ class CommandLoop:
 
         self.report.note_resumed()
         try:
-            candidate = self.report.upcoming()
+            candidate = self.report.find_next()
             if candidate is not None:
                 self.commands = self.open_commands()
                 self.announce(candidate)
@@ -404,7 +408,7 @@ class CommandLoop:
 
     def announce(self, candidate: Candidate) -> None:
         """Say what is going to be run, before the first run has ended."""
-        filled = self.commands.fill_in(self.arguments.run, self.files.values(candidate, self.workers[0]))
+        filled = self.commands.fill_in(self.arguments.run, self.files.fill_values(candidate, self.workers[0]))
         words = " ".join(map(shlex.quote, filled))
         number = self.search.runs + 1
         self.console.note("run {} of about {}: {}".format(number, max(self.search.expected, number), words))
@@ -414,32 +418,32 @@ class CommandLoop:
         from concurrent.futures import ThreadPoolExecutor
 
         from ..tuning.bisection import run_steps
-        from ..tuning.commands import one_interrupt
+        from ..tuning.commands import take_one_interrupt
 
         jobs = self.arguments.jobs
         with contextlib.ExitStack() as stack:
-            stack.callback(self.console.progress, "")
-            stack.enter_context(one_interrupt())
+            stack.callback(self.console.show_progress, "")
+            stack.enter_context(take_one_interrupt())
             threads = stack.enter_context(ThreadPoolExecutor(jobs)) if jobs > 1 else None
             stack.callback(self.commands.stop)  # before the threads are waited for
             for step in stack.enter_context(contextlib.closing(run_steps(self.search, self.evaluate, threads, jobs))):
                 self.report.show_progress(*step)
-                if self.report.upcoming() is None:
+                if self.report.find_next() is None:
                     return
 
     def evaluate(self, candidate: Candidate) -> Verdict:
         """Run the command on a candidate, and record its end."""
         command, worker = self.arguments.run, self.workers.popleft()
         try:
-            place = None if self.arguments.dask else self.commands.places(worker)[""]
-            files, values = self.files.contents(candidate, place), self.files.values(candidate, worker)
-            log = self.report.folder.next_log()
+            place = None if self.arguments.dask else self.commands.list_places(worker)[""]
+            files, values = self.files.fill_files(candidate, place), self.files.fill_values(candidate, worker)
+            log = self.report.folder.make_next_log()
             began = time.monotonic()
             ended = self.commands.run(command, files, values, log)
             seconds = round(time.monotonic() - began, 3)
         finally:
             self.workers.append(worker)
-        verdict: Verdict = ended.verdict(command[0], self.arguments.target, log)
+        verdict: Verdict = ended.read_verdict(command[0], self.arguments.target, log)
         output = os.path.basename(log)
         self.report.journal.write(candidate, verdict, status=ended.status, seconds=seconds, output=output)
         return verdict

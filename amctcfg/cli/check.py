@@ -14,7 +14,7 @@ from ..diagnostics.diagnostic import ERROR, MOST_SHOWN, Diagnostic, count_found
 from ..diagnostics.words import pluralize
 from ..workspace.file import ConfigFile
 from .arguments import READING, flag, formats, number_from_zero, option
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, find_status
 from .opening import open_workspace
 
 OPTIONS = (
@@ -36,22 +36,22 @@ def run(arguments: Namespace, console: Console) -> int:
     paths = find_configurations(arguments.configs, arguments.exclude, console)
     for number, path in enumerate(paths, 1):
         if len(paths) > 20:
-            console.progress("checking {} of {} ...".format(number, len(paths)))
+            console.show_progress("checking {} of {} ...".format(number, len(paths)))
         try:
             contents, name = console.read(path)
             name = arguments.stdin_filename or name if path == "-" else name
             try:
-                file = workspace.file(contents, name)
+                file = workspace.open_text(contents, name)
             except Failure as failure:  # its settings or its model; it and other files are checked all the same
-                report.unusable(path, failure)
-                file = workspace.file_alone(contents, name)
+                report.report_unusable(path, failure)
+                file = workspace.open_alone(contents, name)
                 if not file.is_json:  # which says nothing without a model
                     report.show(file)
                 continue
             report.add(report.fix(file, path) if arguments.fix or arguments.diff else file)
         except Failure as failure:  # it can't be read; the others may be fine
-            report.unusable(path, failure)
-    console.progress("")
+            report.report_unusable(path, failure)
+    console.show_progress("")
     return report.finish()
 
 
@@ -74,16 +74,16 @@ class Report:
 
     def say(self, line: str) -> None:
         if self.on_stdout and self.format == "text":
-            self.console.lines([line])
+            self.console.write_lines([line])
         else:
             self.console.note(line)
 
-    def unusable(self, path: str, failure: Failure) -> None:
+    def report_unusable(self, path: str, failure: Failure) -> None:
         """Report a file that can't be read, written or used."""
         self.status = EXIT_FAILURE
         if failure.message not in self.said:  # a model that all files name is reported once
             self.said.add(failure.message)
-            self.console.failure(failure)
+            self.console.report_failure(failure)
         if self.format != "text":
             self.found.append(Diagnostic(ERROR, "unreadable", failure.message, name=path))
 
@@ -95,18 +95,18 @@ class Report:
         if untried:
             words = "{}: {} of the possible fixes not tried, as many others fail; correct some of what is reported, and try again"
             self.console.note(words.format(file.name, untried))
-        fixed = file if after == file.text else file.workspace.file(after, file.name)
+        fixed = file if after == file.text else file.workspace.open_text(after, file.name)
         if self.arguments.diff:
-            self.console.difference(file.text, after, file.name, "fixed")
+            self.console.write_difference(file.text, after, file.name, "fixed")
             self.status = max(self.status, EXIT_OK if fixed is file else EXIT_FINDINGS)
             return fixed
         if path == "-":
-            self.console.result(after)
+            self.console.write_result(after)
         elif fixed is not file:
             try:
                 self.console.rewrite(path, file.text, after)
             except Failure as failure:  # the other files may be fine
-                self.unusable(path, failure)
+                self.report_unusable(path, failure)
                 return file
         self.fixed += len(made)
         for one in made if not self.arguments.quiet else ():
@@ -128,20 +128,22 @@ class Report:
         self.files += 1
         self.found += found
         if self.format == "text":
-            self.console.diagnostics(found[:left], file.text, self.on_stdout)
+            self.console.write_diagnostics(found[:left], file.text, self.on_stdout)
         return found
 
     def finish(self) -> int:
         if self.format != "text":
             from .reports import FORMATS, WHOLE
 
-            self.console.result(FORMATS[self.format](self.found if self.format in WHOLE else self.found[: self.most]))
+            self.console.write_result(
+                FORMATS[self.format](self.found if self.format in WHOLE else self.found[: self.most])
+            )
         if self.arguments.statistics and not self.arguments.diff:
             for code, count in sorted(Counter(d.code for d in self.found).items(), key=lambda row: (-row[1], row[0])):
                 self.say("{:>6}  {}".format(count, code))
         elif self.is_summed_up:
             self.sum_up()
-        return self.status or verdict(self.found, self.arguments)
+        return self.status or find_status(self.found, self.arguments)
 
     def sum_up(self) -> None:
         """Write the last lines: `Found 3 errors in 2 files (2 fixable with --fix).`, or that all is well."""

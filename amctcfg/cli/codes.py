@@ -57,17 +57,17 @@ def example_of(code: str) -> tuple[Diagnostic, ...]:
         except ConfigError as error:
             return error.diagnostics
     if code == "unused-ignore":
-        return tuple(Settings(described.example, "quant.cfg").unused(()))
+        return tuple(Settings(described.example, "quant.cfg").find_unused(()))
     model = (*layers, *MORE_LAYERS.get(code, ()))
     return tuple(d for d in check(described.example, "quant.cfg", model, flavour=flavour) if d.code == code)
 
 
 def run(arguments: Namespace, console: Console) -> None:
     if arguments.code is None:
-        console.lines(align((name, code.severity, code.summary) for name, code in CODES.items()))
+        console.write_lines(align((name, code.severity, code.summary) for name, code in CODES.items()))
         return
     require_known(arguments.code, CODES, "diagnostic", "`amctcfg codes` lists them")
-    console.result("\n".join(describe_code(arguments.code, CODES[arguments.code])) + "\n")
+    console.write_result("\n".join(describe_code(arguments.code, CODES[arguments.code])) + "\n")
 
 
 def describe_code(name: str, described: Code) -> Iterator[str]:

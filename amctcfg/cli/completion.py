@@ -71,25 +71,25 @@ complete -c amctcfg -f -a '(__amctcfg)'
 Completion = Tuple[str, str]  # what is inserted, and what it is
 
 
-def shell_name(word: str) -> str:
+def read_shell(word: str) -> str:
     if word not in (*SCRIPTS, QUERY):
         raise argparse.ArgumentTypeError("there is no completion for '{}'; there is bash, zsh and fish".format(word))
     return word
 
 
 OPTIONS = (
-    option("shell SHELL", "bash, zsh or fish", type=shell_name),
+    option("shell SHELL", "bash, zsh or fish", type=read_shell),
     option("words", argparse.SUPPRESS, nargs="*", default=[]),
 )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.shell != QUERY:
-        console.result(SCRIPTS[arguments.shell])
+        console.write_result(SCRIPTS[arguments.shell])
         return
     for value, words in complete_words(arguments.words):
         if value.isprintable():  # a name with a line feed or a tab would be two
-            console.result("{}\t{}\n".format(value, escape_controls(words)) if words else value + "\n")
+            console.write_result("{}\t{}\n".format(value, escape_controls(words)) if words else value + "\n")
 
 
 def complete_words(words: Sequence[str]) -> list[Completion]:
@@ -149,19 +149,19 @@ def offer_values(name: str, settings: dict[str, Any], words: Sequence[str]) -> I
 
         return [(name, what) for name, what in COMMANDS.items() if words[0] != "schema" or name in SCHEMAS]
     if name in ("layers", "--skip", "--match"):
-        return ((layer.name, layer.type) for layer in quantizable_layers(words))
+        return ((layer.name, layer.type) for layer in iter_quantizable_layers(words))
     return []
 
 
-def quantizable_layers(words: Sequence[str]) -> Iterator[Layer]:
+def iter_quantizable_layers(words: Sequence[str]) -> Iterator[Layer]:
     """Yield the layers of the model that the words, or the head of a file in them, name."""
     given = dict(zip(words, words[1:]))
     graph, files = given.get("--graph"), [word for word in words[1:-1] if os.path.isfile(word)]
     try:
         workspace = Workspace(Options(graph=graph, flavour=given.get("--flavour")))
         if words[0] == "layers" or not files:
-            kind, _ = workspace.flavour_of_model(graph or files[0])
-            layers = workspace.model(graph or files[0], kind).layers
+            kind, _ = workspace.suggest_flavour(graph or files[0])
+            layers = workspace.read_model(graph or files[0], kind).layers
         else:
             file = workspace.open(files[0])
             kind, layers = file.flavour, file.layers or Layers(())

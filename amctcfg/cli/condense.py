@@ -10,7 +10,7 @@ from ..documents.document import dumps
 from ..tools.condensing import condense
 from .arguments import FLAVOUR, GRAPH, OUTPUT, STRICT, option
 from .console import Console, Failure
-from .opening import head_line, open_workspace
+from .opening import make_head_line, open_workspace
 
 OPTIONS = (
     option("json JSON", "the JSON, possibly edited; - is standard input"),
@@ -33,5 +33,5 @@ def run(arguments: Namespace, console: Console) -> None:
     text = dumps(config)
     found = {diagnostic.code for diagnostic in check(text, layers=file.layers or (), flavour=file.flavour)}
     ignored = [code for code in EXPECTED_WARNINGS if code in found]
-    head = head_line(arguments.graph, file.flavour.name, arguments.output, ignored)
-    console.output(head + text, arguments.output)
+    head = make_head_line(arguments.graph, file.flavour.name, arguments.output, ignored)
+    console.write_output(head + text, arguments.output)

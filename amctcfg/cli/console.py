@@ -14,7 +14,7 @@ from typing import IO, Any, Iterable, Sequence
 
 from ..diagnostics.diagnostic import BOLD, ERROR, PLAIN, RED, WIDTH, Diagnostic, render
 from ..diagnostics.words import CONTROL, escape_controls, quote_name
-from ..documents.files import read, same_file, write
+from ..documents.files import is_same_file, read, write
 from ..workspace.failure import Failure as Failure  # noqa: PLC0414 - which every command takes from here
 
 PATIENCE = 1.0  # seconds of work that nobody needs to watch
@@ -42,7 +42,7 @@ class Console:
     def is_terminal(self, stream: Any) -> bool:
         return bool(getattr(stream, "isatty", bool)())
 
-    def colors(self, stream: Any) -> bool:
+    def has_colors(self, stream: Any) -> bool:
         """Colour on a terminal; FORCE_COLOR wins over that, NO_COLOR over both, and the option over all."""
         if self.color != "auto":
             return self.color == "always"
@@ -52,25 +52,25 @@ class Console:
             return True
         return self.is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
-    def width(self, stream: Any) -> int | None:
+    def measure_width(self, stream: Any) -> int | None:
         if not self.is_terminal(stream):
             return None
         import shutil  # slow to import, and only needed on terminals
 
         return shutil.get_terminal_size().columns
 
-    def result(self, text: str) -> None:
+    def write_result(self, text: str) -> None:
         """Write output for programs, or the content of a file, as it is."""
         self.stdout.write(text)
 
-    def lines(self, lines: Iterable[str]) -> None:
+    def write_lines(self, lines: Iterable[str]) -> None:
         """Write output for people, in which nothing can act on the terminal or the log."""
-        self.result(text_of(lines))
+        self.write_result(text_of(lines))
 
-    def output(self, text: str, path: str | None) -> None:
+    def write_output(self, text: str, path: str | None) -> None:
         """Write a result to standard output, or in one step into a file that is not an input."""
         if path is None or path == "-":
-            self.result(text)
+            self.write_result(text)
             return
         self.check_target(path)
         self.stdout.flush()  # the file may be standard output by another name
@@ -84,7 +84,7 @@ class Console:
             raise Failure("can't write {}: {}".format(path, error.strerror or error)) from None
 
     def is_input(self, path: str) -> bool:
-        return any(same_file(other, path) for other in self.inputs)
+        return any(is_same_file(other, path) for other in self.inputs)
 
     def check_target(self, path: str) -> None:
         """Refuse an output that is an input, or in a folder that is not there."""
@@ -94,19 +94,19 @@ class Console:
         if folder and not os.path.isdir(folder):
             raise Failure("can't write {}: there is no folder {}".format(path, folder))
 
-    def difference(self, before: str, after: str, name: str, what: str) -> None:
+    def write_difference(self, before: str, after: str, name: str, what: str) -> None:
         """Write a unified diff for people, missing final newlines as git marks them."""
         import difflib
 
-        colors = {"+": GREEN, "-": RED, "@": CYAN} if self.colors(self.stdout) else {}
+        colors = {"+": GREEN, "-": RED, "@": CYAN} if self.has_colors(self.stdout) else {}
         for line in difflib.unified_diff(lines_of(before), lines_of(after), name, "{} ({})".format(name, what)):
             shown = line[:1] + escape_controls(line[1:].rstrip("\n"))
             color = BOLD if colors and line.startswith(("+++", "---")) else colors.get(line[:1])
-            self.result((color + shown + PLAIN if color else shown) + "\n")
+            self.write_result((color + shown + PLAIN if color else shown) + "\n")
             if not line.endswith("\n"):
-                self.result("\\ No newline at end of file\n")
+                self.write_result("\\ No newline at end of file\n")
 
-    def diagnostics(self, found: Sequence[Diagnostic], text: str | None, on_stdout: bool = False) -> None:
+    def write_diagnostics(self, found: Sequence[Diagnostic], text: str | None, on_stdout: bool = False) -> None:
         """Write diagnostics with excerpts or, quietly, a line each; for `check` they are the result."""
         if not found:
             return
@@ -114,7 +114,7 @@ class Console:
         if self.is_quiet:
             shown = text_of(map(str, found))
         else:
-            shown = render(found, text, self.colors(stream), self.width(stream) or WIDTH) + "\n"
+            shown = render(found, text, self.has_colors(stream), self.measure_width(stream) or WIDTH) + "\n"
         stream.write(shown)
 
     def note(self, *texts: str) -> None:
@@ -122,29 +122,29 @@ class Console:
         for text in texts if not self.is_quiet else ():
             self.complain(text)
 
-    def detail(self, text: str) -> None:
+    def note_detail(self, text: str) -> None:
         if self.is_verbose:
             self.complain(text)
 
     def complain(self, text: str) -> None:
         self.stderr.write("amctcfg: {}\n".format(escape_controls(text)))
 
-    def failure(self, failure: Failure) -> None:
+    def report_failure(self, failure: Failure) -> None:
         self.complain(failure.message)
         if failure.details:
             self.stderr.write(failure.details + "\n")
 
-    def progress(self, text: str) -> None:
+    def show_progress(self, text: str) -> None:
         """Show on a terminal how far long work is; the next line replaces this one."""
         if self.shows_progress():
-            width = self.width(self.stderr) or 1
+            width = self.measure_width(self.stderr) or 1
             self.stderr.write("\r\x1b[K{}".format(escape_controls(text)[: width - 1]))  # a second row would stay
             self.stderr.flush()
 
     def show_reading(self, path: str) -> None:
         """Show that a model is being read, "" when that has ended."""
         self.inputs.append(path)
-        self.progress("reading {} ...".format(path) if path else "")
+        self.show_progress("reading {} ...".format(path) if path else "")
 
     def shows_progress(self) -> bool:
         return not self.is_quiet and time.monotonic() - self.started > PATIENCE and self.rewrites_lines()
@@ -192,18 +192,18 @@ class ProgressBar:
             self.bar.update(done - self.bar.n)
             return
         left = (time.monotonic() - self.started) / done * (total - done) if done else None
-        words = "" if left is None else ", {} left".format(duration(left))
-        self.console.progress("{} of {}{}: {}".format(done, total, words, what))
+        words = "" if left is None else ", {} left".format(format_duration(left))
+        self.console.show_progress("{} of {}{}: {}".format(done, total, words, what))
 
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
         elif self.total is not None:
-            self.console.progress("")
+            self.console.show_progress("")
         self.bar = self.total = None
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Write a duration: `12 s`, `3 min 20 s`, `2 h 5 min`."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
@@ -211,7 +211,7 @@ def duration(seconds: float) -> str:
     return "{} min {} s".format(minutes, rest) if minutes else "{} s".format(rest)
 
 
-def standard_streams() -> tuple[Any, Any, Any]:
+def open_standard_streams() -> tuple[Any, Any, Any]:
     """Return the process's streams: results are UTF-8 in any locale, notes are escaped where needed."""
     if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
         # Under PYTHONUNBUFFERED the text goes to the descriptor itself, which may take a part of it only.
@@ -224,7 +224,7 @@ def standard_streams() -> tuple[Any, Any, Any]:
     return sys.stdin, sys.stdout, sys.stderr
 
 
-def verdict(found: Sequence[Diagnostic], arguments: Namespace) -> int:
+def find_status(found: Sequence[Diagnostic], arguments: Namespace) -> int:
     is_bad = any(d.severity == ERROR for d in found) or (arguments.strict_warnings and found)
     return EXIT_FINDINGS if is_bad else EXIT_OK
 

@@ -20,7 +20,7 @@ from ..workspace.file import ConfigFile
 from .arguments import READING, flag, formats, option
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, GREEN, Console, Failure
 from .opening import open_workspace, show_errors
-from .reports import json_report, origin_row
+from .reports import make_origin_row, write_json
 from .show import UNLIMITED, borders_of, wrap
 
 OPTIONS = (
@@ -43,9 +43,13 @@ def run(arguments: Namespace, console: Console) -> int:
     changes = diff(before.plan, after.plan)
     comparison = Comparison(changes, before, after, arguments.all)
     if arguments.format == "text":
-        console.result(comparison.text(console.width(console.stdout) or UNLIMITED, console.colors(console.stdout)))
+        console.write_result(
+            comparison.write_text(
+                console.measure_width(console.stdout) or UNLIMITED, console.has_colors(console.stdout)
+            )
+        )
     else:
-        console.result({"json": diff_json, "markdown": diff_markdown}[arguments.format](comparison))
+        console.write_result({"json": diff_json, "markdown": diff_markdown}[arguments.format](comparison))
     return EXIT_FINDINGS if changes or found else EXIT_OK
 
 
@@ -73,16 +77,16 @@ class Comparison:
         self.types: dict[str, str] = {name: found.layer.type for name, found in self.after.plan.items()}
         self.sizes: dict[str, int] = Counter(self.types.values())
 
-    def rows(self) -> Iterator[ChangeGroup]:
+    def group_rows(self) -> Iterator[ChangeGroup]:
         """Put equal changes together, whatever their lines."""
         groups: dict[tuple[bool, Words], list[Change]] = {}
-        for words, change in self.entries():
+        for words, change in self.iter_entries():
             groups.setdefault((change.layer is None, words), []).append(change)
         for (_, words), changes in groups.items():
             names = [change.layer for change in changes if change.layer is not None]
-            yield ChangeGroup(*words, names, list(dict.fromkeys(map(self.place, changes))))
+            yield ChangeGroup(*words, names, list(dict.fromkeys(map(self.name_place, changes))))
 
-    def entries(self) -> Iterator[tuple[Words, Change]]:
+    def iter_entries(self) -> Iterator[tuple[Words, Change]]:
         """Yield the changes in words, those from one algorithm to another as one each."""
         fields = self.after.flavour.config.__schema__.fields["common_config"].kind.__schema__.fields
         for name, group in groupby(self.changes, key=lambda change: change.layer):
@@ -98,9 +102,9 @@ class Comparison:
                     for c in inside:
                         yield (c.field.rpartition(".")[2], show_value(c.before), show_value(c.after)), c
                 elif part == new[kind]:
-                    yield self.switch(gone[kind], part, fields[part], inside)
+                    yield self.describe_switch(gone[kind], part, fields[part], inside)
 
-    def switch(self, old: str, new: str, field: Any, inside: list[Change]) -> tuple[Words, Change]:
+    def describe_switch(self, old: str, new: str, field: Any, inside: list[Change]) -> tuple[Words, Change]:
         """Describe one algorithm for another: `ifmr → hfmg`, with what is not the default."""
         defaults = field.kind.__schema__.fields
         special = [
@@ -112,7 +116,7 @@ class Comparison:
         old, new = (re.sub("_quantize$", "", name) for name in (old, new))
         return ("", old, "{} ({})".format(new, ", ".join(special)) if special else new), change
 
-    def place(self, change: Change) -> str:
+    def name_place(self, change: Change) -> str:
         """Name the line that brought the new value or, where that is a default, had the old one."""
         after = change.after_origin.span or find_choice(self.after, change)
         if after:
@@ -122,7 +126,7 @@ class Comparison:
             return "{}, was {}:{}".format(change.after_origin.tier, self.before.name, before.line)
         return change.after_origin.tier
 
-    def whom(self, row: ChangeGroup, quote: Callable[[str], str]) -> str:
+    def name_layers(self, row: ChangeGroup, quote: Callable[[str], str]) -> str:
         """Name the layers: `5 layers: 'conv2', 'dw1', 'fc' and 2 more`; types, where all of their layers are meant."""
         if not row.names:
             return "global"
@@ -136,23 +140,23 @@ class Comparison:
             who = list_words([quote(name) for name in row.names])
         return "{}: {}".format(pluralize(len(row.names), "layer"), who)
 
-    def text(self, width: int, color: bool) -> str:
+    def write_text(self, width: int, color: bool) -> str:
         """Write a line for each change: `search_step 0.01 → 0.02 for 35 layers: Conv2D, B:14`, and a summary."""
         lines = []
-        for row in self.rows():
-            whom = " for " + self.whom(row, quote_name) if row.names else " (global)"
+        for row in self.group_rows():
+            whom = " for " + self.name_layers(row, quote_name) if row.names else " (global)"
             what = " ".join(filter(None, (row.label, row.before, "→", row.after)))
-            line = "{}{}, {}".format(what, whom, list_words(short_places(row.places)))
+            line = "{}{}, {}".format(what, whom, list_words(shorten_places(row.places)))
             folded = wrap(escape_controls(line), width, "    ")
             before, after = escape_controls(row.before), escape_controls(row.after)
             if color:  # where the values are short enough for the first line
                 shown = "{}{}{} → {}{}{}".format(RED, before, PLAIN, GREEN, after, PLAIN)
                 folded[0] = folded[0].replace("{} → {}".format(before, after), shown, 1)
             lines += folded
-        lines += wrap(self.summary(), width, "    ")
+        lines += wrap(self.sum_up(), width, "    ")
         return "".join(line + "\n" for line in lines)
 
-    def summary(self) -> str:
+    def sum_up(self) -> str:
         """Sum up: `6 of 9 layers and 1 global setting change; borders ...: 1 before, 3 after`."""
         if not self.changes:
             return "no layer changes"
@@ -172,13 +176,13 @@ def find_choice(file: ConfigFile, change: Change) -> Span | None:
     effective = None if file.is_json or change.layer is None else file.plan.get(change.layer)
     if effective is None or not (change.before is None or change.after is None):
         return None
-    tiers = file.resolver.tiers(effective.layer)
+    tiers = file.resolver.list_tiers(effective.layer)
     kind = next((names for names, _ in file.resolver.groups if part in names), ())
     chosen = member_in(tiers[0].block, kind) if tiers else None
     return file.document.span((*tiers[0].path, chosen)) if chosen else None
 
 
-def short_places(places: list[str]) -> list[str]:
+def shorten_places(places: list[str]) -> list[str]:
     """Write places, a file's name once for several lines of it in a row."""
     shown, above = [], ""
     for place in places:
@@ -191,22 +195,26 @@ def short_places(places: list[str]) -> list[str]:
 def diff_markdown(comparison: Comparison) -> str:
     """Write a table for a review; in names, which stand as code, nothing is a link, an image or a mention."""
     rows = []
-    for row in comparison.rows():
+    for row in comparison.group_rows():
         values = [words if re.match(r"[\w.+-]*\Z", words) else as_code(words) for words in (row.before, row.after)]
         places = list_words([as_code(place) for place in row.places])
-        cells = (row.label or "algorithm", *values, comparison.whom(row, as_code), places)
+        cells = (row.label or "algorithm", *values, comparison.name_layers(row, as_code), places)
         rows.append("| {} |\n".format(" | ".join(cell.replace("|", "\\|") for cell in cells)))
     if not rows:
         return "No layer changes.\n"
     return "| field | before | after | for | because of |\n|---|---|---|---|---|\n{}\n{}.\n".format(
-        "".join(rows), comparison.summary().capitalize()
+        "".join(rows), comparison.sum_up().capitalize()
     )
 
 
 def diff_json(comparison: Comparison) -> str:
     before, after = comparison.before.name, comparison.after.name
     rows = [
-        dict(vars(c), before_origin=origin_row(c.before_origin, before), after_origin=origin_row(c.after_origin, after))
+        dict(
+            vars(c),
+            before_origin=make_origin_row(c.before_origin, before),
+            after_origin=make_origin_row(c.after_origin, after),
+        )
         for c in comparison.changes
     ]
-    return json_report(changes=rows)
+    return write_json(changes=rows)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from .arguments import CFG, OUTPUT, READING
-from .console import EXIT_OK, Console, verdict
+from .console import EXIT_OK, Console, find_status
 from .opening import open_workspace
 
 OPTIONS = (CFG, OUTPUT, *READING)
@@ -17,8 +17,8 @@ def run(arguments: Namespace, console: Console) -> int:
     file.require_layout()
     plan = file.plan
     warnings = file.without_ignored(plan.warnings)
-    console.diagnostics(warnings, file.text)
-    status = verdict(warnings, arguments)
+    console.write_diagnostics(warnings, file.text)
+    status = find_status(warnings, arguments)
     if status == EXIT_OK:
-        console.output(plan.to_json() + "\n", arguments.output)
+        console.write_output(plan.to_json() + "\n", arguments.output)
     return status

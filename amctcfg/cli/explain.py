@@ -16,9 +16,9 @@ from ..models.graphs import Examined
 from ..tools.explaining import Explanation
 from ..workspace.workspace import Model
 from .arguments import CFG, READING, flag, formats, option
-from .console import Console, Failure, verdict
+from .console import Console, Failure, find_status
 from .opening import open_workspace, show_errors
-from .reports import json_report
+from .reports import write_json
 
 OPTIONS = (
     CFG,
@@ -46,11 +46,11 @@ def run(arguments: Namespace, console: Console) -> int:
         explained = [Explanation(resolver, resolver.merge(e.layer), e.reason or "") for e in chosen]
     found = [] if file.is_json or file.model is None else show_errors(file, arguments, console)
     if arguments.format == "json":
-        console.result(json_report(file=file.name, layers=[one.values() for one in explained]))
+        console.write_result(write_json(file=file.name, layers=[one.to_dict() for one in explained]))
     else:
         for number, one in enumerate(explained):
-            console.result(("\n" if number else "") + one.text())
-    return verdict(found, arguments)
+            console.write_result(("\n" if number else "") + one.write_text())
+    return find_status(found, arguments)
 
 
 def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> list[Examined]:
@@ -64,18 +64,18 @@ def choose_layers(model: Model, arguments: Namespace, flavour: Flavour) -> list[
     if not arguments.layers:
         raise Failure("explain needs the names of layers, or --all")
     by_name = {e.layer.name: e for e in model.examined}
-    found = {word: [word] if word in by_name else matching(word, by_name) for word in arguments.layers}
+    found = {word: [word] if word in by_name else find_matches(word, by_name) for word in arguments.layers}
     unknown = [word for word in arguments.layers if not found[word]]
     if unknown:
         index, lines = index_names(model.layers, flavour), []
         for word in unknown:
-            hint = did_you_mean(index.nearest(word))
+            hint = did_you_mean(index.find_nearest(word))
             lines.append("{} has no layer '{}'{}".format(model.path, word, "; " + hint if hint else ""))
         raise Failure(lines[0], "\n".join("amctcfg: " + escape_controls(line) for line in lines[1:]))
     return [by_name[name] for name in dict.fromkeys(name for names in found.values() for name in names)]
 
 
-def matching(word: str, names: Collection[str]) -> list[str]:
+def find_matches(word: str, names: Collection[str]) -> list[str]:
     """Find the name with this end of its path, or those that match a pattern."""
     ends = [name for name in names if name.endswith(("/" + word, "." + word))]
     if len(ends) > 1:

@@ -10,8 +10,8 @@ from ..diagnostics.words import join_words
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..messages.message import messages_of
-from ..tools.exporting import proto
-from ..workspace.workspace import flavour_by_name
+from ..tools.exporting import write_proto
+from ..workspace.workspace import find_flavour
 from .arguments import flag, option
 from .console import Console, Failure
 from .reports import align
@@ -26,15 +26,15 @@ def run(arguments: Namespace, console: Console) -> None:
     if arguments.proto and arguments.name is None:
         raise Failure("--proto prints one flavour; say which: {}".format(join_words(list(FLAVOURS), "or")))
     if arguments.proto:
-        console.result(proto(flavour_by_name(arguments.name)))
+        console.write_result(write_proto(find_flavour(arguments.name)))
     elif arguments.name is not None:
-        console.lines(describe_flavour(flavour_by_name(arguments.name)))
+        console.write_lines(describe_flavour(find_flavour(arguments.name)))
     else:
         rows = (
             (f.name, f.title, f.versions, "evidence: {}{}".format(f.evidence, ", deprecated" if f.deprecated else ""))
             for f in FLAVOURS.values()
         )
-        console.lines(align(rows))
+        console.write_lines(align(rows))
 
 
 EVIDENCE = {

@@ -9,7 +9,7 @@ from ..diagnostics.diagnostic import ConfigError
 from ..tools.formatting import format as format_text
 from ..workspace.file import as_text
 from .arguments import CFGS, READING, flag
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, verdict
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, find_status
 from .opening import open_workspace
 
 OPTIONS = (
@@ -26,7 +26,7 @@ def run(arguments: Namespace, console: Console) -> int:
         try:
             status = max(status, format_file(path, arguments, console))
         except Failure as failure:  # the other files may be fine
-            console.failure(failure)
+            console.report_failure(failure)
             status = EXIT_FAILURE
     return status
 
@@ -37,18 +37,18 @@ def format_file(path: str, arguments: Namespace, console: Console) -> int:
     try:
         after = format_text(contents, name)
     except ConfigError as error:
-        console.diagnostics(error.diagnostics, before)
+        console.write_diagnostics(error.diagnostics, before)
         return EXIT_FINDINGS
     if arguments.strict_warnings:
-        found = open_workspace(arguments, console).file(contents, name).check()
-        console.diagnostics(found, before)
-        status = verdict(found, arguments)
+        found = open_workspace(arguments, console).open_text(contents, name).check()
+        console.write_diagnostics(found, before)
+        status = find_status(found, arguments)
     is_dry = arguments.check or arguments.diff
     if path == "-" and not is_dry:
-        console.result(after)
+        console.write_result(after)
     elif after != before and is_dry:
         if arguments.diff:
-            console.difference(before, after, name, "formatted")
+            console.write_difference(before, after, name, "formatted")
         console.note("would reformat {}".format(name))
         status = EXIT_FINDINGS
     elif after != before:

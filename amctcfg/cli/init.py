@@ -16,15 +16,15 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, cascade_of
 from ..messages.kinds import STRING
-from ..messages.meanings import field_meanings
-from .arguments import FLAVOUR, GRAPH, flag, option, target
+from ..messages.meanings import read_field_meanings
+from .arguments import FLAVOUR, GRAPH, flag, option, read_target
 from .console import Console, Failure
-from .opening import head_line, open_workspace
+from .opening import make_head_line, open_workspace
 
 OPTIONS = (
     GRAPH,
     FLAVOUR,
-    option("-o --output OUT", "the file to write; standard output if left out", type=target),
+    option("-o --output OUT", "the file to write; standard output if left out", type=read_target),
     flag("--force", "replace OUT if it exists"),
 )
 
@@ -39,13 +39,13 @@ def run(arguments: Namespace, console: Console) -> None:
     if arguments.output and os.path.isfile(arguments.output) and not arguments.force:
         raise Failure("{} exists; give another name, or --force to replace it".format(arguments.output))
     workspace = open_workspace(arguments, console)
-    flavour, why = workspace.flavour_of_model(arguments.graph)
+    flavour, why = workspace.suggest_flavour(arguments.graph)
     if why and flavour.name != "tf-ascend":
         console.note("assuming flavour {} ({}); override with --flavour".format(flavour.name, why))
-    layers = workspace.model(arguments.graph, flavour).layers
-    head = head_line(arguments.graph, flavour.name, arguments.output)
-    text = correct_examples(template(flavour, layers), layers, flavour)
-    console.output(head + text, arguments.output)
+    layers = workspace.read_model(arguments.graph, flavour).layers
+    head = make_head_line(arguments.graph, flavour.name, arguments.output)
+    text = correct_examples(write_template(flavour, layers), layers, flavour)
+    console.write_output(head + text, arguments.output)
 
 
 def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour) -> str:
@@ -59,7 +59,7 @@ def correct_examples(text: str, layers: Sequence[Layer], flavour: Flavour) -> st
     return re.sub(r"^ *# \w+: true$", correct, text, flags=re.MULTILINE)
 
 
-def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
+def write_template(flavour: Flavour, layers: Sequence[Layer]) -> str:
     """Write a configuration of defaults, with a comment for each field."""
     quantizable = [layer for layer in layers if flavour.quantizes(layer)]
     counts = Counter(layer.type for layer in quantizable)
@@ -81,13 +81,13 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
     }
     examples = {"skip_layers": ends, "skip_layer_types": [type_name], "skip_fusion_layers": [fused]}
     overrides = {"override_layer_types": ("layer_type", type_name), "override_layer_configs": ("layer_name", ends[0])}
-    for name, meaning in field_meanings(flavour.config).items():
+    for name, meaning in read_field_meanings(flavour.config).items():
         field = flavour.config.__schema__.fields[name]
         if name in dict(flavour.deprecated_blocks):
             continue
         lines += ["", "# {}".format(meaning), *([advice[name]] if name in advice else [])]
         if name == "common_config":
-            lines += block_lines(field.kind, name)
+            lines += write_block(field.kind, name)
         elif name in overrides:
             key, example = overrides[name]
             lines += ["# {} {{".format(name), "#   {}: {}".format(key, STRING.format(example))]
@@ -103,17 +103,17 @@ def template(flavour: Flavour, layers: Sequence[Layer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def block_lines(block: Any, name: str) -> list[str]:
+def write_block(block: Any, name: str) -> list[str]:
     """Write a block's default algorithms, and what else there is as comments."""
     lines = [name + " {"]
-    for part, meaning in field_meanings(block).items():
+    for part, meaning in read_field_meanings(block).items():
         field = block.__schema__.fields[part]
         lines.append("  # " + meaning)
         if not field.is_message or field.default is None:
             lines.append("  # {}{}".format(part, " { }" if field.is_message else ": {}".format(field.kind.example)))
             continue
         lines.append("  {} {{".format(part))
-        for leaf_name, words in field_meanings(field.kind).items():
+        for leaf_name, words in read_field_meanings(field.kind).items():
             leaf = field.kind.__schema__.fields[leaf_name]
             lines.append("    # " + words)
             if leaf.default == BY_TYPE or cascade_of(leaf) is not None:

@@ -25,18 +25,18 @@ OPTIONS = (
 
 def run(arguments: Namespace, console: Console) -> None:
     workspace = open_workspace(arguments, console)
-    flavour, _ = workspace.flavour_of_model(arguments.graph)
+    flavour, _ = workspace.suggest_flavour(arguments.graph)
     examined = [
         e
-        for e in workspace.model(arguments.graph, flavour).examined
+        for e in workspace.read_model(arguments.graph, flavour).examined
         if (arguments.all or not e.minor)
         and (not arguments.quantizable or flavour.quantizes(e.layer))
         and (not arguments.match or fnmatchcase(e.layer.name, arguments.match))
     ]
     layers, notes = [e.layer for e in examined], {e.layer.name: notes_of(e) for e in examined if notes_of(e)}
     if arguments.format == "json":
-        console.result(layers_to_json(layers, notes))
+        console.write_result(layers_to_json(layers, notes))
     elif arguments.format == "csv":
-        console.result(check_neutral(layers_to_csv(layers, notes), "csv"))
+        console.write_result(check_neutral(layers_to_csv(layers, notes), "csv"))
     else:
-        console.lines(align((e.layer.name, e.layer.type, describe(e, flavour)) for e in examined))
+        console.write_lines(align((e.layer.name, e.layer.type, describe(e, flavour)) for e in examined))

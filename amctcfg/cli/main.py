@@ -9,13 +9,13 @@ from typing import IO, NoReturn, Sequence
 
 from ..diagnostics.diagnostic import ConfigError
 from .arguments import parse_arguments
-from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_INTERRUPTED, EXIT_OK, Console, Failure, standard_streams
+from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_INTERRUPTED, EXIT_OK, Console, Failure, open_standard_streams
 
 READER_GONE = 141
 
 
 def main() -> NoReturn:
-    stdin, stdout, stderr = standard_streams()
+    stdin, stdout, stderr = open_standard_streams()
     try:
         status = run(sys.argv[1:], stdin, stdout, stderr)
         if stdout is not None:
@@ -48,10 +48,10 @@ def run(argv: Sequence[str], stdin: IO[str] | None, stdout: IO[str] | None, stde
     except SystemExit as exit_:  # of the parser, which has reported everything
         return int(exit_.code or 0)
     except ConfigError as error:
-        console.diagnostics(error.diagnostics, error.text)
+        console.write_diagnostics(error.diagnostics, error.text)
         return EXIT_FINDINGS
     except Failure as failure:
-        console.failure(failure)
+        console.report_failure(failure)
     except ImportError as error:
         console.complain(str(error))
     except BrokenPipeError:

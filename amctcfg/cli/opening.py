@@ -27,13 +27,13 @@ PACKAGE = __package__.rpartition(".")[0]
 def open_workspace(arguments: Namespace, console: Console) -> Workspace:
     given = dict(vars(arguments), ignore=list(chain.from_iterable(vars(arguments).get("ignore", ()))))
     options = Options(**{name: given[name] for name in Options._fields if given.get(name) is not None})
-    return Workspace(options, console.note, console.show_reading, console.read, console.detail)
+    return Workspace(options, console.note, console.show_reading, console.read, console.note_detail)
 
 
 def show_errors(file: ConfigFile, arguments: Namespace, console: Console) -> list[Diagnostic]:
     """Write the errors of a file, under --strict-warnings its warnings, too."""
     found = [d for d in file.check() if d.severity == ERROR or arguments.strict_warnings]
-    console.diagnostics(found, file.text)
+    console.write_diagnostics(found, file.text)
     return found
 
 
@@ -85,7 +85,7 @@ def check_in_place(arguments: Namespace) -> None:
 
 def write_changed(text: str, file: ConfigFile, arguments: Namespace, console: Console) -> None:
     if not arguments.in_place:
-        console.output(rewrite_head_paths(text, file.name, arguments.output or file.name), arguments.output)
+        console.write_output(rewrite_head_paths(text, file.name, arguments.output or file.name), arguments.output)
     elif text != file.document.text:
         console.rewrite(arguments.config, file.document.text, text)
 
@@ -103,21 +103,21 @@ def rewrite_head_paths(text: str, original: str, copy: str | None) -> str:
         path = text[start:end].strip('"')
         if path and not os.path.isabs(path):
             whole = os.path.join(source, path)
-            path = os.path.normpath(whole) if target is None else relative_path(whole, target)
+            path = os.path.normpath(whole) if target is None else make_relative(whole, target)
             text = text[:start] + quote_path(path) + text[end:]
     return text
 
 
-def head_line(graph: str, flavour: str, output: str | None, ignore: Sequence[str] = ()) -> str:
+def make_head_line(graph: str, flavour: str, output: str | None, ignore: Sequence[str] = ()) -> str:
     """Make the head of a new file at `output`, or in the current folder; without a model whose path no comment can hold."""
-    path = relative_path(graph, os.path.realpath(os.path.dirname(output or ""))).replace(os.sep, "/")
+    path = make_relative(graph, os.path.realpath(os.path.dirname(output or ""))).replace(os.sep, "/")
     words = [] if re.search('"|' + CONTROL, path) else ["graph=" + quote_path(path)]
     words.append("flavour=" + flavour)
     words += ["ignore=" + ",".join(ignore)] if ignore else []
     return "# {} {}\n".format(MARK, " ".join(words))
 
 
-def relative_path(path: str, folder: str) -> str:
+def make_relative(path: str, folder: str) -> str:
     """Return the path as seen from a folder, or the whole path where they are on different drives."""
     real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
     try:

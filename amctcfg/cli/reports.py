@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1  # of the JSON reports
 
 
-def json_report(**values: Any) -> str:
+def write_json(**values: Any) -> str:
     """Write one object, which begins with the version of its form."""
     return dump_json(dict(version=FORMAT_VERSION, **values), indent=2, allow_nan=False) + "\n"
 
@@ -35,10 +35,10 @@ def to_json(found: Iterable[Diagnostic]) -> str:
     for d in found:
         row = {"file": d.name, "severity": d.severity, "code": d.code, "message": d.message, "hint": d.hint}
         rows.append(dict(row, path=d.path, span=d.span and d.span._asdict()))
-    return json_report(diagnostics=rows)
+    return write_json(diagnostics=rows)
 
 
-def github_line(diagnostic: Diagnostic) -> str:
+def write_github_line(diagnostic: Diagnostic) -> str:
     properties: dict[str, Any] = {"file": diagnostic.name}
     span = diagnostic.span
     if span is not None:
@@ -46,8 +46,8 @@ def github_line(diagnostic: Diagnostic) -> str:
         if span.end_line == span.line:  # GitHub takes columns within a line only
             properties["endColumn"] = span.end_column
     properties["title"] = diagnostic.code
-    listed = ",".join("{}={}".format(name, percent_encode(str(v), "%\r\n:,")) for name, v in properties.items())
-    line = "{} {}::{}".format(diagnostic.severity, listed, percent_encode(with_hint(diagnostic), "%\r\n"))
+    listed = ",".join("{}={}".format(name, encode_percent(str(v), "%\r\n:,")) for name, v in properties.items())
+    line = "{} {}::{}".format(diagnostic.severity, listed, encode_percent(with_hint(diagnostic), "%\r\n"))
     return "::{}\n".format(escape_controls(line))
 
 
@@ -55,7 +55,7 @@ def with_hint(diagnostic: Diagnostic) -> str:
     return diagnostic.message + (" ({})".format(diagnostic.hint) if diagnostic.hint else "")
 
 
-def percent_encode(text: str, characters: str) -> str:
+def encode_percent(text: str, characters: str) -> str:
     return "".join("%{:02X}".format(ord(c)) if c in characters else c for c in text)
 
 
@@ -73,13 +73,13 @@ def to_sarif(found: Iterable[Diagnostic]) -> str:
         for code, described in CODES.items()
     ]
     tool = {"driver": {"name": "amctcfg", "version": __version__, "rules": rules}}
-    results = [sarif_result(d, list(CODES)) for d in found]
+    results = [make_sarif_result(d, list(CODES)) for d in found]
     run = {"tool": tool, "columnKind": "unicodeCodePoints", "results": results}
     log = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
     return dump_json(log, indent=2) + "\n"
 
 
-def sarif_result(diagnostic: Diagnostic, codes: Sequence[str]) -> dict[str, Any]:
+def make_sarif_result(diagnostic: Diagnostic, codes: Sequence[str]) -> dict[str, Any]:
     from urllib.parse import quote
 
     location: dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(diagnostic.name.replace("\\", "/")))}}
@@ -98,20 +98,20 @@ def sarif_result(diagnostic: Diagnostic, codes: Sequence[str]) -> dict[str, Any]
 FORMATS: dict[str, Callable[[Iterable[Diagnostic]], str]] = {
     "concise": lambda found: "".join("{}\n".format(diagnostic) for diagnostic in found),
     "json": to_json,
-    "github": lambda found: "".join(map(github_line, found)),
+    "github": lambda found: "".join(map(write_github_line, found)),
     "sarif": to_sarif,
 }
 WHOLE = ("json", "sarif")  # which are never cut
 
 
-def origin_row(origin: Origin, file: str) -> dict[str, Any]:
+def make_origin_row(origin: Origin, file: str) -> dict[str, Any]:
     """Return where a value comes from, as the reports have it."""
     from ..tools.explaining import lay_open
 
     return dict(lay_open(origin), file=file if origin.path else None)
 
 
-def table_csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+def write_csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     """Write a table with a header, where CSV can hold its cells neutrally."""
     from ..models.tables import rows_to_csv  # which reads JSON, too, and `check` writes no table
 

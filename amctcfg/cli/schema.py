@@ -25,12 +25,12 @@ OPTIONS = (option("command_name COMMAND", "a command; all are listed if left out
 def run(arguments: Namespace, console: Console) -> None:
     name = arguments.command_name
     if name is None:
-        console.lines(align((name, COMMANDS[name]) for name in SCHEMAS))
+        console.write_lines(align((name, COMMANDS[name]) for name in SCHEMAS))
         return
     require_known(name, SCHEMAS, "schema of", "there are schemas of {}".format(", ".join(SCHEMAS)))
     title = "amctcfg {} --format json".format(name)
     found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **SCHEMAS[name]}
-    console.result(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    console.write_result(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
 
 TEXT: JsonSchema = {"type": "string"}

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any, Callable, Container, Iterable, Sequence
 
 from ..diagnostics.diagnostic import PLAIN
-from ..diagnostics.words import escape_controls, finite_or_none, pluralize
+from ..diagnostics.words import drop_infinite, escape_controls, pluralize
 from ..models.loading import link_nodes
 from ..resolve.effective import READ
 from ..tools.overlays import OVERLAYS, count_borders
@@ -24,15 +24,15 @@ from ..tools.tabulating import (
     View,
     find_unquantizable,
     run_name,
-    score_texts,
     tabulate,
     word_cell,
+    write_scores,
 )
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, flag, formats, option
-from .console import Console, Failure, verdict
+from .console import Console, Failure, find_status
 from .opening import importing, open_workspace, read_scores
-from .reports import json_report, table_csv
+from .reports import write_csv, write_json
 
 DIM = "\x1b[2m"
 NOT_QUANTIZED = "\x1b[33m"
@@ -78,16 +78,16 @@ def run(arguments: Namespace, console: Console) -> int:
         raise Failure("--sort score needs scores: --scores R")
     file, old = open_compared(arguments, console)
     view = view_plan(file, old, Measured(read_scores(arguments, console) if arguments.scores else None))
-    view = view._replace(rows=chosen(view.table, arguments))
+    view = view._replace(rows=choose_rows(view.table, arguments))
     if arguments.format == "text":
-        console.diagnostics(view.warnings, file.text)
+        console.write_diagnostics(view.warnings, file.text)
         every = arguments.all or arguments.sort == "score"
         width = UNLIMITED if arguments.output else width_of(console)
-        shown = to_text(view, width, not arguments.output and console.colors(console.stdout), every)
+        shown = to_text(view, width, not arguments.output and console.has_colors(console.stdout), every)
     else:
         shown = FORMATS[arguments.format](view)
-    console.output(shown, arguments.output)
-    return verdict(view.warnings, arguments)
+    console.write_output(shown, arguments.output)
+    return find_status(view.warnings, arguments)
 
 
 def open_compared(arguments: Namespace, console: Console) -> tuple[ConfigFile, ConfigFile | None]:
@@ -132,7 +132,7 @@ def borders_of(file: ConfigFile, refused: Container[str] = ()) -> int:
     return count_borders(is_quantized, link_nodes(model.examined))
 
 
-def chosen(table: Table, arguments: Namespace) -> list[Row]:
+def choose_rows(table: Table, arguments: Namespace) -> list[Row]:
     rows = [
         row
         for row in table.rows
@@ -141,14 +141,14 @@ def chosen(table: Table, arguments: Namespace) -> list[Row]:
         and (not arguments.changed or row.changed)
     ]
     if arguments.sort == "score":
-        return table.worst_first(rows)
+        return table.sort_worst_first(rows)
     return sorted(rows, key=lambda row: row.layer.name) if arguments.sort == "name" else rows
 
 
 def width_of(console: Console) -> int:
     """Return the width of the terminal; elsewhere what COLUMNS says, if anything."""
     columns = os.environ.get("COLUMNS", "")
-    return console.width(console.stdout) or (columns.isdigit() and int(columns)) or UNLIMITED
+    return console.measure_width(console.stdout) or (columns.isdigit() and int(columns)) or UNLIMITED
 
 
 class TextTable:
@@ -157,19 +157,19 @@ class TextTable:
     def __init__(self, table: Table, every: bool) -> None:
         self.table: Table = table
         self.every: bool = every
-        self.scores: dict[float, str] = score_texts(row.score for row in table.rows if row.score is not None)
+        self.scores: dict[float, str] = write_scores(row.score for row in table.rows if row.score is not None)
         self.constant: dict[str, str] = {}
         for name, (value_of, _) in IF_DIFFERENT.items():
             values = [value_of(row) for row in table.rows if row.cells or name != "by"]
             if len(values) > 1 and len(set(values)) == 1:
                 self.constant[name] = values[0]
 
-    def head(self) -> list[str]:
+    def write_head(self) -> list[str]:
         names = [name for name in IF_DIFFERENT if name not in self.constant]
         score = [self.table.score] if self.table.has_scores else []
         return ["layer", *names, *score, "changes" if self.table.has_before else "not the default"]
 
-    def above(self) -> str:
+    def describe_common(self) -> str:
         """Say what is the same for all layers: `All 54 layers: Conv2D, by common_config, search_step=0.02`."""
         values = [("by " if name == "by" else "") + value for name, value in self.constant.items()]
         for field, cell in self.table.shared.items():
@@ -178,7 +178,7 @@ class TextTable:
         number = sum(bool(row.cells) for row in self.table.rows)
         return "All {} layers: {}".format(number, ", ".join(values)) if values else ""
 
-    def words(self, row: Row) -> str:
+    def word_values(self, row: Row) -> str:
         cells = row.changed if self.table.has_before else row.notable
         return ", ".join(
             word_cell(self.table.columns[field], cell)
@@ -186,21 +186,21 @@ class TextTable:
             if field not in self.table.shared
         )
 
-    def key(self, row: Row) -> Any:
+    def grouping_key_of(self, row: Row) -> Any:
         if self.every:
             return row.layer.name
         if not row.cells:
             return "not quantizable"
-        return row.state, self.table.has_before or row.tier, self.words(row)
+        return row.state, self.table.has_before or row.tier, self.word_values(row)
 
-    def runs(self, rows: Iterable[Row]) -> list[list[Row]]:
+    def group_runs(self, rows: Iterable[Row]) -> list[list[Row]]:
         found: list[list[Row]] = []
-        for _, neighbours in groupby(rows, self.key):
+        for _, neighbours in groupby(rows, self.grouping_key_of):
             run = list(neighbours)
             found += [run] if len(run) >= FEWEST else [[row] for row in run]
         return found
 
-    def cells(self, run: Sequence[Row]) -> list[str]:
+    def write_cells(self, run: Sequence[Row]) -> list[str]:
         texts = [run_name([row.layer.name for row in run])]
         for name, (value_of, what) in IF_DIFFERENT.items():
             if name not in self.constant:
@@ -210,27 +210,27 @@ class TextTable:
             scores = sorted(row.score for row in run if row.score is not None)
             ends = dict.fromkeys(self.scores[score] for score in scores[:1] + scores[-1:])
             texts.append(" to ".join(ends))
-        return [escape_controls(text) for text in (*texts, self.words(run[0]))]
+        return [escape_controls(text) for text in (*texts, self.word_values(run[0]))]
 
-    def text(self, rows: Sequence[Row], width: int, color: bool) -> list[str]:
+    def write_text(self, rows: Sequence[Row], width: int, color: bool) -> list[str]:
         """Return what all share, then a table or, where that is too wide, a paragraph for each layer."""
-        above = wrap(escape_controls(self.above()), width, "  ")
-        runs = self.runs(rows)
-        cells = [self.cells(run) for run in runs]
-        head = self.head()
+        above = wrap(escape_controls(self.describe_common()), width, "  ")
+        runs = self.group_runs(rows)
+        cells = [self.write_cells(run) for run in runs]
+        head = self.write_head()
         widths = [max(len(row[column]) for row in [head, *cells]) for column in range(len(head) - 1)]
         rest = sum(widths[1:]) + 2 * len(widths) + LAST
         stacked = width - rest < min(NARROWEST, widths[0])
         widths[0] = min(widths[0], max(width - rest, 1))  # the names give way first
-        lines = [] if stacked else [place_cells(head, widths)]
+        lines = [] if stacked else [align_cells(head, widths)]
         for run, texts in zip(runs, cells):
-            found = stacked_row(texts, head, width) if stacked else table_row(texts, widths, width)
+            found = write_stacked_row(texts, head, width) if stacked else write_table_row(texts, widths, width)
             colour = colour_of(run[0]) if color else ""
             lines += [colour + line + PLAIN if colour else line for line in found]
         return above + lines
 
 
-def place_cells(texts: Sequence[str], widths: Sequence[int]) -> str:
+def align_cells(texts: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*["{:<{}}".format(t, w) for t, w in zip(texts, widths)], texts[-1]]).rstrip()
 
 
@@ -252,18 +252,18 @@ def break_name(name: str, width: int) -> list[str]:
     return [*lines, name]
 
 
-def table_row(texts: list[str], widths: Sequence[int], width: int) -> list[str]:
+def write_table_row(texts: list[str], widths: Sequence[int], width: int) -> list[str]:
     left = sum(widths) + 2 * len(widths)
     last = wrap(texts[-1], max(width - left, 1)) or [""]
     lines = []
     if len(texts[0]) > widths[0]:  # a name that is too long has lines of its own
         lines = break_name(texts[0], width)
         texts = ["", *texts[1:]]
-    lines.append(place_cells([*texts[:-1], last[0]], widths))
+    lines.append(align_cells([*texts[:-1], last[0]], widths))
     return lines + [" " * left + more for more in last[1:]]
 
 
-def stacked_row(texts: list[str], head: list[str], width: int) -> list[str]:
+def write_stacked_row(texts: list[str], head: list[str], width: int) -> list[str]:
     """Write a layer as a paragraph: `Conv2D, quantized, by common_config, score 0.9994`."""
     lead = {"type": "", "quantized": "", "by": "by "}
     words = []
@@ -299,12 +299,12 @@ def summarize_table(table: Table, shown: int) -> str:
 
 
 def to_text(view: View, width: int, color: bool, every: bool) -> str:
-    lines = TextTable(view.table, every).text(view.rows, width, color)
+    lines = TextTable(view.table, every).write_text(view.rows, width, color)
     lines += wrap(summarize_table(view.table, len(view.rows)), width)
     return "".join(line + "\n" for line in lines)
 
 
-def flat_rows(view: View) -> list[dict[str, Any]]:
+def make_flat_rows(view: View) -> list[dict[str, Any]]:
     """Return the rows of `Plan.to_rows`, with the score and what was before."""
     flat = {row["layer"]: row for row in view.plan.to_rows()}
     found = []
@@ -313,7 +313,7 @@ def flat_rows(view: View) -> list[dict[str, Any]]:
             continue  # it can't be quantized
         values = flat[row.layer.name]
         if view.table.has_scores:
-            values["score"] = finite_or_none(row.score)
+            values["score"] = drop_infinite(row.score)
         if view.table.has_before:
             values["before"] = {field: cell.before for field, cell in row.changed.items()}
         found.append(values)
@@ -321,17 +321,17 @@ def flat_rows(view: View) -> list[dict[str, Any]]:
 
 
 def to_json(view: View) -> str:
-    return json_report(file=view.plan.name, layers=flat_rows(view), borders=view.table.borders)
+    return write_json(file=view.plan.name, layers=make_flat_rows(view), borders=view.table.borders)
 
 
 def to_csv(view: View) -> str:
-    rows = flat_rows(view)
+    rows = make_flat_rows(view)
     for row in rows:
         if "before" in row:
             row["before"] = "; ".join("{}={}".format(field, value) for field, value in row["before"].items())
     last = (["score"] if view.table.has_scores else []) + (["before"] if view.table.has_before else [])
     columns = dict.fromkeys(key for row in rows for key in row if key not in last)
-    return table_csv([*columns, *last], rows)
+    return write_csv([*columns, *last], rows)
 
 
 def to_html(view: View) -> str:

@@ -11,13 +11,13 @@ from contextlib import closing, contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List
 
 from ..diagnostics.diagnostic import WARNING, Diagnostic
-from ..diagnostics.words import dump_json, finite_or_none, pluralize, quote_name
+from ..diagnostics.words import drop_infinite, dump_json, pluralize, quote_name
 from ..tools.tabulating import Measured, View
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, formats, option
-from .console import Console, Failure, ProgressBar, text_of, verdict
+from .console import Console, Failure, ProgressBar, find_status, text_of
 from .opening import importing
-from .reports import align, json_report, table_csv
+from .reports import align, write_csv, write_json
 from .show import open_compared, to_html, view_plan
 
 Rows = List[Dict[str, Any]]
@@ -25,7 +25,7 @@ Rows = List[Dict[str, Any]]
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-def memory_size(argument: str) -> int:
+def read_memory_size(argument: str) -> int:
     """Read a number of bytes: `512MB`, `1GB`, powers of 1024."""
     found = re.match(r"\A([0-9]+(?:\.[0-9]+)?) *([KMGT]?)i?B?\Z", argument, re.IGNORECASE)
     if found is None or not float(found[1]):
@@ -43,7 +43,7 @@ DATA = option("--data F", "calibration data: .npz, .npy, .bin, or folders of the
 MEMORY_LIMIT = option(
     "--memory SIZE",
     "how much of the activations is held at a time, such as 512MB; default: 1GB",
-    type=memory_size,
+    type=read_memory_size,
     default=1 << 30,
 )
 JOBS = option("--jobs N", "how many layers' scales are searched at a time", type=count, default=1)
@@ -74,22 +74,22 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     file, old = open_compared(arguments, console)
     path, plan = file.require_model().path, file.plan
     with simulating() as simulation, closing(ProgressBar(console)) as bar:
-        console.inputs += [*simulation.network.weight_files(path), *files_of(arguments.data)]
+        console.inputs += [*simulation.network.list_weight_files(path), *files_of(arguments.data)]
         check_targets(arguments, console)
         batches = simulation.load_batches(arguments.data, path)
         sim = simulation.simulate(plan, path, batches, bar, arguments.memory, arguments.jobs)
         view, rows = make_view(file, sim, arguments.sensitivity == "output", old)
         scores = sim.sensitivity(arguments.sensitivity) if arguments.ranking else {}
     console.note(*sim.notes)
-    console.diagnostics(view.warnings, file.text)
+    console.write_diagnostics(view.warnings, file.text)
     if arguments.output is not None:
         sim.save(arguments.output)
     if arguments.record is not None:
-        console.output(sim.record, arguments.record)
+        console.write_output(sim.record, arguments.record)
     if arguments.ranking is not None:
-        console.output(to_ranking(scores), arguments.ranking)
-    console.result(FORMATS[arguments.format](view, rows, sim))
-    return verdict(view.warnings, arguments)
+        console.write_output(to_ranking(scores), arguments.ranking)
+    console.write_result(FORMATS[arguments.format](view, rows, sim))
+    return find_status(view.warnings, arguments)
 
 
 @contextmanager
@@ -133,13 +133,15 @@ def make_view(file: ConfigFile, sim: Any, alone: bool, old: ConfigFile | None) -
     outputs = sim.sensitivity("output") if alone else {}
     weights = {name: list(map(float, factors.scale_w)) for name, factors in sim.factors.items()}
     rows = [dict(r, weight_scales=weights[r["layer"]], output=outputs.get(r["layer"])) for r in sim.to_rows()]
-    extras = {row["layer"]: {label: text_cells(row)[label] for label in ("scale", "offset", "SQNR")} for row in rows}
+    extras = {
+        row["layer"]: {label: make_text_cells(row)[label] for label in ("scale", "offset", "SQNR")} for row in rows
+    }
     warnings = list(file.plan.warnings)
     for layer, reason in sim.refused:
         hint = "the toolkit stops at this layer: skip it (skip_layers: {})".format(dump_json(layer))
         message = "{}: {}".format(quote_name(layer), reason)
         warnings.append(Diagnostic(WARNING, "refused-by-toolkit", message, hint=hint, name=file.name))
-    notes = ("The output of the quantized model: " + decibels(sim.output_sqnr), *sim.notes)
+    notes = ("The output of the quantized model: " + format_decibels(sim.output_sqnr), *sim.notes)
     view = view_plan(file, old, Measured(sim.sensitivity("cosine"), "cosine", extras, dict(sim.refused)), notes)
     return view._replace(warnings=file.without_ignored(warnings)), rows
 
@@ -147,23 +149,23 @@ def make_view(file: ConfigFile, sim: Any, alone: bool, old: ConfigFile | None) -
 def to_text(view: View, rows: Rows, sim: Any) -> str:
     head = ["layer", "scale", "offset", "cosine", "SQNR"]
     head += ["output"] if any(row["output"] is not None for row in rows) else []
-    lines = align([head, *([text_cells(row)[label] for label in head] for row in rows)], str.rjust)
+    lines = align([head, *([make_text_cells(row)[label] for label in head] for row in rows)], str.rjust)
     parts = ["{} quantized".format(pluralize(len(rows), "layer"))]
     parts += ["{} refused".format(len(sim.refused))] if sim.refused else []
     borders = view.table.borders
     parts += ["{} between quantized and float layers".format(pluralize(borders, "border"))] if borders else []
-    lines.append("{}; the model's output: {}".format(", ".join(parts), decibels(sim.output_sqnr)))
+    lines.append("{}; the model's output: {}".format(", ".join(parts), format_decibels(sim.output_sqnr)))
     return text_of(lines)
 
 
-def text_cells(row: dict[str, Any]) -> dict[str, str]:
+def make_text_cells(row: dict[str, Any]) -> dict[str, str]:
     return {
         "layer": row["layer"],
         "scale": " and ".join(map("{:.6g}".format, as_pair(row["scale"]))),
         "offset": " and ".join(map(str, as_pair(row["offset"]))),
         "cosine": "{:.7f}".format(row["cosine"]),
-        "SQNR": decibels(row["sqnr"]),
-        "output": decibels(row["output"]),
+        "SQNR": format_decibels(row["sqnr"]),
+        "output": format_decibels(row["output"]),
     }
 
 
@@ -172,22 +174,20 @@ def as_pair(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def decibels(value: float | None) -> str:
+def format_decibels(value: float | None) -> str:
     """Write `41.15 dB`; words where the floats themselves are NaN or infinity."""
     return "" if value is None else "{:.2f} dB".format(value) if math.isfinite(value) else "NaN or infinity in floats"
 
 
 def to_json(view: View, rows: Rows, sim: Any) -> str:
-    return json_report(
+    return write_json(
         file=view.plan.name,
         model=view.model,
-        layers=[
-            dict(row, **{name: finite_or_none(row[name]) for name in ("cosine", "sqnr", "output")}) for row in rows
-        ],
+        layers=[dict(row, **{name: drop_infinite(row[name]) for name in ("cosine", "sqnr", "output")}) for row in rows],
         borders=view.table.borders,
         refused=[refusal._asdict() for refusal in sim.refused],
         notes=list(sim.notes),
-        output_sqnr=finite_or_none(sim.output_sqnr),
+        output_sqnr=drop_infinite(sim.output_sqnr),
     )
 
 
@@ -197,7 +197,7 @@ def to_csv(rows: Rows) -> str:
     for row in rows:
         scale, offset = (" ".join(map(repr, as_pair(row[name]))) for name in ("scale", "offset"))
         flat.append(dict(row, scale=scale, offset=offset, weight_scales=len(row["weight_scales"])))
-    return table_csv(columns, flat)
+    return write_csv(columns, flat)
 
 
 def to_ranking(scores: Any) -> str:

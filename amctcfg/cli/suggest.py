@@ -69,13 +69,13 @@ def run(arguments: Namespace, console: Console) -> int:
     found = classify(dict.fromkeys([*chosen, *in_order]), "these layers", file, console)
     usable = found[USABLE]
     if arguments.format:
-        console.output(list_names([*usable, *found[ALREADY]], arguments.format), arguments.output)
+        console.write_output(list_names([*usable, *found[ALREADY]], arguments.format), arguments.output)
         return EXIT_OK
     text = with_selections(file, {name: chosen[name] for name in usable if name in chosen}, selections, arguments)
-    result = file.workspace.file(text, file.name)
+    result = file.workspace.open_text(text, file.name)
     errors = [diagnostic for diagnostic in result.check() if diagnostic.severity == ERROR]
     if errors:
-        console.diagnostics(errors, text)
+        console.write_diagnostics(errors, text)
         return EXIT_FINDINGS
     before, after = (set(one.document.config.skip_layers) for one in (file, result))
     console.note("added {} to skip_layers".format(pluralize(len(after - before), "layer")))
@@ -166,7 +166,7 @@ def by_score(arguments: Namespace, console: Console, file: ConfigFile) -> dict[s
     """Return the layers that the scores choose, the most sensitive first, each with its score."""
     scores = read_scores(arguments, console)
     if arguments.worst is not None:
-        order = require_tuning().scores.ranked(require_direction(scores, arguments))
+        order = require_tuning().scores.rank(require_direction(scores, arguments))
         known = [name for name in order if name in file.plan][: arguments.worst]
         chosen = order[: order.index(known[-1]) + 1] if known else []
     elif arguments.below is not None:

@@ -53,7 +53,7 @@ class Diagnostic(NamedTuple):
 
     def __str__(self) -> str:
         hint = " ({})".format(escape_controls(self.hint)) if self.hint else ""
-        return _headline(self) + hint
+        return _write_headline(self) + hint
 
 
 class ConfigError(ValueError):
@@ -95,7 +95,7 @@ def count_found(found: Iterable[Diagnostic]) -> str:
     return " and ".join(pluralize(counts[severity], severity) for severity in (ERROR, WARNING) if counts[severity])
 
 
-def position(diagnostic: Diagnostic) -> tuple[int, ...]:
+def sort_key_of(diagnostic: Diagnostic) -> tuple[int, ...]:
     """Return a sorting key; what has no place goes to the end."""
     return tuple(diagnostic.span) if diagnostic.span else (1 << 62,)
 
@@ -105,15 +105,15 @@ def render(diagnostics: Iterable[Diagnostic], text: str | None, color: bool = Fa
     source = None if text is None else Source(text, "")
     lines: list[str] = []
     for diagnostic in diagnostics:
-        lines.append(_headline(diagnostic, color))
+        lines.append(_write_headline(diagnostic, color))
         if source is not None and diagnostic.span is not None:
-            lines += _excerpt(diagnostic, source, color, width)
+            lines += _write_excerpt(diagnostic, source, color, width)
         elif diagnostic.hint:
             lines.append("  {}".format(escape_controls(diagnostic.hint)))
     return "\n".join(lines)
 
 
-def _headline(diagnostic: Diagnostic, color: bool = False) -> str:
+def _write_headline(diagnostic: Diagnostic, color: bool = False) -> str:
     place = escape_controls(diagnostic.name)
     if diagnostic.span is not None:
         place += ":{}:{}".format(diagnostic.span.line, diagnostic.span.column)
@@ -124,7 +124,7 @@ def _headline(diagnostic: Diagnostic, color: bool = False) -> str:
     return "{}: {}: {}".format(place, label, escape_controls(diagnostic.message))
 
 
-def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) -> list[str]:
+def _write_excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) -> list[str]:
     """Return the source line, cut where it is long, and a caret line with the hint."""
     span = diagnostic.span
     assert span is not None
@@ -135,38 +135,38 @@ def _excerpt(diagnostic: Diagnostic, source: Source, color: bool, width: int) ->
     line = source.line(span.line, skipped, span.column + 2 * room)
     end = span.end_column if span.end_line == span.line else span.column + room
     line, start, end = _cut(line, span.column - 1 - skipped, max(end - 1, span.column) - skipped, room, skipped > 0)
-    before, marked = _cells(line[:start]), _cells(line[start:end])
-    bar, caret = " | ", "^" * max(_columns(marked), 1)
+    before, marked = _replace_controls(line[:start]), _replace_controls(line[start:end])
+    bar, caret = " | ", "^" * max(_count_columns(marked), 1)
     if color:
         bar, caret = BLUE + bar + PLAIN, (RED if diagnostic.severity == ERROR else YELLOW) + caret + PLAIN
-    pointer = "{}{} {}".format(" " * _columns(before), caret, escape_controls(diagnostic.hint or ""))
-    return [text.rstrip() for text in (blank + bar, number + bar + _cells(line), blank + bar + pointer)]
+    pointer = "{}{} {}".format(" " * _count_columns(before), caret, escape_controls(diagnostic.hint or ""))
+    return [text.rstrip() for text in (blank + bar, number + bar + _replace_controls(line), blank + bar + pointer)]
 
 
 def _cut(line: str, start: int, end: int, room: int, more: bool) -> tuple[str, int, int]:
     """Return at most `room` columns of a line around [start, end), and where that is in them; `more` was in front."""
-    if not more and len(line) <= room and _columns(_cells(line)) <= room:
+    if not more and len(line) <= room and _count_columns(_replace_controls(line)) <= room:
         return line, start, min(end, len(line))
     first, used = min(start, len(line)), 0  # a carriage return at its end is not a part of the line
     while first and used < room // 2:
         first -= 1
-        used += _columns(_cells(line[first]))
+        used += _count_columns(_replace_controls(line[first]))
     head = "…" if first or more else ""
-    kept = _fitting(line[first:], room - len(head))
+    kept = _fit(line[first:], room - len(head))
     shift = len(head) - first
     text = head + kept
     return text, start + shift, min(end + shift, len(text))
 
 
-def _fitting(text: str, room: int) -> str:
+def _fit(text: str, room: int) -> str:
     """Return what fits into some columns, with an ellipsis where that is not all."""
-    if _columns(_cells(text[: room + 1])) <= room:
+    if _count_columns(_replace_controls(text[: room + 1])) <= room:
         return text[:room]
-    ends = accumulate(_columns(_cells(character)) for character in text[:room])
+    ends = accumulate(_count_columns(_replace_controls(character)) for character in text[:room])
     return text[: sum(end < room for end in ends)] + "…"
 
 
-def _cells(text: str) -> str:
+def _replace_controls(text: str) -> str:
     """Return the text as it is shown: tabs as blanks, other control characters as U+FFFD."""
     text = text.replace("\t", TAB)
     if text.isascii() and text.isprintable():
@@ -177,12 +177,12 @@ def _cells(text: str) -> str:
     return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else "\ufffd" for c in seen)
 
 
-def _columns(text: str) -> int:
+def _count_columns(text: str) -> int:
     """Count the columns of a terminal that a text takes: East Asian wide characters two, combining marks none."""
-    return len(text) if text.isascii() else sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width_of, text))
 
 
-def _width(character: str) -> int:
+def _width_of(character: str) -> int:
     import unicodedata
 
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):

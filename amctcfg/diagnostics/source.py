@@ -41,23 +41,23 @@ class Source:
         """Return the span between two offsets."""
         from bisect import bisect_right  # for places only: slow to import
 
-        starts = self.line_starts()
+        starts = self.find_line_starts()
         line = bisect_right(starts, start)
         end_line = line if end == start else bisect_right(starts, end)
         return Span(line, start - starts[line - 1] + 1, end_line, end - starts[end_line - 1] + 1)
 
     def offset(self, line: int, column: int) -> int:
         """Return the offset of a line and a column."""
-        return self.line_starts()[line - 1] + column - 1
+        return self.find_line_starts()[line - 1] + column - 1
 
     def line(self, number: int, first: int, last: int) -> str:
         """Return the part of a line between two of its columns, counted from 0, without the line's end."""
-        starts = self.line_starts()
+        starts = self.find_line_starts()
         start = starts[number - 1]
         end = starts[number] - 1 if number < len(starts) else len(self.text)
         return self.text[start + first : min(end, start + last)].rstrip("\r")
 
-    def line_starts(self) -> list[int]:
+    def find_line_starts(self) -> list[int]:
         """Return the offsets at which the lines begin."""
         if self._line_starts is None:
             self._line_starts = [0, *(match.end() for match in re.finditer("\n", self.text))]
@@ -71,7 +71,9 @@ def decode(text: str | bytes, name: str) -> str:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             code = ord(text[error.start])
-            raise encoding_error(text[: error.start], "U+{:04X} is half a character (a surrogate)".format(code), name)
+            raise make_encoding_error(
+                text[: error.start], "U+{:04X} is half a character (a surrogate)".format(code), name
+            )
         return text
     if not isinstance(text, (bytes, bytearray, memoryview)):
         raise TypeError("text has to be str or bytes, not {}".format(type(text).__name__))
@@ -85,7 +87,7 @@ def decode(text: str | bytes, name: str) -> str:
         message = "byte 0x{:02X} is not UTF-8".format(data[error.start])
         if re.match(GB_2312, data):
             message += "; the file seems to be in GBK"
-        raise encoding_error(data[: error.start].decode("utf-8"), message, name)
+        raise make_encoding_error(data[: error.start].decode("utf-8"), message, name)
 
 
 # What files begin with that are not text, or are in another encoding; the usual one of text format never does.
@@ -105,10 +107,10 @@ def raise_binary(data: bytes, name: str) -> None:
     )
     for pattern, what, hint in kinds:
         if re.match(pattern, data, re.DOTALL):
-            raise encoding_error("", "this is {}, not a text file in UTF-8".format(what), name, hint)
+            raise make_encoding_error("", "this is {}, not a text file in UTF-8".format(what), name, hint)
 
 
-def encoding_error(before: str, message: str, name: str, hint: str = "save the file as UTF-8") -> ConfigError:
+def make_encoding_error(before: str, message: str, name: str, hint: str = "save the file as UTF-8") -> ConfigError:
     from .diagnostic import ConfigError
 
     span = Source(before, name).span(len(before), len(before))

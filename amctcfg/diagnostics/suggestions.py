@@ -19,9 +19,9 @@ def did_you_mean(names: Iterable[str]) -> str | None:
     return "did you mean {}?".format(join_words(found, "or")) if found else None
 
 
-def nearest(name: str, known: Iterable[str]) -> list[str]:
+def find_nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return at most three of a few known names, such as the fields of a message, the likeliest first."""
-    return NameIndex(known).nearest(name)
+    return NameIndex(known).find_nearest(name)
 
 
 class NameIndex:
@@ -63,36 +63,36 @@ class NameIndex:
                 add(self.components, part, name)
                 add(self.components, without_numbers(part), name)
 
-    def nearest(self, name: str) -> list[str]:
+    def find_nearest(self, name: str) -> list[str]:
         """Return at most three known names, the likeliest first."""
         lowered = name.lower()
-        found = self.sorted(self.ends.get(lowered, ()), lowered)
+        found = self.sort(self.ends.get(lowered, ()), lowered)
         parts = lowered.split("/")
         same = self.unnumbered.get(without_numbers(lowered), ())
         if not found and 0 < len(same) <= MOST_SUGGESTED:
-            return self.sorted(same, lowered)
+            return self.sort(same, lowered)
         for depth in range(min(self.DEEPEST, len(parts) - 1), 0, -1):
             ends = self.ends.get("/".join(parts[-depth:]), ())
             # An end that most names share tells nothing about which of them is meant.
-            found += self.sorted(ends, lowered) if len(ends) <= MOST_SUGGESTED or depth > 1 else []
+            found += self.sort(ends, lowered) if len(ends) <= MOST_SUGGESTED or depth > 1 else []
         if len(found) < MOST_SUGGESTED:
-            found += self.sorted(self.components.get(lowered, ()), lowered)
+            found += self.sort(self.components.get(lowered, ()), lowered)
         if not found and len(self.known) <= self.FEW:
             import difflib  # only where there is a mistake
 
             lower = {known.lower(): known for known in self.known}
             found = [lower[close] for close in difflib.get_close_matches(lowered[: self.LONGEST], lower, 3, 0.75)]
         if not found:
-            found = self.similar(name)
+            found = self.find_similar(name)
         preferred = [close for close in found if self.is_preferred(close)]
         return list(dict.fromkeys(preferred or found))[:MOST_SUGGESTED]
 
-    def sorted(self, names: Iterable[str], lowered: str) -> list[str]:
+    def sort(self, names: Iterable[str], lowered: str) -> list[str]:
         return sorted(names, key=lambda n: (n.lower() != lowered, not self.is_preferred(n)))[: 2 * MOST_SUGGESTED]
 
     # ------------------------------------------------------------ by words
 
-    def similar(self, name: str) -> list[str]:
+    def find_similar(self, name: str) -> list[str]:
         if not self.counts:
             self.count_words()
         wanted = word_parts([self.correct(word) for word in split_words(name[: self.LONGEST])])

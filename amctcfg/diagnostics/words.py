@@ -47,7 +47,7 @@ def dump_json(value: Any, **options: Any) -> str:
     return re.sub("(?!\n)" + UNSAFE, lambda match: json.dumps(match[0])[1:-1], text)  # line feeds are of the layout
 
 
-def finite_or_none(number: float | None) -> float | None:
+def drop_infinite(number: float | None) -> float | None:
     """Return a number that JSON can hold; None for infinity and NaN, and for none."""
     return number if number is not None and math.isfinite(number) else None
 
@@ -90,18 +90,18 @@ def format_value(value: Any) -> str:
 def as_code(words: str) -> str:
     """Return words as code in Markdown, whatever is in them."""
     words = quote_name(escape_controls(words))[1:-1]
-    fence = "`" * (longest_run(words) + 1)
+    fence = "`" * (measure_longest_run(words) + 1)
     space = " " if len(fence) > 1 else ""
     return "{0}{1}{2}{1}{0}".format(fence, space, words)
 
 
 def as_block(text: str) -> str:
     """Return lines as a block of code in Markdown, whatever is in them."""
-    fence = "`" * max(longest_run(text) + 1, 3)
+    fence = "`" * max(measure_longest_run(text) + 1, 3)
     return "{0}text\n{1}{0}".format(fence, text)
 
 
-def longest_run(words: str) -> int:
+def measure_longest_run(words: str) -> int:
     return max([len(run) for run in re.findall("`+", words)] + [0])
 
 

@@ -14,7 +14,7 @@ from ..messages.kinds import Enum
 from ..textformat.literals import read_name
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
-from .foreign import find_family, foreign_message, head_value
+from .foreign import find_family, find_foreign_message, read_head_value
 
 
 def detect(text: str | bytes, layers: Iterable[Layer] | None = None) -> tuple[Flavour, ...]:
@@ -44,34 +44,34 @@ def detect(text: str | bytes, layers: Iterable[Layer] | None = None) -> tuple[Fl
 def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> tuple[Flavour, ...]:
     """Return what `detect` does, for a text that is parsed already."""
     known = frozenset(layer.type for layer in layers)
-    names, proto = set(types_in(tree)), proto_of(tree)
-    fits = {name: misfit(tree, flavour, names, proto, known) for name, flavour in FLAVOURS.items()}
-    if foreign_message(tree) or (min(fits.values())[0] and find_family(tree) is not None):
+    names, proto = set(iter_types(tree)), proto_of(tree)
+    fits = {name: find_misfits(tree, flavour, names, proto, known) for name, flavour in FLAVOURS.items()}
+    if find_foreign_message(tree) or (min(fits.values())[0] and find_family(tree) is not None):
         return ()
     return tuple(FLAVOURS[name] for name in sorted(fits, key=fits.__getitem__))
 
 
-def misfit(
+def find_misfits(
     tree: Tree, flavour: Flavour, names: set[str], proto: str, known: frozenset[str] = frozenset()
 ) -> tuple[int, bool, int, int]:
     """Return the evidence against a flavour, the weightiest first: fields, the head, the model's types, the text's."""
     own = flavour.quantizable_types | set(flavour.types)
     slips = {name.lower() for name in TF_ASCEND.types}
     wrong = {name for name in names if name not in own and not (flavour is TF_ASCEND and name.lower() in slips)}
-    fields = sum(1 for _ in unknown_fields(tree, flavour))
+    fields = sum(1 for _ in iter_unknown_fields(tree, flavour))
     return fields, proto not in ("", flavour.proto), -len(known & flavour.quantizable_types), len(wrong)
 
 
 def proto_of(tree: Tree) -> str:
     """Return the file of the schema that the head names, without its folder; "" for none."""
-    return head_value(tree, "proto-file").replace("\\", "/").rpartition("/")[2]
+    return read_head_value(tree, "proto-file").replace("\\", "/").rpartition("/")[2]
 
 
-def evidence(tree: Tree, flavour: Flavour) -> list[str]:
+def gather_evidence(tree: Tree, flavour: Flavour) -> list[str]:
     """Return what in a text speaks for a flavour and against TF-Ascend: fields, its head, then types."""
-    missing = set(unknown_fields(tree, flavour))
-    fields = [name for name in dict.fromkeys(unknown_fields(tree, TF_ASCEND)) if name not in missing]
-    types = [name for name in dict.fromkeys(types_in(tree)) if name in flavour.types and name not in TF_ASCEND.types]
+    missing = set(iter_unknown_fields(tree, flavour))
+    fields = [name for name in dict.fromkeys(iter_unknown_fields(tree, TF_ASCEND)) if name not in missing]
+    types = [name for name in dict.fromkeys(iter_types(tree)) if name in flavour.types and name not in TF_ASCEND.types]
     proto = proto_of(tree)
     head = ["proto-file: {}".format(proto)] if proto and proto == flavour.proto != TF_ASCEND.proto else []
     return fields + head + types
@@ -79,10 +79,10 @@ def evidence(tree: Tree, flavour: Flavour) -> list[str]:
 
 def fits_tf_ascend(tree: Tree) -> bool:
     """Return whether nothing speaks against TF-Ascend: the common case, decided without loading other flavours."""
-    return not any(misfit(tree, TF_ASCEND, set(types_in(tree)), proto_of(tree)))
+    return not any(find_misfits(tree, TF_ASCEND, set(iter_types(tree)), proto_of(tree)))
 
 
-def unknown_fields(tree: Tree, flavour: Flavour) -> Iterator[str]:
+def iter_unknown_fields(tree: Tree, flavour: Flavour) -> Iterator[str]:
     """Iterate over the fields, and the names of enums, that a flavour does not have."""
     pending: list[tuple[Any, Any]] = [(flavour.config, tree.fields)]
     while pending:
@@ -99,7 +99,7 @@ def unknown_fields(tree: Tree, flavour: Flavour) -> Iterator[str]:
                     yield element[1]
 
 
-def types_in(tree: Tree) -> Iterator[str]:
+def iter_types(tree: Tree) -> Iterator[str]:
     elements = [*tree.find_all(("skip_layer_types",))]
     for entry in tree.find_all(("override_layer_types",)):
         if type(entry[1]) is tuple:

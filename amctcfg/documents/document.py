@@ -109,10 +109,10 @@ class Document(Generic[C_co]):
     def _repr_html_(self) -> Callable[[], str]:
         """Return what a notebook shows; an `AttributeError`, for which it shows text, where a host deleted the room."""
         try:
-            from ..pages.table import document_html
+            from ..pages.table import write_document
         except ImportError:
             raise AttributeError("the HTML view needs the folder pages, which was deleted from this copy") from None
-        return lambda: document_html(self)
+        return lambda: write_document(self)
 
 
 def read_text(
@@ -120,7 +120,7 @@ def read_text(
 ) -> tuple[Document[Configuration], Reading]:
     """Read a text as `parse` does, also one with schema errors, whose configuration is partial; return what reading found, too."""
     tree = parse_tree(text, display_name(name))
-    return read_tree(tree, strict, flavour or flavour_in_head(tree.source.text))
+    return read_tree(tree, strict, flavour or read_head_flavour(tree.source.text))
 
 
 def parse_tree(text: str | bytes, name: str) -> Tree:
@@ -134,7 +134,7 @@ def parse_tree(text: str | bytes, name: str) -> Tree:
         raise (recognize_options(error) if isinstance(error, ConfigError) else error) from None
 
 
-def flavour_in_head(text: str) -> Flavour:
+def read_head_flavour(text: str) -> Flavour:
     """Return the flavour that the head of a text names; TF-Ascend where it names none."""
     if "flavour=" in text:
         from ..flavours import FLAVOURS
@@ -151,9 +151,9 @@ def read_tree(tree: Tree, strict: bool, flavour: Flavour) -> tuple[Document[Conf
     require_flavour(flavour)
 
     def unknown(cls: type[Message], name: str) -> Wording:
-        from .foreign import unknown_field
+        from .foreign import word_unknown_field
 
-        return unknown_field(flavour, cls, name)  # type: ignore[arg-type]  # a class has a hash
+        return word_unknown_field(flavour, cls, name)  # type: ignore[arg-type]  # a class has a hash
 
     reading = Reading(tree, flavour.config, strict, unknown)
     if reading.broken:

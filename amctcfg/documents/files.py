@@ -34,13 +34,13 @@ def open_file(path: Any) -> IO[bytes]:
         opened = open(path, "rb")  # noqa: SIM115 - for the caller to close
     except ValueError as error:  # a NUL, or half a character
         raise OSError(22, str(error), os.fspath(path)) from None
-    if stat.S_ISCHR(os.fstat(opened.fileno()).st_mode) and not opened.isatty() and not same_file(path, os.devnull):
+    if stat.S_ISCHR(os.fstat(opened.fileno()).st_mode) and not opened.isatty() and not is_same_file(path, os.devnull):
         opened.close()
         raise OSError(22, "it is a device", os.fspath(path))
     return opened
 
 
-def same_file(path: Any, other: Any) -> bool:
+def is_same_file(path: Any, other: Any) -> bool:
     """Return whether two paths, or a path and the number of an open file, are the same file."""
     try:
         return os.path.samestat(os.stat(path), os.stat(other))
@@ -84,7 +84,7 @@ def write_bytes(data: Fillable, file: PathLike, before: bytes | None = None) -> 
     """Do what `write` does to a path, with bytes or what a function writes into the open file."""
     try:
         path = os.path.realpath(file)
-        own = next((number for number in (1, 2) if same_file(file, number)), None)
+        own = next((number for number in (1, 2) if is_same_file(file, number)), None)
         if own is None and (os.path.isfile(path) or not os.path.exists(file)):
             replace(data, path, before)
         else:

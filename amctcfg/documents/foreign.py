@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source
-from ..diagnostics.suggestions import did_you_mean, nearest
+from ..diagnostics.suggestions import did_you_mean, find_nearest
 from ..diagnostics.words import join_words, quote_name
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
@@ -93,11 +93,11 @@ def find_family(tree: Tree) -> tuple[str, Field] | None:
     """Return the other kind of configuration that a text is, and the field that shows it: the first of the first family."""
     shown: dict[str | None, Field] = {}
     for field in iter_top_fields(tree.fields):
-        shown.setdefault(family_with_field(field[0]), field)
+        shown.setdefault(find_family_with_field(field[0]), field)
     return next(((family, shown[family]) for family in FAMILIES if family in shown), None)
 
 
-def head_value(tree: Tree, wanted: str) -> str:
+def read_head_value(tree: Tree, wanted: str) -> str:
     """Return what a comment of the head says behind a key such as `proto-file`; "" for none."""
     for line in tree.source.text.split("\n", MOST_HEAD_LINES)[:MOST_HEAD_LINES]:
         if line.strip() and not line.lstrip().startswith("#"):
@@ -108,9 +108,9 @@ def head_value(tree: Tree, wanted: str) -> str:
     return ""
 
 
-def foreign_message(tree: Tree) -> str:
+def find_foreign_message(tree: Tree) -> str:
     """Return the message that the head names, where it is another kind's; else ""."""
-    name = head_value(tree, "proto-message").rpartition(".")[2]  # without the package
+    name = read_head_value(tree, "proto-message").rpartition(".")[2]  # without the package
     return "" if name in {flavour.config.__name__ for flavour in FLAVOURS.values()} else name
 
 
@@ -130,7 +130,7 @@ def recognize_options(error: ConfigError) -> ConfigError:
 
 
 @lru_cache(maxsize=512)  # a wrong file has the same names again and again
-def family_with_field(name: str) -> str | None:
+def find_family_with_field(name: str) -> str | None:
     for family, fields in FAMILIES.items():
         if name in fields or name.startswith(tuple(field for field in fields if field.endswith("_"))):
             return family
@@ -139,7 +139,7 @@ def family_with_field(name: str) -> str | None:
 
 def make_family_error(tree: Tree, reading: Reading) -> Diagnostic | None:
     """Return the one diagnostic for a file of another kind; None where this kind has the field that shows it."""
-    shown = foreign_message(tree)
+    shown = find_foreign_message(tree)
     if shown:
         what, start, path = "of the message {}".format(shown), tree.source.text.index(shown), None
     else:
@@ -179,9 +179,9 @@ def find_second_file(tree: Tree) -> int | None:
 
 
 @lru_cache(maxsize=512)  # as the same unknown field is
-def unknown_field(flavour: Flavour, cls: type[Message], name: str) -> Wording:
+def word_unknown_field(flavour: Flavour, cls: type[Message], name: str) -> Wording:
     """Word the diagnostic for a field that a message does not have."""
-    close = nearest(name, cls.__schema__.fields)
+    close = find_nearest(name, cls.__schema__.fields)
     hint = belongs_elsewhere(flavour, cls, name)
     replacement = close[0] if hint is None and len(close) == 1 else None
     hint = hint or did_you_mean(close) or "its fields are {}".format(", ".join(cls.__schema__.fields))
@@ -196,7 +196,7 @@ def belongs_elsewhere(flavour: Flavour, cls: type[Message], name: str) -> str | 
     owners = [message.__name__ for message in messages_of(flavour.config) if name in message.__schema__.fields]
     if owners:
         return "it belongs in {}; is a brace missing or misplaced?".format(" or ".join(owners))
-    others = newest_names(
+    others = drop_older_versions(
         other
         for other in FLAVOURS.values()
         for message in messages_of(other.config)
@@ -205,7 +205,7 @@ def belongs_elsewhere(flavour: Flavour, cls: type[Message], name: str) -> str | 
     if others:
         choose = "'# amctcfg: flavour={}' in the first line".format(others[0])
         return "it is a field of {}; {} reads the file as that".format(join_words(others, "and"), choose)
-    former = newest_names(
+    former = drop_older_versions(
         other for other in FLAVOURS.values() if name in dict(other.removed_fields) and other.name != flavour.name
     )
     if former:
@@ -213,7 +213,7 @@ def belongs_elsewhere(flavour: Flavour, cls: type[Message], name: str) -> str | 
     return None
 
 
-def newest_names(flavours: Iterable[Flavour]) -> list[str]:
+def drop_older_versions(flavours: Iterable[Flavour]) -> list[str]:
     """Return the names of flavours, of several versions of one the newest alone."""
     found: dict[str, str] = {}
     for flavour in flavours:
@@ -225,11 +225,11 @@ def newest_names(flavours: Iterable[Flavour]) -> list[str]:
 
 
 @lru_cache(maxsize=512)  # the same wrong type is there again and again
-def unknown_type(flavour: Flavour, name: str) -> Wording:
+def word_unknown_type(flavour: Flavour, name: str) -> Wording:
     """Word the diagnostic for a type that the flavour does not have."""
     quantizable = sorted(flavour.quantizable_types)
     same = [known for known in quantizable if known.lower() == name.lower()]
-    others = [] if name in PLACEHOLDERS else FLAVOURS.newest()  # which are many to load
+    others = [] if name in PLACEHOLDERS else FLAVOURS.list_newest()  # which are many to load
     does = {known.types[name].operation for known in others if name in known.types}
     word = CALLED.get(name.lower().replace("_", ""))
     similar = same or [
@@ -239,7 +239,7 @@ def unknown_type(flavour: Flavour, name: str) -> Wording:
         or flavour.types[known].operation == word
         or name in flavour.types[known].aliases
     ]
-    close = similar or nearest(name, quantizable)
+    close = similar or find_nearest(name, quantizable)
     hint = did_you_mean(close) or "the quantizable types are {}".format(", ".join(quantizable))
     owners = [other.name for other in others if name in other.quantizable_types]
     if owners:

@@ -33,12 +33,12 @@ class Json(NamedTuple):
     def is_object(self) -> bool:
         return isinstance(self.value, dict)
 
-    def plain(self) -> Any:
+    def to_plain(self) -> Any:
         """Return the value as the json module gives it."""
         if isinstance(self.value, dict):
-            return {key: entry.value.plain() for key, entry in self.value.items()}
+            return {key: entry.value.to_plain() for key, entry in self.value.items()}
         if isinstance(self.value, list):
-            return [element.plain() for element in self.value]
+            return [element.to_plain() for element in self.value]
         return self.value
 
 
@@ -62,7 +62,7 @@ def parse_json(text: str | bytes, name: str) -> tuple[Source, Json]:
     value = read_whole_value(source, offset)
     end = skip_blanks(source.text, value.end)
     if end < len(source.text):
-        raise invalid_json(source, json.JSONDecodeError("expected the end of the file", source.text, end))
+        raise make_invalid_json_error(source, json.JSONDecodeError("expected the end of the file", source.text, end))
     return source, value
 
 
@@ -72,7 +72,7 @@ def parse_json_sequence(text: str | bytes, name: str) -> Iterator[Any]:
     offset = skip_blanks(source.text, 0)
     while offset < len(source.text):
         value = read_whole_value(source, offset)
-        yield value.plain()
+        yield value.to_plain()
         offset = skip_blanks(source.text, value.end)
 
 
@@ -81,10 +81,10 @@ def read_whole_value(source: Source, offset: int) -> Json:
     try:
         return read_value(source.text, skip_blanks(source.text, offset), 0)
     except json.JSONDecodeError as failure:
-        raise invalid_json(source, failure) from None
+        raise make_invalid_json_error(source, failure) from None
 
 
-def invalid_json(source: Source, failure: json.JSONDecodeError) -> ConfigError:
+def make_invalid_json_error(source: Source, failure: json.JSONDecodeError) -> ConfigError:
     span = source.span(failure.pos, min(failure.pos + 1, len(source.text)))
     message = "this is not JSON: {}".format(failure.msg)
     return ConfigError.single("invalid-json", message, span, name=source.name, text=source.text)
@@ -133,7 +133,7 @@ def read_inside(text: str, start: int, depth: int) -> Json:
         else:
             value = read_value(text, offset, depth + 1)
             elements.append(value)
-        offset, closed = next_or_end(text, value.end, closing)
+        offset, closed = read_separator(text, value.end, closing)
     return Json(entries if is_object else elements, start, offset)
 
 
@@ -160,7 +160,7 @@ def read_alike(text: str, start: int, alike: dict[str, Any]) -> Json:
     return value
 
 
-def next_or_end(text: str, offset: int, closing: str) -> tuple[int, bool]:
+def read_separator(text: str, offset: int, closing: str) -> tuple[int, bool]:
     match = COMMA.match(text, offset)
     assert match is not None  # it may be empty
     offset = match.end()

@@ -44,7 +44,7 @@ def parse_expression(text: str) -> Terms:
     while position < len(text) or not terms:
         match = TERM.match(text, position)
         if match is None:
-            raise not_a_term(shorten(text[position:]))
+            raise make_term_error(shorten(text[position:]))
         name, value = match.groups()
         if value.startswith('="'):
             value = "=" + re.sub(r"\\(.)", r"\1", value[2:-1])
@@ -54,7 +54,7 @@ def parse_expression(text: str) -> Terms:
         if name not in TERM_VALUES or not re.fullmatch(TERM_VALUES[name], value, re.DOTALL):
             if name in ("first", "last") and value.startswith("="):
                 raise ValueError("'{}' takes a number of layers, not '{}'".format(name, value[1:]))
-            raise not_a_term(name + value)
+            raise make_term_error(name + value)
         terms.append((name, value[1:] if value.startswith("=") else value))
         position = match.end()
     if text.endswith(","):
@@ -62,7 +62,7 @@ def parse_expression(text: str) -> Terms:
     return terms
 
 
-def not_a_term(written: str) -> ValueError:
+def make_term_error(written: str) -> ValueError:
     return ValueError("'{}' is not a term of a selection; the terms are {}".format(written, TERMS))
 
 
@@ -157,12 +157,12 @@ def find_blocks(tree: Tree) -> list[Block]:
     for match in WHERE.finditer(text):
         index = bisect_right(starts, match.start())
         if index == 0 or fields[index - 1][3] <= match.start():  # else it is inside a field
-            lines = tuple(lines_at(text, fields, index, match.end()))
+            lines = tuple(find_lines_at(text, fields, index, match.end()))
             found.append(Block(match[1].strip(), match.start(), match.end(), lines))
     return found
 
 
-def lines_at(text: str, fields: Sequence[Field], index: int, start: int) -> Iterator[Line]:
+def find_lines_at(text: str, fields: Sequence[Field], index: int, start: int) -> Iterator[Line]:
     """Give the lines from an offset that hold nothing but an entry of `skip_layers` each."""
     for field in fields[index:]:
         rest = REST.match(text, field[3])

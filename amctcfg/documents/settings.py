@@ -55,7 +55,7 @@ class Settings:
                     if setting[0] in KEYS or setting[0].startswith("="):
                         self.report("a setting has no blanks around its '='", setting, "such as graph=frozen.pb")
                         break
-                    self.setting(setting, head)
+                    self.read_setting(setting, head)
                 in_front = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
                 if in_front.strip():  # the field of its own line, then
                     self.ignore_waiting(match.start())
@@ -68,7 +68,7 @@ class Settings:
             self.ignored += [(code, line, start, end) for code, start, end in self.waiting]
             self.waiting = []
 
-    def setting(self, match: re.Match[str], head: bool) -> None:
+    def read_setting(self, match: re.Match[str], head: bool) -> None:
         key, value, bare = match.groups()
         value = (value or "").strip('"')
         if key == "ignore":
@@ -107,14 +107,14 @@ class Settings:
         self, what: str, name: str, known: Iterable[str], match: re.Match[str], hint: str | None = None
     ) -> None:
         """Report an unknown name with the nearest known one, or else a hint."""
-        from ..diagnostics.suggestions import did_you_mean, nearest
+        from ..diagnostics.suggestions import did_you_mean, find_nearest
 
-        self.report("there is no {} '{}'".format(what, name), match, did_you_mean(nearest(name, known)) or hint)
+        self.report("there is no {} '{}'".format(what, name), match, did_you_mean(find_nearest(name, known)) or hint)
 
     def report(self, message: str, match: re.Match[str], hint: str | None = None) -> None:
-        self.diagnostics.append(self.warning("unknown-setting", message, match.span(), hint))
+        self.diagnostics.append(self.make_warning("unknown-setting", message, match.span(), hint))
 
-    def warning(self, code: str, message: str, place: tuple[int, int], hint: str | None) -> Diagnostic:
+    def make_warning(self, code: str, message: str, place: tuple[int, int], hint: str | None) -> Diagnostic:
         from ..diagnostics.diagnostic import WARNING, Diagnostic
 
         return Diagnostic(WARNING, code, message, self.source.span(*place), hint=hint, name=self.source.name)
@@ -123,24 +123,24 @@ class Settings:
         """Return the diagnostics that no comment leaves out, and those about the settings themselves."""
         if not self.ignored and not self.diagnostics:
             return tuple(found)
-        from ..diagnostics.diagnostic import position
+        from ..diagnostics.diagnostic import sort_key_of
 
         ignored = {(code, line) for code, line, _, _ in self.ignored}
-        kept = [d for d in (*found, *self.diagnostics) if ignored.isdisjoint(ways_to_ignore(d))]
-        return tuple(sorted(kept, key=position))
+        kept = [d for d in (*found, *self.diagnostics) if ignored.isdisjoint(list_ways_to_ignore(d))]
+        return tuple(sorted(kept, key=sort_key_of))
 
-    def unused(self, found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    def find_unused(self, found: Iterable[Diagnostic]) -> list[Diagnostic]:
         """Return a warning for each `ignore` that leaves nothing out of these diagnostics."""
-        used = {way for diagnostic in found for way in ways_to_ignore(diagnostic)}
+        used = {way for diagnostic in found for way in list_ways_to_ignore(diagnostic)}
         words = "this leaves out '{}', of which there is none"
         return [
-            self.warning("unused-ignore", words.format(code), (start, end), "delete it")
+            self.make_warning("unused-ignore", words.format(code), (start, end), "delete it")
             for code, line, start, end in self.ignored
             if (code, line) not in used
         ]
 
 
-def ways_to_ignore(diagnostic: Diagnostic) -> list[tuple[str, int | None]]:
+def list_ways_to_ignore(diagnostic: Diagnostic) -> list[tuple[str, int | None]]:
     """Return what leaves a diagnostic out: its code, for everywhere and for its line; nothing of an error."""
     if diagnostic.severity != "warning":
         return []

@@ -15,25 +15,25 @@ from ..tools.fixing import FixableText, combine_edits, find_fixes, fix_syntax, f
 from ..tools.formatting import format as formatted
 from .analysis import Analysis, diagnostic_of
 from .navigation import name_at
-from .outline import OutlineNode, child_text
-from .text import whole_edit
+from .outline import OutlineNode, find_child_text
+from .text import make_edit
 
 QUICK_FIX, REFACTOR, FIX_ALL = "quickfix", "refactor", "source.fixAll.amctcfg"
 
 
-def code_actions(analysis: Analysis, start: int, end: int, only: list[str] | None) -> list[dict[str, Any]]:
+def list_actions(analysis: Analysis, start: int, end: int, only: list[str] | None) -> list[dict[str, Any]]:
     """Return the actions for a stretch of the text; `only` are the kinds that the client wants."""
     found: list[dict[str, Any]] = []
     if is_wanted(QUICK_FIX, only):
-        found += quick_fixes(analysis, start, end)
+        found += offer_fixes(analysis, start, end)
     if is_wanted(REFACTOR, only):
-        found += skipping(analysis, start)
-        found += extraction(analysis, start)
+        found += offer_skipping(analysis, start)
+        found += offer_extraction(analysis, start)
     if only and is_wanted(FIX_ALL, only):  # it takes a while; the rest is asked for with each move of the cursor
         text = analysis.text.text
         after = fix_text(text, analysis.layers, False, analysis.flavour)[0]
         if after != text:
-            found.append(action("Fix all that can be fixed safely", FIX_ALL, analysis, whole_edit(text, after)))
+            found.append(make_action("Fix all that can be fixed safely", FIX_ALL, analysis, make_edit(text, after)))
     return found
 
 
@@ -41,7 +41,7 @@ def is_wanted(kind: str, only: list[str] | None) -> bool:
     return not only or any(kind == one or kind.startswith(one + ".") for one in only)
 
 
-def action(title: str, kind: str, analysis: Analysis, edits: Any, **more: Any) -> dict[str, Any]:
+def make_action(title: str, kind: str, analysis: Analysis, edits: Any, **more: Any) -> dict[str, Any]:
     ordered = order_edits(edits, len(analysis.text.text))  # the protocol, too, has none that overlap
     changes = {analysis.uri: [analysis.text.edit(edit) for edit in ordered]}
     return dict({"title": title, "kind": kind, "edit": {"changes": changes}}, **more)
@@ -50,27 +50,27 @@ def action(title: str, kind: str, analysis: Analysis, edits: Any, **more: Any) -
 # ---------------------------------------------------------------- fixes
 
 
-def quick_fixes(analysis: Analysis, start: int, end: int) -> Iterator[dict[str, Any]]:
+def offer_fixes(analysis: Analysis, start: int, end: int) -> Iterator[dict[str, Any]]:
     text = analysis.text.text
     slips = fix_syntax(text)[1]
     if slips:
         edits = [edit for slip in slips for edit in slip.edits]
-        yield action("Fix the syntax", QUICK_FIX, analysis, edits, isPreferred=True)
+        yield make_action("Fix the syntax", QUICK_FIX, analysis, edits, isPreferred=True)
     first, last = analysis.text.position(start)["line"], analysis.text.position(end)["line"]
     for fix in find_fixes(FixableText(analysis.file.tree or text, analysis.layers, analysis.flavour)):
         place = diagnostic_of(analysis, fix.diagnostic)
         if place["range"]["start"]["line"] <= last and place["range"]["end"]["line"] >= first:
             title = fix.title if fix.is_safe else "{} (unsafe)".format(fix.title)
             edits = combine_edits(text, [fix])
-            yield action(title, QUICK_FIX, analysis, edits, diagnostics=[place], isPreferred=fix.is_safe)
+            yield make_action(title, QUICK_FIX, analysis, edits, diagnostics=[place], isPreferred=fix.is_safe)
 
 
 # ---------------------------------------------------------------- skipping, extraction
 
 
-def skipping(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
+def offer_skipping(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
     node = name_at(analysis, offset)
-    layer = analysis.layer(node.text) if node is not None else None
+    layer = analysis.find_layer(node.text) if node is not None else None
     if layer is None or not analysis.flavour.quantizes(layer):
         return
     text = analysis.text.text
@@ -79,14 +79,14 @@ def skipping(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
     except ConfigError:
         return
     if skipped != text:
-        yield action("Skip this layer", REFACTOR, analysis, whole_edit(text, skipped))
+        yield make_action("Skip this layer", REFACTOR, analysis, make_edit(text, skipped))
     if unskipped != text:
-        yield action("Stop skipping this layer", REFACTOR, analysis, whole_edit(text, unskipped))
+        yield make_action("Stop skipping this layer", REFACTOR, analysis, make_edit(text, unskipped))
 
 
-def extraction(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
+def offer_extraction(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
     """Offer an override of a layer as one of its type, instead of all with this block."""
-    node: OutlineNode | None = analysis.outline.inside(offset)
+    node: OutlineNode | None = analysis.outline.find_innermost(offset)
     if node is analysis.outline.root:
         node = analysis.outline.at(offset)
     while node is not None and node.field != OF_LAYER:
@@ -95,30 +95,33 @@ def extraction(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]]:
     if node is None or node.opening is None or node.name is None or resolver is None:
         return
     named = next((child for child in node.children if child.name == "layer_name"), None)
-    layer = analysis.layer(named.text) if named is not None else None
+    layer = analysis.find_layer(named.text) if named is not None else None
     if named is None or layer is None or layer.type in resolver.types:
         return
     edits = [
         Edit(node.start, node.start + len(OF_LAYER), OF_TYPE),
         Edit(named.start, named.value_end, "layer_type: {}".format(STRING.format(layer.type))),
     ]
-    own, of_type = resolver.own(layer.name), {other.name for other in analysis.layers or () if other.type == layer.type}
+    own, of_type = (
+        resolver.find_own(layer.name),
+        {other.name for other in analysis.layers or () if other.type == layer.type},
+    )
     for other in analysis.outline.root.children:
-        name = child_text(other, "layer_name")
+        name = find_child_text(other, "layer_name")
         if other is not node and other.name == OF_LAYER and name in of_type:
-            tier = resolver.own(name or "")
+            tier = resolver.find_own(name or "")
             if tier is not None and own is not None and tier.block == own.block:
                 edits.append(remove_field(analysis.text.text, other.start, other.end))
     title = "Extract to an override of the type {}".format(layer.type)
     if len(edits) > 2:
         title += ", instead of {} overrides".format(len(edits) - 1)
-    yield action(title, REFACTOR, analysis, join_edits(edits))
+    yield make_action(title, REFACTOR, analysis, join_edits(edits))
 
 
 # ---------------------------------------------------------------- layout
 
 
-def formatting(analysis: Analysis, start: int | None = None, end: int | None = None) -> list[dict[str, Any]] | None:
+def format_stretch(analysis: Analysis, start: int | None = None, end: int | None = None) -> list[dict[str, Any]] | None:
     """Return the edits that `fmt` makes, all or those in a stretch of the text; None for what is not text format."""
     text = analysis.text.text
     try:
@@ -126,9 +129,9 @@ def formatting(analysis: Analysis, start: int | None = None, end: int | None = N
     except ConfigError:
         return None
     if start is None or end is None:
-        return [analysis.text.edit(edit) for edit in whole_edit(text, after)]
+        return [analysis.text.edit(edit) for edit in make_edit(text, after)]
     found = []
-    for (low, high), (new_low, new_high) in zip(stretches(text), stretches(after)):
+    for (low, high), (new_low, new_high) in zip(split_into_stretches(text), split_into_stretches(after)):
         inside = low < max(end, start + 1) and high > start
         new = after[new_low:new_high]
         if (inside or low == high == end) and text[low:high] != new:
@@ -136,7 +139,7 @@ def formatting(analysis: Analysis, start: int | None = None, end: int | None = N
     return found
 
 
-def stretches(text: str) -> list[tuple[int, int]]:
+def split_into_stretches(text: str) -> list[tuple[int, int]]:
     """Return where the top fields and the gaps between them begin and end, in turn, in which the layout changes nothing."""
     bounds = [0, *(bound for field in split(parse_text(text).fields) for bound in field[2:4]), len(text)]
     return list(zip(bounds, bounds[1:]))

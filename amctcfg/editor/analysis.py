@@ -60,14 +60,14 @@ class EditorWorkspace(Workspace):
         self.loaded: Callable[[], None] = loaded
         self.loading: dict[tuple[str, str], Failure | None] = {}  # large models: how reading one ended, None so far
 
-    def model(self, path: str, flavour: Flavour) -> Model:
+    def read_model(self, path: str, flavour: Flavour) -> Model:
         stamp = stamp_of(path)
         if self.stamps.setdefault(path, stamp) != stamp:
             self.keep(set(self.stamps) - {path})
             self.stamps[path] = stamp
         key = path, flavour.name
         if key in self.models or stamp is None or stamp[0] < LARGE:
-            return super().model(path, flavour)
+            return super().read_model(path, flavour)
         if key not in self.loading:
             self.loading[key] = None
             threading.Thread(target=self.load, args=(key, flavour), daemon=True).start()
@@ -76,7 +76,7 @@ class EditorWorkspace(Workspace):
     def load(self, key: tuple[str, str], flavour: Flavour) -> None:
         """Read a large model; runs in a thread of its own, so that other files don't wait for it."""
         try:
-            super().model(key[0], flavour)
+            super().read_model(key[0], flavour)
             self.loading.pop(key, None)
         except Failure as failure:
             self.loading[key] = failure
@@ -91,7 +91,7 @@ class EditorWorkspace(Workspace):
                 for key in [key for key in cache if key[0] == path]:
                     del cache[key]
 
-    def changed(self) -> list[str]:
+    def list_changed(self) -> list[str]:
         return [path for path, stamp in self.stamps.items() if stamp_of(path) != stamp]
 
 
@@ -118,11 +118,11 @@ class Analysis:
         self.problem: str | None = None  # why the file can't be looked at on its model
         self.is_waiting: bool = False
         try:
-            self.file: ConfigFile = workspace.file(text.text, self.name)
+            self.file: ConfigFile = workspace.open_text(text.text, self.name)
         except Failure as failure:
             self.is_waiting = isinstance(failure, Waiting)
             self.problem = None if self.is_waiting else str(failure)
-            self.file = workspace.file_alone(text.text, self.name)
+            self.file = workspace.open_alone(text.text, self.name)
         self.earlier: Document[Any] | None = earlier
         self.flavour: Flavour = self.file.flavour
         self.layers: Layers | None = self.file.layers
@@ -153,7 +153,7 @@ class Analysis:
             return None
         return Resolver(document, self.file.rules, self.flavour)
 
-    def layer(self, name: str | None) -> Layer | None:
+    def find_layer(self, name: str | None) -> Layer | None:
         return next((layer for layer in self.layers or () if layer.name == name), None)
 
 
@@ -163,7 +163,7 @@ class Analysis:
 def diagnostic_of(analysis: Analysis, diagnostic: Diagnostic) -> dict[str, Any]:
     """Return a diagnostic as the protocol has it; one that has no place stands at the beginning."""
     span = diagnostic.span
-    place = analysis.text.range(0, 0) if span is None else analysis.text.span_range(span)
+    place = analysis.text.range(0, 0) if span is None else analysis.text.range_of_span(span)
     message = escape_controls(diagnostic.message) + ("\n" + escape_controls(diagnostic.hint) if diagnostic.hint else "")
     found: dict[str, Any] = {
         "range": place,

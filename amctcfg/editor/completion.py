@@ -8,9 +8,9 @@ from typing import Any, Iterator
 
 from ..diagnostics.words import pluralize
 from ..flavours.layer import Layer
-from ..flavours.requirement import default_words
+from ..flavours.requirement import write_default
 from ..messages.kinds import BOOL, STRING, Enum
-from ..messages.meanings import field_meanings
+from ..messages.meanings import read_field_meanings
 from .analysis import Analysis
 from .outline import NAMES_OF_TYPES, OutlineNode
 
@@ -19,21 +19,21 @@ MOST_COMPLETIONS = 200
 KIND_FIELD, KIND_VALUE, KIND_ENUM, KIND_LAYER, KIND_TYPE = 5, 12, 20, 21, 7
 
 
-def completion(analysis: Analysis, offset: int, snippets: bool) -> dict[str, Any]:
+def complete(analysis: Analysis, offset: int, snippets: bool) -> dict[str, Any]:
     """List what may stand at a place. The list is never complete: what is typed next is asked about again."""
     outline = analysis.outline
     if any(start < offset <= end for start, end in outline.comments):
         return {"isIncomplete": False, "items": []}
-    message = outline.inside(offset)
-    node = value_node(message, offset)
+    message = outline.find_innermost(offset)
+    node = find_value_node(message, offset)
     if node is not None or message.is_list:
-        items = values(analysis, message, node, offset)
+        items = complete_values(analysis, message, node, offset)
     else:
         items = offer_fields(analysis, message, offset, snippets)
     return {"isIncomplete": True, "items": list(items)[:MOST_COMPLETIONS]}
 
 
-def value_node(message: OutlineNode, offset: int) -> OutlineNode | None:
+def find_value_node(message: OutlineNode, offset: int) -> OutlineNode | None:
     """Find the field whose value a place is in, or behind whose colon it is."""
     for number, child in enumerate(message.children):
         if child.value is not None and child.value_start <= offset <= child.value_end:
@@ -52,12 +52,12 @@ def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets
     typed = analysis.outline.at(offset)
     start, end = (offset, offset) if typed is None else (typed.start, typed.name_end)
     has_value = typed is not None and (typed.has_colon or typed.opening is not None)
-    for name, meaning in field_meanings(message.message).items():
+    for name, meaning in read_field_meanings(message.message).items():
         spec = message.message.__schema__.fields[name]
         if name in there and spec.label != "repeated":
             continue
         written = name if has_value else write_field(name, spec, snippets)
-        item = make_item(analysis, (start, end), name, KIND_FIELD, detail(spec), written)
+        item = make_item(analysis, (start, end), name, KIND_FIELD, describe_field(spec), written)
         item["documentation"] = {"kind": "markdown", "value": meaning}
         if snippets and not has_value:
             item["insertTextFormat"] = 2
@@ -81,19 +81,21 @@ def write_field(name: str, spec: Any, snippets: bool) -> str:
         return name + ': "$0"'
     if spec.kind is BOOL or isinstance(spec.kind, Enum):
         return name + ": ${1|" + ",".join(choices_of(spec)) + "|}"
-    return "{}: ${{1:{}}}".format(name, default_words(spec) or spec.kind.example)
+    return "{}: ${{1:{}}}".format(name, write_default(spec) or spec.kind.example)
 
 
-def detail(spec: Any) -> str:
+def describe_field(spec: Any) -> str:
     parts = ["{} {}".format(spec.label, spec.kind_name)]
-    if default_words(spec):
-        parts.append("default {}".format(default_words(spec)))
+    if write_default(spec):
+        parts.append("default {}".format(write_default(spec)))
     if spec.within is not None:
         parts.append(spec.within.words)
     return ", ".join(parts)
 
 
-def values(analysis: Analysis, message: OutlineNode, node: OutlineNode | None, offset: int) -> Iterator[dict[str, Any]]:
+def complete_values(
+    analysis: Analysis, message: OutlineNode, node: OutlineNode | None, offset: int
+) -> Iterator[dict[str, Any]]:
     spec = node.spec if node is not None else None
     if spec is None and message.is_list:
         spec = message.spec
@@ -105,11 +107,11 @@ def values(analysis: Analysis, message: OutlineNode, node: OutlineNode | None, o
     if spec.kind is not STRING:
         for choice in choices_of(spec):
             kind = KIND_ENUM if isinstance(spec.kind, Enum) else KIND_VALUE
-            words = "the default" if choice == default_words(spec) else ""
+            words = "the default" if choice == write_default(spec) else ""
             yield make_item(analysis, place, choice, kind, words, blank + choice)
         return
     typed = analysis.text.text[place[0] + 1 : offset] if value is not None else ""
-    for label, kind, words in names_for(analysis, spec.name, message, node):
+    for label, kind, words in offer_names(analysis, spec.name, message, node):
         if typed.lower() in label.lower():
             item = make_item(analysis, place, label, kind, words, blank + STRING.format(label))
             yield dict(item, filterText=value or label)
@@ -120,10 +122,10 @@ def choices_of(spec: Any) -> tuple[str, ...]:
         return "true", "false"
     if isinstance(spec.kind, Enum):
         return spec.kind.names
-    return (default_words(spec),) if default_words(spec) else ()
+    return (write_default(spec),) if write_default(spec) else ()
 
 
-def names_for(
+def offer_names(
     analysis: Analysis, field: str, message: OutlineNode, node: OutlineNode | None
 ) -> Iterator[tuple[str, int, str]]:
     """Yield the names that may stand in a field and are not listed yet."""

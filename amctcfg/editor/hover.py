@@ -8,12 +8,12 @@ from typing import Any
 
 from ..diagnostics.words import as_block, as_code, list_words, pluralize
 from ..flavours.layer import Layer
-from ..messages.meanings import field_meanings
+from ..messages.meanings import read_field_meanings
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE
 from ..tools.explaining import Explanation
 from .analysis import Analysis
-from .completion import detail
-from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, child_text
+from .completion import describe_field
+from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, find_child_text
 
 MOST_LISTED = 20
 
@@ -25,32 +25,32 @@ def hover(analysis: Analysis, offset: int) -> dict[str, Any] | None:
         return None
     place = analysis.text.range(node.value_start, node.value_end)
     if node.name is not None and offset <= node.name_end:
-        place, words = analysis.text.range(node.start, node.name_end), field_words(analysis, node)
+        place, words = analysis.text.range(node.start, node.name_end), hover_field(analysis, node)
     elif node.text is not None and node.field in NAMES_OF_LAYERS:
-        words = layer_words(analysis, node.text)
+        words = hover_layer(analysis, node.text)
     elif node.text is not None and node.field in NAMES_OF_TYPES:
-        words = type_words(analysis, node.text)
+        words = hover_type(analysis, node.text)
     else:
-        words = field_words(analysis, node)
+        words = hover_field(analysis, node)
     return None if words is None else {"contents": {"kind": "markdown", "value": words}, "range": place}
 
 
-def field_words(analysis: Analysis, node: OutlineNode) -> str | None:
+def hover_field(analysis: Analysis, node: OutlineNode) -> str | None:
     if node.spec is None:
         return None
     holder = node.parent
     while holder is not None and holder.is_list:
         holder = holder.parent
     message = holder.message if holder is not None else None
-    meaning = field_meanings(message or analysis.flavour.config).get(node.spec.name, "")
-    words = "**{}**: {}\n\n{}".format(node.spec.name, detail(node.spec), meaning)
-    found = layers_of_block(analysis, node)
+    meaning = read_field_meanings(message or analysis.flavour.config).get(node.spec.name, "")
+    words = "**{}**: {}\n\n{}".format(node.spec.name, describe_field(node.spec), meaning)
+    found = find_layers_of_block(analysis, node)
     if found is None:
         return words
     return "{}\n\n{}".format(words, count_layers(found) if found else "No layer of the model gets this block.")
 
 
-def layers_of_block(analysis: Analysis, node: OutlineNode) -> list[Layer] | None:
+def find_layers_of_block(analysis: Analysis, node: OutlineNode) -> list[Layer] | None:
     """Find the quantized layers that have the block at a node, also one that is being written; None without a model."""
     resolver, layers = analysis.resolver, analysis.layers
     if resolver is None or layers is None:
@@ -59,10 +59,10 @@ def layers_of_block(analysis: Analysis, node: OutlineNode) -> list[Layer] | None
         node = node.parent
     quantized = [layer for layer in layers if resolver.merge(layer).quant_enable]
     if node.field == OF_LAYER:
-        return [layer for layer in quantized if layer.name == child_text(node, "layer_name")]
+        return [layer for layer in quantized if layer.name == find_child_text(node, "layer_name")]
     others = [layer for layer in quantized if layer.name not in resolver.names]
     if node.field == OF_TYPE:
-        return [layer for layer in others if layer.type == child_text(node, "layer_type")]
+        return [layer for layer in others if layer.type == find_child_text(node, "layer_type")]
     return [layer for layer in others if layer.type not in resolver.types] if node.field == COMMON else None
 
 
@@ -72,17 +72,17 @@ def count_layers(layers: list[Layer]) -> str:
     return "{} of the model{}".format(pluralize(len(layers), "layer"), names)
 
 
-def layer_words(analysis: Analysis, name: str) -> str | None:
-    layer = analysis.layer(name)
+def hover_layer(analysis: Analysis, name: str) -> str | None:
+    layer = analysis.find_layer(name)
     if layer is None:
         return None if analysis.layers is None else "The model has no layer of this name."
     resolver = analysis.resolver
     if resolver is None:
         return "{} ({})".format(as_code(layer.name), as_code(layer.type))
-    return as_block(Explanation(resolver, resolver.merge(layer), name=analysis.name).text())
+    return as_block(Explanation(resolver, resolver.merge(layer), name=analysis.name).write_text())
 
 
-def type_words(analysis: Analysis, name: str) -> str | None:
+def hover_type(analysis: Analysis, name: str) -> str | None:
     described = analysis.flavour.types.get(name)
     if described is None:
         return "{} has no layer type of this name.".format(analysis.flavour.name)
@@ -94,7 +94,7 @@ def type_words(analysis: Analysis, name: str) -> str | None:
     return words
 
 
-def inlay_hints(analysis: Analysis, start: int, end: int) -> list[dict[str, Any]]:
+def list_inlay_hints(analysis: Analysis, start: int, end: int) -> list[dict[str, Any]]:
     """Say behind the name of an override how many layers get it: `→ 13 layers`, `→ nothing`."""
     resolver, layers = analysis.resolver, analysis.layers
     if resolver is None or layers is None:

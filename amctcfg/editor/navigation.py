@@ -11,7 +11,7 @@ from ..diagnostics.words import escape_controls
 from ..messages.kinds import BOOL, STRING, Enum
 from ..resolve.resolver import OF_LAYER, OF_TYPE
 from .analysis import Analysis
-from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, child_text
+from .outline import NAMES_OF_LAYERS, NAMES_OF_TYPES, OutlineNode, find_child_text
 
 SYMBOL_OBJECT, SYMBOL_FIELD, SYMBOL_ARRAY = 19, 8, 18
 DEEPEST_SYMBOL = 50  # levels of symbols; clients and the JSON of an answer have limits, too
@@ -21,14 +21,14 @@ DEPRECATED = 1  # the first modifier: themes strike out what the model does not 
 LEGEND: dict[str, tuple[str, ...]] = {"tokenTypes": TOKENS, "tokenModifiers": ("deprecated",)}
 
 
-def document_symbols(analysis: Analysis) -> list[dict[str, Any]]:
-    return [symbol(analysis, node) for node in analysis.outline.root.children if node.name]
+def list_symbols(analysis: Analysis) -> list[dict[str, Any]]:
+    return [make_symbol(analysis, node) for node in analysis.outline.root.children if node.name]
 
 
-def symbol(analysis: Analysis, node: OutlineNode, depth: int = 0) -> dict[str, Any]:
+def make_symbol(analysis: Analysis, node: OutlineNode, depth: int = 0) -> dict[str, Any]:
     text = analysis.text
     name = node.name or "element"
-    key = child_text(node, "layer_name") or child_text(node, "layer_type")
+    key = find_child_text(node, "layer_name") or find_child_text(node, "layer_type")
     found: dict[str, Any] = {
         "name": name,
         "detail": escape_controls(key or node.value or ""),
@@ -38,11 +38,11 @@ def symbol(analysis: Analysis, node: OutlineNode, depth: int = 0) -> dict[str, A
     }
     inner = [child for child in node.children if child.name or child.opening is not None]
     if inner and depth < DEEPEST_SYMBOL:
-        found["children"] = [symbol(analysis, child, depth + 1) for child in inner]
+        found["children"] = [make_symbol(analysis, child, depth + 1) for child in inner]
     return found
 
 
-def folding_ranges(analysis: Analysis) -> list[dict[str, Any]]:
+def list_folding_ranges(analysis: Analysis) -> list[dict[str, Any]]:
     text = analysis.text
     found: list[dict[str, Any]] = []
     for node in analysis.outline.walk():
@@ -58,11 +58,11 @@ def folding_ranges(analysis: Analysis) -> list[dict[str, Any]]:
     return found
 
 
-def semantic_tokens(analysis: Analysis, start: int = 0, end: int = sys.maxsize) -> dict[str, Any]:
+def encode_tokens(analysis: Analysis, start: int = 0, end: int = sys.maxsize) -> dict[str, Any]:
     """Return the tokens of a stretch of the text, as the protocol packs them: each relative to the one before."""
     data: list[int] = []
     line = character = 0
-    for first, last, kind, modifiers in sorted(tokens(analysis)):
+    for first, last, kind, modifiers in sorted(iter_tokens(analysis)):
         if last <= start or first >= end:
             continue
         place, behind = analysis.text.position(first), analysis.text.position(last)
@@ -75,7 +75,7 @@ def semantic_tokens(analysis: Analysis, start: int = 0, end: int = sys.maxsize) 
     return {"data": data}
 
 
-def tokens(analysis: Analysis) -> Iterator[tuple[int, int, str, int]]:
+def iter_tokens(analysis: Analysis) -> Iterator[tuple[int, int, str, int]]:
     """Yield the start and the end of each word, its kind, and its modifiers."""
     names = None if analysis.layers is None else {layer.name for layer in analysis.layers}
     for start, end in analysis.outline.comments:
@@ -84,12 +84,12 @@ def tokens(analysis: Analysis) -> Iterator[tuple[int, int, str, int]]:
         if node.name:
             yield node.start, node.name_end, "property", 0
         if node.value is not None:
-            kind = kind_of_value(node)
+            kind = classify_value(node)
             absent = kind == "variable" and names is not None and node.text not in names
             yield node.value_start, node.value_end, kind, DEPRECATED if absent else 0
 
 
-def kind_of_value(node: OutlineNode) -> str:
+def classify_value(node: OutlineNode) -> str:
     if node.field in NAMES_OF_LAYERS and node.text is not None:
         return "variable"
     if node.field in NAMES_OF_TYPES and node.text is not None:
@@ -110,9 +110,9 @@ def name_at(analysis: Analysis, offset: int) -> OutlineNode | None:
     return node if node.value_start <= offset else None
 
 
-def definition(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
+def find_definition(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
     """Go from an override to the blocks that it shadows, from a layer's name to the blocks that it could have."""
-    override: OutlineNode | None = analysis.outline.at(offset) or analysis.outline.inside(offset)
+    override: OutlineNode | None = analysis.outline.at(offset) or analysis.outline.find_innermost(offset)
     while override is not None and override.field not in (OF_LAYER, OF_TYPE):
         override = override.parent
     document, resolver, named = analysis.document, analysis.resolver, name_at(analysis, offset)
@@ -123,16 +123,16 @@ def definition(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
     if override is None:
         name = named.text if named is not None else None
     elif override.field == OF_TYPE:
-        layer_type = child_text(override, "layer_type")
+        layer_type = find_child_text(override, "layer_type")
     else:
-        name = child_text(override, "layer_name")
-    layer = analysis.layer(name)
-    tiers = resolver.tiers_of(name, layer_type if layer is None else layer.type)
+        name = find_child_text(override, "layer_name")
+    layer = analysis.find_layer(name)
+    tiers = resolver.list_tiers_by_name(name, layer_type if layer is None else layer.type)
     spans = [document.mark(tier.path[:2]) for tier in (tiers if override is None else tiers[1:])]
-    return [{"uri": analysis.uri, "range": analysis.text.span_range(span)} for span in spans]
+    return [{"uri": analysis.uri, "range": analysis.text.range_of_span(span)} for span in spans]
 
 
-def references(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
+def find_references(analysis: Analysis, offset: int) -> list[dict[str, Any]]:
     """Find all places that name the same layer, or the same type."""
     node = name_at(analysis, offset)
     if node is None:

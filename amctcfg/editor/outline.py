@@ -145,23 +145,25 @@ class Outline:
             yield node
             pending.extend(reversed(node.children))
 
-    def inside(self, offset: int) -> OutlineNode:
+    def find_innermost(self, offset: int) -> OutlineNode:
         """Find the innermost message or list that an offset is in."""
         node = self.root
         while True:
-            around = [c for c in node.children if c.opening is not None and c.opening <= offset <= self._closing(c)]
+            around = [
+                c for c in node.children if c.opening is not None and c.opening <= offset <= self._find_closing(c)
+            ]
             if not around:
                 return node
             node = around[0]
 
-    def _closing(self, node: OutlineNode) -> int:
+    def _find_closing(self, node: OutlineNode) -> int:
         """Return the offset in front of the closing bracket; the end where there is none."""
         is_closed = self.text[node.end - 1 : node.end] in ("}", ">", "]") and node.end > (node.opening or 0)
         return node.end - is_closed
 
     def at(self, offset: int) -> OutlineNode | None:
         """Find the field whose name or scalar an offset is on."""
-        node = self.inside(offset)
+        node = self.find_innermost(offset)
         for child in node.children:
             if child.name is not None and child.start <= offset <= child.name_end:
                 return child
@@ -170,5 +172,5 @@ class Outline:
         return None
 
 
-def child_text(node: OutlineNode, field: str) -> str | None:
+def find_child_text(node: OutlineNode, field: str) -> str | None:
     return next((child.text for child in node.children if child.name == field), None)

@@ -20,11 +20,11 @@ from ..documents.document import Document
 from ..workspace.failure import Failure
 from ..workspace.workspace import Options
 from . import protocol
-from .actions import code_actions, formatting
+from .actions import format_stretch, list_actions
 from .analysis import Analysis, EditorWorkspace, diagnostic_of, read_settings
-from .completion import completion
-from .hover import hover, inlay_hints
-from .navigation import LEGEND, definition, document_symbols, folding_ranges, references, semantic_tokens
+from .completion import complete
+from .hover import hover, list_inlay_hints
+from .navigation import LEGEND, encode_tokens, find_definition, find_references, list_folding_ranges, list_symbols
 from .protocol import END_OF_INPUT, ResponseError, read_frame, write_frame
 from .text import ENCODINGS, Text
 
@@ -103,7 +103,7 @@ class Server:
         threading.Thread(target=self.read, daemon=True).start()
         while True:
             try:
-                message = self.incoming.get(timeout=self.patience())
+                message = self.incoming.get(timeout=self.measure_patience())
             except queue.Empty:
                 self.at_rest()
                 continue
@@ -139,7 +139,7 @@ class Server:
                 self.waiting[message["id"]] = False
             self.incoming.put(message)
 
-    def patience(self) -> float:
+    def measure_patience(self) -> float:
         """Return how long to wait for the next message before a file is due."""
         due = [due for file in self.files.values() for due in (file.due, file.problem_due)]
         return max(min([*due, self.watched + WATCH]) - time.monotonic(), 0)
@@ -153,12 +153,12 @@ class Server:
                 return  # what has come meanwhile is first
             if file.problem_due <= now:
                 file.problem_due = NEVER
-                self.show_problem(self.analysis(file).problem)
+                self.show_problem(self.analyse(file).problem)
         if now >= self.watched + WATCH:
             self.watched = now
             analyses = [file.analysis for file in self.files.values() if file.analysis is not None]
             self.workspace.keep({analysis.file.model.path for analysis in analyses if analysis.file.model is not None})
-            if self.workspace.changed():
+            if self.workspace.list_changed():
                 self.recheck()
 
     def recheck(self) -> None:
@@ -170,7 +170,7 @@ class Server:
     def publish(self, file: File) -> None:
         file.due = NEVER
         try:
-            analysis = self.analysis(file)
+            analysis = self.analyse(file)
             found = [diagnostic_of(analysis, diagnostic) for diagnostic in analysis.diagnostics]
         except Exception:
             traceback.print_exc(file=sys.stderr)
@@ -186,7 +186,7 @@ class Server:
             params["version"] = file.version
         self.notify("textDocument/publishDiagnostics", params)
 
-    def analysis(self, file: File) -> Analysis:
+    def analyse(self, file: File) -> Analysis:
         if file.analysis is None:
             if file.earlier is None and file.text is not file.opened:  # edited before anybody looked
                 file.earlier = Analysis(file.opened, file.uri, self.workspace).document
@@ -220,16 +220,16 @@ class Server:
                 self.refuse(None, ResponseError(protocol.INVALID_REQUEST, "a message is an object with a method"))
             return
         if "id" in message:
-            self.request(message)
+            self.handle_request(message)
             return
         try:
-            self.notification(message["method"], message.get("params"))
+            self.handle_notification(message["method"], message.get("params"))
         except PARAMETERS as error:  # a bad notification has no answer
             sys.stderr.write("amctcfg lsp: {!a} is ignored: {!a}\n".format(message["method"][:80], error))
         except Exception:
             traceback.print_exc(file=sys.stderr)
 
-    def request(self, message: dict[str, Any]) -> None:
+    def handle_request(self, message: dict[str, Any]) -> None:
         identifier = message["id"]
         is_cancelled = isinstance(identifier, (int, str)) and self.waiting.pop(identifier, False)
         try:
@@ -259,7 +259,7 @@ class Server:
             raise ResponseError(protocol.INVALID_REQUEST, "the session has begun already")
         return REQUESTS[method](self, params)
 
-    def notification(self, method: str, params: Any) -> None:
+    def handle_notification(self, method: str, params: Any) -> None:
         if not self.initialized or self.shut_down:
             return
         if method == "textDocument/didOpen":
@@ -270,7 +270,7 @@ class Server:
             self.files[document["uri"]] = File(document["uri"], text, document.get("version"))
         elif method == "textDocument/didChange":
             file = self.files[params["textDocument"]["uri"]]
-            file.change(file.text.changed(params["contentChanges"]), params["textDocument"].get("version"))
+            file.change(file.text.apply_changes(params["contentChanges"]), params["textDocument"].get("version"))
         elif method == "textDocument/didClose":
             file = self.files.pop(params["textDocument"]["uri"])
             self.notify("textDocument/publishDiagnostics", {"uri": file.uri, "diagnostics": []})
@@ -316,7 +316,7 @@ class Server:
         uri = params["textDocument"]["uri"]
         if uri not in self.files:
             raise ResponseError(protocol.REQUEST_FAILED, "this file is not open: {}".format(uri))
-        return self.analysis(self.files[uri])
+        return self.analyse(self.files[uri])
 
     def find_place(self, params: Any) -> tuple[Analysis, int]:
         """Return the file and the offset that a request is about."""
@@ -328,9 +328,9 @@ class Server:
         start, end = (analysis.text.offset(params["range"][side]) for side in ("start", "end"))
         return analysis, start, end
 
-    def hints(self, params: Any) -> Any:
+    def list_hints(self, params: Any) -> Any:
         stretch = self.find_stretch(params)
-        return inlay_hints(*stretch) if self.wants_hints else []
+        return list_inlay_hints(*stretch) if self.wants_hints else []
 
     def rename(self, params: Any) -> Any:
         words = "names of layers and types are the model's: rename the node in the model, then change them here"
@@ -340,20 +340,20 @@ class Server:
 REQUESTS: dict[str, Callable[[Server, Any], Any]] = {
     "initialize": Server.initialize,
     "shutdown": Server.shutdown,
-    "textDocument/completion": lambda server, params: completion(*server.find_place(params), server.snippets),
+    "textDocument/completion": lambda server, params: complete(*server.find_place(params), server.snippets),
     "textDocument/hover": lambda server, params: hover(*server.find_place(params)),
-    "textDocument/definition": lambda server, params: definition(*server.find_place(params)),
-    "textDocument/references": lambda server, params: references(*server.find_place(params)),
-    "textDocument/documentSymbol": lambda server, params: document_symbols(server.open_file(params)),
-    "textDocument/foldingRange": lambda server, params: folding_ranges(server.open_file(params)),
-    "textDocument/inlayHint": Server.hints,
-    "textDocument/semanticTokens/full": lambda server, params: semantic_tokens(server.open_file(params)),
-    "textDocument/semanticTokens/range": lambda server, params: semantic_tokens(*server.find_stretch(params)),
-    "textDocument/codeAction": lambda server, params: code_actions(
+    "textDocument/definition": lambda server, params: find_definition(*server.find_place(params)),
+    "textDocument/references": lambda server, params: find_references(*server.find_place(params)),
+    "textDocument/documentSymbol": lambda server, params: list_symbols(server.open_file(params)),
+    "textDocument/foldingRange": lambda server, params: list_folding_ranges(server.open_file(params)),
+    "textDocument/inlayHint": Server.list_hints,
+    "textDocument/semanticTokens/full": lambda server, params: encode_tokens(server.open_file(params)),
+    "textDocument/semanticTokens/range": lambda server, params: encode_tokens(*server.find_stretch(params)),
+    "textDocument/codeAction": lambda server, params: list_actions(
         *server.find_stretch(params), (params.get("context") or {}).get("only")
     ),
-    "textDocument/formatting": lambda server, params: formatting(server.open_file(params)),
-    "textDocument/rangeFormatting": lambda server, params: formatting(*server.find_stretch(params)),
+    "textDocument/formatting": lambda server, params: format_stretch(server.open_file(params)),
+    "textDocument/rangeFormatting": lambda server, params: format_stretch(*server.find_stretch(params)),
     "textDocument/prepareRename": Server.rename,
     "textDocument/rename": Server.rename,
 }

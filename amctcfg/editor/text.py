@@ -35,24 +35,24 @@ class Text:
             return len(self.text)
         start = self.starts[line]
         length = len(self.text[start : self.end_of(line)].rstrip("\r\n"))
-        column = units if self.counts_characters else bisect.bisect_left(self.marks(line), units)
+        column = units if self.counts_characters else bisect.bisect_left(self.measure_marks(line), units)
         return start + min(column, length)
 
     def position(self, offset: int) -> dict[str, int]:
         line = bisect.bisect_right(self.starts, offset) - 1
         column = offset - self.starts[line]
-        return {"line": line, "character": column if self.counts_characters else self.marks(line)[column]}
+        return {"line": line, "character": column if self.counts_characters else self.measure_marks(line)[column]}
 
-    def marks(self, line: int) -> list[int]:
+    def measure_marks(self, line: int) -> list[int]:
         if line not in self._marks:
-            widths = map(self.width, self.text[self.starts[line] : self.end_of(line)])
+            widths = map(self.width_of, self.text[self.starts[line] : self.end_of(line)])
             self._marks[line] = [0, *itertools.accumulate(widths)]
         return self._marks[line]
 
     def end_of(self, line: int) -> int:
         return self.starts[line + 1] if line + 1 < len(self.starts) else len(self.text)
 
-    def width(self, character: str) -> int:
+    def width_of(self, character: str) -> int:
         if self.encoding == "utf-8":
             return len(character.encode("utf-8", "surrogatepass"))
         return 2 if ord(character) > 0xFFFF else 1
@@ -60,15 +60,17 @@ class Text:
     def range(self, start: int, end: int) -> dict[str, Any]:
         return {"start": self.position(start), "end": self.position(end)}
 
-    def span_range(self, span: Span) -> dict[str, Any]:
+    def range_of_span(self, span: Span) -> dict[str, Any]:
         """Return the range of a span of ours, whose lines end at line feeds only."""
-        return self.range(self.span_offset(span.line, span.column), self.span_offset(span.end_line, span.end_column))
+        return self.range(
+            self.offset_of_span(span.line, span.column), self.offset_of_span(span.end_line, span.end_column)
+        )
 
-    def span_offset(self, line: int, column: int) -> int:
-        is_there = line <= len(self.source.line_starts())  # the span may be of an earlier text
+    def offset_of_span(self, line: int, column: int) -> int:
+        is_there = line <= len(self.source.find_line_starts())  # the span may be of an earlier text
         return min(self.source.offset(line, column), len(self.text)) if is_there else len(self.text)
 
-    def changed(self, changes: Sequence[dict[str, Any]]) -> Text:
+    def apply_changes(self, changes: Sequence[dict[str, Any]]) -> Text:
         """Apply the changes of a notification, one after the other."""
         current = self
         for change in changes:
@@ -86,7 +88,7 @@ class Text:
         return {"range": self.range(edit.start, edit.end), "newText": edit.text}
 
 
-def whole_edit(before: str, after: str) -> list[Edit]:
+def make_edit(before: str, after: str) -> list[Edit]:
     """Make the edit that turns one text into another, without what both ends share; none if they are equal."""
     if before == after:
         return []

@@ -32,24 +32,24 @@ class Registry(Base):
 
     def __getitem__(self, name: str) -> Flavour:
         if name not in self.found:
-            module = self.present()[name]
+            module = self.find_modules()[name]
             self.found[name] = getattr(importlib.import_module("." + module, __name__), module.upper())
         return self.found[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.present())
+        return iter(self.find_modules())
 
     def __len__(self) -> int:
-        return len(self.present())
+        return len(self.find_modules())
 
     def __repr__(self) -> str:
         return "<flavours {}>".format(", ".join(self))
 
-    def newest(self) -> list[Flavour]:
+    def list_newest(self) -> list[Flavour]:
         """Return the flavours without their older versions, which have no types of their own."""
         return [self[name] for name in self if name in NEWEST]
 
-    def present(self) -> dict[str, str]:
+    def find_modules(self) -> dict[str, str]:
         if not self.modules:
             from importlib.util import find_spec
 

@@ -105,14 +105,14 @@ PARTS_8: Mapping[str, Mapping[str, Items]] = {
 }
 
 
-def removed_nuq(older: str) -> tuple[tuple[str, str], ...]:
+def word_removed_nuq(older: str) -> tuple[tuple[str, str], ...]:
     """Word what became of non-uniform quantization, which the flavour `older` has."""
     reads = "'# amctcfg: flavour={}' in the first line reads the file as of 8.5".format(older)
     words = "non-uniform quantization is gone from the pages of 9.0 on: delete it; {}".format(reads)
     return ("nuq_config", words), ("nuq_quantize", words)
 
 
-def undocumented(flavour: str) -> tuple[tuple[str, str], ...]:
+def word_undocumented(flavour: str) -> tuple[tuple[str, str], ...]:
     """Word what the pages of a flavour don't say about the fields of others."""
     others = {"quant_bits": "pytorch and ge have", "dst_type": "pytorch and ge have", "ada_quantize": "pytorch has"}
     words = "whether {} has it is not documented; {} it"

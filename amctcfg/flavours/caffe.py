@@ -8,7 +8,7 @@ from ..messages.field import Interval, optional, repeated, required
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import message
 from . import algorithms, common
-from .algorithms import PARTS_8, HFMGQuantize, removed_nuq
+from .algorithms import PARTS_8, HFMGQuantize, word_removed_nuq
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .json_layout import Layout
@@ -86,7 +86,7 @@ CAFFE: Flavour[AMCTConfig] = Flavour(
         globals=("version", "batch_num", "activation_offset", "joint_quant", "do_fusion", "skip_fusion_layers"),
         parts=PARTS_8,
     ),
-    removed_fields=removed_nuq("caffe-8.5"),
+    removed_fields=word_removed_nuq("caffe-8.5"),
     deprecated_fields=(
         ("conv_calibration_config", "write common_config"),
         ("fc_calibration_config", "write an override_layer_types for InnerProduct, and one for Pooling"),

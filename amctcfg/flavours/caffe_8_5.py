@@ -8,7 +8,7 @@ from ..messages.message import message
 from . import caffe
 from .algorithms import NUQConfig, NUQuantize
 from .caffe import ARQuantize, CalibrationConfig, FMRQuantize, HFMGQuantize, OverrideLayer, OverrideLayerType
-from .flavour import Flavour, older_version
+from .flavour import Flavour, derive_older_version
 
 __all__ = [
     "CAFFE_8_5",
@@ -30,7 +30,7 @@ class AMCTConfig(caffe.AMCTConfig):
     """Non-uniform quantization: read, kept and printed."""
 
 
-CAFFE_8_5: Flavour[AMCTConfig] = older_version(
+CAFFE_8_5: Flavour[AMCTConfig] = derive_older_version(
     caffe.CAFFE,
     "8.5",
     AMCTConfig,

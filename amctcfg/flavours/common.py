@@ -10,7 +10,7 @@ from __future__ import annotations
 from .._typing import TYPE_CHECKING
 from ..messages.field import POSITIVE, Interval, optional
 from ..messages.kinds import BOOL, FLOAT
-from ..messages.message import Message, message, out_of_range
+from ..messages.message import Message, message, word_out_of_range
 from .json_layout import Constant, Value, Values
 from .requirement import ASYMMETRIC, CHANNEL_WISE, ERROR, KEEP, Requirement, facts
 
@@ -106,17 +106,19 @@ class FMRQuantize(Message):
         if start >= end:
             if "search_range_start" in values:
                 wanted = "less than search_range_end, {}{}".format(end, by_default("search_range_end", values))
-                return (out_of_range("search_range_start", start, wanted),)
+                return (word_out_of_range("search_range_start", start, wanted),)
             wanted = "greater than search_range_start, {} by default".format(start)
-            return (out_of_range("search_range_end", end, wanted),)
+            return (word_out_of_range("search_range_end", end, wanted),)
         if step is None or not exceeds(step, start, end):
             return ()
         name = next(name for name in reversed(SEARCH) if name in values)
         if name == "search_step":
-            wanted = "at most {}, the width of the search range from {} to {}".format(width(start, end), start, end)
-            return (out_of_range(name, step, wanted),)
+            wanted = "at most {}, the width of the search range from {} to {}".format(
+                subtract_exactly(start, end), start, end
+            )
+            return (word_out_of_range(name, step, wanted),)
         wanted = "such that it leaves room for search_step, {}{}".format(step, by_default("search_step", values))
-        return (out_of_range(name, values[name], wanted),)
+        return (word_out_of_range(name, values[name], wanted),)
 
 
 SEARCH = ("search_range_start", "search_range_end", "search_step")
@@ -133,10 +135,10 @@ def exceeds(step: float, start: float, end: float) -> bool:
         return False
     from decimal import Decimal  # seldom needed, and slow to import
 
-    return bool(Decimal(repr(step)) > width(start, end))
+    return bool(Decimal(repr(step)) > subtract_exactly(start, end))
 
 
-def width(start: float, end: float) -> Any:
+def subtract_exactly(start: float, end: float) -> Any:
     from decimal import Decimal  # seldom needed, and slow to import
 
     return (Decimal(repr(end)) - Decimal(repr(start))).normalize()

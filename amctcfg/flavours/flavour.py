@@ -197,7 +197,7 @@ def require_flavour(flavour: Any) -> None:
         raise TypeError("flavour has to be a Flavour, such as amctcfg.FLAVOURS['pytorch'], not {!r}".format(flavour))
 
 
-def older_version(newer: Flavour[Any], version: str, config: type[C_co], **facts: Any) -> Flavour[C_co]:
+def derive_older_version(newer: Flavour[Any], version: str, config: type[C_co], **facts: Any) -> Flavour[C_co]:
     """Return the flavour of an older version: what a newer one is, but for its messages and some facts."""
     return dataclasses.replace(
         newer, name="{}-{}".format(newer.name, version), config=config, **dict({"versions": version}, **facts)

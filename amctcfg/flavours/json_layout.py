@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         @property
         def words(self) -> str: ...  # the value, as a message shows it
         def replace(self: P, value: Any) -> P: ...
-        def elements(self: P) -> Sequence[P]: ...
+        def list_elements(self: P) -> Sequence[P]: ...
         def report(self, code: str, message: str) -> None: ...
 
     Items = Mapping[str, "Item"]  # what stands at each key
@@ -79,7 +79,7 @@ class Values(Item):
         return [values[name] for name in self.fields]
 
     def read(self, place: P) -> dict[str, P]:
-        elements = place.elements()
+        elements = place.list_elements()
         if len(elements) == len(self.fields):
             return dict(zip(self.fields, elements))
         ends = ", ".join(name.rpartition("_")[2] for name in self.fields)

@@ -60,7 +60,7 @@ class Traits(NamedTuple):
         """Tell whether it is a convolution with a filter of its own for each input channel."""
         return self.group > 1 and self.channels[:1] == (self.group,)
 
-    def notes(self) -> list[str]:
+    def list_notes(self) -> list[str]:
         """Say in words what is special."""
         found = ["product of two variables"] if self.two_variable else []
         if self.runtime_weight is not None:

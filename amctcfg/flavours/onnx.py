@@ -8,7 +8,15 @@ from ..messages.field import Interval, optional, repeated, required
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import message
 from . import algorithms, common
-from .algorithms import FAKEQUANT, PARTS_8, DMQBalancer, HFMGQuantize, TensorQuantize, removed_nuq, undocumented
+from .algorithms import (
+    FAKEQUANT,
+    PARTS_8,
+    DMQBalancer,
+    HFMGQuantize,
+    TensorQuantize,
+    word_removed_nuq,
+    word_undocumented,
+)
 from .common import FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .json_layout import Layout
@@ -101,5 +109,5 @@ ONNX: Flavour[AMCTConfig] = Flavour(
         LayerType("Add", "add", quantizable=False),
     )),
     layout=LAYOUT,
-    removed_fields=(*removed_nuq("onnx-8.5"), *undocumented("onnx")),
+    removed_fields=(*word_removed_nuq("onnx-8.5"), *word_undocumented("onnx")),
 )  # fmt: skip

@@ -6,8 +6,8 @@ from __future__ import annotations
 from ..messages.field import optional
 from ..messages.message import message
 from . import onnx
-from .algorithms import NUQConfig, NUQuantize, undocumented
-from .flavour import Flavour, older_version
+from .algorithms import NUQConfig, NUQuantize, word_undocumented
+from .flavour import Flavour, derive_older_version
 from .onnx import (
     ARQuantize,
     CalibrationConfig,
@@ -41,10 +41,10 @@ class AMCTConfig(onnx.AMCTConfig):
     """Non-uniform quantization: read, kept and printed."""
 
 
-ONNX_8_5: Flavour[AMCTConfig] = older_version(
+ONNX_8_5: Flavour[AMCTConfig] = derive_older_version(
     onnx.ONNX,
     "8.5",
     AMCTConfig,
     versions="7.0 to 8.5",
-    removed_fields=undocumented("onnx"),
+    removed_fields=word_undocumented("onnx"),
 )

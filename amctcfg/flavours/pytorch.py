@@ -6,7 +6,7 @@ from __future__ import annotations
 from .._typing import TYPE_CHECKING
 from ..messages.field import FRACTION, POSITIVE, Among, Interval, optional, repeated, required
 from ..messages.kinds import BOOL, FLOAT, STRING, UINT32, Enum
-from ..messages.message import Message, Problem, message, out_of_range
+from ..messages.message import Message, Problem, message, word_out_of_range
 from . import algorithms, common
 from .algorithms import ARQ_JSON_8, FAKEQUANT, HFMG_JSON, IFMR_JSON_8, DMQBalancer
 from .common import CHANNELS
@@ -78,9 +78,11 @@ class ADAquantize(Message):
         start, end = values.get("beta_range_start", 20.0), values.get("beta_range_end", 2.0)
         if start is not None and end is not None and start <= end:
             if "beta_range_start" in values:
-                yield out_of_range("beta_range_start", start, "greater than beta_range_end, {}".format(end))
+                yield word_out_of_range("beta_range_start", start, "greater than beta_range_end, {}".format(end))
             else:
-                yield out_of_range("beta_range_end", end, "less than beta_range_start, {} by default".format(start))
+                yield word_out_of_range(
+                    "beta_range_end", end, "less than beta_range_start, {} by default".format(start)
+                )
 
 
 @message

@@ -8,7 +8,7 @@ from ..messages.field import optional, repeated, required
 from ..messages.kinds import Enum
 from ..messages.message import message
 from . import pytorch, pytorch_9_1
-from .flavour import Flavour, older_version
+from .flavour import Flavour, derive_older_version
 from .pytorch import ADAquantize, DMQBalancer
 from .pytorch_9_1 import ARQuantize
 
@@ -66,6 +66,6 @@ class AMCTConfig(pytorch.AMCTConfig):
 
 FIVE = ("Conv2d", "Conv3d", "Linear", "ConvTranspose2d", "AvgPool2d")
 
-PYTORCH_9_0: Flavour[AMCTConfig] = older_version(
+PYTORCH_9_0: Flavour[AMCTConfig] = derive_older_version(
     pytorch.PYTORCH, "9.0", AMCTConfig, types={name: pytorch.PYTORCH.types[name] for name in FIVE}
 )

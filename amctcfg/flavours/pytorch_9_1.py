@@ -10,7 +10,7 @@ from ..messages.field import Among, optional, repeated, required
 from ..messages.kinds import UINT32
 from ..messages.message import message
 from . import pytorch
-from .flavour import Flavour, older_version
+from .flavour import Flavour, derive_older_version
 from .pytorch import LOW_BITS, ADAquantize, DMQBalancer, FMRQuantize, HFMGQuantize
 from .requirement import facts
 
@@ -64,6 +64,6 @@ RECURRENT = {
     for name in ("LSTM", "GRU")
 }
 
-PYTORCH_9_1: Flavour[AMCTConfig] = older_version(
+PYTORCH_9_1: Flavour[AMCTConfig] = derive_older_version(
     pytorch.PYTORCH, "9.1", AMCTConfig, types={**pytorch.PYTORCH.types, **RECURRENT}
 )

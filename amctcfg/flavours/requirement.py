@@ -85,7 +85,7 @@ def cascade_of(field: Field) -> str | None:
     return found
 
 
-def default_words(field: Field) -> str:
+def write_default(field: Field) -> str:
     """Write the default of a field; "" for a message, and where there is none."""
     if field.is_message or field.default is None:
         return ""
@@ -98,19 +98,19 @@ def requirements_of(field: Field) -> tuple[Requirement, ...]:
 
 
 @lru_cache(maxsize=None)
-def requiring_fields(cls: Any) -> tuple[tuple[Field, tuple[Requirement, ...]], ...]:
+def list_requiring_fields(cls: Any) -> tuple[tuple[Field, tuple[Requirement, ...]], ...]:
     """List the fields of a message that may require anything, themselves or inside, with what they require."""
     return tuple(
         (field, requirements_of(field))
         for field in cls.__schema__.fields.values()
-        if requirements_of(field) or (field.is_message and requiring_fields(field.kind))
+        if requirements_of(field) or (field.is_message and list_requiring_fields(field.kind))
     )
 
 
-def occurrences(block: Message, path: tuple[str | int, ...] = ()) -> Iterator[Occurrence]:
+def find_occurrences(block: Message, path: tuple[str | int, ...] = ()) -> Iterator[Occurrence]:
     """Yield what the block at a path asks for that not every layer can have."""
     cls: Any = type(block)
-    for field, requirements in requiring_fields(cls):
+    for field, requirements in list_requiring_fields(cls):
         value, place = getattr(block, field.name), (*path, field.name)
         if value is None:
             continue
@@ -118,8 +118,8 @@ def occurrences(block: Message, path: tuple[str | int, ...] = ()) -> Iterator[Oc
             if field.is_message or value in requirement.values:
                 yield Occurrence(requirement, None if field.is_message else value, place)
         if field.is_message:
-            yield from occurrences(value, place)
+            yield from find_occurrences(value, place)
 
 
-def requirements_in(block: Message) -> list[Requirement]:
-    return [occurrence.requirement for occurrence in occurrences(block)]
+def list_requirements(block: Message) -> list[Requirement]:
+    return [occurrence.requirement for occurrence in find_occurrences(block)]

@@ -32,7 +32,7 @@ SOCS: dict[str, Soc] = {
 }
 
 
-def soc_named(name: str) -> Soc | None:
+def find_soc(name: str) -> Soc | None:
     """Return what is known of a processor, by the longest beginning of its name; None for an unknown one."""
     known = [beginning for beginning in SOCS if name.startswith(beginning)]
     return SOCS[max(known, key=len)] if known else None

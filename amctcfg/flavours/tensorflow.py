@@ -7,7 +7,7 @@ from .._typing import TYPE_CHECKING
 from ..messages.field import Interval, optional, repeated
 from ..messages.kinds import BOOL, STRING, UINT32
 from ..messages.message import message
-from .algorithms import FAKEQUANT, DMQBalancer, HFMGQuantize, TensorQuantize, removed_nuq, undocumented
+from .algorithms import FAKEQUANT, DMQBalancer, HFMGQuantize, TensorQuantize, word_removed_nuq, word_undocumented
 from .common import Configuration, FMRQuantize
 from .flavour import Flavour, LayerType, Types
 from .onnx import LAYOUT, CalibrationConfig, OverrideLayer, OverrideLayerType
@@ -77,5 +77,5 @@ TENSORFLOW: Flavour[AMCTConfig] = Flavour(
         LayerType("Add", "add", quantizable=False),
     )),
     layout=LAYOUT,
-    removed_fields=(*removed_nuq("tensorflow-8.5"), *undocumented("tensorflow")),
+    removed_fields=(*word_removed_nuq("tensorflow-8.5"), *word_undocumented("tensorflow")),
 )  # fmt: skip

@@ -6,8 +6,8 @@ from __future__ import annotations
 from ..messages.field import optional
 from ..messages.message import message
 from . import tensorflow
-from .algorithms import NUQConfig, NUQuantize, undocumented
-from .flavour import Flavour, older_version
+from .algorithms import NUQConfig, NUQuantize, word_undocumented
+from .flavour import Flavour, derive_older_version
 from .tensorflow import (
     ARQuantize,
     CalibrationConfig,
@@ -41,11 +41,11 @@ class AMCTConfig(tensorflow.AMCTConfig):
     """Non-uniform quantization: read, kept and printed."""
 
 
-TENSORFLOW_8_5: Flavour[AMCTConfig] = older_version(
+TENSORFLOW_8_5: Flavour[AMCTConfig] = derive_older_version(
     tensorflow.TENSORFLOW,
     "8.5",
     AMCTConfig,
     versions="7.0 to 8.5",
-    removed_fields=undocumented("tensorflow"),
+    removed_fields=word_undocumented("tensorflow"),
     deprecated_fields=(),
 )

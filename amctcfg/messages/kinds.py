@@ -47,7 +47,7 @@ class Kind(Generic[T]):
     def format(self, value: T) -> str:
         return str(value)
 
-    def mismatch(self, name: str, raw: str) -> Wording:
+    def word_mismatch(self, name: str, raw: str) -> Wording:
         """Word the diagnostic for a literal that `read` does not take."""
         raise NotImplementedError
 
@@ -56,7 +56,7 @@ class Kind(Generic[T]):
         bare = raw.strip("\"'")
         return bare if raw[0] in "\"'" and bare and self.read(bare) is not None else None
 
-    def type_error(self, name: str, value: Any) -> TypeError:
+    def make_type_error(self, name: str, value: Any) -> TypeError:
         return TypeError("{} has to be {}, not {!r}".format(name, self.noun, value))
 
 
@@ -73,12 +73,12 @@ class Bool(Kind[bool]):
             return value
         if type(value).__name__ in ("bool_", "bool") and type(value).__module__ == "numpy":
             return bool(value)
-        raise self.type_error(name, value)
+        raise self.make_type_error(name, value)
 
     def format(self, value: bool) -> str:
         return "true" if value else "false"
 
-    def mismatch(self, name: str, raw: str) -> Wording:
+    def word_mismatch(self, name: str, raw: str) -> Wording:
         bare = raw.strip("\"'").lower()
         meant = "true" if bare in TRUE_WORDS else "false" if bare in FALSE_WORDS else None
         hint = "write " + (meant or "true or false") + (" without quotes" if meant and raw[0] in "\"'" else "")
@@ -95,7 +95,7 @@ class Float(Kind[float]):
 
     def validate(self, name: str, value: Any) -> float:
         if isinstance(value, bool) or not hasattr(type(value), "__float__"):
-            raise self.type_error(name, value)
+            raise self.make_type_error(name, value)
         try:
             return round_float32(float(value))
         except OverflowError:  # an int beyond every float
@@ -104,7 +104,7 @@ class Float(Kind[float]):
     def format(self, value: float) -> str:
         return repr(value)
 
-    def mismatch(self, name: str, raw: str) -> Wording:
+    def word_mismatch(self, name: str, raw: str) -> Wording:
         return word_not_a_number(self, "a decimal number", name, raw)
 
 
@@ -120,19 +120,21 @@ class Integer(Kind[int]):
         self.most: int = most
 
     def read(self, raw: str) -> int | None:
-        value = whole_number(raw)
+        value = read_whole_number(raw)
         return value if value is not None and self.least <= value <= self.most else None
 
     def validate(self, name: str, value: Any) -> int:
         if isinstance(value, bool) or not hasattr(type(value), "__index__"):
-            raise self.type_error(name, value)
+            raise self.make_type_error(name, value)
         value = value.__index__()
         if not self.least <= value <= self.most:
-            raise ValueError("{} is {}; it has to be from {} to {}".format(name, brief(value), self.least, self.most))
+            raise ValueError(
+                "{} is {}; it has to be from {} to {}".format(name, write_brief(value), self.least, self.most)
+            )
         return int(value)
 
-    def mismatch(self, name: str, raw: str) -> Wording:
-        if whole_number(raw) is None:
+    def word_mismatch(self, name: str, raw: str) -> Wording:
+        if read_whole_number(raw) is None:
             return word_not_a_number(self, self.noun, name, raw)
         message = "{} is {}; it has to be from {} to {}".format(name, raw, self.least, self.most)
         return "out-of-range", message, "", None
@@ -145,7 +147,7 @@ class String(Kind[str]):
 
     def validate(self, name: str, value: Any) -> str:
         if not isinstance(value, str):
-            raise self.type_error(name, value)
+            raise self.make_type_error(name, value)
         try:
             value.encode("utf-8")
         except UnicodeEncodeError:
@@ -158,7 +160,7 @@ class String(Kind[str]):
             return '"{}"'.format(value)
         return '"{}"'.format(re.sub(r'["\\]|' + CONTROL, escape, value))
 
-    def mismatch(self, name: str, raw: str) -> Wording:
+    def word_mismatch(self, name: str, raw: str) -> Wording:
         hint = 'put it in quotes: "{}"'.format(raw)
         return "wrong-type", "{} is a string, not {}".format(name, raw), hint, self.format(raw)
 
@@ -176,29 +178,29 @@ class Enum(Kind[str]):
     def read(self, raw: str) -> str | None:
         if raw in self.names:
             return raw
-        number = whole_number(raw)
+        number = read_whole_number(raw)
         return None if number is None else self.numbers.get(number)
 
     def validate(self, name: str, value: Any) -> str:
         if not isinstance(value, str):
-            raise self.type_error(name, value)
+            raise self.make_type_error(name, value)
         if value not in self.names:
             raise ValueError("{} is {!r}; it has to be {}".format(name, value, " or ".join(self.names)))
         return str(value)
 
-    def mismatch(self, name: str, raw: str) -> Wording:
+    def word_mismatch(self, name: str, raw: str) -> Wording:
         wanted = "write {}".format(" or ".join(self.names))
         if raw[0] in "\"'":
             message, bare = "{} is a bare name, not {}".format(name, raw), self.without_quotes(raw)
             return "wrong-type", message, wanted + " without quotes", bare
-        if whole_number(raw) is None and not raw[0].isalpha() and raw[0] != "_":
+        if read_whole_number(raw) is None and not raw[0].isalpha() and raw[0] != "_":
             return "wrong-type", "{} is a name, not {}".format(name, raw), wanted, None
         message = "{} is {}; it has to be {}".format(name, raw, " or ".join(self.names))
         same = next((known for known in self.names if known.lower() == raw.lower()), None)
         return "out-of-range", message, wanted if same is None else "write {}".format(same), same
 
 
-def whole_number(raw: str) -> int | None:
+def read_whole_number(raw: str) -> int | None:
     """Read the value of an integer literal, in any base; None for anything else."""
     match = re.match(r"\A(-?)(?:[ \t\n\v\f\r]|#[^\n]*\n)*(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)\Z", raw)
     if match is None or len(raw) > 200:  # no field takes so many digits
@@ -213,7 +215,7 @@ def word_not_a_number(kind: Kind[Any], noun: str, name: str, raw: str) -> Wordin
     return "wrong-type", "{} is {}, not {}".format(name, noun, raw), hint, kind.without_quotes(raw)
 
 
-def brief(value: int) -> str:
+def write_brief(value: int) -> str:
     """Write a whole number, also one of thousands of digits, which Python refuses to write."""
     return str(value) if -(10**20) < value < 10**20 else "a number of {} bits".format(value.bit_length())
 

@@ -10,16 +10,16 @@ from functools import lru_cache
 from typing import Any
 
 
-def field_meanings(cls: Any) -> dict[str, str]:
+def read_field_meanings(cls: Any) -> dict[str, str]:
     """Return the meaning of each field, also those of a base class; empty where there is no source."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        found.update(module_meanings(base.__module__).get(base.__name__, {}))
+        found.update(read_module_meanings(base.__module__).get(base.__name__, {}))
     return {name: found.get(name, "") for name in cls.__schema__.fields}
 
 
 @lru_cache(maxsize=None)
-def module_meanings(module: str) -> dict[str, dict[str, str]]:
+def read_module_meanings(module: str) -> dict[str, dict[str, str]]:
     try:
         tree = ast.parse(inspect.getsource(sys.modules[module]))
     except (OSError, KeyError, TypeError):

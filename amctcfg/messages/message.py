@@ -50,7 +50,7 @@ class Schema:
         self.ranged: tuple[Field, ...] = tuple(f for f in fields.values() if f.within is not None)
         self.unique: tuple[Field, ...] = tuple(f for f in fields.values() if f.unique is not None)
 
-    def along(self, dotted: str) -> list[Field]:
+    def follow(self, dotted: str) -> list[Field]:
         """Return the fields that a dotted name leads through, the last one at the end; none where one is not there."""
         found: list[Field] = []
         fields = self.fields
@@ -76,7 +76,7 @@ class Message:
     def __post_init__(self) -> None:
         kept = self.__dict__
         kept.update({name: validate(field, kept[name]) for name, field in self.__schema__.fields.items()})
-        for problem in problems(type(self), {name: value for name, value in kept.items() if value is not None}):
+        for problem in find_problems(type(self), {name: value for name, value in kept.items() if value is not None}):
             # A message about a field begins with its name already, unless that is further down.
             where = ".".join(map(str, problem.path)) + ": "
             raise ValueError((where if len(problem.path) > 1 else "") + problem.message)
@@ -142,7 +142,7 @@ def validate_one(field: Field, value: Any) -> Any:
 # ---------------------------------------------------------------- rules
 
 
-def problems(cls: type[Message], values: Mapping[str, Any], in_range: bool = False) -> list[Problem]:
+def find_problems(cls: type[Message], values: Mapping[str, Any], in_range: bool = False) -> list[Problem]:
     """List the rules that values of the right kinds break: oneofs, ranges, entries that occur twice, the message's own.
 
     `in_range` says that the ranges are known to be kept.
@@ -157,10 +157,10 @@ def problems(cls: type[Message], values: Mapping[str, Any], in_range: bool = Fal
     for field in () if in_range else schema.ranged:
         value = values.get(field.name)
         if value is not None and value not in field.within:
-            found.append(out_of_range(field.name, value, field.within.words))
+            found.append(word_out_of_range(field.name, value, field.within.words))
     for field in schema.unique:
         if len(values.get(field.name, ())) > 1:
-            found += duplicates(field, values[field.name])
+            found += find_duplicates(field, values[field.name])
     if found:
         wrong = {problem.path[0] for problem in found}
         values = {name: None if name in wrong else value for name, value in values.items()}
@@ -168,12 +168,12 @@ def problems(cls: type[Message], values: Mapping[str, Any], in_range: bool = Fal
     return found
 
 
-def out_of_range(name: str, value: Any, wanted: str) -> Problem:
+def word_out_of_range(name: str, value: Any, wanted: str) -> Problem:
     message = "{} is {}; it has to be {}".format(name, value, wanted)
     return Problem("out-of-range", (name,), message, wanted=wanted)
 
 
-def duplicates(field: Field, elements: Any) -> Iterator[Problem]:
+def find_duplicates(field: Field, elements: Any) -> Iterator[Problem]:
     """Yield entries of a repeated field that occurred before; None stands for one that could not be read."""
     first: dict[str, int] = {}
     for index, element in enumerate(elements):

@@ -15,12 +15,12 @@ from ..textformat.tree import (
     iter_raw_fields,
     mark_offsets,
     name_offsets,
-    simple_fields,
     split,
+    split_simple,
 )
 from .field import REPEATED
 from .kinds import STRING
-from .message import construct, out_of_range, problems
+from .message import construct, find_problems, word_out_of_range
 
 if TYPE_CHECKING:
     from typing import Any, Callable, Type
@@ -62,78 +62,78 @@ class Reading:
         self.firsts: dict[Path, str] = {}
         self.in_force: bool = True  # false in a member of a oneof that another one replaces
         end = len(self.text)
-        self.config: Any = self._cached_message(root, (None, tree.fields, end, end), ())
+        self.config: Any = self._read_shared_message(root, (None, tree.fields, end, end), ())
         self.diagnostics.sort(key=lambda d: d.span or ())
 
-    def _cached_message(self, cls: type[Message], field: TreeField, path: Path) -> Any:
+    def _read_shared_message(self, cls: type[Message], field: TreeField, path: Path) -> Any:
         """Return the message that a field holds; one that was read before, where the same text stands again."""
         if not (cls.__schema__.only_optional and self.strict):  # read leniently, a message may go on elsewhere
-            return self._message(cls, expand_field(field), path)
+            return self._read_message(cls, expand_field(field), path)
         if type(field[1]) is str:
-            text, message = field[1], self._simple_message(cls, field[1])
+            text, message = field[1], self._read_simple_message(cls, field[1])
         else:
             text = self.text[field[2] : field[3]]
             message = self.blocks[cls].get(text)
         if message is None:
             reported = len(self.diagnostics)
-            message = self._message(cls, expand_field(field), path)
+            message = self._read_message(cls, expand_field(field), path)
             if len(self.diagnostics) == reported:
                 self.blocks[cls][text] = message
         return message
 
-    def _simple_message(self, cls: type[Message], text: str) -> Any:
-        """Read the text of a simple message, such as `{ a: 1 }`: a fast path of `_message`. None where there may be anything to report."""
+    def _read_simple_message(self, cls: type[Message], text: str) -> Any:
+        """Read the text of a simple message, such as `{ a: 1 }`: a fast path of `_read_message`. None where there may be anything to report."""
         blocks, schema = self.blocks[cls], cls.__schema__
         if text in blocks or not schema.only_optional:
             return blocks.get(text)
-        given = simple_fields(text)
+        given = split_simple(text)
         values: dict[str, Any] = {}
         for name, raw in given:
             spec = schema.fields.get(name)
             if spec is None or (spec.is_message and raw[0] != "{"):
                 return None
-            value = self._simple_message(spec.kind, raw) if spec.is_message else spec.read(raw)
+            value = self._read_simple_message(spec.kind, raw) if spec.is_message else spec.read(raw)
             if value is None:
                 return None
             values[name] = value
-        if len(values) < len(given) or problems(cls, values, in_range=True):
+        if len(values) < len(given) or find_problems(cls, values, in_range=True):
             return None
         message = blocks[text] = construct(cls, {**schema.blank, **values})
         return message
 
-    def _message(self, cls: type[Message], field: TreeField, path: Path) -> Any:
+    def _read_message(self, cls: type[Message], field: TreeField, path: Path) -> Any:
         schema = cls.__schema__
         specs = schema.fields
-        fields = field[1] if self.strict else self.unified(cls, field[1], path)
+        fields = field[1] if self.strict else self.unify(cls, field[1], path)
         values: dict[str, Any] = {}
         given: dict[str, TreeField] = {}  # the last of each singular field
         for element in iter_raw_fields(fields):
             name, raw, _, _ = element
             spec = specs.get(name)
             if spec is None:
-                self.unknown_field(cls, element, path)
+                self.report_unknown_field(cls, element, path)
             elif spec.label == REPEATED:
                 self.extend(spec, values.setdefault(name, []), element, path)
             else:
                 if name in given:
-                    self.duplicate_field(spec, element, fields, path)
-                    self.replaced_value(spec, values[name], given[name], path)
+                    self.report_duplicate_field(spec, element, fields, path)
+                    self.report_replaced_value(spec, values[name], given[name], path)
                 given[name] = element
                 value = spec.read(raw) if type(raw) is str and not spec.is_message else None  # the common case
-                values[name] = self.value(spec, element, (*path, name)) if value is None else value
+                values[name] = self.read_value(spec, element, (*path, name)) if value is None else value
         for name in schema.required:
             if name not in values:
-                self.missing_field(cls, specs[name], field, path, values)
-        found = problems(cls, values) if self.in_force else []
+                self.report_missing_field(cls, specs[name], field, path, values)
+        found = find_problems(cls, values) if self.in_force else []
         if found:
-            self.problems(found, fields, path)
+            self.report_problems(found, fields, path)
             values.update({str(p.path[0]): None for p in found if len(p.path) == 1 and p.code == "out-of-range"})
         for name in schema.repeated:
             if name in values:
                 values[name] = tuple(values[name])
         return construct(cls, {**schema.blank, **values})
 
-    def unified(self, cls: type[Message], fields: tuple[Any, ...], path: Path) -> tuple[Any, ...]:
+    def unify(self, cls: type[Message], fields: tuple[Any, ...], path: Path) -> tuple[Any, ...]:
         """Return the fields with each singular message that is given several times as one, and one member of each oneof."""
         parts: dict[str, list[Any]] = {}  # the fields of each singular message
         chosen: dict[str, str] = {}  # the member of each oneof
@@ -147,11 +147,11 @@ class Reading:
             if spec.oneof:
                 lost: Any = chosen.get(spec.oneof, name)
                 if lost != name:
-                    self.conflicting_field(lost, element, path)
-                    self.replaced_member(cls.__schema__.fields[lost], result.pop(lost), parts.pop(lost), path)
+                    self.report_conflicting_field(lost, element, path)
+                    self.report_replaced_member(cls.__schema__.fields[lost], result.pop(lost), parts.pop(lost), path)
                 chosen[spec.oneof] = name
             if name in parts:
-                self.duplicate_field(spec, element, fields, path)
+                self.report_duplicate_field(spec, element, fields, path)
                 parts[name].extend(value)
             else:
                 parts[name] = list(value)
@@ -159,16 +159,16 @@ class Reading:
         merged = [(e[0], tuple(parts[key]), e[2], e[3]) if key in parts else e for key, e in result.items()]
         return tuple([entry for element in merged for entry in element])
 
-    def replaced_member(self, spec: Field, field: TreeField, fields: list[Any], path: Path) -> None:
+    def report_replaced_member(self, spec: Field, field: TreeField, fields: list[Any], path: Path) -> None:
         """Report what isn't a value at all in a member of a oneof that does not count; ranges and rules judge what does."""
         self.in_force, before = False, self.in_force
-        self._cached_message(spec.kind, (field[0], tuple(fields), field[2], field[3]), (*path, spec.name))
+        self._read_shared_message(spec.kind, (field[0], tuple(fields), field[2], field[3]), (*path, spec.name))
         self.in_force = before
 
-    def replaced_value(self, spec: Field, value: Any, field: TreeField, path: Path) -> None:
+    def report_replaced_value(self, spec: Field, value: Any, field: TreeField, path: Path) -> None:
         """Report a value out of range of a scalar that is given again; the rules see the last one alone."""
         if self.strict and value is not None and spec.within is not None and value not in spec.within:
-            self.problems([out_of_range(spec.name, value, spec.within.words)], field, path)
+            self.report_problems([word_out_of_range(spec.name, value, spec.within.words)], field, path)
 
     def extend(self, spec: Field, elements: list[Any], field: TreeField, path: Path) -> None:
         value = field[1]
@@ -176,15 +176,15 @@ class Reading:
             message, hint = "expected ':' after '{}'".format(spec.name), "write '{}: []'".format(spec.name)
             self.report("syntax", message, (field[2], field[3]), (*path, spec.name), hint)
         for element in iter_raw_fields(value) if isinstance(value, ListValue) else (field,):
-            elements.append(self.value(spec, element, (*path, spec.name, len(elements))))
+            elements.append(self.read_value(spec, element, (*path, spec.name, len(elements))))
 
-    def value(self, spec: Field, field: TreeField, path: Path) -> Any:
+    def read_value(self, spec: Field, field: TreeField, path: Path) -> Any:
         """Return the value of one field or element; None where it is wrong."""
         raw = field[1]
         if type(raw) is str and spec.kind is STRING and raw[0] in "\"'":
-            return self.string(raw, field, path)
+            return self.read_string(raw, field, path)
         if spec.is_message and (type(raw) is tuple or (type(raw) is str and raw[0] == "{")):
-            return self._cached_message(spec.kind, field, path)
+            return self._read_shared_message(spec.kind, field, path)
         value = spec.kind.read(raw) if type(raw) is str and not spec.is_message else None
         if value is None:
             field = expand_field(field)
@@ -192,7 +192,7 @@ class Reading:
             self.report(code, message, mark_offsets(field), path, hint, replacement)
         return value
 
-    def string(self, raw: str, field: TreeField, path: Path) -> str | None:
+    def read_string(self, raw: str, field: TreeField, path: Path) -> str | None:
         quote = raw[0]
         if "\\" not in raw and raw[-1] == quote and raw.count(quote) == 2:
             return raw[1:-1]
@@ -223,32 +223,32 @@ class Reading:
         span, name = self.tree.source.span(*offsets), self.tree.source.name
         self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint or None, name, replacement))
 
-    def unknown_field(self, cls: type[Message], field: TreeField, path: Path) -> None:
+    def report_unknown_field(self, cls: type[Message], field: TreeField, path: Path) -> None:
         code, message, hint, replacement = self.unknown(cls, field[0])
         self.report(code, message, name_offsets(field), (*path, field[0]), hint, replacement)
 
-    def first_place(self, fields: Any, path: Path) -> str:
+    def word_first_place(self, fields: Any, path: Path) -> str:
         """Say where a field stands that is given again."""
         if path not in self.firsts:
             start = next(element[2] for element in split(fields) if element[0] == path[-1])
             self.firsts[path] = "the first is at line {}".format(self.tree.source.span(start, start).line)
         return self.firsts[path]
 
-    def duplicate_field(self, spec: Field, field: TreeField, fields: Any, path: Path) -> None:
+    def report_duplicate_field(self, spec: Field, field: TreeField, fields: Any, path: Path) -> None:
         path = (*path, spec.name)
-        hint = "keep one of the two; " + self.first_place(fields, path)
+        hint = "keep one of the two; " + self.word_first_place(fields, path)
         message, severity = "'{}' is given twice".format(spec.name), ERROR
         if not self.strict:
             message += "; its fields are merged" if spec.is_message else "; the last value counts"
             severity = WARNING
         self.report("duplicate-field", message, name_offsets(field), path, hint, severity=severity)
 
-    def conflicting_field(self, lost: str, field: TreeField, path: Path) -> None:
+    def report_conflicting_field(self, lost: str, field: TreeField, path: Path) -> None:
         message = "{} and {} exclude each other; the last one counts".format(lost, field[0])
         hint = "delete {}".format(lost)
         self.report("conflicting-fields", message, name_offsets(field), (*path, field[0]), hint, severity=WARNING)
 
-    def missing_field(
+    def report_missing_field(
         self, cls: type[Message], spec: Field, field: TreeField, path: Path, values: dict[str, Any]
     ) -> None:
         path = (*path, spec.name)
@@ -264,7 +264,7 @@ class Reading:
             message, severity = "{}; it counts as {}".format(message, counts_as), WARNING
         self.report("missing-field", message, name_offsets(field), path, "add " + example, severity=severity)
 
-    def problems(self, found: list[Problem], fields: tuple[Any, ...], path: Path) -> None:
+    def report_problems(self, found: list[Problem], fields: tuple[Any, ...], path: Path) -> None:
         places = Tree(self.tree.source, fields)
         for problem in found:
             place = places.find_nearest(problem.path)
@@ -287,5 +287,5 @@ def word_wrong_type(spec: Field, raw: Any) -> Wording:
     if isinstance(raw, tuple):
         hint = "write '{}: {}'".format(name, spec.kind.example)
         return "wrong-type", "{} takes a value, not a message".format(name), hint, None
-    found: Wording = spec.kind.mismatch(name, raw)
+    found: Wording = spec.kind.word_mismatch(name, raw)
     return found

@@ -93,11 +93,11 @@ class Graph:
         self.origins: dict[str, ValueOrigin] = {}  # of the values that were followed
         self.constant: dict[str, bool] = {}  # of the values looked at: whether they are computed of constants alone
 
-    def input_origin(self, node: Node, index: int) -> ValueOrigin | None:
+    def trace_input(self, node: Node, index: int) -> ValueOrigin | None:
         """Return the origin of an input; None where the node does not have it."""
-        return self.origin(node.inputs[index]) if index < len(node.inputs) else None
+        return self.trace(node.inputs[index]) if index < len(node.inputs) else None
 
-    def origin(self, value: str) -> ValueOrigin:
+    def trace(self, value: str) -> ValueOrigin:
         """Follow a value backwards through the operations that a weight may pass. Each value is followed once."""
         passed: dict[str, Node] = {}
         while value not in self.origins:
@@ -112,20 +112,20 @@ class Graph:
         found = self.origins[value]
         for value, maker in reversed(list(passed.items())):
             through = found.through if maker.type in found.through else (*found.through, maker.type)
-            found = ValueOrigin(found.value, through, found.constant, self.shape_behind(maker, found.shape))
+            found = ValueOrigin(found.value, through, found.constant, self.find_shape_behind(maker, found.shape))
             self.origins[value] = found
         return found
 
-    def input_shape(self, node: Node, index: int) -> Shape:
+    def find_input_shape(self, node: Node, index: int) -> Shape:
         """Return the shape of a constant input; None for a variable, and where it is not known."""
-        origin = self.input_origin(node, index)
+        origin = self.trace_input(node, index)
         return None if origin is None else origin.shape
 
-    def shape_behind(self, node: Node, shape: Shape) -> Shape:
+    def find_shape_behind(self, node: Node, shape: Shape) -> Shape:
         """Return the shape behind a node that a weight may pass."""
         return None if node.type == "Reshape" else shape
 
-    def channels(self, node: Node) -> Traits:
+    def read_channels(self, node: Node) -> Traits:
         """Tell the group and the channels of a node, as far as its weight shows them."""
         raise NotImplementedError
 
@@ -135,13 +135,13 @@ class Graph:
             return True
         if node.type not in self.transparent or not node.outputs:
             return False
-        origin = self.origin(node.outputs[0])
+        origin = self.trace(node.outputs[0])
         source = self.makers.get(origin.value)
         return origin.constant if source is None else source.type in MINOR_TYPES
 
-    def runtime_operation(self, value: str) -> str | None:
+    def find_runtime_operation(self, value: str) -> str | None:
         """Return the operation that computes an input of constants alone; None for a constant, and for a variable."""
-        origin = self.origin(value)
+        origin = self.trace(value)
         if origin.constant or not self.is_computed_of_constants(origin.value):
             return None
         return self.makers[origin.value].type
@@ -185,7 +185,7 @@ def examine(graph: Graph, flavour: Flavour, conditions: dict[str, Condition]) ->
         layer = Layer(node.name, node.type, reason is None, tuple(word for each in results for word in each.lacks))
         note = "; ".join(each.note for each in results if each.note)
         found.append(Examined(layer, reason, note or None, traits=portray(node, graph)))
-        weight = graph.input_origin(node, 1)
+        weight = graph.trace_input(node, 1)
         if weight is not None and weight.constant:
             weights[node.name] = weight.value
     return name_sharers(found, weights)
@@ -193,13 +193,15 @@ def examine(graph: Graph, flavour: Flavour, conditions: dict[str, Condition]) ->
 
 def portray(node: Node, graph: Graph) -> Traits:
     """Tell what is special about a node of a quantizable type."""
-    found = graph.channels(node)
+    found = graph.read_channels(node)
     if node.type not in PRODUCTS:
-        return found._replace(runtime_weight=graph.runtime_operation(node.inputs[1]) if len(node.inputs) > 1 else None)
+        return found._replace(
+            runtime_weight=graph.find_runtime_operation(node.inputs[1]) if len(node.inputs) > 1 else None
+        )
     operands = node.inputs[:2]
-    if len(operands) < 2 or any(graph.origin(operand).constant for operand in operands):
+    if len(operands) < 2 or any(graph.trace(operand).constant for operand in operands):
         return found
-    operations = filter(None, map(graph.runtime_operation, reversed(operands)))
+    operations = filter(None, map(graph.find_runtime_operation, reversed(operands)))
     operation = next(operations, None)
     return found._replace(runtime_weight=operation, two_variable=operation is None)
 
@@ -229,7 +231,7 @@ class Allowance:
 
     def __init__(self, size: int, name: str, message: str, hint: str | None = None) -> None:
         self.left: int = self.FIXED + self.PER_BYTE * size
-        self.error: ConfigError = graph_error("syntax", message, name, hint)
+        self.error: ConfigError = make_graph_error("syntax", message, name, hint)
 
     def take(self, characters: int) -> None:
         """Take from what is left. Raises `ConfigError` where that is not enough."""
@@ -245,7 +247,7 @@ def require_constant(what: str, outside: str) -> Condition:
     """
 
     def condition(node: Node, graph: Graph) -> Assessment | None:
-        origin = graph.input_origin(node, 1)
+        origin = graph.trace_input(node, 1)
         if origin is None:
             return Assessment("it has no {}".format(what))
         if origin.constant:
@@ -263,7 +265,7 @@ def require_constant(what: str, outside: str) -> Condition:
     return condition
 
 
-def graph_error(code: str, message: str, name: str, hint: str | None = None) -> ConfigError:
+def make_graph_error(code: str, message: str, name: str, hint: str | None = None) -> ConfigError:
     return ConfigError.single(code, message, hint=hint, name=name)
 
 
@@ -271,7 +273,7 @@ def graph_error(code: str, message: str, name: str, hint: str | None = None) -> 
 
 
 @lru_cache(maxsize=4)
-def message_classes(package: str, proto: str) -> dict[str, Any]:
+def make_message_classes(package: str, proto: str) -> dict[str, Any]:
     """Make the classes of messages that are written as in a .proto file."""
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory

@@ -15,7 +15,7 @@ from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import MINOR_TYPES, Layers
 from ..flavours.onnx import ONNX
 from ..flavours.tf_ascend import TF_ASCEND
-from .graphs import Examined, graph_error, with_traits
+from .graphs import Examined, make_graph_error, with_traits
 from .tables import read_table
 
 # An ONNX ModelProto begins with an IR version from 3 to 99, where a SavedModel has 1, and the tag of another field.
@@ -54,7 +54,7 @@ def load_layers(path: PathLike, flavour: Flavour | None = None) -> Layers:
 
 
 def as_layers(examined: list[Examined], path: PathLike, flavour: Flavour | None) -> Layers:
-    if graph_kind(path) == "table":
+    if recognize_graph(path) == "table":
         return Layers(found.layer for found in examined)
     is_exported = flavour is not None and flavour.graphs == "torch"  # modules may have been folded away
     return with_traits(examined, is_complete=not is_exported)
@@ -71,7 +71,7 @@ def examine_file(path: PathLike, flavour: Flavour | None = None) -> list[Examine
         inside = os.path.join(name, "saved_model.pb")
         if not os.path.isfile(inside):  # a pipe there would be waited for
             hint = "give the frozen graph itself; for a SavedModel, pass the folder with saved_model.pb. Or "
-            raise graph_error("syntax", "this folder holds no saved_model.pb", name, hint + tensorflow.FREEZE)
+            raise make_graph_error("syntax", "this folder holds no saved_model.pb", name, hint + tensorflow.FREEZE)
         name = inside
     with open_file(name) as file:
         data = file.read()
@@ -90,7 +90,7 @@ def link_nodes(examined: Iterable[Examined]) -> dict[str, tuple[str, ...]] | Non
     return {found.layer.name: found.sources for found in examined if found.sources is not None} or None
 
 
-def graph_kind(path: PathLike) -> str:
+def recognize_graph(path: PathLike) -> str:
     """Tell the kind of a model's file by its first bytes: "onnx", "tensorflow", "table", or "" where there is none."""
     name, data = display_name(path), b""
     if name.lower().endswith((".json", ".csv")):
@@ -133,4 +133,4 @@ def describe(examined: Examined, flavour: Flavour) -> str:
 
 
 def notes_of(examined: Examined) -> list[str]:
-    return [*examined.traits.notes(), *([examined.note] if examined.note else [])]
+    return [*examined.traits.list_notes(), *([examined.note] if examined.note else [])]

@@ -14,7 +14,7 @@ from typing import Any, Iterable, Iterator, NamedTuple, Sequence
 
 from ..flavours.layer import Traits
 from .graphs import Node, ValueOrigin, find_sharers
-from .values import CONVOLUTIONS, OnnxGraph, integer, integers
+from .values import CONVOLUTIONS, OnnxGraph, read_integer, read_integers
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
@@ -52,10 +52,10 @@ class Module(NamedTuple):
 
 def find_modules(values: OnnxGraph) -> list[Module]:
     """Find the modules in a graph, in its order, one for each name; one that is called again is not listed again."""
-    paths = [module_path(node.raw.name) or "" for node in values.nodes]
+    paths = [read_module_path(node.raw.name) or "" for node in values.nodes]
     # The modules that have modules, also by the names of parameters: `a` and `a.b` of "a.b.c.weight".
     paths += [value.rpartition(".")[0] for value in values.constants if "::" not in value]
-    containers = set(outer_paths(paths))
+    containers = set(list_outer_paths(paths))
     found = list(filter(None, (read_module(node, values, containers) for node in values.nodes)))
     certain = {one.name: one for one in found if one.certain}
     doubted = find_doubted_paths(found)
@@ -70,13 +70,13 @@ def find_modules(values: OnnxGraph) -> list[Module]:
 
 def gather_calls(found: Sequence[Module], certain: dict[str, Module]) -> dict[str, list[Module]]:
     """Gather the nodes that compute each module, by its name."""
-    again = calls_of_one([*(one for one in found if not one.certain), *certain.values()])
+    again = find_repeated_calls([*(one for one in found if not one.certain), *certain.values()])
     calls: dict[str, list[Module]] = {}
     for one in found:
         name = one.name
         if name and not one.certain:
             name = again.get(name, name)
-            if name in certain and not same_weight(certain[name], one):
+            if name in certain and not have_same_weight(certain[name], one):
                 name = one.node.raw.name  # the name of its container is lost
         if name:
             calls.setdefault(name, []).append(one)
@@ -88,19 +88,19 @@ def gather_calls(found: Sequence[Module], certain: dict[str, Module]) -> dict[st
 
 def read_module(node: Node, values: OnnxGraph, containers: set[str]) -> Module | None:
     """Read what a node tells of its module; None for one that computes no module that the toolkit quantizes."""
-    weight = values.input_origin(node, 1) if node.type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul") else None
+    weight = values.trace_input(node, 1) if node.type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul") else None
     if weight is not None and not weight.constant:
         weight = None
-    kind = module_type(node, weight)
+    kind = find_module_type(node, weight)
     if kind is None:
         return None
     bias, add = bias_of(node, values)
-    one = Module("", kind, node, False, weight, bias, add, module_path(node.raw.name))
+    one = Module("", kind, node, False, weight, bias, add, read_module_path(node.raw.name))
     name, certain = name_module(one, values, containers)
     return one._replace(name=name, certain=certain)
 
 
-def module_type(node: Node, weight: ValueOrigin | None) -> str | None:
+def find_module_type(node: Node, weight: ValueOrigin | None) -> str | None:
     """Tell the type of the module that a node computes, by the rank of its weight or kernel."""
     rank = len(weight.shape) if weight is not None and weight.shape is not None else None
     if node.type in CONVOLUTIONS:
@@ -108,7 +108,7 @@ def module_type(node: Node, weight: ValueOrigin | None) -> str | None:
     if node.type in ("Gemm", "MatMul"):
         return "Linear" if rank == 2 else None
     if node.type == "AveragePool":
-        kernel = integers(node.attribute("kernel_shape"))
+        kernel = read_integers(node.attribute("kernel_shape"))
         return "AvgPool{}d".format(len(kernel)) if 1 <= len(kernel) <= 3 else None
     return node.type if node.type in RECURRENT else None
 
@@ -122,17 +122,17 @@ def bias_of(node: Node, values: OnnxGraph) -> tuple[str | None, Node | None]:
         return None, None
     add = readers[0]
     others = [value for value in add.inputs if value != node.outputs[0]]
-    if len(others) != 1 or not values.origin(others[0]).constant:
+    if len(others) != 1 or not values.trace(others[0]).constant:
         return None, None
     return (others[0], add) if place_of(node) == place_of(add) else (None, None)
 
 
 def place_of(node: Node) -> tuple[str | None, str | None]:
     """Return the path and the scope that a node is in."""
-    return module_path(node.raw.name), scope_of(node.raw)[0]
+    return read_module_path(node.raw.name), scope_of(node.raw)[0]
 
 
-def module_path(name: str) -> str | None:
+def read_module_path(name: str) -> str | None:
     """Read the path of modules in a node's name: `layer1.0.conv1` of "/layer1/layer1.0/conv1/Conv"."""
     if not name.startswith("/"):
         return None
@@ -208,7 +208,7 @@ def without_counts(path: str) -> Iterator[str]:
         yield ".".join(stripped)
 
 
-def outer_paths(paths: Iterable[str]) -> Iterator[str]:
+def list_outer_paths(paths: Iterable[str]) -> Iterator[str]:
     """Give the paths that other paths begin with."""
     for path in paths:
         outer, dot, _ = path.rpartition(".")
@@ -217,18 +217,18 @@ def outer_paths(paths: Iterable[str]) -> Iterator[str]:
             outer, dot, _ = outer.rpartition(".")
 
 
-def calls_of_one(found: Sequence[Module]) -> dict[str, str]:
+def find_repeated_calls(found: Sequence[Module]) -> dict[str, str]:
     """Find the paths that are further calls of another one: the same weight, and a path that counts."""
     first = {one.path: one for one in reversed(found)}
     again: dict[str, str] = {}
     for one in found:
         for base in without_counts(one.path or ""):
-            if base in first and same_weight(one, first[base]):
+            if base in first and have_same_weight(one, first[base]):
                 again[one.path or ""] = base
     return again
 
 
-def same_weight(one: Module, other: Module) -> bool:
+def have_same_weight(one: Module, other: Module) -> bool:
     return one.weight is not None and other.weight is not None and one.weight.value == other.weight.value
 
 
@@ -258,24 +258,24 @@ def assess(name: str, calls: Sequence[Module], values: OnnxGraph, certain: bool)
         several = "it has several layers, or is called several times"
         reason = several if is_recurrent else "it is called {} times".format(len(calls))
     else:
-        reason = why_not(one, values)
-    traits = Traits() if is_recurrent else values.channels(one.node)
+        reason = explain_unquantizable(one, values)
+    traits = Traits() if is_recurrent else values.read_channels(one.node)
     widths = traits.channels[:1]
     if is_recurrent:
         shape = one.weight.shape if one.weight is not None else None
-        widths = integer(one.node.attribute("hidden_size")), *(shape or ())[2:]
+        widths = read_integer(one.node.attribute("hidden_size")), *(shape or ())[2:]
     lacks = find_lacks(one.type, one.bias is not None, traits.group, widths)
     return one._replace(reason=reason, lacks=lacks, traits=traits)
 
 
-def why_not(one: Module, values: OnnxGraph) -> str | None:
+def explain_unquantizable(one: Module, values: OnnxGraph) -> str | None:
     """Tell why a module can't be quantized, as far as its export shows it."""
     attribute = one.node.attribute
     if one.path and one.name.startswith(one.path + "."):
         return "its weight is used by '{}' itself, the module is not called".format(one.path)
     if one.type.startswith("Conv") and is_padded(one, values):
         return "its padding_mode is not 'zeros'"
-    dilations = integers(attribute("dilations"))
+    dilations = read_integers(attribute("dilations"))
     if one.type == "Conv3d" and dilations and dilations[0] != 1:
         return "its dilation in depth is {}, not 1".format(dilations[0])
     if attribute("transA"):

@@ -19,13 +19,13 @@ from .graphs import (
     Node,
     decode_message,
     examine,
-    graph_error,
-    message_classes,
+    make_graph_error,
+    make_message_classes,
     name_sharers,
     require_constant,
 )
 from .modules import find_modules
-from .values import CONVOLUTIONS, OnnxGraph, node_names
+from .values import CONVOLUTIONS, OnnxGraph, iter_node_names
 
 # onnx.proto, reduced to the fields that are read here. Sparse and external weights need only their names.
 FIELDS = """
@@ -57,10 +57,10 @@ DEPTH = 50  # of subgraphs in subgraphs
 
 def read_onnx(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     """Read the nodes of the model in the bytes of a file. Raises `ConfigError` for anything else."""
-    model = decode_message(message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
+    model = decode_message(make_message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
     if model is None or not model.graph.node:
         hint = "is the file complete? It has to be an ONNX model with a graph"
-        raise graph_error("encoding", "this is not an ONNX model, or only a part of one", name, hint)
+        raise make_graph_error("encoding", "this is not an ONNX model, or only a part of one", name, hint)
     values, is_exported = OnnxGraph(model.graph), flavour.graphs == "torch"
     outer = examine_modules(values, flavour) if is_exported else examine(values, flavour, CONDITIONS)
     allowance = Allowance(len(data), name, "its subgraphs have too many and too long names to be laid out")
@@ -69,12 +69,14 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     for node, examined in zip(model.graph.node, outer):
         sources = tuple(makers[value] for value in node.input if value in makers)
         found.append(examined._replace(sources=sources, node=node.name))
-        for inner, kind in inner_nodes(node, examined.layer.name, allowance):
+        for inner, kind in iter_inner_nodes(node, examined.layer.name, allowance):
             found.append(Examined(Layer(inner, kind, False), None, minor=kind in MINOR_TYPES))
     names: set[str] = set()
     for examined in found:
         if examined.layer.name in names:
-            raise graph_error("duplicate-entry", "the node name '{}' occurs twice".format(examined.layer.name), name)
+            raise make_graph_error(
+                "duplicate-entry", "the node name '{}' occurs twice".format(examined.layer.name), name
+            )
         names.add(examined.layer.name)
     return found
 
@@ -85,7 +87,7 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
 def examine_modules(values: OnnxGraph, flavour: Flavour) -> list[Examined]:
     """Return the nodes of an exported graph: modules as the toolkit names them, the others as they are."""
     modules = {module.node.name: module for module in find_modules(values)}
-    names = node_names([node.raw for node in values.nodes], {module.name for module in modules.values()})
+    names = iter_node_names([node.raw for node in values.nodes], {module.name for module in modules.values()})
     found, weights = [], {}
     for node, (_, name) in zip(values.nodes, names):
         module = modules.get(node.name)
@@ -100,7 +102,7 @@ def examine_modules(values: OnnxGraph, flavour: Flavour) -> list[Examined]:
     return name_sharers(found, weights)
 
 
-def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[tuple[str, str]]:
+def iter_inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[tuple[str, str]]:
     """Yield the nodes in the subgraphs of an If or Loop, under the name of their node; they are not quantized."""
     pending = [(node, prefix, 0)]
     while pending:
@@ -110,7 +112,7 @@ def inner_nodes(node: Any, prefix: str, allowance: Allowance) -> Iterator[tuple[
             for number, graph in enumerate(graphs):
                 inside = "{}/{}{}".format(above, attribute.name, "_{}".format(number) if number else "")
                 allowance.take((Allowance.PER_NODE + len(inside)) * len(graph.node))
-                for inner, name in node_names(graph.node):
+                for inner, name in iter_node_names(graph.node):
                     yield "{}/{}".format(inside, name), inner.op_type
                     if depth < DEPTH:
                         pending.append((inner, "{}/{}".format(inside, name), depth + 1))
@@ -131,16 +133,16 @@ def check_rank(node: Node, graph: OnnxGraph) -> Assessment | None:
     return None if rank in allowed else Assessment("its input has {} dimensions, not {}".format(rank, wanted))
 
 
-def plain_gemm(node: Node, graph: OnnxGraph) -> Assessment | None:
+def check_gemm(node: Node, graph: OnnxGraph) -> Assessment | None:
     alpha, beta = node.attribute("alpha"), node.attribute("beta")
     wrong = ["transA is 1"] if node.attribute("transA") else []
     wrong += ["{} is {}".format(name, v) for name, v in (("alpha", alpha), ("beta", beta)) if v not in (None, 1.0)]
     return Assessment("its {}".format(" and its ".join(wrong))) if wrong else None
 
 
-def product(node: Node, graph: OnnxGraph) -> Assessment | None:
+def check_product(node: Node, graph: OnnxGraph) -> Assessment | None:
     """Check a product: a constant second input has two or three dimensions; two variables have no offset."""
-    origin = graph.input_origin(node, 1)
+    origin = graph.trace_input(node, 1)
     if origin is None or not origin.constant:
         return Assessment(lacks=("asymmetric",))
     rank = graph.rank(node, 1)
@@ -155,6 +157,6 @@ CONDITIONS: dict[str, Condition] = {
     ),
     "4 or 5 dimensions": check_rank,
     "4 dimensions": check_rank,
-    "plain gemm": plain_gemm,
-    "product": product,
+    "plain gemm": check_gemm,
+    "product": check_product,
 }

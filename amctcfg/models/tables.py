@@ -25,34 +25,34 @@ def read_table(source: Source, ending: str) -> list[Layer]:
     """Read the layers in a table. Raises `ConfigError` for one that is wrong, or there twice."""
     layers: list[Layer] = []
     lines: dict[str, int] = {}
-    for row, span in json_rows(source) if ending == ".json" else csv_rows(source):
-        layer = layer_in(row, source, span)
+    for row, span in read_json_rows(source) if ending == ".json" else read_csv_rows(source):
+        layer = read_layer(row, source, span)
         if layer.name in lines:
             message = "the layer '{}' is there twice, first at line {}".format(layer.name, lines[layer.name])
-            raise row_error(source, span, message, "duplicate-entry")
+            raise make_row_error(source, span, message, "duplicate-entry")
         lines[layer.name] = span.line
         layers.append(layer)
     return layers
 
 
-def layer_in(row: dict[str, Any], source: Source, span: Span) -> Layer:
+def read_layer(row: dict[str, Any], source: Source, span: Span) -> Layer:
     unknown = [key for key in row if key not in COLUMNS]
     if unknown:
-        raise row_error(source, span, "a layer has no '{}'; it has {}".format(unknown[0], ", ".join(COLUMNS)))
+        raise make_row_error(source, span, "a layer has no '{}'; it has {}".format(unknown[0], ", ".join(COLUMNS)))
     for key in ("name", "type"):
         if not isinstance(row.get(key), str) or not (row[key] or key == "name"):
-            raise row_error(source, span, "a layer needs a '{}', a string that is not empty".format(key))
+            raise make_row_error(source, span, "a layer needs a '{}', a string that is not empty".format(key))
     supported, lacks = row.get("supported", True), row.get("lacks", ())
     if not isinstance(supported, bool):
-        raise row_error(source, span, "'supported' is true or false, not {}".format(shorten(repr(supported))))
+        raise make_row_error(source, span, "'supported' is true or false, not {}".format(shorten(repr(supported))))
     if not isinstance(lacks, (list, tuple)) or not all(isinstance(word, str) for word in lacks):
-        raise row_error(source, span, "'lacks' is a list of names, not {}".format(shorten(repr(lacks))))
+        raise make_row_error(source, span, "'lacks' is a list of names, not {}".format(shorten(repr(lacks))))
     if not isinstance(row.get("notes", []), (list, str)):
-        raise row_error(source, span, "'notes' is a list of sentences, not {}".format(shorten(repr(row["notes"]))))
+        raise make_row_error(source, span, "'notes' is a list of sentences, not {}".format(shorten(repr(row["notes"]))))
     return Layer(row["name"], row["type"], supported, tuple(lacks))
 
 
-def row_error(
+def make_row_error(
     source: Source, span: Span, message: str, code: str = "wrong-type", hint: str | None = None
 ) -> ConfigError:
     return ConfigError.single(code, message, span, hint, source.name, source.text)
@@ -61,29 +61,29 @@ def row_error(
 # ---------------------------------------------------------------- JSON
 
 
-def json_rows(source: Source) -> Iterator[TableRow]:
+def read_json_rows(source: Source) -> Iterator[TableRow]:
     text = source.text
     start = skip_blanks(text, 0)
     if text[start : start + 1] != "[":
-        raise json_error(source, start, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]')
+        raise make_json_error(source, start, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]')
     try:
         table = read_value(text, start, 0)
     except json.JSONDecodeError as failure:
-        raise json_error(source, failure.pos, "this is not JSON: {}".format(failure.msg)) from None
+        raise make_json_error(source, failure.pos, "this is not JSON: {}".format(failure.msg)) from None
     rest = skip_blanks(text, table.end)
     if rest < len(text):
-        raise json_error(source, rest, "expected the end of the file")
+        raise make_json_error(source, rest, "expected the end of the file")
     for row in table.value:
         if not row.is_object:
-            raise json_error(source, row.start, 'a layer is an object: {"name": ..., "type": ...}')
+            raise make_json_error(source, row.start, 'a layer is an object: {"name": ..., "type": ...}')
         twice = next((key for key, entry in row.value.items() if entry.repeated), None)
         if twice is not None:
-            raise json_error(source, row.start, "a layer has two '{}'".format(twice))
-        yield row.plain(), source.span(row.start, row.end)
+            raise make_json_error(source, row.start, "a layer has two '{}'".format(twice))
+        yield row.to_plain(), source.span(row.start, row.end)
 
 
-def json_error(source: Source, position: int, message: str) -> ConfigError:
-    return row_error(source, source.span(position, min(position + 1, len(source.text))), message, "syntax")
+def make_json_error(source: Source, position: int, message: str) -> ConfigError:
+    return make_row_error(source, source.span(position, min(position + 1, len(source.text))), message, "syntax")
 
 
 def layers_to_json(layers: Iterable[Layer], notes: Mapping[str, list[str]] | None = None) -> str:
@@ -102,30 +102,30 @@ def layers_to_json(layers: Iterable[Layer], notes: Mapping[str, list[str]] | Non
 # ---------------------------------------------------------------- CSV
 
 
-def csv_rows(source: Source) -> Iterator[TableRow]:
+def read_csv_rows(source: Source) -> Iterator[TableRow]:
     import csv
     import io
 
     nul = source.text.find("\0")
     if nul >= 0:  # Python reads it from 3.11 on only
-        raise row_error(source, source.span(nul, nul + 1), "a NUL character is not allowed in a table", "syntax")
+        raise make_row_error(source, source.span(nul, nul + 1), "a NUL character is not allowed in a table", "syntax")
     reader = csv.reader(io.StringIO(source.text, newline=""), strict=True)
     header: list[str] | None = None
     line = 1
     try:
         for cells in reader:
-            place, line = line_span(source, line), reader.line_num + 1
+            place, line = find_line_span(source, line), reader.line_num + 1
             if not cells:
                 continue
             if header is None:
                 header = [cell.strip() for cell in cells]
                 if len(header) < 2 or tuple(header) != COLUMNS[: len(header)]:
                     message = "the first line has to be 'name,type', which ',supported,lacks,notes' may follow"
-                    raise row_error(source, place, message, "syntax")
+                    raise make_row_error(source, place, message, "syntax")
                 continue
             if len(cells) != len(header):
                 message = "this row has {} cells, the header has {}".format(len(cells), len(header))
-                raise row_error(source, place, message, "syntax")
+                raise make_row_error(source, place, message, "syntax")
             row: dict[str, Any] = dict(zip(header, cells))
             if "supported" in row:
                 row["supported"] = SUPPORTED_WORDS.get(row["supported"].strip().lower(), row["supported"])
@@ -133,14 +133,16 @@ def csv_rows(source: Source) -> Iterator[TableRow]:
                 row["lacks"] = row["lacks"].split()
             yield row, place
     except csv.Error as error:
-        raise row_error(source, line_span(source, line), "this is not CSV: {}".format(error), "syntax") from None
+        raise make_row_error(
+            source, find_line_span(source, line), "this is not CSV: {}".format(error), "syntax"
+        ) from None
     if header is None:
-        raise row_error(source, source.span(0, 0), "the file is empty", "syntax", "its first line is 'name,type'")
+        raise make_row_error(source, source.span(0, 0), "the file is empty", "syntax", "its first line is 'name,type'")
 
 
-def line_span(source: Source, number: int) -> Span:
+def find_line_span(source: Source, number: int) -> Span:
     """Return the whole line, or the last one; without copying it, as thousands of rows can be on one for `Source`."""
-    starts = source.line_starts()
+    starts = source.find_line_starts()
     number = min(number, len(starts))
     end = starts[number] - 1 if number < len(starts) else len(source.text)
     end -= source.text[end - 1 : end] == "\r"
@@ -163,10 +165,10 @@ def rows_to_csv(rows: Iterable[Sequence[Any]]) -> str:
 
     The module csv can't write NUL on each Python, and leaves carriage returns bare.
     """
-    return "".join(",".join(map(csv_cell, row)) + "\n" for row in rows)
+    return "".join(",".join(map(write_csv_cell, row)) + "\n" for row in rows)
 
 
-def csv_cell(value: Any) -> str:
+def write_csv_cell(value: Any) -> str:
     text = "" if value is None else str(value)
     return '"{}"'.format(text.replace('"', '""')) if re.search('[,"\r\n]|::', text) else text
 

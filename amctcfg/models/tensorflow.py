@@ -22,8 +22,8 @@ from .graphs import (
     Shape,
     decode_message,
     examine,
-    graph_error,
-    message_classes,
+    make_graph_error,
+    make_message_classes,
     require_constant,
     with_traits,
 )
@@ -65,12 +65,12 @@ class TensorFlowGraph(Graph):
         makers: dict[str, Node] = {}
         for node in nodes:
             if makers.setdefault(node.name, node) is not node:
-                raise graph_error("duplicate-entry", "the node name '{}' occurs twice".format(node.name), name)
+                raise make_graph_error("duplicate-entry", "the node name '{}' occurs twice".format(node.name), name)
         constants = {name: node.attribute("value") for name, node in makers.items() if node.type == "Const"}
         super().__init__(makers.values(), makers, constants)
 
-    def channels(self, node: Node) -> Traits:
-        shape = self.input_shape(node, 1)
+    def read_channels(self, node: Node) -> Traits:
+        shape = self.find_input_shape(node, 1)
         if shape is None or len(shape) < 2:
             return Traits()
         first, second = shape[-2:]
@@ -82,12 +82,12 @@ class TensorFlowGraph(Graph):
 # ---------------------------------------------------------------- conditions
 
 
-def undilated(node: Node, graph: Graph) -> Assessment | None:
+def check_dilations(node: Node, graph: Graph) -> Assessment | None:
     dilations = list(node.attribute("dilations") or ())
     return None if all(d == 1 for d in dilations) else Assessment("its dilations are {}, not all 1".format(dilations))
 
 
-def undilated_depth(node: Node, graph: Graph) -> Assessment | None:
+def check_depth_dilation(node: Node, graph: Graph) -> Assessment | None:
     dilations = list(node.attribute("dilations") or ())
     depth = 2 if node.attribute("data_format") in (b"NCDHW", "NCDHW") else 1
     if len(dilations) != 5 or dilations[depth] == 1:
@@ -95,7 +95,7 @@ def undilated_depth(node: Node, graph: Graph) -> Assessment | None:
     return Assessment("its dilation in depth is {}, not 1".format(dilations[depth]))
 
 
-def untransposed(node: Node, graph: Graph) -> Assessment | None:
+def check_transposes(node: Node, graph: Graph) -> Assessment | None:
     names = ("transpose_a", "transpose_b", "adjoint_a", "adjoint_b", "adj_x", "adj_y")
     found = [name for name in names if node.attribute(name)]
     if not found:
@@ -103,11 +103,11 @@ def untransposed(node: Node, graph: Graph) -> Assessment | None:
     return Assessment("its {} {} true".format(" and ".join(found), "is" if len(found) == 1 else "are"))
 
 
-def one_constant(node: Node, graph: TensorFlowGraph) -> Assessment | None:
+def check_constants(node: Node, graph: TensorFlowGraph) -> Assessment | None:
     """Check a product: a constant second operand has two dimensions; two variables have no offset."""
-    if not any(graph.origin(source).constant for source in node.inputs[:2]):
+    if not any(graph.trace(source).constant for source in node.inputs[:2]):
         return Assessment(lacks=("asymmetric",))
-    shape = graph.input_shape(node, 1)
+    shape = graph.find_input_shape(node, 1)
     if shape is None or len(shape) == 2:
         return None
     return Assessment("its constant operand has {} dimensions, not 2".format(len(shape)))
@@ -115,10 +115,10 @@ def one_constant(node: Node, graph: TensorFlowGraph) -> Assessment | None:
 
 CONDITIONS: dict[str, Condition] = {
     "constant_filter": require_constant("filter", "its filter comes from '{}', which is not in the graph"),
-    "undilated": undilated,
-    "undilated depth": undilated_depth,
-    "untransposed": untransposed,
-    "one constant": one_constant,
+    "undilated": check_dilations,
+    "undilated depth": check_depth_dilation,
+    "untransposed": check_transposes,
+    "one constant": check_constants,
 }
 
 
@@ -129,13 +129,13 @@ def read_nodes(graph: Any) -> Iterator[Node]:
     """Yield the nodes of a `tf.Graph` or a `GraphDef`, by what they have in common."""
     if hasattr(graph, "get_operations"):
         for operation in graph.get_operations():
-            inputs = [tensor_node(tensor) for tensor in getattr(operation, "inputs", ())]
+            inputs = [node_of_tensor(tensor) for tensor in getattr(operation, "inputs", ())]
             yield Node(
-                operation.name, operation.type, inputs, [operation.name], partial(operation_attribute, operation)
+                operation.name, operation.type, inputs, [operation.name], partial(read_operation_attribute, operation)
             )
     elif hasattr(graph, "node") and all(hasattr(node, "op") for node in graph.node):
         for node in graph.node:
-            yield Node(node.name, node.op, data_inputs(node), [node.name], partial(node_attribute, node))
+            yield Node(node.name, node.op, list_data_inputs(node), [node.name], partial(read_node_attribute, node))
     else:
         wanted = "a tf.Graph, a GraphDef or something shaped like them"
         raise TypeError("a graph has to be {}, not {!r}".format(wanted, type(graph).__name__))
@@ -148,8 +148,8 @@ def inline_functions(graph: Any, name: str, size: int) -> Iterator[Node]:
     allowance = Allowance(size, name, "its functions call each other too often to be laid out as one graph", FREEZE)
     while pending:
         node, prefix, callers = pending.pop()
-        inputs = [prefix + source for source in data_inputs(node)]
-        yield Node(prefix + node.name, node.op, inputs, [prefix + node.name], partial(node_attribute, node))
+        inputs = [prefix + source for source in list_data_inputs(node)]
+        yield Node(prefix + node.name, node.op, inputs, [prefix + node.name], partial(read_node_attribute, node))
         allowance.take(Allowance.PER_NODE + len(prefix) * (1 + len(inputs)) + len(node.name))
         for key, called in find_called_functions(node, functions):
             if called in callers:
@@ -171,12 +171,12 @@ def find_called_functions(node: Any, functions: dict[str, Any]) -> list[tuple[st
     return [("" if key == "f" else key, name) for key, name in sorted(found)]
 
 
-def data_inputs(node: Any) -> list[str]:
+def list_data_inputs(node: Any) -> list[str]:
     """Return the names of the nodes behind a node's inputs, without control inputs."""
     return [node_of(source) for source in getattr(node, "input", ()) if not source.startswith("^")]
 
 
-def tensor_node(tensor: Any) -> str:
+def node_of_tensor(tensor: Any) -> str:
     operation = getattr(tensor, "op", None)
     return operation.name if operation is not None else node_of(tensor.name)
 
@@ -186,7 +186,7 @@ def node_of(tensor_name: str) -> str:
     return tensor_name.partition(":")[0]
 
 
-def operation_attribute(operation: Any, name: str) -> Any:
+def read_operation_attribute(operation: Any, name: str) -> Any:
     try:
         found = operation.get_attr(name)
     except (AttributeError, KeyError, ValueError):  # TensorFlow raises ValueError for one that is not there
@@ -194,7 +194,7 @@ def operation_attribute(operation: Any, name: str) -> Any:
     return shape_of(found) if name == "value" else found
 
 
-def node_attribute(node: Any, name: str) -> Any:
+def read_node_attribute(node: Any, name: str) -> Any:
     attributes = getattr(node, "attr", {})
     if hasattr(attributes, "keys"):  # TensorFlow's messages have a map, ours a list
         value = attributes.get(name)
@@ -244,26 +244,26 @@ def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     Raises `ConfigError` for anything else, named where it is recognised, and `ImportError` without protobuf.
     """
     if not data:
-        raise graph_error("syntax", "the file is empty", name, "is it complete?")
+        raise make_graph_error("syntax", "the file is empty", name, "is it complete?")
     for offset, signature, what, cure in SIGNATURES:
         # A TensorFlow Lite file begins with an offset that is a multiple of 4, a GraphDef with 0x0A.
         if data.startswith(signature, offset) and not (offset and data[0] % 4):
-            raise graph_error("encoding", "this is {}, not a frozen TensorFlow graph".format(what), name, cure)
+            raise make_graph_error("encoding", "this is {}, not a frozen TensorFlow graph".format(what), name, cure)
     graph = decode_graph(data, name)
     if graph is not None:
         nodes = list(read_nodes(graph))
         found = examine_nodes(nodes, name, flavour)
         return [one._replace(sources=tuple(node.inputs), node=node.name) for node, one in zip(nodes, found)]
-    saved = decode_message(message_classes("amctcfg_graph", FIELDS)["SavedModel"], data)
+    saved = decode_message(make_message_classes("amctcfg_graph", FIELDS)["SavedModel"], data)
     if saved is not None and any(meta.graph_def.node for meta in saved.meta_graphs):
         return examine_nodes(inline_functions(saved.meta_graphs[0].graph_def, name, len(data)), name, flavour)
     hint = "is it complete? A model is a frozen graph (a binary GraphDef), an ONNX model, or a table of layers (.csv, .json)"
-    raise graph_error("encoding", "this is not a TensorFlow graph, or only a part of one", name, hint)
+    raise make_graph_error("encoding", "this is not a TensorFlow graph, or only a part of one", name, hint)
 
 
 def decode_graph(data: bytes, name: str) -> Any:
     """Decode a GraphDef, in text format where the name says so; None for other bytes."""
-    message = message_classes("amctcfg_graph", FIELDS)["GraphDef"]
+    message = make_message_classes("amctcfg_graph", FIELDS)["GraphDef"]
     if name.endswith((".pbtxt", ".textproto")):
         return parse_text_graph(data, name, message())
     graph = decode_message(message, data)
@@ -277,11 +277,11 @@ def parse_text_graph(data: bytes, name: str, graph: Any) -> Any:
         text_format.Parse(data.decode("utf-8"), graph, allow_unknown_field=True)
     except (text_format.ParseError, UnicodeDecodeError) as error:
         message = "this is not a GraphDef in text format: {}".format(error)
-        raise graph_error("syntax", message, name, FREEZE) from None
+        raise make_graph_error("syntax", message, name, FREEZE) from None
     except RecursionError:
-        raise graph_error("syntax", "this is nested too deeply for a GraphDef", name, FREEZE) from None
+        raise make_graph_error("syntax", "this is nested too deeply for a GraphDef", name, FREEZE) from None
     if not graph.node:
-        raise graph_error("syntax", "the graph has no nodes", name, "is it complete?")
+        raise make_graph_error("syntax", "the graph has no nodes", name, "is it complete?")
     return graph
 
 

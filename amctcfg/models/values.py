@@ -23,10 +23,10 @@ class OnnxGraph(Graph):
     def __init__(self, graph: Any) -> None:
         nodes = [
             Node(name, node.op_type, list(node.input), list(node.output), partial(attribute_of, node), raw=node)
-            for node, name in node_names(graph.node)
+            for node, name in iter_node_names(graph.node)
         ]
         makers = {value: node for node in nodes for value in node.outputs if value}
-        super().__init__(nodes, makers, constant_shapes(graph))
+        super().__init__(nodes, makers, find_constant_shapes(graph))
         self.readers: dict[str, list[Node]] = {}
         for node in nodes:
             for value in dict.fromkeys(node.inputs):
@@ -40,31 +40,31 @@ class OnnxGraph(Graph):
         """Return the number of dimensions of an input, None where the model does not say."""
         if index >= len(node.inputs):
             return None
-        shape = self.input_shape(node, index)
+        shape = self.find_input_shape(node, index)
         return self.ranks.get(node.inputs[index]) if shape is None else len(shape)
 
-    def channels(self, node: Node) -> Traits:
-        group = integer(node.attribute("group"), 1) if node.type in CONVOLUTIONS else 1
-        shape = self.input_shape(node, 1)
+    def read_channels(self, node: Node) -> Traits:
+        group = read_integer(node.attribute("group"), 1) if node.type in CONVOLUTIONS else 1
+        shape = self.find_input_shape(node, 1)
         if shape is None or len(shape) < 2:
             return Traits(group=group)
         first, second = shape[-2:] if node.type == "MatMul" else shape[:2]
         if node.type == "ConvTranspose":
             second *= group
         elif node.type == "Gemm":
-            first, second = (second, first) if integer(node.attribute("transB")) else (first, second)
+            first, second = (second, first) if read_integer(node.attribute("transB")) else (first, second)
         elif node.type != "MatMul":
             first, second = second * group, first
         return Traits(group=group, channels=(first, second))
 
-    def shape_behind(self, node: Node, shape: Shape) -> Shape:
+    def find_shape_behind(self, node: Node, shape: Shape) -> Shape:
         if shape is None or node.type != "Transpose":
-            return super().shape_behind(node, shape)
-        order = integers(node.attribute("perm")) or tuple(reversed(range(len(shape))))
+            return super().find_shape_behind(node, shape)
+        order = read_integers(node.attribute("perm")) or tuple(reversed(range(len(shape))))
         return tuple(shape[axis] for axis in order) if sorted(order) == list(range(len(shape))) else None
 
 
-def node_names(nodes: Iterable[Any], reserved: Iterable[str] = ()) -> Iterator[tuple[Any, str]]:
+def iter_node_names(nodes: Iterable[Any], reserved: Iterable[str] = ()) -> Iterator[tuple[Any, str]]:
     """Yield each node with its name: its type and index where it has none, with a suffix where it is taken."""
     nodes = list(nodes)
     given: set[str] = {node.name for node in nodes if node.name}
@@ -79,14 +79,14 @@ def node_names(nodes: Iterable[Any], reserved: Iterable[str] = ()) -> Iterator[t
         yield node, name
 
 
-def constant_shapes(graph: Any) -> dict[str, Shape]:
+def find_constant_shapes(graph: Any) -> dict[str, Shape]:
     found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     found.update((tensor.values.name, tuple(tensor.dims)) for tensor in graph.sparse_initializer)
-    found.update((n.output[0], constant_shape(n)) for n in graph.node if n.op_type == "Constant" and n.output)
+    found.update((n.output[0], find_constant_shape(n)) for n in graph.node if n.op_type == "Constant" and n.output)
     return found
 
 
-def constant_shape(node: Any) -> Shape:
+def find_constant_shape(node: Any) -> Shape:
     """Tell the shape of what a Constant makes; None where it is not written."""
     for attribute in node.attribute:
         if attribute.name == "value":
@@ -96,12 +96,12 @@ def constant_shape(node: Any) -> Shape:
     return None
 
 
-def integers(value: Any) -> tuple[int, ...]:
+def read_integers(value: Any) -> tuple[int, ...]:
     """Return the integers of an attribute; none for one that is not there, or of another kind."""
     return tuple(value) if isinstance(value, list) else ()
 
 
-def integer(value: Any, default: int = 0) -> int:
+def read_integer(value: Any, default: int = 0) -> int:
     """Return the integer of an attribute, or the default; a file may hold anything."""
     return value if isinstance(value, int) and value else default
 

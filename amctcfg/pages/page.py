@@ -12,7 +12,7 @@ from ..diagnostics.diagnostic import Diagnostic, count_found, render
 from ..tools.tabulating import Row, View
 from .script import SCRIPT
 from .style import COLOURS, NARROW, PAGE, TABLE
-from .table import TIERS, HtmlTable, text
+from .table import TIERS, HtmlTable, escape_html
 
 # What the rows can be narrowed to: a class of rows, its words, and the colour that it explains.
 FILTERS = (
@@ -37,29 +37,31 @@ def write_page(view: View) -> str:
     rows = [(row, classes_of(row, warned)) for row in table.rows]
     counts = Counter(name for _, classes in rows for name in set(classes))
     body = [
-        *header(view, writer, counts),
+        *write_header(view, writer, counts),
         writer.strip(view.table.rows),
-        picture_html(writer),
+        write_picture(writer),
         "</section>",
-        *tools(writer, rows, counts),
-        *table_html(writer, rows),
-        *rest(view, writer.explanations),
+        *write_tools(writer, rows, counts),
+        *write_table(writer, rows),
+        *write_rest(view, writer.explanations),
         "<script>{}</script></body></html>\n".format(SCRIPT),
     ]
-    style = COLOURS + TABLE + PAGE + NARROW % labels_of(writer.head())
+    style = COLOURS + TABLE + PAGE + NARROW % labels_of(writer.list_headings())
     policy = "default-src 'none'; style-src {}; script-src {}; img-src data:; base-uri 'none'; form-action 'none'"
     head = [
         "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>",
-        '<meta http-equiv=Content-Security-Policy content="{}">'.format(policy.format(digest(style), digest(SCRIPT))),
+        '<meta http-equiv=Content-Security-Policy content="{}">'.format(
+            policy.format(compute_digest(style), compute_digest(SCRIPT))
+        ),
         '<meta name=viewport content="width=device-width,initial-scale=1">',
         '<link rel=icon href="data:,">',  # or the browser asks for one
-        "<title>{}: what each layer gets</title>".format(text(view.plan.name)),
+        "<title>{}: what each layer gets</title>".format(escape_html(view.plan.name)),
         "<style>{}</style></head><body>".format(style),
     ]
     return "\n".join([*head, *filter(None, body)])
 
 
-def digest(content: str) -> str:
+def compute_digest(content: str) -> str:
     """Return what a Content-Security-Policy calls an inline element by."""
     return "'sha256-{}'".format(base64.b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii"))
 
@@ -67,12 +69,12 @@ def digest(content: str) -> str:
 def labels_of(head: list[str]) -> str:
     """Write the style of cards: each cell names its column."""
     return "".join(
-        '.amctcfg td:nth-child({})::before{{content:"{} "}}\n'.format(number, css_text(label))
+        '.amctcfg td:nth-child({})::before{{content:"{} "}}\n'.format(number, escape_css(label))
         for number, label in enumerate(head[3:], 4)
     )
 
 
-def css_text(words: str) -> str:
+def escape_css(words: str) -> str:
     return "".join(c if c.isalnum() or c in " _.-" else "\\{:x} ".format(ord(c)) for c in words)
 
 
@@ -100,36 +102,36 @@ def classes_of(row: Row, warnings: set[tuple[Any, ...]]) -> list[str]:
 # ---------------------------------------------------------------- the parts
 
 
-def header(view: View, writer: HtmlTable, counts: Mapping[str, int]) -> Iterator[str]:
+def write_header(view: View, writer: HtmlTable, counts: Mapping[str, int]) -> Iterator[str]:
     table = writer.table
-    before = "{} → ".format(text(view.against)) if view.against else ""
-    yield "<header><h1>{}{}</h1>".format(before, text(view.plan.name))
+    before = "{} → ".format(escape_html(view.against)) if view.against else ""
+    yield "<header><h1>{}{}</h1>".format(before, escape_html(view.plan.name))
     yield "<p class=dim>{}; read as {}, {} rules</p></header>".format(
-        text(view.model), text(view.plan.flavour.name), text(view.rules)
+        escape_html(view.model), escape_html(view.plan.flavour.name), escape_html(view.rules)
     )
     always = ("quantized", "skipped", "changed") if table.has_before else ("quantized", "skipped")
     states = [(words, counts[name]) for name, words, _ in FILTERS[:STATES] if counts[name] or name in always]
     figures = [("layers", len(table.rows)), *states]
     if table.borders is not None:
         figures.append(("borders between quantized and float", table.borders))
-    pairs = ["<div><dt>{}</dt><dd>{:,}</dd></div>".format(text(words), number) for words, number in figures]
+    pairs = ["<div><dt>{}</dt><dd>{:,}</dd></div>".format(escape_html(words), number) for words, number in figures]
     yield "<section><dl class=figures>{}</dl>".format("".join(pairs))
-    yield from ("<p>{}".format(text(note)) for note in view.notes)
+    yield from ("<p>{}".format(escape_html(note)) for note in view.notes)
     if table.has_scores:
-        yield worst_html(writer)
+        yield write_worst(writer)
     if view.warnings:
         found = Counter(d.code for d in view.warnings).most_common()
-        codes = ", ".join("{} {}".format(number, text(code)) for code, number in found)
+        codes = ", ".join("{} {}".format(number, escape_html(code)) for code, number in found)
         yield "<p><a href=#diagnostics>{}</a>: {}".format(count_found(view.warnings), codes)
 
 
-def picture_html(writer: HtmlTable) -> str:
+def write_picture(writer: HtmlTable) -> str:
     """Return the figure; nothing where fewer than three layers have a score."""
     table, scale, texts = writer.table, writer.scale, writer.scores
     dots: dict[bool, list[str]] = {True: [], False: []}  # of the layers that are quantized, and of the others
     for at, row in enumerate(table.rows):
         if row.score is not None:
-            height = MARGIN + (100 - 2 * MARGIN) * scale.harm(row.score)
+            height = MARGIN + (100 - 2 * MARGIN) * scale.measure_harm(row.score)
             dots[row.is_quantized].append("M{:g} {:.3g}h0".format(at + 0.5, height))
     if len(dots[True]) + len(dots[False]) < 3:
         return ""
@@ -145,31 +147,34 @@ def picture_html(writer: HtmlTable) -> str:
     ).format(
         " class=many" if len(table.rows) > CROWDED else "",
         len(table.rows),
-        text(words),
+        escape_html(words),
         "".join(dots[True]),
         "".join(dots[False]),
-        text(words),
+        escape_html(words),
         logarithm,
         key,
     )
 
 
-def worst_html(writer: HtmlTable) -> str:
+def write_worst(writer: HtmlTable) -> str:
     table, found = writer.table, []
     numbers = {row.layer.name: number for number, row in enumerate(table.rows, 1)}
-    for row in table.worst_first(table.rows)[:3]:
+    for row in table.sort_worst_first(table.rows)[:3]:
         if row.score is not None:
             name = row.layer.name
-            found.append("<a href=#r{}>{}</a> {}".format(numbers[name], text(name), writer.scores[row.score]))
-    return "<p>Worst by {}: {}".format(text(table.score), ", ".join(found))
+            found.append("<a href=#r{}>{}</a> {}".format(numbers[name], escape_html(name), writer.scores[row.score]))
+    return "<p>Worst by {}: {}".format(escape_html(table.score), ", ".join(found))
 
 
-def tools(writer: HtmlTable, rows: list[tuple[Row, list[str]]], counts: Mapping[str, int]) -> Iterator[str]:
+def write_tools(writer: HtmlTable, rows: list[tuple[Row, list[str]]], counts: Mapping[str, int]) -> Iterator[str]:
     """Write the search and the filters, which are the legend of the colours as well."""
     yield "<div class=tools role=search>"
     yield "<input id=search class=script type=search placeholder='search: conv, *layer4*' aria-label='search by name or type'>"
     yield "<select id=order class='script narrow' aria-label='sort by'><option value=-1>model order</option>"
-    yield "".join("<option value={}>by {}</option>".format(at, text(label)) for at, label in enumerate(writer.head()))
+    yield "".join(
+        "<option value={}>by {}</option>".format(at, escape_html(label))
+        for at, label in enumerate(writer.list_headings())
+    )
     yield "</select>"
     for name, words, colour in FILTERS:
         if counts[name] and not (counts[name] == len(rows) and not colour):
@@ -181,19 +186,21 @@ def tools(writer: HtmlTable, rows: list[tuple[Row, list[str]]], counts: Mapping[
     yield "<button id=unfold class='chip script' type=button>unfold all</button><output class=script aria-live=polite></output></div>"
 
 
-def table_html(writer: HtmlTable, rows: list[tuple[Row, list[str]]]) -> Iterator[str]:
+def write_table(writer: HtmlTable, rows: list[tuple[Row, list[str]]]) -> Iterator[str]:
     worst = "descending" if writer.table.low_is_sensitive is False else "ascending"
     head = []
-    for at, label in enumerate(writer.head()):
+    for at, label in enumerate(writer.list_headings()):
         first = " data-first={}".format(worst) if writer.table.has_scores and at == 4 else ""
-        head.append("<th scope=col{}><button type=button>{}</button>".format(first, text(label).replace("_", "_<wbr>")))
+        head.append(
+            "<th scope=col{}><button type=button>{}</button>".format(first, escape_html(label).replace("_", "_<wbr>"))
+        )
     yield "<table class=amctcfg id=layers><thead><tr>{}<tbody>".format("".join(head))
     for number, (row, classes) in enumerate(rows, 1):
-        yield "".join(writer.row(row, number, " ".join(classes)))
+        yield "".join(writer.write_row(row, number, " ".join(classes)))
     yield "</table>"
 
 
-def rest(view: View, explanations: Iterable[str]) -> Iterator[str]:
+def write_rest(view: View, explanations: Iterable[str]) -> Iterator[str]:
     """Write what the links lead to: the diagnostics, where the values come from, and the configuration."""
     if view.warnings:
         yield "<section><h2 id=diagnostics>Diagnostics</h2>"
@@ -203,7 +210,7 @@ def rest(view: View, explanations: Iterable[str]) -> Iterator[str]:
         for code, group in groups.items():
             quiet = " class=quiet" if len(view.warnings) > FEW else ""
             yield "<details open{}><summary>{} {}</summary><pre>{}</pre></details>".format(
-                quiet, len(group), text(code), "\n".join(map(text, render(group, view.text).split("\n")))
+                quiet, len(group), escape_html(code), "\n".join(map(escape_html, render(group, view.text).split("\n")))
             )
         yield "</section>"
     if explanations:
@@ -211,7 +218,9 @@ def rest(view: View, explanations: Iterable[str]) -> Iterator[str]:
         yield from ("<li id=e{}>{}".format(number, words) for number, words in enumerate(explanations, 1))
         yield "</ol></details></section>"
     if view.text is not None:
-        yield "<section><h2 id=configuration>{}</h2><ol class=text>".format(text(view.plan.name))
+        yield "<section><h2 id=configuration>{}</h2><ol class=text>".format(escape_html(view.plan.name))
         lines = view.text.split("\n")
-        yield from ("<li id=L{}>{}".format(number, text(line.rstrip("\r"))) for number, line in enumerate(lines, 1))
+        yield from (
+            "<li id=L{}>{}".format(number, escape_html(line.rstrip("\r"))) for number, line in enumerate(lines, 1)
+        )
         yield "</ol></section>"

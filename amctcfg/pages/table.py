@@ -13,7 +13,7 @@ from ..diagnostics.words import escape_controls, format_value
 from ..documents.document import Document
 from ..resolve.effective import Origin
 from ..resolve.plan import Plan
-from ..tools.tabulating import Cell, Measured, Row, Table, scope_in_name, score_texts, show_value, tabulate
+from ..tools.tabulating import Cell, Measured, Row, Table, find_scope, show_value, tabulate, write_scores
 from .style import NOTEBOOK, TABLE
 
 MOST_ROWS = 200  # of a plan in a notebook
@@ -41,7 +41,7 @@ TIERS = {
 }
 
 
-def text(words: str) -> str:
+def escape_html(words: str) -> str:
     return escape(escape_controls(words))
 
 
@@ -55,13 +55,13 @@ class Scale:
         self.worst: float = finite[-1 if self.sign < 0 else 0]
         self.best: float = finite[0 if self.sign < 0 else -1]
 
-    def goodness(self, score: float) -> float:
+    def measure_goodness(self, score: float) -> float:
         return -math.log10(max(1 - score, 1e-8)) if self.is_logarithmic else self.sign * score
 
-    def harm(self, score: float) -> float:
+    def measure_harm(self, score: float) -> float:
         """Return how bad a score is, from 0, the best, to 1, the worst."""
-        worst, best = self.goodness(self.worst), self.goodness(self.best)
-        return 0.0 if worst == best else min(max((best - self.goodness(score)) / (best - worst), 0.0), 1.0)
+        worst, best = self.measure_goodness(self.worst), self.measure_goodness(self.best)
+        return 0.0 if worst == best else min(max((best - self.measure_goodness(score)) / (best - worst), 0.0), 1.0)
 
 
 class HtmlTable:
@@ -78,57 +78,61 @@ class HtmlTable:
         self.columns: list[str] = list(table.varying)
         scores = [row.score for row in table.rows if row.score is not None]
         self.scale: Scale = Scale(scores, table.low_is_sensitive)
-        self.scores: dict[float, str] = score_texts(scores)
+        self.scores: dict[float, str] = write_scores(scores)
         self.keys: dict[Any, int] = {}
 
-    def head(self) -> list[str]:
+    def list_headings(self) -> list[str]:
         score = [self.table.score] if self.table.has_scores else []
         settings = (self.table.columns[field] for field in self.columns)
         return ["layer", "type", "state", "by", *score, *self.table.extras, *settings]
 
-    def row(self, row: Row, number: int, classes: str = "") -> Iterator[str]:
-        attributes = " id=r{} data-k={}".format(number, self.key(row)) if self.is_page else ""
+    def write_row(self, row: Row, number: int, classes: str = "") -> Iterator[str]:
+        attributes = " id=r{} data-k={}".format(number, self.grouping_key_of(row)) if self.is_page else ""
         attributes += " class='{}'".format(classes) if classes else ""
-        yield "<tr{}><th scope=row>{}<td>{}".format(attributes, name_html(row.layer.name), text(row.layer.type))
+        yield "<tr{}><th scope=row>{}<td>{}".format(attributes, name_html(row.layer.name), escape_html(row.layer.type))
         if not row.cells:  # its reason may be long, and there is nothing else to say
-            score = "" if row.score is None else " ({} {})".format(text(self.table.score), self.scores[row.score])
-            width = len(self.head()) - 2
-            yield "<td colspan={}><span class=u>{}</span>{}</tr>".format(width, text(row.state), score)
+            score = (
+                "" if row.score is None else " ({} {})".format(escape_html(self.table.score), self.scores[row.score])
+            )
+            width = len(self.list_headings()) - 2
+            yield "<td colspan={}><span class=u>{}</span>{}</tr>".format(width, escape_html(row.state), score)
             return
-        yield from self.state(row)
+        yield from self.write_state(row)
         if self.table.has_scores:
-            yield self.score(row)
+            yield self.write_score(row)
         for label in self.table.extras:
             value = row.extras.get(label)
-            yield "<td class=x>" + ("" if value is None else text(show_value(value)))
+            yield "<td class=x>" + ("" if value is None else escape_html(show_value(value)))
         for field in self.columns:
             cell = row.cells.get(field)
-            yield "<td>" if cell is None else "<td>" + self.cell(row, field, cell)
+            yield "<td>" if cell is None else "<td>" + self.write_cell(row, field, cell)
         yield "</tr>"
 
-    def state(self, row: Row) -> Iterator[str]:
+    def write_state(self, row: Row) -> Iterator[str]:
         """Say whether the layer is quantized, or why not, and the block that it has."""
         enabled, words = row.cells["quant_enable"], row.state
         if enabled.is_changed and not row.is_refused:
             words = "{} → {}".format("quantized" if enabled.before else "not quantized", words)
         if row.is_refused:
-            yield "<td><span class=r>{}</span>".format(text(words))
+            yield "<td><span class=r>{}</span>".format(escape_html(words))
         elif row.is_quantized and not enabled.is_changed:
-            yield "<td>" + text(words)
+            yield "<td>" + escape_html(words)
         else:
-            yield "<td>" + self.pill(row, "quant_enable", enabled, text(words))
+            yield "<td>" + self.write_pill(row, "quant_enable", enabled, escape_html(words))
         block = TIERS.get(row.tier, "")
-        yield "<td>" + ("<span class={}>{}</span>".format(block, text(row.tier)) if block else text(row.tier))
+        yield "<td>" + (
+            "<span class={}>{}</span>".format(block, escape_html(row.tier)) if block else escape_html(row.tier)
+        )
 
-    def cell(self, row: Row, field: str, cell: Cell) -> str:
-        value = text(show_value(cell.value))
+    def write_cell(self, row: Row, field: str, cell: Cell) -> str:
+        value = escape_html(show_value(cell.value))
         if cell.is_changed:
-            value = "<del>{}</del> → <ins>{}</ins>".format(text(show_value(cell.before)), value)
+            value = "<del>{}</del> → <ins>{}</ins>".format(escape_html(show_value(cell.before)), value)
         if cell.is_default and not cell.hides and not cell.is_changed:
             return value
-        return self.pill(row, field, cell, value)
+        return self.write_pill(row, field, cell, value)
 
-    def pill(self, row: Row, field: str, cell: Cell, value: str) -> str:
+    def write_pill(self, row: Row, field: str, cell: Cell, value: str) -> str:
         """Write a value in the colour of its tier, with its explanation."""
         classes = list(filter(None, (TIERS.get(cell.origin.tier, ""), "s" if cell.hides else "")))
         attribute = " class='{}'".format(" ".join(classes)) if classes else ""
@@ -144,18 +148,21 @@ class HtmlTable:
         assert explanation is not None
 
         def place(of: Origin) -> str:
-            words = text(explanation.place(of))
+            words = escape_html(explanation.name_place(of))
             return "<a href=#L{}>{}</a>".format(of.span.line, words) if self.has_lines and of.span else words
 
-        source = text(explanation.source(field, origin))
+        source = escape_html(explanation.name_source(field, origin))
         if origin.path is not None:
-            source = "{}, {}".format(text(origin.tier), place(origin))
-        lines = ["{} {}: {}".format(text(field), text(show_value(cell.value)), source)]
-        for lost in explanation.lost_settings(origin):
-            value, why = text(format_value(lost.value)), text(explanation.why_not(field, origin, lost))
+            source = "{}, {}".format(escape_html(origin.tier), place(origin))
+        lines = ["{} {}: {}".format(escape_html(field), escape_html(show_value(cell.value)), source)]
+        for lost in explanation.list_lost(origin):
+            value, why = (
+                escape_html(format_value(lost.value)),
+                escape_html(explanation.explain_loss(field, origin, lost)),
+            )
             lines.append("overrides {} at {}: {}".format(value, place(lost), why))
         if cell.is_changed:
-            lines.append("before: {}".format(text(show_value(cell.before))))
+            lines.append("before: {}".format(escape_html(show_value(cell.before))))
         return lines
 
     def strip(self, rows: Sequence[Row]) -> str:
@@ -163,31 +170,31 @@ class HtmlTable:
         rows = [row for row in rows if row.cells]
         notable, usual = [], []
         for field, cell in self.table.shared.items():
-            label = text(self.table.columns[field])
+            label = escape_html(self.table.columns[field])
             if cell.is_default and not cell.hides and not cell.is_changed:
-                usual.append("<span class=dim>{} {}</span>".format(label, text(show_value(cell.value))))
+                usual.append("<span class=dim>{} {}</span>".format(label, escape_html(show_value(cell.value))))
                 continue
             row = next(row for row in rows if row.cells[field] == cell)
             line = ", line {}".format(cell.origin.span.line) if cell.origin.span else ""
-            tier = "" if cell.origin.tier == "default" else " ({}{})".format(text(cell.origin.tier), line)
-            notable.append("<span>{} {}{}</span>".format(label, self.cell(row, field, cell), tier))
+            tier = "" if cell.origin.tier == "default" else " ({}{})".format(escape_html(cell.origin.tier), line)
+            notable.append("<span>{} {}{}</span>".format(label, self.write_cell(row, field, cell), tier))
         words = "<p class=strip>All {} layers: {}".format(len(rows), ", ".join(notable))
         if usual:
             words += "{}<span class=dim>by default</span> {}".format("; " if notable else "", ", ".join(usual))
         return words if self.table.shared else ""
 
-    def score(self, row: Row) -> str:
+    def write_score(self, row: Row) -> str:
         if row.score is None:
             return "<td class=score>"
         words = self.scores[row.score]
         number = "" if float(words) == row.score else " data-v={!r}".format(row.score)
-        width = round(70 * self.scale.harm(row.score))
+        width = round(70 * self.scale.measure_harm(row.score))
         bar = "<rect width={} height=9></rect>".format(width) if width else ""
         return "<td class=score{}><svg class=bar width=70 height=9 aria-hidden=true>{}</svg>{}".format(
             number, bar, words
         )
 
-    def key(self, row: Row) -> int:
+    def grouping_key_of(self, row: Row) -> int:
         """Return a number that equal layers share; when plans are compared, all that have not changed."""
         parts: tuple[Any, ...] = ("unchanged", row.state)
         if not (self.table.has_before and row.explanation and not row.changed):
@@ -199,17 +206,17 @@ class HtmlTable:
 
 def name_html(name: str) -> str:
     """Write a name whose scope is pale, and which may be broken."""
-    scope = scope_in_name(name)
+    scope = find_scope(name)
     separator = "/" if "/" in scope else "."
-    broken = text(scope).replace(separator, separator + "<wbr>")
-    return "{}<b>{}</b>".format("<i>{}</i>".format(broken) if scope else "", text(name[len(scope) :]))
+    broken = escape_html(scope).replace(separator, separator + "<wbr>")
+    return "{}<b>{}</b>".format("<i>{}</i>".format(broken) if scope else "", escape_html(name[len(scope) :]))
 
 
-def plan_table(plan: Plan) -> str:
-    return notebook_table(tabulate(plan), "plan.to_rows() has them all")
+def write_plan(plan: Plan) -> str:
+    return write_for_notebook(tabulate(plan), "plan.to_rows() has them all")
 
 
-def simulation_table(plan: Plan, simulation: Any, cosines: Mapping[str, float] | None) -> str:
+def write_simulation(plan: Plan, simulation: Any, cosines: Mapping[str, float] | None) -> str:
     """Write a simulation for a notebook: the plan with scales and offsets, and refusals."""
     extras = {}
     for name, factors in simulation.factors.items():
@@ -218,16 +225,18 @@ def simulation_table(plan: Plan, simulation: Any, cosines: Mapping[str, float] |
         extras[name] = {"scale": scales, "offset": offsets}
     refusals = {refusal.layer: refusal.reason for refusal in simulation.refused}
     table = tabulate(plan, measured=Measured(cosines, "cosine", extras, refusals))
-    return notebook_table(table, "sim.to_rows() has them all")
+    return write_for_notebook(table, "sim.to_rows() has them all")
 
 
-def notebook_table(table: Table, rest: str) -> str:
+def write_for_notebook(table: Table, rest: str) -> str:
     """Write a table with its style sheet; of many layers the first, and how to get the rest."""
     writer = HtmlTable(table)
-    head = "".join("<th scope=col>{}".format(text(label).replace("_", "_<wbr>")) for label in writer.head())
+    head = "".join(
+        "<th scope=col>{}".format(escape_html(label).replace("_", "_<wbr>")) for label in writer.list_headings()
+    )
     lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), writer.strip(table.rows)]
     lines.append("<table class=amctcfg><thead><tr>{}<tbody>".format(head))
-    lines += ["".join(writer.row(row, number)) for number, row in enumerate(table.rows[:MOST_ROWS], 1)]
+    lines += ["".join(writer.write_row(row, number)) for number, row in enumerate(table.rows[:MOST_ROWS], 1)]
     lines.append("</table>")
     if len(table.rows) > MOST_ROWS:
         lines.append("<p>and {} more layers: {}</p>".format(len(table.rows) - MOST_ROWS, rest))
@@ -237,7 +246,7 @@ def notebook_table(table: Table, rest: str) -> str:
 # ---------------------------------------------------------------- a document in a notebook
 
 
-def document_html(document: Document[Any]) -> str:
+def write_document(document: Document[Any]) -> str:
     found: dict[int, list[Diagnostic]] = {}
     for diagnostic in check(document.text, document.name, strict=document.strict, flavour=document.flavour):
         found.setdefault(diagnostic.span.line if diagnostic.span else 1, []).append(diagnostic)
@@ -245,8 +254,10 @@ def document_html(document: Document[Any]) -> str:
     items = []  # white space between them would show
     for number, line in enumerate(lines[:MOST_LINES], 1):
         notes = "".join(map(note_html, found.get(number, ())))
-        items.append("<li>{}{}</li>".format(text(line.rstrip("\r")), notes))
-    head = "<style>{}</style><p>{}, {}</p>".format(DOCUMENT_STYLE, text(document.name), text(document.flavour.name))
+        items.append("<li>{}{}</li>".format(escape_html(line.rstrip("\r")), notes))
+    head = "<style>{}</style><p>{}, {}</p>".format(
+        DOCUMENT_STYLE, escape_html(document.name), escape_html(document.flavour.name)
+    )
     parts = [head, "<ol class=amctcfg-text>{}</ol>".format("".join(items))]
     if len(lines) > MOST_LINES:
         parts.append("<p>and {} more lines</p>".format(len(lines) - MOST_LINES))
@@ -256,4 +267,4 @@ def document_html(document: Document[Any]) -> str:
 def note_html(diagnostic: Diagnostic) -> str:
     hint = "; {}".format(diagnostic.hint) if diagnostic.hint else ""
     words = "{}[{}]: {}{}".format(diagnostic.severity, diagnostic.code, diagnostic.message, hint)
-    return "<p class={}>{}</p>".format(text(diagnostic.severity), text(words))
+    return "<p class={}>{}</p>".format(escape_html(diagnostic.severity), escape_html(words))

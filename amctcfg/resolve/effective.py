@@ -66,14 +66,14 @@ class Origins(Mapping[str, Origin]):
             found[field] = self._source.origin_of(self._layer, field)
         return found[field]
 
-    def _names(self) -> Iterable[str]:
+    def _list_names(self) -> Iterable[str]:
         return self._source.names_of(self._layer) if self._source is not None else self._found or ()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
+        return iter(self._list_names())
 
     def __len__(self) -> int:
-        return len(tuple(self._names()))
+        return len(tuple(self._list_names()))
 
     def __hash__(self) -> int:
         return hash(tuple(self.items()))

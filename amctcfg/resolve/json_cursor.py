@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple, Optional
 
 from ..diagnostics.diagnostic import Path
-from ..diagnostics.suggestions import did_you_mean, nearest
+from ..diagnostics.suggestions import did_you_mean, find_nearest
 from ..diagnostics.words import shorten
 from ..documents.json_tree import Entry, Json
 from ..flavours.common import PERCENTILE
@@ -59,26 +59,26 @@ class Cursor(NamedTuple):
         """Return the same place with another value, which stands for the one that is written."""
         return Cursor(self.reporter, self.json._replace(value=value), self.path, self.entry)
 
-    def key(self) -> Cursor:
+    def point_to_key(self) -> Cursor:
         entry = self.entry or self.json
         return Cursor(self.reporter, Json(None, entry.start, entry.end), self.path)
 
-    def child(self, key: str) -> Cursor | None:
+    def find_child(self, key: str) -> Cursor | None:
         entry = self.json.value.get(key)
         return None if entry is None else Cursor(self.reporter, entry.value, (*self.path, key), entry)
 
-    def children(self) -> Iterator[tuple[str, Cursor]]:
+    def iter_children(self) -> Iterator[tuple[str, Cursor]]:
         for key, entry in self.json.value.items():
             yield key, Cursor(self.reporter, entry.value, (*self.path, key), entry)
 
-    def elements(self) -> list[Cursor]:
+    def list_elements(self) -> list[Cursor]:
         """List the elements of a list, which share its path; none for anything else."""
         found = self.json.value if isinstance(self.json.value, list) else ()
         return [Cursor(self.reporter, element, self.path) for element in found]
 
-    def indexed(self) -> list[Cursor]:
+    def list_indexed(self) -> list[Cursor]:
         """List the elements of a list, each with its index in the path."""
-        return [Cursor(self.reporter, e.json, (*self.path, index)) for index, e in enumerate(self.elements())]
+        return [Cursor(self.reporter, e.json, (*self.path, index)) for index, e in enumerate(self.list_elements())]
 
     def check_object(self) -> bool:
         if not self.json.is_object:
@@ -89,9 +89,11 @@ class Cursor(NamedTuple):
         """Report the keys of an object that are unknown, or there twice."""
         self.check_repetitions()
         keys = tuple(keys)
-        for key, child in self.children() if any(key not in keys for key in self.json.value) else ():
+        for key, child in self.iter_children() if any(key not in keys for key in self.json.value) else ():
             if key not in keys:
-                child.key().report("unknown-field", "there is no such key", did_you_mean(nearest(key, keys)))
+                child.point_to_key().report(
+                    "unknown-field", "there is no such key", did_you_mean(find_nearest(key, keys))
+                )
 
     def check_repetitions(self) -> None:
         for key, entry in self.json.value.items():
@@ -102,7 +104,7 @@ class Cursor(NamedTuple):
 
 def has_constants(part: Cursor, template: Items) -> bool:
     """Return whether what is always the same in a template is so in a part as well, as far as it is there."""
-    places = ((part.child(key), item) for key, item in template.items() if isinstance(item, Constant))
+    places = ((part.find_child(key), item) for key, item in template.items() if isinstance(item, Constant))
     return all(at is None or is_same(at.value, item.value) for at, item in places)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, sort_key_of
 from ..diagnostics.source import Source, Span
-from ..diagnostics.suggestions import NameIndex, did_you_mean, nearest
+from ..diagnostics.suggestions import NameIndex, did_you_mean, find_nearest
 from ..diagnostics.words import quote_name
 from ..documents.files import display_name
 from ..documents.json_tree import Json, json_of, parse_json, read_value
@@ -17,7 +17,7 @@ from ..flavours.layer import Layer
 from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE, cascade_of, requirements_of
 from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.field import REPEATED, Field
-from ..messages.message import Message, construct, problems
+from ..messages.message import Message, construct, find_problems
 from ..messages.sharing import by_identity
 from .effective import READ, EffectiveConfig, Origin, Origins, values_of
 from .json_cursor import Cursor, has_constants, number_in
@@ -71,7 +71,7 @@ def read_plan(
     read = QuantConfig(quant_config, tuple(layers), name, flavour)
     if read.errors:
         raise ConfigError(read.errors, read.text)
-    return read.plan()
+    return read.make_plan()
 
 
 class LayerEntry(NamedTuple):
@@ -123,7 +123,7 @@ class QuantConfig:
         self.unfused: frozenset[str] = frozenset()
         self.last_origins: tuple[Layer | None, dict[str, Origin]] = (None, {})  # of the layer that was asked about last
         self.read(Cursor(self.report, root, ()))
-        self.errors.sort(key=position)
+        self.errors.sort(key=sort_key_of)
 
     @property
     def text(self) -> str | None:
@@ -132,10 +132,10 @@ class QuantConfig:
     def report(self, code: str, message: str, at: Cursor, hint: str | None = None) -> None:
         where = " > ".join(map(str, at.path))
         text = "{}: {}".format(where, message) if where else message
-        span = self.span(at.json.start, at.json.end)
+        span = self.make_span(at.json.start, at.json.end)
         self.errors.append(Diagnostic(ERROR, code, text, span=span, path=at.path, hint=hint, name=self.name))
 
-    def span(self, start: int, end: int) -> Span | None:
+    def make_span(self, start: int, end: int) -> Span | None:
         return self.source.span(start, end) if self.source and start >= 0 else None
 
     # ------------------------------------------------------------ the whole
@@ -146,7 +146,7 @@ class QuantConfig:
             return
         root.check_repetitions()
         for key in self.layout.globals:
-            at = root.child(key)
+            at = root.find_child(key)
             if at is not None:
                 self.extents[key] = at.extent
             if key == "version":
@@ -157,23 +157,23 @@ class QuantConfig:
                 field = self.config_fields[key]
                 self.globals[key] = [] if field.label == REPEATED else field.default
             elif at is not None and not is_same(at.value, self.layout.when_set.get(key, at)):
-                self.globals[key] = self.global_value(key, at)
+                self.globals[key] = self.read_global_value(key, at)
         self.unfused = frozenset(self.globals.get("skip_fusion_layers", ()))
         alike: IdentityCache[LayerEntry | None] = {}
-        for key, at in root.children():
+        for key, at in root.iter_children():
             if key not in self.layout.globals:
-                self.layer(key, at, alike)
+                self.read_layer(key, at, alike)
 
-    def global_value(self, key: str, at: Cursor) -> Any:
+    def read_global_value(self, key: str, at: Cursor) -> Any:
         field = self.config_fields[key]
         if field.is_message:
-            self.messages[key] = self.tensors(field.kind, at)
-            return at.json.plain()
-        return self.unfused_layers(at) if field.label == REPEATED else self.scalar(field, at, field.default)
+            self.messages[key] = self.read_tensors(field.kind, at)
+            return at.json.to_plain()
+        return self.read_unfused_layers(at) if field.label == REPEATED else self.read_scalar(field, at, field.default)
 
-    def unfused_layers(self, at: Cursor) -> list[str]:
+    def read_unfused_layers(self, at: Cursor) -> list[str]:
         """Read the layers that BN is not fused into, the only list of names that a layout has."""
-        elements = at.indexed()
+        elements = at.list_indexed()
         if not isinstance(at.value, list) or not all(isinstance(element.value, str) for element in elements):
             at.report("wrong-type", "it is a list of names, not {}".format(at.words))
             return []
@@ -183,105 +183,105 @@ class QuantConfig:
             if element.value in seen:
                 element.report("duplicate-entry", "'{}' is there twice".format(element.value))
             elif layer is None:
-                self.unknown_layer(element.value, element)
+                self.report_unknown_layer(element.value, element)
             elif layer.type not in self.flavour.fusible_types:
                 element.report("not-fusible", "BN is never fused into '{}'".format(element.value))
             seen[element.value] = None
         return list(seen)
 
-    def tensors(self, cls: type[Message], at: Cursor) -> list[Message]:
+    def read_tensors(self, cls: type[Message], at: Cursor) -> list[Message]:
         if not isinstance(at.value, list):
             at.report("wrong-type", "it is a list of objects, not {}".format(at.words))
             return []
         found = []
-        for element in at.indexed():
+        for element in at.list_indexed():
             errors = len(self.errors)
-            values = self.tensor(cls, element) if element.check_object() else {}
+            values = self.read_tensor(cls, element) if element.check_object() else {}
             if len(self.errors) == errors:
                 found.append(cls(**values))
         return found
 
-    def tensor(self, cls: type[Message], at: Cursor) -> dict[str, Any]:
+    def read_tensor(self, cls: type[Message], at: Cursor) -> dict[str, Any]:
         fields: dict[str, Field] = cls.__schema__.fields
         scalars = [field for field in fields.values() if not field.is_message]
         parts = {key: t for key, t in self.layout.parts.items() if any(member in fields for member in t)}
         at.check_keys((*[field.name for field in scalars], *parts))
         values: dict[str, Any] = {}
         for field in scalars:
-            inner = at.child(field.name)
+            inner = at.find_child(field.name)
             if inner is None:
                 at.report("missing-field", "an entry has a '{}'".format(field.name))
             else:
-                values[field.name] = self.scalar(field, inner, None)
+                values[field.name] = self.read_scalar(field, inner, None)
         for key, templates in parts.items():
-            part = at.child(key)
+            part = at.find_child(key)
             if part is not None and part.check_object():
-                member = self.member(key, templates, part)
+                member = self.find_member(key, templates, part)
                 part.check_keys(templates[member])
-                values[member] = self.part_values(None, member, fields[member].kind, templates[member], part, {})
+                values[member] = self.read_part_values(None, member, fields[member].kind, templates[member], part, {})
         return values
 
-    def unknown_layer(self, name: str, at: Cursor) -> None:
+    def report_unknown_layer(self, name: str, at: Cursor) -> None:
         if self.names is None:
             self.names = NameIndex(layer.name for layer in self.known if self.flavour.quantizes(layer))
         is_key = len(at.path) == 1
         message = "the model has no such layer" if is_key else "the model has no layer {}".format(quote_name(name))
-        global_key = nearest(name, self.layout.globals) if is_key else []
-        at.report("unknown-layer", message, did_you_mean(self.names.nearest(name) or global_key))
+        global_key = find_nearest(name, self.layout.globals) if is_key else []
+        at.report("unknown-layer", message, did_you_mean(self.names.find_nearest(name) or global_key))
 
     # ------------------------------------------------------------ a layer
 
-    def layer(self, name: str, at: Cursor, alike: IdentityCache[LayerEntry | None]) -> None:
+    def read_layer(self, name: str, at: Cursor, alike: IdentityCache[LayerEntry | None]) -> None:
         """Read what stands at the name of a layer; of entries that are written alike, one without errors for each type."""
         layer = self.by_name.get(name)
         if layer is None:
             self.unknown[name] = at.json
-            self.unknown_layer(name, at.key())
+            self.report_unknown_layer(name, at.point_to_key())
         elif not self.flavour.quantizes(layer):
-            at.key().report("not-quantizable", "this layer can't be quantized", "delete its entry")
+            at.point_to_key().report("not-quantizable", "this layer can't be quantized", "delete its entry")
         elif not at.json.is_object:
             at.report("wrong-type", "a layer has an object, not {}".format(at.words))
         else:
             place = at.json._replace(value=None) if self.source else at.json
-            entry = by_identity(alike, at.value, (layer.type, layer.lacks), self.entry_without_errors, layer, at)
-            entry = entry or self.entry(layer, self.entry_at(layer, place), {})
+            entry = by_identity(alike, at.value, (layer.type, layer.lacks), self.read_entry_without_errors, layer, at)
+            entry = entry or self.read_entry(layer, self.place_entry(layer, place), {})
             self.layers[name] = entry._replace(json=place)
 
-    def entry_without_errors(self, layer: Layer, at: Cursor) -> LayerEntry | None:
+    def read_entry_without_errors(self, layer: Layer, at: Cursor) -> LayerEntry | None:
         """Read an entry; None for one with errors, which each layer has at a place of its own."""
         errors = len(self.errors)
-        entry = self.entry(layer, at, {})
+        entry = self.read_entry(layer, at, {})
         if len(self.errors) == errors:
             return entry
         del self.errors[errors:]
         return None
 
-    def entry_at(self, layer: Layer, place: Json) -> Cursor:
+    def place_entry(self, layer: Layer, place: Json) -> Cursor:
         """Return the entry of a layer with the places of its own."""
         json = read_value(self.source.text, place.start, 1) if self.source else place
         return Cursor(self.report, json, (layer.name,))
 
-    def entry(self, layer: Layer, at: Cursor, places: Places) -> LayerEntry:
+    def read_entry(self, layer: Layer, at: Cursor, places: Places) -> LayerEntry:
         at.check_keys(("quant_enable", *(key for key, _, _ in self.layout.switches), *self.layout.parts))
-        switch = places["quant_enable"] = at.child("quant_enable")
+        switch = places["quant_enable"] = at.find_child("quant_enable")
         if switch is not None and not isinstance(switch.value, bool):
             switch.report("wrong-type", "it is true or false, not {}".format(switch.words))
         enabled = switch is not None and switch.value is True
         block: dict[str, Any] = dict(self.block_class.__schema__.blank)
         for key, member, field_name in self.layout.switches:
-            switch = at.child(key)
+            switch = at.find_child(key)
             if switch is not None:
                 places["{}.{}".format(member, field_name)] = switch
-                block[member] = self.switch(self.block_fields[member].kind, field_name, switch)
+                block[member] = self.read_switch(self.block_fields[member].kind, field_name, switch)
         for key, templates in self.layout.parts.items():
-            block.update(self.part(layer, key, templates, at, places))
+            block.update(self.read_part(layer, key, templates, at, places))
         return LayerEntry(enabled, construct(self.block_class, block), at.json)
 
-    def origin(self, value: Any, at: Cursor | None) -> Origin:
+    def make_origin(self, value: Any, at: Cursor | None) -> Origin:
         if at is None:
             return Origin("default", value)
         start, end = at.extent if len(at.path) == 2 else at.json[1:]  # a switch with its key
-        return Origin(READ, value, at.path, self.span(start, end))
+        return Origin(READ, value, at.path, self.make_span(start, end))
 
     def is_fused(self, layer: Layer) -> bool:
         return layer.name not in self.unfused and self.globals.get("do_fusion", True) is not False
@@ -290,25 +290,25 @@ class QuantConfig:
         key: TierName = "skip_fusion_layers" if layer.name in self.unfused else "do_fusion"
         if key not in self.extents:
             return Origin("default", self.is_fused(layer))
-        return Origin(key, self.is_fused(layer), (key,), self.span(*self.extents[key]))
+        return Origin(key, self.is_fused(layer), (key,), self.make_span(*self.extents[key]))
 
-    def switch(self, cls: type[Message], name: str, at: Cursor) -> Message:
+    def read_switch(self, cls: type[Message], name: str, at: Cursor) -> Message:
         """Read a member of the block that is a single value here, such as `dmq_balancer_param`."""
         field = cls.__schema__.fields[name]
         value = field.default
         if isinstance(at.value, int) and not isinstance(at.value, bool):
             at.report("wrong-type", "it is a number with a point, such as 0.5")
         else:
-            value = self.scalar(field, at, field.default)
+            value = self.read_scalar(field, at, field.default)
             if value is not None and field.within is not None and value not in field.within:
                 at.report("out-of-range", "it has to be {}".format(field.within.words))
         return construct(cls, dict(cls.__schema__.blank, **{name: value}))
 
-    def part(
+    def read_part(
         self, layer: Layer, key: str, templates: Mapping[str, Items], at: Cursor, places: Places
     ) -> dict[str, Message]:
         """Read a part of a layer: the member of the block that it is, with its values; none that is left out or wrong."""
-        part = at.child(key)
+        part = at.find_child(key)
         if part is None:
             requirements = [r for member in templates for r in requirements_of(self.block_fields[member])]
             if not all(self.flavour.can(layer, requirement.ability) for requirement in requirements):
@@ -318,15 +318,15 @@ class QuantConfig:
             part = Cursor(self.report, Json({}, at.json.start, at.json.start), (*at.path, key))
         elif not part.check_object():
             return {}
-        member = self.member(key, templates, part)
+        member = self.find_member(key, templates, part)
         kind, template = self.block_fields[member].kind, templates[member]
         if member in self.layout.wider and not has_constants(part, template):
             kind, template = self.layout.wider[member]
         with_tolerated = {**self.layout.tolerated, **template}
         part.check_keys(with_tolerated)
-        return {member: self.part_values(layer, member, kind, with_tolerated, part, places)}
+        return {member: self.read_part_values(layer, member, kind, with_tolerated, part, places)}
 
-    def member(self, key: str, templates: Mapping[str, Items], part: Cursor) -> str:
+    def find_member(self, key: str, templates: Mapping[str, Items], part: Cursor) -> str:
         """Return the algorithm that a part is of: the one it names, else of activations one whose keys it has, else the default."""
         for algorithm, template in templates.items():
             for name, item in template.items():
@@ -340,7 +340,7 @@ class QuantConfig:
         default = (member for member in templates if self.block_fields[member].default is not None)
         return next(default, next(iter(templates)))
 
-    def part_values(
+    def read_part_values(
         self,
         layer: Layer | None,
         member: str,
@@ -354,20 +354,22 @@ class QuantConfig:
         written: dict[str, Cursor] = {}
         meanings: set[str] = set()  # fields whose values the layout gives, of which JSON may have more
         for key, item in template.items():
-            at = part.child(key)
+            at = part.find_child(key)
             if at is not None:
                 written.update(item.read(at))
                 meanings.update(item.fields if item.mapping else ())
         errors = len(self.errors)
         found: dict[str, Any] = {}
         for name, field in fields.items():
-            default = self.default(field, layer)
+            default = self.default_of(field, layer)
             at = written.get(name)
-            found[name] = default if at is None else at.value if name in meanings else self.scalar(field, at, default)
+            found[name] = (
+                default if at is None else at.value if name in meanings else self.read_scalar(field, at, default)
+            )
             places["{}.{}".format(member, name)] = at
         if layer is not None:
             self.check_requirements(layer, fields, written, found)
-        for problem in problems(kind, found) if len(self.errors) == errors else ():
+        for problem in find_problems(kind, found) if len(self.errors) == errors else ():
             name = str(problem.path[0])
             at, message = written.get(name, part), problem.message
             if name in written and problem.wanted:  # its key is in front, and the number is shown as it is written
@@ -376,10 +378,10 @@ class QuantConfig:
         read: Message = construct(kind, found)
         return read
 
-    def default(self, field: Field, layer: Layer | None) -> Any:
+    def default_of(self, field: Field, layer: Layer | None) -> Any:
         cascade = cascade_of(field)
         if cascade is None:
-            return self.defaults.default(field, layer)
+            return self.defaults.default_of(field, layer)
         return self.globals.get(cascade, field.default) if cascade else field.default
 
     def check_requirements(
@@ -394,7 +396,7 @@ class QuantConfig:
                     words = "it can't be {} for '{}', of type {}"
                     at.report(requirement.code, words.format(str(at.value).lower(), layer.name, layer.type))
 
-    def scalar(self, field: Field, at: Cursor, default: Any) -> Any:
+    def read_scalar(self, field: Field, at: Cursor, default: Any) -> Any:
         """Read a value of the field's kind; floats are kept as they are written."""
         plain = number_in(field, at.value)
         try:
@@ -414,9 +416,9 @@ class QuantConfig:
 
     # ------------------------------------------------------------ the plan
 
-    def effective(self, layer: Layer) -> EffectiveConfig:
+    def make_effective(self, layer: Layer) -> EffectiveConfig:
         entry = self.layers.get(layer.name)
-        enabled, block = (entry.enabled, entry.block) if entry else (False, self.defaults.calibration(layer))
+        enabled, block = (entry.enabled, entry.block) if entry else (False, self.defaults.calibration_of(layer))
         return EffectiveConfig(layer, enabled, self.is_fused(layer), block, Origins(self, layer))
 
     def origins_of(self, layer: Layer) -> dict[str, Origin]:
@@ -429,12 +431,12 @@ class QuantConfig:
         if entry is None:
             return dict(Origins(self.defaults, layer), quant_enable=Origin("default", False), fuse=self.fuse(layer))
         places: Places = {}
-        read = self.entry(layer, self.entry_at(layer, entry.json), places)
+        read = self.read_entry(layer, self.place_entry(layer, entry.json), places)
         values = values_of(read.block)
         return {
-            "quant_enable": self.origin(read.enabled, places.pop("quant_enable")),
+            "quant_enable": self.make_origin(read.enabled, places.pop("quant_enable")),
             "fuse": self.fuse(layer),
-            **{name: self.origin(values.get(name), at) for name, at in places.items()},
+            **{name: self.make_origin(values.get(name), at) for name, at in places.items()},
         }
 
     def names_of(self, layer: Layer) -> Iterable[str]:
@@ -443,9 +445,9 @@ class QuantConfig:
     def origin_of(self, layer: Layer, field: str) -> Origin:
         return self.origins_of(layer)[field]
 
-    def plan(self) -> Plan:
+    def make_plan(self) -> Plan:
         def remake(plan: Plan) -> tuple[Any, ...]:
             return read_plan, (self.text or plan.to_json(), self.known, self.name, self.flavour)
 
-        effective = map(self.effective, filter(self.flavour.quantizes, self.known))
+        effective = map(self.make_effective, filter(self.flavour.quantizes, self.known))
         return Plan(effective, None, self.flavour, self.globals, remake, name=self.name)

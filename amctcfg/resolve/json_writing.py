@@ -26,7 +26,7 @@ NUMERIC = (int, float)
 MARKED = re.compile(r'"\\u0000([\w.]+)"')  # of the place of a number
 
 
-def global_values(resolver: Resolver, layout: Layout) -> dict[str, Any]:
+def list_global_values(resolver: Resolver, layout: Layout) -> dict[str, Any]:
     """Return the keys in front of the layers."""
     config = resolver.config
     found: dict[str, Any] = {}
@@ -39,23 +39,23 @@ def global_values(resolver: Resolver, layout: Layout) -> dict[str, Any]:
             continue
         field = config.__schema__.fields[key]
         if field.is_message:
-            found[key] = [tensor_values(resolver, layout, entry) for entry in value]
+            found[key] = [make_tensor_entry(resolver, layout, entry) for entry in value]
         else:
-            found[key] = plain(field.default if value is None else value)
+            found[key] = to_plain(field.default if value is None else value)
     return found
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Return a message as a dictionary of what it sets, several as a list, anything else as it is."""
     if isinstance(value, tuple):
-        return [plain(element) for element in value]
+        return [to_plain(element) for element in value]
     if not isinstance(value, Message):
         return value
     values = {name: getattr(value, name) for name in value.__schema__.fields}
-    return {name: plain(inner) for name, inner in values.items() if inner is not None}
+    return {name: to_plain(inner) for name, inner in values.items() if inner is not None}
 
 
-def tensor_values(resolver: Resolver, layout: Layout, entry: Message) -> dict[str, Any]:
+def make_tensor_entry(resolver: Resolver, layout: Layout, entry: Message) -> dict[str, Any]:
     """Return an entry of tensor_quantize: the input of a layer, with the activations' part of a block."""
     fields = entry.__schema__.fields
     found = {name: getattr(entry, name) for name, field in fields.items() if not field.is_message}
@@ -63,7 +63,7 @@ def tensor_values(resolver: Resolver, layout: Layout, entry: Message) -> dict[st
         members = [name for name in templates if name in fields]
         if members:
             member = member_in(entry, members) or members[0]
-            found[key] = write_part(templates[member], resolver.tensor_values(entry, member))
+            found[key] = write_part(templates[member], resolver.resolve_tensor(entry, member))
     return found
 
 

@@ -10,7 +10,7 @@ from ..diagnostics.diagnostic import Diagnostic
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from .effective import EffectiveConfig
-from .json_writing import plain, write_layers
+from .json_writing import to_plain, write_layers
 from .resolver import COMMON, OF_LAYER, OF_TYPE, Resolver
 
 # The fields of a configuration that say what single layers get.
@@ -75,10 +75,10 @@ class Plan(Mapping[str, EffectiveConfig]):
     def _repr_html_(self) -> Callable[[], str]:
         """Return what a notebook shows; raise an `AttributeError`, and text there, where a host deleted the room."""
         try:
-            from ..pages.table import plan_table
+            from ..pages.table import write_plan
         except ImportError:
             raise AttributeError("the HTML view needs the folder pages, which was deleted from this copy") from None
-        return lambda: plan_table(self)
+        return lambda: write_plan(self)
 
     def __reduce__(self) -> Any:
         assert self._remake is not None  # only the search of a simulation makes plans for itself
@@ -168,5 +168,5 @@ class Plan(Mapping[str, EffectiveConfig]):
             for name, field in self.config.__schema__.fields.items():
                 if name not in found and name not in of_layers:
                     value = getattr(self.config, name)
-                    found[name] = plain(field.default if value is None else value)
+                    found[name] = to_plain(field.default if value is None else value)
         return found

@@ -21,9 +21,9 @@ from ..flavours.requirement import (
     SOFTEN,
     Requirement,
     cascade_of,
-    requirements_in,
+    list_requirements,
+    list_requiring_fields,
     requirements_of,
-    requiring_fields,
 )
 from ..messages.field import Field
 from ..messages.message import Message, construct
@@ -151,23 +151,23 @@ class Resolver:
         self.block_class: type[Message] = root.__schema__.fields[COMMON].kind
         self.groups: Groups = group_algorithms(self.block_class)
         self.scalars: list[Field] = [f for f in self.block_class.__schema__.fields.values() if not f.is_message]
-        self.skipped_names: dict[str, int] = indices(root.skip_layers)
-        self.skipped_types: dict[str, int] = indices(root.skip_layer_types)
-        self.unfused_names: dict[str, int] = indices(root.skip_fusion_layers)
+        self.skipped_names: dict[str, int] = index_of_each(root.skip_layers)
+        self.skipped_types: dict[str, int] = index_of_each(root.skip_layer_types)
+        self.unfused_names: dict[str, int] = index_of_each(root.skip_fusion_layers)
         # Where the block of a layer (by its index: there may be many), of a type and of the rest is.
-        self.names: dict[str, int] = indices(getattr(x, "layer_name", None) for x in root.override_layer_configs)
-        of_types = indices(getattr(entry, "layer_type", None) for entry in root.override_layer_types)
-        self.types: dict[str, Tier] = {name: self.override(OF_TYPE, index) for name, index in of_types.items()}
+        self.names: dict[str, int] = index_of_each(getattr(x, "layer_name", None) for x in root.override_layer_configs)
+        of_types = index_of_each(getattr(entry, "layer_type", None) for entry in root.override_layer_types)
+        self.types: dict[str, Tier] = {name: self.override_at(OF_TYPE, index) for name, index in of_types.items()}
         common = root.common_config
         self.common: Tier | None = None if common is None else Tier(COMMON, common, (COMMON,))
         self.apply_deprecated_blocks()
         self.cached: IdentityCache[Message] = {}  # the block of layers by what decides it: many have the same
 
-    def own(self, name: str) -> Tier | None:
+    def find_own(self, name: str) -> Tier | None:
         index = self.names.get(name)
-        return None if index is None else self.override(OF_LAYER, index)
+        return None if index is None else self.override_at(OF_LAYER, index)
 
-    def override(self, field: TierName, index: int) -> Tier:
+    def override_at(self, field: TierName, index: int) -> Tier:
         block = getattr(self.config, field)[index].calibration_config
         return Tier(field, block, (field, index, "calibration_config"))
 
@@ -196,7 +196,7 @@ class Resolver:
             layer,
             self.is_quantized(layer),
             layer.name not in self.unfused_names and self.config.do_fusion is not False,
-            self.calibration(layer),
+            self.calibration_of(layer),
             Origins(self, layer),
         )
 
@@ -204,23 +204,25 @@ class Resolver:
         skipped = layer.name in self.skipped_names or layer.type in self.skipped_types
         return not skipped and self.flavour.quantizes(layer)
 
-    def calibration(self, layer: Layer) -> Message:
+    def calibration_of(self, layer: Layer) -> Message:
         index = self.names.get(layer.name)
         own = None if index is None else self.config.override_layer_configs[index].calibration_config
         key = (index is None, layer.type, layer.lacks)
-        return by_identity(self.cached, own, key, lambda: self.block_of(layer, self.tiers(layer)))
+        return by_identity(self.cached, own, key, lambda: self.block_of(layer, self.list_tiers(layer)))
 
     def block_of(self, layer: Layer, tiers: list[Tier]) -> Message:
         """Return what `decide_field` decides, as a block; its values are those of messages that were validated."""
         values: dict[str, Any] = dict(self.block_class.__schema__.blank)
         for field in self.scalars:
             values[field.name] = self.decide_field(field, (field.name,), layer, tiers).value
-        for chosen in self.algorithms(layer, tiers):
+        for chosen in self.iter_algorithms(layer, tiers):
             kind = self.block_class.__schema__.fields[chosen].kind
             top = getattr(tiers[0].block, chosen, None) if tiers else None
             found = dict(kind.__schema__.blank if top is None else top.__dict__)
-            for field, requirements in requiring_fields(kind):  # of others the layer gets what its highest block says
-                found[field.name] = self.fallback(requirements, found[field.name], layer, tiers)
+            for field, requirements in list_requiring_fields(
+                kind
+            ):  # of others the layer gets what its highest block says
+                found[field.name] = self.apply_fallback(requirements, found[field.name], layer, tiers)
             for name, field in kind.__schema__.fields.items():
                 if found[name] is None:
                     found[name] = self.decide_field(field, (chosen, name), layer, tiers).value
@@ -229,7 +231,7 @@ class Resolver:
 
     # ------------------------------------------------------------ the rules
 
-    def quant_enable_settings(self, layer: Layer) -> list[Origin]:
+    def list_quant_enable_settings(self, layer: Layer) -> list[Origin]:
         """List what decides whether a layer is quantized: not if its name is skipped, or its type, or it can't be."""
         reasons = self.in_list("skip_layers", self.skipped_names, layer.name)
         reasons += self.in_list("skip_layer_types", self.skipped_types, layer.type)
@@ -247,23 +249,23 @@ class Resolver:
     def in_list(self, field: TierName, names: dict[str, int], name: str) -> list[Origin]:
         return [Origin(field, False, (field, names[name]))] if name in names else []
 
-    def tiers(self, layer: Layer) -> list[Tier]:
-        return self.tiers_of(layer.name, layer.type)
+    def list_tiers(self, layer: Layer) -> list[Tier]:
+        return self.list_tiers_by_name(layer.name, layer.type)
 
-    def tiers_of(self, name: str | None, layer_type: str | None) -> list[Tier]:
+    def list_tiers_by_name(self, name: str | None, layer_type: str | None) -> list[Tier]:
         """List the same where the name or the type is not known."""
-        own = None if name is None else self.own(name)
+        own = None if name is None else self.find_own(name)
         of_type = None if layer_type is None else self.types.get(layer_type)
         return [tier for tier in (own, of_type, self.common) if tier is not None]
 
-    def highest_tier(self, layer: Layer) -> TierName:
+    def find_highest_tier(self, layer: Layer) -> TierName:
         """Return the name of the tier whose block a layer has; that of defaults where it has none."""
-        tiers = self.tiers(layer)
+        tiers = self.list_tiers(layer)
         return tiers[0].name if tiers else DEFAULT
 
     def decide_cascades(self, layer: Layer) -> dict[str, Origin]:
         """Return the winning settings of the fields that are looked for below a layer's block."""
-        tiers = self.tiers(layer)
+        tiers = self.list_tiers(layer)
         return {
             ".".join(path): self.decide_field(field, path, layer, tiers)
             for path, field in self.fields_of(layer, tiers)
@@ -274,11 +276,11 @@ class Resolver:
         """Yield the fields that a layer gets, each with its path in a block."""
         for field in self.scalars:
             yield (field.name,), field
-        for chosen in self.algorithms(layer, tiers):
+        for chosen in self.iter_algorithms(layer, tiers):
             for field in self.block_class.__schema__.fields[chosen].kind.__schema__.fields.values():
                 yield (chosen, field.name), field
 
-    def algorithms(self, layer: Layer, tiers: list[Tier]) -> Iterator[str]:
+    def iter_algorithms(self, layer: Layer, tiers: list[Tier]) -> Iterator[str]:
         """Yield the algorithm of each group that the layer gets."""
         top = tiers[0].block if tiers else None
         for names, default in self.groups:
@@ -300,10 +302,10 @@ class Resolver:
         further down, in blocks with the same algorithm. What the layer can't have falls back.
         """
         winner = self.find_setting(field, path, layer, tiers)
-        value = self.fallback(requirements_of(field), winner.value, layer, tiers)
+        value = self.apply_fallback(requirements_of(field), winner.value, layer, tiers)
         return winner if value is winner.value else Origin(BY_LAYER_TYPE, value)
 
-    def fallback(self, requirements: tuple[Requirement, ...], value: Any, layer: Layer, tiers: list[Tier]) -> Any:
+    def apply_fallback(self, requirements: tuple[Requirement, ...], value: Any, layer: Layer, tiers: list[Tier]) -> Any:
         """Return the value, or what the layer gets instead because it can't have it."""
         for requirement in requirements:
             if value in requirement.values and self.falls_back(requirement, layer, tiers):
@@ -316,9 +318,9 @@ class Resolver:
             tiers = tiers[:1]
         elif self.rules == TOOLKIT and tiers and tiers[0].name == OF_LAYER:
             tiers = [tier for tier in tiers if tier.name != OF_TYPE]
-        return next(self.settings(field, path, tiers), None) or Origin(DEFAULT, self.default(field, layer))
+        return next(self.iter_settings(field, path, tiers), None) or Origin(DEFAULT, self.default_of(field, layer))
 
-    def settings(self, field: Field, path: tuple[str, ...], tiers: list[Tier]) -> Iterator[Origin]:
+    def iter_settings(self, field: Field, path: tuple[str, ...], tiers: list[Tier]) -> Iterator[Origin]:
         """Yield what the blocks set at a path, and last what the global field of its cascade does."""
         for tier in tiers:
             value: Any = tier.block
@@ -331,7 +333,7 @@ class Resolver:
         if value is not None:
             yield Origin(name, value, (name,))
 
-    def default(self, field: Field, layer: Layer | None) -> Any:
+    def default_of(self, field: Field, layer: Layer | None) -> Any:
         """Return the default of an absent field; None if it depends on a type that is not known."""
         if field.default != BY_TYPE:
             return field.default
@@ -347,9 +349,9 @@ class Resolver:
             return True
         # The toolkit writes what a type asks for also where a layer of it can't have it, unless common_config asks, too.
         type_can = self.flavour.types[layer.type].has(requirement.ability)
-        return not type_can or (tiers[-1].name == COMMON and requirement in requirements_in(tiers[-1].block))
+        return not type_can or (tiers[-1].name == COMMON and requirement in list_requirements(tiers[-1].block))
 
-    def tensor_values(self, entry: Message, member: str) -> dict[str, Any]:
+    def resolve_tensor(self, entry: Message, member: str) -> dict[str, Any]:
         """Return the values of a tensor's algorithm; what cascades does so as for a layer without other blocks."""
         tiers = [Tier(OF_LAYER, entry, ()), *([self.common] if self.common else [])]
         fields = entry.__schema__.fields[member].kind.__schema__.fields.items()
@@ -358,7 +360,7 @@ class Resolver:
     # ------------------------------------------------------------ where values come from
 
     def names_of(self, layer: Layer) -> list[str]:
-        return [*SWITCHES, *(".".join(path) for path, _ in self.fields_of(layer, self.tiers(layer)))]
+        return [*SWITCHES, *(".".join(path) for path, _ in self.fields_of(layer, self.list_tiers(layer)))]
 
     def origin_of(self, layer: Layer, wanted: str) -> Origin:
         """Return the origin of a field of a layer, by dotted name. Raises `KeyError` for one that the layer does not get."""
@@ -368,12 +370,12 @@ class Resolver:
     def contest(self, layer: Layer, wanted: str) -> list[Origin]:
         """List what sets a field of a layer, the winner first."""
         if wanted in SWITCHES:
-            return self.quant_enable_settings(layer) if wanted == "quant_enable" else self.fuse_settings(layer)
-        tiers = self.tiers(layer)
+            return self.list_quant_enable_settings(layer) if wanted == "quant_enable" else self.fuse_settings(layer)
+        tiers = self.list_tiers(layer)
         for path, field in self.fields_of(layer, tiers):
             if ".".join(path) == wanted:
                 winner = self.decide_field(field, path, layer, tiers)
-                return [winner, *(setting for setting in self.settings(field, path, tiers) if setting != winner)]
+                return [winner, *(setting for setting in self.iter_settings(field, path, tiers) if setting != winner)]
         raise KeyError(wanted)
 
     def place(self, setting: Origin) -> Origin:
@@ -381,5 +383,5 @@ class Resolver:
         return setting._replace(span=self.document.span(setting.path)) if self.document and setting.path else setting
 
 
-def indices(names: Iterable[str | None]) -> dict[str, int]:
+def index_of_each(names: Iterable[str | None]) -> dict[str, int]:
     return {name: index for index, name in enumerate(names) if name is not None}

@@ -15,13 +15,13 @@ EPSILON = 1.1920929e-07  # of float32: a smaller scale counts as 1
 CHUNK = 1 << 20  # values that the plain search looks at together: 4 MB, which a processor's cache holds
 
 
-def limits(bits: int) -> tuple[int, int]:
+def limits_of(bits: int) -> tuple[int, int]:
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
-def fake_quantize(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
+def quantize_in_floats(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
     """Return values rounded to whole multiples of a scale, within the range of the type; float32."""
-    low, high = limits(bits)
+    low, high = limits_of(bits)
     found = np.divide(values, scale, dtype=np.float32)
     np.rint(found, out=found)
     np.clip(found, low, high, out=found)
@@ -32,7 +32,7 @@ def fake_quantize(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarra
 # ---------------------------------------------------------------- weights
 
 
-def arq(weights: np.ndarray, bits: int, axes: tuple[int, ...] | None = None) -> np.ndarray:
+def compute_arq(weights: np.ndarray, bits: int, axes: tuple[int, ...] | None = None) -> np.ndarray:
     """Compute the symmetric scale of weights (ARQ): their largest magnitude over the largest integer; float32.
 
     `axes` share a scale, and have the length 1 in the result; None is for one scale of all.
@@ -41,13 +41,13 @@ def arq(weights: np.ndarray, bits: int, axes: tuple[int, ...] | None = None) -> 
     """
     largest = np.max(weights, axis=axes, keepdims=True)
     least = np.min(weights, axis=axes, keepdims=True)
-    return symmetric_scale(largest, least, bits)
+    return compute_symmetric_scale(largest, least, bits)
 
 
-def symmetric_scale(largest: np.ndarray, least: np.ndarray, bits: int) -> np.ndarray:
+def compute_symmetric_scale(largest: np.ndarray, least: np.ndarray, bits: int) -> np.ndarray:
     """Return the scale that fits both ends of a range without an offset."""
     below, above = np.abs(least), np.abs(largest)
-    low, high = limits(bits)
+    low, high = limits_of(bits)
     steps = np.where(above < below, np.float32(-low), np.float32(high))
     scale = np.maximum(above, below) / steps
     found: np.ndarray = np.where(scale < np.float32(EPSILON), np.float32(1), scale).astype(np.float32)
@@ -57,7 +57,7 @@ def symmetric_scale(largest: np.ndarray, least: np.ndarray, bits: int) -> np.nda
 # ---------------------------------------------------------------- balancing
 
 
-def dmq(activations: np.ndarray, weights: np.ndarray, strength: float) -> np.ndarray:
+def compute_dmq(activations: np.ndarray, weights: np.ndarray, strength: float) -> np.ndarray:
     """Compute the factor of each input channel that moves a part of the difficulty from activations to weights (DMQ).
 
     activations, weights -- the largest magnitude in each channel; the former are divided by the factors, the latter multiplied.
@@ -107,17 +107,17 @@ class Samples:
     def __len__(self) -> int:
         return len(self.values)
 
-    def bins(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def iter_bins(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield values, and the bin that each is in; a larger value is never in an earlier bin."""
         factor = np.float32(BINS / (float(self.high) - float(self.low)))
         for begin in range(0, len(self.values), RUN):
             values = self.values[begin : begin + RUN]
             yield values, np.minimum(((values - self.low) * factor).astype(np.intp), BINS - 1)
 
-    def grid(self) -> Grid:
+    def make_grid(self) -> Grid:
         if self._grid is None:
             counts, sums, square = np.zeros(BINS + 1), np.zeros(BINS + 1), 0.0
-            for values, bins in self.bins():
+            for values, bins in self.iter_bins():
                 wide = values.astype(np.float64)
                 counts[1:] += np.bincount(bins, minlength=BINS)
                 sums[1:] += np.bincount(bins, wide, BINS)
@@ -134,15 +134,15 @@ class Samples:
             most = float(np.square(self.high - self.low)) * len(self)
         return bool(self.high - self.low > TINY and np.isfinite(most))
 
-    def outermost(self, k: int, side: int) -> np.float32:
+    def find_outermost(self, k: int, side: int) -> np.float32:
         """Return the k-th value from the low end (side -1) or the high end (1); 0 where it is beyond zero."""
         end: np.float32 = self.low if side < 0 else self.high
         if k == 1 or end * side <= 0:
             return end if end * side > 0 else ZERO
         found = self.values
         if self.is_countable():
-            place = int(np.searchsorted(self.grid().counts, k if side < 0 else len(self) - k + 1)) - 1
-            found = np.concatenate([values[(bins - place) * side >= 0] for values, bins in self.bins()])
+            place = int(np.searchsorted(self.make_grid().counts, k if side < 0 else len(self) - k + 1)) - 1
+            found = np.concatenate([values[(bins - place) * side >= 0] for values, bins in self.iter_bins()])
         found = found[found * side > 0]  # equal values, such as zeros behind a ReLU, make partition slow
         if k > len(found):
             return ZERO
@@ -155,7 +155,7 @@ ZERO: np.float32 = np.float32(0)
 TINY = 1e-30  # a range that is less wide is not counted: the inverse of a bin's width may be infinite
 
 
-def ifmr(
+def search_ifmr(
     samples: Samples,
     bits: int,
     asymmetric: bool,
@@ -167,16 +167,16 @@ def ifmr(
     percentiles -- which of the largest and of the smallest values count as the ends of the range. search -- start, end and
     step of the factors by which the upper end is multiplied.
 
-    Source: `ifmr_quantize`. `ifmr_losses` computes as the toolkit does; where there are many values, `loss_bounds` leaves
+    Source: `ifmr_quantize`. `measure_losses` computes as the toolkit does; where there are many values, `bound_losses` leaves
     it only the candidates that may be the best.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        bottoms, tops, scales = ranges_to_try(samples, bits, asymmetric, percentiles, ratios(*search))
-        best = least_loss(samples, bottoms, tops, scales, bits)
-        return scale_and_offset(bottoms[best], scales[best], bits, asymmetric)
+        bottoms, tops, scales = list_ranges(samples, bits, asymmetric, percentiles, list_ratios(*search))
+        best = find_least_loss(samples, bottoms, tops, scales, bits)
+        return pair_with_offset(bottoms[best], scales[best], bits, asymmetric)
 
 
-def ranges_to_try(
+def list_ranges(
     samples: Samples, bits: int, asymmetric: bool, percentiles: tuple[float, float], factors: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the ranges whose upper end is multiplied by factors, lower and upper ends, and their scales.
@@ -184,7 +184,7 @@ def ranges_to_try(
     The ends are the k-th largest value, at least 0, and the k-th smallest, at most 0.
     """
     upper, lower = (1 if 1 - p < EPSILON else len(samples) - int(p * len(samples)) for p in percentiles)
-    high, low = samples.outermost(upper, 1), samples.outermost(lower, -1)
+    high, low = samples.find_outermost(upper, 1), samples.find_outermost(lower, -1)
     steps = (1 << bits) - 1
     if not asymmetric:
         steps = (1 << (bits - 1)) - int(abs(high) >= abs(low))
@@ -195,25 +195,25 @@ def ranges_to_try(
     return (np.full_like(tops, low) if asymmetric else -tops), tops, scales
 
 
-def scale_and_offset(low: np.float32, scale: np.float32, bits: int, asymmetric: bool) -> tuple[float, int]:
-    offset = limits(bits)[0] - int(np.rint(low / scale)) if asymmetric and np.isfinite(scale) else 0
+def pair_with_offset(low: np.float32, scale: np.float32, bits: int, asymmetric: bool) -> tuple[float, int]:
+    offset = limits_of(bits)[0] - int(np.rint(low / scale)) if asymmetric and np.isfinite(scale) else 0
     return float(scale), offset
 
 
-def ratios(start: float, end: float, step: float) -> np.ndarray:
+def list_ratios(start: float, end: float, step: float) -> np.ndarray:
     """Return the factors that are tried: start + i · step in float64, then float32."""
     return (start + np.arange(math.ceil((end - start) / step)) * step).astype(np.float32)
 
 
-def least_loss(samples: Samples, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int) -> int:
+def find_least_loss(samples: Samples, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int) -> int:
     """Return the first candidate with the least loss."""
     left = np.arange(len(scales))
     if bits <= FINE and samples.is_countable():
-        least, most = loss_bounds(samples.grid(), bottoms, tops, scales, bits)
+        least, most = bound_losses(samples.make_grid(), bottoms, tops, scales, bits)
         left = np.flatnonzero(least <= most.min() * (1 + NOISE))
     if len(left) == 1:
         return int(left[0])
-    return int(left[np.argmin(ifmr_losses(samples.values, bottoms[left], tops[left], scales[left]))])
+    return int(left[np.argmin(measure_losses(samples.values, bottoms[left], tops[left], scales[left]))])
 
 
 PAYS = 1 << 17  # values from which on counting them first is faster
@@ -222,7 +222,7 @@ EDGE = 0.05  # of a bin's width: float32 puts no value further off its bin
 NOISE = 1e-5  # relative, of float32 sums
 
 
-def ifmr_losses(values: np.ndarray, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray) -> np.ndarray:
+def measure_losses(values: np.ndarray, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """Return the loss of each candidate, one after the other: the mean of (round(clip(x) / scale) · scale - x)²."""
     sums = np.zeros(len(scales))
     work = np.empty(min(CHUNK, len(values)), np.float32)
@@ -242,7 +242,7 @@ def ifmr_losses(values: np.ndarray, bottoms: np.ndarray, tops: np.ndarray, scale
     return np.where(np.isnan(losses), np.float32(np.inf), losses)
 
 
-def loss_bounds(
+def bound_losses(
     grid: Grid, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the least and the most that each candidate can lose, summed over all values.
@@ -273,21 +273,21 @@ def loss_bounds(
     return most - reach - 1e-12 * grid.square, most
 
 
-def estimated_losses(
+def estimate_losses(
     samples: Samples, bottoms: np.ndarray, tops: np.ndarray, scales: np.ndarray, bits: int
 ) -> np.ndarray:
     """Return the loss of each candidate, to a part in a thousand where there are many values."""
     if bits > FINE or not samples.is_countable():
-        return ifmr_losses(samples.values, bottoms, tops, scales)
-    least, most = loss_bounds(samples.grid(), bottoms, tops, scales, bits)
+        return measure_losses(samples.values, bottoms, tops, scales)
+    least, most = bound_losses(samples.make_grid(), bottoms, tops, scales, bits)
     found: np.ndarray = np.maximum(least + most, 0) / (2 * len(samples))
     return found
 
 
-def bounds_to_scale(low: np.float32, high: np.float32, bits: int, asymmetric: bool) -> tuple[float, int]:
-    least = limits(bits)[0]
+def compute_scale(low: np.float32, high: np.float32, bits: int, asymmetric: bool) -> tuple[float, int]:
+    least = limits_of(bits)[0]
     if not asymmetric:
-        return float(symmetric_scale(np.float32(high), np.float32(low), bits)), 0
+        return float(compute_symmetric_scale(np.float32(high), np.float32(low), bits)), 0
     low, high = min(low, np.float32(0)), max(high, np.float32(0))
     with np.errstate(over="ignore"):
         scale = np.float32(np.float32(high - low) / np.float32((1 << bits) - 1))

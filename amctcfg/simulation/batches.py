@@ -53,13 +53,13 @@ def load_batches(paths: Any, model: Any) -> list[Batch]:
 def read_inputs(model: Any) -> list[onnx.ValueInfoProto]:
     if not is_tensorflow(model):
         return inputs_of(model)
-    from .tensorflow import graph_inputs  # needs an extra of its own
+    from .tensorflow import read_graph_inputs  # needs an extra of its own
 
-    return graph_inputs(model)
+    return read_graph_inputs(model)
 
 
 def read_folder(folder: str, inputs: Sequence[onnx.ValueInfoProto]) -> list[tuple[str, Batch]]:
-    files = sorted((f for f in os.listdir(folder) if f.lower().endswith(ENDINGS)), key=natural_key)
+    files = sorted((f for f in os.listdir(folder) if f.lower().endswith(ENDINGS)), key=natural_key_of)
     if not files:
         raise SimulationError("{} holds no {} file".format(folder, " or ".join(ENDINGS)))
     stems = {os.path.splitext(file)[0]: file for file in files if not file.lower().endswith(".npz")}
@@ -71,7 +71,7 @@ def read_folder(folder: str, inputs: Sequence[onnx.ValueInfoProto]) -> list[tupl
     return [(path, read_batch(path, inputs)) for path in (os.path.join(folder, file) for file in files)]
 
 
-def natural_key(name: str) -> list[Any]:
+def natural_key_of(name: str) -> list[Any]:
     """Return a key by which b2 comes before b10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
@@ -111,7 +111,7 @@ def read_binary(path: str, value: onnx.ValueInfoProto) -> np.ndarray:
     fits = known and data.size % known == 0 if shape.count(-1) == 1 else data.size == known
     if shape.count(-1) > 1 or not fits or data.nbytes != size:
         words = "{} has {:,} bytes, which are not an array of the input '{}', {} {}"
-        raise SimulationError(words.format(path, size, value.name, dtype.name, shape_words(value)))
+        raise SimulationError(words.format(path, size, value.name, dtype.name, write_shape(value)))
     return data.reshape(shape)
 
 
@@ -155,7 +155,7 @@ def check_array(value: onnx.ValueInfoProto, array: np.ndarray, where: str) -> np
         lengths = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
         if len(lengths) != array.ndim or any(n not in (None, m) for n, m in zip(lengths, array.shape)):
             shape = "({})".format(", ".join(map(str, array.shape)))
-            raise SimulationError("{} has to have the shape {}, not {}".format(lead, shape_words(value), shape))
+            raise SimulationError("{} has to have the shape {}, not {}".format(lead, write_shape(value), shape))
     if array.size == 0:
         raise SimulationError("{} is empty".format(lead))
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -163,7 +163,7 @@ def check_array(value: onnx.ValueInfoProto, array: np.ndarray, where: str) -> np
     return np.ascontiguousarray(array)
 
 
-def shape_words(value: onnx.ValueInfoProto) -> str:
+def write_shape(value: onnx.ValueInfoProto) -> str:
     dims = value.type.tensor_type.shape.dim
     return "({})".format(", ".join(str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in dims))
 

@@ -91,5 +91,5 @@ def capture(network: Network, values: Sequence[str], batches: Sequence[Batch]) -
             if value in outside:
                 found[value].append(batch[value].copy())
             else:
-                found[value].append(results[value] if value in results else np.array(network.constant(value)))
+                found[value].append(results[value] if value in results else np.array(network.find_constant(value)))
     return found

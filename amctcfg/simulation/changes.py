@@ -73,7 +73,7 @@ SKIPPING = Choice(SKIP, None, 0.0)
 State = Mapping[str, Choice]  # of the layers that are changed
 
 
-def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
+def write_change(effective: EffectiveConfig, choice: Choice) -> str:
     """Write what changes for a layer, as text format on one line."""
     if choice.site is None:
         return "skip_layers: {}".format(STRING.format(effective.layer.name))
@@ -82,7 +82,7 @@ def setting_text(effective: EffectiveConfig, choice: Choice) -> str:
     for name, value in values_of(block).items():
         if before.get(name) != value:
             member, _, leaf = name.partition(".")
-            field = block.__schema__.along(name)[-1]
+            field = block.__schema__.follow(name)[-1]
             parts.setdefault(member, []).append("{}: {}".format(leaf or member, field.kind.format(value)))
     return " ".join("{} {{ {} }}".format(member, " ".join(fields)) for member, fields in parts.items())
 
@@ -100,7 +100,7 @@ def write_state(document: Document[Any], state: State, after: float, without: Ma
 # ---------------------------------------------------------------- what a layer can have
 
 
-def chosen_kinds(allow: Iterable[str] | None, target: float | None) -> list[str]:
+def choose_kinds(allow: Iterable[str] | None, target: float | None) -> list[str]:
     if allow is None:
         return [SETTINGS, BALANCER, *([INT16] if target is not None else [])]
     wanted = [allow] if isinstance(allow, str) else list(allow)
@@ -110,19 +110,19 @@ def chosen_kinds(allow: Iterable[str] | None, target: float | None) -> list[str]
     return wanted
 
 
-def possible_kinds(flavour: Flavour, allowed: Iterable[str]) -> tuple[list[str], list[str]]:
+def split_kinds(flavour: Flavour, allowed: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the allowed kinds that a flavour has, and those that it lacks."""
-    width = field_at(flavour, "ifmr_quantize.dst_type")
+    width = find_field(flavour, "ifmr_quantize.dst_type")
     lacking = {
-        BALANCER: field_at(flavour, "dmq_balancer") is None,
+        BALANCER: find_field(flavour, "dmq_balancer") is None,
         INT16: width is None or "INT16" not in width.kind.names,
     }
     wanted = [kind for kind in KINDS if kind in set(allowed)]
     return [k for k in wanted if not lacking.get(k)], [k for k in wanted if lacking.get(k)]
 
 
-def field_at(flavour: Flavour, name: str) -> Any | None:
-    return next(iter(flavour.config.__schema__.along("common_config." + name)[::-1]), None)
+def find_field(flavour: Flavour, name: str) -> Any | None:
+    return next(iter(flavour.config.__schema__.follow("common_config." + name)[::-1]), None)
 
 
 def corners_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Iterator[Site]:
@@ -132,10 +132,10 @@ def corners_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Iterator[S
     """
     layer, strength = site.effective.layer, site.setting.strength
     values = values_of(site.effective.calibration_config)
-    widths, strengths, by_channel = [activation_width(values)], [strength], [values.get("arq_quantize.channel_wise")]
+    widths, strengths, by_channel = [activation_width_of(values)], [strength], [values.get("arq_quantize.channel_wise")]
     if INT16 in kinds and widths[0] == "INT8" and flavour.can(layer, "int16"):
         widths.append("INT16")
-    if flavour.can(layer, "dmq_balancer") and field_at(flavour, "dmq_balancer") is not None:
+    if flavour.can(layer, "dmq_balancer") and find_field(flavour, "dmq_balancer") is not None:
         if (BALANCER if strength is None else SETTINGS) in kinds:
             strengths += [other for other in STRENGTHS if other != strength]
     if SETTINGS in kinds and by_channel[0] is False and flavour.can(layer, CHANNEL_WISE):
@@ -145,7 +145,7 @@ def corners_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Iterator[S
     for chosen in itertools.product(widths, strengths, by_channel):
         changes = {name: value for name, value in zip(names, chosen) if value is not None}
         with contextlib.suppress(ValueError):
-            yield site.with_block(block_with(site.effective, changes))
+            yield site.with_block(change_block(site.effective, changes))
 
 
 class Axes(NamedTuple):
@@ -170,7 +170,7 @@ def axes_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Axes:
     if SETTINGS in kinds:
         percentiles += [(p, p) for p in PERCENTILES]
         ranges += [(start, end, RANGE_STEP) for start, end in itertools.product(RANGE_STARTS, RANGE_ENDS)]
-        within = getattr(field_at(flavour, "hfmg_quantize.num_of_bins"), "within", None)
+        within = getattr(find_field(flavour, "hfmg_quantize.num_of_bins"), "within", None)
         bins += within.values if isinstance(within, Among) else ()
         if flavour.can(site.effective.layer, ASYMMETRIC):
             offsets.append(not offsets[0])
@@ -178,22 +178,22 @@ def axes_of(site: Site, flavour: Flavour, kinds: Iterable[str]) -> Axes:
     return Axes(*(tuple(dict.fromkeys(values)) for values in choices))
 
 
-def block_with(effective: EffectiveConfig, changes: dict[str, Any]) -> Any:
+def change_block(effective: EffectiveConfig, changes: dict[str, Any]) -> Any:
     """Return the layer's block with some values changed. Raises `ValueError` for one out of its range."""
     now = values_of(effective.calibration_config)
     return alter_block(effective.calibration_config, {n: v for n, v in changes.items() if now.get(n) != v})
 
 
-def kind_of_change(effective: EffectiveConfig, block: Any) -> str | None:
+def classify_change(effective: EffectiveConfig, block: Any) -> str | None:
     """Return the dearest kind of change between what a layer gets and another block; None where nothing changes."""
     before, after = values_of(effective.calibration_config), values_of(block)
     if before == after:
         return None
-    if activation_width(after) == "INT16" != activation_width(before):
+    if activation_width_of(after) == "INT16" != activation_width_of(before):
         return INT16
     strength = "dmq_balancer.migration_strength"
     return BALANCER if strength in after and strength not in before else SETTINGS
 
 
-def activation_width(values: dict[str, Any]) -> Any:
+def activation_width_of(values: dict[str, Any]) -> Any:
     return next((value for name, value in values.items() if name.endswith(".dst_type")), None)

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from .algorithms import limits
+from .algorithms import limits_of
 from .network import Network, rename_values
 from .sites import PRODUCT, Site
 
@@ -24,20 +24,20 @@ class Piece:
         self.nodes: list[onnx.NodeProto] = []
         self.arrays: dict[str, np.ndarray] = {}
 
-    def array(self, name: str, value: Any) -> str:
-        self.arrays[self.named(name)] = np.asarray(value, np.float32)
-        return self.named(name)
+    def add_array(self, name: str, value: Any) -> str:
+        self.arrays[self.name_value(name)] = np.asarray(value, np.float32)
+        return self.name_value(name)
 
-    def named(self, name: str) -> str:
+    def name_value(self, name: str) -> str:
         return "{}/{}{}".format(self.site.node.name, name, self.tag)
 
     def add(self, operation: str, value: str, name: str, *others: str) -> str:
         """Add a node on a value; return the name of its result."""
-        result = self.named(name)
+        result = self.name_value(name)
         self.nodes.append(helper.make_node(operation, [value, *others], [result], name=result))
         return result
 
-    def layer(self, inputs: Iterable[str]) -> None:
+    def add_layer(self, inputs: Iterable[str]) -> None:
         """Add the layer's own node with other inputs; with a tag its tail, too, and what they make renamed."""
         nodes = [copy.deepcopy(self.site.node)]
         nodes[0].input[:] = inputs
@@ -53,7 +53,7 @@ class Piece:
 def build_float(site: Site) -> Piece:
     """Build the layer in floats, to stand beside itself."""
     piece = Piece(site, "/floats")
-    piece.layer(site.node.input)
+    piece.add_layer(site.node.input)
     return piece
 
 
@@ -62,10 +62,10 @@ def build_calibrated(site: Site) -> Piece:
     piece = Piece(site, "")
     inputs = list(site.node.input)
     if site.balance is not None:
-        inputs[0] = piece.add("Div", inputs[0], "balanced", piece.array("balance", site.by_channel(site.balance)))
+        inputs[0] = piece.add("Div", inputs[0], "balanced", piece.add_array("balance", site.by_channel(site.balance)))
     if site.weights is not None:
-        inputs[1] = piece.array("weight", site.weights.calibrating)
-    piece.layer(inputs)
+        inputs[1] = piece.add_array("weight", site.weights.calibrating)
+    piece.add_layer(inputs)
     return piece
 
 
@@ -73,27 +73,27 @@ def build_quantized(site: Site, tag: str = "") -> Piece:
     """Build the quantized layer: rounded activations, weight and bias, by standard operators."""
     piece = Piece(site, tag)
     inputs = list(site.node.input)
-    low, high = limits(site.setting.bits)
+    low, high = limits_of(site.setting.bits)
     for i, (scale, offset) in enumerate(site.factors.activations):
         part = str(i) if site.kind == PRODUCT else ""
         x = inputs[i]
         if site.balance is not None:
             inverse = np.float32(1) / site.by_channel(site.balance)
-            x = piece.add("Mul", x, "balanced", piece.array("balance", inverse))
-        x = piece.add("Mul", x, "scaled" + part, piece.array("inverse" + part, np.float32(1) / np.float32(scale)))
+            x = piece.add("Mul", x, "balanced", piece.add_array("balance", inverse))
+        x = piece.add("Mul", x, "scaled" + part, piece.add_array("inverse" + part, np.float32(1) / np.float32(scale)))
         x = piece.add("Round", x, "rounded" + part)
         if offset:
-            x = piece.add("Add", x, "shifted" + part, piece.array("offset" + part, offset))
-        x = piece.add("Clip", x, "clipped" + part, piece.array("low", low), piece.array("high", high))
+            x = piece.add("Add", x, "shifted" + part, piece.add_array("offset" + part, offset))
+        x = piece.add("Clip", x, "clipped" + part, piece.add_array("low", low), piece.add_array("high", high))
         if offset:
-            x = piece.add("Sub", x, "centred" + part, piece.array("offset" + part, offset))
-        inputs[i] = piece.add("Mul", x, "quantized" + part, piece.array("scale" + part, scale))
+            x = piece.add("Sub", x, "centred" + part, piece.add_array("offset" + part, offset))
+        inputs[i] = piece.add("Mul", x, "quantized" + part, piece.add_array("scale" + part, scale))
     if site.weight is not None:
-        inputs[1] = piece.array("weight", (site.weights or site.quantize()).values)
+        inputs[1] = piece.add_array("weight", (site.weights or site.quantize()).values)
     if site.bias is not None:
-        steps, scale_of = site.quantized_bias()
-        inputs[2] = piece.array("bias", steps * scale_of)
-    piece.layer(inputs)
+        steps, scale_of = site.quantize_bias()
+        inputs[2] = piece.add_array("bias", steps * scale_of)
+    piece.add_layer(inputs)
     return piece
 
 

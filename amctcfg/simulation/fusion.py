@@ -9,13 +9,13 @@ from typing import Container, List, Tuple
 import numpy as np
 import onnx
 
-from ..models.values import attribute_of, integer
-from .network import Network, unused_name
+from ..models.values import attribute_of, read_integer
+from .network import Network, find_unused_name
 
 
 def fuse(network: Network, wanted: Container[str]) -> Network:
     """Fold normalization into the `wanted` convolutions whose only user it is; in TensorFlow's graphs it is a Mul, then an Add."""
-    users, taken = network.users(), set(network.tensors)
+    users, taken = network.find_users(), set(network.tensors)
     nodes: list[onnx.NodeProto] = []
     arrays: dict[str, np.ndarray] = {}
     gone = set()
@@ -23,15 +23,15 @@ def fuse(network: Network, wanted: Container[str]) -> Network:
         if node.output and node.output[0] in gone:
             continue
         is_wanted = node.op_type in ("Conv", "ConvTranspose") and node.name in wanted
-        found = normalization(network, node, users) if is_wanted else None
+        found = find_normalization(network, node, users) if is_wanted else None
         if found is None:
             nodes.append(node)
             continue
         passed, scale, mean, shift = found
         gone |= set(passed)
-        weight, bias = network.constant(node.input[1]), constant_bias(network, node)
+        weight, bias = network.find_constant(node.input[1]), read_bias(network, node)
         assert weight is not None
-        names = [unused_name("{}/fused_{}".format(node.name, part), taken) for part in ("weight", "bias")]
+        names = [find_unused_name("{}/fused_{}".format(node.name, part), taken) for part in ("weight", "bias")]
         fused = copy.deepcopy(node)
         fused.input[1:] = names
         fused.output[:] = passed[-1:]
@@ -47,31 +47,31 @@ def fuse(network: Network, wanted: Container[str]) -> Network:
 Found = Tuple[List[str], np.ndarray, np.ndarray, np.ndarray]
 
 
-def normalization(network: Network, node: onnx.NodeProto, users: dict[str, list[onnx.NodeProto]]) -> Found | None:
-    weight = network.constant(node.input[1])
-    if weight is None or (len(node.input) > 2 and node.input[2] and constant_bias(network, node) is None):
+def find_normalization(network: Network, node: onnx.NodeProto, users: dict[str, list[onnx.NodeProto]]) -> Found | None:
+    weight = network.find_constant(node.input[1])
+    if weight is None or (len(node.input) > 2 and node.input[2] and read_bias(network, node) is None):
         return None
-    after = only_user(users, node.output[0])
+    after = find_only_user(users, node.output[0])
     if after is None:
         return None
     if after.op_type == "BatchNormalization":
-        return batch_normalization(network, after, node.output[0])
+        return read_batch_normalization(network, after, node.output[0])
     channels = int(weight.shape[0] if node.op_type == "Conv" else weight.shape[1] * groups_of(node))
-    scale = per_channel(network, after, "Mul", node.output[0], channels, weight.ndim)
+    scale = read_per_channel(network, after, "Mul", node.output[0], channels, weight.ndim)
     if scale is None:
         return None
     end, zeros = after.output[0], np.zeros_like(scale)
-    adding = only_user(users, end)
-    shift = None if adding is None else per_channel(network, adding, "Add", end, channels, weight.ndim)
+    adding = find_only_user(users, end)
+    shift = None if adding is None else read_per_channel(network, adding, "Add", end, channels, weight.ndim)
     if adding is None or shift is None:
         return [end], scale, zeros, zeros
     return [end, adding.output[0]], scale, zeros, shift
 
 
-def batch_normalization(network: Network, node: onnx.NodeProto, value: str) -> Found | None:
+def read_batch_normalization(network: Network, node: onnx.NodeProto, value: str) -> Found | None:
     if node.input[0] != value or attribute_of(node, "training_mode") or sum(map(bool, node.output)) != 1:
         return None
-    parts = [part.astype(np.float32) for part in map(network.constant, node.input[1:5]) if part is not None]
+    parts = [part.astype(np.float32) for part in map(network.find_constant, node.input[1:5]) if part is not None]
     if len(parts) != 4:
         return None
     gamma, beta, mean, variance = parts
@@ -81,17 +81,17 @@ def batch_normalization(network: Network, node: onnx.NodeProto, value: str) -> F
     return [node.output[0]], scale, mean, beta
 
 
-def only_user(users: dict[str, list[onnx.NodeProto]], value: str) -> onnx.NodeProto | None:
+def find_only_user(users: dict[str, list[onnx.NodeProto]], value: str) -> onnx.NodeProto | None:
     found = users.get(value, [])
     return found[0] if len(found) == 1 and found[0].op_type else None
 
 
-def per_channel(
+def read_per_channel(
     network: Network, node: onnx.NodeProto, operation: str, value: str, channels: int, rank: int
 ) -> np.ndarray | None:
     if node.op_type != operation or list(node.input).count(value) != 1:
         return None
-    constant = network.constant(node.input[1 - list(node.input).index(value)])
+    constant = network.find_constant(node.input[1 - list(node.input).index(value)])
     if constant is None or constant.dtype != np.float32 or constant.size != channels:
         return None
     wanted = [1] * rank
@@ -100,12 +100,12 @@ def per_channel(
     return constant.reshape(-1) if shape == wanted or (channels == 1 and len(shape) == rank) else None
 
 
-def constant_bias(network: Network, node: onnx.NodeProto) -> np.ndarray | None:
-    return network.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+def read_bias(network: Network, node: onnx.NodeProto) -> np.ndarray | None:
+    return network.find_constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
 
 
 def groups_of(node: onnx.NodeProto) -> int:
-    return integer(attribute_of(node, "group"), 1)
+    return read_integer(attribute_of(node, "group"), 1)
 
 
 def by_output(scale: np.ndarray, node: onnx.NodeProto, weight: np.ndarray) -> np.ndarray:

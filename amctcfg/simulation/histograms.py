@@ -8,7 +8,7 @@ from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from .algorithms import EPSILON, bounds_to_scale
+from .algorithms import EPSILON, compute_scale
 
 
 class Histogram(NamedTuple):
@@ -19,14 +19,14 @@ class Histogram(NamedTuple):
     high: np.float32
 
 
-def hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins: int) -> tuple[float, int]:
+def search_hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins: int) -> tuple[float, int]:
     """Find the scale (a float32 as a float) and offset of activations by a histogram. Source: `hfmg_quantize`."""
     histogram = None
     for values in batches:
         histogram = histogram_of(values, bins) if histogram is None else extend(histogram, values)
     assert histogram is not None
     low, high = clip_range(histogram, bits)
-    return bounds_to_scale(low, high, bits, asymmetric)
+    return compute_scale(low, high, bits, asymmetric)
 
 
 def histogram_of(values: np.ndarray, bins: int) -> Histogram:
@@ -72,15 +72,15 @@ def clip_range(histogram: Histogram, bits: int) -> tuple[np.float32, np.float32]
         return low, high
     bins = len(counts)
     width = (float(high) - float(low)) / bins
-    windows = candidate_windows(counts)
+    windows = list_windows(counts)
     if not windows:
         return low, high
-    losses = window_losses(counts, windows, bits)
+    losses = measure_windows(counts, windows, bits)
     left, right = windows[int(np.argmin(losses))]
     return np.float32(float(low) + left * width), np.float32(float(low) + (right + 1) * width)
 
 
-def candidate_windows(counts: np.ndarray) -> list[tuple[int, int]]:
+def list_windows(counts: np.ndarray) -> list[tuple[int, int]]:
     """Return windows, each a step narrower on the side where that leaves out more bins."""
     bins, total = len(counts), int(counts.sum())
     step = max(math.ceil(total / 100000), 1)
@@ -98,12 +98,12 @@ def candidate_windows(counts: np.ndarray) -> list[tuple[int, int]]:
     return found
 
 
-def window_losses(counts: np.ndarray, windows: Sequence[tuple[int, int]], bits: int) -> np.ndarray:
+def measure_windows(counts: np.ndarray, windows: Sequence[tuple[int, int]], bits: int) -> np.ndarray:
     """Return the loss of each window; from integrals where targets have fewer borders than there are bins."""
     if 1 << bits >= len(counts):
-        return np.array([window_loss(counts, left, right, bits) for left, right in windows])
+        return np.array([measure_window(counts, left, right, bits) for left, right in windows])
     places = np.arange(len(counts), dtype=np.float64)
-    mass, moment = prefix_sums(counts), prefix_sums(counts * (places + 0.5))
+    mass, moment = sum_prefixes(counts), sum_prefixes(counts * (places + 0.5))
     square = float(np.dot(counts, places * (places + 1) + 1 / 3))
     found = np.empty(len(windows))
     for begin in range(0, len(windows), WINDOWS):
@@ -126,11 +126,11 @@ def window_losses(counts: np.ndarray, windows: Sequence[tuple[int, int]], bits: 
 WINDOWS = 64  # that are looked at together
 
 
-def prefix_sums(values: np.ndarray) -> np.ndarray:
+def sum_prefixes(values: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
 
 
-def window_loss(counts: np.ndarray, left: int, right: int, bits: int) -> float:
+def measure_window(counts: np.ndarray, left: int, right: int, bits: int) -> float:
     """Return the squared error, in squared bins, of a quantized window whose bins hold uniform values."""
     targets = 1 << bits
     step = (right - left + 1) / targets

@@ -14,7 +14,7 @@ import onnxruntime
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from ..documents.files import PathLike, write_bytes
-from ..models.loading import graph_kind
+from ..models.loading import recognize_graph
 
 OLDEST = 11  # the opset that has Round and Clip as they are needed
 SMALL_ARRAY = 1024  # bytes: what is smaller may be a shape, and stays in the graph
@@ -49,10 +49,10 @@ class Network:
     def graph(self) -> onnx.GraphProto:
         return self.model.graph
 
-    def outputs(self) -> list[str]:
+    def list_outputs(self) -> list[str]:
         return [value.name for value in self.graph.output]
 
-    def constant(self, name: str) -> np.ndarray | None:
+    def find_constant(self, name: str) -> np.ndarray | None:
         """Return the array that a value always has, also behind a Transpose and its like; None for any other value."""
         if name in self.arrays:
             return self.arrays[name]
@@ -70,13 +70,13 @@ class Network:
         is_known = node.op_type in CONSTANT_NODES and len(node.output) == 1
         return is_known and all(map(self.is_constant, filter(None, node.input)))
 
-    def users(self) -> dict[str, list[onnx.NodeProto]]:
+    def find_users(self) -> dict[str, list[onnx.NodeProto]]:
         """Return the nodes that read each value; an output of the model counts as one more."""
         found: dict[str, list[onnx.NodeProto]] = {}
         for node in self.graph.node:
-            for value in (*node.input, *outer_values(node)):
+            for value in (*node.input, *iter_outer_values(node)):
                 found.setdefault(value, []).append(node)
-        for value in self.outputs():
+        for value in self.list_outputs():
             found.setdefault(value, []).append(onnx.NodeProto())
         return found
 
@@ -96,7 +96,7 @@ class Network:
             model.graph.input.extend(helper.make_tensor_value_info(v, TensorProto.FLOAT, None) for v in given)
         del model.graph.node[:]
         model.graph.node.extend(nodes if outputs is None else find_needed(nodes, outputs))
-        new = [placeholder(name, array) for name, array in arrays.items() if name not in self.tensors]
+        new = [make_placeholder(name, array) for name, array in arrays.items() if name not in self.tensors]
         model.graph.initializer.extend(new)
         if outputs is not None:
             own = {value.name: value for value in self.graph.output}
@@ -104,37 +104,37 @@ class Network:
             model.graph.output.extend(own.get(name) or onnx.ValueInfoProto(name=name) for name in outputs)
         return Network(model, {**self.arrays, **arrays}, self.folder, self.notes)
 
-    def compact(self) -> onnx.ModelProto:
-        used = {value for node in self.graph.node for value in (*node.input, *outer_values(node))}
-        used.update(self.outputs())
+    def make_compact(self) -> onnx.ModelProto:
+        used = {value for node in self.graph.node for value in (*node.input, *iter_outer_values(node))}
+        used.update(self.list_outputs())
         kept = [tensor for tensor in self.graph.initializer if tensor.name in used]
         model = copy.deepcopy(self.model)
         del model.graph.initializer[:]
         model.graph.initializer.extend(kept)
         return model
 
-    def taken_out(self, model: onnx.ModelProto) -> Iterator[tuple[onnx.TensorProto, np.ndarray]]:
+    def iter_taken_out(self, model: onnx.ModelProto) -> Iterator[tuple[onnx.TensorProto, np.ndarray]]:
         """Yield the initializers of a compact model whose data is not in it, and that."""
         for tensor in model.graph.initializer:
             if tensor.data_location == TensorProto.EXTERNAL:
                 yield tensor, np.ascontiguousarray(self.arrays[tensor.name])
 
-    def proto(self) -> onnx.ModelProto:
-        model = self.compact()
-        for tensor, array in self.taken_out(model):
+    def make_proto(self) -> onnx.ModelProto:
+        model = self.make_compact()
+        for tensor, array in self.iter_taken_out(model):
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
         return model
 
     def save(self, path: PathLike) -> None:
         """Write the model, large weights beside it. Raises `OSError`, and leaves what was there until all is written."""
         if self.folder is None and sum(array.nbytes for array in self.arrays.values()) < INLINE:
-            write_bytes(self.proto().SerializeToString(), path)
+            write_bytes(self.make_proto().SerializeToString(), path)
             return
-        model = self.compact()
+        model = self.make_compact()
         weights = os.path.realpath(path) + ".data"
 
         def write_arrays(file: IO[bytes]) -> None:
-            for tensor, array in self.taken_out(model):
+            for tensor, array in self.iter_taken_out(model):
                 file.write(b"\0" * (-file.tell() % ALIGNED))
                 point_to(tensor, location=os.path.basename(weights), offset=file.tell(), length=array.nbytes)
                 file.write(array.reshape(-1).view(np.uint8).data)
@@ -152,22 +152,22 @@ def find_needed(nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> list
         index = makers.get(pending.pop())
         if index is not None and index not in kept:
             kept.add(index)
-            pending += [*nodes[index].input, *outer_values(nodes[index])]
+            pending += [*nodes[index].input, *iter_outer_values(nodes[index])]
     return [nodes[index] for index in sorted(kept)]
 
 
-def outer_values(node: onnx.NodeProto) -> Iterator[str]:
+def iter_outer_values(node: onnx.NodeProto) -> Iterator[str]:
     """Yield the values that the subgraphs of a node read, among them those of the graph around it."""
     for attribute in node.attribute:
         for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
             for inner in graph.node:
                 yield from inner.input
-                yield from outer_values(inner)
+                yield from iter_outer_values(inner)
             for output in graph.output:
                 yield output.name
 
 
-def placeholder(name: str, array: np.ndarray) -> onnx.TensorProto:
+def make_placeholder(name: str, array: np.ndarray) -> onnx.TensorProto:
     """Return an initializer whose data is given at run time, or the data itself where it is small."""
     if array.nbytes < SMALL_ARRAY:
         return numpy_helper.from_array(np.ascontiguousarray(array), name)
@@ -188,7 +188,7 @@ def rename_values(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
         values[:] = [names.get(value, value) for value in values]
 
 
-def unused_name(name: str, taken: Any) -> str:
+def find_unused_name(name: str, taken: Any) -> str:
     found, number = name, 1
     while found in taken:
         number += 1
@@ -224,7 +224,7 @@ def take_network(proto: onnx.ModelProto, folder: str | None) -> Network:
 
 
 def is_tensorflow(model: Any) -> bool:
-    return not isinstance(model, onnx.ModelProto) and graph_kind(model) == "tensorflow"
+    return not isinstance(model, onnx.ModelProto) and recognize_graph(model) == "tensorflow"
 
 
 def inputs_of(model: Any) -> list[onnx.ValueInfoProto]:
@@ -234,7 +234,7 @@ def inputs_of(model: Any) -> list[onnx.ValueInfoProto]:
     return [value for value in proto.graph.input if value.name not in constants]
 
 
-def weight_files(model: Any) -> list[str]:
+def list_weight_files(model: Any) -> list[str]:
     """Return the files beside an ONNX model that hold its weights. Raises `SimulationError`, `OSError`."""
     if is_tensorflow(model):
         return []
@@ -272,7 +272,7 @@ def at_newer_opset(proto: onnx.ModelProto, folder: str) -> tuple[onnx.ModelProto
         converted = version_converter.convert_version(proto, OLDEST)
     except Exception as error:
         message = "the model has opset {}; it can't be converted to {}, the oldest that is simulated: {}"
-        raise SimulationError(message.format(version, OLDEST, first_line(error))) from None
+        raise SimulationError(message.format(version, OLDEST, first_line_of(error))) from None
     return converted, ["the model was converted from opset {} to {}".format(version, OLDEST)]
 
 
@@ -285,7 +285,7 @@ def take_apart(proto: onnx.ModelProto, folder: str) -> dict[str, np.ndarray]:
         is_half = tensor.data_type in HALVES
         if tensor.data_type != TensorProto.STRING and (external or is_half or array.nbytes >= SMALL_ARRAY):
             arrays[tensor.name] = array.astype(np.float32) if is_half else array
-            tensor.CopyFrom(placeholder(tensor.name, arrays[tensor.name]))
+            tensor.CopyFrom(make_placeholder(tensor.name, arrays[tensor.name]))
     return arrays
 
 
@@ -327,9 +327,9 @@ class Runner:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 4
-        self.outputs: list[str] = network.outputs()
-        model = network.compact()
-        given = {tensor.name: array for tensor, array in network.taken_out(model)}
+        self.outputs: list[str] = network.list_outputs()
+        model = network.make_compact()
+        given = {tensor.name: array for tensor, array in network.iter_taken_out(model)}
         values = list(map(onnxruntime.OrtValue.ortvalue_from_numpy, given.values()))
         self.given: Any = (given, values)  # onnxruntime reads the arrays where they are
         if given:
@@ -339,16 +339,16 @@ class Runner:
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # classes of the compiled module
-            raise SimulationError("onnxruntime can't load the model: {}".format(first_line(error))) from None
+            raise SimulationError("onnxruntime can't load the model: {}".format(first_line_of(error))) from None
         self.names: list[str] = [value.name for value in self.session.get_inputs()]
 
     def run(self, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
         try:
             found = self.session.run(self.outputs, {name: batch[name] for name in self.names})
         except Exception as error:
-            raise SimulationError("onnxruntime can't run the model: {}".format(first_line(error))) from None
+            raise SimulationError("onnxruntime can't run the model: {}".format(first_line_of(error))) from None
         return [np.asarray(value) for value in found]
 
 
-def first_line(error: Exception) -> str:
+def first_line_of(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]

@@ -19,7 +19,7 @@ from ..messages.printing import INDENT, print_message
 from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, TOOLKIT, Resolver
 from ..textformat.tree import Field, elements_of, split
-from ..tools.edits import BLANK_CHARACTERS, Edit, apply_edits, ending_before, insert_lines, remove_field
+from ..tools.edits import BLANK_CHARACTERS, Edit, apply_edits, find_ending, insert_lines, remove_field
 
 BLOCK_FIELD = "calibration_config"
 
@@ -46,11 +46,11 @@ def override(document: Document[Configuration], overrides: Iterable[Override]) -
     places = {entry.layer_name: index for index, entry in enumerate(document.config.override_layer_configs)}
     text, edits, added = document.text, [], []
     for wanted in overrides:
-        block = block_to_write(document, wanted)
+        block = find_block_to_write(document, wanted)
         if wanted.layer.name in places:
-            edits += entry_edits(document, places[wanted.layer.name], wanted, block)
+            edits += edit_override(document, places[wanted.layer.name], wanted, block)
         else:
-            entry = field_text(type(document.config), OF_LAYER, (make_entry(document, wanted.layer, block),))
+            entry = print_field(type(document.config), OF_LAYER, (make_entry(document, wanted.layer, block),))
             added += ["", *(["# " + wanted.comment] if wanted.comment else []), *entry.split("\n")]
     text = apply_edits(text, edits)
     if not text.strip() or text.endswith(("\n\n", "\r\n\r\n")):
@@ -61,7 +61,7 @@ def override(document: Document[Configuration], overrides: Iterable[Override]) -
 # ---------------------------------------------------------------- what to write
 
 
-def block_to_write(document: Document[Configuration], wanted: Override) -> Message:
+def find_block_to_write(document: Document[Configuration], wanted: Override) -> Message:
     """Return the smallest block of the layer's own that gives it what it is to get, under both sets of rules."""
     parts = {name: part for name, part in vars(wanted.block).items() if isinstance(part, Message)}
     block = dataclasses.replace(wanted.block, **{name: type(part)() for name, part in parts.items()})
@@ -95,7 +95,7 @@ def make_entry(document: Document[Configuration], layer: Layer, block: Message) 
     return entry
 
 
-def field_text(kind: type[Message], name: str, value: Any) -> str:
+def print_field(kind: type[Message], name: str, value: Any) -> str:
     lines: list[str] = []
     print_message(construct(kind, dict(kind.__schema__.blank, **{name: value})), "", lines)
     return "\n".join(lines)
@@ -104,19 +104,19 @@ def field_text(kind: type[Message], name: str, value: Any) -> str:
 # ---------------------------------------------------------------- entries that are there
 
 
-def entry_edits(document: Document[Configuration], index: int, wanted: Override, block: Message) -> list[Edit]:
+def edit_override(document: Document[Configuration], index: int, wanted: Override, block: Message) -> list[Edit]:
     text, tree = document.text, document.tree
     entry = tree.find((OF_LAYER, index))
     assert entry is not None
-    edits = comment_edits(text, entry, wanted)
+    edits = edit_comment(text, entry, wanted)
     own_entry = document.config.override_layer_configs[index]
     inside = tree.find((OF_LAYER, index, BLOCK_FIELD))
     if inside is None:
-        return [*edits, insert(text, entry, [field_text(type(own_entry), BLOCK_FIELD, block)])]
-    return edits + message_edits(text, [inside], own_entry.calibration_config, block, wanted.block)
+        return [*edits, insert(text, entry, [print_field(type(own_entry), BLOCK_FIELD, block)])]
+    return edits + edit_message(text, [inside], own_entry.calibration_config, block, wanted.block)
 
 
-def message_edits(
+def edit_message(
     text: str, there: Sequence[Field], own: Message, wanted: Message | None, effective: Message
 ) -> list[Edit]:
     """Return the edits that make a message say what is wanted; what it says beyond that, and rightly, stays.
@@ -134,9 +134,9 @@ def message_edits(
         if whole is None:
             gone += fields
         elif not fields:
-            new += [] if value is None else [field_text(type(effective), name, value)]
+            new += [] if value is None else [print_field(type(effective), name, value)]
         elif spec.is_message:
-            edits += message_edits(text, fields, getattr(own, name), value, whole)
+            edits += edit_message(text, fields, getattr(own, name), value, whole)
         elif getattr(own, name) != whole:  # the last literal is the one that counts
             _, raw, _, end = fields[-1]
             edits.append(Edit(end - len(raw), end, spec.kind.format(whole)))
@@ -147,7 +147,7 @@ def message_edits(
     return edits + ([insert(text, there[-1], new)] if new else [])
 
 
-def comment_edits(text: str, entry: Field, wanted: Override) -> list[Edit]:
+def edit_comment(text: str, entry: Field, wanted: Override) -> list[Edit]:
     if not wanted.comment:
         return []
     start = entry[2]
@@ -160,7 +160,7 @@ def comment_edits(text: str, entry: Field, wanted: Override) -> list[Edit]:
     if re.match(r"[ \t]*# *(?:{})".format(wanted.replaces), old):
         begin = above + len(old) - len(old.lstrip(BLANK_CHARACTERS))
         return [Edit(begin, above + len(old), "# " + wanted.comment)]
-    return [Edit(line, line, "{}# {}{}".format(indent, wanted.comment, ending_before(text, line)))]
+    return [Edit(line, line, "{}# {}{}".format(indent, wanted.comment, find_ending(text, line)))]
 
 
 # ---------------------------------------------------------------- where things go
@@ -172,7 +172,7 @@ def insert(text: str, message: Field, pieces: Sequence[str]) -> Edit:
     line = text.rfind("\n", 0, close) + 1
     if line > message[2] and not text[line:close].strip(BLANK_CHARACTERS):
         indent = text[line:close] + INDENT
-        rows = [indent + row + ending_before(text, line) for piece in pieces for row in piece.split("\n")]
+        rows = [indent + row + find_ending(text, line) for piece in pieces for row in piece.split("\n")]
         return Edit(line, line, "".join(rows))
     lead = "" if text[close - 1] in BLANK_CHARACTERS + "\n" else " "
     return Edit(close, close, lead + "".join(on_one_line(piece) + " " for piece in pieces))

@@ -14,10 +14,10 @@ import numpy as np
 
 from ..flavours.flavour import Flavour
 from ..resolve.effective import values_of
-from .algorithms import Samples, estimated_losses, ifmr, limits, ranges_to_try, ratios, scale_and_offset
-from .changes import KINDS, Axes, activation_width, axes_of, block_with, corners_of, kind_of_change
+from .algorithms import Samples, estimate_losses, limits_of, list_ranges, list_ratios, pair_with_offset, search_ifmr
+from .changes import KINDS, Axes, activation_width_of, axes_of, change_block, classify_change, corners_of
 from .editing import append, build_float, build_quantized
-from .histograms import hfmg
+from .histograms import search_hfmg
 from .network import Network, Runner, SimulationError
 from .sensitivity import Agreement
 from .simulator import factors_of
@@ -69,7 +69,7 @@ def preselect(
                     candidates.append(candidate)
             for candidate, decibels in zip(candidates, bench.measure(candidates)):
                 block = candidate.effective.calibration_config
-                kind = kind_of_change(site.effective, block)
+                kind = classify_change(site.effective, block)
                 if kind is not None and np.isfinite(decibels):
                     found.append((corner, Alternative(kind, block, decibels)))
         found.sort(key=lambda pair: -pair[1].decibels)
@@ -103,21 +103,21 @@ def find_scales(bench: Bench, corner: Site, axes: Axes, magnitudes: np.ndarray |
     first = copy.copy(corner)  # its weights are not kept
     if (first.setting.strength is not None and magnitudes is None) or first.prepare(magnitudes) is not None:
         return
-    width = activation_width(values_of(corner.effective.calibration_config))
-    for settings, pairs in least_errors(bench, axes, first, BEST_SCALES if few else 4 * BEST_SCALES):
+    width = activation_width_of(values_of(corner.effective.calibration_config))
+    for settings, pairs in find_least_errors(bench, axes, first, BEST_SCALES if few else 4 * BEST_SCALES):
         if width is not None:
             settings[next(iter(settings)).partition(".")[0] + ".dst_type"] = width
         with contextlib.suppress(ValueError):
-            candidate = first.with_block(block_with(corner.effective, settings))
+            candidate = first.with_block(change_block(corner.effective, settings))
             candidate.settle(pairs)
             yield candidate
 
 
-def least_errors(
+def find_least_errors(
     bench: Bench, axes: Axes, site: Site, most: int
 ) -> list[tuple[dict[str, Any], list[tuple[float, int]]]]:
     """Return the settings with the least errors of the activations, each with another scale or offset."""
-    bits, samples = site.setting.bits, bench.samples(site)
+    bits, samples = site.setting.bits, bench.make_samples(site)
     found: list[tuple[float, dict[str, Any], list[tuple[float, int]]]] = []
     for offset in axes.offsets:
         if site.kind == PRODUCT and offset:
@@ -126,11 +126,11 @@ def least_errors(
             parts = [search_ranges(each, bits, offset, percentiles, axes.ranges) for each in samples]
             for search in axes.ranges:
                 scales = [part[search] for part in parts]
-                settings = ifmr_changes(percentiles, search, offset)
+                settings = make_ifmr_changes(percentiles, search, offset)
                 found.append((sum(loss for loss, _, _ in scales), settings, [(s, o) for _, s, o in scales]))
         for bins in axes.bins:
-            pairs = [hfmg(given, bits, offset, bins) for given in bench.balanced(site)]
-            loss = sum(rounding_loss(each.values, bits, *pair) for each, pair in zip(samples, pairs))
+            pairs = [search_hfmg(given, bits, offset, bins) for given in bench.balance(site)]
+            loss = sum(measure_rounding(each.values, bits, *pair) for each, pair in zip(samples, pairs))
             settings = {"hfmg_quantize.num_of_bins": bins, "hfmg_quantize.asymmetric": offset}
             found.append((loss, settings, pairs))
     distinct: dict[Any, Any] = {}
@@ -139,13 +139,15 @@ def least_errors(
     return list(distinct.values())[:most]
 
 
-def rounding_loss(values: np.ndarray, bits: int, scale: float, offset: int) -> float:
-    low, high = limits(bits)
+def measure_rounding(values: np.ndarray, bits: int, scale: float, offset: int) -> float:
+    low, high = limits_of(bits)
     rounded = np.clip(np.rint(values / np.float32(scale)) + offset, low, high) - offset
     return float(np.mean(np.square(rounded * np.float32(scale) - values)))
 
 
-def ifmr_changes(percentiles: tuple[float, float], search: tuple[float, float, float], offset: bool) -> dict[str, Any]:
+def make_ifmr_changes(
+    percentiles: tuple[float, float], search: tuple[float, float, float], offset: bool
+) -> dict[str, Any]:
     names = ("max_percentile", "min_percentile", "search_range_start", "search_range_end", "search_step", "asymmetric")
     return {"ifmr_quantize." + name: value for name, value in zip(names, (*percentiles, *search, offset))}
 
@@ -155,17 +157,17 @@ def search_ranges(
 ) -> dict[Any, tuple[float, float, int]]:
     """Return the least loss, scale and offset of IFMR for each range; ranges share candidates."""
     if bits > 8:  # counting does not pay
-        searched = {search: ifmr(samples, bits, offset, percentiles, search) for search in ranges}
+        searched = {search: search_ifmr(samples, bits, offset, percentiles, search) for search in ranges}
         return {search: (0.0, *pair) for search, pair in searched.items()}
-    each = {search: ratios(*search) for search in ranges}
+    each = {search: list_ratios(*search) for search in ranges}
     factors = np.unique(np.concatenate(list(each.values())))
-    bottoms, tops, scales = ranges_to_try(samples, bits, offset, percentiles, factors)
-    losses = estimated_losses(samples, bottoms, tops, scales, bits)
+    bottoms, tops, scales = list_ranges(samples, bits, offset, percentiles, factors)
+    losses = estimate_losses(samples, bottoms, tops, scales, bits)
     found = {}
     for search, own in each.items():
         places = np.flatnonzero((factors >= own[0]) & (factors <= own[-1]))
         best = places[np.argmin(losses[places])]
-        found[search] = (float(losses[best]), *scale_and_offset(bottoms[best], scales[best], bits, offset))
+        found[search] = (float(losses[best]), *pair_with_offset(bottoms[best], scales[best], bits, offset))
     return found
 
 
@@ -179,18 +181,18 @@ class Bench:
         self.whole: Sequence[Sequence[np.ndarray]] = arrays
         self.kept: dict[Any, list[Samples]] = {}
 
-    def balanced(self, site: Site) -> list[list[np.ndarray]]:
+    def balance(self, site: Site) -> list[list[np.ndarray]]:
         if site.balance is None:
             return self.arrays
         factors = site.by_channel(site.balance)
         return [[array / factors for array in arrays] for arrays in self.arrays]
 
-    def samples(self, site: Site) -> list[Samples]:
+    def make_samples(self, site: Site) -> list[Samples]:
         key = as_key(site.balance)
         if key not in self.kept:
             self.kept.clear()  # one balancer after the other
             found = []
-            for arrays, whole in zip(self.balanced(site), self.whole):
+            for arrays, whole in zip(self.balance(site), self.whole):
                 values = np.concatenate([array.reshape(-1) for array in arrays])
                 ends = [(np.min(array), np.max(array)) for array in (whole if site.balance is None else arrays)]
                 thin = values[:: max(values.size // MOST_VALUES, 1)]

@@ -29,12 +29,12 @@ class Agreement:
         for begin in range(0, len(wanted), PIECE):
             a = wanted[begin : begin + PIECE].astype(np.float64)
             b = found[begin : begin + PIECE].astype(np.float64)
-            both += inner(a, b)
-            one += inner(a, a)
-            other += inner(b, b)
+            both += multiply_inner(a, b)
+            one += multiply_inner(a, a)
+            other += multiply_inner(b, b)
             with np.errstate(invalid="ignore", over="ignore"):  # the floats themselves may be infinite
                 np.subtract(a, b, out=b)
-            noise += inner(b, b)
+            noise += multiply_inner(b, b)
         if not math.isfinite(one):
             cosine = math.nan
         elif not math.isfinite(noise):
@@ -66,7 +66,7 @@ class Agreement:
         return 10 * math.log10(self.signal / self.noise) if self.signal else -NOTHING_DIFFERS
 
 
-def inner(a: np.ndarray, b: np.ndarray) -> float:
+def multiply_inner(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.einsum("i,i->", a, b))  # np.dot would wake BLAS's threads, which onnxruntime's wait for
 
 
@@ -75,16 +75,16 @@ class Reference:
 
     def __init__(self, network: Network, batches: Sequence[Batch]) -> None:
         self.batches: Sequence[Batch] = batches
-        self.wanted: list[list[np.ndarray]] = self.outputs(network)
+        self.wanted: list[list[np.ndarray]] = self.compute_outputs(network)
 
-    def outputs(self, network: Network) -> list[list[np.ndarray]]:
+    def compute_outputs(self, network: Network) -> list[list[np.ndarray]]:
         runner = Runner(network)
         return [[array for array in runner.run(batch) if array.dtype.kind == "f"] for batch in self.batches]
 
-    def decibels(self, network: Network) -> float:
+    def measure(self, network: Network) -> float:
         """Measure the signal against the noise of a network's outputs, all together."""
         agreement = Agreement()
-        for one, other in zip(self.wanted, self.outputs(network)):
+        for one, other in zip(self.wanted, self.compute_outputs(network)):
             for wanted, found in zip(one, other):
                 agreement.add(wanted, found)
         return agreement.decibels

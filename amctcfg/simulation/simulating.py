@@ -77,10 +77,10 @@ class Simulation:
     def _repr_html_(self) -> Callable[[], str]:
         """Return what a notebook shows: the plan with factors, and cosines once they were asked for."""
         try:
-            from ..pages.table import simulation_table
+            from ..pages.table import write_simulation
         except ImportError:
             raise AttributeError("the HTML view needs the folder pages, which was deleted from this copy") from None
-        return lambda: simulation_table(self._plan, self, self._measured.get("cosine"))
+        return lambda: write_simulation(self._plan, self, self._measured.get("cosine"))
 
     # ------------------------------------------------------------ what the toolkit writes
 
@@ -97,7 +97,7 @@ class Simulation:
     @property
     def model(self) -> onnx.ModelProto:
         """The model that computes as the quantized one does, with standard operators; weights inside."""
-        return self.network.proto()
+        return self.network.make_proto()
 
     def save(self, path: PathLike) -> None:
         """Write the simulated model; a file that is there is replaced in one step.
@@ -128,9 +128,9 @@ class Simulation:
             raise ValueError("what is {!r}; it has to be {}".format(what, " or ".join(map(repr, SCORE_KINDS))))
         if what not in self._measured:
             if what == "output":
-                self._measured["output"] = self._alone()
+                self._measured["output"] = self._measure_alone()
             else:
-                found = self._layers()
+                found = self._compare_layers()
                 self._measured["cosine"] = {name: agreement.cosine for name, agreement in found.items()}
                 self._measured["sqnr"] = {name: agreement.decibels for name, agreement in found.items()}
         values = self._measured[what]
@@ -139,20 +139,20 @@ class Simulation:
     @cached_property
     def output_sqnr(self) -> float:
         """Decibels of the model's output, everything quantized, over all calibration batches."""
-        return self._reference.decibels(self.network)
+        return self._reference.measure(self.network)
 
     @cached_property
     def _reference(self) -> Reference:
         return Reference(self._simulated.network, self._simulator.batches)
 
-    def _alone(self) -> dict[str, float]:
+    def _measure_alone(self) -> dict[str, float]:
         found: dict[str, float] = {}
         for done, site in enumerate(self._simulated.sites):
             self._simulator.progress(site.name, done, len(self.factors))
-            found[site.name] = self._reference.decibels(weave(self._simulated.network, [build_quantized(site)]))
+            found[site.name] = self._reference.measure(weave(self._simulated.network, [build_quantized(site)]))
         return found
 
-    def _layers(self) -> dict[str, Agreement]:
+    def _compare_layers(self) -> dict[str, Agreement]:
         simulator, simulated = self._simulator, self._simulated
         sites = {site.name: site for site in simulated.sites}
         sizes = simulated.sizes.of(simulated.network, [site.result for site in simulated.sites])
@@ -270,14 +270,14 @@ def record_lines(site: Site, flavour: Flavour[Any]) -> Iterator[str]:
     yield "  key: {}".format(STRING.format(site.name))
     yield "  value {"
     for scale, _ in factors.activations:
-        yield "    scale_d: " + shortest_decimal(scale)
+        yield "    scale_d: " + shorten_float(scale)
     for _, offset in factors.activations:
         yield "    offset_d: {}".format(offset)
     if site.kind != PRODUCT:
-        yield from ("    scale_w: " + shortest_decimal(scale) for scale in factors.scale_w)
+        yield from ("    scale_w: " + shorten_float(scale) for scale in factors.scale_w)
         yield from ("    offset_w: {}".format(int(offset)) for offset in factors.offset_w)
     if site.balance is not None:
-        yield from ("    tensor_balance_factor: " + shortest_decimal(factor) for factor in site.balance)
+        yield from ("    tensor_balance_factor: " + shorten_float(factor) for factor in site.balance)
     if not site.effective.fuse and flavour.graphs != "torch":
         yield "    skip_fusion: true"
     if flavour.name not in UNTYPED:
@@ -288,5 +288,5 @@ def record_lines(site: Site, flavour: Flavour[Any]) -> Iterator[str]:
     yield "}"
 
 
-def shortest_decimal(value: Any) -> str:
+def shorten_float(value: Any) -> str:
     return repr(round_float32(float(np.float32(value))))

@@ -12,11 +12,11 @@ from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 import numpy as np
 
 from ..resolve.plan import Plan
-from .algorithms import EPSILON, Samples, ifmr
+from .algorithms import EPSILON, Samples, search_ifmr
 from .calibration import Batch, Sizes, capture, divide
 from .editing import build_calibrated, weave
 from .fusion import fuse
-from .histograms import hfmg
+from .histograms import search_hfmg
 from .network import Network, SimulationError, find_needed
 from .sites import BLIND, PRODUCT, Nodes, Site, SiteSetting, as_key, site_of
 
@@ -58,7 +58,7 @@ class Simulator:
 
     # ------------------------------------------------------------ the layers of a plan
 
-    def prepared(self, plan: Plan) -> tuple[Network, Sizes]:
+    def prepare(self, plan: Plan) -> tuple[Network, Sizes]:
         """Return the network with BN fused as the plan has it."""
         globals_ = plan.global_values
         apart = set(globals_.get("skip_fusion_layers", ()))
@@ -76,7 +76,7 @@ class Simulator:
             self.fused[key] = fuse(self.network, wanted), Sizes(self.batches)
         return self.fused[key]
 
-    def sites(self, plan: Plan, network: Network) -> tuple[list[Site], list[str]]:
+    def find_sites(self, plan: Plan, network: Network) -> tuple[list[Site], list[str]]:
         """Return the layers that are simulated, in the order of the model, and notes about the others."""
         quantized = [name for name, effective in plan.items() if effective.quant_enable]
         missing = [name for name in quantized if name not in self.nodes]
@@ -102,8 +102,8 @@ class Simulator:
     # ------------------------------------------------------------ the whole
 
     def simulate(self, plan: Plan) -> Simulated:
-        network, sizes = self.prepared(plan)
-        sites, notes = self.sites(plan, network)
+        network, sizes = self.prepare(plan)
+        sites, notes = self.find_sites(plan, network)
         balanced = [site for site in sites if site.setting.strength is not None and site.weight is not None]
         magnitudes = self.magnitudes_of(network, sizes, balanced)
         for site in sites:
@@ -131,7 +131,7 @@ class Simulator:
             calibrated,
             sizes,
             tuple(left),
-            tuple(Refusal(*pair) for pair in refused(sites).items()),
+            tuple(Refusal(*pair) for pair in list_refused(sites).items()),
             tuple(notes),
         )
 
@@ -168,7 +168,7 @@ class Simulator:
             scales = [self.searched[key] for key in keys[site.name]]
             site.refusal = next((scale for scale in scales if isinstance(scale, str)), None)
             if site.refusal == BLIND:
-                layers = {self.nodes[name].node: name for name in refused(sites) if name != site.name}
+                layers = {self.nodes[name].node: name for name in list_refused(sites) if name != site.name}
                 above = find_needed(network.graph.node, site.values)
                 site.behind = next((layers[node.name] for node in above if node.name in layers), None)
         for site in left:
@@ -195,7 +195,7 @@ class Simulator:
                     self.progress(next(iter(readers[value].values())).name, done, len(readers))
 
 
-def refused(sites: Iterable[Site]) -> dict[str, str]:
+def list_refused(sites: Iterable[Site]) -> dict[str, str]:
     """Return the layers at which the toolkit stops, and why; not those that only see what such a layer makes."""
     return {site.name: site.refusal for site in sites if site.refusal is not None and site.behind is None}
 
@@ -210,7 +210,7 @@ def factors_of(arrays: list[np.ndarray], sites: Sequence[Site]) -> list[Any]:
         setting, balance = site.setting, site.balance
         given = arrays if balance is None else [array / site.by_channel(balance) for array in arrays]
         if setting.bins is not None:
-            found[index] = hfmg(given, setting.bits, setting.asymmetric, setting.bins)
+            found[index] = search_hfmg(given, setting.bits, setting.asymmetric, setting.bins)
         elif balance is None:
             shared.append(index)  # counted once for all, when nobody needs the order any more
         else:
@@ -237,7 +237,7 @@ def join_batches(arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def search_factors(samples: Samples, setting: SiteSetting) -> tuple[float, int]:
-    return ifmr(samples, setting.bits, setting.asymmetric, setting.percentiles, setting.search)
+    return search_ifmr(samples, setting.bits, setting.asymmetric, setting.percentiles, setting.search)
 
 
 # ---------------------------------------------------------------- which values are computed alike

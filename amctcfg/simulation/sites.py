@@ -13,9 +13,9 @@ import onnx
 
 from ..flavours.flavour import Flavour
 from ..models.modules import find_modules
-from ..models.values import OnnxGraph, attribute_of, node_names
+from ..models.values import OnnxGraph, attribute_of, iter_node_names
 from ..resolve.effective import EffectiveConfig
-from .algorithms import EPSILON, arq, dmq, fake_quantize
+from .algorithms import EPSILON, compute_arq, compute_dmq, quantize_in_floats
 from .fusion import groups_of
 from .network import Network
 
@@ -35,7 +35,7 @@ class Nodes(NamedTuple):
 def name_layers(graph: onnx.GraphProto, flavour: Flavour) -> dict[str, Nodes]:
     """Return the nodes of each layer, named as the readers of models do; each node gets a name of its own."""
     modules = find_modules(OnnxGraph(graph)) if flavour.graphs == "torch" else []
-    for node, name in node_names(graph.node):
+    for node, name in iter_node_names(graph.node):
         node.name = name
     if flavour.graphs == "torch":
         return {m.name: Nodes(m.node.name, None if m.add is None else m.add.name) for m in modules}
@@ -155,7 +155,7 @@ class Site:
 
     # ------------------------------------------------------------ channels
 
-    def apart(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    def split_groups(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Return the weight's shape with groups on an axis of their own, and the axes of input and output channels."""
         assert self.weight is not None
         shape = self.weight.shape
@@ -168,7 +168,7 @@ class Site:
 
     def channels_of(self, activations: np.ndarray) -> np.ndarray:
         axis = activations.ndim - 1 if self.kind == LINEAR else 1
-        found: np.ndarray = np.max(np.abs(activations), axis=all_but((axis,), activations.ndim))
+        found: np.ndarray = np.max(np.abs(activations), axis=list_other_axes((axis,), activations.ndim))
         return found
 
     def by_channel(self, factors: np.ndarray) -> np.ndarray:
@@ -191,9 +191,9 @@ class Site:
         if strength is not None:
             if not magnitudes.any():
                 return "its input is all zeros, which can't be balanced"
-            shape, inputs, _ = self.apart()
-            largest = np.max(np.abs(self.weight.reshape(shape)), axis=all_but(inputs, len(shape))).reshape(-1)
-            self.balance = dmq(magnitudes, largest, strength)
+            shape, inputs, _ = self.split_groups()
+            largest = np.max(np.abs(self.weight.reshape(shape)), axis=list_other_axes(inputs, len(shape))).reshape(-1)
+            self.balance = compute_dmq(magnitudes, largest, strength)
             inside = (self.balance > EPSILON) & (self.balance < 1 / EPSILON)
             if not inside.all():
                 words = "a factor of its balancer, {:.6g}, is beyond 1.19e-7 to 1/1.19e-7"
@@ -206,14 +206,14 @@ class Site:
 
     def quantize(self) -> Weights:
         assert self.weight is not None
-        shape, inputs, outputs = self.apart()
+        shape, inputs, outputs = self.split_groups()
         plain = self.weight.reshape(shape)
         if self.balance is not None:
             plain = plain * self.balance.reshape([n if axis in inputs else 1 for axis, n in enumerate(shape)])
         with np.errstate(over="ignore", invalid="ignore"):
-            axes = all_but(outputs, len(shape)) if self.setting.channel_wise else None
-            scale = arq(plain, self.setting.weight_bits, axes)
-            values = fake_quantize(plain, scale, self.setting.weight_bits).reshape(self.weight.shape)
+            axes = list_other_axes(outputs, len(shape)) if self.setting.channel_wise else None
+            scale = compute_arq(plain, self.setting.weight_bits, axes)
+            values = quantize_in_floats(plain, scale, self.setting.weight_bits).reshape(self.weight.shape)
         calibrating = plain.reshape(self.weight.shape) if self.kind == DECONVOLUTION else values
         return Weights(values, calibrating, scale.reshape(-1))
 
@@ -230,13 +230,13 @@ class Site:
             self.factors = Factors(scale[0], offset[0], scale_w, offset_w, self.balance)
         if self.bias is None:
             return None
-        steps = self.quantized_bias()[0].astype(np.float64)
+        steps = self.quantize_bias()[0].astype(np.float64)
         outside = ~((steps >= -INT32_LIMIT) & (steps <= INT32_LIMIT - 1))
         if not outside.any():
             return None
         return "its quantized bias, {:.0f}, is beyond int32".format(float(steps[outside].reshape(-1)[0]))
 
-    def quantized_bias(self) -> tuple[np.ndarray, np.ndarray]:
+    def quantize_bias(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the bias in whole multiples of scale_d · scale_w, and these; float32."""
         assert self.bias is not None
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -244,7 +244,7 @@ class Site:
             return np.rint(self.bias.astype(np.float32) / scale), scale
 
 
-def all_but(axes: Sequence[int], rank: int) -> tuple[int, ...]:
+def list_other_axes(axes: Sequence[int], rank: int) -> tuple[int, ...]:
     return tuple(axis for axis in range(rank) if axis not in axes)
 
 
@@ -258,7 +258,7 @@ def site_of(
     kind = {"Conv": CONVOLUTION, "ConvTranspose": DECONVOLUTION, "Gemm": LINEAR, "MatMul": LINEAR}.get(operation)
     if kind is None:
         return "{} is not simulated".format(operation)
-    weight = network.constant(node.input[1])
+    weight = network.find_constant(node.input[1])
     if weight is None:
         if operation == "MatMul":
             return Site(effective, node, PRODUCT)
@@ -274,7 +274,7 @@ def site_of(
     if operation == "MatMul":
         site.tail = adding
     elif len(node.input) > 2 and node.input[2]:
-        site.bias = network.constant(node.input[2])
+        site.bias = network.find_constant(node.input[2])
         if site.bias is None:
             return "its bias is not a constant"
     return site

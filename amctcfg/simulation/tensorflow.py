@@ -11,7 +11,7 @@ from typing import Any, Iterable
 import onnx
 from onnx import helper
 
-from .network import SimulationError, find_needed, first_line, parse_file, rename_values
+from .network import SimulationError, find_needed, first_line_of, parse_file, rename_values
 
 OPSET = 15
 # Operations whose results nobody asks for, although nothing reads them.
@@ -35,14 +35,14 @@ def read_graph_def(path: Any) -> Any:
     return parse_file(graph, path, "a frozen TensorFlow graph")
 
 
-def graph_inputs(path: Any) -> list[onnx.ValueInfoProto]:
+def read_graph_inputs(path: Any) -> list[onnx.ValueInfoProto]:
     import numpy as np
 
     graph = read_graph_def(path)
     from tensorflow import dtypes
 
     found = []
-    for node in placeholders(graph):
+    for node in list_placeholders(graph):
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtypes.as_dtype(node.attr["dtype"].type).as_numpy_dtype))
         shape = node.attr["shape"].shape
         is_known = "shape" in node.attr and not shape.unknown_rank
@@ -51,11 +51,11 @@ def graph_inputs(path: Any) -> list[onnx.ValueInfoProto]:
     return found
 
 
-def placeholders(graph: Any) -> list[Any]:
+def list_placeholders(graph: Any) -> list[Any]:
     return [node for node in graph.node if node.op == "Placeholder"]
 
 
-def output_names(graph: Any) -> list[str]:
+def list_outputs_of_graph(graph: Any) -> list[str]:
     read = {re.sub(r"^\^|:\d+$", "", value) for node in graph.node for value in node.input}
     return [node.name for node in graph.node if node.name not in read and node.op not in NO_OUTPUTS]
 
@@ -71,7 +71,7 @@ def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
 
     for name in ("tf2onnx", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    inputs, outputs = [node.name for node in placeholders(graph)], output_names(graph)
+    inputs, outputs = [node.name for node in list_placeholders(graph)], list_outputs_of_graph(graph)
     here = {node.name for node in graph.node}
     asked = [name for name in layers if name in here and name not in outputs]
     try:
@@ -83,7 +83,7 @@ def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
             opset=OPSET,
         )
     except Exception as error:  # of any class
-        raise SimulationError("tf2onnx can't convert {}: {}".format(path, first_line(error))) from None
+        raise SimulationError("tf2onnx can't convert {}: {}".format(path, first_line_of(error))) from None
     rename(model, {name + ":0": name for name in (*inputs, *outputs)})
     kept = [value for value in model.graph.output if value.name in outputs]
     del model.graph.output[:]

@@ -30,9 +30,9 @@ from .changes import (
     Cure,
     State,
     Tuned,
-    chosen_kinds,
-    possible_kinds,
-    setting_text,
+    choose_kinds,
+    split_kinds,
+    write_change,
     write_state,
 )
 from .editing import build_quantized, weave
@@ -98,11 +98,11 @@ def tune(
         >>> tuned.changes[0].setting  # doctest: +SKIP
         'dmq_balancer { migration_strength: 0.8 }'
     """
-    kinds = chosen_kinds(allow, target)
+    kinds = choose_kinds(allow, target)
     if target is not None and not math.isfinite(target):
         raise ValueError("target is {}; it has to be a finite number".format(target))
     plan = expand(document, layers_of(model, document), rules)
-    possible, lacking = possible_kinds(plan.flavour, kinds)
+    possible, lacking = split_kinds(plan.flavour, kinds)
     simulator, notes = open_simulator(plan, model, batches, progress, memory, jobs)
     if allow is not None:  # nobody asked for what the flavour lacks otherwise
         notes += ["{} has no {}; it is left out".format(plan.flavour.name, kind) for kind in lacking]
@@ -155,44 +155,44 @@ class TuningSearch:
 
     # ------------------------------------------------------------ what is measured
 
-    def quantized(self, network: Network, sites: Iterable[Site]) -> float:
-        return self.reference.decibels(weave(network, map(build_quantized, sites)))
+    def measure_quantized(self, network: Network, sites: Iterable[Site]) -> float:
+        return self.reference.measure(weave(network, map(build_quantized, sites)))
 
-    def alone(self, network: Network, site: Site) -> float:
+    def measure_alone(self, network: Network, site: Site) -> float:
         """Return the dB of the output where only this layer is quantized."""
         factors = site.factors
         scales = factors.scale_d, factors.offset_d, factors.scale_w.tobytes(), as_key(site.balance)
         key = site.name, site.setting.bits, site.setting.weights, scales
         if key not in self.heard_alone:
-            self.heard_alone[key] = self.quantized(network, [site])
+            self.heard_alone[key] = self.measure_quantized(network, [site])
         return self.heard_alone[key]
 
-    def chosen(self, state: State, name: str) -> Choice:
+    def choice_of(self, state: State, name: str) -> Choice:
         return state.get(name, self.now[name])
 
     def estimate(self, state: State) -> float:
         """Estimate the dB of the output by a state, with the factors of each layer among layers as they are."""
         key = frozenset(state.items())
         if key not in self.estimated:
-            sites = [self.chosen(state, name).site for name in self.sites]
-            self.estimated[key] = self.quantized(self.base.network, filter(None, sites))
+            sites = [self.choice_of(state, name).site for name in self.sites]
+            self.estimated[key] = self.measure_quantized(self.base.network, filter(None, sites))
         return self.estimated[key]
 
-    def whole(self, state: State) -> float:
+    def measure_whole(self, state: State) -> float:
         """Simulate the dB of the output by a state; as few as can be where the toolkit would refuse a layer."""
         changes = [(self.sites[name], choice.site) for name, choice in state.items()]
         if all(site is not None and site.setting.weights == now.setting.weights for now, site in changes):
             return self.estimate(state)  # what layers see is what it was
         key = frozenset(state.items())
         if key not in self.simulated:
-            found = self.simulator.simulate(self.variation(state))
+            found = self.simulator.simulate(self.make_variation(state))
             if {refusal.layer for refusal in found.refused} & set(state):
                 self.simulated[key] = -NOTHING_DIFFERS
             else:
-                self.simulated[key] = self.quantized(found.network, found.sites)
+                self.simulated[key] = self.measure_quantized(found.network, found.sites)
         return self.simulated[key]
 
-    def variation(self, state: State) -> Plan:
+    def make_variation(self, state: State) -> Plan:
         changed = [with_choice(now, state.get(name)) for name, now in self.plan.items()]
         return Plan(changed, self.plan.config, self.plan.flavour, self.plan.global_values)
 
@@ -201,19 +201,19 @@ class TuningSearch:
     def try_alternatives(self) -> None:
         """Measure what each layer, and each of its alternatives, does to the output alone."""
         network = self.base.network
-        for name in self.step("measuring", list(self.sites)):
-            self.now[name] = Choice("", self.sites[name], noise_of(self.alone(network, self.sites[name])))
+        for name in self.show_steps("measuring", list(self.sites)):
+            self.now[name] = Choice("", self.sites[name], noise_of(self.measure_alone(network, self.sites[name])))
         self.estimate({})
         total = sum(choice.noise for choice in self.now.values())
         worthwhile = [name for name, choice in self.now.items() if choice.noise > NEGLIGIBLE * total]
         self.most: int = max(TRIES // max(len(worthwhile) * len(self.kinds), 1), 1)
-        possible = self.preselected(worthwhile)
-        for name in self.step("trying", worthwhile):
-            choices = [Choice(kind, site, noise_of(self.alone(network, site))) for kind, site in possible[name]]
+        possible = self.preselect(worthwhile)
+        for name in self.show_steps("trying", worthwhile):
+            choices = [Choice(kind, site, noise_of(self.measure_alone(network, site))) for kind, site in possible[name]]
             better = [choice for choice in choices if choice.noise < self.now[name].noise]
             self.tried[name] = sorted([*self.tried[name], *better], key=lambda choice: choice.noise)
 
-    def preselected(self, names: Sequence[str]) -> dict[str, list[tuple[str, Site]]]:
+    def preselect(self, names: Sequence[str]) -> dict[str, list[tuple[str, Site]]]:
         """Return the few alternatives of each layer with which its own output suffers least, with their factors."""
         simulator, base = self.simulator, self.base
         sites = [self.sites[name] for name in names] if self.settable else []
@@ -237,7 +237,7 @@ class TuningSearch:
                 found[name] = [(kind, other) for kind, other in candidates if is_possible(other, arrays, given)]
         return found
 
-    def step(self, what: str, names: Sequence[str]) -> Iterator[str]:
+    def show_steps(self, what: str, names: Sequence[str]) -> Iterator[str]:
         """Yield the layers, and show how far that is."""
         for done, name in enumerate(names):
             self.progress("{} {}".format(what, name), done, len(names))
@@ -259,11 +259,11 @@ class TuningSearch:
                 raise
             self.notes.append("interrupted: this is the best that was found until then")
             best: State = dict(max(self.estimated, key=self.estimated.__getitem__))
-            state = max([best, *self.picked(self.settable)], key=self.estimate)
+            state = max([best, *self.pick_for_all(self.settable)], key=self.estimate)
         before = self.estimate({})
-        if self.whole(state) <= before:
+        if self.measure_whole(state) <= before:
             state = {}
-        return self.result(state, before, target)
+        return self.make_result(state, before, target)
 
     def search(self, target: float | None) -> State:
         """Find the state that gives the best output, or that reaches the target, with no change that is not needed."""
@@ -272,26 +272,28 @@ class TuningSearch:
         aim = target
         states: list[State] = []
         for _ in range(ATTEMPTS):
-            found = self.state_for(aim)
-            smaller = self.given_back(found, aim)
-            short = target - self.whole(smaller)
+            found = self.find_state(aim)
+            smaller = self.give_back(found, aim)
+            short = target - self.measure_whole(smaller)
             if short > 0:  # estimates gave back what was needed
-                smaller = max(found, smaller, key=self.whole)
-            states.append(self.given_back(smaller, target, closely=True))
+                smaller = max(found, smaller, key=self.measure_whole)
+            states.append(self.give_back(smaller, target, closely=True))
             if short <= 0 or self.estimate(found) < aim:
                 break
             aim += 1.5 * short
-        reached = [state for state in states if self.whole(state) >= target]
-        return min(reached, key=price) if reached else max(states, key=self.whole)
+        reached = [state for state in states if self.measure_whole(state) >= target]
+        return min(reached, key=price) if reached else max(states, key=self.measure_whole)
 
     def search_best(self) -> State:
         """Find the best output, refined on estimates; these fit what was refined, so the last word is the simulation's."""
-        states: list[State] = [{}, *self.picked(self.kinds)]
-        states.insert(0, self.refined(max(states, key=self.estimate), self.settable))
-        best = max(states, key=self.whole)
-        kept = self.given_back(self.given_back(best, None), None, closely=True)
-        decibels = self.whole(best)
-        if decibels - self.whole(kept) >= TOGETHER:  # a deep model of equal layers hides small gains that are many
+        states: list[State] = [{}, *self.pick_for_all(self.kinds)]
+        states.insert(0, self.refine(max(states, key=self.estimate), self.settable))
+        best = max(states, key=self.measure_whole)
+        kept = self.give_back(self.give_back(best, None), None, closely=True)
+        decibels = self.measure_whole(best)
+        if (
+            decibels - self.measure_whole(kept) >= TOGETHER
+        ):  # a deep model of equal layers hides small gains that are many
             words = (
                 "{} changes that are worth less than {} dB each were given back; "
                 "with them the output has {:.1f} dB: --target {:.1f} keeps what that takes"
@@ -302,30 +304,30 @@ class TuningSearch:
             self.notes.append("nothing to gain: no change is worth {} dB".format(WORTH))
         return kept
 
-    def choices(self, name: str, kinds: Sequence[str]) -> list[Choice]:
+    def list_choices(self, name: str, kinds: Sequence[str]) -> list[Choice]:
         return [choice for choice in self.tried[name] if choice.kind in kinds]
 
     def pick(self, kinds: Sequence[str]) -> State:
         """Pick for each layer the choice with the least noise among some kinds; at least one layer is not skipped."""
-        choices = {name: self.choices(name, kinds) for name in self.sites}
+        choices = {name: self.list_choices(name, kinds) for name in self.sites}
         state = {name: each[0] for name, each in choices.items() if each}
         if all(state.get(name) is SKIPPING for name in self.sites):
             del state[min(self.sites, key=lambda name: self.now[name].noise)]
         return state
 
-    def picked(self, kinds: Sequence[str]) -> list[State]:
+    def pick_for_all(self, kinds: Sequence[str]) -> list[State]:
         """Return the best of each layer, with fewer or more of the dearer kinds."""
         return [self.pick(kinds[: rank + 1]) for rank in range(len(kinds))]
 
-    def refined(self, state: State, kinds: Sequence[str]) -> State:
+    def refine(self, state: State, kinds: Sequence[str]) -> State:
         """Take other alternatives of single layers, the loudest first, where the whole is better for it: errors cancel, too."""
         left, changed = REFINED, True
         while changed:
             changed = False
-            for name in sorted(self.sites, key=lambda n: -self.chosen(state, n).noise):
-                for choice in self.choices(name, kinds)[: self.most]:
+            for name in sorted(self.sites, key=lambda n: -self.choice_of(state, n).noise):
+                for choice in self.list_choices(name, kinds)[: self.most]:
                     other = {**state, name: choice}
-                    if not left or self.chosen(state, name) in (choice, SKIPPING):
+                    if not left or self.choice_of(state, name) in (choice, SKIPPING):
                         continue
                     self.progress("refining {}".format(name), REFINED - left, REFINED)
                     left -= 1
@@ -333,7 +335,7 @@ class TuningSearch:
                         state, changed = other, True
         return state
 
-    def state_for(self, target: float) -> State:
+    def find_state(self, target: float) -> State:
         """Find a state that reaches the target by the cheapest kinds, or the best; INT16 and skipping come layer by layer."""
         found: list[State] = [{}]
         for rank, kind in enumerate(self.kinds):
@@ -341,40 +343,40 @@ class TuningSearch:
             if COST[kind] < COST[INT16]:
                 found.append(self.pick(allowed))
             else:
-                found.append(self.added(max(found, key=self.estimate), kind, target))
+                found.append(self.add_changes(max(found, key=self.estimate), kind, target))
             if self.estimate(found[-1]) < target and kind != SKIP:
-                found.append(self.refined(max(found, key=self.estimate), allowed))
+                found.append(self.refine(max(found, key=self.estimate), allowed))
             if self.estimate(found[-1]) >= target:
                 return found[-1]
         return max(found, key=self.estimate)
 
-    def added(self, state: State, kind: str, target: float) -> State:
+    def add_changes(self, state: State, kind: str, target: float) -> State:
         """Take a dear kind for one layer after the other, the loudest first, until the state reaches the target."""
         gains: dict[str, float] = {}
         for name in self.sites:
-            for choice in self.choices(name, [kind])[:1]:
-                gains[name] = self.chosen(state, name).noise - choice.noise
-        for name in self.step("{} for".format(kind), sorted(gains, key=lambda n: -gains[n])):
+            for choice in self.list_choices(name, [kind])[:1]:
+                gains[name] = self.choice_of(state, name).noise - choice.noise
+        for name in self.show_steps("{} for".format(kind), sorted(gains, key=lambda n: -gains[n])):
             if self.estimate(state) >= target:
                 break
             is_last = kind == SKIP and list(state.values()).count(SKIPPING) + 1 >= len(self.sites)
             if gains[name] > 0 and not is_last:
-                state = {**state, name: self.choices(name, [kind])[0]}
+                state = {**state, name: self.list_choices(name, [kind])[0]}
         return state
 
-    def given_back(self, state: State, target: float | None, closely: bool = False) -> State:
+    def give_back(self, state: State, target: float | None, closely: bool = False) -> State:
         """Give changes back, the dearest kind first, or take a cheaper kind, until none can be while the target, or the output, holds.
 
         `closely`: what counts is simulated, but for what was estimated to fall short by far.
         """
-        measure = self.whole if closely else self.estimate
+        measure = self.measure_whole if closely else self.estimate
         changed = True
         while changed:
             changed = False
             order = sorted(state, key=lambda n: (-COST[state[n].kind], self.now[n].noise - state[n].noise))
-            for name in self.step("giving back", order):
+            for name in self.show_steps("giving back", order):
                 least = measure(state) - WORTH if target is None else target
-                for smaller in self.cheaper(state, name):
+                for smaller in self.iter_cheaper(state, name):
                     if closely and name in smaller and self.estimate(smaller) < least - DOUBT:
                         continue
                     decibels = measure(smaller)
@@ -383,27 +385,32 @@ class TuningSearch:
                         break
         return state
 
-    def cheaper(self, state: State, name: str) -> list[State]:
+    def iter_cheaper(self, state: State, name: str) -> list[State]:
         """Return the state without a change, and with each cheaper one of it, the cheapest first."""
         found: list[State] = [without(state, name)]
         for kind in self.kinds:
             if COST[kind] < COST[state[name].kind]:
-                found += [{**state, name: choice} for choice in self.choices(name, [kind])[: self.most]]
+                found += [{**state, name: choice} for choice in self.list_choices(name, [kind])[: self.most]]
         return found
 
     # ------------------------------------------------------------ what comes out
 
-    def result(self, state: State, before: float, target: float | None) -> Tuned:
-        after = self.whole(state)
-        worth = {name: self.whole(without(state, name)) for name in self.step("measuring without", list(state))}
+    def make_result(self, state: State, before: float, target: float | None) -> Tuned:
+        after = self.measure_whole(state)
+        worth = {
+            name: self.measure_whole(without(state, name)) for name in self.show_steps("measuring without", list(state))
+        }
         ordered = {name: state[name] for name in self.sites if name in state}
         changes = tuple(
-            Cure(name, setting_text(self.plan[name], choice), choice.kind, worth[name])
+            Cure(name, write_change(self.plan[name], choice), choice.kind, worth[name])
             for name, choice in ordered.items()
         )
-        simulated = self.simulator.simulate(self.variation(state))
+        simulated = self.simulator.simulate(self.make_variation(state))
         sites = {site.name: site for site in simulated.sites}
-        left = [(name, self.alone(simulated.network, sites[name])) for name in self.step("measuring", list(sites))]
+        left = [
+            (name, self.measure_alone(simulated.network, sites[name]))
+            for name in self.show_steps("measuring", list(sites))
+        ]
         return Tuned(
             write_state(self.document, ordered, after, worth),
             before,

@@ -145,13 +145,13 @@ def round_float32(value: float) -> float:
         return float("inf") if value > 0 else float("-inf")
     nearest: float = unpack("f", packed)[0]
     for digits in range(6 if usual else 1, 10):
-        for shortest in candidates(nearest, digits):
+        for shortest in list_candidates(nearest, digits):
             if abs(shortest) <= LARGEST and pack("f", shortest) == packed:
                 return shortest
     return nearest  # not a number, an infinity
 
 
-def candidates(value: float, digits: int) -> tuple[float, ...]:
+def list_candidates(value: float, digits: int) -> tuple[float, ...]:
     """Return the decimals of some digits that could stand for a float32: the nearest one, for a power of two one more.
 
     Below a power of two the float32s are twice as dense, so that the shortest decimal in its range may be the one

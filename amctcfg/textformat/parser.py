@@ -28,7 +28,7 @@ COLLECTIONS: dict[str, Any] = {
 
 
 @lru_cache(maxsize=4)
-def compiled(pattern: str) -> Any:
+def compile_scanner(pattern: str) -> Any:
     return re.compile(pattern)
 
 
@@ -71,8 +71,8 @@ def parse_fields(source: Source, usual: bool = True) -> tuple[Any, ...]:
     small file takes. The full one, for all steps without `usual`, does the steps that the usual one can't.
     """
     text = source.text
-    skip = compiled(tables.BLANKS if usual else tables.SKIP)  # comments are steps of the usual scanner
-    scanner = compiled(tables.USUAL if usual else tables.SCANNER)
+    skip = compile_scanner(tables.BLANKS if usual else tables.SKIP)  # comments are steps of the usual scanner
+    scanner = compile_scanner(tables.USUAL if usual else tables.SCANNER)
     actions, gotos, rules = tables.ACTIONS, tables.GOTOS, tables.RULES
     states: list[int] = [0]
     values: list[Any] = [None]  # beside each state, the token or the part of the tree that led to it
@@ -122,8 +122,8 @@ def parse_fields(source: Source, usual: bool = True) -> tuple[Any, ...]:
             matches = scanner.finditer(text, match.end())
             continue
         if type(matches) is tuple:
-            from .syntax_errors import syntax_error
+            from .syntax_errors import make_syntax_error
 
-            raise syntax_error(source, match.start(), states, values)
-        step = compiled(tables.SKIP).match(text, match.start()).end()
-        matches = (compiled(tables.SCANNER).match(text, step),)
+            raise make_syntax_error(source, match.start(), states, values)
+        step = compile_scanner(tables.SKIP).match(text, match.start()).end()
+        matches = (compile_scanner(tables.SCANNER).match(text, step),)

@@ -68,7 +68,7 @@ class Cause(NamedTuple):
     hint: str | None
 
 
-def syntax_error(source: Source, offset: int, states: Sequence[int], values: Sequence[Any]) -> ConfigError:
+def make_syntax_error(source: Source, offset: int, states: Sequence[int], values: Sequence[Any]) -> ConfigError:
     """Make the error for a text whose step at `offset` has no action in the current state."""
     opened = [v for v in values if type(v) is tuple and v[1] == "" and source.text[v[3] - 1] in CLOSING]
     stuck = find_stuck(source.text, offset, states)

@@ -82,20 +82,20 @@ def expand_field(field: Field) -> Field:
         return field
     offset = end - len(text)
     inside: list[Any] = []
-    for match in simple_field_pattern("#" in text).finditer(text):
+    for match in compile_simple_field("#" in text).finditer(text):
         if match[1]:
             inside += [match[1], match[2], offset + match.start(), offset + match.end()]
     return name, tuple(inside), start, end
 
 
-def simple_fields(text: str) -> list[tuple[str, str]]:
+def split_simple(text: str) -> list[tuple[str, str]]:
     """Return the names and values of the fields in the text of a simple message, which the scanner has taken."""
-    found: list[tuple[str, str]] = simple_field_pattern("#" in text).findall(text)
+    found: list[tuple[str, str]] = compile_simple_field("#" in text).findall(text)
     return [field for field in found if field[0]] if "#" in text else found
 
 
 @lru_cache(maxsize=2)
-def simple_field_pattern(comments: bool) -> Any:
+def compile_simple_field(comments: bool) -> Any:
     """Compile the expression that finds them, and with `comments` also each of these, as a field without a name."""
     field = r"""([A-Za-z_]\w*)\s*:?\s*("[^"]*"|'[^']*'|\{[^{}]*\}|[\w.]+)"""
     return re.compile("(?a)" + ("#[^\n]*|" if comments else "") + field)

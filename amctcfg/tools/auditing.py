@@ -14,7 +14,7 @@ from ..resolve.plan import Plan
 from ..textformat.literals import read_name, unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
-from .diffing import ABSENT_ORIGIN, layer_changes
+from .diffing import ABSENT_ORIGIN, compare_layers
 
 ACTIVATION_TYPES = {name: name for name in ("INT4", "INT8", "INT16")}
 WEIGHT_BITS = {"INT4": 4, "INT6": 6, "INT7": 7, "INT8": 8}
@@ -67,7 +67,7 @@ def audit(
     """
     found: list[Finding] = []
     if quant_config is not None:
-        found += against_json(plan, quant_config)
+        found += compare_json(plan, quant_config)
     if record is not None:
         found += compare_records(plan, read_record(record))
     return tuple(found)
@@ -76,7 +76,7 @@ def audit(
 # ---------------------------------------------------------------- the JSON
 
 
-def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
+def compare_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
     layers = tuple(effective.layer for effective in plan.values())
     read = QuantConfig(quant_config, layers, "<json>", plan.flavour)
     wrong = [error for error in read.errors if not is_of_the_model(error)]  # a plan knows its supported layers only
@@ -85,13 +85,13 @@ def against_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
     for error in read.errors:
         if error.path and len(error.path) == 1:
             name = str(error.path[0])
-            entry = read.unknown[name].plain()
+            entry = read.unknown[name].to_plain()
             if isinstance(entry, dict) and entry.get("quant_enable") is True:
                 yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
     for key, asked in plan.global_values.items():
         if asked != read.globals.get(key):
             yield Finding(None, key, asked, ABSENT_ORIGIN._replace(value=asked), read.globals.get(key))
-    for change in layer_changes(plan, read.plan()):
+    for change in compare_layers(plan, read.make_plan()):
         if change.field == "quant_enable" or (change.field != "fuse" and change.layer in read.layers):
             yield Finding(change.layer, change.field, change.before, change.before_origin, change.after)
 
@@ -151,14 +151,14 @@ def read_layer_record(fields: Any) -> LayerRecord:
         # One scale may be that of one channel; an offset of 0, which is that of the activations, chance.
         "channel_wise": True if len(values.get("scale_w", ())) > 1 else None,
         "asymmetric": True if FLOAT.read(last.get("offset_d", "0")) else None,
-        "dst_type": ACTIVATION_TYPES.get(text_in(last.get("act_type", "''"))),
-        "quant_bits": WEIGHT_BITS.get(text_in(last.get("wts_type", "''"))),
+        "dst_type": ACTIVATION_TYPES.get(read_text_of(last.get("act_type", "''"))),
+        "quant_bits": WEIGHT_BITS.get(read_text_of(last.get("wts_type", "''"))),
         "fuse": None if skipped is None else not skipped,
         "balanced": "tensor_balance_factor" in values,
     }
 
 
-def text_in(literal: str) -> str:
+def read_text_of(literal: str) -> str:
     return unescape(literal).decode("utf-8", "replace") if literal[0] in "\"'" else literal
 
 
@@ -175,8 +175,8 @@ def compare_records(plan: Plan, records: dict[str, LayerRecord]) -> Iterator[Fin
 
 
 def compare_record(plan: Plan, effective: EffectiveConfig, record: LayerRecord) -> Iterator[Finding]:
-    for field, asked in recordable(effective).items():
-        done = shown_value(record, field)
+    for field, asked in list_recordable(effective).items():
+        done = find_shown_value(record, field)
         if (
             done is not None
             and done != asked
@@ -189,11 +189,11 @@ def compare_record(plan: Plan, effective: EffectiveConfig, record: LayerRecord) 
         yield make_finding(effective, field, values_of(block).get(field), "on" if record["balanced"] else None)
 
 
-def recordable(effective: EffectiveConfig) -> dict[str, Any]:
+def list_recordable(effective: EffectiveConfig) -> dict[str, Any]:
     return dict(values_of(effective.calibration_config), fuse=effective.fuse)
 
 
-def shown_value(record: LayerRecord, field: str) -> Any:
+def find_shown_value(record: LayerRecord, field: str) -> Any:
     return None if field == "arq_quantize.asymmetric" else record.get(field.rpartition(".")[2])
 
 
@@ -201,7 +201,7 @@ def count_invisible(plan: Plan, records: dict[str, LayerRecord]) -> dict[str, in
     """Count for each field the quantized layers for which a record does not show it."""
     counts: dict[str, int] = {}
     for name, effective in plan.items():
-        for field in recordable(effective) if name in records and effective.quant_enable else ():
-            if shown_value(records[name], field) is None:
+        for field in list_recordable(effective) if name in records and effective.quant_enable else ():
+            if find_shown_value(records[name], field) is None:
                 counts[field] = counts.get(field, 0) + 1
     return counts

@@ -13,7 +13,7 @@ from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from ..flavours.requirement import BY_TYPE, SOFTEN, cascade_of, requirements_in, requirements_of
+from ..flavours.requirement import BY_TYPE, SOFTEN, cascade_of, list_requirements, requirements_of
 from ..messages.field import Field
 from ..messages.message import Message, construct
 from ..messages.printing import print_message
@@ -69,25 +69,25 @@ class BlockSearch:
 
     def find_best(self) -> Configuration:
         common: Message | None = None
-        least = self.cost(None)
+        least = self.cost_of(None)
         bounds = LowerBounds(self)
         for wanted in {block: None for counts in self.wanted.values() for block in counts}:
             if not bounds.may_cost_less(wanted, least):
                 continue
-            for candidate in self.common_variants(wanted):
-                cost = self.cost(candidate)
+            for candidate in self.iter_common_variants(wanted):
+                cost = self.cost_of(candidate)
                 if cost < least:  # of the best the first, which is the plainest
                     common, least = candidate, cost
         if least >= IMPOSSIBLE:
             raise ConfigError(list(self.find_impossible()), self.read.text)
-        chosen = {layer_type: self.type_choice(layer_type, common)[1] for layer_type in self.types}
-        types = [self.entry(OF_TYPE, name, own) for name, own in chosen.items() if own is not None]
+        chosen = {layer_type: self.choose_type_entry(layer_type, common)[1] for layer_type in self.types}
+        types = [self.make_entry(OF_TYPE, name, own) for name, own in chosen.items() if own is not None]
         names = []
-        own_block = lru_cache(maxsize=None)(self.own_block)
+        own_block = lru_cache(maxsize=None)(self.find_own_block)
         for layer in self.supported:
             block = own_block(class_of(layer), self.blocks.get(layer.name), common, chosen[layer.type])
             if block is not None:
-                names.append(self.entry(OF_LAYER, layer.name, block))
+                names.append(self.make_entry(OF_LAYER, layer.name, block))
         skipped_types, skipped_layers = self.choose_skips()
         fields = dict(
             self.globals,
@@ -117,21 +117,21 @@ class BlockSearch:
         for part in parts:
             block = values[part]
             if block is not None:
-                usual = resolver.tensor_values(nothing, part)
+                usual = resolver.resolve_tensor(nothing, part)
                 said = {f: getattr(block, f) for f in block.__schema__.fields if getattr(block, f) != usual[f]}
                 values[part] = type(block)(**said) if said or part != parts[0] else None
         return type(entry)(**values)
 
-    def entry(self, field: str, name: str, block: Message) -> Message:
+    def make_entry(self, field: str, name: str, block: Message) -> Message:
         entry: Message = self.read.config_fields[field].kind(name, block)
         return entry
 
-    def own_block(
+    def find_own_block(
         self, layer_class: Layer, wanted: Message | None, common: Message | None, type_block: Message | None
     ) -> Message | None:
-        if wanted is None or wanted == self.resolver.block_of(layer_class, self.tiers(common, type_block)):
+        if wanted is None or wanted == self.resolver.block_of(layer_class, self.make_tiers(common, type_block)):
             return None
-        return self.shortest_block(wanted, layer_class, self.fallbacks(layer_class, common, type_block))
+        return self.shorten_block(wanted, layer_class, self.list_fallbacks(layer_class, common, type_block))
 
     def choose_skips(self) -> tuple[list[str], list[str]]:
         """Return the types to skip, where that is shorter, and the remaining layers."""
@@ -145,7 +145,7 @@ class BlockSearch:
         for layer in self.supported:
             read = self.read.layers.get(layer.name)
             layer_class = class_of(layer)
-            if read is None or self.shortest_block(read.block, layer_class, frozenset()) is not None:
+            if read is None or self.shorten_block(read.block, layer_class, frozenset()) is not None:
                 continue
             words = ", ".join("{}={}".format(k.rpartition(".")[2], v) for k, v in values_of(read.block).items())
             message = "{}: no configuration can give a layer of type {} this: {}".format(layer.name, layer.type, words)
@@ -154,106 +154,106 @@ class BlockSearch:
 
     # ------------------------------------------------------------ candidates for the common block
 
-    def common_variants(self, block: Message) -> Iterator[Message]:
+    def iter_common_variants(self, block: Message) -> Iterator[Message]:
         """Iterate over ways to write a block as common_config."""
         parts: list[list[tuple[str, Any]]] = []
         for names, default in self.resolver.groups:
             name = member_in(block, names)
             if name is not None:
-                parts.append([(name, part) for part in self.part_variants(getattr(block, name), name == default)])
+                parts.append([(name, part) for part in self.iter_part_variants(getattr(block, name), name == default)])
             elif default is not None:  # dropped on this layer: what other layers have, or the algorithm's defaults
                 others = [n for n in names if n != default]
                 parts.append([(n, self.block_class.__schema__.fields[n].kind()) for n in others])
         for chosen in product(*parts):
             yield construct(self.block_class, dict(self.block_class.__schema__.blank, **dict(chosen)))
 
-    def part_variants(self, part: Message, is_default: bool) -> Iterator[Message | None]:
+    def iter_part_variants(self, part: Message, is_default: bool) -> Iterator[Message | None]:
         options: list[list[tuple[str, Any]]] = []
         for field in part.__schema__.fields.values():
             value = getattr(part, field.name)
             if field.default == BY_TYPE:
                 options.append([(field.name, v) for v in (None, False)])  # true where it can be, if nothing is said
             elif cascade_of(field) is not None:
-                options.append([(field.name, v) for v in (None, not self.overall(field))])
+                options.append([(field.name, v) for v in (None, not self.overall_of(field))])
             else:
                 options.append([(field.name, None if value == field.default else value)])
         for chosen in product(*options):
             is_needed = not is_default or any(value is not None for _, value in chosen)
             yield construct(type(part), dict(chosen)) if is_needed else None
 
-    def overall(self, field: Field) -> Any:
+    def overall_of(self, field: Field) -> Any:
         """Return what a field that cascades is where no block sets it."""
         return self.globals.get(cascade_of(field) or "", field.default)
 
     # ------------------------------------------------------------ costs
 
-    def cost(self, common: Message | None) -> int:
-        own = 0 if common is None else BLOCK + self.lines(common)
-        return own + sum(self.type_choice(layer_type, common)[0] for layer_type in self.types)
+    def cost_of(self, common: Message | None) -> int:
+        own = 0 if common is None else BLOCK + self.count_lines(common)
+        return own + sum(self.choose_type_entry(layer_type, common)[0] for layer_type in self.types)
 
-    def type_choice(self, layer_type: str, common: Message | None) -> Priced:
+    def choose_type_entry(self, layer_type: str, common: Message | None) -> Priced:
         """Return what the layers of a type cost under a common block, and the block of the type that pays, if any."""
-        classes, tiers = self.types[layer_type], self.tiers(common, None)
-        cascading = tuple(self.fallbacks(layer_class, common, None) for layer_class in classes)
+        classes, tiers = self.types[layer_type], self.make_tiers(common, None)
+        cascading = tuple(self.list_fallbacks(layer_class, common, None) for layer_class in classes)
         without = 0
         for layer_class, fallbacks in zip(classes, cascading):
-            without += self.class_cost(layer_class, self.resolver.block_of(layer_class, tiers), fallbacks)
+            without += self.cost_of_class(layer_class, self.resolver.block_of(layer_class, tiers), fallbacks)
         key = layer_type, cascading
         if key not in self.entries:
-            self.entries[key] = self.type_entry(layer_type, common, cascading)
+            self.entries[key] = self.find_type_entry(layer_type, common, cascading)
         return min((without, None), self.entries[key], key=itemgetter(0))
 
-    def type_entry(self, layer_type: str, common: Message | None, cascading: tuple[Fallback, ...]) -> Priced:
+    def find_type_entry(self, layer_type: str, common: Message | None, cascading: tuple[Fallback, ...]) -> Priced:
         classes = self.types[layer_type]
         best: Priced = (2 * IMPOSSIBLE, None)
         # What two classes want alike may be written in two ways: one of them has less to say.
         tried = [
-            self.shortest_block(wanted, layer_class, fallbacks)
+            self.shorten_block(wanted, layer_class, fallbacks)
             for layer_class, fallbacks in zip(classes, cascading)
             for wanted in self.wanted[layer_class]
         ]
         for block in dict.fromkeys(tried):
             if block is not None and self.is_allowed_for_type(layer_type, block):
-                best = min(best, (self.entry_cost(classes, common, block), block), key=itemgetter(0))
+                best = min(best, (self.cost_of_entry(classes, common, block), block), key=itemgetter(0))
         return best
 
-    def entry_cost(self, classes: list[Layer], common: Message | None, block: Message) -> int:
-        cost = BLOCK + 3 + self.lines(block)
+    def cost_of_entry(self, classes: list[Layer], common: Message | None, block: Message) -> int:
+        cost = BLOCK + 3 + self.count_lines(block)
         for layer_class in classes:
-            outcome = self.resolver.block_of(layer_class, self.tiers(common, block))
-            cost += self.class_cost(layer_class, outcome, self.fallbacks(layer_class, common, block))
+            outcome = self.resolver.block_of(layer_class, self.make_tiers(common, block))
+            cost += self.cost_of_class(layer_class, outcome, self.list_fallbacks(layer_class, common, block))
         return cost
 
-    def class_cost(self, layer_class: Layer, outcome: Message, fallbacks: Fallback) -> int:
+    def cost_of_class(self, layer_class: Layer, outcome: Message, fallbacks: Fallback) -> int:
         """Return what the layers of a class cost that need a block of their own, as they don't want this one."""
         key = layer_class, fallbacks
         if key not in self.costs:
             counts = self.wanted[layer_class]
-            costs = {b: count * self.own_cost(b, layer_class, fallbacks) for b, count in counts.items()}
+            costs = {b: count * self.cost_of_own(b, layer_class, fallbacks) for b, count in counts.items()}
             self.costs[key] = sum(costs.values()), costs
         total, costs = self.costs[key]
         return total - costs.get(outcome, 0)
 
-    def own_cost(self, block: Message, layer_class: Layer, fallbacks: Fallback) -> int:
-        written = self.shortest_block(block, layer_class, fallbacks)
-        return IMPOSSIBLE if written is None else BLOCK + 3 + self.lines(written)
+    def cost_of_own(self, block: Message, layer_class: Layer, fallbacks: Fallback) -> int:
+        written = self.shorten_block(block, layer_class, fallbacks)
+        return IMPOSSIBLE if written is None else BLOCK + 3 + self.count_lines(written)
 
-    def lines(self, block: Message) -> int:
+    def count_lines(self, block: Message) -> int:
         lines: list[str] = []
         print_message(block, "", lines)
         return 2 + len(lines)
 
     # ------------------------------------------------------------ what blocks give
 
-    def tiers(self, common: Message | None, type_block: Message | None) -> list[Tier]:
+    def make_tiers(self, common: Message | None, type_block: Message | None) -> list[Tier]:
         tiers = [] if type_block is None else [Tier(OF_TYPE, type_block, ())]
         return tiers + ([] if common is None else [Tier(COMMON, common, ())])
 
-    def fallbacks(self, layer_class: Layer, common: Message | None, type_block: Message | None) -> Fallback:
+    def list_fallbacks(self, layer_class: Layer, common: Message | None, type_block: Message | None) -> Fallback:
         """Return what the fields that cascade may be for a layer whose own block leaves them out."""
         found = set()
         for part, field in self.cascades:
-            below = [value_in(common, part, field.name), self.overall(field)]
+            below = [value_in(common, part, field.name), self.overall_of(field)]
             requirements = requirements_of(field)
             possible = not requirements or self.flavour.can(layer_class, requirements[0].ability)
             for blocks in ([value_in(type_block, part, field.name), *below], below):
@@ -266,11 +266,11 @@ class BlockSearch:
         return all(
             described.has(requirement.of_type or requirement.ability)
             and all(self.flavour.can(layer, requirement.ability) for layer in layers)
-            for requirement in requirements_in(block)
+            for requirement in list_requirements(block)
             if requirement.by_type != SOFTEN
         )
 
-    def shortest_block(self, wanted: Message, layer: Layer, fallbacks: Fallback) -> Message | None:
+    def shorten_block(self, wanted: Message, layer: Layer, fallbacks: Fallback) -> Message | None:
         """Return the shortest block of its own that gives a layer what is wanted; None where none does."""
         parts: dict[str, Any] = {}
         for names, default in self.resolver.groups:
@@ -286,13 +286,13 @@ class BlockSearch:
                     usual = {v for where, key, v in fallbacks if where == name and key == field.name}
                     leave_out = usual == {value}
                 else:
-                    leave_out = value == self.resolver.default(field, layer)
+                    leave_out = value == self.resolver.default_of(field, layer)
                 if not leave_out:
                     fields[field.name] = value
             if fields or name != default:
                 parts[name] = construct(type(part), dict(part.__schema__.blank, **fields))
         block = construct(self.block_class, dict(self.block_class.__schema__.blank, **parts))
-        possible = all(self.flavour.can(layer, requirement.ability) for requirement in requirements_in(block))
+        possible = all(self.flavour.can(layer, requirement.ability) for requirement in list_requirements(block))
         return block if possible else None
 
 
@@ -325,14 +325,17 @@ class LowerBounds:
             saved = self.saved[layer_class]
             for block, count in counts.items():
                 least = frozenset((part, f.name, value_in(block, part, f.name)) for part, f in search.cascades)
-                cost, core = count * search.own_cost(block, layer_class, least), self.core(block)
+                cost, core = count * search.cost_of_own(block, layer_class, least), self.find_core(block)
                 self.alone[layer_class] += cost
                 saved[core], saved[None] = max(saved.get(core, 0), cost), max(saved[None], cost)
 
     def may_cost_less(self, block: Message, than: int) -> bool:
         """Return whether any variant of a block may be a better common block than one of this cost."""
         # The first variant, which leaves out all switches, is the shortest.
-        core, least = self.core(block), BLOCK + self.search.lines(next(self.search.common_variants(block)))
+        core, least = (
+            self.find_core(block),
+            BLOCK + self.search.count_lines(next(self.search.iter_common_variants(block))),
+        )
         for classes in self.search.types.values():
             alone = sum(map(self.alone.__getitem__, classes))
             by_common = sum(self.saved[layer_class].get(core, 0) for layer_class in classes)
@@ -340,7 +343,7 @@ class LowerBounds:
             least += alone - max(by_common, by_type)
         return least < than
 
-    def core(self, block: Message) -> tuple[Any, ...] | None:
+    def find_core(self, block: Message) -> tuple[Any, ...] | None:
         """Return what all layers get of a block that is the common one in any variant; None where that is not sure."""
         if any(default is not None and member_in(block, names) is None for names, default in self.groups):
             return None

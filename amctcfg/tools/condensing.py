@@ -96,7 +96,7 @@ def find_unsayable(read: QuantConfig) -> Iterator[Diagnostic]:
 
 def is_sayable(read: QuantConfig, name: str, value: Any) -> bool:
     """Return whether a configuration has the field of this dotted name, and the value among its names."""
-    path = read.block_class.__schema__.along(name)
+    path = read.block_class.__schema__.follow(name)
     return bool(path) and (not isinstance(path[-1].kind, Enum) or value in path[-1].kind.names)
 
 

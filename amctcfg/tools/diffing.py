@@ -87,20 +87,20 @@ def diff(
         texts = {side.text for side in (a, b) if isinstance(side, Document)}
         raise ConfigError(errors, texts.pop() if len(texts) == 1 else None)
     before, after = plans
-    return (*global_changes(before, after), *layer_changes(before, after))
+    return (*compare_globals(before, after), *compare_layers(before, after))
 
 
-def global_changes(before: Plan, after: Plan) -> Iterator[Change]:
+def compare_globals(before: Plan, after: Plan) -> Iterator[Change]:
     old, new = before.model_settings, after.model_settings
     if before.config is None or after.config is None:  # JSON has less than a configuration
         old, new = before.global_values, after.global_values
     for key in dict.fromkeys((*old, *new)):
         if old.get(key) != new.get(key):
-            origins = global_origin(before, key, old.get(key)), global_origin(after, key, new.get(key))
+            origins = origin_of_global(before, key, old.get(key)), origin_of_global(after, key, new.get(key))
             yield Change(None, key, old.get(key), new.get(key), *origins)
 
 
-def global_origin(plan: Plan, key: str, value: Any) -> Origin:
+def origin_of_global(plan: Plan, key: str, value: Any) -> Origin:
     if plan.resolver is None:
         return Origin("quant_config", value)
     written = getattr(plan.config, key, None)
@@ -110,7 +110,7 @@ def global_origin(plan: Plan, key: str, value: Any) -> Origin:
     return plan.resolver.place(Origin(key, value, path))  # type: ignore[arg-type]  # it is its own tier
 
 
-def layer_changes(before: Plan, after: Plan) -> Iterator[Change]:
+def compare_layers(before: Plan, after: Plan) -> Iterator[Change]:
     for name in dict.fromkeys((*before, *after)):
         one, other = before.get(name), after.get(name)
         if one == other:

@@ -61,19 +61,19 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
         done = edit.end
     result = "".join([*pieces, text[done:]])
     if done == len(text) and result.endswith("\n") and not text.endswith("\n"):
-        result = result[: -len(ending_before(result, len(result)))]
+        result = result[: -len(find_ending(result, len(result)))]
     return result
 
 
 def keep_apart(text: str, edits: Iterable[Edit]) -> list[Edit]:
     """Let an empty line stay between the block of a selection and entries that are none of its own."""
     return [
-        edit._replace(end=edit.end - len(ending_before(text, edit.end))) if holds_apart(text, edit) else edit
+        edit._replace(end=edit.end - len(find_ending(text, edit.end))) if holds_apart(text, edit) else edit
         for edit in edits
     ]
 
 
-def ending_before(text: str, end: int) -> str:
+def find_ending(text: str, end: int) -> str:
     return "\r\n" if text[end - 2 : end] == "\r\n" else "\n"
 
 
@@ -90,7 +90,7 @@ def holds_apart(text: str, edit: Edit) -> bool:
 
 def remove_field(text: str, start: int, end: int) -> Edit:
     """Remove a field with its separator; a line that this empties goes with its comment."""
-    end = behind_separator(text, end)
+    end = skip_separator(text, end)
     line = start
     while text[line - 1 : line] and text[line - 1] in BLANK_CHARACTERS:
         line -= 1
@@ -102,7 +102,7 @@ def remove_field(text: str, start: int, end: int) -> Edit:
     return Edit(start, end)
 
 
-def behind_separator(text: str, end: int) -> int:
+def skip_separator(text: str, end: int) -> int:
     separator = SEPARATOR.match(text, end)
     return separator.end() if separator else end
 
@@ -138,7 +138,7 @@ def skip(
     """
     tree = parse_tree(text, "<string>")
     whole = tree.source.text
-    there = skipped_names(tree)
+    there = list_skipped_names(tree)
     added = [STRING.validate(SKIP_LAYERS, name) for name in dict.fromkeys(as_names(names)) if name not in there]
     if not added:
         return whole
@@ -148,7 +148,7 @@ def skip(
     return insert_lines(whole, offset, lines)
 
 
-def skipped_names(tree: Tree) -> set[str | None]:
+def list_skipped_names(tree: Tree) -> set[str | None]:
     return set(map(read_name, tree.find_all((SKIP_LAYERS,))))
 
 
@@ -156,7 +156,7 @@ def skip_where(text: str, expression: str, names: Sequence[str], comments: Mappi
     """Add a block of `skip_layers`, or replace that of the same expression; names that are elsewhere are left out."""
     tree = parse_tree(text, "<string>")
     blocks = [block for block in find_blocks(tree) if block.expression == expression]
-    there = skipped_names(tree) - {name for block in blocks[:1] for name in block.names}
+    there = list_skipped_names(tree) - {name for block in blocks[:1] for name in block.names}
     added = [name for name in names if name not in there]
     if blocks:
         return apply_edits(text, [rewrite_block(text, blocks[0], added, comments)])
@@ -171,7 +171,7 @@ def rewrite_block(text: str, block: Block, names: Sequence[str], comments: Mappi
     kept = {line.names[0]: text[line.start : line.end].rstrip("\r\n") for line in block.lines if len(line.names) == 1}
     common = {line.comment for line in block.lines}
     shared = common.pop().lstrip("# ") if len(common) == 1 else None
-    ending = ending_before(text, block.end)
+    ending = find_ending(text, block.end)
     lines = [kept.get(name) or skip_line(name, (comments or {}).get(name, shared)) for name in names]
     opening = "" if text[block.end - 1 : block.end] == "\n" else ending
     return Edit(block.end, block.stop, (opening if lines else "") + "".join(line + ending for line in lines))
@@ -191,7 +191,7 @@ def skip_line(name: str, comment: str | None) -> str:
 def insert_lines(text: str, offset: int, lines: Sequence[str]) -> str:
     """Insert whole lines; they end as the line before them does."""
     newline = text.rfind("\n", 0, offset)
-    ending = ending_before(text, (text.find("\n") if newline < 0 else newline) + 1)
+    ending = find_ending(text, (text.find("\n") if newline < 0 else newline) + 1)
     before = text[:offset]
     if not before or before.endswith("\n"):
         return before + "".join(line + ending for line in lines) + text[offset:]
@@ -202,14 +202,14 @@ def end_of_entries(tree: Tree) -> int:
     """Return the offset behind the line of the last entry, or of a field that goes on there; the end where there is none."""
     text, fields = tree.source.text, list(split(tree.fields))
     ends = [field[3] for field in fields if field[0] == SKIP_LAYERS]
-    end = line_end(text, behind_separator(text, ends[-1])) if ends else len(text)
+    end = find_line_end(text, skip_separator(text, ends[-1])) if ends else len(text)
     for _, _, start, behind in fields:
-        if start < end < behind_separator(text, behind):
-            end = line_end(text, behind_separator(text, behind))
+        if start < end < skip_separator(text, behind):
+            end = find_line_end(text, skip_separator(text, behind))
     return min(end + 1, len(text))
 
 
-def line_end(text: str, offset: int) -> int:
+def find_line_end(text: str, offset: int) -> int:
     end = text.find("\n", offset)
     return len(text) if end < 0 else end
 
@@ -255,28 +255,28 @@ def remove_elements(text: str, field: Field, gone: set[int]) -> list[Edit]:
         if index < kept[-1]:  # with the comma behind it
             edits.append(remove_forward(text, element, elements[index + 1]))
         else:
-            edits.append(Edit(elements[index - 1][3], element[3], comments_between(text, elements[index - 1], element)))
+            edits.append(Edit(elements[index - 1][3], element[3], keep_comments(text, elements[index - 1], element)))
     return edits
 
 
 def remove_forward(text: str, element: Field, following: Field) -> Edit:
     edit = remove_field(text, element[2], element[3])
-    between = text[behind_separator(text, element[3]) : following[2]]
+    between = text[skip_separator(text, element[3]) : following[2]]
     if "\n" in text[edit.start : edit.end] or between.strip():
         return edit
     return Edit(element[2], following[2])
 
 
-def comments_between(text: str, left: Field, right: Field) -> str:
+def keep_comments(text: str, left: Field, right: Field) -> str:
     """Return what stays where the second of two elements goes."""
-    comma = behind_separator(text, left[3]) - 1
+    comma = skip_separator(text, left[3]) - 1
     kept = text[left[3] : comma] + text[comma + 1 : right[2]]
     return kept if "#" in kept else ""
 
 
 def take_lines(source: Source, edits: list[Edit]) -> list[Edit]:
     """Let edits that leave only blanks of a line between them take the line as well."""
-    text, starts = source.text, source.line_starts()
+    text, starts = source.text, source.find_line_starts()
     by_line: dict[int, list[Edit]] = {}
     result = []
     for edit in edits:
@@ -285,7 +285,7 @@ def take_lines(source: Source, edits: list[Edit]) -> list[Edit]:
         else:
             by_line.setdefault(starts[bisect_right(starts, edit.start) - 1], []).append(edit)
     for line, group in by_line.items():
-        end = line_end(text, line)
+        end = find_line_end(text, line)
         left = apply_edits(text[line:end], join_edits(Edit(e.start - line, e.end - line) for e in group))
         is_bare = not left.split("#", 1)[0].strip(BLANK_CHARACTERS + ",;")
         result += [Edit(line, min(end + 1, len(text)))] if is_bare else group

@@ -46,14 +46,14 @@ def explain(
     """
     if isinstance(config, Plan):
         name = layer.name if isinstance(layer, Layer) else layer
-        return Explanation(config.resolver, config[name], name=config.name).text()
+        return Explanation(config.resolver, config[name], name=config.name).write_text()
     if not isinstance(layer, Layer):
         raise TypeError("explain takes a Layer, such as Layer('conv1', 'Conv2D'), not {!r}".format(layer))
     resolver = Resolver(config, rules, flavour)
-    return Explanation(resolver, resolver.merge(layer)).text()
+    return Explanation(resolver, resolver.merge(layer)).write_text()
 
 
-def labels(fields: Any) -> dict[str, str]:
+def shorten_names(fields: Any) -> dict[str, str]:
     """Return how dotted names are shown: by their last part, where that is unique."""
     ends = [field.rpartition(".")[2] for field in fields]
     return {field: end if ends.count(end) == 1 else field for field, end in zip(fields, ends)}
@@ -69,7 +69,7 @@ class Explanation:
         self.reason: str = reason
         self.name: str = resolver.document.name if resolver and resolver.document else name  # of the file
 
-    def headline(self) -> Iterator[str]:
+    def explain_quant_enable(self) -> Iterator[str]:
         """Say why the layer is not quantized at all."""
         origin = self.effective.origins["quant_enable"]
         if origin.value:
@@ -82,42 +82,42 @@ class Explanation:
             elif cause.path is None:
                 yield "not quantized: {}".format(cause.tier)
             else:
-                yield "not quantized: {} at {}".format(cause.tier, self.place(cause))
+                yield "not quantized: {} at {}".format(cause.tier, self.name_place(cause))
 
-    def place(self, origin: Origin) -> str:
+    def name_place(self, origin: Origin) -> str:
         """Return `file:line:column`, or the path where there is no text."""
         if origin.span is None:
             return ".".join(map(str, origin.path or ()))
         return "{}:{}:{}".format(self.name, origin.span.line, origin.span.column)
 
-    def source(self, field: str, origin: Origin) -> str:
+    def name_source(self, field: str, origin: Origin) -> str:
         if origin.path is not None:
-            return "{}, {}".format(origin.tier, self.place(origin))
+            return "{}, {}".format(origin.tier, self.name_place(origin))
         if origin.tier == "layer_type":
             return "all that a layer of type {} can have".format(self.layer.type)
         if origin.tier != "default":
             return origin.tier
-        found = self.field(field)
+        found = self.find_field(field)
         if found is not None and found.default == BY_TYPE:
             return "default of {}".format(self.layer.type)
-        left_out = self.block() != DEFAULT and field not in SWITCHES
-        return "default, {} leaves it out".format(self.block()) if left_out else "default"
+        left_out = self.name_block() != DEFAULT and field not in SWITCHES
+        return "default, {} leaves it out".format(self.name_block()) if left_out else "default"
 
-    def field(self, name: str) -> Field | None:
-        path = self.effective.calibration_config.__schema__.along(name)
+    def find_field(self, name: str) -> Field | None:
+        path = self.effective.calibration_config.__schema__.follow(name)
         return path[-1] if path else None
 
-    def block(self) -> str:
-        return self.resolver.highest_tier(self.layer) if self.resolver else DEFAULT
+    def name_block(self) -> str:
+        return self.resolver.find_highest_tier(self.layer) if self.resolver else DEFAULT
 
-    def why_not(self, field: str, origin: Origin, lost: Origin) -> str:
+    def explain_loss(self, field: str, origin: Origin, lost: Origin) -> str:
         if field == "quant_enable":
             return "{} comes first".format(origin.tier)
         if field == "fuse":
             return "skip_fusion_layers names the layer"
         if origin.tier == "layer_type":
             return "a layer of type {} can't have it".format(self.layer.type)
-        block, found = self.block(), self.field(field)
+        block, found = self.name_block(), self.find_field(field)
         if lost.tier not in (block, "activation_offset", origin.tier):
             if found is None or cascade_of(found) is None:
                 owner = "its type has an override" if block == OF_TYPE else "the layer has an override of its own"
@@ -126,39 +126,39 @@ class Explanation:
                 return "the toolkit skips {} for a layer with an override of its own".format(lost.tier)
         return "{} comes first".format(origin.tier)
 
-    def lost_settings(self, origin: Origin) -> list[Origin]:
+    def list_lost(self, origin: Origin) -> list[Origin]:
         return [lost for lost in origin.shadowed if lost.path is not None]
 
-    def text(self) -> str:
+    def write_text(self) -> str:
         lines = ["{} ({})".format(self.layer.name, self.layer.type)]
-        lines += ["  " + line for line in self.headline()]
+        lines += ["  " + line for line in self.explain_quant_enable()]
         if self.layer.lacks:
             lines.append("  can't have: {}".format(join_words(self.layer.lacks, "and")))
-        names = labels(self.effective.origins)
+        names = shorten_names(self.effective.origins)
         width = max([19, *map(len, names.values())])
         for field, origin in self.effective.origins.items():
-            value, source = format_value(origin.value), self.source(field, origin)
+            value, source = format_value(origin.value), self.name_source(field, origin)
             lines.append("  {:<{}} {:<11} {}".format(names[field], width, value, source))
-            for lost in self.lost_settings(origin):
-                place = "{}:{}".format(*lost.span[:2]) if lost.span else self.place(lost)
-                why = self.why_not(field, origin, lost)
+            for lost in self.list_lost(origin):
+                place = "{}:{}".format(*lost.span[:2]) if lost.span else self.name_place(lost)
+                why = self.explain_loss(field, origin, lost)
                 lines.append("      {} {} at {}: {}".format(name_in(lost), format_value(lost.value), place, why))
         return "".join(escape_controls(line) + "\n" for line in lines)
 
-    def values(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the same for programs."""
         fields: dict[str, Any] = {}
         for field, origin in self.effective.origins.items():
             lost = [
-                dict(value=other.value, **lay_open(other), why=self.why_not(field, origin, other))
-                for other in self.lost_settings(origin)
+                dict(value=other.value, **lay_open(other), why=self.explain_loss(field, origin, other))
+                for other in self.list_lost(origin)
             ]
             fields[field] = dict(value=origin.value, **lay_open(origin), shadowed=lost)
         return {
             "layer": self.layer.name,
             "type": self.layer.type,
             "quantized": self.effective.quant_enable,
-            "notes": list(self.headline()),
+            "notes": list(self.explain_quant_enable()),
             "fields": fields,
         }
 

@@ -6,19 +6,19 @@ from __future__ import annotations
 from typing import Iterator
 
 from ..flavours.flavour import Flavour
-from ..flavours.requirement import default_words
+from ..flavours.requirement import write_default
 from ..messages.field import Field
 from ..messages.kinds import Enum
 from ..messages.message import messages_of
 from ..messages.printing import INDENT
 
 
-def proto(flavour: Flavour) -> str:
+def write_proto(flavour: Flavour) -> str:
     """Write the messages of a flavour in proto2, which protoc compiles.
 
     Example:
         >>> from amctcfg import TF_ASCEND
-        >>> "optional bool do_fusion = 7;" in proto(TF_ASCEND)
+        >>> "optional bool do_fusion = 7;" in write_proto(TF_ASCEND)
         True
     """
     messages = messages_of(flavour.config)
@@ -37,12 +37,12 @@ def proto(flavour: Flavour) -> str:
     for message in messages:
         summary = str(message.__doc__ or message.__name__).strip().partition("\n")[0]
         lines += ["", "// {}".format(summary), "message {} {{".format(message.__name__)]
-        lines += field_lines(list(message.__schema__.fields.values()))
+        lines += declare_fields(list(message.__schema__.fields.values()))
         lines.append("}")
     return "\n".join(lines) + "\n"
 
 
-def field_lines(found: list[Field]) -> Iterator[str]:
+def declare_fields(found: list[Field]) -> Iterator[str]:
     """Write the lines of a message; the members of a oneof stand together, where the first of them does."""
     groups: dict[str, list[tuple[int, Field]]] = {}
     for number, field in enumerate(found, 1):
@@ -50,17 +50,17 @@ def field_lines(found: list[Field]) -> Iterator[str]:
     for name, members in groups.items():
         number, field = members[0]
         if field.oneof is None:
-            yield from line(field, field.label + " ", INDENT, number)
+            yield from declare_field(field, field.label + " ", INDENT, number)
             continue
         yield "{}oneof {} {{".format(INDENT, name)
         for number, member in members:
-            yield from line(member, "", INDENT * 2, number)
+            yield from declare_field(member, "", INDENT * 2, number)
         yield INDENT + "}"
 
 
-def line(field: Field, label: str, indent: str, number: int) -> Iterator[str]:
+def declare_field(field: Field, label: str, indent: str, number: int) -> Iterator[str]:
     notes = [field.within.words] if field.within is not None else []
-    notes += ["default: {}".format(default_words(field))] if default_words(field) else []
+    notes += ["default: {}".format(write_default(field))] if write_default(field) else []
     if notes:
         yield "{}// {}".format(indent, "; ".join(notes))
     yield "{}{}{} {} = {};".format(indent, label, field.kind_name, field.name, number)

@@ -13,7 +13,7 @@ from ..checks.warnings import gather_diagnostics
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..diagnostics.source import Source, decode
 from ..diagnostics.words import pluralize, shorten
-from ..documents.document import Document, flavour_in_head, parse_tree, read_tree
+from ..documents.document import Document, parse_tree, read_head_flavour, read_tree
 from ..documents.selections import Judged, judge_blocks
 from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
@@ -25,10 +25,10 @@ from ..textformat.tree import Field, Tree, elements_of, split
 from .edits import (
     Edit,
     apply_edits,
-    ending_before,
+    find_ending,
+    find_line_end,
     join_edits,
     keep_apart,
-    line_end,
     remove_elements,
     remove_field,
     rewrite_block,
@@ -88,7 +88,7 @@ def fix(
         'skip_layers: ["a"]'
     """
     whole = decode(text, "<string>")
-    return fix_text(whole, None if layers is None else Layers(layers), unsafe, flavour or flavour_in_head(whole))[0]
+    return fix_text(whole, None if layers is None else Layers(layers), unsafe, flavour or read_head_flavour(whole))[0]
 
 
 class Fixed(NamedTuple):
@@ -165,12 +165,12 @@ class FixableText:
     def text(self) -> str:
         return self.tree.source.text
 
-    def place(self, diagnostic: Diagnostic) -> tuple[int, int]:
+    def extent_of(self, diagnostic: Diagnostic) -> tuple[int, int]:
         source, span = self.tree.source, diagnostic.span
         assert span is not None  # what can be fixed has a place
         return source.offset(span.line, span.column), source.offset(span.end_line, span.end_column)
 
-    def after(self, made: Sequence[Fix]) -> FixableText:
+    def apply(self, made: Sequence[Fix]) -> FixableText:
         return FixableText(apply_fixes(self.text, made), self.layers, self.flavour)
 
     def accepts(self, trial: FixableText, plans: Any) -> bool:
@@ -191,7 +191,7 @@ class FixableText:
 def renew_selections(state: FixableText) -> tuple[FixableText, list[Fix]]:
     """Rewrite the selections that are stale, unless that makes an error; other layers are skipped then, as is meant."""
     stale = [one for one in find_fixes(state) if one.diagnostic.code == STALE]
-    trial = state.after(stale) if stale else state
+    trial = state.apply(stale) if stale else state
     return (trial, stale) if state.accepts(trial, None) else (state, [])
 
 
@@ -230,7 +230,7 @@ def select_fixes(
         if not pending:
             break
         group = pending.pop()
-        trial = state.after([*made, *group])
+        trial = state.apply([*made, *group])
         is_safe = all(one.is_safe for one in (*made, *group))
         if trial.text != state.text and state.accepts(trial, plans if is_safe else None):
             made, after = made + group, trial
@@ -254,11 +254,11 @@ CLOSED_BY = {"[": "]", "{": "}", "<": ">"}
 
 def fix_syntax(text: str) -> tuple[str, list[Fix]]:
     """Fix the slips that keep a text from being text format, up to the first error that is left."""
-    failed = syntax_error_in(text)
+    failed = find_syntax_error(text)
     if failed is None:
         return text, []
     slips = list(find_slips(text))
-    failed = syntax_error_in(apply_fixes(text, slips))
+    failed = find_syntax_error(apply_fixes(text, slips))
     kept, moved = [], 0
     for slip in slips:
         if failed is not None and slip.edits[0].start + moved > failed:
@@ -268,7 +268,7 @@ def fix_syntax(text: str) -> tuple[str, list[Fix]]:
     return apply_fixes(text, kept), kept
 
 
-def syntax_error_in(text: str) -> int | None:
+def find_syntax_error(text: str) -> int | None:
     """Return the offset of a text's syntax error; None where there is none."""
     try:
         parse_tree(text, "<string>")
@@ -286,11 +286,11 @@ def find_slips(text: str) -> Iterator[Fix]:
     match = SLIP.search(text)
     while match:
         found, start, end = match[0], match.start(), match.end()
-        is_last_comma = match[1] and opened[-1] == "[" and last_character(text, start) not in "[,"
+        is_last_comma = match[1] and opened[-1] == "[" and find_last_character(text, start) not in "[,"
         meant = "" if is_last_comma else MEANT_CHARACTERS.get(found, found)
         edits: tuple[Edit, ...] = (Edit(start, end, meant),) if meant != found else ()
         if meant in ("'", '"'):
-            closing = None if meant == found else closing_quote(text, end, meant)
+            closing = None if meant == found else find_closing_quote(text, end, meant)
             if closing is None:
                 return
             edits, end = (*edits, Edit(closing, closing + 1, meant)), closing + 1
@@ -299,22 +299,22 @@ def find_slips(text: str) -> Iterator[Fix]:
         elif meant and meant == CLOSED_BY.get(opened[-1]):
             opened.pop()
         elif meant == "#" or found[0] == "#":
-            end = line_end(text, end)
+            end = find_line_end(text, end)
         if edits:
-            yield slip_fix(source, found, meant, edits)
+            yield make_slip_fix(source, found, meant, edits)
         match = SLIP.search(text, end)
 
 
-def last_character(text: str, end: int) -> str:
+def find_last_character(text: str, end: int) -> str:
     """Return the last character before `end` that is not blank."""
     while end and text[end - 1] in " \t\r\n":
         end -= 1
     return text[end - 1 : end]
 
 
-def closing_quote(text: str, start: int, meant: str) -> int | None:
+def find_closing_quote(text: str, start: int, meant: str) -> int | None:
     """Return where a string closes that a look-alike of a quote opens; None where that is not certain."""
-    for index in range(start, line_end(text, start)):
+    for index in range(start, find_line_end(text, start)):
         if text[index] == meant:
             return None  # quotes of both kinds
         if LOOKALIKES.get(text[index]) == meant:
@@ -322,7 +322,7 @@ def closing_quote(text: str, start: int, meant: str) -> int | None:
     return None
 
 
-def slip_fix(source: Source, found: str, meant: str, edits: tuple[Edit, ...]) -> Fix:
+def make_slip_fix(source: Source, found: str, meant: str, edits: tuple[Edit, ...]) -> Fix:
     span = source.span(edits[0].start, edits[0].end)
     shown = found if found.isprintable() else ascii(found).strip("'")
     done = "{} for {}".format("a blank" if meant == " " else meant, shown) if meant else "{} deleted".format(shown)
@@ -346,7 +346,7 @@ def find_fixes(state: FixableText) -> list[Fix]:
 
 
 def replace_span(state: FixableText, diagnostic: Diagnostic) -> Fix:
-    (start, end), replacement = state.place(diagnostic), diagnostic.replacement or ""
+    (start, end), replacement = state.extent_of(diagnostic), diagnostic.replacement or ""
     title, is_safe = "Write {}".format(shorten(replacement)), diagnostic.code in SAFE_REPLACEMENTS
     done = "{} for {}".format(shorten(replacement), shorten(state.text[start:end]))
     return Fix(diagnostic, title, done, (Edit(start, end, replacement),), is_safe)
@@ -379,12 +379,12 @@ def add_block(state: FixableText, diagnostic: Diagnostic) -> Fix | None:
     if text[line:end].strip():
         addition = "calibration_config { }" if text[end - 1] in " \t{" else " calibration_config { }"
         return Fix(diagnostic, title, done, (Edit(end, end, addition + " "),), False)
-    block = "  {0}calibration_config {{\n  {0}}}\n".format(text[line:end]).replace("\n", ending_before(text, line))
+    block = "  {0}calibration_config {{\n  {0}}}\n".format(text[line:end]).replace("\n", find_ending(text, line))
     return Fix(diagnostic, title, done, (Edit(line, line, block),), False)
 
 
 def renew_selection(state: FixableText, diagnostic: Diagnostic) -> Fix:
-    block, wanted, _ = state.selections[state.place(diagnostic)[0]]
+    block, wanted, _ = state.selections[state.extent_of(diagnostic)[0]]
     done = "{} selected by where={}".format(pluralize(len(wanted), "layer"), block.expression)
     return Fix(diagnostic, "Select the layers again", done, (rewrite_block(state.text, block, wanted),), True)
 

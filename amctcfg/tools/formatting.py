@@ -14,7 +14,7 @@ from ..textformat.lexis import BLANK_IN_LINE, COMMENT, STRING
 from ..textformat.literals import unescape
 from ..textformat.tree import Field, Tree, split
 from ..textformat.tree import List as ListValue
-from .edits import ending_before
+from .edits import find_ending
 
 LINE_WIDTH = 80
 DEEPEST_INDENT = 80  # blanks: a text that is nested n times must not get n * n blanks
@@ -57,13 +57,13 @@ def format(  # noqa: A001  # the name of the contract
     layout = Layout(parse_tree(text, name))
     if layout.is_disabled():
         return layout.text
-    result = layout.whole()
-    if content(Layout(parse_tree(result, name))) != content(layout):  # never write what means something else
+    result = layout.write_text()
+    if content_of(Layout(parse_tree(result, name))) != content_of(layout):  # never write what means something else
         raise AssertionError("formatting {} would change it; please report this".format(name))
     return result
 
 
-def content(layout: Layout) -> list[Any]:
+def content_of(layout: Layout) -> list[Any]:
     """Return what a text holds: its comments; names, brackets, and the values of the literals, level by level."""
     found: list[Any] = sorted(comment.text for comment in layout.comments)
     pending: list[Iterable[Any]] = [layout.tree.fields]
@@ -75,7 +75,7 @@ def content(layout: Layout) -> list[Any]:
             elif value[0] in "\"'":
                 found.append((name, unescape(value)))
             else:
-                found.append((name, literals(value)))
+                found.append((name, split_literals(value)))
         found.append("}")
     return found
 
@@ -91,7 +91,7 @@ Steps = Iterator[Any]  # of a walk: the walks through what is inside
 class Layout:
     """A printer that writes fields line by line, taking the comments along as their offsets come by.
 
-    Texts may be nested more deeply than Python calls functions: `whole` runs generators on a stack of its own.
+    Texts may be nested more deeply than Python calls functions: `write_text` runs generators on a stack of its own.
     """
 
     def __init__(self, tree: Tree) -> None:
@@ -103,15 +103,15 @@ class Layout:
         self.last: int | None = None  # the offset behind what was written last; None behind an opening bracket
         self.lines: list[str] = []
 
-    def whole(self) -> str:
-        walks: list[Steps] = [self.fields(self.tree.fields, "", len(self.text))]
+    def write_text(self) -> str:
+        walks: list[Steps] = [self.write_fields(self.tree.fields, "", len(self.text))]
         while walks:
             inner = next(walks[-1], None)
             if inner is None:
                 walks.pop()
             else:
                 walks.append(inner)
-        ending = ending_before(self.text, self.text.find("\n") + 1)
+        ending = find_ending(self.text, self.text.find("\n") + 1)
         return "".join([line + ending for line in self.lines])
 
     def is_disabled(self) -> bool:
@@ -119,77 +119,77 @@ class Layout:
         first = self.tree.fields[2] if self.tree.fields else len(self.text)
         return any(DISABLE.match(comment.text) for comment in self.comments if comment.offset < first)
 
-    def fields(self, fields: Iterable[Any], indent: str, end: int, comma: str = "") -> Steps:
+    def write_fields(self, fields: Iterable[Any], indent: str, end: int, comma: str = "") -> Steps:
         """Write the fields of a message, or the elements of a list, which have commas between them."""
         found = tuple(split(fields))
         for number, field in enumerate(found, 1):
-            self.own_lines(field[2], indent)
-            self.gap(field[2])
+            self.write_comments(field[2], indent)
+            self.write_gap(field[2])
             behind = comma if number < len(found) else ""
             if isinstance(field[1], str):
-                self.scalar(field, indent, behind)
+                self.write_scalar(field, indent, behind)
             else:
-                yield self.inside(field, indent, behind)
-        self.own_lines(end, indent)
+                yield self.write_inside(field, indent, behind)
+        self.write_comments(end, indent)
 
-    def scalar(self, field: Field, indent: str, behind: str) -> None:
+    def write_scalar(self, field: Field, indent: str, behind: str) -> None:
         name, value, _, end = field
-        self.own_lines(end - len(value), indent, inside=True)
+        self.write_comments(end - len(value), indent, inside=True)
         head = indent + (name + ":" if name else "")
-        parts = literals(value)
+        parts = split_literals(value)
         line = head + " " * bool(name) + " ".join(parts)
-        if not name or len(parts) == 1 or (not self.comment_before(end) and len(line) <= LINE_WIDTH):
-            self.own_lines(end, indent, inside=True)
+        if not name or len(parts) == 1 or (not self.has_comment_before(end) and len(line) <= LINE_WIDTH):
+            self.write_comments(end, indent, inside=True)
             self.write(line + behind, end)
             return
         self.lines.append(head)
         for match in STRING_OR_COMMENT.finditer(self.text, end - len(value), end):
             if not match.group(1):
-                self.own_lines(match.start(), indent + INDENT, inside=True)
-                self.write(indent + INDENT + double_quoted(match.group()), match.end())
+                self.write_comments(match.start(), indent + INDENT, inside=True)
+                self.write(indent + INDENT + double_quotes(match.group()), match.end())
 
-    def inside(self, field: Field, indent: str, behind: str) -> Steps:
+    def write_inside(self, field: Field, indent: str, behind: str) -> Steps:
         """Write a message, or a list, on one line if it fits."""
         name, value, _, end = field
-        opening = self.opening(field, indent)
+        opening = self.find_opening(field, indent)
         left, right, comma = (": [", "]", ",") if isinstance(value, ListValue) else (" {", "}", "")
         head = indent + (name + left if name else left.strip())
-        if comma and not self.comment_before(end):
+        if comma and not self.has_comment_before(end):
             elements = [element[1] for element in split(value)]
             if all(isinstance(element, str) for element in elements):
-                line = "{}{}]".format(head, ", ".join(" ".join(literals(element)) for element in elements))
+                line = "{}{}]".format(head, ", ".join(" ".join(split_literals(element)) for element in elements))
                 if len(line) <= LINE_WIDTH or not elements:
                     self.write(line, end)
                     return
         self.write(head, opening + 1)
         self.last = None
         deeper = indent + INDENT if len(indent) < DEEPEST_INDENT else indent
-        yield self.fields(value, deeper, end - 1, comma)
+        yield self.write_fields(value, deeper, end - 1, comma)
         self.write(indent + right + behind, end)
 
-    def opening(self, field: Field, indent: str) -> int:
+    def find_opening(self, field: Field, indent: str) -> int:
         """Return the offset of a value's bracket; the comments in front of it are written."""
         name, _, start, _ = field
         for match in COMMENT_OR_OPENING.finditer(self.text, start + len(name or "")):
             if match.group()[0] != "#":
-                self.own_lines(match.start(), indent, inside=True)
+                self.write_comments(match.start(), indent, inside=True)
                 return match.start()
         raise AssertionError("a message and a list have brackets")
 
-    def comment_before(self, offset: int) -> bool:
+    def has_comment_before(self, offset: int) -> bool:
         return self.next < len(self.comments) and self.comments[self.next].offset < offset
 
-    def own_lines(self, end: int, indent: str, inside: bool = False) -> None:
+    def write_comments(self, end: int, indent: str, inside: bool = False) -> None:
         """Write the comments in front of an offset, each on a line of its own."""
-        while self.comment_before(end):
+        while self.has_comment_before(end):
             comment = self.comments[self.next]
             self.next += 1
             if not inside:
-                self.gap(comment.offset)
+                self.write_gap(comment.offset)
             self.lines.append(indent + comment.text)
             self.last = comment.offset + len(comment.text)
 
-    def gap(self, offset: int) -> None:
+    def write_gap(self, offset: int) -> None:
         """Write an empty line for those in front of an offset, but not behind an opening bracket."""
         if self.last is not None and EMPTY_LINE.search(self.text, self.last, offset):
             self.lines.append("")
@@ -207,13 +207,13 @@ class Layout:
         self.lines.append(line)
 
 
-def literals(value: str) -> list[str]:
+def split_literals(value: str) -> list[str]:
     """Return a scalar's literals: several of adjacent strings, else one."""
     if value[0] in "\"'":
-        return [double_quoted(match.group()) for match in STRING_OR_COMMENT.finditer(value) if not match.group(1)]
+        return [double_quotes(match.group()) for match in STRING_OR_COMMENT.finditer(value) if not match.group(1)]
     return [re.sub(r"#[^\n]*|[ \t\r\n\v\f]+", "", value)]  # "-" may have a comment behind it
 
 
-def double_quoted(literal: str) -> str:
+def double_quotes(literal: str) -> str:
     inside = literal[1:-1]
     return literal if '"' in inside else '"{}"'.format(inside)

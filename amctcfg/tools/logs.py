@@ -51,7 +51,7 @@ def read_log(text: str, layers: Sequence[Layer], flavour: Flavour) -> Failing:
         if kind == "illegal":
             nameless[name] = None
             continue
-        layer = index.only_inside(name) if kind == "scope" else index.find(name)
+        layer = index.find_only_inside(name) if kind == "scope" else index.find(name)
         if layer is None:
             unknown[name] = None
         else:
@@ -92,7 +92,7 @@ class LayerIndex:
         self.forwards: list[str] = sorted(name + "/" for name in quantizable)
         self.backwards: list[str] = sorted(name[::-1] for name in quantizable)
 
-    def only_inside(self, scope: str) -> str | None:
+    def find_only_inside(self, scope: str) -> str | None:
         """Return the layer in a scope that can be quantized; None where there is none, or another one."""
         inside = begin_with(self.forwards, scope + "/")
         return inside[0][:-1] if len(inside) == 1 else None

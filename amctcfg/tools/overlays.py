@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from ..diagnostics.words import dump_json, finite_or_none
+from ..diagnostics.words import drop_infinite, dump_json
 from .tabulating import Row, Table, show_value, word_cell
 
 SKIPPED_STATE = "skip"
@@ -17,7 +17,7 @@ SKIPPED, CHANGED, REFUSED, TEXT_COLOUR = "#fbe6b4", "#d9e4fd", "#fbd5d2", "#1c1e
 GRADIENT = ("#f28b6b", "#fbe6b4", "#d6edd6")
 
 
-def supported_rows(table: Table, names: Mapping[str, str]) -> Iterator[tuple[Row, str]]:
+def find_supported_rows(table: Table, names: Mapping[str, str]) -> Iterator[tuple[Row, str]]:
     """Find the layers that can be quantized, each with the name of its node; one without a name can't be pointed at."""
     for row in table.rows:
         name = names.get(row.layer.name, row.layer.name)
@@ -30,47 +30,47 @@ def state_of(row: Row) -> str:
     return "quantized" if row.is_quantized else row.state if row.is_refused else SKIPPED_STATE
 
 
-def overlay_text(overlay: dict[str, Any]) -> str:
+def write_overlay(overlay: dict[str, Any]) -> str:
     return dump_json(overlay, indent=1, allow_nan=False) + "\n"
 
 
 # ---------------------------------------------------------------- Netron
 
 
-def netron(table: Table, names: Mapping[str, str]) -> str:
+def make_netron(table: Table, names: Mapping[str, str]) -> str:
     """Write an attachment for Netron; `names` are those of the layers' nodes in the model's file, where they are others."""
     metadata: list[dict[str, Any]] = []
     metrics: list[dict[str, Any]] = []
-    for row, node in supported_rows(table, names):
+    for row, node in find_supported_rows(table, names):
         entry = {"kind": "node", "target": node.split("\n")[0], "type": "attribute"}  # Netron looks at the first line
         texts = {"quantization": state_of(row), "decided by": row.tier}
         for field, cell in {**row.notable, **row.changed}.items():
             before = "{} → ".format(show_value(cell.before)) if cell.is_changed else ""
             texts[table.columns[field]] = before + show_value(cell.value)
         metadata += [dict(entry, name=name, value=value) for name, value in texts.items()]
-        score = finite_or_none(row.score)
+        score = drop_infinite(row.score)
         numbers = dict(row.extras) if score is None else {table.score: score, **row.extras}
         metrics += [dict(entry, name=name, value=value) for name, value in numbers.items()]
-    return overlay_text({"signature": "netron:attachment", "metadata": metadata, "metrics": metrics})
+    return write_overlay({"signature": "netron:attachment", "metadata": metadata, "metrics": metrics})
 
 
 # ---------------------------------------------------------------- Model Explorer
 
 
-def model_explorer(table: Table, names: Mapping[str, str]) -> str:
+def make_model_explorer(table: Table, names: Mapping[str, str]) -> str:
     """Write node data for Model Explorer: scores, else what decided; changes, where two plans are compared."""
     what = table.score if table.has_scores else "quantization"
-    results = {node: node_data(row, table) for row, node in supported_rows(table, names)}
+    results = {node: make_node_data(row, table) for row, node in find_supported_rows(table, names)}
     overlay: dict[str, Any] = {"name": "amctcfg: {}".format(what), "results": results}
     if table.has_scores:
         colours = GRADIENT if table.low_is_sensitive is not False else GRADIENT[::-1]
         overlay["gradient"] = [{"stop": stop, "bgColor": colour} for stop, colour in zip((0, 0.5, 1), colours)]
-    return overlay_text(overlay)
+    return write_overlay(overlay)
 
 
-def node_data(row: Row, table: Table) -> dict[str, Any]:
+def make_node_data(row: Row, table: Table) -> dict[str, Any]:
     """Return what is written on a node, and its colours; a mere score gets its colour from the gradient."""
-    score = finite_or_none(row.score)
+    score = drop_infinite(row.score)
     if row.is_quantized and score is not None and not row.changed:
         return {"value": score}
     words = [state_of(row)]
@@ -91,7 +91,10 @@ def node_data(row: Row, table: Table) -> dict[str, Any]:
     return {"value": ", ".join(words), **colours}
 
 
-OVERLAYS: dict[str, Callable[[Table, Mapping[str, str]], str]] = {"netron": netron, "model-explorer": model_explorer}
+OVERLAYS: dict[str, Callable[[Table, Mapping[str, str]], str]] = {
+    "netron": make_netron,
+    "model-explorer": make_model_explorer,
+}
 
 
 # ---------------------------------------------------------------- borders between quantized and float layers

@@ -13,7 +13,7 @@ from ..flavours.layer import Layer
 from ..resolve.effective import READ, EffectiveConfig, Origin, values_of
 from ..resolve.plan import Plan
 from ..resolve.resolver import DEFAULT, Resolver, Rules
-from .explaining import Explanation, labels
+from .explaining import Explanation, shorten_names
 
 QUANTIZED = "quantized"
 SKIPPED_BY = {"skip_layers": "skipped", "skip_layer_types": "type skipped"}
@@ -92,7 +92,7 @@ class Table(NamedTuple):
         """The settings that differ between layers, with their labels."""
         return {f: label for f, label in self.columns.items() if f not in self.shared and f != "quant_enable"}
 
-    def worst_first(self, rows: Iterable[Row]) -> list[Row]:
+    def sort_worst_first(self, rows: Iterable[Row]) -> list[Row]:
         """Sort rows by score, the one that quantizing hurts most first; those without a score last."""
         sign = -1 if self.low_is_sensitive is False else 1
         return sorted(rows, key=lambda row: (row.score is None, sign * (row.score or 0.0)))
@@ -144,7 +144,7 @@ def tabulate(
         skipped = SKIPPED_BY.get(cells["quant_enable"].origin.tier, "not quantized")
         state = measured.refusals.get(layer.name, QUANTIZED if effective.quant_enable else skipped)
         explanation = Explanation(plan.resolver, effective, name=plan.name)
-        tier = READ if plan.resolver is None else plan.resolver.highest_tier(layer)
+        tier = READ if plan.resolver is None else plan.resolver.find_highest_tier(layer)
         more = measured.extras.get(layer.name, {})
         rows.append(
             Row(layer, state, tier, cells, scores.get(layer.name), explanation, more, layer.name in measured.refusals)
@@ -155,7 +155,15 @@ def tabulate(
     extras = tuple(dict.fromkeys(label for row in rows for label in row.extras))
     direction = getattr(measured.scores, "low_is_sensitive", None)
     return Table(
-        rows, labels(columns), bool(scores), before is not None, shared, borders, extras, measured.score, direction
+        rows,
+        shorten_names(columns),
+        bool(scores),
+        before is not None,
+        shared,
+        borders,
+        extras,
+        measured.score,
+        direction,
     )
 
 
@@ -176,11 +184,11 @@ def run_name(names: Sequence[str]) -> str:
         return names[0]
     first, last = min(names), max(names)  # what these two share, all share
     length = next((at for at, (one, other) in enumerate(zip(first, last)) if one != other), len(first))
-    scope = scope_in_name(first[:length])
+    scope = find_scope(first[:length])
     return "{} layers {}".format(len(names), scope + "…" if scope else "{} … {}".format(names[0], names[-1]))
 
 
-def scope_in_name(name: str) -> str:
+def find_scope(name: str) -> str:
     """Return the part of a name in front of its last part, with the separator, which is `/` or else `.`."""
     return name[: max(name.rfind("/"), -1 if "/" in name else name.rfind(".")) + 1]
 
@@ -188,7 +196,7 @@ def scope_in_name(name: str) -> str:
 def compare_cells(effective: EffectiveConfig, usual: Resolver, old_plan: Plan | None) -> dict[str, Cell]:
     """Return the settings of a layer by dotted name, beside the defaults and what it had before."""
     old = None if old_plan is None else old_plan.get(effective.layer.name)
-    defaults = dict({"quant_enable": True, "fuse": True}, **values_of(usual.calibration(effective.layer)))
+    defaults = dict({"quant_enable": True, "fuse": True}, **values_of(usual.calibration_of(effective.layer)))
     before = {} if old is None else old.settings()
     cells = {}
     for field, origin in effective.origins.items():
@@ -226,17 +234,17 @@ def find_unquantizable(examined: Iterable[Any], flavour: Flavour) -> list[tuple[
 # ---------------------------------------------------------------- scores
 
 
-def score_texts(scores: Iterable[float]) -> dict[float, str]:
+def write_scores(scores: Iterable[float]) -> dict[float, str]:
     """Return scores as text, each with as many digits as tell it from its neighbours: 0.9999 and 0.99991, not 1 and 1."""
     ordered = sorted(set(scores))
     texts = {}
     for index, score in enumerate(ordered):
         neighbours = ordered[max(index - 1, 0) : index] + ordered[index + 1 : index + 2]
-        texts[score] = score_text(score, neighbours)
+        texts[score] = write_score(score, neighbours)
     return texts
 
 
-def score_text(score: float, neighbours: Sequence[float]) -> str:
+def write_score(score: float, neighbours: Sequence[float]) -> str:
     if not math.isfinite(score) or (score != 0 and not 1e-4 <= abs(score) < 1e9):
         return "{:.4g}".format(score)
     text = ""

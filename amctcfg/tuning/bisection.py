@@ -93,7 +93,7 @@ class Bisection:
         self._parts: dict[frozenset[str], list[Verdict]] = {}  # the verdicts on candidates that are run repeatedly
         self._pending: set[frozenset[str]] = set()  # what `ask_many` gave
         self._made: dict[frozenset[str], Candidate] = {}  # since the last verdict on them
-        self._questions: Iterator[Question] = self.strategy.questions(self._verdicts, self._reached)
+        self._questions: Iterator[Question] = self.strategy.iter_questions(self._verdicts, self._reached)
         self._question: Question | None = next(self._questions, None)
 
     @property
@@ -107,7 +107,7 @@ class Bisection:
         """Return the next candidate to try, the same until its verdict is there; None at the end, or beyond the budget."""
         if self._question is None or (self.budget is not None and self.runs >= self.budget):
             return None
-        return self.candidate(self._question.names)
+        return self.make_candidate(self._question.names)
 
     def ask_many(self, n: int) -> tuple[Candidate, ...]:
         """Return at most `n` candidates to try at the same time, without a verdict and not pending.
@@ -116,9 +116,9 @@ class Bisection:
         that helps is pending, or the search is finished. The answer does not depend on how many are tried at once.
         """
         room = n if self.budget is None else min(n, self.budget - self.runs - len(self._pending))
-        found = self.strategy.likely_questions(self._verdicts, frozenset(self._pending), room)
+        found = self.strategy.list_likely_questions(self._verdicts, frozenset(self._pending), room)
         self._pending.update(map(frozenset, found))
-        return tuple(self.candidate(names) for names in found)
+        return tuple(self.make_candidate(names) for names in found)
 
     def drop_pending(self) -> None:
         """Forget what `ask_many` gave and has no verdict: it may be asked about again."""
@@ -145,7 +145,7 @@ class Bisection:
         key = frozenset(names)
         if not key < frozenset(self.order) and key:
             raise ValueError("that is not a set of layers that this search could ask about")
-        checked = self._checked(verdict)
+        checked = self._check_verdict(verdict)
         parts = self._parts.setdefault(key, [])
         parts.append(checked)
         self.runs += 1
@@ -159,7 +159,7 @@ class Bisection:
         """Return how many verdicts on a set of layers were taken."""
         return len(self._parts.get(frozenset(names), ()))
 
-    def _checked(self, verdict: Verdict) -> Verdict:
+    def _check_verdict(self, verdict: Verdict) -> Verdict:
         if verdict is None:
             return None
         if type(verdict).__name__ in ("bool", "bool_"):  # numpy's, too
@@ -172,7 +172,7 @@ class Bisection:
             return False
         return score if math.isfinite(score) else False
 
-    def candidate(self, names: Iterable[str]) -> Candidate:
+    def make_candidate(self, names: Iterable[str]) -> Candidate:
         """Return the candidate that skips these layers."""
         key = frozenset(names)
         if key not in self._made:
@@ -192,20 +192,20 @@ class Bisection:
     @property
     def best(self) -> Candidate | None:
         """The smallest candidate that was good, of equal size the proven one; None while there is none."""
-        names = self._smallest()
-        return None if names is None else self.candidate(names)
+        names = self._find_best()
+        return None if names is None else self.make_candidate(names)
 
     @property
     def needed(self) -> tuple[Needed, ...]:
         """For the layers of the best candidate that were quantized again: the verdict without each."""
-        names = self._smallest() or frozenset()
+        names = self._find_best() or frozenset()
         without = [(layer.name, names - {layer.name}) for layer in self.layers if layer.name in names]
         return tuple(Needed(name, self._verdicts[rest]) for name, rest in without if rest in self._verdicts)
 
     @property
     def minimal(self) -> bool:
         """True where it is proven that none of the layers of the best candidate can be quantized again."""
-        names = self._smallest()
+        names = self._find_best()
         return names is not None and self.strategy.is_proven(names, self._verdicts)
 
     @property
@@ -232,9 +232,9 @@ class Bisection:
         """Return whether a verdict is good: True, or a score from the target on."""
         return self.strategy.is_good(verdict)
 
-    def _smallest(self) -> frozenset[str] | None:
+    def _find_best(self) -> frozenset[str] | None:
         """Return the answer: of a finished search what its questions came to, before that the best that is known."""
-        return self.strategy.smallest(self._reached if self.finished else self._verdicts)
+        return self.strategy.find_smallest(self._reached if self.finished else self._verdicts)
 
 
 def is_decided(verdicts: list[Verdict], repeat: int) -> bool:

@@ -43,7 +43,7 @@ class ClusterCommands:
             self._client: Any = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
             self.has_workers: bool = bool(self._client.nthreads())
         except Exception as error:
-            raise CommandError("there is no Dask scheduler at {}: {}".format(address, error_headline(error))) from None
+            raise CommandError("there is no Dask scheduler at {}: {}".format(address, headline_of(error))) from None
 
     def fill_in(self, words: Sequence[str], values: Mapping[str, str]) -> list[str]:
         """Return a command as it is shown: where its files will lie is up to the worker."""
@@ -57,7 +57,7 @@ class ClusterCommands:
                 raise CommandError("the search was stopped") from None
             if self._client.status != "running":
                 raise CommandError("the Dask scheduler at {} is gone".format(self._address)) from None
-            raise CommandError("the cluster can't run it: {}".format(error_headline(error))) from None
+            raise CommandError("the cluster can't run it: {}".format(headline_of(error))) from None
         if self._stopped:
             raise CommandError("the search was stopped")
         if "error" in answers:
@@ -115,5 +115,5 @@ async def ask_type(distributed: Any, address: str) -> Any:
         comm.abort()
 
 
-def error_headline(error: BaseException) -> str:
+def headline_of(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]

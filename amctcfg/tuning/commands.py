@@ -33,7 +33,7 @@ class Ended(NamedTuple):
     output: bytes
     where: str = ""
 
-    def verdict(self, program: str, target: float | None, log: str) -> Verdict:
+    def read_verdict(self, program: str, target: float | None, log: str) -> Verdict:
         """Return the verdict by git's protocol or the printed score. Raises `CommandError`, with program and log, for none."""
         if self.status == CANT_TELL:
             return None
@@ -43,7 +43,7 @@ class Ended(NamedTuple):
             )
             what += " by the {}".format(self.where) if self.where else ""
         elif target is not None:
-            return score_in(self.output, log)
+            return read_score(self.output, log)
         elif self.status < 0:
             what = "{} was ended by signal {}".format(quote_name(program), -self.status)
         elif self.status > CANT_TELL:
@@ -61,19 +61,19 @@ class LocalCommands:
         self.jobs: int = jobs
         self._stopped: bool = False
 
-    def places(self, worker: str) -> dict[str, str]:
+    def list_places(self, worker: str) -> dict[str, str]:
         """Return where the files of the placeholders lie for a worker."""
         stem = os.path.join(self.folder, "candidate" if self.jobs == 1 else "candidate-" + worker)
         return {placeholder: stem + ending for placeholder, ending in FILE_ENDINGS.items()}
 
     def fill_in(self, words: Sequence[str], values: Mapping[str, str]) -> list[str]:
-        filled = {**values, **self.places(values["worker"])}
+        filled = {**values, **self.list_places(values["worker"])}
         return [fill_in(word, filled) for word in words]
 
     def run(self, words: Sequence[str], files: Mapping[str, bytes], values: Mapping[str, str], log: str) -> Ended:
         """Run a command to its end; `log` gets its output. Raises `CommandError` where it can't be run, or is stopped."""
         worker = values["worker"]
-        places = self.places(worker)
+        places = self.list_places(worker)
         for placeholder, contents in files.items():
             replace(contents, places[placeholder], None)
         filled = self.fill_in(words, values)
@@ -92,7 +92,7 @@ class LocalCommands:
 
 
 @contextlib.contextmanager
-def one_interrupt() -> Iterator[None]:
+def take_one_interrupt() -> Iterator[None]:
     """Take Ctrl-C once: while everything that was started is being ended, another one has nothing to add."""
     is_ours = threading.current_thread() is threading.main_thread()
     if not is_ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -110,7 +110,7 @@ def one_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def score_in(output: bytes, log: str) -> Verdict:
+def read_score(output: bytes, log: str) -> Verdict:
     found = SCORE.findall(output.decode("utf-8", "replace"))
     if not found:
         return None

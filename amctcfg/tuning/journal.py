@@ -48,7 +48,7 @@ class Journal:
         if whole != data:
             os.truncate(self.path, len(whole))
 
-    def verdicts(self) -> dict[frozenset[str], list[Verdict]]:
+    def list_verdicts(self) -> dict[frozenset[str], list[Verdict]]:
         """Return the verdicts on each set of layers, in the order of their first runs."""
         found: dict[frozenset[str], list[Verdict]] = {}
         for entry in self.entries:
@@ -106,7 +106,7 @@ def replay(search: Bisection, journal: Journal) -> Candidate | None:
     Raises:
         ValueError: The journal is of another search: of other layers, or with scores where this one has no target.
     """
-    for names, verdicts in journal.verdicts().items():
+    for names, verdicts in journal.list_verdicts().items():
         for verdict in verdicts[search.runs_of(names) :]:
             search.take(names, verdict)
     return search.ask()
@@ -132,20 +132,20 @@ class StateFolder:
         self.path: str = os.path.abspath(path)
         os.makedirs(self.path, exist_ok=True)
         for name in os.listdir(self.path):
-            if (name == self.LOCK or self.OURS.match(name)) and not os.path.isfile(self.file(name)):
-                raise OSError(22, "it is not a file", self.file(name))
+            if (name == self.LOCK or self.OURS.match(name)) and not os.path.isfile(self.path_of(name)):
+                raise OSError(22, "it is not a file", self.path_of(name))
 
-    def file(self, name: str) -> str:
+    def path_of(self, name: str) -> str:
         return os.path.join(self.path, name)
 
-    def shown(self, name: str) -> str:
+    def shown_path_of(self, name: str) -> str:
         """Return the path of one of its files as people know it."""
         return os.path.join(self.given, name)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other searches out, or raise `Locked`; the system ends that when this process dies, however it dies."""
-        with open(self.file(self.LOCK), "a+b", buffering=0) as file:
+        with open(self.path_of(self.LOCK), "a+b", buffering=0) as file:
             file.seek(0)
             if not try_lock(file.fileno()):
                 digits = file.read(20).strip()
@@ -157,7 +157,7 @@ class StateFolder:
 
     def reset(self) -> None:
         self.remove(self.OURS)
-        runs = self.file(self.RUNS)
+        runs = self.path_of(self.RUNS)
         for name in os.listdir(runs) if os.path.isdir(runs) else ():
             if re.match(r"\d+\.txt\Z", name):
                 os.unlink(os.path.join(runs, name))
@@ -168,11 +168,11 @@ class StateFolder:
 
     def remove(self, names: Pattern[str]) -> None:
         for name in filter(names.match, os.listdir(self.path)):
-            os.unlink(self.file(name))
+            os.unlink(self.path_of(name))
 
     def begin(self, search: dict[str, Any]) -> str | None:
         """Begin a search or go on with one; return what differs from the one that was begun."""
-        path, begun = self.file(self.BEGUN), None
+        path, begun = self.path_of(self.BEGUN), None
         with contextlib.suppress(FileNotFoundError, ValueError, RecursionError), open(path, "rb") as file:
             begun = json.loads(file.read().decode("utf-8"))
         if isinstance(begun, dict):
@@ -180,9 +180,9 @@ class StateFolder:
         write(json.dumps(search, indent=2) + "\n", path)
         return None
 
-    def next_log(self) -> str:
+    def make_next_log(self) -> str:
         """Make the file for the output of the next run, such as `runs/0001.txt`; return its path."""
-        runs = self.file(self.RUNS)
+        runs = self.path_of(self.RUNS)
         os.makedirs(runs, exist_ok=True)
         while True:
             numbers = [int(name[:-4]) for name in os.listdir(runs) if re.match(r"\d+\.txt\Z", name)]

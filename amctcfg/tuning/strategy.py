@@ -12,7 +12,7 @@ import itertools
 import math
 from typing import Callable, FrozenSet, Generator, Iterator, Mapping, NamedTuple, Sequence, Tuple, Union
 
-from .scores import ranked
+from .scores import rank
 
 Verdict = Union[bool, float, None]
 Names = Tuple[str, ...]
@@ -67,7 +67,7 @@ class Strategy:
         without = (verdicts.get(names - {name}) for name in names)
         return all(verdict is not None and not self.is_good(verdict) for verdict in without)
 
-    def smallest(self, verdicts: Verdicts) -> frozenset[str] | None:
+    def find_smallest(self, verdicts: Verdicts) -> frozenset[str] | None:
         """Return the smallest set that was good, of equal size the proven one, then the most sensitive one."""
         good = [names for names, verdict in verdicts.items() if self.is_good(verdict)]
         least = min(map(len, good), default=0)
@@ -89,7 +89,7 @@ class Strategy:
 
     # ------------------------------------------------------------ the search
 
-    def likely_questions(self, verdicts: Verdicts, pending: frozenset[frozenset[str]], count: int) -> list[Names]:
+    def list_likely_questions(self, verdicts: Verdicts, pending: frozenset[frozenset[str]], count: int) -> list[Names]:
         """Return the sets that the search, replayed on supposed answers, will most probably ask about, the likeliest first."""
         found: dict[frozenset[str], Names] = {}
         # Likelihood, number, what is supposed.
@@ -97,7 +97,7 @@ class Strategy:
         numbers = itertools.count(1)
         while paths and len(found) < count and -paths[0][0] >= UNLIKELY:
             likelihood, _, supposed = heapq.heappop(paths)
-            question = next(self.questions({**verdicts, **supposed}, {}), None)
+            question = next(self.iter_questions({**verdicts, **supposed}, {}), None)
             if question is None:
                 continue
             key = frozenset(question.names)
@@ -107,7 +107,7 @@ class Strategy:
                 heapq.heappush(paths, (likelihood * chance, next(numbers), {**supposed, key: answer}))
         return list(found.values())
 
-    def questions(self, known: Verdicts, reached: dict[frozenset[str], Verdict]) -> Iterator[Question]:
+    def iter_questions(self, known: Verdicts, reached: dict[frozenset[str], Verdict]) -> Iterator[Question]:
         """Yield what is not known, each again until it is, to the end or the proof; `reached` gets all that was asked."""
         search = self._search(reached)
         answer: Verdict = None
@@ -122,31 +122,31 @@ class Strategy:
             if self.is_good(answer) and (best is None or size < len(best)):
                 best = frozenset(question.names)
             if best is not None and size in (len(best), len(best) - 1):  # others can't change which one is the best
-                best = self.smallest(reached)
+                best = self.find_smallest(reached)
                 if best is not None and self.is_proven(best, reached):
                     return
             if len(reached) == FIRST_RUNS and self._has_gained_nothing(reached):
                 without_one = (frozenset(self.order) - {name} for name in reversed(self.order))
                 largest = next((names for names in without_one if names not in reached), None)
                 if largest is not None:
-                    yield from wait_for(self._asked(self._in_order(largest), 0.9), known, reached)
-                    best = self.smallest(reached)
+                    yield from wait_for(self._find_asked(self._in_order(largest), 0.9), known, reached)
+                    best = self.find_smallest(reached)
 
     def _search(self, verdicts: Verdicts) -> Search:
         if not self.order:
             return
-        first = yield self._asked((), 0.02)
+        first = yield self._find_asked((), 0.02)
         if self.is_good(first) or len(self.order) == 1:  # to skip every layer is nothing that the toolkit takes
             return
         ranking: Names | None = self.order
         if first is not None and not isinstance(first, bool):
             ranking = yield from self._by_scores(first, verdicts)
         if ranking is not None:
-            best = self.smallest(verdicts)
+            best = self.find_smallest(verdicts)
             yield from self._by_verdicts(tuple(name for name in ranking if best is None or name in best))
         yield from self._prove(verdicts)
 
-    def _asked(self, names: Names, likelihood: float) -> Question:
+    def _find_asked(self, names: Names, likelihood: float) -> Question:
         """Return a question whose answer is good with a likelihood; where answers are scores, near the target."""
         good: Verdict = True if self.target is None else self.target
         bad: Verdict = False if self.target is None else self.target - 1.0
@@ -166,12 +166,12 @@ class Strategy:
         while True:
             bad, good = -1, beliefs.count
             while good - bad > 1:
-                below, above = beliefs.none_from(bad) if bad >= 0 else 0.0, beliefs.none_from(good)
-                middle = nearest_index(beliefs.none_from, (below + above) / 2, bad + 1, good)
+                below, above = beliefs.estimate_none_from(bad) if bad >= 0 else 0.0, beliefs.estimate_none_from(good)
+                middle = find_nearest_index(beliefs.estimate_none_from, (below + above) / 2, bad + 1, good)
                 if not found:  # then some layer is needed: nothing skipped was bad
-                    below = max(below, beliefs.none_from(0))
-                likelihood = (beliefs.none_from(middle) - below) / max(above - below, TOLERANCE)
-                verdict = yield self._asked((*found, *order[:middle]), likelihood)
+                    below = max(below, beliefs.estimate_none_from(0))
+                likelihood = (beliefs.estimate_none_from(middle) - below) / max(above - below, TOLERANCE)
+                verdict = yield self._find_asked((*found, *order[:middle]), likelihood)
                 if self.is_good(verdict):
                     good = middle
                 else:
@@ -198,12 +198,12 @@ class Strategy:
                 taken.append(order[start])
                 gained += gain
                 if base + gained >= self.target - TOLERANCE and len(taken) < len(order):
-                    if len(taken) > self._most(known):
+                    if len(taken) > self._count_most(known):
                         break
-                    if self.is_good((yield self._asked(tuple(taken), 0.8))):
+                    if self.is_good((yield self._find_asked(tuple(taken), 0.8))):
                         return None
                 continue
-            middle = min(self._middle(start, end), start + self._most(known))
+            middle = min(self._find_middle(start, end), start + self._count_most(known))
             right = None
             # The larger part first, as it is not asked once the other one is good.
             if gain == math.inf:
@@ -212,8 +212,8 @@ class Strategy:
             groups += [(left, start, middle), (gain - left if right is None else right, middle, end)]
         return (*taken, *[name for name in order if name not in taken])
 
-    def _most(self, verdicts: Verdicts) -> int:
-        best = self.smallest(verdicts)
+    def _count_most(self, verdicts: Verdicts) -> int:
+        best = self.find_smallest(verdicts)
         return len(self.order) - 1 if best is None else len(best)
 
     def _split(self, start: int, middle: int, end: int, base: float, missing: float, gain: float) -> Question:
@@ -224,7 +224,7 @@ class Strategy:
         names = self.order[start:middle]
         return Question(names, ((base + 0.9 * gain, share), (base + 0.1 * gain, 1 - share)))
 
-    def _middle(self, start: int, end: int) -> int:
+    def _find_middle(self, start: int, end: int) -> int:
         """Return where a group of several layers is split: half of the likelihood on either side."""
         half, total = sum(self._guesses[start:end]) / 2, 0.0
         for middle in range(start + 1, end - 1):
@@ -236,12 +236,12 @@ class Strategy:
     def _prove(self, verdicts: Verdicts) -> Search:
         """Quantize each layer of the smallest good set again once, the least sensitive first, until none can be."""
         while True:
-            names = self.smallest(verdicts)
+            names = self.find_smallest(verdicts)
             if names is None:
                 return
             for name in reversed(self._in_order(names)):
                 rest = self._in_order(names - {name})
-                if self.is_good((yield self._asked(rest, 0.05))):
+                if self.is_good((yield self._find_asked(rest, 0.05))):
                     break
             else:
                 return
@@ -257,7 +257,7 @@ def wait_for(
     return known[names]
 
 
-def nearest_index(rising: Callable[[int], float], wanted: float, start: int, end: int) -> int:
+def find_nearest_index(rising: Callable[[int], float], wanted: float, start: int, end: int) -> int:
     """Return the index from `start` to before `end` whose value is nearest; `rising` never falls."""
     low, high = start, end - 1
     while low < high:
@@ -278,7 +278,7 @@ def rank_layers(names: Sequence[str], scores: Mapping[str, float] | None) -> Nam
     """Return the layers by their likely sensitivity; without scores the first and the last, then scope by scope."""
     if scores:
         inside = set(names)
-        best = [name for name in ranked(scores) if name in inside]
+        best = [name for name in rank(scores) if name in inside]
         return (*best, *[name for name in names if name not in scores])
     ends = list(dict.fromkeys((*names[:1], *names[-1:])))
     scopes: dict[str, list[str]] = {}
@@ -313,17 +313,17 @@ class Beliefs:
         self._passed: list[float] = [SURE] * len(kinds)  # how many should have been found
         self._found: float = SURE
 
-    def none_from(self, place: int) -> float:
+    def estimate_none_from(self, place: int) -> float:
         """Return how likely none of the layers from a place on is needed."""
-        return sum(weight * none for weight, none in zip(self._weights, self._each_none_from(place)))
+        return sum(weight * none for weight, none in zip(self._weights, self._iter_none_from(place)))
 
-    def _each_none_from(self, place: int) -> Iterator[float]:
+    def _iter_none_from(self, place: int) -> Iterator[float]:
         for sums, passed in zip(self._sums, self._passed):
             yield math.pow(passed / (passed + sums[self.count] - sums[place]), self._found)
 
     def find(self, place: int) -> None:
         """Take that the layer at a place is the last one that is needed."""
-        chances = zip(self._weights, self._each_none_from(place + 1), self._each_none_from(place))
+        chances = zip(self._weights, self._iter_none_from(place + 1), self._iter_none_from(place))
         weights = [weight * (behind - here) for weight, behind, here in chances]
         self._weights = [weight / sum(weights) for weight in weights]
         passed = zip(self._sums, self._passed)

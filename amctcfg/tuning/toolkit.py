@@ -63,7 +63,7 @@ def toolkit_strategy(
             if not search.runs_of(self._evaluated):
                 verdict = is_satisfied(metric_eval)
                 if kept is not None:
-                    kept.write(search.candidate(self._evaluated), verdict)
+                    kept.write(search.make_candidate(self._evaluated), verdict)
                 search.take(self._evaluated, verdict)
             asked = search.ask()
             if asked is not None:

@@ -138,7 +138,7 @@ def run_with_files(
     """
     import tempfile
 
-    name, is_wanted = dask_task()
+    name, is_wanted = find_dask_task()
     with tempfile.TemporaryDirectory(prefix="amctcfg-") as folder:
         places = dict(values)
         for placeholder, contents in files.items():
@@ -153,7 +153,7 @@ def run_with_files(
         return dict(answers, worker=name)
 
 
-def dask_task() -> tuple[str, Callable[[], bool]]:
+def find_dask_task() -> tuple[str, Callable[[], bool]]:
     """Return the name of this Dask worker, and what tells whether somebody still waits for its task."""
     from distributed import get_worker
     from distributed import worker as module

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Collection, Iterator
 
 from ..diagnostics.diagnostic import ConfigError
-from ..diagnostics.suggestions import did_you_mean, nearest
+from ..diagnostics.suggestions import did_you_mean, find_nearest
 
 
 class Failure(Exception):
@@ -33,5 +33,5 @@ def using(path: str, what: str) -> Iterator[None]:
 def require_known(name: str, known: Collection[str], what: str, otherwise: str, where: str = "") -> None:
     """Raise `Failure`, with the nearest known name or another hint, for an unknown one."""
     if name not in known:
-        hint = did_you_mean(nearest(name, known)) or otherwise
+        hint = did_you_mean(find_nearest(name, known)) or otherwise
         raise Failure("{}there is no {} '{}'; {}".format(where, what, name, hint))

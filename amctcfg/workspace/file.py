@@ -10,7 +10,7 @@ from ..checks.context import Context
 from ..checks.errors import find_errors, note_other_model
 from ..checks.expanding import expand_context
 from ..checks.warnings import gather_diagnostics
-from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, position
+from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, sort_key_of
 from ..documents.document import Document, parse_tree, read_tree
 from ..documents.settings import Settings
 from ..flavours.common import Configuration
@@ -112,7 +112,7 @@ class ConfigFile:
         found = self.diagnostics
         kept = self.settings.without_ignored(found)
         if self.workspace.options.strict_warnings:
-            kept = tuple(sorted([*kept, *self.settings.unused(found)], key=position))
+            kept = tuple(sorted([*kept, *self.settings.find_unused(found)], key=sort_key_of))
         return self.without_ignored(kept)
 
     def without_ignored(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -122,7 +122,7 @@ class ConfigFile:
     @cached
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         if self.is_json:
-            return self.diagnostics_of_json()
+            return self.find_diagnostics_of_json()
         try:
             document, reading = self.read
         except ConfigError as error:
@@ -133,7 +133,7 @@ class ConfigFile:
         context = Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc)
         return gather_diagnostics(context, find_errors(context))
 
-    def diagnostics_of_json(self) -> tuple[Diagnostic, ...]:
+    def find_diagnostics_of_json(self) -> tuple[Diagnostic, ...]:
         if self.layers is None:
             raise Failure("a JSON quantization config is checked on a model: --graph G")
         self.require_layout()

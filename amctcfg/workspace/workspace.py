@@ -13,7 +13,7 @@ from ..documents.files import read
 from ..flavours import FLAVOURS
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layers
-from ..flavours.socs import SOCS, soc_named
+from ..flavours.socs import SOCS, find_soc
 from ..flavours.tf_ascend import TF_ASCEND
 from ..resolve.resolver import DOCUMENTED, TOOLKIT
 from .failure import Failure, require_known, using
@@ -68,7 +68,7 @@ class Workspace:
 
     def __post_init__(self) -> None:
         name = self.options.flavour
-        self.wanted: Flavour | None = None if name is None or name == AUTO else flavour_by_name(name)
+        self.wanted: Flavour | None = None if name is None or name == AUTO else find_flavour(name)
         self.models: dict[tuple[str, str], Model] = {}
         self.noted: set[str] = set()
 
@@ -80,7 +80,7 @@ class Workspace:
 
     def open(self, path: str, needs_model: bool = False, is_json: bool = False) -> ConfigFile:
         """Open a file. Raises `OSError`, and `Failure` for its settings or its model."""
-        file = self.file(*self.read(path), is_json)
+        file = self.open_text(*self.read(path), is_json)
         if needs_model:
             file.require_model()
         return file
@@ -92,7 +92,7 @@ class Workspace:
         graph = self.model_of(second) or self.model_of(first)
         return self.complete(first, graph), self.complete(second, graph)
 
-    def file(self, contents: str | bytes, name: str, is_json: bool = False) -> ConfigFile:
+    def open_text(self, contents: str | bytes, name: str, is_json: bool = False) -> ConfigFile:
         """Return the file with these contents; relative paths in its head start from where it lies."""
         file = ConfigFile(self, contents, name, is_json or holds_json(contents, name))
         return self.complete(file, self.model_of(file))
@@ -117,12 +117,12 @@ class Workspace:
             self.note("{} is {}".format(file.flavour.title, file.flavour.deprecated))
         on = "without a model"
         if graph is not None:
-            file.model = self.model(graph, file.flavour)
+            file.model = self.read_model(graph, file.flavour)
             on = "on {} layers of {}".format(len(file.model.examined), graph)
         self.detail("{}: flavour {}, {} rules, {}".format(name, file.flavour.name, rules, on))
         return file
 
-    def file_alone(self, contents: str | bytes, name: str) -> ConfigFile:
+    def open_alone(self, contents: str | bytes, name: str) -> ConfigFile:
         """Return a file without the model that can't be read, and without settings that are wrong."""
         file = ConfigFile(self, contents, name, holds_json(contents, name))
         own = FLAVOURS.get(file.settings.values.get("flavour", AUTO))
@@ -131,7 +131,7 @@ class Workspace:
 
     def soc_of(self, file: ConfigFile) -> str | None:
         soc = file.settings.values.get("soc") if self.options.soc is None else self.options.soc
-        if soc is not None and soc_named(soc) is None:
+        if soc is not None and find_soc(soc) is None:
             where = "{}: ".format(file.name) if self.options.soc is None else ""
             raise Failure("{}there is no processor '{}'; names begin with {}".format(where, soc, ", ".join(SOCS)))
         return soc
@@ -139,7 +139,7 @@ class Workspace:
     def flavour_of(self, file: ConfigFile) -> Flavour:
         """Return the flavour that options or head name, else the one that suits text and model best."""
         own = file.settings.values.get("flavour", AUTO) if self.options.flavour is None else AUTO
-        flavour = self.wanted or (flavour_by_name(own, file.name + ": ") if own != AUTO else None)
+        flavour = self.wanted or (find_flavour(own, file.name + ": ") if own != AUTO else None)
         if flavour is not None:
             if flavour.graphs not in ("onnx", "torch") and kind_of_model(file.graph) == "onnx":
                 words = "{} is an ONNX model; its node types are checked against flavour {}"
@@ -151,13 +151,13 @@ class Workspace:
             self.note(words.format(file.name, flavour.name, why))
         return flavour
 
-    def flavour_of_model(self, graph: str) -> tuple[Flavour, str]:
+    def suggest_flavour(self, graph: str) -> tuple[Flavour, str]:
         """Return the flavour that options or the model suggest, and why."""
         if self.wanted is not None:
             return self.wanted, ""
         return choose_flavour(ConfigFile(self, "", graph, False, graph))
 
-    def model(self, path: str, flavour: Flavour) -> Model:
+    def read_model(self, path: str, flavour: Flavour) -> Model:
         key = path, flavour.name
         if key not in self.models:
             self.reading(path)
@@ -201,9 +201,9 @@ def kind_of_model(path: str | None) -> str:
     """Return "onnx", "tensorflow", "table", or "" for no path."""
     if path is None:
         return ""
-    from ..models.loading import graph_kind
+    from ..models.loading import recognize_graph
 
-    return graph_kind(path)
+    return recognize_graph(path)
 
 
 def holds_json(contents: str | bytes, name: str) -> bool:
@@ -211,7 +211,7 @@ def holds_json(contents: str | bytes, name: str) -> bool:
     return name.lower().endswith(".json") or (name == "<stdin>" and re.match(OBJECT, as_text(contents)) is not None)
 
 
-def flavour_by_name(name: str, where: str = "") -> Flavour:
+def find_flavour(name: str, where: str = "") -> Flavour:
     """Return the flavour of a name. Raises `Failure`, which begins with the place of the name."""
     require_known(name, FLAVOURS, "flavour", "there are {}".format(", ".join(FLAVOURS)), where)
     return FLAVOURS[name]
@@ -226,11 +226,11 @@ def choose_flavour(file: ConfigFile) -> tuple[Flavour, str]:
     kind = kind_of_model(graph)
     if file.is_json and not kind:
         return choose_by_keys(file.text)
-    from ..documents.detecting import evidence, fits_tf_ascend, rank_flavours
+    from ..documents.detecting import fits_tf_ascend, gather_evidence, rank_flavours
 
     if kind not in ("onnx", "table") and (tree is None or fits_tf_ascend(tree)):  # the common case
         return TF_ASCEND, ""
-    layers = file.workspace.model(graph, TF_ASCEND).layers if graph and kind == "table" else ()
+    layers = file.workspace.read_model(graph, TF_ASCEND).layers if graph and kind == "table" else ()
     ranked = () if tree is None else rank_flavours(tree, layers)
     if tree is None or not ranked:  # the model alone decides
         tree = parse_tree("", "")
@@ -238,7 +238,7 @@ def choose_flavour(file: ConfigFile) -> tuple[Flavour, str]:
     suited = [flavour for flavour in ranked if kind not in ("onnx", "tensorflow") or flavour.graphs == kind]
     best = suited[0] if suited else TF_ASCEND  # a host may have deleted the others
     words = ["{} is an ONNX model".format(graph)] if kind == "onnx" else []
-    words += evidence(tree, best)
+    words += gather_evidence(tree, best)
     types = dict.fromkeys(layer.type for layer in layers)
     telling = [name for name in types if name in best.types and name not in TF_ASCEND.types]
     words += [name for name in telling[:3] if name not in words]

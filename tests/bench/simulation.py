@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import amctcfg
 from amctcfg import simulation
-from amctcfg.simulation.algorithms import Samples, ifmr
+from amctcfg.simulation.algorithms import Samples, search_ifmr
 
 STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))  # blocks, and channels of the narrow convolutions
 
@@ -153,7 +153,7 @@ def of_search(repeat):
         for bits in (8, 16):
             values = np.random.default_rng(2).standard_normal(count).astype(np.float32)
             plain = seconds(lambda: plain_search(values, bits), min(repeat, 2))
-            ours = seconds(lambda: ifmr(Samples(values), bits, True), repeat)
+            ours = seconds(lambda: search_ifmr(Samples(values), bits, True), repeat)
             print(
                 "IFMR, {:>10,} values, {:2} bits: {:.4f} s, the loop {:.4f} s: {:.1f} times".format(
                     count, bits, ours, plain, plain / ours

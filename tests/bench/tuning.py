@@ -26,7 +26,7 @@ def searched(row, mode, seed, many=1):
     layers = [amctcfg.Layer("l{}".format(n), "Conv2D") for n in range(row.layers)]
     scores = None if order is None else {"l{}".format(n): place for place, n in enumerate(order)}
     search = Bisection(amctcfg.parse(""), layers, scores, target=-TOLERANCE if mode == "scores" else None)
-    search.candidate = lambda names: Candidate(tuple(names), "", None)  # texts and plans are not looked at here
+    search.make_candidate = lambda names: Candidate(tuple(names), "", None)  # texts and plans are not looked at here
     rounds = 0
     candidates = search.ask_many(many)
     while candidates:
