@@ -571,19 +571,28 @@ skip_layers: "conv11"
 skip_layers: fc
 skip_layer_types: "conv2d"
 """
+SLIPPED = """common_config： { ifmr_quantize { asymmetric: yes } } // “so”
+skip_layers: [“conv3”, ]
+# amctcfg: where=first=1
+skip_layers: "fc"
+override_layer_configs { layer_name: 'conv2' }
+"""
 
 
-def test_fixes_do_not_read_the_words_of_a_hint(monkeypatch):
-    layers = [Layer("conv1", "Conv2D"), Layer("fc", "MatMul")]
-    wanted = amctcfg.fix(WRONG, layers, unsafe=True)
-    assert [line for line in wanted.splitlines() if line in WRONG.splitlines()] == []
+@pytest.mark.parametrize("text", [WRONG, SLIPPED], ids=["wrong", "slipped"])
+def test_fixes_do_not_read_the_words_of_a_diagnostic(text, monkeypatch):
+    layers = [Layer("conv1", "Conv2D"), Layer("conv2", "Conv2D"), Layer("conv3", "Conv2D"), Layer("fc", "MatMul")]
+    wanted = amctcfg.fix(text, layers, unsafe=True)
+    assert {line for line in wanted.splitlines() if line in text.splitlines()} <= {"# amctcfg: where=first=1"}
+    make, words = amctcfg.Diagnostic.__new__, []
 
-    def reworded(diagnostics):
-        return [d._replace(hint="other words", message="other words") for d in diagnostics]
+    def reword(cls, severity, code, message, span=None, path=None, hint=None, *more, **others):
+        words.append(message)
+        return make(cls, severity, code, "other words", span, path, hint and "other words", *more, **others)
 
-    whole = fixing.gather_diagnostics
-    monkeypatch.setattr(fixing, "gather_diagnostics", lambda context, errors: reworded(whole(context, errors)))
-    assert amctcfg.fix(WRONG, layers, unsafe=True) == wanted
+    monkeypatch.setattr(amctcfg.Diagnostic, "__new__", reword)
+    assert amctcfg.fix(text, layers, unsafe=True) == wanted
+    assert len(set(words)) > 2
 
 
 def test_the_replacement_of_a_diagnostic_is_what_to_write():
