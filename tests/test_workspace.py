@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file with its model, flavour, rules and settings: each read once, and nothing of a model that a head names is shown."""
 
+import collections
 import dataclasses
 import json
 import os
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 import amctcfg
+from amctcfg.checks.context import Context
+from amctcfg.documents.settings import Settings
+from amctcfg.messages.reading import Reading
 from amctcfg.textformat import parser
 from amctcfg.workspace.failure import Failure
 from amctcfg.workspace.workspace import Options, Workspace
@@ -56,10 +60,38 @@ def test_check_parses_a_file_once_and_once_more_to_prove_its_fixes(folder, cli, 
     assert len(parses) == (2 if "override" in text else 1)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["check", "q.cfg"], ["expand", "q.cfg"], ["show", "q.cfg"], ["explain", "q.cfg", "a"], ["diff", "q.cfg", "q.cfg"]],
+    ids=lambda command: command[0],
+)
+def test_a_command_reads_a_file_and_its_comments_once_and_resolves_it_once(folder, cli, monkeypatch, command):
+    write(folder / "q.cfg", 'skip_layers: "a"  # amctcfg: ignore=skipped-override\n')
+    made = collections.Counter()
+
+    def count(cls):
+        make = cls.__init__
+        monkeypatch.setattr(
+            cls, "__init__", lambda self, *given, **more: made.update([cls]) or make(self, *given, **more)
+        )
+
+    for cls in (Reading, Settings, Context):
+        count(cls)
+    assert cli(*command).status in (0, 1)
+    assert made == dict.fromkeys((Reading, Settings, Context), command.count("q.cfg"))
+
+
+@pytest.mark.parametrize("command", ["check", "expand", "show"])
+def test_a_warning_about_a_setting_names_the_file(folder, cli, command):
+    write(folder / "q.cfg", "# amctcfg: grph=l.csv\n")
+    assert "q.cfg:2:12: warning[unknown-setting]" in cli(command, "q.cfg").out + cli(command, "q.cfg").err
+
+
 def test_a_file_reads_each_of_its_parts_once(folder, parses):
     write(folder / "q.cfg", 'skip_layers: "a"\n')
     file = Workspace(Options()).open("q.cfg")
     assert file.plan is file.plan and file.document is file.document and file.diagnostics is file.diagnostics
+    assert file.resolver is file.context.resolver is file.plan.resolver
     assert len(parses) == 1
     other = dataclasses.replace(file, model=file.model)
     assert other.plan == file.plan and other.plan is not file.plan

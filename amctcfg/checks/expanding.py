@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Iterable
+from typing import Any, Iterable, Sequence
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..documents.document import Document
@@ -48,30 +48,39 @@ def expand(
         >>> [(name, effective.quant_enable) for name, effective in plan.items()]
         [('a', False), ('b', True)]
     """
-    return expand_context(Context(config, layers, rules, flavour))
+    context = Context(config, layers, rules, flavour)
+    return expand_context(context, find_errors(context))
 
 
-def expand_context(context: Context) -> Plan:
-    found = find_errors(context)
-    text = context.document.text if context.document else None
+def expand_context(context: Context, found: Sequence[Diagnostic], settings: Settings | None = None) -> Plan:
+    """Resolve the layers of a context in which these errors are found; without `settings`, the text is asked for them."""
+    document, text = context.document, context.document.text if context.document else None
     if any(diagnostic.severity == ERROR for diagnostic in found):
         raise ConfigError([d for d in found if d.severity == ERROR], text)
 
     @lru_cache(maxsize=None)
     def make_warnings() -> tuple[Diagnostic, ...]:
         everything = gather_diagnostics(context, found)
-        return everything if text is None else Settings(text, "").without_ignored(everything)
+        if document is None:
+            return everything
+        return (settings or Settings(document.text, document.name)).without_ignored(everything)
 
     def remake(_: Plan) -> tuple[Any, ...]:
-        given = context.document or context.config
-        return unpickle_plan, (given, context.layers, context.resolver.rules, context.flavour, context.soc)
+        return unpickle_plan, (
+            document or context.config,
+            context.layers,
+            context.resolver.rules,
+            context.flavour,
+            context.soc,
+        )
 
     effective = map(context.resolver.merge, context.supported)
     layout = context.flavour.layout
     global_keys = list_global_values(context.resolver, layout) if layout else {}
-    name = context.document.name if context.document else ""
+    name = document.name if document else ""
     return Plan(effective, context.config, context.flavour, global_keys, remake, make_warnings, context.resolver, name)
 
 
 def unpickle_plan(config: Any, layers: tuple[Layer, ...], rules: Rules, flavour: Flavour, soc: str | None) -> Plan:
-    return expand_context(Context(config, layers, rules, flavour, soc=soc))
+    context = Context(config, layers, rules, flavour, soc=soc)
+    return expand_context(context, find_errors(context))

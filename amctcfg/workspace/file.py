@@ -127,11 +127,21 @@ class ConfigFile:
             document, reading = self.read
         except ConfigError as error:
             return error.diagnostics
-        if reading.foreign:
-            return document.diagnostics
-        self.note_other_model(reading.config)
-        context = Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc)
-        return gather_diagnostics(context, find_errors(context))
+        return document.diagnostics if reading.foreign else gather_diagnostics(self.context, self.errors)
+
+    @cached
+    def context(self) -> Context:
+        """Return the configuration with the model's layers. Raises `ConfigError` for what is not text format."""
+        document, reading = self.read
+        words = note_other_model(reading.config, self.layers) if self.layers is not None else None
+        if words:
+            self.workspace.note("{}: {}".format(self.name, words))
+        return Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc)
+
+    @cached
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """Return the errors beside those of reading."""
+        return tuple(find_errors(self.context))
 
     def find_diagnostics_of_json(self) -> tuple[Diagnostic, ...]:
         if self.layers is None:
@@ -144,18 +154,16 @@ class ConfigFile:
         except ConfigError as error:
             return error.diagnostics
 
-    def note_other_model(self, config: Any) -> None:
-        words = note_other_model(config, self.layers) if self.layers is not None else None
-        if words:
-            self.workspace.note("{}: {}".format(self.name, words))
-
-    @cached
-    def document(self) -> Document[Configuration]:
-        """Return the configuration. Raises `ConfigError` with all diagnostics where it has errors."""
-        document, reading = self.read
-        if reading.broken:
+    def require_whole(self) -> None:
+        """Raise `ConfigError` with all diagnostics where something could not be read."""
+        if self.read[1].broken:
             raise ConfigError(self.check(), self.text)
-        return document
+
+    @property
+    def document(self) -> Document[Configuration]:
+        """The configuration. Raises `ConfigError` with all diagnostics where something could not be read."""
+        self.require_whole()
+        return self.read[0]
 
     @cached
     def plan(self) -> Plan:
@@ -165,13 +173,15 @@ class ConfigFile:
 
             self.require_layout()
             return read_plan(self.contents, self.layers or (), self.name, self.flavour)
-        self.note_other_model(self.document.config)
-        return expand_context(Context(self.document, self.layers or (), self.rules, self.flavour, soc=self.soc))
+        self.require_model()
+        self.require_whole()
+        return expand_context(self.context, self.errors, self.settings)
 
-    @cached
+    @property
     def resolver(self) -> Resolver:
-        """Return the rules, for layers of any name. Raises `ConfigError` as `document` does."""
-        return Resolver(self.document, self.rules, self.flavour)
+        """The rules, for layers of any name. Raises `ConfigError` as `document` does."""
+        self.require_whole()
+        return self.context.resolver
 
     def fix(self, unsafe: bool) -> Fixed:
         from ..tools.fixing import Fixed, fix_text
