@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ..diagnostics.diagnostic import ERROR, WARNING, Diagnostic, Path, sort_key_of
 from ..diagnostics.words import format_value, quote_names
+from ..flavours.common import Configuration
 from ..flavours.layer import Layer, Layers
 from ..flavours.requirement import ERROR as IS_ERROR
 from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, find_occurrences
@@ -93,7 +94,7 @@ def find_missing_comma(context: Context, path: Path) -> str | None:
     return "a comma is missing: strings side by side are one; {} are layers".format(quote_names(names))
 
 
-def note_other_model(config: Any, layers: Sequence[Layer]) -> str | None:
+def note_other_model(config: Configuration, layers: Sequence[Layer]) -> str | None:
     """Return a note where most of the layers that a configuration names are not in the model."""
     entries = [entry.layer_name for entry in config.override_layer_configs if entry is not None]
     named_here = [name for name in (*config.skip_layers, *config.skip_fusion_layers, *entries) if name is not None]

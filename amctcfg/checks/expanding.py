@@ -81,6 +81,12 @@ def expand_context(context: Context, found: Sequence[Diagnostic], settings: Sett
     return Plan(effective, context.config, context.flavour, global_keys, remake, make_warnings, context.resolver, name)
 
 
-def unpickle_plan(config: Any, layers: tuple[Layer, ...], rules: Rules, flavour: Flavour, soc: str | None) -> Plan:
+def unpickle_plan(
+    config: Message | Document[Configuration],
+    layers: tuple[Layer, ...],
+    rules: Rules,
+    flavour: Flavour,
+    soc: str | None,
+) -> Plan:
     context = Context(config, layers, rules, flavour, soc=soc)
     return expand_context(context, find_errors(context))

@@ -7,7 +7,7 @@ import os
 import re
 from argparse import Namespace
 from collections import Counter
-from typing import Any, Sequence
+from typing import Sequence
 
 from ..checks.checking import check
 from ..diagnostics.diagnostic import ERROR
@@ -17,6 +17,7 @@ from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, cascade_of
 from ..messages.kinds import STRING
 from ..messages.meanings import read_field_meanings
+from ..messages.message import Message
 from .arguments import FLAVOUR, GRAPH, flag, option, read_target
 from .console import Console, Failure
 from .opening import make_head_line, open_workspace
@@ -103,7 +104,7 @@ def write_template(flavour: Flavour, layers: Sequence[Layer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_block(block: Any, name: str) -> list[str]:
+def write_block(block: type[Message], name: str) -> list[str]:
     """Write a block's default algorithms, and what else there is as comments."""
     lines = [name + " {"]
     for part, meaning in read_field_meanings(block).items():

@@ -12,6 +12,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE
 from ..messages.field import Among
 from ..messages.kinds import STRING
+from ..messages.message import Message
 from ..resolve.effective import EffectiveConfig, values_of
 from ..tools.edits import skip
 from .overriding import Override, alter_block, override
@@ -184,7 +185,7 @@ def change_block(effective: EffectiveConfig, changes: dict[str, Any]) -> Any:
     return alter_block(effective.calibration_config, {n: v for n, v in changes.items() if now.get(n) != v})
 
 
-def classify_change(effective: EffectiveConfig, block: Any) -> str | None:
+def classify_change(effective: EffectiveConfig, block: Message) -> str | None:
     """Return the dearest kind of change between what a layer gets and another block; None where nothing changes."""
     before, after = values_of(effective.calibration_config), values_of(block)
     if before == after:

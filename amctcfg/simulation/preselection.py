@@ -13,6 +13,7 @@ from typing import Any, Iterable, Iterator, NamedTuple, Sequence
 import numpy as np
 
 from ..flavours.flavour import Flavour
+from ..messages.message import Message
 from ..resolve.effective import values_of
 from .algorithms import Samples, estimate_losses, limits_of, list_ranges, list_ratios, pair_with_offset, search_ifmr
 from .changes import KINDS, Axes, activation_width_of, axes_of, change_block, classify_change, corners_of
@@ -34,7 +35,7 @@ class Alternative(NamedTuple):
     """Another block for a layer, its kind, and the decibels of the layer's own output, on a part of what it sees."""
 
     kind: str
-    block: Any
+    block: Message
     decibels: float
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from ..flavours.flavour import Flavour
+from ..messages.message import Message
 from ..models.modules import find_modules
 from ..models.values import OnnxGraph, attribute_of, iter_node_names
 from ..resolve.effective import EffectiveConfig
@@ -143,7 +144,7 @@ class Site:
         # The activations that are quantized: its input, or both of a product.
         self.values: list[str] = list(self.node.input[: 2 if self.kind == PRODUCT else 1])
 
-    def with_block(self, block: Any) -> Site:
+    def with_block(self, block: Message) -> Site:
         found = copy.copy(self)
         found.effective = dataclasses.replace(self.effective, calibration_config=block, origins={})
         found.setting = setting_of(found.effective, self.kind)
