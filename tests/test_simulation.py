@@ -32,7 +32,7 @@ from amctcfg.simulation.algorithms import (  # noqa: E402
 from amctcfg.simulation.histograms import (  # noqa: E402
     Histogram,
     clip_range,
-    extend,
+    extend_histogram,
     histogram_of,
     list_windows,
     search_hfmg,
@@ -264,7 +264,7 @@ def test_a_histogram_counts_each_value_once(values, more, bins):
         return
     first = histogram_of(values, bins)
     assert first.counts.sum() == len(values) and first.low == values.min() and first.high == values.max()
-    both = extend(first, more)
+    both = extend_histogram(first, more)
     assert both.counts.sum() == len(values) + len(more) and (both.counts >= 0).all()
     assert both.low == min(first.low, more.min()) and both.high == max(first.high, more.max())
 
@@ -339,7 +339,7 @@ def test_a_range_without_width_is_not_searched():
     assert search_hfmg([np.full(5, -2, np.float32)], 8, True, 1024) == (pytest.approx(2 / 255), 127)
     assert search_hfmg([np.zeros(5, np.float32)], 8, True, 1024) == (1.0, -128)
     assert search_hfmg([np.zeros(5, np.float32)], 8, False, 1024) == (1.0, 0)
-    grown = extend(histogram_of(np.full(5, 1, np.float32), 8), np.array([0, 4], np.float32))
+    grown = extend_histogram(histogram_of(np.full(5, 1, np.float32), 8), np.array([0, 4], np.float32))
     assert grown.counts.tolist() == [1, 0, 5, 0, 0, 0, 0, 1]
 
 

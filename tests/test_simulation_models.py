@@ -137,10 +137,10 @@ def test_memory_and_jobs_change_nothing(tmp_path):
 
 
 def test_memory_is_kept_by_running_the_model_for_fewer_layers():
-    from amctcfg.simulation.calibration import divide
+    from amctcfg.simulation.calibration import divide_into_runs
 
     sizes = dict(zip("abcdef", [3, 3, 3, 9, 1, 1]))
-    found = divide(sizes, 7)
+    found = divide_into_runs(sizes, 7)
     assert found == [["a", "b"], ["c"], ["d"], ["e", "f"]]
     assert all(sum(sizes[v] for v in portion) <= 7 or len(portion) == 1 for portion in found)
 

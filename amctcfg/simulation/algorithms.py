@@ -15,13 +15,13 @@ EPSILON = 1.1920929e-07  # of float32: a smaller scale counts as 1
 CHUNK = 1 << 20  # values that the plain search looks at together: 4 MB, which a processor's cache holds
 
 
-def limits_of(bits: int) -> tuple[int, int]:
+def integer_limits_of(bits: int) -> tuple[int, int]:
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
 def quantize_in_floats(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
     """Return values rounded to whole multiples of a scale, within the range of the type; float32."""
-    low, high = limits_of(bits)
+    low, high = integer_limits_of(bits)
     found = np.divide(values, scale, dtype=np.float32)
     np.rint(found, out=found)
     np.clip(found, low, high, out=found)
@@ -47,7 +47,7 @@ def compute_arq(weights: np.ndarray, bits: int, axes: tuple[int, ...] | None = N
 def compute_symmetric_scale(largest: np.ndarray, least: np.ndarray, bits: int) -> np.ndarray:
     """Return the scale that fits both ends of a range without an offset."""
     below, above = np.abs(least), np.abs(largest)
-    low, high = limits_of(bits)
+    low, high = integer_limits_of(bits)
     steps = np.where(above < below, np.float32(-low), np.float32(high))
     scale = np.maximum(above, below) / steps
     found: np.ndarray = np.where(scale < np.float32(EPSILON), np.float32(1), scale).astype(np.float32)
@@ -196,7 +196,7 @@ def list_ranges(
 
 
 def pair_with_offset(low: np.float32, scale: np.float32, bits: int, asymmetric: bool) -> tuple[float, int]:
-    offset = limits_of(bits)[0] - int(np.rint(low / scale)) if asymmetric and np.isfinite(scale) else 0
+    offset = integer_limits_of(bits)[0] - int(np.rint(low / scale)) if asymmetric and np.isfinite(scale) else 0
     return float(scale), offset
 
 
@@ -285,7 +285,7 @@ def estimate_losses(
 
 
 def compute_scale(low: np.float32, high: np.float32, bits: int, asymmetric: bool) -> tuple[float, int]:
-    least = limits_of(bits)[0]
+    least = integer_limits_of(bits)[0]
     if not asymmetric:
         return float(compute_symmetric_scale(np.float32(high), np.float32(low), bits)), 0
     low, high = min(low, np.float32(0)), max(high, np.float32(0))

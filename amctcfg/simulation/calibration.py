@@ -66,7 +66,7 @@ def compute_sizes(network: Network, batch: Batch, values: Sequence[str]) -> dict
     return {value: 4 * int(size) for value, size in zip(values, Runner(sizes).run(batch))}
 
 
-def divide(sizes: Mapping[str, int], memory: int) -> list[list[str]]:
+def divide_into_runs(sizes: Mapping[str, int], memory: int) -> list[list[str]]:
     """Divide what has these sizes, in its order, into runs that hold no more than the memory; one alone may be larger."""
     found: list[list[str]] = []
     used = 0
@@ -79,7 +79,7 @@ def divide(sizes: Mapping[str, int], memory: int) -> list[list[str]]:
     return found
 
 
-def capture(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> dict[str, list[np.ndarray]]:
+def capture_values(network: Network, values: Sequence[str], batches: Sequence[Batch]) -> dict[str, list[np.ndarray]]:
     """Return values, one array a batch; the arrays are the caller's to change."""
     outside = {value.name for value in network.graph.input}
     inside = [value for value in values if value not in outside and value not in network.tensors]

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from .algorithms import limits_of
+from .algorithms import integer_limits_of
 from .network import Network, rename_values
 from .sites import PRODUCT, Site
 
@@ -73,7 +73,7 @@ def build_quantized(site: Site, tag: str = "") -> Piece:
     """Build the quantized layer: rounded activations, weight and bias, by standard operators."""
     piece = Piece(site, tag)
     inputs = list(site.node.input)
-    low, high = limits_of(site.setting.bits)
+    low, high = integer_limits_of(site.setting.bits)
     for i, (scale, offset) in enumerate(site.factors.activations):
         part = str(i) if site.kind == PRODUCT else ""
         x = inputs[i]
@@ -106,7 +106,7 @@ def weave(network: Network, pieces: Iterable[Piece]) -> Network:
     return network.with_nodes(nodes, arrays_of(by_node.values()))
 
 
-def append(network: Network, pieces: Sequence[Piece], inputs: Iterable[str] | None = None) -> Network:
+def append_pieces(network: Network, pieces: Sequence[Piece], inputs: Iterable[str] | None = None) -> Network:
     """Return the network with pieces beside their layers, whose results are its outputs; and other inputs."""
     nodes = [*network.graph.node, *(node for piece in pieces for node in piece.nodes)]
     results = [piece.site.result + piece.tag for piece in pieces]

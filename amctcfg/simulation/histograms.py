@@ -23,7 +23,7 @@ def search_hfmg(batches: Sequence[np.ndarray], bits: int, asymmetric: bool, bins
     """Find the scale (a float32 as a float) and offset of activations by a histogram. Source: `hfmg_quantize`."""
     histogram = None
     for values in batches:
-        histogram = histogram_of(values, bins) if histogram is None else extend(histogram, values)
+        histogram = histogram_of(values, bins) if histogram is None else extend_histogram(histogram, values)
     assert histogram is not None
     low, high = clip_range(histogram, bits)
     return compute_scale(low, high, bits, asymmetric)
@@ -43,7 +43,7 @@ def count_in_bins(values: np.ndarray, low: np.float32, high: np.float32, bins: i
     return np.bincount(np.minimum(places, np.float32(bins - 1), out=places).astype(np.int64), minlength=bins)
 
 
-def extend(old: Histogram, values: np.ndarray) -> Histogram:
+def extend_histogram(old: Histogram, values: np.ndarray) -> Histogram:
     bins = len(old.counts)
     low, high = min(old.low, np.min(values)), max(old.high, np.max(values))
     new = count_in_bins(values, low, high, bins)

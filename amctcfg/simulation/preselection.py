@@ -15,9 +15,17 @@ import numpy as np
 from ..flavours.flavour import Flavour
 from ..messages.message import Message
 from ..resolve.effective import values_of
-from .algorithms import Samples, estimate_losses, limits_of, list_ranges, list_ratios, pair_with_offset, search_ifmr
+from .algorithms import (
+    Samples,
+    estimate_losses,
+    integer_limits_of,
+    list_ranges,
+    list_ratios,
+    pair_with_offset,
+    search_ifmr,
+)
 from .changes import KINDS, Axes, activation_width_of, axes_of, change_block, classify_change, corners_of
-from .editing import append, build_float, build_quantized
+from .editing import append_pieces, build_float, build_quantized
 from .histograms import search_hfmg
 from .network import Network, Runner, SimulationError
 from .sensitivity import Agreement
@@ -141,7 +149,7 @@ def find_least_errors(
 
 
 def measure_rounding(values: np.ndarray, bits: int, scale: float, offset: int) -> float:
-    low, high = limits_of(bits)
+    low, high = integer_limits_of(bits)
     rounded = np.clip(np.rint(values / np.float32(scale)) + offset, low, high) - offset
     return float(np.mean(np.square(rounded * np.float32(scale) - values)))
 
@@ -208,7 +216,7 @@ class Bench:
     def compute(self, candidates: Sequence[Site]) -> list[float]:
         pieces = [build_float(self.site)]
         pieces += [build_quantized(candidate, "/{}".format(number)) for number, candidate in enumerate(candidates)]
-        runner = Runner(append(self.network, pieces, self.site.values))
+        runner = Runner(append_pieces(self.network, pieces, self.site.values))
         found = [Agreement() for _ in candidates]
         for batch in zip(*self.arrays):
             try:

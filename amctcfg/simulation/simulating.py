@@ -16,8 +16,8 @@ from ..messages.kinds import STRING
 from ..resolve.plan import Plan
 from ..textformat.literals import round_float32
 from .batches import check_batches
-from .calibration import divide
-from .editing import append, build_float, build_quantized, weave
+from .calibration import divide_into_runs
+from .editing import append_pieces, build_float, build_quantized, weave
 from .network import Network, Runner, SimulationError, is_tensorflow, load_model, take_network
 from .sensitivity import Agreement, Reference
 from .simulator import Progress, Refusal, Simulated, Simulator
@@ -158,12 +158,14 @@ class Simulation:
         sizes = simulated.sizes.of(simulated.network, [site.result for site in simulated.sites])
         found = {name: Agreement() for name in sites}
         done = 0
-        for portion in divide({name: 2 * max(sizes[site.result]) for name, site in sites.items()}, simulator.memory):
+        for portion in divide_into_runs(
+            {name: 2 * max(sizes[site.result]) for name, site in sites.items()}, simulator.memory
+        ):
             simulator.progress(portion[0], done, len(sites))
             pieces = []
             for name in portion:
                 pieces += [build_float(sites[name]), build_quantized(sites[name], "/ints")]
-            runner = Runner(append(simulated.calibrated, pieces))
+            runner = Runner(append_pieces(simulated.calibrated, pieces))
             for batch in simulator.batches:
                 results = runner.run(batch)
                 for index, name in enumerate(portion):

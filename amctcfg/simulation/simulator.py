@@ -13,7 +13,7 @@ import numpy as np
 
 from ..resolve.plan import Plan
 from .algorithms import EPSILON, Samples, search_ifmr
-from .calibration import Batch, Sizes, capture, divide
+from .calibration import Batch, Sizes, capture_values, divide_into_runs
 from .editing import build_calibrated, weave
 from .fusion import fuse
 from .histograms import search_hfmg
@@ -144,8 +144,8 @@ class Simulator:
             if keys[site.name] not in self.magnitudes:
                 readers.setdefault(site.values[0], []).append(site)
         first_sizes = {value: each[0] for value, each in sizes.of(network, list(readers)).items()}
-        for portion in divide(first_sizes, self.memory):
-            for value, arrays in capture(network, portion, self.batches[:1]).items():
+        for portion in divide_into_runs(first_sizes, self.memory):
+            for value, arrays in capture_values(network, portion, self.batches[:1]).items():
                 for site in readers[value]:
                     self.magnitudes[keys[site.name]] = site.channels_of(arrays[0])
         return {name: self.magnitudes[key] for name, key in keys.items()}
@@ -186,9 +186,9 @@ class Simulator:
             return factors_of(held.pop(value), list(readers[value].values()))
 
         with ThreadPoolExecutor(self.jobs) as pool:  # numpy sorts and sums without Python's lock
-            for portion in divide(bytes_of, self.memory):
+            for portion in divide_into_runs(bytes_of, self.memory):
                 self.progress("running the model", done, len(readers))
-                held.update(capture(network, portion, self.batches))
+                held.update(capture_values(network, portion, self.batches))
                 for value, found in zip(portion, (map if self.jobs == 1 else pool.map)(search, portion)):
                     self.searched.update(zip(readers[value], found))
                     done += 1

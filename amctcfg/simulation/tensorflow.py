@@ -84,7 +84,7 @@ def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
         )
     except Exception as error:  # of any class
         raise SimulationError("tf2onnx can't convert {}: {}".format(path, first_line_of(error))) from None
-    rename(model, {name + ":0": name for name in (*inputs, *outputs)})
+    rename_all_values(model, {name + ":0": name for name in (*inputs, *outputs)})
     kept = [value for value in model.graph.output if value.name in outputs]
     del model.graph.output[:]
     model.graph.output.extend(kept)
@@ -94,7 +94,7 @@ def convert_graph(path: Any, layers: Iterable[str]) -> onnx.ModelProto:
     return model
 
 
-def rename(model: onnx.ModelProto, names: Any) -> None:
+def rename_all_values(model: onnx.ModelProto, names: Any) -> None:
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         value.name = names.get(value.name, value.name)
     for node in model.graph.node:

@@ -19,7 +19,7 @@ from ..models.loading import load_layers
 from ..resolve.effective import EffectiveConfig
 from ..resolve.plan import Plan
 from .batches import check_batches
-from .calibration import Batch, capture, divide
+from .calibration import Batch, capture_values, divide_into_runs
 from .changes import (
     COST,
     INT16,
@@ -224,9 +224,9 @@ class TuningSearch:
         found: dict[str, list[tuple[str, Site]]] = {name: [] for name in names}
         together = {site.name: sum(sum(sizes[value]) for value in set(site.values)) for site in sites}
         done = 0
-        for portion in divide(together, simulator.memory):
+        for portion in divide_into_runs(together, simulator.memory):
             values = dict.fromkeys(value for name in portion for value in self.sites[name].values)
-            held = capture(base.calibrated, list(values), simulator.batches)
+            held = capture_values(base.calibrated, list(values), simulator.batches)
             for name in portion:
                 self.progress(name, done, len(sites))
                 done += 1
@@ -282,7 +282,7 @@ class TuningSearch:
                 break
             aim += 1.5 * short
         reached = [state for state in states if self.measure_whole(state) >= target]
-        return min(reached, key=price) if reached else max(states, key=self.measure_whole)
+        return min(reached, key=price_of) if reached else max(states, key=self.measure_whole)
 
     def search_best(self) -> State:
         """Find the best output, refined on estimates; these fit what was refined, so the last word is the simulation's."""
@@ -387,7 +387,7 @@ class TuningSearch:
 
     def iter_cheaper(self, state: State, name: str) -> list[State]:
         """Return the state without a change, and with each cheaper one of it, the cheapest first."""
-        found: list[State] = [without(state, name)]
+        found: list[State] = [without_choice(state, name)]
         for kind in self.kinds:
             if COST[kind] < COST[state[name].kind]:
                 found += [{**state, name: choice} for choice in self.list_choices(name, [kind])[: self.most]]
@@ -398,7 +398,8 @@ class TuningSearch:
     def make_result(self, state: State, before: float, target: float | None) -> Tuned:
         after = self.measure_whole(state)
         worth = {
-            name: self.measure_whole(without(state, name)) for name in self.show_steps("measuring without", list(state))
+            name: self.measure_whole(without_choice(state, name))
+            for name in self.show_steps("measuring without", list(state))
         }
         ordered = {name: state[name] for name in self.sites if name in state}
         changes = tuple(
@@ -428,11 +429,11 @@ def with_choice(now: EffectiveConfig, choice: Choice | None) -> EffectiveConfig:
     return dataclasses.replace(now, quant_enable=False, origins={}) if choice.site is None else choice.site.effective
 
 
-def without(state: State, name: str) -> State:
+def without_choice(state: State, name: str) -> State:
     return {other: choice for other, choice in state.items() if other != name}
 
 
-def price(state: State) -> tuple[int, ...]:
+def price_of(state: State) -> tuple[int, ...]:
     """Return how many changes of each kind a state has, the dearest first."""
     return tuple(sum(choice.kind == kind for choice in state.values()) for kind in reversed(KINDS))
 

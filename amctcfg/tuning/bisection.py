@@ -152,7 +152,7 @@ class Bisection:
         self._pending.discard(key)
         self._made.pop(key, None)
         if key not in self._verdicts and is_decided(parts, self.repeat):
-            self._verdicts[key] = summarize(parts)
+            self._verdicts[key] = summarize_verdicts(parts)
             self._question = next(self._questions, None)
 
     def runs_of(self, names: Iterable[str]) -> int:
@@ -243,7 +243,7 @@ def is_decided(verdicts: list[Verdict], repeat: int) -> bool:
     return len(verdicts) >= repeat or 2 * max(sides) > repeat
 
 
-def summarize(verdicts: list[Verdict]) -> Verdict:
+def summarize_verdicts(verdicts: list[Verdict]) -> Verdict:
     """Return what several runs come to: the mean of scores, bad if one was not finite; the majority, a tie being bad."""
     scores = [verdict for verdict in verdicts if verdict is not None and not isinstance(verdict, bool)]
     if scores:

@@ -16,7 +16,7 @@ from . import worker as worker_module
 from .journal import CANT_TELL
 from .scores import parse_number
 from .strategy import Verdict
-from .worker import FILE_ENDINGS, LIMIT, fill_in, supervise
+from .worker import FILE_ENDINGS, LIMIT, fill_in, supervise_command
 
 SCORE = re.compile(r"^amctcfg-score:[ \t]*(\S+)[ \t]*\r?$", re.MULTILINE)
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
@@ -79,7 +79,7 @@ class LocalCommands:
         filled = self.fill_in(words, values)
         answers: dict[str, Any] = {}
         if not self._stopped:
-            answers = supervise([worker_module.__file__], filled, worker, log, lambda: not self._stopped)
+            answers = supervise_command([worker_module.__file__], filled, worker, log, lambda: not self._stopped)
         if self._stopped:
             raise CommandError("the search was stopped")
         if "error" in answers:

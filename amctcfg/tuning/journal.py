@@ -44,7 +44,7 @@ class Journal:
         with open(self.path, "rb") as file:
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
-        self.entries += filter(None, map(entry_of, whole.splitlines()))
+        self.entries += filter(None, map(read_journal_line, whole.splitlines()))
         if whole != data:
             os.truncate(self.path, len(whole))
 
@@ -68,7 +68,7 @@ class Journal:
                 os.fsync(file.fileno())
 
 
-def entry_of(line: bytes) -> dict[str, Any] | None:
+def read_journal_line(line: bytes) -> dict[str, Any] | None:
     """Return the run that a line tells of, None for a line that is not of ours."""
     try:
         entry = json.loads(line.decode("utf-8"))

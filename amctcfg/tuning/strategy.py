@@ -207,8 +207,8 @@ class Strategy:
             right = None
             # The larger part first, as it is not asked once the other one is good.
             if gain == math.inf:
-                right = gain_of((yield self._split(middle, end, end, base, missing, gain)), base)
-            left = gain_of((yield self._split(start, middle, end, base, missing, gain)), base)
+                right = estimate_gain((yield self._split(middle, end, end, base, missing, gain)), base)
+            left = estimate_gain((yield self._split(start, middle, end, base, missing, gain)), base)
             groups += [(left, start, middle), (gain - left if right is None else right, middle, end)]
         return (*taken, *[name for name in order if name not in taken])
 
@@ -269,7 +269,7 @@ def find_nearest_index(rising: Callable[[int], float], wanted: float, start: int
     return low - 1 if low > start and wanted - rising(low - 1) <= rising(low) - wanted else low
 
 
-def gain_of(verdict: Verdict, base: float) -> float:
+def estimate_gain(verdict: Verdict, base: float) -> float:
     """Return what skipping a group gains; nothing is known where there is no score."""
     return 0.0 if verdict is None or isinstance(verdict, bool) else verdict - base
 

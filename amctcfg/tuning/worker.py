@@ -84,7 +84,7 @@ def list_children() -> list[int]:
     return found
 
 
-def supervise(
+def supervise_command(
     script: Sequence[str], words: Sequence[str], worker: str, log: str, is_wanted: Callable[[], bool]
 ) -> dict[str, Any]:
     """Run a command below a process of its own, this module as Python's `script`, which ends it when this process dies.
@@ -147,7 +147,7 @@ def run_with_files(
                 file.write(contents)
         log = os.path.join(folder, "output.txt")
         filled = [fill_in(word, places) for word in words]
-        answers = supervise(["-c", source], filled, values["worker"], log, is_wanted)
+        answers = supervise_command(["-c", source], filled, values["worker"], log, is_wanted)
         with contextlib.suppress(FileNotFoundError), open(log, "rb") as file:
             answers["output"] = file.read(LIMIT)
         return dict(answers, worker=name)
