@@ -193,35 +193,33 @@ class BlockSearch:
 
     def choose_type_entry(self, layer_type: str, common: Message | None) -> Priced:
         """Return what the layers of a type cost under a common block, and the block of the type that pays, if any."""
-        classes, tiers = self.types[layer_type], self.make_tiers(common, None)
-        cascading = tuple(self.list_fallbacks(layer_class, common, None) for layer_class in classes)
-        without = 0
-        for layer_class, fallbacks in zip(classes, cascading):
-            without += self.cost_of_class(layer_class, self.resolver.block_of(layer_class, tiers), fallbacks)
+        cascading = tuple(self.list_fallbacks(layer_class, common, None) for layer_class in self.types[layer_type])
         key = layer_type, cascading
         if key not in self.entries:
             self.entries[key] = self.find_type_entry(layer_type, common, cascading)
-        return min((without, None), self.entries[key], key=itemgetter(0))
+        return min((self.cost_of_type(layer_type, common, None), None), self.entries[key], key=itemgetter(0))
 
     def find_type_entry(self, layer_type: str, common: Message | None, cascading: tuple[Fallback, ...]) -> Priced:
-        classes = self.types[layer_type]
-        best: Priced = (2 * IMPOSSIBLE, None)
         # What two classes want alike may be written in two ways: one of them has less to say.
         tried = [
             self.shorten_block(wanted, layer_class, fallbacks)
-            for layer_class, fallbacks in zip(classes, cascading)
+            for layer_class, fallbacks in zip(self.types[layer_type], cascading)
             for wanted in self.wanted[layer_class]
         ]
-        for block in dict.fromkeys(tried):
-            if block is not None and self.is_allowed_for_type(layer_type, block):
-                best = min(best, (self.cost_of_entry(classes, common, block), block), key=itemgetter(0))
-        return best
+        priced = [
+            (self.cost_of_type(layer_type, common, block), block)
+            for block in dict.fromkeys(tried)
+            if block is not None and self.is_allowed_for_type(layer_type, block)
+        ]
+        return min(priced, key=itemgetter(0), default=(2 * IMPOSSIBLE, None))
 
-    def cost_of_entry(self, classes: list[Layer], common: Message | None, block: Message) -> int:
-        cost = BLOCK + 3 + self.count_lines(block)
-        for layer_class in classes:
-            outcome = self.resolver.block_of(layer_class, self.make_tiers(common, block))
-            cost += self.cost_of_class(layer_class, outcome, self.list_fallbacks(layer_class, common, block))
+    def cost_of_type(self, layer_type: str, common: Message | None, own: Message | None) -> int:
+        """Return what the layers of a type cost under a common block, with a block of the type or without one."""
+        cost = 0 if own is None else BLOCK + 3 + self.count_lines(own)
+        tiers = self.make_tiers(common, own)
+        for layer_class in self.types[layer_type]:
+            fallbacks = self.list_fallbacks(layer_class, common, own)
+            cost += self.cost_of_class(layer_class, self.resolver.block_of(layer_class, tiers), fallbacks)
         return cost
 
     def cost_of_class(self, layer_class: Layer, outcome: Message, fallbacks: Fallback) -> int:
@@ -315,7 +313,7 @@ class LowerBounds:
             for names, _ in self.groups
             for name in names
             for field in fields[name].kind.__schema__.fields.values()
-            if is_plain(field)
+            if cascade_of(field) is None and field.default != BY_TYPE and not requirements_of(field)
         }
         self.alone: dict[Layer, int] = {}  # where each layer has a block of its own
         # By a block for all layers of a class, by its core; by any block for None.
@@ -332,10 +330,8 @@ class LowerBounds:
     def may_cost_less(self, block: Message, than: int) -> bool:
         """Return whether any variant of a block may be a better common block than one of this cost."""
         # The first variant, which leaves out all switches, is the shortest.
-        core, least = (
-            self.find_core(block),
-            BLOCK + self.search.count_lines(next(self.search.iter_common_variants(block))),
-        )
+        core = self.find_core(block)
+        least = BLOCK + self.search.count_lines(next(self.search.iter_common_variants(block)))
         for classes in self.search.types.values():
             alone = sum(map(self.alone.__getitem__, classes))
             by_common = sum(self.saved[layer_class].get(core, 0) for layer_class in classes)
@@ -348,11 +344,6 @@ class LowerBounds:
         if any(default is not None and member_in(block, names) is None for names, default in self.groups):
             return None
         return tuple(item for item in values_of(block).items() if item[0] in self.plain)
-
-
-def is_plain(field: Field) -> bool:
-    """Return whether a field is the same for all layers that have a block."""
-    return cascade_of(field) is None and field.default != BY_TYPE and not requirements_of(field)
 
 
 def class_of(layer: Layer) -> Layer:
