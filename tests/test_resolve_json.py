@@ -612,6 +612,17 @@ def test_an_audit_says_which_is_which():
         assert amctcfg.audit(plan, values) == ()
 
 
+def test_an_audit_of_global_keys_finds_what_diff_does():
+    """The line that set one, and one that only the toolkit's JSON has."""
+    plan = amctcfg.expand(amctcfg.parse("batch_num: 2\ndo_fusion: false", flavour=PYTORCH), LAYERS)
+    values = dict(plan.to_dict(), do_fusion=True, fakequant_precision_mode="FORCE_FP16_QUANT")
+    fused, mode = amctcfg.audit(plan, values)
+    assert (fused.field, fused.asked, fused.done) == ("do_fusion", False, True)
+    assert (fused.origin.tier, fused.origin.path, fused.origin.span.line) == ("do_fusion", ("do_fusion",), 2)
+    assert (mode.field, mode.asked, mode.done) == ("fakequant_precision_mode", None, "FORCE_FP16_QUANT")
+    assert mode.origin.tier == "default"
+
+
 def test_an_audit_of_what_is_wrong_reports_that_alone():
     plan = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), LAYERS)
     with pytest.raises(ConfigError) as caught:

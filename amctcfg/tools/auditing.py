@@ -14,7 +14,7 @@ from ..resolve.plan import Plan
 from ..textformat.literals import read_name, unescape
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import Tree, elements_of, split
-from .diffing import ABSENT_ORIGIN, compare_layers
+from .diffing import ABSENT_ORIGIN, compare_plans
 
 ACTIVATION_TYPES = {name: name for name in ("INT4", "INT8", "INT16")}
 WEIGHT_BITS = {"INT4": 4, "INT6": 6, "INT7": 7, "INT8": 8}
@@ -88,11 +88,9 @@ def compare_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
             entry = read.unknown[name].to_plain()
             if isinstance(entry, dict) and entry.get("quant_enable") is True:
                 yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
-    for key, asked in plan.global_values.items():
-        if asked != read.globals.get(key):
-            yield Finding(None, key, asked, ABSENT_ORIGIN._replace(value=asked), read.globals.get(key))
-    for change in compare_layers(plan, read.make_plan()):
-        if change.field == "quant_enable" or (change.field != "fuse" and change.layer in read.layers):
+    for change in compare_plans(plan, read.make_plan()):
+        is_shown = change.layer is None or (change.field != "fuse" and change.layer in read.layers)
+        if is_shown or change.field == "quant_enable":
             yield Finding(change.layer, change.field, change.before, change.before_origin, change.after)
 
 

@@ -13,7 +13,7 @@ from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..messages.message import Message
-from ..resolve.effective import Origin
+from ..resolve.effective import EffectiveConfig, Origin
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED, Rules
 
@@ -86,11 +86,11 @@ def diff(
     if errors:
         texts = {side.text for side in (a, b) if isinstance(side, Document)}
         raise ConfigError(errors, texts.pop() if len(texts) == 1 else None)
-    before, after = plans
-    return (*compare_globals(before, after), *compare_layers(before, after))
+    return tuple(compare_plans(*plans))
 
 
-def compare_globals(before: Plan, after: Plan) -> Iterator[Change]:
+def compare_plans(before: Plan, after: Plan) -> Iterator[Change]:
+    """Compare the global keys, then the layers."""
     old, new = before.model_settings, after.model_settings
     if before.config is None or after.config is None:  # JSON has less than a configuration
         old, new = before.global_values, after.global_values
@@ -98,6 +98,8 @@ def compare_globals(before: Plan, after: Plan) -> Iterator[Change]:
         if old.get(key) != new.get(key):
             origins = origin_of_global(before, key, old.get(key)), origin_of_global(after, key, new.get(key))
             yield Change(None, key, old.get(key), new.get(key), *origins)
+    for name in dict.fromkeys((*before, *after)):
+        yield from compare_layer(name, before.get(name), after.get(name))
 
 
 def origin_of_global(plan: Plan, key: str, value: Any) -> Origin:
@@ -110,13 +112,11 @@ def origin_of_global(plan: Plan, key: str, value: Any) -> Origin:
     return plan.resolver.place(Origin(key, value, path))  # type: ignore[arg-type]  # it is its own tier
 
 
-def compare_layers(before: Plan, after: Plan) -> Iterator[Change]:
-    for name in dict.fromkeys((*before, *after)):
-        one, other = before.get(name), after.get(name)
-        if one == other:
-            continue
-        old, new = one.settings() if one else {}, other.settings() if other else {}
-        for field in dict.fromkeys((*old, *new)):
-            if old.get(field) != new.get(field):
-                origins = [side.origins.get(field, ABSENT_ORIGIN) if side else ABSENT_ORIGIN for side in (one, other)]
-                yield Change(name, field, old.get(field), new.get(field), *origins)
+def compare_layer(name: str, one: EffectiveConfig | None, other: EffectiveConfig | None) -> Iterator[Change]:
+    if one == other:
+        return
+    old, new = one.settings() if one else {}, other.settings() if other else {}
+    for field in dict.fromkeys((*old, *new)):
+        if old.get(field) != new.get(field):
+            origins = [side.origins.get(field, ABSENT_ORIGIN) if side else ABSENT_ORIGIN for side in (one, other)]
+            yield Change(name, field, old.get(field), new.get(field), *origins)
