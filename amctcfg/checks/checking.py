@@ -13,7 +13,6 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..resolve.resolver import DOCUMENTED, Rules
 from .context import Context, check_layers
-from .errors import find_errors
 from .warnings import gather_diagnostics
 
 
@@ -58,4 +57,4 @@ def check(
         return document.diagnostics
     settings = Settings(document.text, document.name)
     context = Context(document, layers, rules, None, reading.broken, settings.values.get("soc"))
-    return settings.without_ignored(gather_diagnostics(context, find_errors(context)))
+    return settings.without_ignored(gather_diagnostics(context))

@@ -68,6 +68,7 @@ class Context:
                 self.supported.append(layer)
         # Every part of a broken path is incomplete.
         self.incomplete: set[Path] = {path[:length] for path in broken for length in range(1, len(path) + 1)}
+        self.errors: tuple[Diagnostic, ...] | None = None  # when they were looked for, beside those of reading
         self.wrong: set[Path] = set()  # the blocks and entries with errors
         self._names: NameIndex | None = None
         self._patterns: int = 0  # names with signs of a pattern so far

@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 
 
 def find_errors(context: Context) -> tuple[Diagnostic, ...]:
-    """Find all errors, in the order of their places; without layers, those that the types decide alone."""
-    checks = CHECKS if context.has_layers else CHECKS_OF_TYPES
-    return tuple(sorted((found for check in checks for found in check(context)), key=sort_key_of))
+    """Find all errors, in the order of their places; without layers, those that the types decide alone.
+
+    The context keeps them.
+    """
+    if context.errors is None:
+        checks = CHECKS if context.has_layers else CHECKS_OF_TYPES
+        context.errors = tuple(sorted((found for check in checks for found in check(context)), key=sort_key_of))
+    return context.errors
 
 
 # ---------------------------------------------------------------- names

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Iterable, Sequence
+from typing import Any, Iterable
 
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic
 from ..documents.document import Document
@@ -48,19 +48,19 @@ def expand(
         >>> [(name, effective.quant_enable) for name, effective in plan.items()]
         [('a', False), ('b', True)]
     """
-    context = Context(config, layers, rules, flavour)
-    return expand_context(context, find_errors(context))
+    return expand_context(Context(config, layers, rules, flavour))
 
 
-def expand_context(context: Context, found: Sequence[Diagnostic], settings: Settings | None = None) -> Plan:
-    """Resolve the layers of a context in which these errors are found; without `settings`, the text is asked for them."""
-    document, text = context.document, context.document.text if context.document else None
-    if any(diagnostic.severity == ERROR for diagnostic in found):
-        raise ConfigError([d for d in found if d.severity == ERROR], text)
+def expand_context(context: Context, settings: Settings | None = None) -> Plan:
+    """Resolve the layers of a context; without `settings`, the text is asked for them. Raises `ConfigError` with all errors."""
+    document = context.document
+    errors = [diagnostic for diagnostic in find_errors(context) if diagnostic.severity == ERROR]
+    if errors:
+        raise ConfigError(errors, document.text if document else None)
 
     @lru_cache(maxsize=None)
     def make_warnings() -> tuple[Diagnostic, ...]:
-        everything = gather_diagnostics(context, found)
+        everything = gather_diagnostics(context)
         if document is None:
             return everything
         return (settings or Settings(document.text, document.name)).without_ignored(everything)
@@ -88,5 +88,4 @@ def unpickle_plan(
     flavour: Flavour,
     soc: str | None,
 ) -> Plan:
-    context = Context(config, layers, rules, flavour, soc=soc)
-    return expand_context(context, find_errors(context))
+    return expand_context(Context(config, layers, rules, flavour, soc=soc))

@@ -15,6 +15,7 @@ from ..messages.message import Message
 from ..resolve.effective import values_of
 from ..resolve.resolver import OF_LAYER, OF_TYPE
 from .context import OVERRIDES, Check, Context
+from .errors import find_errors
 from .override_warnings import (
     check_cascades,
     check_ignored_overrides,
@@ -28,13 +29,13 @@ MANY_STEPS = 10000
 COARSE = 0.9999
 
 
-def gather_diagnostics(context: Context, errors: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Gather what reading found, what `find_errors` did, and all warnings, in the order of their places.
+def gather_diagnostics(context: Context) -> tuple[Diagnostic, ...]:
+    """Gather what reading found, all errors and all warnings, in the order of their places.
 
     The warnings leave alone what has an error, which they find in the context (`wrong`). Without layers they are those that
     the configuration alone shows.
     """
-    found = [*(context.document.diagnostics if context.document else ()), *errors]
+    found = [*(context.document.diagnostics if context.document else ()), *find_errors(context)]
     context.wrong = {d.path[:2] for d in found if d.severity == ERROR and d.path}
     for check in FILE_CHECKS + (MODEL_CHECKS if context.has_layers else ()):
         found += check(context)

@@ -140,7 +140,6 @@ class FixableText:
         self.document: Document[Configuration] | None = None  # where reading finds no error
         self.context: Context | None = None  # None where the text is not a configuration
         self.diagnostics: tuple[Diagnostic, ...] = ()
-        self.found: tuple[Diagnostic, ...] = ()  # the errors beside those of reading
         self.errors: int = 0
         self.elements: dict[str, list[tuple[Field, int, str]]] = {}
         self.selections: dict[int, Judged] = {}
@@ -152,8 +151,7 @@ class FixableText:
         document, reading = read_tree(self.tree, False, flavour)
         self.document = None if reading.broken else document
         context = Context(document, layers, DOCUMENTED, flavour, reading.broken)
-        self.found = find_errors(context)
-        self.errors = sum(one.severity == ERROR for one in (*document.diagnostics, *self.found))
+        self.errors = sum(one.severity == ERROR for one in (*document.diagnostics, *find_errors(context)))
         self.context = None if reading.foreign else context
         judged = [] if layers is None else judge_blocks(self.tree, layers, flavour)
         self.selections = {one.block.start: one for one in judged}
@@ -335,7 +333,7 @@ def make_slip_fix(source: Source, found: str, meant: str, edits: tuple[Edit, ...
 
 def find_fixes(state: FixableText) -> list[Fix]:
     if state.context is not None and not state.diagnostics:
-        state.diagnostics = gather_diagnostics(state.context, state.found)
+        state.diagnostics = gather_diagnostics(state.context)
     found = []
     for one in state.diagnostics:
         make = FIX_MAKERS.get(one.code) if one.replacement is None else replace_span

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Generic, Iterable, TypeVar
 
 from ..checks.context import Context
-from ..checks.errors import find_errors, note_other_model
+from ..checks.errors import note_other_model
 from ..checks.expanding import expand_context
 from ..checks.warnings import gather_diagnostics
 from ..diagnostics.diagnostic import ERROR, ConfigError, Diagnostic, sort_key_of
@@ -127,7 +127,7 @@ class ConfigFile:
             document, reading = self.read
         except ConfigError as error:
             return error.diagnostics
-        return document.diagnostics if reading.foreign else gather_diagnostics(self.context, self.errors)
+        return document.diagnostics if reading.foreign else gather_diagnostics(self.context)
 
     @cached
     def context(self) -> Context:
@@ -137,11 +137,6 @@ class ConfigFile:
         if words:
             self.workspace.note("{}: {}".format(self.name, words))
         return Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc)
-
-    @cached
-    def errors(self) -> tuple[Diagnostic, ...]:
-        """Return the errors beside those of reading."""
-        return tuple(find_errors(self.context))
 
     def find_diagnostics_of_json(self) -> tuple[Diagnostic, ...]:
         if self.layers is None:
@@ -175,7 +170,7 @@ class ConfigFile:
             return read_plan(self.contents, self.layers or (), self.name, self.flavour)
         self.require_model()
         self.require_whole()
-        return expand_context(self.context, self.errors, self.settings)
+        return expand_context(self.context, self.settings)
 
     @property
     def resolver(self) -> Resolver:
