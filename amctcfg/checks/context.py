@@ -20,8 +20,8 @@ from ..resolve.resolver import DOCUMENTED, Resolver, Rules, Tier
 if TYPE_CHECKING:
     from ..diagnostics.diagnostic import Severity
 
-# Repeated fields of blocks, and their names.
-OVERRIDES = (("override_layer_types", "layer_type"), ("override_layer_configs", "layer_name"))
+# Repeated fields of blocks, and the field of each that names what it is for.
+OVERRIDES = {"override_layer_types": "layer_type", "override_layer_configs": "layer_name"}
 
 # How many names are tried as patterns, of what length, with how many stars: more would take long.
 MOST_PATTERNS, LONGEST_PATTERN, MOST_STARS = 30, 200, 4
@@ -89,10 +89,17 @@ class Context:
 
     def iter_entries(self, field: str) -> Iterator[tuple[Path, Any]]:
         """Iterate over the entries of a repeated field, each with its path; without those that could not be read."""
-        key = dict(OVERRIDES).get(field)
+        key = OVERRIDES.get(field)
         for index, entry in enumerate(getattr(self.config, field, ())):
             if entry is not None and (key is None or getattr(entry, key) is not None):
                 yield (field, index), entry
+
+    def iter_names(self, *fields: str) -> Iterator[tuple[Path, str]]:
+        """Iterate over the names in repeated fields, each with its path: entries, or what overrides are for."""
+        for field in fields:
+            key = OVERRIDES.get(field)
+            for path, entry in self.iter_entries(field):
+                yield (path, entry) if key is None else ((*path, key), getattr(entry, key))
 
     def is_whole(self, tiers: Sequence[Tier]) -> bool:
         return self.incomplete.isdisjoint(tier.path for tier in tiers)

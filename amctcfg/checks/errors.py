@@ -117,9 +117,7 @@ def note_other_model(config: Configuration, layers: Sequence[Layer]) -> str | No
 
 
 def check_type_names(context: Context) -> Iterator[Diagnostic]:
-    places = [*context.iter_entries("skip_layer_types")]
-    places += [((*path, "layer_type"), entry.layer_type) for path, entry in context.iter_entries(OF_TYPE)]
-    for path, name in places:
+    for path, name in context.iter_names("skip_layer_types", OF_TYPE):
         if name in context.flavour.quantizable_types:
             continue
         if name in context.by_type or name in context.flavour.types:

@@ -18,10 +18,9 @@ def check_skipped_overrides(context: Context) -> Iterator[Diagnostic]:
     """Report overrides of what is skipped; a run of them, as `condense` writes them, once."""
     resolver = context.resolver
     runs: list[tuple[Path, str, list[str]]] = []  # where a run begins, what skips its layers, and their names
-    for field, key in OVERRIDES:
+    for field in OVERRIDES:
         following = None
-        for path, entry in context.iter_entries(field):
-            name = getattr(entry, key)
+        for path, name in context.iter_names(field):
             layer = context.by_name.get(name) if field == OF_LAYER else None
             by = "skip_layers" if field == OF_LAYER and name in resolver.skipped_names else ""
             if (name if field == OF_TYPE else layer and layer.type) in resolver.skipped_types:
@@ -29,7 +28,7 @@ def check_skipped_overrides(context: Context) -> Iterator[Diagnostic]:
             if following == (path[1], by):
                 runs[-1][2].append(name)
             elif by:
-                runs.append(((*path, key), by, [name]))
+                runs.append((path, by, [name]))
             following = (int(path[1]) + 1, by) if by else None
     for path, by, found in runs:
         names = list(dict.fromkeys(found))

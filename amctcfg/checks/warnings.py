@@ -46,21 +46,13 @@ def gather_diagnostics(context: Context) -> tuple[Diagnostic, ...]:
 
 
 def check_placeholders(context: Context) -> Iterator[Diagnostic]:
-    for path, name in iter_names(context):
+    for path, name in context.iter_names("skip_layers", "skip_layer_types", "skip_fusion_layers", *OVERRIDES):
         if name in PLACEHOLDERS:
             message = "'{}' is the placeholder of the vendor's page".format(name)
             what = "layer type" if name == "Optype" else "layer"
             yield context.report(
                 WARNING, "placeholder", message, path, "write the name of a {} of the model".format(what)
             )
-
-
-def iter_names(context: Context) -> Iterator[tuple[Path, str]]:
-    for field in ("skip_layers", "skip_layer_types", "skip_fusion_layers"):
-        yield from context.iter_entries(field)
-    for field, key in OVERRIDES:
-        for path, entry in context.iter_entries(field):
-            yield (*path, key), getattr(entry, key)
 
 
 def check_fusion_off(context: Context) -> Iterator[Diagnostic]:
