@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, Iterator, Mapping
 
-from ..diagnostics.diagnostic import ConfigError, Diagnostic
+from ..diagnostics.diagnostic import ConfigError
 from ..messages.kinds import BOOL, FLOAT
 from ..resolve.effective import EffectiveConfig, Origin, values_of
 from ..resolve.json_reading import QuantConfig
@@ -79,24 +79,17 @@ def audit(
 def compare_json(plan: Plan, quant_config: Any) -> Iterator[Finding]:
     layers = tuple(effective.layer for effective in plan.values())
     read = QuantConfig(quant_config, layers, "<json>", plan.flavour)
-    wrong = [error for error in read.errors if not is_of_the_model(error)]  # a plan knows its supported layers only
+    wrong = [error for error in read.errors if error.code != "unknown-layer"]  # a plan knows its supported layers only
     if wrong:
         raise ConfigError(wrong, read.text)
-    for error in read.errors:
-        if error.path and len(error.path) == 1:
-            name = str(error.path[0])
-            entry = read.unknown[name].to_plain()
-            if isinstance(entry, dict) and entry.get("quant_enable") is True:
-                yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
+    for name, json in read.unknown.items():
+        entry = json.to_plain()
+        if isinstance(entry, dict) and entry.get("quant_enable") is True:
+            yield Finding(name, "quant_enable", False, Origin("unsupported", False), True)
     for change in compare_plans(plan, read.make_plan()):
         is_shown = change.layer is None or (change.field != "fuse" and change.layer in read.layers)
         if is_shown or change.field == "quant_enable":
             yield Finding(change.layer, change.field, change.before, change.before_origin, change.after)
-
-
-def is_of_the_model(error: Diagnostic) -> bool:
-    path = error.path or ()
-    return error.code == "unknown-layer" and (len(path) == 1 or path[0] == "skip_fusion_layers")
 
 
 def make_finding(effective: EffectiveConfig, field: str, asked: Any, done: Any) -> Finding:
