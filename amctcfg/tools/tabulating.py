@@ -10,7 +10,7 @@ from ..diagnostics.diagnostic import Diagnostic
 from ..diagnostics.words import format_value
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
-from ..resolve.effective import READ, EffectiveConfig, Origin, values_of
+from ..resolve.effective import READ, EffectiveConfig, Origin
 from ..resolve.plan import Plan
 from ..resolve.resolver import DEFAULT, Resolver, Rules
 from .explaining import Explanation, shorten_names
@@ -196,7 +196,7 @@ def find_scope(name: str) -> str:
 def compare_cells(effective: EffectiveConfig, usual: Resolver, old_plan: Plan | None) -> dict[str, Cell]:
     """Return the settings of a layer by dotted name, beside the defaults and what it had before."""
     old = None if old_plan is None else old_plan.get(effective.layer.name)
-    defaults = dict({"quant_enable": True, "fuse": True}, **values_of(usual.calibration_of(effective.layer)))
+    defaults = usual.merge(effective.layer).settings()
     before = {} if old is None else old.settings()
     cells = {}
     for field, origin in effective.origins.items():
