@@ -18,8 +18,9 @@ from amctcfg import GE, ONNX, PYTORCH, PYTORCH_9_0, TENSORFLOW, TF_ASCEND, Confi
 from amctcfg.documents.document import read_text
 from amctcfg.flavours import caffe, pytorch
 from amctcfg.flavours.json_layout import Constant, Layout, Value, Values
+from amctcfg.resolve.json_reading import QuantConfig
 from amctcfg.resolve.json_writing import layer_dict
-from amctcfg.tools.block_search import LowerBounds
+from amctcfg.tools.block_search import IMPOSSIBLE, BlockSearch
 
 from . import facts
 from .conftest import often, seldom, thorough
@@ -326,20 +327,21 @@ def test_expansion_is_read_back_and_condensed(name, data, rules):
 
 @pytest.mark.parametrize("name", ["tf-ascend", "onnx", "pytorch"])
 @given(st.data())
-def test_bounds_hide_no_common_block(name, data):
-    """Condensing tries fewer common blocks than there are, and comes to the answer of trying all of them."""
+def test_no_common_block_is_cheaper(name, data):
+    """Condensing comes to the cheapest of the common blocks that there are, and of those that cost the same to the first."""
     flavour = amctcfg.FLAVOURS[name]
     config, model = data.draw(expandable(flavour))
     written = amctcfg.expand(config, model).to_json()
-    found = []
-    for may_cost_less in (LowerBounds.may_cost_less, lambda *_: True):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(LowerBounds, "may_cost_less", may_cost_less)
-            try:
-                found.append(amctcfg.condense(written, model, flavour=flavour))
-            except ConfigError as error:
-                found.append(error.diagnostics)
-    assert found[0] == found[1]
+    search = BlockSearch(QuantConfig(written, tuple(model), "", flavour))
+    wanted = dict.fromkeys(block for counts in search.wanted.values() for block in counts)
+    blocks = [None, *(variant for block in wanted for variant in search.iter_common_variants(block))]
+    cheapest = min(blocks, key=search.cost_of)
+    try:
+        found = amctcfg.condense(written, model, flavour=flavour)
+    except ConfigError:
+        assert search.cost_of(cheapest) >= IMPOSSIBLE
+    else:
+        assert found.common_config == cheapest
 
 
 @each_flavour

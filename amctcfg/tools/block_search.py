@@ -34,10 +34,10 @@ Priced = Tuple[int, Optional[Message]]  # a type's block, or none, and what its 
 class BlockSearch:
     """The choice of a common block, under which each type decides for itself, by the cost of the layers that need their own."""
 
-    def __init__(self, read: QuantConfig, supported: list[Layer]) -> None:
+    def __init__(self, read: QuantConfig) -> None:
         self.read: QuantConfig = read
         self.flavour: Flavour = read.flavour
-        self.supported: list[Layer] = supported
+        self.supported: list[Layer] = list(filter(read.flavour.quantizes, read.known))
         self.block_class: type[Message] = read.block_class
         self.globals: dict[str, Any] = {
             key: read.messages.get(key, value)
@@ -46,7 +46,7 @@ class BlockSearch:
         }
         self.blocks: dict[str, Message] = {name: entry.block for name, entry in read.layers.items()}
         self.wanted: dict[Layer, Counter[Message]] = {}
-        for layer in supported:
+        for layer in self.supported:
             counts = self.wanted.setdefault(class_of(layer), Counter())
             if layer.name in self.blocks:
                 counts[self.blocks[layer.name]] += 1

@@ -68,14 +68,12 @@ def condense(
         >>> condense(expand(AMCTConfig(skip_layers=["a"]), layers).to_json(), layers).skip_layers
         ('a',)
     """
-    layers = tuple(layers)
-    read = QuantConfig(quant_config, layers, name, flavour)
-    errors = read.errors + ([] if read.errors else list(find_unsayable(read)))
+    read = QuantConfig(quant_config, tuple(layers), name, flavour)
+    errors = read.errors or list(find_unsayable(read))
     if errors:
         raise ConfigError(errors, read.text)
-    search = BlockSearch(read, [layer for layer in layers if read.flavour.quantizes(layer)])
-    config = search.find_best()
-    verify(config, read, layers)
+    config = BlockSearch(read).find_best()
+    verify(config, read)
     return config
 
 
@@ -100,11 +98,11 @@ def is_sayable(read: QuantConfig, name: str, value: Any) -> bool:
     return bool(path) and (not isinstance(path[-1].kind, Enum) or value in path[-1].kind.names)
 
 
-def verify(config: Configuration, read: QuantConfig, layers: tuple[Layer, ...]) -> None:
+def verify(config: Configuration, read: QuantConfig) -> None:
     whole = dataclasses.replace(config, **read.messages)
     for rules in ("documented", "toolkit"):
-        plan = expand(config, layers, rules, read.flavour)
-        if read.messages and plan.to_dict() != expand(whole, layers, rules, read.flavour).to_dict():
+        plan = expand(config, read.known, rules, read.flavour)
+        if read.messages and plan.to_dict() != expand(whole, read.known, rules, read.flavour).to_dict():
             raise AssertionError("condensing got tensors wrong; please report this")
         for key, value in plan.global_values.items():
             if key not in read.messages and read.globals.get(key, value) != value:
