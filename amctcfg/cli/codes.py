@@ -6,14 +6,11 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Iterator
 
-from ..checks.checking import check
 from ..diagnostics.codes import CODES, Code
-from ..diagnostics.diagnostic import ConfigError, Diagnostic, render
-from ..documents.settings import Settings
-from ..flavours import FLAVOURS
-from ..flavours.layer import Layer
-from ..resolve.json_reading import read_plan
+from ..diagnostics.diagnostic import Diagnostic, render
+from ..flavours.layer import Layer, Layers
 from ..workspace.failure import require_known
+from ..workspace.workspace import Model, Options, Workspace
 from .arguments import option
 from .console import Console
 from .reports import align
@@ -50,16 +47,11 @@ MORE_LAYERS: dict[str, tuple[Layer, ...]] = {
 def example_of(code: str) -> tuple[Diagnostic, ...]:
     """Return the diagnostics that the example of a code is for."""
     described = CODES[code]
-    flavour, layers = FLAVOURS[described.flavour], EXAMPLE_LAYERS[described.flavour]
-    if code == "invalid-json":
-        try:
-            read_plan(described.example, layers, "config.json")
-        except ConfigError as error:
-            return error.diagnostics
-    if code == "unused-ignore":
-        return tuple(Settings(described.example, "quant.cfg").find_unused(()))
-    model = (*layers, *MORE_LAYERS.get(code, ()))
-    return tuple(d for d in check(described.example, "quant.cfg", model, flavour=flavour) if d.code == code)
+    workspace = Workspace(Options(flavour=described.flavour, strict_warnings=True))
+    file = workspace.open_text(described.example, "config.json" if code == "invalid-json" else "quant.cfg")
+    layers = Layers((*EXAMPLE_LAYERS[described.flavour], *MORE_LAYERS.get(code, ())))
+    file.model = Model("", [], layers)
+    return tuple(diagnostic for diagnostic in file.check() if diagnostic.code == code)
 
 
 def run(arguments: Namespace, console: Console) -> None:
