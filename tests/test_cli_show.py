@@ -4,7 +4,9 @@
 import csv
 import io
 import json
+import os
 import re
+import sys
 
 import pytest
 from hypothesis import given
@@ -211,6 +213,22 @@ def test_at_most_as_wide_as_the_terminal(large, monkeypatch, cli, columns):
         assert max(map(len, text.splitlines())) <= columns
     monkeypatch.setenv("COLUMNS", str(columns))  # also where the output is no terminal
     assert max(map(len, cli("show", "large.cfg", "--graph", "large.csv").out.splitlines())) <= columns
+
+
+def test_as_wide_as_the_terminal_without_buffers(large, monkeypatch):
+    """Under PYTHONUNBUFFERED the stream that Python began with is detached from its descriptor."""
+    from amctcfg.cli import run
+
+    from .test_cli import Terminal
+
+    began = io.TextIOWrapper(io.BytesIO())
+    began.detach()
+    monkeypatch.setattr(sys, "__stdout__", began)
+    monkeypatch.setattr(os, "get_terminal_size", lambda *descriptor: os.terminal_size((150, 24)))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    out = Terminal()
+    run(["show", "large.cfg", "--graph", "large.csv", "--color", "never"], None, out, io.StringIO())
+    assert 80 < max(map(len, out.getvalue().splitlines())) <= 150
 
 
 def test_colours_of_tiers(folder, monkeypatch):

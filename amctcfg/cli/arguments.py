@@ -6,14 +6,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import math
-import os
 from typing import Any, NamedTuple, NoReturn
 
 from .. import __version__
 from ..diagnostics.suggestions import did_you_mean, find_nearest
 from ..documents.files import is_same_file
 from ..workspace.failure import require_known
-from .console import EXIT_FAILURE, Console, Failure
+from .console import EXIT_FAILURE, Console, Failure, find_columns
 
 EPILOG = "Exit status: 0 fine, 1 errors in the file, 2 wrong usage or unreadable file."
 
@@ -163,14 +162,7 @@ def options_of(name: str) -> tuple[Option, ...]:
 
 
 def make_formatter(prog: str) -> argparse.HelpFormatter:
-    """Make the help's formatter; argparse's own imports a slow module for the terminal's width."""
-    columns = os.environ.get("COLUMNS", "")
-    if not columns.isdigit():
-        try:
-            columns = str(os.get_terminal_size().columns)
-        except OSError:
-            columns = "80"
-    return argparse.HelpFormatter(prog, width=max(int(columns) - 2, 20))
+    return argparse.HelpFormatter(prog, width=max(find_columns() - 2, 20))
 
 
 class Parser(argparse.ArgumentParser):

@@ -53,11 +53,7 @@ class Console:
         return self.is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
     def measure_width(self, stream: Any) -> int | None:
-        if not self.is_terminal(stream):
-            return None
-        import shutil  # slow to import, and only needed on terminals
-
-        return shutil.get_terminal_size().columns
+        return find_columns() if self.is_terminal(stream) else None
 
     def write_result(self, text: str) -> None:
         """Write output for programs, or the content of a file, as it is."""
@@ -209,6 +205,17 @@ def format_duration(seconds: float) -> str:
     if minutes >= 60:
         return "{} h {} min".format(*divmod(minutes, 60))
     return "{} min {} s".format(minutes, rest) if minutes else "{} s".format(rest)
+
+
+def find_columns() -> int:
+    """Return the width of the terminal; `shutil` is slow to import, and asks a stream that Python may have detached."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size().columns or 80
+    except OSError:
+        return 80
 
 
 def open_standard_streams() -> tuple[Any, Any, Any]:
