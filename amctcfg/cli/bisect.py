@@ -203,9 +203,8 @@ class SearchReport:
     def note_resumed(self) -> None:
         if self.resumed:
             come = "1 verdict comes" if self.resumed == 1 else "{} verdicts come".format(self.resumed)
-            self.console.note(
-                "{} from {}; --reset starts over".format(come, self.folder.shown_path_of("journal.jsonl"))
-            )
+            path = self.folder.shown_path_of("journal.jsonl")
+            self.console.note("{} from {}; --reset starts over".format(come, path))
 
     def show_progress(self, candidate: Candidate, verdict: Verdict, running: int) -> None:
         best = self.search.best
@@ -260,9 +259,8 @@ class SearchReport:
         elif best.skip:
             path = self.folder.path_of(BEST_FILE)
             write(rewrite_head_paths(best.text, self.file.name, path), path)
-            self.console.write_lines(
-                [*self.list_needed(best, runs), "written to {}".format(self.folder.shown_path_of(BEST_FILE))]
-            )
+            written = "written to {}".format(self.folder.shown_path_of(BEST_FILE))
+            self.console.write_lines([*self.list_needed(best, runs), written])
         else:
             self.console.write_lines(["{} is good as it is: nothing has to be skipped".format(self.file.name)])
 

@@ -135,9 +135,8 @@ class Report:
         if self.format != "text":
             from .reports import FORMATS, WHOLE
 
-            self.console.write_result(
-                FORMATS[self.format](self.found if self.format in WHOLE else self.found[: self.most])
-            )
+            shown = self.found if self.format in WHOLE else self.found[: self.most]
+            self.console.write_result(FORMATS[self.format](shown))
         if self.arguments.statistics and not self.arguments.diff:
             for code, count in sorted(Counter(d.code for d in self.found).items(), key=lambda row: (-row[1], row[0])):
                 self.say("{:>6}  {}".format(count, code))

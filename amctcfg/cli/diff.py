@@ -43,11 +43,8 @@ def run(arguments: Namespace, console: Console) -> int:
     changes = diff(before.plan, after.plan)
     comparison = Comparison(changes, before, after, arguments.all)
     if arguments.format == "text":
-        console.write_result(
-            comparison.write_text(
-                console.measure_width(console.stdout) or UNLIMITED, console.has_colors(console.stdout)
-            )
-        )
+        width = console.measure_width(console.stdout) or UNLIMITED
+        console.write_result(comparison.write_text(width, console.has_colors(console.stdout)))
     else:
         console.write_result({"json": diff_json, "markdown": diff_markdown}[arguments.format](comparison))
     return EXIT_FINDINGS if changes or found else EXIT_OK
