@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Iterable, Sequence
 
 from .. import __version__
+from ..diagnostics.diagnostic import Diagnostic
 from ..diagnostics.words import dump_json, escape_controls
 from ..resolve.effective import Origin
 from .console import check_neutral
-
-if TYPE_CHECKING:
-    from ..diagnostics.diagnostic import Diagnostic
-
 
 FORMAT_VERSION = 1  # of the JSON reports
 

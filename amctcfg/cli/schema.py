@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from typing import Any, Container, Dict, Iterator
 
 from ..diagnostics.codes import CODES
 from ..diagnostics.diagnostic import ERROR, WARNING
 from ..diagnostics.source import Span
+from ..diagnostics.words import dump_json
 from ..flavours import FLAVOURS
 from ..messages.kinds import BOOL, STRING, Enum, Float
 from ..workspace.failure import require_known
@@ -30,7 +30,7 @@ def run(arguments: Namespace, console: Console) -> None:
     require_known(name, SCHEMAS, "schema of", "there are schemas of {}".format(", ".join(SCHEMAS)))
     title = "amctcfg {} --format json".format(name)
     found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **SCHEMAS[name]}
-    console.write_result(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    console.write_result(dump_json(found, indent=2) + "\n")
 
 
 TEXT: JsonSchema = {"type": "string"}
