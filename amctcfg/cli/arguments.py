@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import math
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from .. import __version__
@@ -161,10 +162,6 @@ def options_of(name: str) -> tuple[Option, ...]:
     return options
 
 
-def make_formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.HelpFormatter(prog, width=max(find_columns() - 2, 20))
-
-
 class Parser(argparse.ArgumentParser):
     """argparse on our streams, with the nearest option for one that is not there."""
 
@@ -230,8 +227,9 @@ def put_options_first(argv: list[str], parser: Parser) -> list[str]:
 
 def parser_of(name: str, console: Console) -> Parser:
     summary = COMMANDS[name][0].upper() + COMMANDS[name][1:] + "."
+    layout = partial(argparse.HelpFormatter, width=max(find_columns() - 2, 20))
     parser = Parser(
-        prog="amctcfg " + name, description=summary, epilog=EPILOG, formatter_class=make_formatter, allow_abbrev=False
+        prog="amctcfg " + name, description=summary, epilog=EPILOG, formatter_class=layout, allow_abbrev=False
     )
     parser.console = console
     parser.register("type", None, strip_mark)
