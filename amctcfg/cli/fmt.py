@@ -10,7 +10,7 @@ from ..tools.formatting import format as format_text
 from ..workspace.file import as_text
 from .arguments import CFGS, READING, flag
 from .console import EXIT_FAILURE, EXIT_FINDINGS, EXIT_OK, Console, Failure, find_status
-from .opening import open_workspace
+from .opening import open_workspace, show_errors
 
 OPTIONS = (
     CFGS,
@@ -40,9 +40,8 @@ def format_file(path: str, arguments: Namespace, console: Console) -> int:
         console.write_diagnostics(error.diagnostics, before)
         return EXIT_FINDINGS
     if arguments.strict_warnings:
-        found = open_workspace(arguments, console).open_text(contents, name).check()
-        console.write_diagnostics(found, before)
-        status = find_status(found, arguments)
+        file = open_workspace(arguments, console).open_text(contents, name)
+        status = find_status(show_errors(file, arguments, console), arguments)
     is_dry = arguments.check or arguments.diff
     if path == "-" and not is_dry:
         console.write_result(after)
