@@ -133,8 +133,8 @@ class Console:
     def show_progress(self, text: str) -> None:
         """Show on a terminal how far long work is; the next line replaces this one."""
         if self.shows_progress():
-            width = self.measure_width(self.stderr) or 1
-            self.stderr.write("\r\x1b[K{}".format(escape_controls(text)[: width - 1]))  # a second row would stay
+            shown = escape_controls(text)[: find_columns() - 1]  # a second row would stay
+            self.stderr.write("\r\x1b[K{}".format(shown))
             self.stderr.flush()
 
     def show_reading(self, path: str) -> None:
