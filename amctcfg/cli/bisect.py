@@ -19,7 +19,7 @@ from ..documents.files import replace, write
 from ..workspace.file import ConfigFile
 from .arguments import CFG, READING, SENSITIVITY, flag, option, read_finite_number
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, Console, Failure, check_separable, format_duration
-from .opening import open_workspace, read_scores, require_direction, require_tuning, rewrite_head_paths
+from .opening import open_workspace, read_scores, require_tuning, rewrite_head_paths
 from .simulate import count, simulating
 from .suggest import classify
 
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     file = open_workspace(arguments, console).open(arguments.config, needs_model=True)
     file.require_text()
-    scores = require_direction(read_scores(arguments, console), arguments) if arguments.scores else None
+    scores = read_scores(arguments, console, needs_direction=True) if arguments.scores else None
     if scores is not None:
         classify(scores, "the layers in " + arguments.scores, file, console)
     try:

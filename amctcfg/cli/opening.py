@@ -56,7 +56,7 @@ def require_tuning() -> Any:
     return tuning
 
 
-def read_scores(arguments: Namespace, console: Console) -> Scores:
+def read_scores(arguments: Namespace, console: Console, needs_direction: bool = False) -> Scores:
     """Read scores with the direction that options or the file give."""
     if arguments.low_is_sensitive and arguments.high_is_sensitive:
         raise Failure("--low-is-sensitive and --high-is-sensitive exclude each other")
@@ -67,11 +67,7 @@ def read_scores(arguments: Namespace, console: Console) -> Scores:
         scores.low_is_sensitive = arguments.low_is_sensitive
     elif scores.low_is_sensitive is not None:
         console.note("{} holds {}: low is sensitive".format(arguments.scores, scores.kind))
-    return scores
-
-
-def require_direction(scores: Scores, arguments: Namespace) -> Scores:
-    if scores.low_is_sensitive is None:
+    elif needs_direction:
         what = "{} does not show whether low or high scores are sensitive".format(arguments.scores)
         raise Failure(what + "; say --low-is-sensitive or --high-is-sensitive")
     return scores

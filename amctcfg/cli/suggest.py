@@ -13,7 +13,7 @@ from ..documents.selections import TERMS, parse_expression, select, write_expres
 from ..workspace.file import ConfigFile, as_text
 from .arguments import CFG, IN_PLACE, OUTPUT, READING, SENSITIVITY, option
 from .console import EXIT_FINDINGS, EXIT_OK, Console, Failure, check_neutral, check_separable
-from .opening import check_in_place, open_workspace, read_scores, require_direction, require_tuning, write_changed
+from .opening import check_in_place, open_workspace, read_scores, require_tuning, write_changed
 
 OPTIONS = (
     CFG,
@@ -164,9 +164,9 @@ def list_names(names: list[str], form: str) -> str:
 
 def by_score(arguments: Namespace, console: Console, file: ConfigFile) -> dict[str, str | None]:
     """Return the layers that the scores choose, the most sensitive first, each with its score."""
-    scores = read_scores(arguments, console)
+    scores = read_scores(arguments, console, needs_direction=arguments.worst is not None)
     if arguments.worst is not None:
-        order = require_tuning().scores.rank(require_direction(scores, arguments))
+        order = require_tuning().scores.rank(scores)
         known = [name for name in order if name in file.plan][: arguments.worst]
         chosen = order[: order.index(known[-1]) + 1] if known else []
     elif arguments.below is not None:
