@@ -48,8 +48,7 @@ def run(arguments: Namespace, console: Console) -> int:
     if arguments.format == "json":
         console.write_result(write_json(file=file.name, layers=[one.to_dict() for one in explained]))
     else:
-        for number, one in enumerate(explained):
-            console.write_result(("\n" if number else "") + one.write_text())
+        console.write_result("\n".join(one.write_text() for one in explained))
     return find_status(found, arguments)
 
 
