@@ -30,9 +30,8 @@ def run(arguments: Namespace, console: Console) -> int:
     plan = file.plan
     if arguments.json is not None:
         file.require_layout()
-    (json, json_name), (record, record_name) = (
-        (None, "") if path is None else console.read(path) for path in (arguments.json, arguments.record)
-    )
+    json, json_name = (None, "") if arguments.json is None else console.read(arguments.json)
+    record, record_name = (None, "") if arguments.record is None else console.read(arguments.record)
     try:
         findings = audit(plan, json, record)
     except ConfigError as error:

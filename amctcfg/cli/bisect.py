@@ -210,9 +210,8 @@ class SearchReport:
         best = self.search.best
         state = "none yet" if best is None else "{} skipped".format(len(best.skip))
         runs, expected = self.search.runs, max(self.search.expected, self.search.runs)
-        words = "run {} of about {}: {} skipped, {}; best so far: {}".format(
-            runs, expected, len(candidate.skip), self.describe(verdict), state
-        )
+        words = "run {} of about {}: {} skipped, {}; best so far: {}"
+        words = words.format(runs, expected, len(candidate.skip), self.describe(verdict), state)
         if running:
             words += "; {} running".format(running)
         if runs < expected:
