@@ -111,7 +111,10 @@ class Workspace:
         if rules not in (DOCUMENTED, TOOLKIT):
             raise Failure("{}: rules is '{}'; it has to be 'documented' or 'toolkit'".format(name, rules))
         file.rules = rules
-        file.soc = self.soc_of(file)
+        file.soc = own.get("soc") if self.options.soc is None else self.options.soc
+        if file.soc is not None and find_soc(file.soc) is None:
+            where = "{}: ".format(name) if self.options.soc is None else ""
+            raise Failure("{}there is no processor '{}'; names begin with {}".format(where, file.soc, ", ".join(SOCS)))
         file.flavour = self.flavour_of(file)
         if file.flavour.deprecated:
             self.note("{} is {}".format(file.flavour.title, file.flavour.deprecated))
@@ -128,13 +131,6 @@ class Workspace:
         own = FLAVOURS.get(file.settings.values.get("flavour", AUTO))
         file.flavour = self.wanted or own or choose_flavour(file)[0]
         return file
-
-    def soc_of(self, file: ConfigFile) -> str | None:
-        soc = file.settings.values.get("soc") if self.options.soc is None else self.options.soc
-        if soc is not None and find_soc(soc) is None:
-            where = "{}: ".format(file.name) if self.options.soc is None else ""
-            raise Failure("{}there is no processor '{}'; names begin with {}".format(where, soc, ", ".join(SOCS)))
-        return soc
 
     def flavour_of(self, file: ConfigFile) -> Flavour:
         """Return the flavour that options or head name, else the one that suits text and model best."""
