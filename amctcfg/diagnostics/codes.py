@@ -13,12 +13,12 @@ DIAGNOSTICS_PAGE = "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"
 
 
 class Code(NamedTuple):
-    """The meaning of a code; some errors are warnings under `strict=False`. example -- a text that has it."""
+    """The meaning of a code; some errors are warnings under `strict=False`."""
 
     severity: str
     summary: str
     cure: str
-    example: str = ""
+    example: str = ""  # a text that has it
     flavour: str = "tf-ascend"
 
 

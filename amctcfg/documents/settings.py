@@ -24,22 +24,16 @@ SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
 
 
 class Settings:
-    """The settings in the comments of a text.
-
-    Attributes:
-        values: Those of the head, which is the comments in front of the first field.
-        ignored: The codes that are left out, each with the number of a line, or None for everywhere, and its offsets.
-        paths: The offsets of the head's values that are paths.
-        diagnostics: Warnings about unknown settings.
-    """
+    """The settings in the comments of a text."""
 
     def __init__(self, text: str, name: str) -> None:
         self.source: Source = Source(text, name)
-        self.values: dict[str, str] = {}
+        self.values: dict[str, str] = {}  # those of the head, which is the comments in front of the first field
+        # The codes that are left out, each with the number of a line, or None for everywhere, and its offsets.
         self.ignored: list[tuple[str, int | None, int, int]] = []
         self.waiting: list[tuple[str, int, int]] = []  # codes that are left out of the field behind them
-        self.paths: list[tuple[int, int]] = []
-        self.diagnostics: list[Diagnostic] = []
+        self.paths: list[tuple[int, int]] = []  # the offsets of the head's values that are paths
+        self.diagnostics: list[Diagnostic] = []  # warnings about unknown settings
         if MARK in text:  # most files have none
             self.read(text)
 

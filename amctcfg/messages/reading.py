@@ -41,9 +41,8 @@ WARNING: Severity = "warning"
 class Reading:
     """A tree read as a message of a class.
 
-    config -- the message. Where something in the text has an error it is partial: an optional field that could not be read
-    is absent, and a required one or an element None. broken -- the paths of the errors. diagnostics -- all errors and
-    warnings, in order.
+    Where something in the text has an error, `config` is partial: an optional field that could not be read is absent, and
+    a required one or an element None.
 
     With `strict=False`, as the toolkit reads: the last of several scalars and the last member of a oneof win, messages
     given twice are merged, a missing name is empty and a missing block is an empty one; each such leniency is a warning.
@@ -55,8 +54,8 @@ class Reading:
         self.strict: bool = strict
         self.unknown: Unknown = unknown
         self.foreign: bool = False  # whether it is another kind of file altogether
-        self.broken: set[Path] = set()
-        self.diagnostics: list[Diagnostic] = []
+        self.broken: set[Path] = set()  # the paths of the errors
+        self.diagnostics: list[Diagnostic] = []  # all errors and warnings, in order
         # Blocks by their text, those without a diagnostic: files repeat them.
         self.blocks: dict[type[Message], dict[str, Any]] = defaultdict(dict)
         self.firsts: dict[Path, str] = {}

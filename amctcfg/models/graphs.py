@@ -13,36 +13,28 @@ from ..flavours.layer import MINOR_TYPES, Layer, Layers, Traits
 
 
 class Node(NamedTuple):
-    """A node, with the values that it reads and makes, and a look-up of its attributes.
-
-    hidden -- whether it stands for the argument of a function: not a layer, but filters pass. raw -- the node of the file.
-    """
+    """A node, with the values that it reads and makes, and a look-up of its attributes."""
 
     name: str
     type: str
     inputs: Sequence[str]
     outputs: Sequence[str]
     attribute: Callable[[str], Any] = lambda name: None
-    hidden: bool = False
-    raw: Any = None
+    hidden: bool = False  # whether it stands for the argument of a function: not a layer, but filters pass
+    raw: Any = None  # the node of the file
 
 
 class Examined(NamedTuple):
-    """A layer with what its file shows of it.
-
-    reason -- why it is not supported although its type is quantizable. note -- what is not known of it. certain -- whether
-    its name is. minor -- whether it is a constant, or a read of a variable or shape. sources -- the layers that it reads;
-    None where the file has no edges. node -- what it is called in the file; "" where it has no name.
-    """
+    """A layer with what its file shows of it."""
 
     layer: Layer
-    reason: str | None
-    note: str | None = None
-    certain: bool = True
+    reason: str | None  # why it is not supported although its type is quantizable
+    note: str | None = None  # what is not known of it
+    certain: bool = True  # whether its name is
     traits: Traits = Traits()
-    minor: bool = False
-    sources: tuple[str, ...] | None = None
-    node: str = ""
+    minor: bool = False  # whether it is a constant, or a read of a variable or shape
+    sources: tuple[str, ...] | None = None  # the layers that it reads; None where the file has no edges
+    node: str = ""  # what it is called in the file; "" where it has no name
 
 
 def with_traits(examined: Iterable[Examined], is_complete: bool = True) -> Layers:
@@ -78,18 +70,14 @@ class ValueOrigin(NamedTuple):
 
 
 class Graph:
-    """Nodes, and where their inputs come from.
+    """Nodes, and where their inputs come from."""
 
-    makers -- the node that makes a value. constants -- their shapes, as far as they are known. transparent -- the types of
-    nodes through which a weight may pass on its way from a constant.
-    """
-
-    transparent: tuple[str, ...] = ()
+    transparent: tuple[str, ...] = ()  # the types of nodes through which a weight may pass on its way from a constant
 
     def __init__(self, nodes: Iterable[Node], makers: Mapping[str, Node], constants: Mapping[str, Shape]) -> None:
         self.nodes: list[Node] = list(nodes)
-        self.makers: Mapping[str, Node] = makers
-        self.constants: Mapping[str, Shape] = constants
+        self.makers: Mapping[str, Node] = makers  # of values
+        self.constants: Mapping[str, Shape] = constants  # their shapes, as far as they are known
         self.origins: dict[str, ValueOrigin] = {}  # of the values that were followed
         self.constant: dict[str, bool] = {}  # of the values looked at: whether they are computed of constants alone
 

@@ -29,24 +29,18 @@ COUNTED = ("Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTransp
 
 
 class Module(NamedTuple):
-    """A module that a node computes.
+    """A module that a node computes."""
 
-    name -- "" for a functional call. certain -- whether the export keeps the name without doubt. weight -- where its weight
-    comes from, None where it has none that is constant. bias -- the value that is added, None where there is none. add --
-    the Add behind a MatMul that adds it. path -- out of the node's name; None where that is not a path. reason -- why it
-    can't be quantized although its type can. lacks -- as `Layer.lacks`.
-    """
-
-    name: str
+    name: str  # "" for a functional call
     type: str
     node: Node
-    certain: bool
-    weight: ValueOrigin | None
-    bias: str | None
-    add: Node | None
-    path: str | None
-    reason: str | None = None
-    lacks: tuple[str, ...] = ()
+    certain: bool  # whether the export keeps the name without doubt
+    weight: ValueOrigin | None  # where its weight comes from, None where it has none that is constant
+    bias: str | None  # the value that is added, None where there is none
+    add: Node | None  # the Add behind a MatMul that adds it
+    path: str | None  # out of the node's name; None where that is not a path
+    reason: str | None = None  # why it can't be quantized although its type can
+    lacks: tuple[str, ...] = ()  # as `Layer.lacks`
     traits: Traits = Traits()
 
 

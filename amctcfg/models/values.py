@@ -13,10 +13,7 @@ CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 
 class OnnxGraph(Graph):
-    """A graph of the reduced messages or of those of the package onnx. Its nodes may make several values.
-
-    readers -- the nodes that read a value. ranks -- of the values whose shape the model tells.
-    """
+    """A graph of the reduced messages or of those of the package onnx. Its nodes may make several values."""
 
     transparent: tuple[str, ...] = ("Identity", "Cast", "Reshape", "Transpose", "DequantizeLinear")
 
@@ -27,11 +24,11 @@ class OnnxGraph(Graph):
         ]
         makers = {value: node for node in nodes for value in node.outputs if value}
         super().__init__(nodes, makers, find_constant_shapes(graph))
-        self.readers: dict[str, list[Node]] = {}
+        self.readers: dict[str, list[Node]] = {}  # of values
         for node in nodes:
             for value in dict.fromkeys(node.inputs):
                 self.readers.setdefault(value, []).append(node)
-        self.ranks: dict[str, int] = {}
+        self.ranks: dict[str, int] = {}  # of the values whose shape the model tells
         for value in [*graph.input, *graph.value_info, *graph.output]:
             if value.type.tensor_type.HasField("shape"):
                 self.ranks[value.name] = len(value.type.tensor_type.shape.dim)
