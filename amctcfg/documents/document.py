@@ -8,7 +8,7 @@ import dataclasses
 from .._typing import TYPE_CHECKING, Generic, overload
 from ..flavours.flavour import require_flavour
 from ..flavours.tf_ascend import TF_ASCEND
-from ..messages.message import Message
+from ..messages.message import Message, list_lines
 from ..messages.reading import Reading
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import mark_offsets
@@ -273,12 +273,7 @@ def dumps(config: Message) -> str:
     """
     if not isinstance(config, Message):
         raise TypeError("dumps takes an AMCTConfig, not {}".format(type(config).__name__))
-    from ..messages.printing import print_message  # a program that only reads does without
-
-    lines: list[str] = []
-    print_message(config, "", lines)
-    lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*list_lines(config), ""])
 
 
 def dump(config: Message, file: Writable) -> None:

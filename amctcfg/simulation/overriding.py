@@ -14,8 +14,7 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 from ..documents.document import Document
 from ..flavours.common import Configuration
 from ..flavours.layer import Layer
-from ..messages.message import Message, construct
-from ..messages.printing import INDENT, print_message
+from ..messages.message import INDENT, Message, construct, list_lines
 from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, TOOLKIT, Resolver
 from ..textformat.tree import Field, elements_of, split
@@ -96,9 +95,7 @@ def make_entry(document: Document[Configuration], layer: Layer, block: Message) 
 
 
 def print_field(kind: type[Message], name: str, value: Any) -> str:
-    lines: list[str] = []
-    print_message(construct(kind, dict(kind.__schema__.blank, **{name: value})), "", lines)
-    return "\n".join(lines)
+    return "\n".join(list_lines(construct(kind, dict(kind.__schema__.blank, **{name: value}))))
 
 
 # ---------------------------------------------------------------- entries that are there

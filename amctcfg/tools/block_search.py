@@ -15,8 +15,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, SOFTEN, cascade_of, list_requirements, requirements_of
 from ..messages.field import Field
-from ..messages.message import Message, construct
-from ..messages.printing import print_message
+from ..messages.message import Message, construct, list_lines
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Groups, Resolver, Tier, member_in
@@ -237,9 +236,7 @@ class BlockSearch:
         return IMPOSSIBLE if written is None else BLOCK + 3 + self.count_lines(written)
 
     def count_lines(self, block: Message) -> int:
-        lines: list[str] = []
-        print_message(block, "", lines)
-        return 2 + len(lines)
+        return 2 + len(list_lines(block))
 
     # ------------------------------------------------------------ what blocks give
 

@@ -9,8 +9,7 @@ from ..flavours.flavour import Flavour
 from ..flavours.requirement import write_default
 from ..messages.field import Field
 from ..messages.kinds import Enum
-from ..messages.message import messages_of
-from ..messages.printing import INDENT
+from ..messages.message import INDENT, messages_of
 
 
 def write_proto(flavour: Flavour) -> str:
