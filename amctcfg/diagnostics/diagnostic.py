@@ -74,9 +74,9 @@ class ConfigError(ValueError):
         cls,
         code: str,
         message: str,
-        span: Span | None = None,
-        hint: str | None = None,
         name: str = "<string>",
+        hint: str | None = None,
+        span: Span | None = None,
         text: str | None = None,
         path: Path | None = None,
     ) -> ConfigError:

@@ -115,4 +115,4 @@ def make_encoding_error(before: str, message: str, name: str, hint: str = "save 
 
     span = Source(before, name).span(len(before), len(before))
     span = span._replace(end_column=span.end_column + 1)
-    return ConfigError.single("encoding", message, span, hint, name)
+    return ConfigError.single("encoding", message, name, hint, span)

@@ -63,7 +63,7 @@ def read(file: Readable) -> tuple[str | bytes, str]:
 
         message = "byte 0x{:02X} is not {}".format(error.object[error.start], error.encoding)
         hint = "open the file in binary mode, or save it as UTF-8"
-        raise ConfigError.single("encoding", message, hint=hint, name=name) from None
+        raise ConfigError.single("encoding", message, name, hint) from None
 
 
 def write(text: str, file: Writable, before: bytes | None = None) -> None:

@@ -126,7 +126,7 @@ def recognize_options(error: ConfigError) -> ConfigError:
     configuration = options.get("config_file", "").strip()
     hint = "the configuration is the file {}".format(quote_name(configuration)) if configuration else INSTEAD
     message = "this is a file with options of ATC (compression_optimize_conf)"
-    return ConfigError.single("foreign-family", message, span, hint, name, text, ("calibration",))
+    return ConfigError.single("foreign-family", message, name, hint, span, text, ("calibration",))
 
 
 @lru_cache(maxsize=512)  # a wrong file has the same names again and again

@@ -87,7 +87,7 @@ def read_whole_value(source: Source, offset: int) -> Json:
 def make_invalid_json_error(source: Source, failure: json.JSONDecodeError) -> ConfigError:
     span = source.span(failure.pos, min(failure.pos + 1, len(source.text)))
     message = "this is not JSON: {}".format(failure.msg)
-    return ConfigError.single("invalid-json", message, span, name=source.name, text=source.text)
+    return ConfigError.single("invalid-json", message, source.name, span=span, text=source.text)
 
 
 def skip_blanks(text: str, offset: int) -> int:

@@ -219,7 +219,7 @@ class Allowance:
 
     def __init__(self, size: int, name: str, message: str, hint: str | None = None) -> None:
         self.left: int = self.FIXED + self.PER_BYTE * size
-        self.error: ConfigError = make_graph_error("syntax", message, name, hint)
+        self.error: ConfigError = ConfigError.single("syntax", message, name, hint)
 
     def take(self, characters: int) -> None:
         """Take from what is left. Raises `ConfigError` where that is not enough."""
@@ -251,10 +251,6 @@ def require_constant(what: str, outside: str) -> Condition:
         return Assessment("its {} is not a constant: it comes from {}".format(what, words))
 
     return condition
-
-
-def make_graph_error(code: str, message: str, name: str, hint: str | None = None) -> ConfigError:
-    return ConfigError.single(code, message, hint=hint, name=name)
 
 
 # ---------------------------------------------------------------- messages, reduced to the fields that are read

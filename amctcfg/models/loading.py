@@ -8,6 +8,7 @@ import os
 import re
 from typing import Iterable
 
+from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, decode
 from ..diagnostics.words import quote_names
 from ..documents.files import PathLike, display_name, open_file
@@ -15,7 +16,7 @@ from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import MINOR_TYPES, Layers
 from ..flavours.onnx import ONNX
 from ..flavours.tf_ascend import TF_ASCEND
-from .graphs import Examined, make_graph_error, with_traits
+from .graphs import Examined, with_traits
 from .tables import read_table
 
 # An ONNX ModelProto begins with an IR version from 3 to 99, where a SavedModel has 1, and the tag of another field.
@@ -71,7 +72,7 @@ def examine_file(path: PathLike, flavour: Flavour | None = None) -> list[Examine
         inside = os.path.join(name, "saved_model.pb")
         if not os.path.isfile(inside):  # a pipe there would be waited for
             hint = "give the frozen graph itself; for a SavedModel, pass the folder with saved_model.pb. Or "
-            raise make_graph_error("syntax", "this folder holds no saved_model.pb", name, hint + tensorflow.FREEZE)
+            raise ConfigError.single("syntax", "this folder holds no saved_model.pb", name, hint + tensorflow.FREEZE)
         name = inside
     with open_file(name) as file:
         data = file.read()

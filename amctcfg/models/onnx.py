@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
+from ..diagnostics.diagnostic import ConfigError
 from ..flavours.flavour import Flavour
 from ..flavours.layer import MINOR_TYPES, Layer
 from .graphs import (
@@ -19,7 +20,6 @@ from .graphs import (
     Node,
     decode_message,
     examine,
-    make_graph_error,
     make_message_classes,
     name_sharers,
     require_constant,
@@ -60,7 +60,7 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     model = decode_message(make_message_classes("amctcfg_onnx", FIELDS)["ModelProto"], data)
     if model is None or not model.graph.node:
         hint = "is the file complete? It has to be an ONNX model with a graph"
-        raise make_graph_error("encoding", "this is not an ONNX model, or only a part of one", name, hint)
+        raise ConfigError.single("encoding", "this is not an ONNX model, or only a part of one", name, hint)
     values, is_exported = OnnxGraph(model.graph), flavour.graphs == "torch"
     outer = examine_modules(values, flavour) if is_exported else examine(values, flavour, CONDITIONS)
     allowance = Allowance(len(data), name, "its subgraphs have too many and too long names to be laid out")
@@ -74,7 +74,7 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     names: set[str] = set()
     for examined in found:
         if examined.layer.name in names:
-            raise make_graph_error(
+            raise ConfigError.single(
                 "duplicate-entry", "the node name '{}' occurs twice".format(examined.layer.name), name
             )
         names.add(examined.layer.name)

@@ -55,7 +55,7 @@ def read_layer(row: dict[str, Any], source: Source, span: Span) -> Layer:
 def make_row_error(
     source: Source, span: Span, message: str, code: str = "wrong-type", hint: str | None = None
 ) -> ConfigError:
-    return ConfigError.single(code, message, span, hint, source.name, source.text)
+    return ConfigError.single(code, message, source.name, hint, span, source.text)
 
 
 # ---------------------------------------------------------------- JSON

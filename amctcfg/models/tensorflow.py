@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Iterable, Iterator
 
+from ..diagnostics.diagnostic import ConfigError
 from ..flavours.flavour import Flavour, require_flavour
 from ..flavours.layer import Layers, Traits
 from ..flavours.tf_ascend import TF_ASCEND
@@ -22,7 +23,6 @@ from .graphs import (
     Shape,
     decode_message,
     examine,
-    make_graph_error,
     make_message_classes,
     require_constant,
     with_traits,
@@ -65,7 +65,7 @@ class TensorFlowGraph(Graph):
         makers: dict[str, Node] = {}
         for node in nodes:
             if makers.setdefault(node.name, node) is not node:
-                raise make_graph_error("duplicate-entry", "the node name '{}' occurs twice".format(node.name), name)
+                raise ConfigError.single("duplicate-entry", "the node name '{}' occurs twice".format(node.name), name)
         constants = {name: node.attribute("value") for name, node in makers.items() if node.type == "Const"}
         super().__init__(makers.values(), makers, constants)
 
@@ -244,11 +244,11 @@ def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     Raises `ConfigError` for anything else, named where it is recognised, and `ImportError` without protobuf.
     """
     if not data:
-        raise make_graph_error("syntax", "the file is empty", name, "is it complete?")
+        raise ConfigError.single("syntax", "the file is empty", name, "is it complete?")
     for offset, signature, what, cure in SIGNATURES:
         # A TensorFlow Lite file begins with an offset that is a multiple of 4, a GraphDef with 0x0A.
         if data.startswith(signature, offset) and not (offset and data[0] % 4):
-            raise make_graph_error("encoding", "this is {}, not a frozen TensorFlow graph".format(what), name, cure)
+            raise ConfigError.single("encoding", "this is {}, not a frozen TensorFlow graph".format(what), name, cure)
     graph = decode_graph(data, name)
     if graph is not None:
         nodes = list(read_nodes(graph))
@@ -258,7 +258,7 @@ def read_tensorflow(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
     if saved is not None and any(meta.graph_def.node for meta in saved.meta_graphs):
         return examine_nodes(inline_functions(saved.meta_graphs[0].graph_def, name, len(data)), name, flavour)
     hint = "is it complete? A model is a frozen graph (a binary GraphDef), an ONNX model, or a table of layers (.csv, .json)"
-    raise make_graph_error("encoding", "this is not a TensorFlow graph, or only a part of one", name, hint)
+    raise ConfigError.single("encoding", "this is not a TensorFlow graph, or only a part of one", name, hint)
 
 
 def decode_graph(data: bytes, name: str) -> Any:
@@ -277,11 +277,11 @@ def parse_text_graph(data: bytes, name: str, graph: Any) -> Any:
         text_format.Parse(data.decode("utf-8"), graph, allow_unknown_field=True)
     except (text_format.ParseError, UnicodeDecodeError) as error:
         message = "this is not a GraphDef in text format: {}".format(error)
-        raise make_graph_error("syntax", message, name, FREEZE) from None
+        raise ConfigError.single("syntax", message, name, FREEZE) from None
     except RecursionError:
-        raise make_graph_error("syntax", "this is nested too deeply for a GraphDef", name, FREEZE) from None
+        raise ConfigError.single("syntax", "this is nested too deeply for a GraphDef", name, FREEZE) from None
     if not graph.node:
-        raise make_graph_error("syntax", "the graph has no nodes", name, "is it complete?")
+        raise ConfigError.single("syntax", "the graph has no nodes", name, "is it complete?")
     return graph
 
 

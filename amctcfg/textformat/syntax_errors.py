@@ -74,7 +74,7 @@ def make_syntax_error(source: Source, offset: int, states: Sequence[int], values
     stuck = find_stuck(source.text, offset, states)
     causes = (explain(source.text, stuck) for explain in (explain_character, explain_string, explain_number))
     message, start, end, hint = next(filter(None, causes), None) or explain_token(source, stuck, opened)
-    return ConfigError.single("syntax", message, source.span(start, end), hint, source.name, source.text)
+    return ConfigError.single("syntax", message, source.name, hint, source.span(start, end), source.text)
 
 
 def shift_symbol(states: Sequence[int], group: int) -> list[int] | None:

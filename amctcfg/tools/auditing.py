@@ -129,7 +129,7 @@ def read_record(text: str | bytes) -> dict[str, LayerRecord]:
 def record_error(tree: Tree, field: Any, message: str) -> ConfigError:
     span = tree.source.span(field[2], field[2] + len(field[0] or "{"))
     hint = "is it the toolkit's record file?"
-    return ConfigError.single("syntax", message, span, hint, tree.source.name, tree.source.text)
+    return ConfigError.single("syntax", message, tree.source.name, hint, span, tree.source.text)
 
 
 def read_layer_record(fields: Any) -> LayerRecord:

@@ -77,7 +77,7 @@ def load_scores(path: PathLike, column: str | None = None) -> Scores:
 
 
 def make_error(message: str, name: str, hint: str | None = None) -> ConfigError:
-    return ConfigError.single("wrong-type", message, hint=hint, name=name)
+    return ConfigError.single("wrong-type", message, name, hint)
 
 
 def check_pairs(pairs: Any, name: str) -> dict[str, float]:
