@@ -16,6 +16,7 @@ COMMA = re.compile(r"[ \t\r\n]*(?:(,)[ \t\r\n]*)?")
 # An object of which no member's object holds another one, as the entry of a layer is.
 FLAT_OBJECT = re.compile(r"\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 
+INVALID_JSON = "invalid-json"  # the code of errors, unless the JSON is a table of layers
 DEEPEST_JSON = 50
 LONGEST_NUMBER = 400  # digits
 
@@ -62,7 +63,7 @@ def parse_json(text: str | bytes, name: str) -> tuple[Source, Json]:
     value = read_whole_value(source, offset)
     end = skip_blanks(source.text, value.end)
     if end < len(source.text):
-        raise make_invalid_json_error(source, json.JSONDecodeError("expected the end of the file", source.text, end))
+        raise make_json_error(source, end, "this is not JSON: expected the end of the file")
     return source, value
 
 
@@ -76,18 +77,17 @@ def parse_json_sequence(text: str | bytes, name: str) -> Iterator[Any]:
         offset = skip_blanks(source.text, value.end)
 
 
-def read_whole_value(source: Source, offset: int) -> Json:
+def read_whole_value(source: Source, offset: int, code: str = INVALID_JSON) -> Json:
     """Read the value behind the blanks at an offset. Raises `ConfigError`."""
     try:
         return read_value(source.text, skip_blanks(source.text, offset), 0)
     except json.JSONDecodeError as failure:
-        raise make_invalid_json_error(source, failure) from None
+        raise make_json_error(source, failure.pos, "this is not JSON: {}".format(failure.msg), code) from None
 
 
-def make_invalid_json_error(source: Source, failure: json.JSONDecodeError) -> ConfigError:
-    span = source.span(failure.pos, min(failure.pos + 1, len(source.text)))
-    message = "this is not JSON: {}".format(failure.msg)
-    return ConfigError.single("invalid-json", message, source.name, span=span, text=source.text)
+def make_json_error(source: Source, offset: int, message: str, code: str = INVALID_JSON) -> ConfigError:
+    span = source.span(offset, min(offset + 1, len(source.text)))
+    return ConfigError.single(code, message, source.name, None, span, source.text)
 
 
 def skip_blanks(text: str, offset: int) -> int:

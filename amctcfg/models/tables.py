@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import Any, Dict, Iterable, Iterator, Mapping, Sequence, Tuple
@@ -12,7 +11,7 @@ from ..diagnostics.diagnostic import ConfigError
 from ..diagnostics.source import Source, Span, decode
 from ..diagnostics.words import dump_json, shorten
 from ..documents.files import PathLike, display_name, write
-from ..documents.json_tree import read_value, skip_blanks
+from ..documents.json_tree import make_json_error, read_whole_value, skip_blanks
 from ..flavours.layer import Layer
 
 COLUMNS = ("name", "type", "supported", "lacks", "notes")  # the notes are for people; they are not read
@@ -65,25 +64,18 @@ def read_json_rows(source: Source) -> Iterator[TableRow]:
     text = source.text
     start = skip_blanks(text, 0)
     if text[start : start + 1] != "[":
-        raise make_json_error(source, start, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]')
-    try:
-        table = read_value(text, start, 0)
-    except json.JSONDecodeError as failure:
-        raise make_json_error(source, failure.pos, "this is not JSON: {}".format(failure.msg)) from None
+        raise make_json_error(source, start, 'a table of layers is a list: [{"name": ..., "type": ...}, ...]', "syntax")
+    table = read_whole_value(source, start, "syntax")
     rest = skip_blanks(text, table.end)
     if rest < len(text):
-        raise make_json_error(source, rest, "expected the end of the file")
+        raise make_json_error(source, rest, "expected the end of the file", "syntax")
     for row in table.value:
         if not row.is_object:
-            raise make_json_error(source, row.start, 'a layer is an object: {"name": ..., "type": ...}')
+            raise make_json_error(source, row.start, 'a layer is an object: {"name": ..., "type": ...}', "syntax")
         twice = next((key for key, entry in row.value.items() if entry.repeated), None)
         if twice is not None:
-            raise make_json_error(source, row.start, "a layer has two '{}'".format(twice))
+            raise make_json_error(source, row.start, "a layer has two '{}'".format(twice), "syntax")
         yield row.to_plain(), source.span(row.start, row.end)
-
-
-def make_json_error(source: Source, position: int, message: str) -> ConfigError:
-    return make_row_error(source, source.span(position, min(position + 1, len(source.text))), message, "syntax")
 
 
 def layers_to_json(layers: Iterable[Layer], notes: Mapping[str, list[str]] | None = None) -> str:
