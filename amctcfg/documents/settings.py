@@ -115,8 +115,6 @@ class Settings:
 
     def without_ignored(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Return the diagnostics that no comment leaves out, and those about the settings themselves."""
-        if not self.ignored and not self.diagnostics:
-            return tuple(found)
         from ..diagnostics.diagnostic import sort_key_of
 
         ignored = {(code, line) for code, line, _, _ in self.ignored}
