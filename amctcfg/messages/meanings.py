@@ -29,11 +29,7 @@ def read_module_meanings(module: str) -> dict[str, dict[str, str]]:
         if isinstance(node, ast.ClassDef):
             inside = found.setdefault(node.name, {})
             for field, below in zip(node.body, node.body[1:]):
-                if (
-                    isinstance(field, ast.AnnAssign)
-                    and isinstance(field.target, ast.Name)
-                    and isinstance(below, ast.Expr)
-                ):
-                    text = ast.literal_eval(below.value)
-                    inside[field.target.id] = " ".join(str(text).split())
+                if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
+                    target: Any = field.target  # a name, as in any class of fields
+                    inside[target.id] = " ".join(ast.literal_eval(below.value).split())
     return found
