@@ -160,7 +160,6 @@ def list_candidates(value: float, digits: int) -> tuple[float, ...]:
     text = "%.*e" % (digits - 1, value)
     if "x1.0000000000000p" not in value.hex():
         return (float(text),)
-    mantissa, _, exponent = text.partition("e")
-    point = mantissa.find(".")
-    scale = int(exponent) - (0 if point < 0 else len(mantissa) - point - 1)
-    return float(text), float("%de%d" % (int(mantissa.replace(".", "")) + (1 if value > 0 else -1), scale))
+    mantissa, exponent = text.replace(".", "").split("e")
+    above = int(mantissa) + (1 if value > 0 else -1)
+    return float(text), float("%de%d" % (above, int(exponent) - (digits - 1)))
