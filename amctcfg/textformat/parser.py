@@ -26,10 +26,7 @@ COLLECTIONS: dict[str, Any] = {
     "message_list": MessageList,
 }
 
-
-@lru_cache(maxsize=4)
-def compile_scanner(pattern: str) -> Any:
-    return re.compile(pattern)
+compile_scanner: Any = lru_cache(maxsize=4)(re.compile)
 
 
 def _pickle_tree(tree: Tree) -> Any:

@@ -231,8 +231,7 @@ class Tree:
         Returns:
             The span, None for messages and lists.
         """
-        _, value, _, end = field
-        return self.source.span(end - len(value), end) if isinstance(value, str) else None
+        return self.source.span(*mark_offsets(field)) if isinstance(field[1], str) else None
 
 
 def elements_of(field: Field) -> Sequence[Field]:
