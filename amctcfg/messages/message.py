@@ -42,12 +42,10 @@ class Schema:
         self.required: tuple[str, ...] = tuple(n for n, f in fields.items() if f.label == REQUIRED)
         self.repeated: tuple[str, ...] = tuple(n for n, f in fields.items() if f.label == REPEATED)
         self.blank: dict[str, Any] = {n: () if f.label == REPEATED else None for n, f in fields.items()}
-        oneofs: dict[str, list[str]] = {}
+        self.oneofs: dict[str, list[str]] = {}  # the members of each
         for name, field in fields.items():
             if field.oneof is not None:
-                oneofs.setdefault(field.oneof, []).append(name)
-        # The members of each oneof; one alone excludes nothing.
-        self.oneofs: tuple[list[str], ...] = tuple(members for members in oneofs.values() if len(members) > 1)
+                self.oneofs.setdefault(field.oneof, []).append(name)
         self.only_optional: bool = not self.required and not self.repeated
         self.ranged: tuple[Field, ...] = tuple(f for f in fields.values() if f.within is not None)
         self.unique: tuple[Field, ...] = tuple(f for f in fields.values() if f.unique is not None)
@@ -151,7 +149,7 @@ def find_problems(cls: type[Message], values: Mapping[str, Any], in_range: bool 
     """
     schema = cls.__schema__
     found: list[Problem] = []
-    for members in schema.oneofs:
+    for members in schema.oneofs.values():
         given = [name for name in members if name in values]
         if len(given) > 1:
             message = "{} and {} exclude each other".format(", ".join(given[:-1]), given[-1])
