@@ -136,14 +136,12 @@ def parse_tree(text: str | bytes, name: str) -> Tree:
 
 def read_head_flavour(text: str) -> Flavour:
     """Return the flavour that the head of a text names; TF-Ascend where it names none."""
-    if "flavour=" in text:
-        from ..flavours import FLAVOURS
-        from .settings import Settings
+    if "flavour=" not in text:  # the common case
+        return TF_ASCEND
+    from ..flavours import FLAVOURS
+    from .settings import Settings
 
-        name = Settings(text, "").values.get("flavour", "")
-        if name in FLAVOURS:
-            return FLAVOURS[name]
-    return TF_ASCEND
+    return FLAVOURS.get(Settings(text, "").values.get("flavour", ""), TF_ASCEND)
 
 
 def read_tree(tree: Tree, strict: bool, flavour: Flavour) -> tuple[Document[Configuration], Reading]:
