@@ -11,15 +11,14 @@ from ..flavours.common import Configuration
 from ..flavours.layer import Layer, Layers
 from ..flavours.requirement import ERROR as IS_ERROR
 from ..flavours.requirement import SOFTEN, WHERE_USED, Occurrence, find_occurrences
-from ..messages.message import Message
-from ..messages.sharing import by_identity
+from ..messages.message import Message, by_identity
 from ..resolve.resolver import OF_LAYER, OF_TYPE, TOOLKIT
 from ..textformat.literals import unescape_each
 from .context import Check, Context
 
 if TYPE_CHECKING:
     from ..diagnostics.diagnostic import Severity
-    from ..messages.sharing import IdentityCache
+    from ..messages.message import IdentityCache
 
 
 def find_errors(context: Context) -> tuple[Diagnostic, ...]:

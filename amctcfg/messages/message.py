@@ -16,9 +16,14 @@ from .._typing import TYPE_CHECKING, NamedTuple, dataclass_transform
 from .field import FACTS, OPTIONAL, REPEATED, REQUIRED, Field, required
 
 if TYPE_CHECKING:
-    from typing import Any, ClassVar, Iterable, Iterator, Mapping, TypeVar
+    from typing import Any, Callable, ClassVar, Dict, Hashable, Iterable, Iterator, Mapping, Tuple, TypeVar
 
     M = TypeVar("M", bound="Message")
+    V = TypeVar("V")
+
+    # What was worked out, by the identity of a message and whatever else counts; with the message itself, which has to
+    # live as long: another object could have its identity otherwise.
+    IdentityCache = Dict[Tuple[Hashable, ...], Tuple[Any, V]]
 
 INDENT = "  "
 
@@ -201,6 +206,19 @@ def list_lines(message: Message, indent: str = "") -> list[str]:
             else:
                 lines.append("{}{}: {}".format(indent, name, field.kind.format(element)))
     return lines
+
+
+def by_identity(cache: IdentityCache[V], block: Any, more: Hashable, make: Callable[..., V], *arguments: Any) -> V:
+    """Return what is cached for a message and whatever else counts, or make it of the arguments.
+
+    Reading makes one object of messages that are written alike, and files repeat theirs; so what is worked out for one
+    counts for thousands, and to look one up by its identity costs less than by its values. Caches rely on that for speed,
+    never for what they answer: two equal messages that are two objects are worked out twice.
+    """
+    found = cache.get((id(block), more))
+    if found is None:
+        found = cache[id(block), more] = (block, make(*arguments))
+    return found[1]
 
 
 def messages_of(root: type[Message]) -> list[type[Message]]:

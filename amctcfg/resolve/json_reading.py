@@ -17,8 +17,7 @@ from ..flavours.layer import Layer
 from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE, cascade_of, requirements_of
 from ..flavours.tf_ascend import TF_ASCEND
 from ..messages.field import REPEATED, Field
-from ..messages.message import Message, construct, find_problems
-from ..messages.sharing import by_identity
+from ..messages.message import Message, by_identity, construct, find_problems
 from .effective import READ, EffectiveConfig, Origin, Origins, values_of
 from .json_cursor import Cursor, has_constants, number_in
 from .json_writing import VERSION
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, Mapping, Optional
 
     from ..flavours.json_layout import Items
-    from ..messages.sharing import IdentityCache
+    from ..messages.message import IdentityCache
     from .effective import TierName
 
     Places = Dict[str, Optional[Cursor]]  # of values, by dotted name; None where nothing is written

@@ -9,14 +9,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping
 
 from ..flavours.json_layout import Layout
-from ..messages.message import Message, construct
-from ..messages.sharing import by_identity
+from ..messages.message import Message, by_identity, construct
 from .effective import EffectiveConfig
 from .resolver import Resolver, member_in
 
 if TYPE_CHECKING:
     from ..flavours.json_layout import Items
-    from ..messages.sharing import IdentityCache
+    from ..messages.message import IdentityCache
 
     Template = Callable[[Message], str]  # writes a layer with this block
 

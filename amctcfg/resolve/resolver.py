@@ -26,14 +26,13 @@ from ..flavours.requirement import (
     requirements_of,
 )
 from ..messages.field import Field
-from ..messages.message import Message, construct
-from ..messages.sharing import by_identity
+from ..messages.message import Message, by_identity, construct
 from .effective import SWITCHES, EffectiveConfig, Origin, Origins
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    from ..messages.sharing import IdentityCache
+    from ..messages.message import IdentityCache
     from .effective import TierName
 
     Rules = Literal["documented", "toolkit"]
