@@ -20,6 +20,7 @@ KEYS = ("graph", "flavour", "rules", "soc", "ignore")
 
 # A comment with settings (a selection is compared with the model instead), another one, or a part of a field.
 COMMENT_OR_PART = r"#+[^\S\n]*{}(?![^\S\n]*where=)([^\n]*)|#[^\n]*|{}|[^\s#\"'][^#\"']*".format(MARK, STRING_OR_REST)
+TO_NEXT_PART = r"(?:\s|#[^\n]*\n)*(?=[^\s#])"
 SETTING = r"""([^\s=]+)=("[^"]*"|[^\s]*)|(\S+)"""
 
 
@@ -31,7 +32,6 @@ class Settings:
         self.values: dict[str, str] = {}  # those of the head, which is the comments in front of the first field
         # The codes that are left out, each with the number of a line, or None for everywhere, and its offsets.
         self.ignored: list[tuple[str, int | None, int, int]] = []
-        self.waiting: list[tuple[str, int, int]] = []  # codes that are left out of the field behind them
         self.paths: list[tuple[int, int]] = []  # the offsets of the head's values that are paths
         self.diagnostics: list[Diagnostic] = []  # warnings about unknown settings
         if MARK in text:  # most files have none
@@ -40,39 +40,32 @@ class Settings:
     def read(self, text: str) -> None:
         head = True
         begin = 1 if text.startswith("\ufeff") else 0  # an error of its own
+        behind = 0  # where the field behind a comment begins
         for match in re.compile(COMMENT_OR_PART).finditer(text, begin):
             if not match[0].startswith("#"):
                 head = False
-                self.ignore_waiting(match.start())
             elif match[1] is not None:
+                in_front = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+                if behind < match.end():
+                    between = re.compile(TO_NEXT_PART).match(text, match.end())
+                    behind = between.end() if between else len(text)
+                field = match.start() if in_front.strip() else behind
+                line = None if head else self.source.span(field, field).line if field < len(text) else -1
                 for setting in re.compile(SETTING).finditer(text, *match.span(1)):
                     if setting[0] in KEYS or setting[0].startswith("="):
                         self.report("a setting has no blanks around its '='", setting, "such as graph=frozen.pb")
                         break
-                    self.read_setting(setting, head)
-                in_front = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-                if in_front.strip():  # the field of its own line, then
-                    self.ignore_waiting(match.start())
-        self.ignore_waiting(None)
+                    self.read_setting(setting, line)
 
-    def ignore_waiting(self, offset: int | None) -> None:
-        """Leave the codes that wait for a field out of its line; out of none, where no field follows."""
-        if self.waiting:
-            line = -1 if offset is None else self.source.span(offset, offset).line
-            self.ignored += [(code, line, start, end) for code, start, end in self.waiting]
-            self.waiting = []
-
-    def read_setting(self, match: re.Match[str], head: bool) -> None:
+    def read_setting(self, match: re.Match[str], line: int | None) -> None:
+        """Read a setting in the head, or one about a line: that of the field beside or below it, -1 where there is none."""
         key, value, bare = match.groups()
         value = (value or "").strip('"')
         if key == "ignore":
             for code in filter(None, value.split(",")):
-                if head:
-                    self.ignored.append((code, None, *match.span()))
-                else:
-                    self.waiting.append((code, *match.span()))
+                self.ignored.append((code, line, *match.span()))
                 self.check_code(code, match)
-        elif key in KEYS and head:
+        elif key in KEYS and line is None:
             self.values[key] = value
             if key == "graph":
                 self.paths.append(match.span(2))
