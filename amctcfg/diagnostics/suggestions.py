@@ -110,9 +110,7 @@ class NameIndex:
             shared = sum([weight for part, weight in weights.items() if part in own])
             if shared >= self.CLOSE * total:
                 scored.append((shared - 0.05 * (self.own_weights[index] - shared), index))
-        if not scored:
-            return []
-        best = max(scored)[0]
+        best = max(scored, default=(0, 0))[0]
         close = [(not self.is_preferred(self.known[i]), -score, i) for score, i in scored if score >= 0.8 * best]
         return [self.known[index] for _, _, index in sorted(close)[:MOST_SUGGESTED]]
 
@@ -135,14 +133,12 @@ class NameIndex:
         """Return the known word that is meant by an unknown one; numbers are what they are."""
         if word in self.counts or word.isdigit():
             return word
-        if word not in self.corrected:
-            if len(self.corrected) >= self.MOST_CORRECTED:
-                return word
+        if word not in self.corrected and len(self.corrected) < self.MOST_CORRECTED:
             import difflib  # only where there is a mistake
 
             known = [other for other in self.initials.get(word[0], ()) if abs(len(other) - len(word)) <= 2]
             self.corrected[word] = (difflib.get_close_matches(word, known, 1, 0.7) or [word])[0]
-        return self.corrected[word]
+        return self.corrected.get(word, word)
 
 
 def add(groups: dict[str, list[Any]], key: str, name: Any) -> None:
