@@ -70,10 +70,8 @@ def decode(text: str | bytes, name: str) -> str:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            code = ord(text[error.start])
-            raise make_encoding_error(
-                text[: error.start], "U+{:04X} is half a character (a surrogate)".format(code), name
-            )
+            message = "U+{:04X} is half a character (a surrogate)".format(ord(text[error.start]))
+            raise make_encoding_error(text[: error.start], message, name)
         return text
     if not isinstance(text, (bytes, bytearray, memoryview)):
         raise TypeError("text has to be str or bytes, not {}".format(type(text).__name__))
