@@ -110,7 +110,8 @@ class Reading:
             name, raw, _, _ = element
             spec = specs.get(name)
             if spec is None:
-                self.report_unknown_field(cls, element, path)
+                code, message, hint, replacement = self.unknown(cls, name)
+                self.report(code, message, name_offsets(element), (*path, name), hint, replacement)
             elif spec.label == REPEATED:
                 self.extend(spec, values.setdefault(name, []), element, path)
             else:
@@ -221,10 +222,6 @@ class Reading:
             self.broken.add(path)
         span, name = self.tree.source.span(*offsets), self.tree.source.name
         self.diagnostics.append(Diagnostic(severity, code, message, span, path, hint or None, name, replacement))
-
-    def report_unknown_field(self, cls: type[Message], field: TreeField, path: Path) -> None:
-        code, message, hint, replacement = self.unknown(cls, field[0])
-        self.report(code, message, name_offsets(field), (*path, field[0]), hint, replacement)
 
     def word_first_place(self, fields: Any, path: Path) -> str:
         """Say where a field stands that is given again."""
