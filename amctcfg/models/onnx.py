@@ -72,12 +72,10 @@ def read_onnx(data: bytes, name: str, flavour: Flavour) -> list[Examined]:
         for inner, kind in iter_inner_nodes(node, examined.layer.name, allowance):
             found.append(Examined(Layer(inner, kind, False), None, minor=kind in MINOR_TYPES))
     names: set[str] = set()
-    for examined in found:
-        if examined.layer.name in names:
-            raise ConfigError.single(
-                "duplicate-entry", "the node name '{}' occurs twice".format(examined.layer.name), name
-            )
-        names.add(examined.layer.name)
+    for layer in (examined.layer for examined in found):
+        if layer.name in names:
+            raise ConfigError.single("duplicate-entry", "the node name '{}' occurs twice".format(layer.name), name)
+        names.add(layer.name)
     return found
 
 

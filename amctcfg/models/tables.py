@@ -125,9 +125,8 @@ def read_csv_rows(source: Source) -> Iterator[TableRow]:
                 row["lacks"] = row["lacks"].split()
             yield row, place
     except csv.Error as error:
-        raise make_row_error(
-            source, find_line_span(source, line), "this is not CSV: {}".format(error), "syntax"
-        ) from None
+        place = find_line_span(source, line)
+        raise make_row_error(source, place, "this is not CSV: {}".format(error), "syntax") from None
     if header is None:
         raise make_row_error(source, source.span(0, 0), "the file is empty", "syntax", "its first line is 'name,type'")
 
