@@ -101,9 +101,6 @@ class Float(Kind[float]):
         except OverflowError:  # an int beyond every float
             return INFINITY if value > 0 else -INFINITY
 
-    def format(self, value: float) -> str:
-        return repr(value)
-
     def word_mismatch(self, name: str, raw: str) -> Wording:
         return word_not_a_number(self, "a decimal number", name, raw)
 
