@@ -111,6 +111,5 @@ def raise_binary(data: bytes, name: str) -> None:
 def make_encoding_error(before: str, message: str, name: str, hint: str = "save the file as UTF-8") -> ConfigError:
     from .diagnostic import ConfigError
 
-    span = Source(before, name).span(len(before), len(before))
-    span = span._replace(end_column=span.end_column + 1)
+    span = Source(before, name).span(len(before), len(before) + 1)
     return ConfigError.single("encoding", message, name, hint, span)
