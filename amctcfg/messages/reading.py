@@ -50,7 +50,6 @@ class Reading:
 
     def __init__(self, tree: Tree, root: type[Message], strict: bool, unknown: Unknown) -> None:
         self.tree: Tree = tree
-        self.text: str = tree.source.text
         self.strict: bool = strict
         self.unknown: Unknown = unknown
         self.foreign: bool = False  # whether it is another kind of file altogether
@@ -60,7 +59,7 @@ class Reading:
         self.blocks: dict[type[Message], dict[str, Any]] = defaultdict(dict)
         self.firsts: dict[Path, str] = {}
         self.in_force: bool = True  # false in a member of a oneof that another one replaces
-        end = len(self.text)
+        end = len(tree.source.text)
         self.config: Any = self._read_shared_message(root, (None, tree.fields, end, end), ())
         self.diagnostics.sort(key=lambda d: d.span or ())
 
@@ -71,7 +70,7 @@ class Reading:
         if type(field[1]) is str:
             text, message = field[1], self._read_simple_message(cls, field[1])
         else:
-            text = self.text[field[2] : field[3]]
+            text = self.tree.source.text[field[2] : field[3]]
             message = self.blocks[cls].get(text)
         if message is None:
             reported = len(self.diagnostics)
