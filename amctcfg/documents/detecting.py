@@ -52,11 +52,8 @@ def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> tuple[Flavour, ...]:
 
 def find_misfits(tree: Tree, flavour: Flavour, known: set[str]) -> tuple[int, bool, int, int]:
     """Return the evidence against a flavour, the weightiest first: fields, the head, the model's types, the text's."""
-    own = flavour.quantizable_types | set(flavour.types)
-    slips = {name.lower() for name in TF_ASCEND.types}
-    wrong = {
-        name for name in iter_types(tree) if name not in own and not (flavour is TF_ASCEND and name.lower() in slips)
-    }
+    slips = {name.lower() for name in TF_ASCEND.types} if flavour is TF_ASCEND else set()
+    wrong = {name for name in iter_types(tree) if name not in flavour.types and name.lower() not in slips}
     fields = sum(1 for _ in iter_unknown_fields(tree, flavour))
     return fields, proto_of(tree) not in ("", flavour.proto), -len(known & flavour.quantizable_types), len(wrong)
 
