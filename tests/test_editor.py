@@ -599,6 +599,14 @@ def analysed(text):
     return Analysis(Text(text), "quant.cfg", EditorWorkspace(Options(), print, print))
 
 
+def test_a_string_that_is_being_typed_may_have_an_escape_of_no_code_point():
+    for escape in (r"\U00110000", r"\UFFFFFFFF", r"\ud800"):
+        analysis = analysed('do_fusion: true skip_layers: "{}"'.format(escape))
+        assert len(encode_tokens(analysis)["data"]) == 4 * 5
+        assert list_symbols(analysis)[1]["detail"] == '"{}"'.format(escape)
+        assert [node.text for node in analysis.outline.strings] == [escape + '"']
+
+
 def long_line(size):
     analysis = analysed("skip_layers: [{}]".format(", ".join('"卷{}"'.format(n) for n in range(size))))
     return lambda: (list_symbols(analysis), encode_tokens(analysis, 0, 10**9))

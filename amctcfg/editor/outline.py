@@ -64,7 +64,7 @@ class OutlineNode:
             return None
         try:
             return unescape(self.value).decode("utf-8", "replace")
-        except ValueError:
+        except (ValueError, OverflowError):  # an escape of no code point
             return self.value[1:]
 
 
