@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Iterator, NamedTuple
+from collections import deque
+from typing import Any, Iterable, Iterator
 
 from ..documents.document import parse_tree
 from ..documents.files import display_name
@@ -21,7 +22,7 @@ DEEPEST_INDENT = 80  # blanks: a text that is nested n times must not get n * n 
 
 DISABLE = re.compile(r"# *txtpbfmt: *disable\b")
 
-COMMENT_OR_OPENING = re.compile(COMMENT + r"|[{<\[]")
+COMMENT_OR_OPENING = re.compile(COMMENT + r"|([{<\[])")
 BLANKS_AND_SEPARATORS = re.compile("(?:{}|[,;])*".format(BLANK_IN_LINE))
 EMPTY_LINE = re.compile("\n{}*\n".format(BLANK_IN_LINE))
 STRING_OR_COMMENT = re.compile("{}|({})".format(STRING, COMMENT))
@@ -54,19 +55,33 @@ def format(  # noqa: A001  # the name of the contract
         }
     """
     name = display_name(name)
-    layout = Layout(parse_tree(text, name))
-    if layout.is_disabled():
-        return layout.text
-    result = layout.write_text()
-    if content_of(Layout(parse_tree(result, name))) != content_of(layout):  # never write what means something else
+    tree = parse_tree(text, name)
+    if is_disabled(tree):
+        return tree.source.text
+    result = Layout(tree).write_text()
+    if content_of(parse_tree(result, name)) != content_of(tree):  # never write what means something else
         raise AssertionError("formatting {} would change it; please report this".format(name))
     return result
 
 
-def content_of(layout: Layout) -> list[Any]:
+def find_comments(text: str) -> Iterator[tuple[int, str]]:
+    """Find the comments of a text, each with its offset."""
+    for match in STRING_OR_COMMENT.finditer(text):
+        if match[1]:
+            yield match.start(), match[1].rstrip()
+
+
+def is_disabled(tree: Tree) -> bool:
+    """Return whether one of the comments in front of the first field asks to leave the text alone."""
+    text = tree.source.text
+    head = text[: tree.fields[2]] if tree.fields else text
+    return any(DISABLE.match(comment) for _, comment in find_comments(head))
+
+
+def content_of(tree: Tree) -> list[Any]:
     """Return what a text holds: its comments; names, brackets, and the values of the literals, level by level."""
-    found: list[Any] = sorted(comment.text for comment in layout.comments)
-    pending: list[Iterable[Any]] = [layout.tree.fields]
+    found: list[Any] = sorted(comment for _, comment in find_comments(tree.source.text))
+    pending: list[Iterable[Any]] = [tree.fields]
     for inside in pending:  # which grows on the way
         for name, value, _, _ in split(inside):
             if not isinstance(value, str):
@@ -78,11 +93,6 @@ def content_of(layout: Layout) -> list[Any]:
                 found.append((name, split_literals(value)))
         found.append("}")
     return found
-
-
-class Comment(NamedTuple):
-    offset: int
-    text: str
 
 
 Steps = Iterator[Any]  # of a walk: the walks through what is inside
@@ -97,9 +107,7 @@ class Layout:
     def __init__(self, tree: Tree) -> None:
         self.tree: Tree = tree
         self.text: str = tree.source.text
-        found = (match for match in STRING_OR_COMMENT.finditer(self.text) if match.group(1))
-        self.comments: list[Comment] = [Comment(match.start(), match.group(1).rstrip()) for match in found]
-        self.next: int = 0  # the first comment that is not written yet
+        self.comments: deque[tuple[int, str]] = deque(find_comments(self.text))  # that are not written yet
         self.last: int | None = None  # the offset behind what was written last; None behind an opening bracket
         self.lines: list[str] = []
 
@@ -113,11 +121,6 @@ class Layout:
                 walks.append(inner)
         ending = find_ending(self.text, self.text.find("\n") + 1)
         return "".join([line + ending for line in self.lines])
-
-    def is_disabled(self) -> bool:
-        """Return whether one of the comments in front of the first field asks to leave the text alone."""
-        first = self.tree.fields[2] if self.tree.fields else len(self.text)
-        return any(DISABLE.match(comment.text) for comment in self.comments if comment.offset < first)
 
     def write_fields(self, fields: Iterable[Any], indent: str, end: int, comma: str = "") -> Steps:
         """Write the fields of a message, or the elements of a list, which have commas between them."""
@@ -150,8 +153,10 @@ class Layout:
 
     def write_inside(self, field: Field, indent: str, behind: str) -> Steps:
         """Write a message, or a list, on one line if it fits."""
-        name, value, _, end = field
-        opening = self.find_opening(field, indent)
+        name, value, start, end = field
+        brackets = COMMENT_OR_OPENING.finditer(self.text, start + len(name or ""))
+        opening = next(match.start() for match in brackets if match[1])
+        self.write_comments(opening, indent, inside=True)
         left, right, comma = (": [", "]", ",") if isinstance(value, ListValue) else (" {", "}", "")
         head = indent + (name + left if name else left.strip())
         if comma and not self.has_comment_before(end):
@@ -167,27 +172,20 @@ class Layout:
         yield self.write_fields(value, deeper, end - 1, comma)
         self.write(indent + right + behind, end)
 
-    def find_opening(self, field: Field, indent: str) -> int:
-        """Return the offset of a value's bracket; the comments in front of it are written."""
-        name, _, start, _ = field
-        for match in COMMENT_OR_OPENING.finditer(self.text, start + len(name or "")):
-            if match.group()[0] != "#":
-                self.write_comments(match.start(), indent, inside=True)
-                return match.start()
-        raise AssertionError("a message and a list have brackets")
-
     def has_comment_before(self, offset: int) -> bool:
-        return self.next < len(self.comments) and self.comments[self.next].offset < offset
+        return bool(self.comments) and self.comments[0][0] < offset
 
     def write_comments(self, end: int, indent: str, inside: bool = False) -> None:
         """Write the comments in front of an offset, each on a line of its own."""
         while self.has_comment_before(end):
-            comment = self.comments[self.next]
-            self.next += 1
             if not inside:
-                self.write_gap(comment.offset)
-            self.lines.append(indent + comment.text)
-            self.last = comment.offset + len(comment.text)
+                self.write_gap(self.comments[0][0])
+            self.lines.append(indent + self.take_comment())
+
+    def take_comment(self) -> str:
+        offset, comment = self.comments.popleft()
+        self.last = offset + len(comment)
+        return comment
 
     def write_gap(self, offset: int) -> None:
         """Write an empty line for those in front of an offset, but not behind an opening bracket."""
@@ -198,12 +196,9 @@ class Layout:
     def write(self, line: str, end: int) -> None:
         """Write a line for what ends at an offset, with the comment that stands behind it on the same line."""
         self.last = end
-        if self.next < len(self.comments):
-            comment = self.comments[self.next]
-            if BLANKS_AND_SEPARATORS.match(self.text, end).end() == comment.offset:  # type: ignore[union-attr]
-                line += INDENT + comment.text
-                self.last = comment.offset + len(comment.text)
-                self.next += 1
+        behind = BLANKS_AND_SEPARATORS.match(self.text, end).end()  # type: ignore[union-attr]  # it may be empty
+        if self.has_comment_before(behind + 1):
+            line += INDENT + self.take_comment()
         self.lines.append(line)
 
 
