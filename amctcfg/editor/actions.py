@@ -10,7 +10,7 @@ from ..messages.kinds import STRING
 from ..resolve.resolver import OF_LAYER, OF_TYPE
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import split
-from ..tools.edits import Edit, join_edits, order_edits, remove_field, skip, unskip
+from ..tools.edits import Edit, join_edits, remove_field, skip, unskip
 from ..tools.fixing import FixableText, combine_edits, find_fixes, fix_syntax, fix_text
 from ..tools.formatting import format as formatted
 from .analysis import Analysis, diagnostic_of
@@ -42,8 +42,7 @@ def is_wanted(kind: str, only: list[str] | None) -> bool:
 
 
 def make_action(title: str, kind: str, analysis: Analysis, edits: Any, **more: Any) -> dict[str, Any]:
-    ordered = order_edits(edits, len(analysis.text.text))  # the protocol, too, has none that overlap
-    changes = {analysis.uri: [analysis.text.edit(edit) for edit in ordered]}
+    changes = {analysis.uri: [analysis.text.edit(edit) for edit in edits]}
     return dict({"title": title, "kind": kind, "edit": {"changes": changes}}, **more)
 
 

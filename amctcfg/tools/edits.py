@@ -31,16 +31,6 @@ class Edit(NamedTuple):
     text: str = ""
 
 
-def order_edits(edits: Iterable[Edit], length: int) -> list[Edit]:
-    """Sort the edits of a text of some length. Raises `ValueError` for edits that overlap or leave the text."""
-    ordered, done = sorted(edits, key=lambda edit: (edit.start, edit.end)), 0
-    for edit in ordered:
-        if not done <= edit.start <= edit.end <= length:
-            raise ValueError("{} begins before {}, or ends outside the text".format(edit, done))
-        done = edit.end
-    return ordered
-
-
 def join_edits(edits: Iterable[Edit]) -> list[Edit]:
     """Join removals that overlap or follow each other; of other edits that overlap keep the first."""
     joined: list[Edit] = []
@@ -54,9 +44,14 @@ def join_edits(edits: Iterable[Edit]) -> list[Edit]:
 
 
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:
-    """Make all edits; where the end of a text without a final newline goes, so does the newline in front of it."""
+    """Make all edits; where the end of a text without a final newline goes, so does the newline in front of it.
+
+    Raises `ValueError` for edits that overlap or leave the text.
+    """
     pieces, done = [], 0
-    for edit in order_edits(edits, len(text)):
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        if not done <= edit.start <= edit.end <= len(text):
+            raise ValueError("{} begins before {}, or ends outside the text".format(edit, done))
         pieces += [text[done : edit.start], edit.text]
         done = edit.end
     result = "".join([*pieces, text[done:]])
