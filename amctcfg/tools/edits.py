@@ -195,13 +195,11 @@ def insert_lines(text: str, offset: int, lines: Sequence[str]) -> str:
 
 def end_of_entries(tree: Tree) -> int:
     """Return the offset behind the line of the last entry, or of a field that goes on there; the end where there is none."""
-    text, fields = tree.source.text, list(split(tree.fields))
-    ends = [field[3] for field in fields if field[0] == SKIP_LAYERS]
-    end = find_line_end(text, skip_separator(text, ends[-1])) if ends else len(text)
-    for _, _, start, behind in fields:
-        if start < end < skip_separator(text, behind):
+    text, end = tree.source.text, 0
+    for name, _, start, behind in split(tree.fields):
+        if name == SKIP_LAYERS or start < end < skip_separator(text, behind):
             end = find_line_end(text, skip_separator(text, behind))
-    return min(end + 1, len(text))
+    return min(end + 1, len(text)) if end else len(text)
 
 
 def find_line_end(text: str, offset: int) -> int:
