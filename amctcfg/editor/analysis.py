@@ -15,14 +15,14 @@ from ..documents.document import Document, read_tree
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer, Layers
 from ..resolve.resolver import Resolver
+from ..tools.fixing import REMOVABLE
 from ..workspace.failure import Failure
 from ..workspace.file import ConfigFile, cached
 from ..workspace.workspace import Model, Options, Workspace
 from .outline import Outline
 from .text import Text
 
-UNNECESSARY = 1  # a tag
-FADED = ("redundant-override", "unused-override", "ignored-override")
+UNNECESSARY = 1  # a tag: editors show in pale what could as well be deleted
 
 LARGE = 4 << 20  # bytes of a model that is read in the background
 
@@ -173,6 +173,6 @@ def diagnostic_of(analysis: Analysis, diagnostic: Diagnostic) -> dict[str, Any]:
         "source": "amctcfg",
         "message": message,
     }
-    if diagnostic.code in FADED:
+    if diagnostic.code in REMOVABLE:
         found["tags"] = [UNNECESSARY]
     return found
