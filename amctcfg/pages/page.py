@@ -12,7 +12,7 @@ from ..diagnostics.diagnostic import Diagnostic, count_found, render
 from ..tools.tabulating import Row, View
 from .script import SCRIPT
 from .style import COLOURS, NARROW, PAGE, TABLE
-from .table import TIERS, HtmlTable, escape_html
+from .table import TIERS, Html, HtmlTable, put, write_heading
 
 # What the rows can be narrowed to: a class of rows, its words, and the colour that it explains.
 FILTERS = (
@@ -55,7 +55,7 @@ def write_page(view: View) -> str:
         ),
         '<meta name=viewport content="width=device-width,initial-scale=1">',
         '<link rel=icon href="data:,">',  # or the browser asks for one
-        "<title>{}: what each layer gets</title>".format(escape_html(view.plan.name)),
+        put("<title>{}: what each layer gets</title>", view.plan.name),
         "<style>{}</style></head><body>".format(style),
     ]
     return "\n".join([*head, *filter(None, body)])
@@ -104,24 +104,22 @@ def classes_of(row: Row, warnings: set[tuple[Any, ...]]) -> list[str]:
 
 def write_header(view: View, writer: HtmlTable, counts: Mapping[str, int]) -> Iterator[str]:
     table = writer.table
-    before = "{} → ".format(escape_html(view.against)) if view.against else ""
-    yield "<header><h1>{}{}</h1>".format(before, escape_html(view.plan.name))
-    yield "<p class=dim>{}; read as {}, {} rules</p></header>".format(
-        escape_html(view.model), escape_html(view.plan.flavour.name), escape_html(view.rules)
-    )
+    before = put("{} → ", view.against) if view.against else ""
+    yield put("<header><h1>{}{}</h1>", before, view.plan.name)
+    yield put("<p class=dim>{}; read as {}, {} rules</p></header>", view.model, view.plan.flavour.name, view.rules)
     always = ("quantized", "skipped", "changed") if table.has_before else ("quantized", "skipped")
     states = [(words, counts[name]) for name, words, _ in FILTERS[:STATES] if counts[name] or name in always]
     figures = [("layers", len(table.rows)), *states]
     if table.borders is not None:
         figures.append(("borders between quantized and float", table.borders))
-    pairs = ["<div><dt>{}</dt><dd>{:,}</dd></div>".format(escape_html(words), number) for words, number in figures]
+    pairs = [put("<div><dt>{}</dt><dd>{}</dd></div>", words, "{:,}".format(number)) for words, number in figures]
     yield "<section><dl class=figures>{}</dl>".format("".join(pairs))
-    yield from ("<p>{}".format(escape_html(note)) for note in view.notes)
+    yield from (put("<p>{}", note) for note in view.notes)
     if table.has_scores:
         yield write_worst(writer)
     if view.warnings:
         found = Counter(d.code for d in view.warnings).most_common()
-        codes = ", ".join("{} {}".format(number, escape_html(code)) for code, number in found)
+        codes = ", ".join(put("{} {}", number, code) for code, number in found)
         yield "<p><a href=#diagnostics>{}</a>: {}".format(count_found(view.warnings), codes)
 
 
@@ -140,19 +138,18 @@ def write_picture(writer: HtmlTable) -> str:
     logarithm = "; on the scale -log10(1 - score)" if scale.is_logarithmic else ""
     marks = [("key", "quantized")] + ([("key off", "not quantized")] if dots[False] else [])
     key = " ".join("<span class=mark><b class='{}'></b>{}</span>".format(*mark) for mark in marks)
-    return (
+    return put(
         "<figure{}><svg viewBox='0 0 {} 100' preserveAspectRatio=none role=img aria-label='{}'>"
         "<path class=pointer /><path class=dots d='{}'/><path class='dots off' d='{}'/></svg>"
-        "<figcaption><span>{}{}</span>{}</figcaption></figure>"
-    ).format(
+        "<figcaption><span>{}{}</span>{}</figcaption></figure>",
         " class=many" if len(table.rows) > CROWDED else "",
         len(table.rows),
-        escape_html(words),
+        words,
         "".join(dots[True]),
         "".join(dots[False]),
-        escape_html(words),
+        words,
         logarithm,
-        key,
+        Html(key),
     )
 
 
@@ -162,8 +159,8 @@ def write_worst(writer: HtmlTable) -> str:
     for row in table.sort_worst_first(table.rows)[:3]:
         if row.score is not None:
             name = row.layer.name
-            found.append("<a href=#r{}>{}</a> {}".format(numbers[name], escape_html(name), writer.scores[row.score]))
-    return "<p>Worst by {}: {}".format(escape_html(table.score), ", ".join(found))
+            found.append(put("<a href=#r{}>{}</a> {}", numbers[name], name, writer.scores[row.score]))
+    return put("<p>Worst by {}: {}", table.score, Html(", ".join(found)))
 
 
 def write_tools(writer: HtmlTable, rows: list[tuple[Row, list[str]]], counts: Mapping[str, int]) -> Iterator[str]:
@@ -171,10 +168,7 @@ def write_tools(writer: HtmlTable, rows: list[tuple[Row, list[str]]], counts: Ma
     yield "<div class=tools role=search>"
     yield "<input id=search class=script type=search placeholder='search: conv, *layer4*' aria-label='search by name or type'>"
     yield "<select id=order class='script narrow' aria-label='sort by'><option value=-1>model order</option>"
-    yield "".join(
-        "<option value={}>by {}</option>".format(at, escape_html(label))
-        for at, label in enumerate(writer.list_headings())
-    )
+    yield "".join(put("<option value={}>by {}</option>", *pair) for pair in enumerate(writer.list_headings()))
     yield "</select>"
     for name, words, colour in FILTERS:
         if counts[name] and not (counts[name] == len(rows) and not colour):
@@ -191,9 +185,7 @@ def write_table(writer: HtmlTable, rows: list[tuple[Row, list[str]]]) -> Iterato
     head = []
     for at, label in enumerate(writer.list_headings()):
         first = " data-first={}".format(worst) if writer.table.has_scores and at == 4 else ""
-        head.append(
-            "<th scope=col{}><button type=button>{}</button>".format(first, escape_html(label).replace("_", "_<wbr>"))
-        )
+        head.append(put("<th scope=col{}><button type=button>{}</button>", first, write_heading(label)))
     yield "<table class=amctcfg id=layers><thead><tr>{}<tbody>".format("".join(head))
     for number, (row, classes) in enumerate(rows, 1):
         yield "".join(writer.write_row(row, number, " ".join(classes)))
@@ -209,18 +201,16 @@ def write_rest(view: View, explanations: Iterable[str]) -> Iterator[str]:
             groups.setdefault(diagnostic.code, []).append(diagnostic)
         for code, group in groups.items():
             quiet = " class=quiet" if len(view.warnings) > FEW else ""
-            yield "<details open{}><summary>{} {}</summary><pre>{}</pre></details>".format(
-                quiet, len(group), escape_html(code), "\n".join(map(escape_html, render(group, view.text).split("\n")))
-            )
+            lines = Html("\n".join(put("{}", line) for line in render(group, view.text).split("\n")))
+            template = "<details open{}><summary>{} {}</summary><pre>{}</pre></details>"
+            yield put(template, quiet, len(group), code, lines)
         yield "</section>"
     if explanations:
         yield "<section><details open class=quiet><summary>Where the values come from</summary><ol id=why>"
         yield from ("<li id=e{}>{}".format(number, words) for number, words in enumerate(explanations, 1))
         yield "</ol></details></section>"
     if view.text is not None:
-        yield "<section><h2 id=configuration>{}</h2><ol class=text>".format(escape_html(view.plan.name))
-        lines = view.text.split("\n")
-        yield from (
-            "<li id=L{}>{}".format(number, escape_html(line.rstrip("\r"))) for number, line in enumerate(lines, 1)
-        )
+        yield put("<section><h2 id=configuration>{}</h2><ol class=text>", view.plan.name)
+        for number, line in enumerate(view.text.split("\n"), 1):
+            yield put("<li id=L{}>{}", number, line.rstrip("\r"))
         yield "</ol></section>"

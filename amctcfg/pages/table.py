@@ -41,8 +41,20 @@ TIERS = {
 }
 
 
-def escape_html(words: str) -> str:
-    return escape(escape_controls(words))
+class Html(str):
+    """Words that are HTML already."""
+
+    __slots__ = ()
+
+
+def put(template: str, *parts: Any) -> Html:
+    """Put parts into a piece of HTML; what is not HTML itself is escaped."""
+    return Html(template.format(*(p if isinstance(p, Html) else escape(escape_controls(str(p))) for p in parts)))
+
+
+def write_heading(label: str) -> Html:
+    """Write the heading of a column, which may be broken behind each `_`."""
+    return Html(put("{}", label).replace("_", "_<wbr>"))
 
 
 class Scale:
@@ -89,20 +101,18 @@ class HtmlTable:
     def write_row(self, row: Row, number: int, classes: str = "") -> Iterator[str]:
         attributes = " id=r{} data-k={}".format(number, self.grouping_key_of(row)) if self.is_page else ""
         attributes += " class='{}'".format(classes) if classes else ""
-        yield "<tr{}><th scope=row>{}<td>{}".format(attributes, name_html(row.layer.name), escape_html(row.layer.type))
+        yield put("<tr{}><th scope=row>{}<td>{}", Html(attributes), name_html(row.layer.name), row.layer.type)
         if not row.cells:  # its reason may be long, and there is nothing else to say
-            score = (
-                "" if row.score is None else " ({} {})".format(escape_html(self.table.score), self.scores[row.score])
-            )
+            score = "" if row.score is None else put(" ({} {})", self.table.score, self.scores[row.score])
             width = len(self.list_headings()) - 2
-            yield "<td colspan={}><span class=u>{}</span>{}</tr>".format(width, escape_html(row.state), score)
+            yield put("<td colspan={}><span class=u>{}</span>{}</tr>", width, row.state, score)
             return
         yield from self.write_state(row)
         if self.table.has_scores:
             yield self.write_score(row)
         for label in self.table.extras:
             value = row.extras.get(label)
-            yield "<td class=x>" + ("" if value is None else escape_html(show_value(value)))
+            yield put("<td class=x>{}", "" if value is None else show_value(value))
         for field in self.columns:
             cell = row.cells.get(field)
             yield "<td>" if cell is None else "<td>" + self.write_cell(row, field, cell)
@@ -114,55 +124,50 @@ class HtmlTable:
         if enabled.is_changed and not row.is_refused:
             words = "{} → {}".format("quantized" if enabled.before else "not quantized", words)
         if row.is_refused:
-            yield "<td><span class=r>{}</span>".format(escape_html(words))
+            yield put("<td><span class=r>{}</span>", words)
         elif row.is_quantized and not enabled.is_changed:
-            yield "<td>" + escape_html(words)
+            yield put("<td>{}", words)
         else:
-            yield "<td>" + self.write_pill(row, "quant_enable", enabled, escape_html(words))
+            yield "<td>" + self.write_pill(row, "quant_enable", enabled, put("{}", words))
         block = TIERS.get(row.tier, "")
-        yield "<td>" + (
-            "<span class={}>{}</span>".format(block, escape_html(row.tier)) if block else escape_html(row.tier)
-        )
+        yield put("<td><span class={}>{}</span>", block, row.tier) if block else put("<td>{}", row.tier)
 
-    def write_cell(self, row: Row, field: str, cell: Cell) -> str:
-        value = escape_html(show_value(cell.value))
+    def write_cell(self, row: Row, field: str, cell: Cell) -> Html:
+        value = put("{}", show_value(cell.value))
         if cell.is_changed:
-            value = "<del>{}</del> → <ins>{}</ins>".format(escape_html(show_value(cell.before)), value)
+            value = put("<del>{}</del> → <ins>{}</ins>", show_value(cell.before), value)
         if cell.is_default and not cell.hides and not cell.is_changed:
             return value
         return self.write_pill(row, field, cell, value)
 
-    def write_pill(self, row: Row, field: str, cell: Cell, value: str) -> str:
+    def write_pill(self, row: Row, field: str, cell: Cell, value: Html) -> Html:
         """Write a value in the colour of its tier, with its explanation."""
         classes = list(filter(None, (TIERS.get(cell.origin.tier, ""), "s" if cell.hides else "")))
-        attribute = " class='{}'".format(" ".join(classes)) if classes else ""
+        attribute = put(" class='{}'", " ".join(classes)) if classes else ""
         lines = self.explain(row, field, cell)
         if not self.is_page:
-            return "<span{} title='{}'>{}</span>".format(attribute, "; ".join(lines), value)
+            return put("<span{} title='{}'>{}</span>", attribute, Html("; ".join(lines)), value)
         number = self.explanations.setdefault("<br>".join(lines), len(self.explanations) + 1)
-        return "<a{} href=#e{}>{}</a>".format(attribute, number, value)
+        return put("<a{} href=#e{}>{}</a>", attribute, number, value)
 
-    def explain(self, row: Row, field: str, cell: Cell) -> list[str]:
+    def explain(self, row: Row, field: str, cell: Cell) -> list[Html]:
         """Say where a value comes from, what it overrides and why, and what it was."""
         explanation, origin = row.explanation, cell.origin
         assert explanation is not None
 
         def place(of: Origin) -> str:
-            words = escape_html(explanation.name_place(of))
-            return "<a href=#L{}>{}</a>".format(of.span.line, words) if self.has_lines and of.span else words
+            words = explanation.name_place(of)
+            return put("<a href=#L{}>{}</a>", of.span.line, words) if self.has_lines and of.span else words
 
-        source = escape_html(explanation.name_source(field, origin))
+        source = explanation.name_source(field, origin)
         if origin.path is not None:
-            source = "{}, {}".format(escape_html(origin.tier), place(origin))
-        lines = ["{} {}: {}".format(escape_html(field), escape_html(show_value(cell.value)), source)]
+            source = put("{}, {}", origin.tier, place(origin))
+        lines = [put("{} {}: {}", field, show_value(cell.value), source)]
         for lost in explanation.list_lost(origin):
-            value, why = (
-                escape_html(format_value(lost.value)),
-                escape_html(explanation.explain_loss(field, origin, lost)),
-            )
-            lines.append("overrides {} at {}: {}".format(value, place(lost), why))
+            why = explanation.explain_loss(field, origin, lost)
+            lines.append(put("overrides {} at {}: {}", format_value(lost.value), place(lost), why))
         if cell.is_changed:
-            lines.append("before: {}".format(escape_html(show_value(cell.before))))
+            lines.append(put("before: {}", show_value(cell.before)))
         return lines
 
     def strip(self, rows: Sequence[Row]) -> str:
@@ -170,14 +175,14 @@ class HtmlTable:
         rows = [row for row in rows if row.cells]
         notable, usual = [], []
         for field, cell in self.table.shared.items():
-            label = escape_html(self.table.columns[field])
+            label = self.table.columns[field]
             if cell.is_default and not cell.hides and not cell.is_changed:
-                usual.append("<span class=dim>{} {}</span>".format(label, escape_html(show_value(cell.value))))
+                usual.append(put("<span class=dim>{} {}</span>", label, show_value(cell.value)))
                 continue
             row = next(row for row in rows if row.cells[field] == cell)
             line = ", line {}".format(cell.origin.span.line) if cell.origin.span else ""
-            tier = "" if cell.origin.tier == "default" else " ({}{})".format(escape_html(cell.origin.tier), line)
-            notable.append("<span>{} {}{}</span>".format(label, self.write_cell(row, field, cell), tier))
+            tier = "" if cell.origin.tier == "default" else put(" ({}{})", cell.origin.tier, line)
+            notable.append(put("<span>{} {}{}</span>", label, self.write_cell(row, field, cell), tier))
         words = "<p class=strip>All {} layers: {}".format(len(rows), ", ".join(notable))
         if usual:
             words += "{}<span class=dim>by default</span> {}".format("; " if notable else "", ", ".join(usual))
@@ -204,12 +209,12 @@ class HtmlTable:
         return self.keys.setdefault(parts, len(self.keys))
 
 
-def name_html(name: str) -> str:
+def name_html(name: str) -> Html:
     """Write a name whose scope is pale, and which may be broken."""
     scope = find_scope(name)
     separator = "/" if "/" in scope else "."
-    broken = escape_html(scope).replace(separator, separator + "<wbr>")
-    return "{}<b>{}</b>".format("<i>{}</i>".format(broken) if scope else "", escape_html(name[len(scope) :]))
+    broken = Html(put("{}", scope).replace(separator, separator + "<wbr>"))
+    return put("{}<b>{}</b>", put("<i>{}</i>", broken) if scope else "", name[len(scope) :])
 
 
 def write_plan(plan: Plan) -> str:
@@ -231,9 +236,7 @@ def write_simulation(plan: Plan, simulation: Any, cosines: Mapping[str, float] |
 def write_for_notebook(table: Table, rest: str) -> str:
     """Write a table with its style sheet; of many layers the first, and how to get the rest."""
     writer = HtmlTable(table)
-    head = "".join(
-        "<th scope=col>{}".format(escape_html(label).replace("_", "_<wbr>")) for label in writer.list_headings()
-    )
+    head = "".join("<th scope=col>" + write_heading(label) for label in writer.list_headings())
     lines = ["<style>{}{}</style>".format(TABLE, NOTEBOOK), writer.strip(table.rows)]
     lines.append("<table class=amctcfg><thead><tr>{}<tbody>".format(head))
     lines += ["".join(writer.write_row(row, number)) for number, row in enumerate(table.rows[:MOST_ROWS], 1)]
@@ -254,10 +257,8 @@ def write_document(document: Document[Any]) -> str:
     items = []  # white space between them would show
     for number, line in enumerate(lines[:MOST_LINES], 1):
         notes = "".join(map(note_html, found.get(number, ())))
-        items.append("<li>{}{}</li>".format(escape_html(line.rstrip("\r")), notes))
-    head = "<style>{}</style><p>{}, {}</p>".format(
-        DOCUMENT_STYLE, escape_html(document.name), escape_html(document.flavour.name)
-    )
+        items.append(put("<li>{}{}</li>", line.rstrip("\r"), Html(notes)))
+    head = put("<style>{}</style><p>{}, {}</p>", Html(DOCUMENT_STYLE), document.name, document.flavour.name)
     parts = [head, "<ol class=amctcfg-text>{}</ol>".format("".join(items))]
     if len(lines) > MOST_LINES:
         parts.append("<p>and {} more lines</p>".format(len(lines) - MOST_LINES))
@@ -267,4 +268,4 @@ def write_document(document: Document[Any]) -> str:
 def note_html(diagnostic: Diagnostic) -> str:
     hint = "; {}".format(diagnostic.hint) if diagnostic.hint else ""
     words = "{}[{}]: {}{}".format(diagnostic.severity, diagnostic.code, diagnostic.message, hint)
-    return "<p class={}>{}</p>".format(escape_html(diagnostic.severity), escape_html(words))
+    return put("<p class={}>{}</p>", diagnostic.severity, words)
