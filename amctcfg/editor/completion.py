@@ -26,7 +26,7 @@ def complete(analysis: Analysis, offset: int, snippets: bool) -> dict[str, Any]:
         return {"isIncomplete": False, "items": []}
     message = outline.find_innermost(offset)
     node = find_value_node(message, offset)
-    if node is not None or message.is_list:
+    if node is not None:
         items = complete_values(analysis, message, node, offset)
     else:
         items = offer_fields(analysis, message, offset, snippets)
@@ -34,7 +34,7 @@ def complete(analysis: Analysis, offset: int, snippets: bool) -> dict[str, Any]:
 
 
 def find_value_node(message: OutlineNode, offset: int) -> OutlineNode | None:
-    """Find the field whose value a place is in, or behind whose colon it is."""
+    """Find the field whose value a place is in, or behind whose colon it is, or the list to which an element is added."""
     for number, child in enumerate(message.children):
         if child.value is not None and child.value_start <= offset <= child.value_end:
             return child
@@ -42,7 +42,7 @@ def find_value_node(message: OutlineNode, offset: int) -> OutlineNode | None:
             following = message.children[number + 1 : number + 2]
             if not following or offset <= following[0].start:
                 return child
-    return None
+    return message if message.is_list else None
 
 
 def offer_fields(analysis: Analysis, message: OutlineNode, offset: int, snippets: bool) -> Iterator[dict[str, Any]]:
@@ -94,15 +94,13 @@ def describe_field(spec: Any) -> str:
 
 
 def complete_values(
-    analysis: Analysis, message: OutlineNode, node: OutlineNode | None, offset: int
+    analysis: Analysis, message: OutlineNode, node: OutlineNode, offset: int
 ) -> Iterator[dict[str, Any]]:
-    spec = node.spec if node is not None else None
-    if spec is None and message.is_list:
-        spec = message.spec
+    spec = (message if message.is_list else node).spec
+    value = node.value
     if spec is None or spec.is_message:
         return
-    value = node.value if node is not None else None
-    place = (offset, offset) if node is None or value is None else (node.value_start, node.value_end)
+    place = (offset, offset) if value is None else (node.value_start, node.value_end)
     blank = "" if value is not None or analysis.text.text[offset - 1 : offset] in (" ", "[", ",", "\t", "\n") else " "
     if spec.kind is not STRING:
         for choice in choices_of(spec):
@@ -126,14 +124,13 @@ def choices_of(spec: Any) -> tuple[str, ...]:
 
 
 def offer_names(
-    analysis: Analysis, field: str, message: OutlineNode, node: OutlineNode | None
+    analysis: Analysis, field: str, message: OutlineNode, node: OutlineNode
 ) -> Iterator[tuple[str, int, str]]:
     """Yield the names that may stand in a field and are not listed yet."""
     flavour, layers = analysis.flavour, analysis.layers or ()
-    own = node.text if node is not None else None
     by_holder = field in ("layer_name", "layer_type")  # listed are those of all overrides
     same = (other for other in analysis.outline.strings if other.field == field)
-    listed = {o.text for o in same if o.parent and (not by_holder or o.parent.field == message.field)} - {own}
+    listed = {o.text for o in same if o.parent and (not by_holder or o.parent.field == message.field)} - {node.text}
     if field in NAMES_OF_TYPES:
         counts = Counter(layer.type for layer in layers if flavour.quantizes(layer))
         for name in sorted(flavour.quantizable_types - listed, key=lambda name: (-counts[name], name)):
