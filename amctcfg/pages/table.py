@@ -61,19 +61,19 @@ class Scale:
     """A scale from the worst score to the best; of cosines, of the logarithm of what is missing to 1."""
 
     def __init__(self, scores: Iterable[float], low_is_sensitive: bool | None) -> None:
-        finite = sorted(filter(math.isfinite, scores)) or [0.0]
-        self.sign: float = -1.0 if low_is_sensitive is False else 1.0
-        self.is_logarithmic: bool = self.sign > 0 and finite[0] >= 0 and finite[-1] <= 1
-        self.worst: float = finite[-1 if self.sign < 0 else 0]
-        self.best: float = finite[0 if self.sign < 0 else -1]
+        ordered = sorted(filter(math.isfinite, scores), reverse=low_is_sensitive is False) or [0.0]
+        self.worst: float = ordered[0]
+        self.best: float = ordered[-1]
+        self.is_logarithmic: bool = low_is_sensitive is not False and self.worst >= 0 and self.best <= 1
 
-    def measure_goodness(self, score: float) -> float:
-        return -math.log10(max(1 - score, 1e-8)) if self.is_logarithmic else self.sign * score
+    def place(self, score: float) -> float:
+        """Place a score on the scale, on which the distance from the best counts."""
+        return -math.log10(max(1 - score, 1e-8)) if self.is_logarithmic else score
 
     def measure_harm(self, score: float) -> float:
         """Return how bad a score is, from 0, the best, to 1, the worst."""
-        worst, best = self.measure_goodness(self.worst), self.measure_goodness(self.best)
-        return 0.0 if worst == best else min(max((best - self.measure_goodness(score)) / (best - worst), 0.0), 1.0)
+        worst, best = self.place(self.worst), self.place(self.best)
+        return 0.0 if worst == best else min(max((best - self.place(score)) / (best - worst), 0.0), 1.0)
 
 
 class HtmlTable:
