@@ -191,7 +191,6 @@ class Layout:
         """Write an empty line for those in front of an offset, but not behind an opening bracket."""
         if self.last is not None and EMPTY_LINE.search(self.text, self.last, offset):
             self.lines.append("")
-        self.last = offset
 
     def write(self, line: str, end: int) -> None:
         """Write a line for what ends at an offset, with the comment that stands behind it on the same line."""
