@@ -101,14 +101,12 @@ def offer_extraction(analysis: Analysis, offset: int) -> Iterator[dict[str, Any]
         Edit(node.start, node.start + len(OF_LAYER), OF_TYPE),
         Edit(named.start, named.value_end, "layer_type: {}".format(STRING.format(layer.type))),
     ]
-    own, of_type = (
-        resolver.find_own(layer.name),
-        {other.name for other in analysis.layers or () if other.type == layer.type},
-    )
+    own = resolver.find_own(layer.name)
+    of_type = {other.name for other in analysis.layers or () if other.type == layer.type}
     for other in analysis.outline.root.children:
-        name = find_child_text(other, "layer_name")
+        name = find_child_text(other, "layer_name") or ""
         if other is not node and other.name == OF_LAYER and name in of_type:
-            tier = resolver.find_own(name or "")
+            tier = resolver.find_own(name)
             if tier is not None and own is not None and tier.block == own.block:
                 edits.append(remove_field(analysis.text.text, other.start, other.end))
     title = "Extract to an override of the type {}".format(layer.type)
