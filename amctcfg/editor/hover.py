@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from ..checks.context import OVERRIDES
 from ..diagnostics.words import as_block, as_code, list_words, pluralize
 from ..flavours.layer import Layer
 from ..messages.meanings import read_field_meanings
@@ -99,7 +100,7 @@ def list_inlay_hints(analysis: Analysis, start: int, end: int) -> list[dict[str,
     resolver, layers = analysis.resolver, analysis.layers
     if resolver is None or layers is None:
         return []
-    counts = Counter(
+    counts: Counter[tuple[str | None, str | None]] = Counter(
         (OF_LAYER, layer.name) if layer.name in resolver.names else (OF_TYPE, layer.type)
         for layer in layers
         if resolver.merge(layer).quant_enable
@@ -107,11 +108,10 @@ def list_inlay_hints(analysis: Analysis, start: int, end: int) -> list[dict[str,
     found = []
     for node in analysis.outline.strings:
         holder = node.parent
-        field = {"layer_type": OF_TYPE, "layer_name": OF_LAYER}.get(node.field or "")
-        if field is None or holder is None or holder.field != field or not start <= node.end <= end:
+        if holder is None or (holder.field, node.field) not in OVERRIDES or not start <= node.end <= end:
             continue
-        count = counts[field, node.text or ""]
-        if field == OF_TYPE or not count:
+        count = counts[holder.field, node.text]
+        if holder.field == OF_TYPE or not count:
             label = "→ {}".format(pluralize(count, "layer") if count else "nothing")
             found.append({"position": analysis.text.position(node.end), "label": label, "paddingLeft": True})
     return found
