@@ -155,11 +155,10 @@ def write_picture(writer: HtmlTable) -> str:
 
 def write_worst(writer: HtmlTable) -> str:
     table, found = writer.table, []
-    numbers = {row.layer.name: number for number, row in enumerate(table.rows, 1)}
     for row in table.sort_worst_first(table.rows)[:3]:
         if row.score is not None:
-            name = row.layer.name
-            found.append(put("<a href=#r{}>{}</a> {}", numbers[name], name, writer.scores[row.score]))
+            number = table.rows.index(row) + 1
+            found.append(put("<a href=#r{}>{}</a> {}", number, row.layer.name, writer.scores[row.score]))
     return put("<p>Worst by {}: {}", table.score, Html(", ".join(found)))
 
 
