@@ -87,7 +87,7 @@ class HtmlTable:
         self.is_page: bool = is_page
         self.has_lines: bool = has_lines
         self.explanations: dict[str, int] = {}
-        self.columns: list[str] = list(table.varying)
+        self.columns: dict[str, str] = table.varying
         scores = [row.score for row in table.rows if row.score is not None]
         self.scale: Scale = Scale(scores, table.low_is_sensitive)
         self.scores: dict[float, str] = write_scores(scores)
@@ -95,8 +95,7 @@ class HtmlTable:
 
     def list_headings(self) -> list[str]:
         score = [self.table.score] if self.table.has_scores else []
-        settings = (self.table.columns[field] for field in self.columns)
-        return ["layer", "type", "state", "by", *score, *self.table.extras, *settings]
+        return ["layer", "type", "state", "by", *score, *self.table.extras, *self.columns.values()]
 
     def write_row(self, row: Row, number: int, classes: str = "") -> Iterator[str]:
         attributes = " id=r{} data-k={}".format(number, self.grouping_key_of(row)) if self.is_page else ""
