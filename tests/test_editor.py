@@ -599,6 +599,13 @@ def analysed(text):
     return Analysis(Text(text), "quant.cfg", EditorWorkspace(Options(), print, print))
 
 
+def test_behind_a_bracket_at_the_end_the_message_around_it_goes_on():
+    text = 'override_layer_configs {\n  layer_name: "a"\n  calibration_config { arq_quantize { }'
+    for end in ("", " ", "\n"):
+        offered = complete(analysed(text + end), len(text), False)["items"]
+        assert [item["label"] for item in offered] == ["ifmr_quantize"]
+
+
 def test_a_string_that_is_being_typed_may_have_an_escape_of_no_code_point():
     for escape in (r"\U00110000", r"\UFFFFFFFF", r"\ud800"):
         analysis = analysed('do_fusion: true skip_layers: "{}"'.format(escape))

@@ -36,6 +36,7 @@ class OutlineNode:
     value: str | None = None
     value_start: int = 0
     opening: int | None = None  # the offset behind the opening bracket
+    is_closed: bool = False  # by a bracket
     is_list: bool = False
     has_colon: bool = False
     spec: Any = None  # what the flavour says of the field
@@ -102,10 +103,12 @@ class Outline:
             elif token in "}>]":
                 pending = None
                 if len(stack) > 1 and top.is_list == (token == "]"):
-                    stack.pop().end = end
+                    node = stack.pop()
+                    node.end, node.is_closed = end, True
                 elif len(stack) > 2 and top.is_list:  # a list that is not closed
                     stack.pop().end = start
-                    stack.pop().end = end
+                    node = stack.pop()
+                    node.end, node.is_closed = end, True
             elif kind == "sign":
                 pending = None
             elif top.is_list or (pending is not None and pending.has_colon):
@@ -149,17 +152,10 @@ class Outline:
         """Find the innermost message or list that an offset is in."""
         node = self.root
         while True:
-            around = [
-                c for c in node.children if c.opening is not None and c.opening <= offset <= self._find_closing(c)
-            ]
+            around = [c for c in node.children if c.opening is not None and c.opening <= offset <= c.end - c.is_closed]
             if not around:
                 return node
             node = around[0]
-
-    def _find_closing(self, node: OutlineNode) -> int:
-        """Return the offset in front of the closing bracket; the end where there is none."""
-        is_closed = self.text[node.end - 1 : node.end] in ("}", ">", "]") and node.end > (node.opening or 0)
-        return node.end - is_closed
 
     def at(self, offset: int) -> OutlineNode | None:
         """Find the field whose name or scalar an offset is on."""
