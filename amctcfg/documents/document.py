@@ -8,7 +8,7 @@ import dataclasses
 from .._typing import TYPE_CHECKING, Generic, overload
 from ..flavours.flavour import require_flavour
 from ..flavours.tf_ascend import TF_ASCEND
-from ..messages.message import Message, list_lines
+from ..messages.message import Message
 from ..messages.reading import Reading
 from ..textformat.parser import parse as parse_text
 from ..textformat.tree import mark_offsets
@@ -271,6 +271,8 @@ def dumps(config: Message) -> str:
     """
     if not isinstance(config, Message):
         raise TypeError("dumps takes an AMCTConfig, not {}".format(type(config).__name__))
+    from ..messages.printing import list_lines  # a program that only reads does without
+
     return "\n".join([*list_lines(config), ""])
 
 

@@ -108,7 +108,7 @@ def list_inlay_hints(analysis: Analysis, start: int, end: int) -> list[dict[str,
     found = []
     for node in analysis.outline.strings:
         holder = node.parent
-        if holder is None or (holder.field, node.field) not in OVERRIDES or not start <= node.end <= end:
+        if holder is None or (holder.field, node.field) not in OVERRIDES.items() or not start <= node.end <= end:
             continue
         count = counts[holder.field, node.text]
         if holder.field == OF_TYPE or not count:

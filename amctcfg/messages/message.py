@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     # live as long: another object could have its identity otherwise.
     IdentityCache = Dict[Tuple[Hashable, ...], Tuple[Any, V]]
 
-INDENT = "  "
-
 
 class Problem(NamedTuple):
     """A value that breaks a rule: code and words of its diagnostic, and where it is, below the message."""
@@ -188,24 +186,6 @@ def find_duplicates(field: Field, elements: Any) -> Iterator[Problem]:
             hint = "delete one of the two entries" if field.unique else "delete it here"
             message = "'{}' occurs twice in {}".format(key, field.name)
             yield Problem("duplicate-entry", path, message, hint, (field.name, first[key]))
-
-
-def list_lines(message: Message, indent: str = "") -> list[str]:
-    """List the lines of the fields that are set, in the canonical layout: one field a line, in the schema's order.
-
-    Floats are written as they are kept, the shortest decimal of their float32.
-    """
-    lines: list[str] = []
-    for name, field in message.__schema__.fields.items():
-        value = getattr(message, name)
-        if value is None:
-            continue
-        for element in value if type(value) is tuple else (value,):
-            if field.is_message:
-                lines += ["{}{} {{".format(indent, name), *list_lines(element, indent + INDENT), indent + "}"]
-            else:
-                lines.append("{}{}: {}".format(indent, name, field.kind.format(element)))
-    return lines
 
 
 def by_identity(cache: IdentityCache[V], block: Any, more: Hashable, make: Callable[..., V], *arguments: Any) -> V:

@@ -14,7 +14,8 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 from ..documents.document import Document
 from ..flavours.common import Configuration
 from ..flavours.layer import Layer
-from ..messages.message import INDENT, Message, construct, list_lines
+from ..messages.message import Message, construct
+from ..messages.printing import INDENT, list_lines
 from ..resolve.effective import values_of
 from ..resolve.resolver import DOCUMENTED, OF_LAYER, TOOLKIT, Resolver
 from ..textformat.tree import Field, elements_of, split

@@ -15,7 +15,8 @@ from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..flavours.requirement import BY_TYPE, SOFTEN, cascade_of, list_requirements, requirements_of
 from ..messages.field import Field
-from ..messages.message import Message, construct, list_lines
+from ..messages.message import Message, construct
+from ..messages.printing import list_lines
 from ..resolve.effective import values_of
 from ..resolve.json_reading import QuantConfig
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE, Groups, Resolver, Tier, member_in

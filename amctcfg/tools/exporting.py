@@ -9,7 +9,8 @@ from ..flavours.flavour import Flavour
 from ..flavours.requirement import write_default
 from ..messages.field import Field
 from ..messages.kinds import Enum
-from ..messages.message import INDENT, messages_of
+from ..messages.message import messages_of
+from ..messages.printing import INDENT
 
 
 def write_proto(flavour: Flavour) -> str:

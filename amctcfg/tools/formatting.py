@@ -10,7 +10,7 @@ from typing import Any, Iterable, Iterator
 from ..documents.document import parse_tree
 from ..documents.files import display_name
 from ..flavours.flavour import Flavour
-from ..messages.message import INDENT
+from ..messages.printing import INDENT
 from ..textformat.lexis import BLANK_IN_LINE, COMMENT, STRING
 from ..textformat.literals import unescape
 from ..textformat.tree import Field, Tree, split
