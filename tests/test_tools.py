@@ -91,6 +91,8 @@ def test_layouts(path, cli):
         ("a: 'x'# c\n'y'# d\n", 'a:\n  "x"  # c\n  "y"  # d\n'),
         ("a: 'x'\n\n# c\n\n'y'\n", 'a:\n  "x"\n  # c\n  "y"\n'),
         ("\n\n# c\n\n\n# d\n\na: 1\n\n\n", "# c\n\n# d\n\na: 1\n"),
+        ("[a# c\n.b# d\n]: 1\n", "# c\n# d\n[a.b]: 1\n"),
+        ("[a/# {\nb] {c: 1}\n", "# {\n[a/b] {\n  c: 1\n}\n"),
     ],
 )
 def test_a_comment_stays_with_what_it_is_about(before, after):

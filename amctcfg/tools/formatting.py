@@ -23,6 +23,7 @@ DEEPEST_INDENT = 80  # blanks: a text that is nested n times must not get n * n 
 DISABLE = re.compile(r"# *txtpbfmt: *disable\b")
 
 COMMENT_OR_OPENING = re.compile(COMMENT + r"|([{<\[])")
+INNER_COMMENT = re.compile(COMMENT + "\n")
 BLANKS_AND_SEPARATORS = re.compile("(?:{}|[,;])*".format(BLANK_IN_LINE))
 EMPTY_LINE = re.compile("\n{}*\n".format(BLANK_IN_LINE))
 STRING_OR_COMMENT = re.compile("{}|({})".format(STRING, COMMENT))
@@ -83,7 +84,8 @@ def content_of(tree: Tree) -> list[Any]:
     found: list[Any] = sorted(comment for _, comment in find_comments(tree.source.text))
     pending: list[Iterable[Any]] = [tree.fields]
     for inside in pending:  # which grows on the way
-        for name, value, _, _ in split(inside):
+        for written, value, _, _ in split(inside):
+            name = without_comments(written)
             if not isinstance(value, str):
                 found.append((name, isinstance(value, ListValue)))
                 pending.append(value)
@@ -93,6 +95,11 @@ def content_of(tree: Tree) -> list[Any]:
                 found.append((name, split_literals(value)))
         found.append("}")
     return found
+
+
+def without_comments(name: str | None) -> str:
+    """Return a field's name, "" for none; that of an extension may have comments between its parts."""
+    return INNER_COMMENT.sub("", name or "")
 
 
 Steps = Iterator[Any]  # of a walk: the walks through what is inside
@@ -136,7 +143,7 @@ class Layout:
         self.write_comments(end, indent)
 
     def write_scalar(self, field: Field, indent: str, behind: str) -> None:
-        name, value, _, end = field
+        name, value, end = without_comments(field[0]), field[1], field[3]
         self.write_comments(end - len(value), indent, inside=True)
         head = indent + (name + ":" if name else "")
         parts = split_literals(value)
@@ -153,8 +160,9 @@ class Layout:
 
     def write_inside(self, field: Field, indent: str, behind: str) -> Steps:
         """Write a message, or a list, on one line if it fits."""
-        name, value, start, end = field
-        brackets = COMMENT_OR_OPENING.finditer(self.text, start + len(name or ""))
+        written, value, start, end = field
+        name = without_comments(written)
+        brackets = COMMENT_OR_OPENING.finditer(self.text, start + len(written or ""))
         opening = next(match.start() for match in brackets if match[1])
         self.write_comments(opening, indent, inside=True)
         left, right, comma = (": [", "]", ",") if isinstance(value, ListValue) else (" {", "}", "")
