@@ -43,19 +43,22 @@ def detect(text: str | bytes, layers: Iterable[Layer] | None = None) -> tuple[Fl
 
 def rank_flavours(tree: Tree, layers: Iterable[Layer]) -> tuple[Flavour, ...]:
     """Return what `detect` does, for a text that is parsed already."""
-    known = {layer.type for layer in layers}
-    fits = {name: find_misfits(tree, flavour, known) for name, flavour in FLAVOURS.items()}
+    known = frozenset(layer.type for layer in layers)
+    names, proto = set(iter_types(tree)), proto_of(tree)
+    fits = {name: find_misfits(tree, flavour, names, proto, known) for name, flavour in FLAVOURS.items()}
     if find_foreign_message(tree) or (min(fits.values())[0] and find_family(tree) is not None):
         return ()
     return tuple(FLAVOURS[name] for name in sorted(fits, key=fits.__getitem__))
 
 
-def find_misfits(tree: Tree, flavour: Flavour, known: set[str]) -> tuple[int, bool, int, int]:
+def find_misfits(
+    tree: Tree, flavour: Flavour, names: set[str], proto: str, known: frozenset[str] = frozenset()
+) -> tuple[int, bool, int, int]:
     """Return the evidence against a flavour, the weightiest first: fields, the head, the model's types, the text's."""
     slips = {name.lower() for name in TF_ASCEND.types} if flavour is TF_ASCEND else set()
-    wrong = {name for name in iter_types(tree) if name not in flavour.types and name.lower() not in slips}
+    wrong = {name for name in names if name not in flavour.types and name.lower() not in slips}
     fields = sum(1 for _ in iter_unknown_fields(tree, flavour))
-    return fields, proto_of(tree) not in ("", flavour.proto), -len(known & flavour.quantizable_types), len(wrong)
+    return fields, proto not in ("", flavour.proto), -len(known & flavour.quantizable_types), len(wrong)
 
 
 def proto_of(tree: Tree) -> str:
@@ -75,7 +78,7 @@ def gather_evidence(tree: Tree, flavour: Flavour) -> list[str]:
 
 def fits_tf_ascend(tree: Tree) -> bool:
     """Return whether nothing speaks against TF-Ascend: the common case, decided without loading other flavours."""
-    return not any(find_misfits(tree, TF_ASCEND, set()))
+    return not any(find_misfits(tree, TF_ASCEND, set(iter_types(tree)), proto_of(tree)))
 
 
 def iter_unknown_fields(tree: Tree, flavour: Flavour) -> Iterator[str]:
