@@ -13,7 +13,7 @@ from ..flavours.common import Configuration
 from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..messages.message import Message
-from ..resolve.json_writing import list_global_values
+from ..resolve.json_writing import gather_global_values
 from ..resolve.plan import Plan
 from ..resolve.resolver import DOCUMENTED, Rules
 from .context import Context
@@ -76,7 +76,7 @@ def expand_context(context: Context, settings: Settings | None = None) -> Plan:
 
     effective = map(context.resolver.merge, context.supported)
     layout = context.flavour.layout
-    global_keys = list_global_values(context.resolver, layout) if layout else {}
+    global_keys = gather_global_values(context.resolver, layout) if layout else {}
     name = document.name if document else ""
     return Plan(effective, context.config, context.flavour, global_keys, remake, make_warnings, context.resolver, name)
 

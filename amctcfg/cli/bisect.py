@@ -432,7 +432,7 @@ class CommandLoop:
         """Run the command on a candidate, and record its end."""
         command, worker = self.arguments.run, self.workers.popleft()
         try:
-            place = None if self.arguments.dask else self.commands.list_places(worker)[""]
+            place = None if self.arguments.dask else self.commands.find_places(worker)[""]
             files, values = self.files.fill_files(candidate, place), self.files.fill_values(candidate, worker)
             log = self.report.folder.make_next_log()
             began = time.monotonic()

@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterator, NamedTuple, Sequence, Tuple
 
 from ..diagnostics.diagnostic import ERROR, PLAIN, RED
 from ..diagnostics.source import Span
-from ..diagnostics.words import as_code, escape_controls, list_words, pluralize, quote_name
+from ..diagnostics.words import as_code, escape_controls, pluralize, quote_name, shorten_list
 from ..resolve.resolver import member_in
 from ..tools.diffing import Change, diff
 from ..tools.tabulating import show_value
@@ -134,7 +134,7 @@ class Comparison:
         elif len(row.names) > 1 and whole:
             who = ", ".join(quote(kind) if quote is as_code else kind for kind in sorted(counts))
         else:
-            who = list_words([quote(name) for name in row.names])
+            who = shorten_list([quote(name) for name in row.names])
         return "{}: {}".format(pluralize(len(row.names), "layer"), who)
 
     def write_text(self, width: int, color: bool) -> str:
@@ -143,7 +143,7 @@ class Comparison:
         for row in self.group_rows():
             whom = " for " + self.name_layers(row, quote_name) if row.names else " (global)"
             what = " ".join(filter(None, (row.label, row.before, "→", row.after)))
-            line = "{}{}, {}".format(what, whom, list_words(shorten_places(row.places)))
+            line = "{}{}, {}".format(what, whom, shorten_list(shorten_places(row.places)))
             folded = wrap(escape_controls(line), width, "    ")
             before, after = escape_controls(row.before), escape_controls(row.after)
             if color:  # where the values are short enough for the first line
@@ -194,7 +194,7 @@ def diff_markdown(comparison: Comparison) -> str:
     rows = []
     for row in comparison.group_rows():
         values = [words if re.match(r"[\w.+-]*\Z", words) else as_code(words) for words in (row.before, row.after)]
-        places = list_words([as_code(place) for place in row.places])
+        places = shorten_list([as_code(place) for place in row.places])
         cells = (row.label or "algorithm", *values, comparison.name_layers(row, as_code), places)
         rows.append("| {} |\n".format(" | ".join(cell.replace("|", "\\|") for cell in cells)))
     if not rows:

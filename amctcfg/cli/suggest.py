@@ -69,7 +69,7 @@ def run(arguments: Namespace, console: Console) -> int:
     found = classify(dict.fromkeys([*chosen, *in_order]), "these layers", file, console)
     usable = found[USABLE]
     if arguments.format:
-        console.write_output(list_names([*usable, *found[ALREADY]], arguments.format), arguments.output)
+        console.write_output(write_names([*usable, *found[ALREADY]], arguments.format), arguments.output)
         return EXIT_OK
     text = with_selections(file, {name: chosen[name] for name in usable if name in chosen}, selections, arguments)
     result = file.workspace.open_text(text, file.name)
@@ -154,7 +154,7 @@ def with_selections(
     return text
 
 
-def list_names(names: list[str], form: str) -> str:
+def write_names(names: list[str], form: str) -> str:
     if form == "names":
         for line_break in "\r\n":
             check_separable(names, line_break, "--format names", "--format json")

@@ -77,7 +77,7 @@ def quote_name(name: str) -> str:
 
 def quote_names(names: Iterable[str], most: int = MOST_NAMED) -> str:
     """Return `'a', 'b', 'c' and 4 more`."""
-    return list_words(list(map(quote_name, names)), most)
+    return shorten_list(list(map(quote_name, names)), most)
 
 
 def format_value(value: Any) -> str:
@@ -105,7 +105,7 @@ def measure_longest_run(words: str) -> int:
     return max([len(run) for run in re.findall("`+", words)] + [0])
 
 
-def list_words(words: list[str], most: int = MOST_NAMED) -> str:
+def shorten_list(words: list[str], most: int = MOST_NAMED) -> str:
     """Return `a, b and c`, of many the first three: `a, b, c and 4 more`."""
     if len(words) > most:
         return "{} and {} more".format(", ".join(words[:most]), len(words) - most)

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from ..checks.context import OVERRIDES
-from ..diagnostics.words import as_block, as_code, list_words, pluralize
+from ..diagnostics.words import as_block, as_code, pluralize, shorten_list
 from ..flavours.layer import Layer
 from ..messages.meanings import read_field_meanings
 from ..resolve.resolver import COMMON, OF_LAYER, OF_TYPE
@@ -69,7 +69,7 @@ def find_layers_of_block(analysis: Analysis, node: OutlineNode) -> list[Layer] |
 
 def count_layers(layers: list[Layer]) -> str:
     """Return `2 layers of the model: a, b`."""
-    names = ": " + list_words([as_code(layer.name) for layer in layers], MOST_LISTED) if layers else ""
+    names = ": " + shorten_list([as_code(layer.name) for layer in layers], MOST_LISTED) if layers else ""
     return "{} of the model{}".format(pluralize(len(layers), "layer"), names)
 
 

@@ -49,7 +49,7 @@ def find_modules(values: OnnxGraph) -> list[Module]:
     paths = [read_module_path(node.raw.name) or "" for node in values.nodes]
     # The modules that have modules, also by the names of parameters: `a` and `a.b` of "a.b.c.weight".
     paths += [value.rpartition(".")[0] for value in values.constants if "::" not in value]
-    containers = set(list_outer_paths(paths))
+    containers = set(iter_outer_paths(paths))
     found = list(filter(None, (read_module(node, values, containers) for node in values.nodes)))
     certain = {one.name: one for one in found if one.certain}
     doubted = find_doubted_paths(found)
@@ -202,7 +202,7 @@ def without_counts(path: str) -> Iterator[str]:
         yield ".".join(stripped)
 
 
-def list_outer_paths(paths: Iterable[str]) -> Iterator[str]:
+def iter_outer_paths(paths: Iterable[str]) -> Iterator[str]:
     """Give the paths that other paths begin with."""
     for path in paths:
         outer, dot, _ = path.rpartition(".")

@@ -25,7 +25,7 @@ NUMERIC = (int, float)
 MARKED = re.compile(r'"\\u0000([\w.]+)"')  # of the place of a number
 
 
-def list_global_values(resolver: Resolver, layout: Layout) -> dict[str, Any]:
+def gather_global_values(resolver: Resolver, layout: Layout) -> dict[str, Any]:
     """Return the keys in front of the layers."""
     config = resolver.config
     found: dict[str, Any] = {}

@@ -131,7 +131,7 @@ class Simulator:
             calibrated,
             sizes,
             tuple(left),
-            tuple(Refusal(*pair) for pair in list_refused(sites).items()),
+            tuple(Refusal(*pair) for pair in find_refused(sites).items()),
             tuple(notes),
         )
 
@@ -168,7 +168,7 @@ class Simulator:
             scales = [self.searched[key] for key in keys[site.name]]
             site.refusal = next((scale for scale in scales if isinstance(scale, str)), None)
             if site.refusal == BLIND:
-                layers = {self.nodes[name].node: name for name in list_refused(sites) if name != site.name}
+                layers = {self.nodes[name].node: name for name in find_refused(sites) if name != site.name}
                 above = find_needed(network.graph.node, site.values)
                 site.behind = next((layers[node.name] for node in above if node.name in layers), None)
         for site in left:
@@ -195,7 +195,7 @@ class Simulator:
                     self.progress(next(iter(readers[value].values())).name, done, len(readers))
 
 
-def list_refused(sites: Iterable[Site]) -> dict[str, str]:
+def find_refused(sites: Iterable[Site]) -> dict[str, str]:
     """Return the layers at which the toolkit stops, and why; not those that only see what such a layer makes."""
     return {site.name: site.refusal for site in sites if site.refusal is not None and site.behind is None}
 

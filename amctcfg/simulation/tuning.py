@@ -376,7 +376,7 @@ class TuningSearch:
             order = sorted(state, key=lambda n: (-COST[state[n].kind], self.now[n].noise - state[n].noise))
             for name in self.show_steps("giving back", order):
                 least = measure(state) - WORTH if target is None else target
-                for smaller in self.iter_cheaper(state, name):
+                for smaller in self.list_cheaper(state, name):
                     if closely and name in smaller and self.estimate(smaller) < least - DOUBT:
                         continue
                     decibels = measure(smaller)
@@ -385,7 +385,7 @@ class TuningSearch:
                         break
         return state
 
-    def iter_cheaper(self, state: State, name: str) -> list[State]:
+    def list_cheaper(self, state: State, name: str) -> list[State]:
         """Return the state without a change, and with each cheaper one of it, the cheapest first."""
         found: list[State] = [without_choice(state, name)]
         for kind in self.kinds:

@@ -166,7 +166,7 @@ def compare_records(plan: Plan, records: dict[str, LayerRecord]) -> Iterator[Fin
 
 
 def compare_record(plan: Plan, effective: EffectiveConfig, record: LayerRecord) -> Iterator[Finding]:
-    for field, asked in list_recordable(effective).items():
+    for field, asked in gather_recordable(effective).items():
         done = find_shown_value(record, field)
         if (
             done is not None
@@ -180,7 +180,7 @@ def compare_record(plan: Plan, effective: EffectiveConfig, record: LayerRecord) 
         yield make_finding(effective, field, values_of(block).get(field), "on" if record["balanced"] else None)
 
 
-def list_recordable(effective: EffectiveConfig) -> dict[str, Any]:
+def gather_recordable(effective: EffectiveConfig) -> dict[str, Any]:
     return dict(values_of(effective.calibration_config), fuse=effective.fuse)
 
 
@@ -192,7 +192,7 @@ def count_invisible(plan: Plan, records: dict[str, LayerRecord]) -> dict[str, in
     """Count for each field the quantized layers for which a record does not show it."""
     counts: dict[str, int] = {}
     for name, effective in plan.items():
-        for field in list_recordable(effective) if name in records and effective.quant_enable else ():
+        for field in gather_recordable(effective) if name in records and effective.quant_enable else ():
             if find_shown_value(records[name], field) is None:
                 counts[field] = counts.get(field, 0) + 1
     return counts

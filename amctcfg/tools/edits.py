@@ -133,7 +133,7 @@ def skip(
     """
     tree = parse_tree(text, "<string>")
     whole = tree.source.text
-    there = list_skipped_names(tree)
+    there = find_skipped_names(tree)
     added = [STRING.validate(SKIP_LAYERS, name) for name in dict.fromkeys(as_names(names)) if name not in there]
     if not added:
         return whole
@@ -143,7 +143,7 @@ def skip(
     return insert_lines(whole, offset, lines)
 
 
-def list_skipped_names(tree: Tree) -> set[str | None]:
+def find_skipped_names(tree: Tree) -> set[str | None]:
     return set(map(read_name, tree.find_all((SKIP_LAYERS,))))
 
 
@@ -151,7 +151,7 @@ def skip_where(text: str, expression: str, names: Sequence[str], comments: Mappi
     """Add a block of `skip_layers`, or replace that of the same expression; names that are elsewhere are left out."""
     tree = parse_tree(text, "<string>")
     blocks = [block for block in find_blocks(tree) if block.expression == expression]
-    there = list_skipped_names(tree) - {name for block in blocks[:1] for name in block.names}
+    there = find_skipped_names(tree) - {name for block in blocks[:1] for name in block.names}
     added = [name for name in names if name not in there]
     if blocks:
         return apply_edits(text, [rewrite_block(text, blocks[0], added, comments)])

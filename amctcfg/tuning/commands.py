@@ -61,19 +61,19 @@ class LocalCommands:
         self.jobs: int = jobs
         self._stopped: bool = False
 
-    def list_places(self, worker: str) -> dict[str, str]:
+    def find_places(self, worker: str) -> dict[str, str]:
         """Return where the files of the placeholders lie for a worker."""
         stem = os.path.join(self.folder, "candidate" if self.jobs == 1 else "candidate-" + worker)
         return {placeholder: stem + ending for placeholder, ending in FILE_ENDINGS.items()}
 
     def fill_in(self, words: Sequence[str], values: Mapping[str, str]) -> list[str]:
-        filled = {**values, **self.list_places(values["worker"])}
+        filled = {**values, **self.find_places(values["worker"])}
         return [fill_in(word, filled) for word in words]
 
     def run(self, words: Sequence[str], files: Mapping[str, bytes], values: Mapping[str, str], log: str) -> Ended:
         """Run a command to its end; `log` gets its output. Raises `CommandError` where it can't be run, or is stopped."""
         worker = values["worker"]
-        places = self.list_places(worker)
+        places = self.find_places(worker)
         for placeholder, contents in files.items():
             replace(contents, places[placeholder], None)
         filled = self.fill_in(words, values)

@@ -61,7 +61,7 @@ def toolkit_strategy(
             """Take the result of the configuration returned last; return the next, or the answer."""
             search = self._search
             if not search.runs_of(self._evaluated):
-                verdict = is_satisfied(metric_eval)
+                verdict = read_satisfied(metric_eval)
                 if kept is not None:
                     kept.write(search.make_candidate(self._evaluated), verdict)
                 search.take(self._evaluated, verdict)
@@ -78,7 +78,7 @@ def toolkit_strategy(
     return strategy
 
 
-def is_satisfied(metric_eval: Any) -> Verdict:
+def read_satisfied(metric_eval: Any) -> Verdict:
     """Return the verdict in what the user's evaluation returned: (satisfied, loss), or the first of these alone."""
     if not isinstance(metric_eval, (str, bytes)) and hasattr(metric_eval, "__getitem__"):
         with contextlib.suppress(LookupError, TypeError):  # empty, or an array without dimensions
