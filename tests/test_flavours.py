@@ -20,7 +20,7 @@ from amctcfg.flavours import caffe, pytorch
 from amctcfg.flavours.json_layout import Constant, Layout, Value, Values
 from amctcfg.resolve.json_reading import QuantConfig
 from amctcfg.resolve.json_writing import layer_dict
-from amctcfg.tools.block_search import IMPOSSIBLE, BlockSearch
+from amctcfg.tools.block_search import IMPOSSIBLE, BlockSearch, LowerBounds
 
 from . import facts
 from .conftest import often, seldom, thorough
@@ -342,6 +342,24 @@ def test_no_common_block_is_cheaper(name, data):
         assert search.cost_of(cheapest) >= IMPOSSIBLE
     else:
         assert found.common_config == cheapest
+
+
+@pytest.mark.parametrize("name", ["tf-ascend", "onnx", "pytorch"])
+@given(st.data())
+def test_bounds_hide_no_common_block(name, data):
+    """Condensing tries fewer common blocks than there are, and comes to the answer of trying all of them."""
+    flavour = amctcfg.FLAVOURS[name]
+    config, model = data.draw(expandable(flavour))
+    written = amctcfg.expand(config, model).to_json()
+    found = []
+    for may_cost_less in (LowerBounds.may_cost_less, lambda *_: True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(LowerBounds, "may_cost_less", may_cost_less)
+            try:
+                found.append(amctcfg.condense(written, model, flavour=flavour))
+            except ConfigError as error:
+                found.append(error.diagnostics)
+    assert found[0] == found[1]
 
 
 @each_flavour

@@ -162,7 +162,7 @@ class ConfigFile:
 
     @cached
     def plan(self) -> Plan:
-        """Return the plan. Raises `ConfigError` as `document` does."""
+        """Return the plan. Raises `ConfigError` as `document` does, and `Failure` where no model is named."""
         if self.is_json:
             from ..resolve.json_reading import read_plan
 
