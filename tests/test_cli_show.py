@@ -298,7 +298,7 @@ def test_what_is_the_same_for_all_layers_is_said_once():
     other = [(Layer("d", "Conv2D", False), "it is grouped")]
     plan = amctcfg.expand(amctcfg.loads(text), layers)
     measured = Measured({"a": 0.5, "d": 1.5}, "SNR", {"a": {"dB": 3.0}, "c": {"dB": 4.0, "n": 1}})
-    table = tabulate(plan, None, measured, other, 2)
+    table = tabulate(plan, None, measured, other)
     assert [(row.state, row.tier, row.score, row.is_quantized, row.is_skipped) for row in table.rows] == [
         ("quantized", "common_config", 0.5, True, False), ("skipped", "common_config", None, False, True),
         ("quantized", "override_layer_configs", None, True, False), ("it is grouped", "", 1.5, False, False),
@@ -306,7 +306,7 @@ def test_what_is_the_same_for_all_layers_is_said_once():
     assert set(table.varying.values()) == {"search_step", "channel_wise"}
     assert set(table.shared) | set(table.varying) | {"quant_enable"} == set(table.columns)
     assert table.shared["ifmr_quantize.max_percentile"].value == 0.999999
-    assert (table.score, table.extras, table.borders, table.has_before) == ("SNR", ("dB", "n"), 2, False)
+    assert (table.score, table.extras, table.has_before) == ("SNR", ("dB", "n"), False)
 
 
 def test_what_was_another_algorithm_has_its_values_still():

@@ -105,12 +105,12 @@ def view_plan(file: ConfigFile, old: ConfigFile | None, measured: Measured, note
     """View a file's plan, beside another's, with what can't be quantized and the borders."""
     model = file.require_model()
     others = find_unquantizable(model.examined, file.flavour)
-    borders = borders_of(file, measured.refusals)
-    table = tabulate(file.plan, None if old is None else old.plan, measured, others, borders)
+    table = tabulate(file.plan, None if old is None else old.plan, measured, others)
     return View(
         plan=file.plan,
         table=table,
         rows=table.rows,
+        borders=borders_of(file, measured.refusals),
         model=model.path,
         rules=file.rules,
         text=None if file.is_json else file.text,
@@ -282,8 +282,9 @@ def colour_of(row: Row) -> str:
     return TERMINAL_COLOURS.get(row.tier, "") if row.is_quantized else NOT_QUANTIZED
 
 
-def summarize_table(table: Table, shown: int) -> str:
+def sum_up(view: View) -> str:
     """Sum up: `54 layers, 52 quantized, 2 skipped, 4 borders between quantized and float layers`"""
+    table, shown = view.table, len(view.rows)
     is_read = any(row.tier == READ for row in table.rows)  # JSON does not say that somebody skipped a layer
     counts = [
         (sum(row.is_quantized for row in table.rows), "quantized", True),
@@ -293,14 +294,14 @@ def summarize_table(table: Table, shown: int) -> str:
     ]
     words = [pluralize(len(table.rows), "layer")]
     words += ["{} {}".format(number, what) for number, what, always in counts if number or always]
-    if table.borders:
-        words.append("{} between quantized and float layers".format(pluralize(table.borders, "border")))
+    if view.borders:
+        words.append("{} between quantized and float layers".format(pluralize(view.borders, "border")))
     return ", ".join(words) + ("; {} shown".format(shown) if shown != len(table.rows) else "")
 
 
 def to_text(view: View, width: int, color: bool, every: bool) -> str:
     lines = TextTable(view.table, every).write_text(view.rows, width, color)
-    lines += wrap(summarize_table(view.table, len(view.rows)), width)
+    lines += wrap(sum_up(view), width)
     return "".join(line + "\n" for line in lines)
 
 
@@ -321,7 +322,7 @@ def make_flat_rows(view: View) -> list[dict[str, Any]]:
 
 
 def to_json(view: View) -> str:
-    return write_json(file=view.plan.name, layers=make_flat_rows(view), borders=view.table.borders)
+    return write_json(file=view.plan.name, layers=make_flat_rows(view), borders=view.borders)
 
 
 def to_csv(view: View) -> str:

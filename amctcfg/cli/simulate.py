@@ -152,8 +152,7 @@ def to_text(view: View, rows: Rows, sim: Any) -> str:
     lines = align([head, *([make_text_cells(row)[label] for label in head] for row in rows)], str.rjust)
     parts = ["{} quantized".format(pluralize(len(rows), "layer"))]
     parts += ["{} refused".format(len(sim.refused))] if sim.refused else []
-    borders = view.table.borders
-    parts += ["{} between quantized and float layers".format(pluralize(borders, "border"))] if borders else []
+    parts += ["{} between quantized and float layers".format(pluralize(view.borders, "border"))] if view.borders else []
     lines.append("{}; the model's output: {}".format(", ".join(parts), format_decibels(sim.output_sqnr)))
     return text_of(lines)
 
@@ -184,7 +183,7 @@ def to_json(view: View, rows: Rows, sim: Any) -> str:
         file=view.plan.name,
         model=view.model,
         layers=[dict(row, **{name: drop_infinite(row[name]) for name in ("cosine", "sqnr", "output")}) for row in rows],
-        borders=view.table.borders,
+        borders=view.borders,
         refused=[refusal._asdict() for refusal in sim.refused],
         notes=list(sim.notes),
         output_sqnr=drop_infinite(sim.output_sqnr),

@@ -109,9 +109,7 @@ def write_header(view: View, writer: HtmlTable, counts: Mapping[str, int]) -> It
     yield put("<p class=dim>{}; read as {}, {} rules</p></header>", view.model, view.plan.flavour.name, view.rules)
     always = ("quantized", "skipped", "changed") if table.has_before else ("quantized", "skipped")
     states = [(words, counts[name]) for name, words, _ in FILTERS[:STATES] if counts[name] or name in always]
-    figures = [("layers", len(table.rows)), *states]
-    if table.borders is not None:
-        figures.append(("borders between quantized and float", table.borders))
+    figures = [("layers", len(table.rows)), *states, ("borders between quantized and float", view.borders)]
     pairs = [put("<div><dt>{}</dt><dd>{}</dd></div>", words, "{:,}".format(number)) for words, number in figures]
     yield "<section><dl class=figures>{}</dl>".format("".join(pairs))
     yield from (put("<p>{}", note) for note in view.notes)

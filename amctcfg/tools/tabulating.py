@@ -73,8 +73,8 @@ class Row(NamedTuple):
 class Table(NamedTuple):
     """A plan's layers and what is to be seen of them.
 
-    columns -- the dotted names of all settings, with their labels. shared -- what is the same for all layers. borders --
-    between quantized and float layers. extras -- the labels of further columns. score -- what the scores are.
+    columns -- the dotted names of all settings, with their labels. shared -- what is the same for all layers. extras -- the
+    labels of further columns. score -- what the scores are.
     """
 
     rows: list[Row]
@@ -82,7 +82,6 @@ class Table(NamedTuple):
     has_scores: bool
     has_before: bool
     shared: Mapping[str, Cell]
-    borders: int | None
     extras: tuple[str, ...]
     score: str
     low_is_sensitive: bool | None
@@ -101,13 +100,14 @@ class Table(NamedTuple):
 class View(NamedTuple):
     """A plan as it is shown: its table, the rows that were asked for, and what it was made of.
 
-    text -- the configuration, None for JSON. against -- the name of the file that is compared. nodes -- the names of the
-    layers' nodes. notes -- sentences below the figures.
+    borders -- between quantized and float layers. text -- the configuration, None for JSON. against -- the name of the file
+    that is compared. nodes -- the names of the layers' nodes. notes -- sentences below the figures.
     """
 
     plan: Plan
     table: Table
     rows: list[Row]
+    borders: int
     model: str
     rules: Rules
     text: str | None
@@ -131,7 +131,6 @@ def tabulate(
     before: Plan | None = None,
     measured: Measured | None = None,
     others: Iterable[tuple[Layer, str]] = (),
-    borders: int | None = None,
 ) -> Table:
     """Return the table of a plan; `others` are layers that can't be quantized, each with the reason."""
     usual = Resolver(plan.flavour.config(), flavour=plan.flavour)
@@ -154,17 +153,8 @@ def tabulate(
     columns = list(dict.fromkeys(field for row in rows for field in row.cells))
     extras = tuple(dict.fromkeys(label for row in rows for label in row.extras))
     direction = getattr(measured.scores, "low_is_sensitive", None)
-    return Table(
-        rows,
-        shorten_names(columns),
-        bool(scores),
-        before is not None,
-        shared,
-        borders,
-        extras,
-        measured.score,
-        direction,
-    )
+    labels, has_before = shorten_names(columns), before is not None
+    return Table(rows, labels, bool(scores), has_before, shared, extras, measured.score, direction)
 
 
 def find_shared_cells(rows: Sequence[Row]) -> dict[str, Cell]:
