@@ -17,17 +17,7 @@ from ..diagnostics.words import drop_infinite, escape_controls, pluralize
 from ..models.loading import link_nodes
 from ..resolve.effective import READ
 from ..tools.overlays import OVERLAYS, count_borders
-from ..tools.tabulating import (
-    Measured,
-    Row,
-    Table,
-    View,
-    find_unquantizable,
-    run_name,
-    tabulate,
-    word_cell,
-    write_scores,
-)
+from ..tools.tabulating import Measured, Row, Table, View, run_name, tabulate, word_cell, write_scores
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, flag, formats, option
 from .console import Console, Failure, find_status
@@ -103,8 +93,12 @@ def open_compared(arguments: Namespace, console: Console) -> tuple[ConfigFile, C
 
 def view_plan(file: ConfigFile, old: ConfigFile | None, measured: Measured, notes: tuple[str, ...] = ()) -> View:
     """View a file's plan, beside another's, with what can't be quantized and the borders."""
-    model = file.require_model()
-    others = find_unquantizable(model.examined, file.flavour)
+    model, flavour = file.require_model(), file.flavour
+    others = [
+        (found.layer, found.reason or "not supported")
+        for found in model.examined
+        if found.layer.type in flavour.quantizable_types and not flavour.quantizes(found.layer)
+    ]
     table = tabulate(file.plan, None if old is None else old.plan, measured, others)
     return View(
         plan=file.plan,

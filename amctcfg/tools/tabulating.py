@@ -8,7 +8,6 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from ..diagnostics.diagnostic import Diagnostic
 from ..diagnostics.words import format_value
-from ..flavours.flavour import Flavour
 from ..flavours.layer import Layer
 from ..resolve.effective import READ, EffectiveConfig, Origin
 from ..resolve.plan import Plan
@@ -210,15 +209,6 @@ def word_cell(label: str, cell: Cell) -> str:
 def show_value(value: Any) -> str:
     """Return a value for people; of an algorithm that a layer does not have, a dash."""
     return "–" if value is None else format_value(value)
-
-
-def find_unquantizable(examined: Iterable[Any], flavour: Flavour) -> list[tuple[Layer, str]]:
-    """Find the layers of quantizable types that can't be quantized, with the reason."""
-    return [
-        (layer, why or "not supported")
-        for layer, why, *_ in examined
-        if layer.type in flavour.quantizable_types and not flavour.quantizes(layer)
-    ]
 
 
 # ---------------------------------------------------------------- scores
