@@ -162,8 +162,7 @@ class HtmlTable:
         if origin.path is not None:
             source = put("{}, {}", origin.tier, place(origin))
         lines = [put("{} {}: {}", field, show_value(cell.value), source)]
-        for lost in explanation.list_lost(origin):
-            why = explanation.explain_loss(field, origin, lost)
+        for lost, why in explanation.list_lost(field, origin):
             lines.append(put("overrides {} at {}: {}", format_value(lost.value), place(lost), why))
         if cell.is_changed:
             lines.append(put("before: {}", show_value(cell.before)))

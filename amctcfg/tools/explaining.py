@@ -126,8 +126,9 @@ class Explanation:
                 return "the toolkit skips {} for a layer with an override of its own".format(lost.tier)
         return "{} comes first".format(origin.tier)
 
-    def list_lost(self, origin: Origin) -> list[Origin]:
-        return [lost for lost in origin.shadowed if lost.path is not None]
+    def list_lost(self, field: str, origin: Origin) -> list[tuple[Origin, str]]:
+        """Return the settings that lost, each with the reason."""
+        return [(lost, self.explain_loss(field, origin, lost)) for lost in origin.shadowed if lost.path is not None]
 
     def write_text(self) -> str:
         lines = ["{} ({})".format(self.layer.name, self.layer.type)]
@@ -139,9 +140,8 @@ class Explanation:
         for field, origin in self.effective.origins.items():
             value, source = format_value(origin.value), self.name_source(field, origin)
             lines.append("  {:<{}} {:<11} {}".format(names[field], width, value, source))
-            for lost in self.list_lost(origin):
+            for lost, why in self.list_lost(field, origin):
                 place = "{}:{}".format(*lost.span[:2]) if lost.span else self.name_place(lost)
-                why = self.explain_loss(field, origin, lost)
                 lines.append("      {} {} at {}: {}".format(name_in(lost), format_value(lost.value), place, why))
         return "".join(escape_controls(line) + "\n" for line in lines)
 
@@ -149,10 +149,7 @@ class Explanation:
         """Return the same for programs."""
         fields: dict[str, Any] = {}
         for field, origin in self.effective.origins.items():
-            lost = [
-                dict(value=other.value, **lay_open(other), why=self.explain_loss(field, origin, other))
-                for other in self.list_lost(origin)
-            ]
+            lost = [dict(value=one.value, **lay_open(one), why=why) for one, why in self.list_lost(field, origin)]
             fields[field] = dict(value=origin.value, **lay_open(origin), shadowed=lost)
         return {
             "layer": self.layer.name,
