@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import Any, Dict, Iterator, Mapping
 
 from ..diagnostics.diagnostic import ConfigError
@@ -166,13 +167,9 @@ def compare_records(plan: Plan, records: dict[str, LayerRecord]) -> Iterator[Fin
 
 
 def compare_record(plan: Plan, effective: EffectiveConfig, record: LayerRecord) -> Iterator[Finding]:
-    for field, asked in gather_recordable(effective).items():
-        done = find_shown_value(record, field)
-        if (
-            done is not None
-            and done != asked
-            and (field != "fuse" or effective.layer.type in plan.flavour.fusible_types)
-        ):
+    for field, asked, done in iter_recorded(effective, record):
+        is_asked = field != "fuse" or effective.layer.type in plan.flavour.fusible_types
+        if is_asked and done not in (None, asked):
             yield make_finding(effective, field, asked, done)
     block = effective.calibration_config
     if "dmq_balancer" in block.__schema__.fields and (block.dmq_balancer is not None) is not record["balanced"]:
@@ -180,19 +177,18 @@ def compare_record(plan: Plan, effective: EffectiveConfig, record: LayerRecord) 
         yield make_finding(effective, field, values_of(block).get(field), "on" if record["balanced"] else None)
 
 
-def gather_recordable(effective: EffectiveConfig) -> dict[str, Any]:
-    return dict(values_of(effective.calibration_config), fuse=effective.fuse)
+def iter_recorded(effective: EffectiveConfig, record: LayerRecord) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the fields of a layer, each with the values that are asked for and that a record shows; None for what it hides."""
+    for field, asked in dict(values_of(effective.calibration_config), fuse=effective.fuse).items():
+        yield field, asked, None if field == "arq_quantize.asymmetric" else record.get(field.rpartition(".")[2])
 
 
-def find_shown_value(record: LayerRecord, field: str) -> Any:
-    return None if field == "arq_quantize.asymmetric" else record.get(field.rpartition(".")[2])
-
-
-def count_invisible(plan: Plan, records: dict[str, LayerRecord]) -> dict[str, int]:
+def count_invisible(plan: Plan, records: dict[str, LayerRecord]) -> Counter[str]:
     """Count for each field the quantized layers for which a record does not show it."""
-    counts: dict[str, int] = {}
-    for name, effective in plan.items():
-        for field in gather_recordable(effective) if name in records and effective.quant_enable else ():
-            if find_shown_value(records[name], field) is None:
-                counts[field] = counts.get(field, 0) + 1
-    return counts
+    return Counter(
+        field
+        for name, effective in plan.items()
+        if name in records and effective.quant_enable
+        for field, _, done in iter_recorded(effective, records[name])
+        if done is None
+    )
