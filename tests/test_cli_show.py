@@ -215,6 +215,12 @@ def test_at_most_as_wide_as_the_terminal(large, monkeypatch, cli, columns):
     assert max(map(len, cli("show", "large.cfg", "--graph", "large.csv").out.splitlines())) <= columns
 
 
+def test_columns_that_are_no_number_say_nothing(folder, monkeypatch, cli):
+    plain = cli("show", "q.cfg", "--graph", "l.csv").out
+    monkeypatch.setenv("COLUMNS", "²")  # a digit for Python, and no number
+    assert cli("show", "q.cfg", "--graph", "l.csv").out == plain
+
+
 def test_as_wide_as_the_terminal_without_buffers(large, monkeypatch):
     """Under PYTHONUNBUFFERED the stream that Python began with is detached from its descriptor."""
     from amctcfg.cli import run

@@ -209,13 +209,16 @@ def format_duration(seconds: float) -> str:
 
 def find_columns() -> int:
     """Return the width of the terminal; `shutil` is slow to import, and asks a stream that Python may have detached."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns):
-        return int(columns)
     try:
-        return os.get_terminal_size().columns or 80
+        return read_columns() or os.get_terminal_size().columns or 80
     except OSError:
         return 80
+
+
+def read_columns() -> int:
+    """Return the width that COLUMNS says; 0 where it says none."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() else 0
 
 
 def open_standard_streams() -> tuple[Any, Any, Any]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from argparse import Namespace
@@ -20,7 +19,7 @@ from ..tools.overlays import OVERLAYS, count_borders
 from ..tools.tabulating import Measured, Row, Table, View, run_name, tabulate, word_cell, write_scores
 from ..workspace.file import ConfigFile
 from .arguments import CFG, OUTPUT, READING, SENSITIVITY, flag, formats, option
-from .console import Console, Failure, find_status
+from .console import Console, Failure, find_status, read_columns
 from .opening import importing, open_workspace, read_scores
 from .reports import write_csv, write_json
 
@@ -72,7 +71,9 @@ def run(arguments: Namespace, console: Console) -> int:
     if arguments.format == "text":
         console.write_diagnostics(view.warnings, file.text)
         every = arguments.all or arguments.sort == "score"
-        width = UNLIMITED if arguments.output else width_of(console)
+        width = UNLIMITED
+        if not arguments.output:
+            width = console.measure_width(console.stdout) or read_columns() or UNLIMITED
         shown = to_text(view, width, not arguments.output and console.has_colors(console.stdout), every)
     else:
         shown = FORMATS[arguments.format](view)
@@ -137,12 +138,6 @@ def choose_rows(table: Table, arguments: Namespace) -> list[Row]:
     if arguments.sort == "score":
         return table.sort_worst_first(rows)
     return sorted(rows, key=lambda row: row.layer.name) if arguments.sort == "name" else rows
-
-
-def width_of(console: Console) -> int:
-    """Return the width of the terminal; elsewhere what COLUMNS says, if anything."""
-    columns = os.environ.get("COLUMNS", "")
-    return console.measure_width(console.stdout) or (columns.isdigit() and int(columns)) or UNLIMITED
 
 
 class TextTable:
