@@ -121,9 +121,11 @@ class ConfigFile:
 
     @cached
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        if self.is_json:
-            return self.find_diagnostics_of_json()
+        if self.is_json and self.layers is None:
+            raise Failure("a JSON quantization config is checked on a model: --graph G")
         try:
+            if self.is_json:
+                return self.plan.warnings  # its errors keep it from being a plan
             document, reading = self.read
         except ConfigError as error:
             return error.diagnostics
@@ -137,17 +139,6 @@ class ConfigFile:
         if words:
             self.workspace.note("{}: {}".format(self.name, words))
         return Context(document, self.layers, self.rules, self.flavour, reading.broken, self.soc)
-
-    def find_diagnostics_of_json(self) -> tuple[Diagnostic, ...]:
-        if self.layers is None:
-            raise Failure("a JSON quantization config is checked on a model: --graph G")
-        self.require_layout()
-        from ..resolve.json_reading import QuantConfig
-
-        try:
-            return tuple(QuantConfig(self.contents, tuple(self.layers), self.name, self.flavour).errors)
-        except ConfigError as error:
-            return error.diagnostics
 
     def require_whole(self) -> None:
         """Raise `ConfigError` with all diagnostics where something could not be read."""
