@@ -211,16 +211,12 @@ class TextTable:
         rest = sum(widths[1:]) + 2 * len(widths) + LAST
         stacked = width - rest < min(NARROWEST, widths[0])
         widths[0] = min(widths[0], max(width - rest, 1))  # the names give way first
-        lines = [] if stacked else [align_cells(head, widths)]
+        lines = [] if stacked else write_table_row(head, widths, width)
         for run, texts in zip(runs, cells):
             found = write_stacked_row(texts, head, width) if stacked else write_table_row(texts, widths, width)
             colour = colour_of(run[0]) if color else ""
             lines += [colour + line + PLAIN if colour else line for line in found]
         return above + lines
-
-
-def align_cells(texts: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join([*["{:<{}}".format(t, w) for t, w in zip(texts, widths)], texts[-1]]).rstrip()
 
 
 def wrap(text: str, width: int, indent: str = "") -> list[str]:
@@ -248,7 +244,8 @@ def write_table_row(texts: list[str], widths: Sequence[int], width: int) -> list
     if len(texts[0]) > widths[0]:  # a name that is too long has lines of its own
         lines = break_name(texts[0], width)
         texts = ["", *texts[1:]]
-    lines.append(align_cells([*texts[:-1], last[0]], widths))
+    cells = ["{:<{}}".format(text, room) for text, room in zip(texts, widths)]
+    lines.append("  ".join([*cells, last[0]]).rstrip())
     return lines + [" " * left + more for more in last[1:]]
 
 
