@@ -44,7 +44,7 @@ def run(arguments: Namespace, console: Console) -> int:
     else:
         resolver = file.resolver
         explained = [Explanation(resolver, resolver.merge(e.layer), e.reason or "") for e in chosen]
-    found = [] if file.is_json or file.model is None else show_errors(file, arguments, console)
+    found = [] if file.model is None else show_errors(file, arguments, console)
     if arguments.format == "json":
         console.write_result(write_json(file=file.name, layers=[one.to_dict() for one in explained]))
     else:
