@@ -81,8 +81,10 @@ def find_unsayable(read: QuantConfig) -> Iterator[Diagnostic]:
     """Find numbers that are not 32-bit floats, and widths that JSON alone can ask for."""
     for name, layer in read.layers.items():
         for field, value in values_of(layer.block).items():
+            path = read.block_class.__schema__.follow(field)
+            is_sayable = path and (not isinstance(path[-1].kind, Enum) or value in path[-1].kind.names)
             is_inexact = isinstance(value, float) and FLOAT.validate(field, value) != value
-            if is_inexact or not is_sayable(read, field, value):
+            if is_inexact or not is_sayable:
                 origin = read.origins_of(read.by_name[name])[field]
                 code, what, hint = "algorithm-unsupported", "no configuration can say this", JSON_ONLY
                 if is_inexact:
@@ -90,12 +92,6 @@ def find_unsayable(read: QuantConfig) -> Iterator[Diagnostic]:
                     hint = "write {}".format(FLOAT.validate(field, value))
                 message = "{}: {}".format(" > ".join(map(str, origin.path or (name,))), what)
                 yield Diagnostic(ERROR, code, message, span=origin.span, path=origin.path, hint=hint, name=read.name)
-
-
-def is_sayable(read: QuantConfig, name: str, value: Any) -> bool:
-    """Return whether a configuration has the field of this dotted name, and the value among its names."""
-    path = read.block_class.__schema__.follow(name)
-    return bool(path) and (not isinstance(path[-1].kind, Enum) or value in path[-1].kind.names)
 
 
 def verify(config: Configuration, read: QuantConfig) -> None:
