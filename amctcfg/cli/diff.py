@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Callable, Iterator, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Iterator, NamedTuple, Tuple
 
 from ..diagnostics.diagnostic import ERROR, PLAIN, RED
 from ..diagnostics.source import Span
@@ -40,14 +40,13 @@ def run(arguments: Namespace, console: Console) -> int:
     found = [*show_errors(before, arguments, console), *show_errors(after, arguments, console)]
     if any(d.severity == ERROR for d in found):
         return EXIT_FAILURE  # as diff(1): 1 is for differences
-    changes = diff(before.plan, after.plan)
-    comparison = Comparison(changes, before, after, arguments.all)
+    comparison = Comparison(before, after, arguments.all)
     if arguments.format == "text":
         width = console.measure_width(console.stdout) or UNLIMITED
         console.write_result(comparison.write_text(width, console.has_colors(console.stdout)))
     else:
         console.write_result({"json": diff_json, "markdown": diff_markdown}[arguments.format](comparison))
-    return EXIT_FINDINGS if changes or found else EXIT_OK
+    return EXIT_FINDINGS if comparison.changes or found else EXIT_OK
 
 
 Words = Tuple[str, str, str]  # for a change: a label, before and after
@@ -65,12 +64,12 @@ class ChangeGroup(NamedTuple):
 
 @dataclass(eq=False)
 class Comparison:
-    changes: Sequence[Change]
     before: ConfigFile
     after: ConfigFile
     every: bool
 
     def __post_init__(self) -> None:
+        self.changes: tuple[Change, ...] = diff(self.before.plan, self.after.plan)
         self.types: dict[str, str] = {name: found.layer.type for name, found in self.after.plan.items()}
         self.sizes: dict[str, int] = Counter(self.types.values())
 
