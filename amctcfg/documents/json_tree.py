@@ -24,11 +24,12 @@ scan_scalar: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 class Json(NamedTuple):
-    """A value and where it stands. An object is a dict of key to `Entry`, an array a list of `Json`."""
+    """A value and where it stands. An object is a dict of key to `Json`, an array a list of `Json`."""
 
     value: Any
     start: int
     end: int
+    keys: list[tuple[int, int]]  # where its key stands; more than one place where that is repeated, none without a key
 
     @property
     def is_object(self) -> bool:
@@ -37,19 +38,10 @@ class Json(NamedTuple):
     def to_plain(self) -> Any:
         """Return the value as the json module gives it."""
         if isinstance(self.value, dict):
-            return {key: entry.value.to_plain() for key, entry in self.value.items()}
+            return {key: inner.to_plain() for key, inner in self.value.items()}
         if isinstance(self.value, list):
             return [element.to_plain() for element in self.value]
         return self.value
-
-
-class Entry(NamedTuple):
-    """The value of a key, where the key stands, and the places at which it is repeated."""
-
-    value: Json
-    start: int
-    end: int
-    repeated: list[tuple[int, int]]
 
 
 def parse_json(text: str | bytes, name: str) -> tuple[Source, Json]:
@@ -111,14 +103,13 @@ def read_value(text: str, start: int, depth: int) -> Json:
         raise json.JSONDecodeError("expected a value, found {}".format(found), text, start) from None
     if first == '"' and not value.isascii() and any("\ud800" <= half <= "\udfff" for half in value):
         raise json.JSONDecodeError("the string holds half a character (a surrogate)", text, start)
-    return Json(value, start, end)
+    return Json(value, start, end, [])
 
 
 def read_inside(text: str, start: int, depth: int) -> Json:
-    entries: dict[str, Entry] = {}
-    elements: list[Json] = []
-    alike: dict[str, Any] = {}
     is_object = text[start] == "{"
+    found: Any = {} if is_object else []
+    alike: dict[str, Any] = {}
     closing = "}" if is_object else "]"
     offset = skip_blanks(text, start + 1)
     closed = text[offset : offset + 1] == closing
@@ -126,15 +117,12 @@ def read_inside(text: str, start: int, depth: int) -> Json:
     while not closed:
         if is_object:
             key, value = read_member(text, offset, depth, alike)
-            if key.value in entries:
-                entries[key.value].repeated.append((offset, key.end))
-            else:
-                entries[key.value] = Entry(value, offset, key.end, [])
+            found.setdefault(key.value, value).keys.append((offset, key.end))
         else:
             value = read_value(text, offset, depth + 1)
-            elements.append(value)
+            found.append(value)
         offset, closed = read_separator(text, value.end, closing)
-    return Json(entries if is_object else elements, start, offset)
+    return Json(found, start, offset, [])
 
 
 def read_member(text: str, offset: int, depth: int, alike: dict[str, Any]) -> tuple[Json, Json]:
@@ -153,7 +141,7 @@ def read_alike(text: str, start: int, alike: dict[str, Any]) -> Json:
     """Read a value of the outermost object, or take what one written alike holds."""
     guess = FLAT_OBJECT.match(text, start)  # a wrong one isn't found, as an object's text begins no other object's
     if guess is not None and guess[0] in alike:
-        return Json(alike[guess[0]], start, guess.end())
+        return Json(alike[guess[0]], start, guess.end(), [])
     value = read_value(text, start, 1)
     if value.is_object:
         alike[text[start : value.end]] = value.value
@@ -177,12 +165,12 @@ def json_of(value: Any, depth: int = 0) -> Json:
     if depth > DEEPEST_JSON:
         raise ValueError("the JSON quantization config is nested more than {} deep".format(DEEPEST_JSON))
     if hasattr(value, "items"):
-        entries = {}
+        found = {}
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise TypeError("a key of the JSON quantization config has to be a string, not {!r}".format(key))
-            entries[key] = Entry(json_of(inner, depth + 1), -1, -1, [])
-        return Json(entries, -1, -1)
-    if isinstance(value, (list, tuple)):
-        return Json([json_of(element, depth + 1) for element in value], -1, -1)
-    return Json(value, -1, -1)
+            found[key] = json_of(inner, depth + 1)
+        value = found
+    elif isinstance(value, (list, tuple)):
+        value = [json_of(element, depth + 1) for element in value]
+    return Json(value, -1, -1, [(-1, -1)])

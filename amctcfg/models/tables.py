@@ -72,7 +72,7 @@ def read_json_rows(source: Source) -> Iterator[TableRow]:
     for row in table.value:
         if not row.is_object:
             raise make_json_error(source, row.start, 'a layer is an object: {"name": ..., "type": ...}', "syntax")
-        twice = next((key for key, entry in row.value.items() if entry.repeated), None)
+        twice = next((key for key, value in row.value.items() if len(value.keys) > 1), None)
         if twice is not None:
             raise make_json_error(source, row.start, "a layer has two '{}'".format(twice), "syntax")
         yield row.to_plain(), source.span(row.start, row.end)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple,
 from ..diagnostics.diagnostic import Path
 from ..diagnostics.suggestions import did_you_mean, find_nearest
 from ..diagnostics.words import shorten
-from ..documents.json_tree import Entry, Json
+from ..documents.json_tree import Json
 from ..flavours.common import PERCENTILE
 from ..flavours.json_layout import Constant, is_same
 from ..messages.field import Field
@@ -26,7 +26,6 @@ class Cursor(NamedTuple):
     reporter: Reporter
     json: Json
     path: Path
-    entry: Entry | None = None  # of a value that has a key, with the place of that
 
     @property
     def value(self) -> Any:
@@ -50,26 +49,26 @@ class Cursor(NamedTuple):
     @property
     def extent(self) -> tuple[int, int]:
         """The offsets of the key and its value."""
-        return (self.entry or self.json).start, self.json.end
+        return self.json.keys[0][0], self.json.end
 
     def report(self, code: str, message: str, hint: str | None = None) -> None:
         self.reporter(code, message, self, hint)
 
     def replace(self, value: Any) -> Cursor:
         """Return the same place with another value, which stands for the one that is written."""
-        return Cursor(self.reporter, self.json._replace(value=value), self.path, self.entry)
+        return self._replace(json=self.json._replace(value=value))
 
     def point_to_key(self) -> Cursor:
-        entry = self.entry or self.json
-        return Cursor(self.reporter, Json(None, entry.start, entry.end), self.path)
+        start, end = self.json.keys[0]
+        return self._replace(json=Json(None, start, end, []))
 
     def find_child(self, key: str) -> Cursor | None:
-        entry = self.json.value.get(key)
-        return None if entry is None else Cursor(self.reporter, entry.value, (*self.path, key), entry)
+        json = self.json.value.get(key)
+        return None if json is None else Cursor(self.reporter, json, (*self.path, key))
 
     def iter_children(self) -> Iterator[tuple[str, Cursor]]:
-        for key, entry in self.json.value.items():
-            yield key, Cursor(self.reporter, entry.value, (*self.path, key), entry)
+        for key, json in self.json.value.items():
+            yield key, Cursor(self.reporter, json, (*self.path, key))
 
     def list_elements(self) -> list[Cursor]:
         """List the elements of a list, which share its path; none for anything else."""
@@ -96,9 +95,9 @@ class Cursor(NamedTuple):
                 )
 
     def check_repetitions(self) -> None:
-        for key, entry in self.json.value.items():
-            for start, end in entry.repeated:
-                again = Cursor(self.reporter, Json(None, start, end), (*self.path, key))
+        for key, json in self.json.value.items():
+            for start, end in json.keys[1:]:
+                again = Cursor(self.reporter, Json(None, start, end, []), (*self.path, key))
                 again.report("duplicate-field", "the key is there twice in one object", "keep one of the two")
 
 

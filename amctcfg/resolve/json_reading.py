@@ -279,7 +279,7 @@ class QuantConfig:
     def make_origin(self, value: Any, at: Cursor | None) -> Origin:
         if at is None:
             return Origin("default", value)
-        start, end = at.extent if len(at.path) == 2 else at.json[1:]  # a switch with its key
+        start, end = at.extent if len(at.path) == 2 else (at.json.start, at.json.end)  # a switch with its key
         return Origin(READ, value, at.path, self.make_span(start, end))
 
     def is_fused(self, layer: Layer) -> bool:
@@ -314,7 +314,7 @@ class QuantConfig:
                 return {}  # the toolkit leaves it out where a layer can't have what was asked
             if key in self.layout.needed:
                 at.report("missing-field", "a layer has '{}'".format(key))
-            part = Cursor(self.report, Json({}, at.json.start, at.json.start), (*at.path, key))
+            part = Cursor(self.report, Json({}, at.json.start, at.json.start, []), (*at.path, key))
         elif not part.check_object():
             return {}
         member = self.find_member(key, templates, part)
@@ -330,7 +330,7 @@ class QuantConfig:
         for algorithm, template in templates.items():
             for name, item in template.items():
                 if isinstance(item, Constant) and isinstance(item.value, str) and name in part.value:
-                    if part.value[name].value.value == item.value:
+                    if part.value[name].value == item.value:
                         return algorithm
         for algorithm, template in templates.items() if key in self.layout.needed else ():
             only = [n for n in template if not any(n in t for m, t in templates.items() if m != algorithm)]
