@@ -81,9 +81,10 @@ class Graph:
         self.origins: dict[str, ValueOrigin] = {}  # of the values that were followed
         self.constant: dict[str, bool] = {}  # of the values looked at: whether they are computed of constants alone
 
-    def trace_input(self, node: Node, index: int) -> ValueOrigin | None:
-        """Return the origin of an input; None where the node does not have it."""
-        return self.trace(node.inputs[index]) if index < len(node.inputs) else None
+    def find_constant(self, node: Node, index: int) -> ValueOrigin | None:
+        """Return the origin of a constant input; None for a variable, and where the node does not have it."""
+        origin = self.trace(node.inputs[index]) if index < len(node.inputs) else None
+        return origin if origin is not None and origin.constant else None
 
     def trace(self, value: str) -> ValueOrigin:
         """Follow a value backwards through the operations that a weight may pass. Each value is followed once."""
@@ -106,8 +107,8 @@ class Graph:
 
     def find_input_shape(self, node: Node, index: int) -> Shape:
         """Return the shape of a constant input; None for a variable, and where it is not known."""
-        origin = self.trace_input(node, index)
-        return None if origin is None else origin.shape
+        constant = self.find_constant(node, index)
+        return None if constant is None else constant.shape
 
     def find_shape_behind(self, node: Node, shape: Shape) -> Shape:
         """Return the shape behind a node that a weight may pass."""
@@ -173,9 +174,7 @@ def examine(graph: Graph, flavour: Flavour, conditions: dict[str, Condition]) ->
         layer = Layer(node.name, node.type, reason is None, tuple(word for each in results for word in each.lacks))
         note = "; ".join(each.note for each in results if each.note)
         found.append(Examined(layer, reason, note or None, traits=portray(node, graph)))
-        weight = graph.trace_input(node, 1)
-        if weight is not None and weight.constant:
-            weights[node.name] = weight.value
+        weights[node.name] = graph.find_constant(node, 1)
     return name_sharers(found, weights)
 
 
@@ -194,17 +193,18 @@ def portray(node: Node, graph: Graph) -> Traits:
     return found._replace(runtime_weight=operation, two_variable=operation is None)
 
 
-def name_sharers(examined: Iterable[Examined], weights: Mapping[str, str]) -> list[Examined]:
+def name_sharers(examined: Iterable[Examined], weights: Mapping[str, ValueOrigin | None]) -> list[Examined]:
     """Say of each layer which other one has the same of the `weights`."""
     shares = find_sharers(weights)
     return [one._replace(traits=one.traits._replace(shares=shares.get(one.layer.name))) for one in examined]
 
 
-def find_sharers(weights: Mapping[str, str]) -> dict[str, str]:
-    """Find for each layer the first other one with the same weight."""
+def find_sharers(weights: Mapping[str, ValueOrigin | None]) -> dict[str, str]:
+    """Find for each layer that has a constant weight the first other one with the same."""
     owners: dict[str, list[str]] = {}
     for name, weight in weights.items():
-        owners.setdefault(weight, []).append(name)
+        if weight is not None:
+            owners.setdefault(weight.value, []).append(name)
     shared = [names for names in owners.values() if len(names) > 1]
     return {name: names[1 if name == names[0] else 0] for names in shared for name in names}
 
@@ -235,9 +235,9 @@ def require_constant(what: str, outside: str) -> Condition:
     """
 
     def condition(node: Node, graph: Graph) -> Assessment | None:
-        origin = graph.trace_input(node, 1)
-        if origin is None:
+        if len(node.inputs) < 2:
             return Assessment("it has no {}".format(what))
+        origin = graph.trace(node.inputs[1])
         if origin.constant:
             return None
         source = graph.makers.get(origin.value)

@@ -82,9 +82,7 @@ def gather_calls(found: Sequence[Module], certain: dict[str, Module]) -> dict[st
 
 def read_module(node: Node, values: OnnxGraph, containers: set[str]) -> Module | None:
     """Read what a node tells of its module; None for one that computes no module that the toolkit quantizes."""
-    weight = values.trace_input(node, 1) if node.type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul") else None
-    if weight is not None and not weight.constant:
-        weight = None
+    weight = values.find_constant(node, 1) if node.type in (*CONVOLUTIONS, *RECURRENT, "Gemm", "MatMul") else None
     kind = find_module_type(node, weight)
     if kind is None:
         return None
@@ -281,10 +279,7 @@ def explain_unquantizable(one: Module, values: OnnxGraph) -> str | None:
 
 def refuse_shared_weights(modules: Sequence[Module]) -> list[Module]:
     """Refuse modules that share a weight, as the toolkit counts them."""
-    weights = {}
-    for one in modules:
-        if one.type in COUNTED and one.weight is not None and not one.weight.is_copy:
-            weights[one.name] = one.weight.value
+    weights = {one.name: one.weight for one in modules if one.type in COUNTED and one.weight and not one.weight.is_copy}
     reasons = {name: "it shares its weight with '{}'".format(other) for name, other in find_sharers(weights).items()}
     return [one._replace(reason=one.reason or reasons.get(one.name)) for one in modules]
 

@@ -95,8 +95,7 @@ def examine_modules(values: OnnxGraph, flavour: Flavour) -> list[Examined]:
         supported = module.type in flavour.quantizable_types and module.reason is None
         layer = Layer(module.name, module.type, supported, module.lacks)
         found.append(Examined(layer, module.reason, certain=module.certain, traits=module.traits))
-        if module.weight is not None:
-            weights[module.name] = module.weight.value
+        weights[module.name] = module.weight
     return name_sharers(found, weights)
 
 
@@ -140,8 +139,7 @@ def check_gemm(node: Node, graph: OnnxGraph) -> Assessment | None:
 
 def check_product(node: Node, graph: OnnxGraph) -> Assessment | None:
     """Check a product: a constant second input has two or three dimensions; two variables have no offset."""
-    origin = graph.trace_input(node, 1)
-    if origin is None or not origin.constant:
+    if graph.find_constant(node, 1) is None:
         return Assessment(lacks=("asymmetric",))
     rank = graph.rank(node, 1)
     if rank is not None and rank not in (2, 3):
