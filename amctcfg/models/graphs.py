@@ -167,9 +167,8 @@ def examine(graph: Graph, flavour: Flavour, conditions: dict[str, Condition]) ->
         if layer_type is None or not layer_type.quantizable:
             found.append(Examined(Layer(node.name, node.type, False), None, minor=graph.is_minor(node)))
             continue
-        results = [
-            conditions[name](node, graph) or Assessment() for name in layer_type.conditions if name in conditions
-        ]
+        checks = [conditions[name] for name in layer_type.conditions if name in conditions]
+        results = [check(node, graph) or Assessment() for check in checks]
         reason = next((each.reason for each in results if each.reason), None)
         layer = Layer(node.name, node.type, reason is None, tuple(word for each in results for word in each.lacks))
         note = "; ".join(each.note for each in results if each.note)
@@ -181,16 +180,13 @@ def examine(graph: Graph, flavour: Flavour, conditions: dict[str, Condition]) ->
 def portray(node: Node, graph: Graph) -> Traits:
     """Tell what is special about a node of a quantizable type."""
     found = graph.read_channels(node)
-    if node.type not in PRODUCTS:
-        return found._replace(
-            runtime_weight=graph.find_runtime_operation(node.inputs[1]) if len(node.inputs) > 1 else None
-        )
-    operands = node.inputs[:2]
-    if len(operands) < 2 or any(graph.trace(operand).constant for operand in operands):
+    is_product = node.type in PRODUCTS
+    if len(node.inputs) < 2 or (is_product and any(graph.trace(operand).constant for operand in node.inputs[:2])):
         return found
-    operations = filter(None, map(graph.find_runtime_operation, reversed(operands)))
-    operation = next(operations, None)
-    return found._replace(runtime_weight=operation, two_variable=operation is None)
+    first, second = node.inputs[:2]
+    weights = (second, first) if is_product else (second,)
+    operation = next(filter(None, map(graph.find_runtime_operation, weights)), None)
+    return found._replace(runtime_weight=operation, two_variable=is_product and operation is None)
 
 
 def name_sharers(examined: Iterable[Examined], weights: Mapping[str, ValueOrigin | None]) -> list[Examined]:

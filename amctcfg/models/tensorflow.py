@@ -173,17 +173,14 @@ def find_called_functions(node: Any, functions: dict[str, Any]) -> list[tuple[st
 
 def list_data_inputs(node: Any) -> list[str]:
     """Return the names of the nodes behind a node's inputs, without control inputs."""
-    return [node_of(source) for source in getattr(node, "input", ()) if not source.startswith("^")]
+    return [source.partition(":")[0] for source in getattr(node, "input", ()) if not source.startswith("^")]
 
 
 def node_of_tensor(tensor: Any) -> str:
-    operation = getattr(tensor, "op", None)
-    return operation.name if operation is not None else node_of(tensor.name)
-
-
-def node_of(tensor_name: str) -> str:
     """Return the node of an input: `a` of `a:0`."""
-    return tensor_name.partition(":")[0]
+    operation = getattr(tensor, "op", None)
+    name: str = operation.name if operation is not None else tensor.name.partition(":")[0]
+    return name
 
 
 def read_operation_attribute(operation: Any, name: str) -> Any:
