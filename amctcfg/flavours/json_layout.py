@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Items = Mapping[str, "Item"]  # what stands at each key
 
+ACTIVATIONS = "activation_quant_params"  # the part without which the toolkit can't read a layer, quantized or not
+
 
 class Item:
     """The content of a key: the `fields` that it holds; `mapping`: what is written for their values, if not these."""
@@ -113,17 +115,16 @@ class Layout(NamedTuple):
     globals -- the keys before the layers: "version" and fields of the configuration. when_set -- those of them that are
     written only where the configuration has them, each with the value that means the same as none. switches -- members of a
     block that stand beside the parts as a single value: key, member and field. parts -- the key of each part of a layer, and
-    for each member of the block that may stand there, what stands at its keys. needed -- parts without which the toolkit
-    can't read a layer, quantized or not. tolerated -- what stands at keys that are accepted and not written. wider -- members
-    of a block that the toolkit reads from JSON with more than a configuration can say: the message that holds it, and what
-    stands at its keys. reserved -- other names that the toolkit takes for its own, so that no layer may have them.
+    for each member of the block that may stand there, what stands at its keys. tolerated -- what stands at keys that are
+    accepted and not written. wider -- members of a block that the toolkit reads from JSON with more than a configuration can
+    say: the message that holds it, and what stands at its keys. reserved -- other names that the toolkit takes for its own,
+    so that no layer may have them.
     """
 
     globals: tuple[str, ...]
     parts: Mapping[str, Mapping[str, Items]]
     when_set: Mapping[str, Any] = {}
     switches: tuple[tuple[str, str, str], ...] = ()
-    needed: tuple[str, ...] = ("activation_quant_params",)
     tolerated: Mapping[str, Item] = {}
     wider: Mapping[str, tuple[Any, Items]] = {}
     reserved: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from ..diagnostics.words import quote_name
 from ..documents.files import display_name
 from ..documents.json_tree import Json, json_of, parse_json, read_value
 from ..flavours.flavour import Flavour, require_flavour
-from ..flavours.json_layout import Constant, Layout, is_same
+from ..flavours.json_layout import ACTIVATIONS, Constant, Layout, is_same
 from ..flavours.layer import Layer
 from ..flavours.requirement import ASYMMETRIC, CHANNEL_WISE, cascade_of, requirements_of
 from ..flavours.tf_ascend import TF_ASCEND
@@ -203,8 +203,7 @@ class QuantConfig:
     def read_tensor(self, cls: type[Message], at: Cursor) -> dict[str, Any]:
         fields: dict[str, Field] = cls.__schema__.fields
         scalars = [field for field in fields.values() if not field.is_message]
-        parts = {key: t for key, t in self.layout.parts.items() if any(member in fields for member in t)}
-        at.check_keys((*[field.name for field in scalars], *parts))
+        at.check_keys((*[field.name for field in scalars], ACTIVATIONS))
         values: dict[str, Any] = {}
         for field in scalars:
             inner = at.find_child(field.name)
@@ -212,12 +211,12 @@ class QuantConfig:
                 at.report("missing-field", "an entry has a '{}'".format(field.name))
             else:
                 values[field.name] = self.read_scalar(field, inner, None)
-        for key, templates in parts.items():
-            part = at.find_child(key)
-            if part is not None and part.check_object():
-                member = self.find_member(key, templates, part)
-                part.check_keys(templates[member])
-                values[member] = self.read_part_values(None, member, fields[member].kind, templates[member], part, {})
+        part = at.find_child(ACTIVATIONS)
+        if part is not None and part.check_object():
+            templates = self.layout.parts[ACTIVATIONS]
+            member = self.find_member(ACTIVATIONS, templates, part)
+            part.check_keys(templates[member])
+            values[member] = self.read_part_values(None, member, fields[member].kind, templates[member], part, {})
         return values
 
     def report_unknown_layer(self, name: str, at: Cursor) -> None:
@@ -312,7 +311,7 @@ class QuantConfig:
             requirements = [r for member in templates for r in requirements_of(self.block_fields[member])]
             if not all(self.flavour.can(layer, requirement.ability) for requirement in requirements):
                 return {}  # the toolkit leaves it out where a layer can't have what was asked
-            if key in self.layout.needed:
+            if key == ACTIVATIONS:
                 at.report("missing-field", "a layer has '{}'".format(key))
             part = Cursor(self.report, Json({}, at.json.start, at.json.start, []), (*at.path, key))
         elif not part.check_object():
@@ -332,7 +331,7 @@ class QuantConfig:
                 if isinstance(item, Constant) and isinstance(item.value, str) and name in part.value:
                     if part.value[name].value == item.value:
                         return algorithm
-        for algorithm, template in templates.items() if key in self.layout.needed else ():
+        for algorithm, template in templates.items() if key == ACTIVATIONS else ():
             only = [n for n in template if not any(n in t for m, t in templates.items() if m != algorithm)]
             if any(name in part.value for name in only):
                 return algorithm

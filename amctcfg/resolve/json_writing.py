@@ -8,7 +8,7 @@ import re
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping
 
-from ..flavours.json_layout import Layout
+from ..flavours.json_layout import ACTIVATIONS, Layout
 from ..messages.message import Message, by_identity, construct
 from .effective import EffectiveConfig
 from .resolver import Resolver, member_in
@@ -58,11 +58,9 @@ def make_tensor_entry(resolver: Resolver, layout: Layout, entry: Message) -> dic
     """Return an entry of tensor_quantize: the input of a layer, with the activations' part of a block."""
     fields = entry.__schema__.fields
     found = {name: getattr(entry, name) for name, field in fields.items() if not field.is_message}
-    for key, templates in layout.parts.items():
-        members = [name for name in templates if name in fields]
-        if members:
-            member = member_in(entry, members) or members[0]
-            found[key] = write_part(templates[member], resolver.resolve_tensor(entry, member))
+    templates = layout.parts[ACTIVATIONS]
+    member = member_in(entry, list(templates)) or next(iter(templates))
+    found[ACTIVATIONS] = write_part(templates[member], resolver.resolve_tensor(entry, member))
     return found
 
 
