@@ -66,14 +66,11 @@ class Origins(Mapping[str, Origin]):
             found[field] = self._source.origin_of(self._layer, field)
         return found[field]
 
-    def _list_names(self) -> Iterable[str]:
-        return self._source.names_of(self._layer) if self._source is not None else self._found or ()
-
     def __iter__(self) -> Iterator[str]:
-        return iter(self._list_names())
+        return iter(self._source.names_of(self._layer) if self._source is not None else self._found or ())
 
     def __len__(self) -> int:
-        return len(tuple(self._list_names()))
+        return sum(1 for _ in self)
 
     def __hash__(self) -> int:
         return hash(tuple(self.items()))
