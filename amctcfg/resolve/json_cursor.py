@@ -88,11 +88,10 @@ class Cursor(NamedTuple):
         """Report the keys of an object that are unknown, or there twice."""
         self.check_repetitions()
         keys = tuple(keys)
-        for key, child in self.iter_children() if any(key not in keys for key in self.json.value) else ():
+        for key, json in self.json.value.items():
             if key not in keys:
-                child.point_to_key().report(
-                    "unknown-field", "there is no such key", did_you_mean(find_nearest(key, keys))
-                )
+                unknown = Cursor(self.reporter, json, (*self.path, key)).point_to_key()
+                unknown.report("unknown-field", "there is no such key", did_you_mean(find_nearest(key, keys)))
 
     def check_repetitions(self) -> None:
         for key, json in self.json.value.items():
