@@ -14,7 +14,7 @@ from ..resolve.json_reading import QuantConfig
 from ..resolve.plan import Plan
 from ..textformat.literals import read_name, unescape
 from ..textformat.parser import parse as parse_text
-from ..textformat.tree import Tree, elements_of, split
+from ..textformat.tree import Tree, elements_of, name_offsets, split
 from .diffing import ABSENT_ORIGIN, compare_plans
 
 ACTIVATION_TYPES = {name: name for name in ("INT4", "INT8", "INT16")}
@@ -128,7 +128,7 @@ def read_record(text: str | bytes) -> dict[str, LayerRecord]:
 
 
 def record_error(tree: Tree, field: Any, message: str) -> ConfigError:
-    span = tree.source.span(field[2], field[2] + len(field[0] or "{"))
+    span = tree.source.span(*name_offsets(field))
     hint = "is it the toolkit's record file?"
     return ConfigError.single("syntax", message, tree.source.name, hint, span, tree.source.text)
 
