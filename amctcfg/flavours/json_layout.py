@@ -128,8 +128,3 @@ class Layout(NamedTuple):
     tolerated: Mapping[str, Item] = {}
     wider: Mapping[str, tuple[Any, Items]] = {}
     reserved: tuple[str, ...] = ()
-
-    def template_of(self, part: str, member: str, kind: Any) -> Items:
-        """Return what stands at the keys of a part, for a member of the block whose message is of this class."""
-        wider, template = self.wider.get(member, (None, {}))
-        return template if kind is wider else self.parts[part][member]

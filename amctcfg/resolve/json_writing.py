@@ -76,10 +76,11 @@ def layer_dict(effective: EffectiveConfig, layout: Layout) -> dict[str, Any]:
         if getattr(block, member) is not None:
             found[key] = getattr(getattr(block, member), field)
     for key, templates in layout.parts.items():
-        for member in templates:
+        for member, template in templates.items():
             message = getattr(block, member)
+            wider, wide_template = layout.wider.get(member, (None, {}))
             if message is not None:
-                found[key] = write_part(layout.template_of(key, member, type(message)), vars(message))
+                found[key] = write_part(wide_template if type(message) is wider else template, vars(message))
     return found
 
 
