@@ -114,9 +114,10 @@ def test_a_value_is_followed_to_what_is_constant_or_not():
         add_node(graph, "Transpose", [start + "1"], start + "2")
         add_node(graph, "Identity", [start + "2"], start + "3")
     found = OnnxGraph(graph)
-    assert found.trace("w3") == ("w", ("Identity", "Transpose"), True, (3, 2))
-    assert found.trace("x3") == ("x", ("Identity", "Transpose"), False, None)
-    assert found.trace("x1") == ("x", ("Identity",), False, None)
+    assert found.trace("w") == ("w", True, (2, 3), False)
+    assert found.trace("w3") == ("w", True, (3, 2), True)
+    assert found.trace("x3") == ("x", False, None, True)
+    assert found.trace("x1") == ("x", False, None, True)
 
 
 def test_a_node_without_its_inputs_is_nothing_special(tmp_path):

@@ -56,17 +56,12 @@ Shape = Optional[Tuple[int, ...]]
 
 
 class ValueOrigin(NamedTuple):
-    """The value that a value begins as, the operations on the way, whether it is constant, its final shape."""
+    """The value that a value begins as, whether it is constant, its final shape."""
 
     value: str
-    through: tuple[str, ...]
     constant: bool
     shape: Shape
-
-    @property
-    def is_copy(self) -> bool:
-        """Tell whether it came through an Identity: exporters put one where two constants are equal."""
-        return "Identity" in self.through
+    is_copy: bool = False  # whether it came through an Identity: exporters put one where two constants are equal
 
 
 class Graph:
@@ -92,16 +87,16 @@ class Graph:
         while value not in self.origins:
             maker = self.makers.get(value)
             if value in self.constants:
-                self.origins[value] = ValueOrigin(value, (), True, self.constants[value])
+                self.origins[value] = ValueOrigin(value, True, self.constants[value])
             elif maker is None or maker.type not in self.transparent or not maker.inputs or value in passed:
-                self.origins[value] = ValueOrigin(value, (), False, None)
+                self.origins[value] = ValueOrigin(value, False, None)
             else:
                 passed[value] = maker
                 value = maker.inputs[0]
         found = self.origins[value]
         for value, maker in reversed(list(passed.items())):
-            through = found.through if maker.type in found.through else (*found.through, maker.type)
-            found = ValueOrigin(found.value, through, found.constant, self.find_shape_behind(maker, found.shape))
+            is_copy = found.is_copy or maker.type == "Identity"
+            found = found._replace(shape=self.find_shape_behind(maker, found.shape), is_copy=is_copy)
             self.origins[value] = found
         return found
 
