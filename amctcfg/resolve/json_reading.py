@@ -84,8 +84,9 @@ class LayerEntry(NamedTuple):
 class QuantConfig:
     """A JSON quantization config as it was read, with its errors.
 
-    globals -- the values of the global keys. messages -- those that hold objects, as messages. layers -- what it says of each
-    layer that it names. unknown -- the JSON of layers that the model does not have. errors -- in order.
+    globals -- the values of the global keys. messages -- those that hold objects, as messages; whole if there are no errors.
+    layers -- what it says of each layer that it names. unknown -- the JSON of layers that the model does not have. errors --
+    in order.
 
     Where a value stands is worked out when it is asked for, by reading the layer's entry again: there may be many layers.
     """
@@ -192,19 +193,13 @@ class QuantConfig:
         if not isinstance(at.value, list):
             at.report("wrong-type", "it is a list of objects, not {}".format(at.words))
             return []
-        found = []
-        for element in at.list_indexed():
-            errors = len(self.errors)
-            values = self.read_tensor(cls, element) if element.check_object() else {}
-            if len(self.errors) == errors:
-                found.append(cls(**values))
-        return found
+        return [self.read_tensor(cls, element) for element in at.list_indexed() if element.check_object()]
 
-    def read_tensor(self, cls: type[Message], at: Cursor) -> dict[str, Any]:
+    def read_tensor(self, cls: type[Message], at: Cursor) -> Message:
         fields: dict[str, Field] = cls.__schema__.fields
         scalars = [field for field in fields.values() if not field.is_message]
         at.check_keys((*[field.name for field in scalars], ACTIVATIONS))
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = dict(cls.__schema__.blank)
         for field in scalars:
             inner = at.find_child(field.name)
             if inner is None:
@@ -217,7 +212,7 @@ class QuantConfig:
             member = self.find_member(ACTIVATIONS, templates, part)
             part.check_keys(templates[member])
             values[member] = self.read_part_values(None, member, fields[member].kind, templates[member], part, {})
-        return values
+        return construct(cls, values)
 
     def report_unknown_layer(self, name: str, at: Cursor) -> None:
         if self.names is None:
