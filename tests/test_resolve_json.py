@@ -867,3 +867,13 @@ def test_a_plan_of_json_is_freed_with_its_last_reference():
         assert source() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("wrong", [[1, 2], "x", 1])
+def test_what_could_not_be_read_is_not_also_beyond_the_layer(wrong):
+    model = [Layer("a", "Conv3d")]
+    values = amctcfg.expand(amctcfg.loads("", flavour=PYTORCH), model).to_dict()
+    values["a"]["activation_quant_params"]["asymmetric"] = wrong
+    with pytest.raises(ConfigError) as caught:
+        amctcfg.read_plan(values, model, flavour=PYTORCH)
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["wrong-type"]

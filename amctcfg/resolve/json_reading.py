@@ -384,7 +384,8 @@ class QuantConfig:
         for name, at in written.items():
             for requirement in requirements_of(fields[name]):
                 strict = requirement.ability in (CHANNEL_WISE, ASYMMETRIC, "int16")
-                asked = strict and found[name] in requirement.values
+                # What could not be read was reported, and has its default.
+                asked = strict and found[name] in requirement.values and is_same(at.value, found[name])
                 if asked and not self.flavour.can(layer, requirement.ability):
                     words = "it can't be {} for '{}', of type {}"
                     at.report(requirement.code, words.format(str(at.value).lower(), layer.name, layer.type))
