@@ -99,7 +99,7 @@ def content_of(tree: Tree) -> list[Any]:
 
 def without_comments(name: str | None) -> str:
     """Return a field's name, "" for none; that of an extension may have comments between its parts."""
-    return INNER_COMMENT.sub("", name or "")
+    return INNER_COMMENT.sub("", name) if name and name[0] == "[" else name or ""
 
 
 Steps = Iterator[Any]  # of a walk: the walks through what is inside
