@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from .diagnostic import ERROR, WARNING
+
+if TYPE_CHECKING:
+    from .diagnostic import Severity
 
 # The page of a code: the site has an anchor for each.
 DIAGNOSTICS_PAGE = "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"
@@ -15,7 +18,7 @@ DIAGNOSTICS_PAGE = "https://amctcfg.readthedocs.io/en/stable/diagnostics/#{}"
 class Code(NamedTuple):
     """The meaning of a code; some errors are warnings under `strict=False`."""
 
-    severity: str
+    severity: Severity
     summary: str
     cure: str
     example: str = ""  # a text that has it
