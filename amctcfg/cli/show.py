@@ -280,9 +280,13 @@ def sum_up(view: View) -> str:
     ]
     words = [pluralize(len(table.rows), "layer")]
     words += ["{} {}".format(number, what) for number, what, always in counts if number or always]
-    if view.borders:
-        words.append("{} between quantized and float layers".format(pluralize(view.borders, "border")))
+    words += word_borders(view)
     return ", ".join(words) + ("; {} shown".format(shown) if shown != len(table.rows) else "")
+
+
+def word_borders(view: View) -> list[str]:
+    """Say how many borders there are, if any."""
+    return ["{} between quantized and float layers".format(pluralize(view.borders, "border"))] if view.borders else []
 
 
 def to_text(view: View, width: int, color: bool, every: bool) -> str:

@@ -18,7 +18,7 @@ from .arguments import CFG, READING, formats, option
 from .console import Console, Failure, ProgressBar, find_status, text_of
 from .opening import importing
 from .reports import align, write_csv, write_json
-from .show import open_compared, to_html, view_plan
+from .show import open_compared, to_html, view_plan, word_borders
 
 Rows = List[Dict[str, Any]]
 
@@ -152,7 +152,7 @@ def to_text(view: View, rows: Rows, sim: Any) -> str:
     lines = align([head, *([make_text_cells(row)[label] for label in head] for row in rows)], str.rjust)
     parts = ["{} quantized".format(pluralize(len(rows), "layer"))]
     parts += ["{} refused".format(len(sim.refused))] if sim.refused else []
-    parts += ["{} between quantized and float layers".format(pluralize(view.borders, "border"))] if view.borders else []
+    parts += word_borders(view)
     lines.append("{}; the model's output: {}".format(", ".join(parts), format_decibels(sim.output_sqnr)))
     return text_of(lines)
 
