@@ -102,11 +102,10 @@ class Outline:
                 pending = None
             elif token in "}>]":
                 pending = None
-                if len(stack) > 1 and top.is_list == (token == "]"):
-                    node = stack.pop()
-                    node.end, node.is_closed = end, True
-                elif len(stack) > 2 and top.is_list:  # a list that is not closed
-                    stack.pop().end = start
+                closes = len(stack) > 1 and top.is_list == (token == "]")
+                if not closes and len(stack) > 2 and top.is_list:  # the end of a list is missing
+                    stack.pop().end, closes = start, True
+                if closes:
                     node = stack.pop()
                     node.end, node.is_closed = end, True
             elif kind == "sign":
