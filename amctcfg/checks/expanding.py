@@ -66,13 +66,8 @@ def expand_context(context: Context, settings: Settings | None = None) -> Plan:
         return (settings or Settings(document.text, document.name)).without_ignored(everything)
 
     def remake(_: Plan) -> tuple[Any, ...]:
-        return unpickle_plan, (
-            document or context.config,
-            context.layers,
-            context.resolver.rules,
-            context.flavour,
-            context.soc,
-        )
+        given = document or context.config
+        return unpickle_plan, (given, context.layers, context.resolver.rules, context.flavour, context.soc)
 
     effective = map(context.resolver.merge, context.supported)
     layout = context.flavour.layout
